@@ -1,1 +1,93 @@
-//! Serve the Model Context Protocol over Streamable HTTP with no session at all.
+//! Serve the [Model Context Protocol](https://modelcontextprotocol.io) over
+//! Streamable HTTP with no session at all.
+//!
+//! A [`StatelessSessionManager`] takes an HTTP request and a registry of tools and
+//! returns an HTTP response. It serves the revisions with a handshake (2025-03-26,
+//! 2025-06-18, 2025-11-25) and the stateless one (2026-07-28) on one endpoint, so
+//! that any client works behind any load balancer, across restarts, and whether or
+//! not it carries session ids.
+//!
+//! ```no_run
+//! use mcp_stateless::{StatelessSessionManager, ToolContext, ToolRegistry};
+//!
+//! #[derive(serde::Deserialize, schemars::JsonSchema)]
+//! struct Add {
+//!     a: i64,
+//!     b: i64,
+//! }
+//!
+//! #[derive(serde::Deserialize, schemars::JsonSchema)]
+//! struct Import {
+//!     /// Where the rows are.
+//!     path: String,
+//! }
+//!
+//! async fn import(args: Import, cx: ToolContext) -> Result<String, std::io::Error> {
+//!     cx.progress(1.0, Some(2.0), "reading").await;
+//!     let text = tokio::fs::read_to_string(args.path).await?; // becomes a result with `isError`
+//!     cx.progress(2.0, Some(2.0), "counting").await;
+//!     Ok(format!("{} rows", text.lines().count()))
+//! }
+//!
+//! #[tokio::main]
+//! async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//!     let tools = ToolRegistry::builder()
+//!         .tool("add", "Add two integers", async |Add { a, b }: Add| a + b)
+//!         .tool("import", "Import rows", import)
+//!         .build()?;
+//!     let manager = StatelessSessionManager::builder("math", "1.0.0").build()?;
+//!
+//!     let app = axum::Router::new().route_service("/mcp", manager.service(tools));
+//!     let listener = tokio::net::TcpListener::bind("127.0.0.1:8000").await?;
+//!     axum::serve(listener, app).await?;
+//!     Ok(())
+//! }
+//! ```
+//!
+//! Not only axum: see [`StatelessSessionManager::handle`] for anything that has a
+//! request and wants a response, and [`McpService`] for hyper.
+//!
+//! # Features
+//!
+//! All are on by default; without any, the crate still serves tools whose schemas
+//! are [given](Tool::with_schema), through [`StatelessSessionManager::handle`].
+//!
+//! - `schemas`: input schemas are derived from the types of arguments, by `schemars`.
+//! - `tower`, `hyper`: [`McpService`] is a service of theirs.
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+mod call;
+mod config;
+mod deadline;
+mod dispatch;
+mod error;
+mod http;
+mod manager;
+mod protocol;
+mod registry;
+mod rejection;
+mod reply;
+mod request;
+mod rpc;
+mod service;
+mod stream;
+mod tool;
+
+pub use crate::config::{AcceptRule, ManagerBuilder};
+pub use crate::error::{ConfigError, RegistryError};
+pub use crate::http::{Body, Cors, CorsFuture, CorsService, Grant};
+pub use crate::manager::StatelessSessionManager;
+pub use crate::protocol::{
+    Annotations, CacheHint, CacheScope, ClientCapability, Content, EmbeddedResource, Era, Icon, IconTheme,
+    Implementation, LogLevel, ResourceLink, Revision, Role, ServerCapabilities, ToolAnnotations,
+};
+pub use crate::registry::{Answer, ListTools, Registry, ToolPage, ToolRegistry, ToolRegistryBuilder};
+pub use crate::rejection::Refusal;
+pub use crate::rpc::{ErrorCode, RpcError};
+pub use crate::service::{Choice, Fixed, McpService, ResponseFuture};
+#[cfg(feature = "schemas")]
+pub use crate::tool::TypedArguments;
+pub use crate::tool::{
+    Handler, IntoToolOutput, Json, NoArguments, Tool, ToolCall, ToolContext, ToolError, ToolFuture,
+    ToolOutput,
+};

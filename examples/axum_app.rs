@@ -1,0 +1,61 @@
+//! Mounted in an application that has routes, state and authentication of its own:
+//! the user that its middleware found reaches the tool.
+//!
+//! `cargo run --example axum_app -- --addr 127.0.0.1:8000`, then send requests with
+//! the header `authorization: Bearer ada-secret`.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use axum::extract::{Request, State};
+use axum::http::{StatusCode, header};
+use axum::middleware::{self, Next};
+use axum::response::Response;
+use axum::routing::get;
+use mcp_stateless::{NoArguments, StatelessSessionManager, ToolContext, ToolError, ToolRegistry};
+
+mod common;
+
+/// The application's state: who may come in, by token.
+type Users = Arc<HashMap<&'static str, User>>;
+
+#[derive(Clone)]
+struct User {
+    name: &'static str,
+}
+
+/// The application's own middleware; it knows nothing of MCP.
+async fn authenticate(
+    State(users): State<Users>,
+    mut request: Request,
+    next: Next,
+) -> Result<Response, StatusCode> {
+    let token = request.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let user = token.and_then(|token| token.strip_prefix("Bearer ")).and_then(|token| users.get(token));
+    let user = user.cloned().ok_or(StatusCode::UNAUTHORIZED)?;
+    request.extensions_mut().insert(user);
+    Ok(next.run(request).await)
+}
+
+/// A tool that wants to know who calls it.
+async fn whoami(_: NoArguments, cx: ToolContext) -> Result<&'static str, ToolError> {
+    let user = cx.extensions().get::<User>().ok_or_else(|| ToolError::new("nobody is logged in"))?;
+    Ok(user.name)
+}
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let users: Users =
+        Arc::new(HashMap::from([("ada-secret", User { name: "Ada" }), ("bob-secret", User { name: "Bob" })]));
+    let tools = ToolRegistry::builder().tool("whoami", "Tell who is logged in", whoami).build()?;
+    let manager = StatelessSessionManager::builder("axum_app", "1.0.0").build()?;
+
+    let app = axum::Router::new()
+        .route_service("/mcp", manager.service(tools))
+        .route_layer(middleware::from_fn_with_state(users.clone(), authenticate))
+        .route("/health", get(async || "ok"))
+        .route("/users", get(async |State(users): State<Users>| users.len().to_string()))
+        .with_state(users);
+    axum::serve(common::listen().await?, app).with_graceful_shutdown(common::ctrl_c()).await?;
+    Ok(())
+}

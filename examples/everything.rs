@@ -1,0 +1,131 @@
+//! One tool for each thing that a tool can do, under the names that the official
+//! conformance suite calls.
+//!
+//! `cargo run --example everything -- --addr 127.0.0.1:8000`
+
+use std::time::Duration;
+
+use mcp_stateless::{
+    ClientCapability, Content, EmbeddedResource, LogLevel, NoArguments, RegistryError,
+    StatelessSessionManager, Tool, ToolContext, ToolError, ToolRegistry,
+};
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+mod common;
+
+/// A red dot.
+const PNG: &[u8] = &[
+    0x89, b'P', b'N', b'G', b'\r', b'\n', 0x1a, b'\n', 0, 0, 0, 13, b'I', b'H', b'D', b'R', 0, 0, 0, 1, 0, 0,
+    0, 1, 8, 2, 0, 0, 0, 0x90, 0x77, 0x53, 0xde, 0, 0, 0, 12, b'I', b'D', b'A', b'T', 8, 0xd7, 0x63, 0xf8,
+    0xcf, 0xc0, 0, 0, 3, 1, 1, 0, 0x18, 0xdd, 0x8d, 0xb0, 0, 0, 0, 0, b'I', b'E', b'N', b'D', 0xae, 0x42,
+    0x60, 0x82,
+];
+
+/// A moment of silence: a WAV file with no samples.
+const WAV: &[u8] =
+    b"RIFF\x24\0\0\0WAVEfmt \x10\0\0\0\x01\0\x01\0\x40\x1f\0\0\x80\x3e\0\0\x02\0\x10\0data\0\0\0\0";
+
+#[derive(Deserialize, JsonSchema)]
+struct Query {
+    /// Where to run it.
+    #[schemars(extend("x-mcp-header" = "Region"))]
+    region: String,
+}
+
+fn tools() -> Result<ToolRegistry, RegistryError> {
+    ToolRegistry::builder()
+        .tool(
+            "test_simple_text",
+            "Answers with a text",
+            async || "This is a simple text response for testing.",
+        )
+        .tool("test_image_content", "Answers with an image", async || Content::image(PNG, "image/png"))
+        .tool("test_audio_content", "Answers with a sound", async || Content::audio(WAV, "audio/wav"))
+        .tool("test_embedded_resource", "Answers with a resource", async || {
+            let text = "This is an embedded resource content.";
+            Content::resource(
+                EmbeddedResource::text("test://embedded-resource", text).mime_type("text/plain"),
+            )
+        })
+        .tool("test_multiple_content_types", "Answers with a text, an image and a resource", async || {
+            let json = r#"{"test":"data","value":123}"#;
+            let resource = EmbeddedResource::text("test://mixed-content-resource", json);
+            vec![
+                Content::text("Multiple content types test:"),
+                Content::image(PNG, "image/png"),
+                Content::resource(resource.mime_type("application/json")),
+            ]
+        })
+        .tool("test_error_handling", "Fails", async || -> Result<(), ToolError> {
+            Err(ToolError::new("This tool intentionally returns an error for testing"))
+        })
+        .tool("test_tool_with_progress", "Reports progress", report_progress)
+        .tool("test_tool_with_logging", "Sends log messages", send_logs)
+        .tool("test_logging_tool", "Sends log messages", send_logs)
+        .tool("test_streaming_elicitation", "Streams what it does", send_logs)
+        .register(
+            Tool::new("test_missing_capability", "Needs a client that can sample", async || "sampled")
+                .requires(ClientCapability::Sampling),
+        )
+        .tool("test_x_mcp_header", "Repeats an argument in a header", async |query: Query| query.region)
+        .tool_with_schema(
+            "json_schema_2020_12_tool",
+            "Tool with JSON Schema 2020-12 features",
+            person_schema(),
+            async |person: Value| person.to_string(),
+        )
+        .build()
+}
+
+async fn report_progress(_: NoArguments, cx: ToolContext) -> &'static str {
+    for progress in [0.0, 50.0, 100.0] {
+        cx.progress(progress, Some(100.0), "").await;
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    "Reported progress three times."
+}
+
+async fn send_logs(_: NoArguments, cx: ToolContext) -> &'static str {
+    for message in ["Tool execution started", "Tool processing data", "Tool execution completed"] {
+        cx.log(LogLevel::Info, message).await;
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    "Sent three log messages."
+}
+
+/// Uses much of JSON Schema's vocabulary; clients get it exactly like this.
+fn person_schema() -> Value {
+    json!({
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "type": "object",
+        "$defs": {
+            "address": {
+                "$anchor": "addressDef",
+                "type": "object",
+                "properties": {"street": {"type": "string"}, "city": {"type": "string"}}
+            }
+        },
+        "properties": {
+            "name": {"type": "string"},
+            "address": {"$ref": "#/$defs/address"},
+            "contactMethod": {"type": "string", "enum": ["phone", "email"]},
+            "phone": {"type": "string"},
+            "email": {"type": "string"}
+        },
+        "allOf": [{"anyOf": [{"required": ["phone"]}, {"required": ["email"]}]}],
+        "if": {"properties": {"contactMethod": {"const": "phone"}}, "required": ["contactMethod"]},
+        "then": {"required": ["phone"]},
+        "else": {"required": ["email"]},
+        "additionalProperties": false
+    })
+}
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let manager = StatelessSessionManager::builder("everything", env!("CARGO_PKG_VERSION")).build()?;
+    let app = axum::Router::new().route_service("/mcp", manager.service(tools()?));
+    axum::serve(common::listen().await?, app).with_graceful_shutdown(common::ctrl_c()).await?;
+    Ok(())
+}

@@ -1,0 +1,46 @@
+//! Each tenant has tools of its own: the registry is chosen for each request, by
+//! its head.
+//!
+//! `cargo run --example per_tenant -- --addr 127.0.0.1:8000`, then send requests
+//! with the header `x-tenant: bakery` or `x-tenant: garage`.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use http::StatusCode;
+use http::request::Parts;
+use mcp_stateless::{Refusal, RegistryError, StatelessSessionManager, ToolRegistry};
+
+mod common;
+
+#[derive(Clone)]
+struct Tenants(Arc<HashMap<&'static str, ToolRegistry>>);
+
+impl Tenants {
+    fn load() -> Result<Self, RegistryError> {
+        let bakery = ToolRegistry::builder().tool("bake", "Bake a loaf", async || "one loaf").build()?;
+        let garage = ToolRegistry::builder().tool("repair", "Repair a car", async || "as new").build()?;
+        Ok(Self(Arc::new(HashMap::from([("bakery", bakery), ("garage", garage)]))))
+    }
+
+    #[expect(clippy::unused_async, reason = "a real one would ask a database")]
+    async fn find(self, name: Option<String>) -> Result<ToolRegistry, Refusal> {
+        let name = name.ok_or_else(|| Refusal::new(StatusCode::UNAUTHORIZED, "x-tenant is missing"))?;
+        let tools = self.0.get(name.as_str()).cloned();
+        tools.ok_or_else(|| Refusal::new(StatusCode::FORBIDDEN, "there is no such tenant"))
+    }
+}
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let tenants = Tenants::load()?;
+    let manager = StatelessSessionManager::builder("per_tenant", "1.0.0").build()?;
+    let service = manager.service_with(move |head: &Parts| {
+        let name = head.headers.get("x-tenant").and_then(|name| name.to_str().ok()).map(str::to_owned);
+        tenants.clone().find(name)
+    });
+
+    let app = axum::Router::new().route_service("/mcp", service);
+    axum::serve(common::listen().await?, app).with_graceful_shutdown(common::ctrl_c()).await?;
+    Ok(())
+}

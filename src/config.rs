@@ -1,0 +1,254 @@
+//! How a manager is set up.
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use crate::error::ConfigError;
+use crate::http::origin::{AllowedHost, Hosts, OriginPolicy, Origins};
+use crate::manager::StatelessSessionManager;
+use crate::protocol::{CacheHint, Era, Icon, Implementation, Revision, meta};
+
+/// What `Accept` must list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum AcceptRule {
+    /// One of JSON and SSE is enough; the reply is of a type that fits.
+    #[default]
+    Either,
+    /// Both, as the specification demands of clients.
+    Both,
+}
+
+/// The settings of a manager, fixed once built.
+pub(crate) struct Settings {
+    pub(crate) origin_policy: OriginPolicy,
+    pub(crate) accept_rule: AcceptRule,
+    pub(crate) max_body_size: usize,
+    pub(crate) read_timeout: Duration,
+    pub(crate) keep_alive: Duration,
+    pub(crate) tool_time_limit: Option<Duration>,
+    pub(crate) logging: bool,
+    pub(crate) cache_hint: CacheHint,
+    /// The revisions served, the newest first; never empty.
+    revisions: Vec<Revision>,
+    pub(crate) instructions: Option<String>,
+    /// The JSON of the server's `Implementation`.
+    pub(crate) server_info: String,
+    /// What ends every result of the modern era, from its comma on.
+    pub(crate) modern_result_end: String,
+}
+
+impl Settings {
+    pub(crate) fn serves(&self, revision: Revision) -> bool {
+        self.revisions.contains(&revision)
+    }
+
+    pub(crate) fn newest_legacy(&self) -> Option<Revision> {
+        self.revisions.iter().copied().find(|revision| revision.era() == Era::Legacy)
+    }
+
+    /// The names of the revisions served, the newest first.
+    pub(crate) fn version_names(&self) -> Vec<&'static str> {
+        self.revisions.iter().map(|revision| revision.as_str()).collect()
+    }
+}
+
+/// Builds a [`StatelessSessionManager`]; made by
+/// [`StatelessSessionManager::builder`].
+///
+/// Every setting has a default that is safe on a developer's machine: only
+/// requests to and from loopback names are served.
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct ManagerBuilder {
+    server: Implementation,
+    instructions: Option<String>,
+    origin_policy: OriginPolicy,
+    /// The first host or origin that could not be read.
+    unreadable: Option<String>,
+    accept_rule: AcceptRule,
+    max_body_size: usize,
+    read_timeout: Duration,
+    keep_alive: Duration,
+    tool_time_limit: Option<Duration>,
+    logging: bool,
+    cache_hint: CacheHint,
+    eras: Vec<Era>,
+}
+
+impl ManagerBuilder {
+    pub(crate) fn new(name: String, version: String) -> Self {
+        Self {
+            server: Implementation::new(name, version),
+            instructions: None,
+            origin_policy: OriginPolicy::default(),
+            unreadable: None,
+            accept_rule: AcceptRule::default(),
+            max_body_size: 4 * 1024 * 1024,
+            read_timeout: Duration::from_secs(30),
+            keep_alive: Duration::from_secs(15),
+            tool_time_limit: Some(Duration::from_secs(300)),
+            logging: true,
+            cache_hint: CacheHint::default(),
+            eras: vec![Era::Modern, Era::Legacy],
+        }
+    }
+
+    /// The server's name for people.
+    pub fn title(mut self, title: impl Into<String>) -> Self {
+        self.server.title = Some(title.into());
+        self
+    }
+
+    /// What the server does, for people.
+    pub fn description(mut self, description: impl Into<String>) -> Self {
+        self.server.description = Some(description.into());
+        self
+    }
+
+    /// Where people read more about the server.
+    pub fn website_url(mut self, url: impl Into<String>) -> Self {
+        self.server.website_url = Some(url.into());
+        self
+    }
+
+    /// Adds an icon of the server.
+    pub fn icon(mut self, icon: Icon) -> Self {
+        self.server.icons.push(icon);
+        self
+    }
+
+    /// What a model should know to use the server well; sent with `initialize`
+    /// and `server/discover`.
+    pub fn instructions(mut self, instructions: impl Into<String>) -> Self {
+        self.instructions = Some(instructions.into());
+        self
+    }
+
+    /// Serves requests whose `Host` is one of these, instead of only loopback
+    /// names: `host` for any port, or `host:port`. Pages of the same host may
+    /// call; for others see [`allowed_origins`](Self::allowed_origins).
+    ///
+    /// `Host` and `Origin` are checked against DNS rebinding, by which a web page
+    /// reaches servers on its reader's own network. Others get 403.
+    pub fn allowed_hosts<S: AsRef<str>>(mut self, hosts: impl IntoIterator<Item = S>) -> Self {
+        let mut allowed = Vec::new();
+        for host in hosts {
+            match AllowedHost::parse(host.as_ref()) {
+                Some(host) => allowed.push(host),
+                None => self.unreadable = self.unreadable.or(Some(host.as_ref().to_owned())),
+            }
+        }
+        self.origin_policy.hosts = Hosts::Only(allowed);
+        self
+    }
+
+    /// Serves requests whatever their `Host`, even without one.
+    ///
+    /// Right when something in front of this server has checked it, or when
+    /// every request is authenticated; on a developer's machine it lets any web
+    /// page call the tools.
+    pub fn any_host(mut self) -> Self {
+        self.origin_policy.hosts = Hosts::Any;
+        self
+    }
+
+    /// Serves requests from web pages of these origins, such as
+    /// `https://app.example.com`, besides those of the same host.
+    pub fn allowed_origins<S: AsRef<str>>(mut self, origins: impl IntoIterator<Item = S>) -> Self {
+        let mut allowed = Vec::new();
+        for origin in origins {
+            let origin = origin.as_ref();
+            if !origin.contains("://") || origin.ends_with('/') {
+                self.unreadable = self.unreadable.or(Some(origin.to_owned()));
+            }
+            allowed.push(origin.to_owned());
+        }
+        self.origin_policy.origins = Origins::Only(allowed);
+        self
+    }
+
+    /// Serves requests from web pages of any origin: right for a public server
+    /// whose tools anybody may call.
+    pub fn any_origin(mut self) -> Self {
+        self.origin_policy.origins = Origins::Any;
+        self
+    }
+
+    /// What `Accept` must list; by default one type that fits.
+    pub fn accept_rule(mut self, rule: AcceptRule) -> Self {
+        self.accept_rule = rule;
+        self
+    }
+
+    /// The largest body that is read, in bytes; 4 MiB by default. Larger ones get 413.
+    pub fn max_body_size(mut self, bytes: usize) -> Self {
+        self.max_body_size = bytes;
+        self
+    }
+
+    /// How long a body may take to arrive; 30 s by default. Slower ones get 408.
+    pub fn read_timeout(mut self, timeout: Duration) -> Self {
+        self.read_timeout = timeout;
+        self
+    }
+
+    /// How long a stream stays silent before a comment keeps it alive; 15 s by default.
+    pub fn keep_alive(mut self, interval: Duration) -> Self {
+        self.keep_alive = interval;
+        self
+    }
+
+    /// How long a tool may take unless it says otherwise itself, or `None` for
+    /// ever; 5 minutes by default.
+    pub fn tool_time_limit(mut self, limit: Option<Duration>) -> Self {
+        self.tool_time_limit = limit;
+        self
+    }
+
+    /// Declares no `logging` capability and sends no log messages.
+    pub fn without_logging(mut self) -> Self {
+        self.logging = false;
+        self
+    }
+
+    /// How long clients may cache what `server/discover` says; by default not at all.
+    pub fn cache_hint(mut self, hint: CacheHint) -> Self {
+        self.cache_hint = hint;
+        self
+    }
+
+    /// Serves only this era; by default both are, on one endpoint.
+    pub fn only(mut self, era: Era) -> Self {
+        self.eras = vec![era];
+        self
+    }
+
+    /// Builds the manager.
+    ///
+    /// # Errors
+    /// When a host or an origin cannot be read.
+    pub fn build(self) -> Result<StatelessSessionManager, ConfigError> {
+        if let Some(unreadable) = self.unreadable {
+            return Err(ConfigError::unreadable_origin(&unreadable));
+        }
+        let server_info = json!(self.server).to_string();
+        let modern_result_end =
+            format!(r#","resultType":"complete","_meta":{{"{}":{server_info}}}}}"#, meta::SERVER_INFO);
+        let revisions = Revision::ALL.into_iter().filter(|revision| self.eras.contains(&revision.era()));
+        Ok(StatelessSessionManager::new(Settings {
+            origin_policy: self.origin_policy,
+            accept_rule: self.accept_rule,
+            max_body_size: self.max_body_size,
+            read_timeout: self.read_timeout,
+            keep_alive: self.keep_alive,
+            tool_time_limit: self.tool_time_limit,
+            logging: self.logging,
+            cache_hint: self.cache_hint,
+            revisions: revisions.collect(),
+            instructions: self.instructions,
+            server_info,
+            modern_result_end,
+        }))
+    }
+}

@@ -1,0 +1,43 @@
+//! A bound on a wait.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use tokio::time::Sleep;
+
+/// Ends a wait of a given length, counted from the first poll.
+///
+/// Nothing is registered with a timer before that: what is ready at once costs
+/// no timer. Outside a Tokio runtime there is no timer, and the deadline never
+/// comes.
+pub(crate) struct Deadline {
+    length: Duration,
+    sleep: Option<Pin<Box<Sleep>>>,
+}
+
+impl Deadline {
+    pub(crate) fn new(length: Duration) -> Self {
+        Self { length, sleep: None }
+    }
+
+    /// Ready when the time is over.
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.sleep.is_none() && tokio::runtime::Handle::try_current().is_err() {
+            return Poll::Pending;
+        }
+        let sleep = self.sleep.get_or_insert_with(|| Box::pin(tokio::time::sleep(self.length)));
+        sleep.as_mut().poll(cx)
+    }
+
+    /// Begins anew.
+    pub(crate) fn reset(&mut self) {
+        if let Some(sleep) = &mut self.sleep {
+            sleep.as_mut().reset(tokio::time::Instant::now() + self.length);
+        }
+    }
+
+    pub(crate) fn length(&self) -> Duration {
+        self.length
+    }
+}

@@ -1,0 +1,117 @@
+//! The `Accept` header.
+
+use http::{HeaderMap, header};
+
+/// The reply types that a client takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Accepts {
+    pub(crate) json: bool,
+    pub(crate) sse: bool,
+}
+
+impl Accepts {
+    const NONE: Self = Self { json: false, sse: false };
+    const BOTH: Self = Self { json: true, sse: true };
+
+    /// Reads every `Accept` line; without any, both types are fine (RFC 9110,
+    /// section 12.5.1). Of several ranges that match a type, the most specific
+    /// one decides, and a weight of 0 excludes.
+    pub(crate) fn read(headers: &HeaderMap) -> Self {
+        let mut lines = headers.get_all(header::ACCEPT).iter().peekable();
+        if lines.peek().is_none() {
+            return Self::BOTH;
+        }
+        let (mut json, mut sse) = (Match::default(), Match::default());
+        for range in lines.filter_map(|line| line.to_str().ok()).flat_map(|line| line.split(',')) {
+            let mut parts = range.split(';');
+            let name = parts.next().unwrap_or_default().trim();
+            let weighs = !parts.any(|parameter| is_zero_weight(parameter.trim()));
+            json.consider(specificity(name, "application", "application/json"), weighs);
+            sse.consider(specificity(name, "text", "text/event-stream"), weighs);
+        }
+        Self { json: json.accepted, sse: sse.accepted }
+    }
+
+    /// Whether nothing that this server can send fits.
+    pub(crate) fn is_none(self) -> bool {
+        self == Self::NONE
+    }
+
+    pub(crate) fn is_both(self) -> bool {
+        self == Self::BOTH
+    }
+}
+
+/// The best range so far for one type.
+#[derive(Default)]
+struct Match {
+    specificity: u8,
+    accepted: bool,
+}
+
+impl Match {
+    fn consider(&mut self, specificity: u8, accepted: bool) {
+        if specificity > self.specificity {
+            *self = Self { specificity, accepted };
+        } else if specificity != 0 && specificity == self.specificity {
+            self.accepted |= accepted;
+        }
+    }
+}
+
+/// How closely a media range fits: 3 the type itself, 2 `type/*`, 1 `*/*`, 0 not at all.
+fn specificity(range: &str, main_type: &str, media_type: &str) -> u8 {
+    if range.eq_ignore_ascii_case(media_type) {
+        return 3;
+    }
+    match range.split_once('/') {
+        Some((main, "*")) if main.eq_ignore_ascii_case(main_type) => 2,
+        Some(("*", "*")) => 1,
+        _ => 0,
+    }
+}
+
+fn is_zero_weight(parameter: &str) -> bool {
+    parameter.split_once('=').is_some_and(|(name, weight)| {
+        name.trim().eq_ignore_ascii_case("q") && weight.trim().parse::<f32>().is_ok_and(|q| q <= 0.0)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use http::{HeaderMap, HeaderValue, header};
+
+    use super::Accepts;
+
+    fn read(lines: &[&'static str]) -> (bool, bool) {
+        let mut headers = HeaderMap::new();
+        for line in lines {
+            headers.append(header::ACCEPT, HeaderValue::from_static(line));
+        }
+        let accepts = Accepts::read(&headers);
+        (accepts.json, accepts.sse)
+    }
+
+    #[test]
+    fn every_way_to_accept_is_understood() {
+        for (lines, expected) in [
+            (&[][..], (true, true)),
+            (&["application/json, text/event-stream"], (true, true)),
+            (&["text/event-stream,application/json"], (true, true)),
+            (&["Application/JSON;q=0.1 , TEXT/event-stream; q=0.5"], (true, true)),
+            (&["application/json", "text/event-stream"], (true, true)),
+            (&["*/*"], (true, true)),
+            (&["application/*"], (true, false)),
+            (&["text/*"], (false, true)),
+            (&["application/json"], (true, false)),
+            (&["text/event-stream"], (false, true)),
+            (&["*/*, text/event-stream;q=0"], (true, false)),
+            (&["application/json;q=0, application/*"], (false, false)),
+            (&["text/html"], (false, false)),
+            (&["text/html, */*;q=0.1"], (true, true)),
+            (&[""], (false, false)),
+        ] {
+            assert_eq!(read(lines), expected, "{lines:?}");
+        }
+    }
+}

@@ -1,0 +1,55 @@
+//! What the head of a request alone decides.
+
+use http::request::Parts;
+use http::{HeaderMap, Method, header};
+
+use super::Accepts;
+use crate::config::{AcceptRule, Settings};
+use crate::rejection::Rejection;
+
+/// A request whose head is in order.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Admitted {
+    pub(crate) accepts: Accepts,
+    /// The body's length in bytes, when the head tells.
+    pub(crate) declared_length: Option<usize>,
+}
+
+/// Checks, in this order: method, `Host` and `Origin`, `Accept`,
+/// `Content-Type`, `Content-Length`.
+pub(crate) fn admit(head: &Parts, settings: &Settings) -> Result<Admitted, Rejection> {
+    if head.method != Method::POST {
+        return Err(Rejection::MethodNotAllowed);
+    }
+    settings.origin_policy.check(head)?;
+    let accepts = Accepts::read(&head.headers);
+    let fits = match settings.accept_rule {
+        AcceptRule::Either => !accepts.is_none(),
+        AcceptRule::Both => accepts.is_both(),
+    };
+    if !fits {
+        return Err(Rejection::NotAcceptable);
+    }
+    if !is_json(&head.headers) {
+        return Err(Rejection::UnsupportedMediaType);
+    }
+    let declared_length = declared_length(&head.headers);
+    if declared_length.is_some_and(|length| length > settings.max_body_size) {
+        return Err(Rejection::BodyTooLarge(settings.max_body_size));
+    }
+    Ok(Admitted { accepts, declared_length })
+}
+
+fn is_json(headers: &HeaderMap) -> bool {
+    let mut values = headers.get_all(header::CONTENT_TYPE).iter();
+    let (Some(value), None) = (values.next(), values.next()) else { return false };
+    let Ok(value) = value.to_str() else { return false };
+    let media_type = value.split(';').next().unwrap_or_default();
+    media_type.trim().eq_ignore_ascii_case("application/json")
+}
+
+/// The length that `Content-Length` declares; what is no number is left to the
+/// HTTP server below, and to the bound on what is read.
+fn declared_length(headers: &HeaderMap) -> Option<usize> {
+    headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.trim().parse().ok()
+}

@@ -1,0 +1,253 @@
+//! Who may call: the `Host` and `Origin` headers, against DNS rebinding
+//! (2026-07-28, Transports, "Security & Endpoint").
+
+use std::net::{Ipv4Addr, Ipv6Addr};
+
+use http::request::Parts;
+use http::{HeaderMap, header};
+
+use crate::rejection::Rejection;
+
+/// Which hosts and origins are served.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct OriginPolicy {
+    pub(crate) hosts: Hosts,
+    pub(crate) origins: Origins,
+}
+
+#[derive(Clone, Debug, Default)]
+pub(crate) enum Hosts {
+    #[default]
+    Loopback,
+    Only(Vec<AllowedHost>),
+    Any,
+}
+
+/// Origins served beside those of the same host.
+#[derive(Clone, Debug, Default)]
+pub(crate) enum Origins {
+    /// Loopback ones while only loopback hosts are served, else none.
+    #[default]
+    FollowHosts,
+    Only(Vec<String>),
+    Any,
+}
+
+/// A host that is served, on one port or on all.
+#[derive(Clone, Debug)]
+pub(crate) struct AllowedHost {
+    name: String,
+    port: Option<u16>,
+}
+
+impl AllowedHost {
+    /// Reads `host` or `host:port`.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        let authority = Authority::parse(text)?;
+        Some(Self { name: authority.host.to_owned(), port: authority.port })
+    }
+
+    fn admits(&self, authority: Authority<'_>) -> bool {
+        self.name.eq_ignore_ascii_case(authority.host)
+            && self.port.is_none_or(|port| authority.port == Some(port))
+    }
+}
+
+impl OriginPolicy {
+    /// Judges the head of a request; says which hosts it names.
+    pub(crate) fn check(&self, head: &Parts) -> Result<(), Rejection> {
+        if matches!(self.hosts, Hosts::Any) && matches!(self.origins, Origins::Any) {
+            return Ok(());
+        }
+        let named = NamedHosts::read(head)?;
+        for name in named.iter() {
+            let authority = Authority::parse(name);
+            if !authority.is_some_and(|authority| self.admits_host(authority)) {
+                return Err(Rejection::HostNotAllowed(Some(name.to_owned())));
+            }
+        }
+        if named.is_empty() && !matches!(self.hosts, Hosts::Any) {
+            return Err(Rejection::HostNotAllowed(None));
+        }
+        match self.allowed_origin(&head.headers, named.first()) {
+            Ok(_) => Ok(()),
+            Err(origin) => Err(Rejection::OriginNotAllowed(origin)),
+        }
+    }
+
+    /// The request's origin if it is served, `None` without one; `Err` names an
+    /// origin that is not.
+    fn allowed_origin<'h>(
+        &self,
+        headers: &'h HeaderMap,
+        host: Option<&str>,
+    ) -> Result<Option<&'h str>, String> {
+        let mut values = headers.get_all(header::ORIGIN).iter();
+        let Some(value) = values.next() else { return Ok(None) };
+        let origin = value.to_str().unwrap_or_default();
+        if values.next().is_none() && self.admits_origin(origin, host) {
+            Ok(Some(origin))
+        } else {
+            Err(origin.to_owned())
+        }
+    }
+
+    /// The origin that a cross-origin reply may name.
+    pub(crate) fn cors_origin<'h>(&self, head: &'h Parts) -> Option<&'h str> {
+        let named = NamedHosts::read(head).ok()?;
+        self.allowed_origin(&head.headers, named.first()).ok().flatten()
+    }
+
+    fn admits_host(&self, authority: Authority<'_>) -> bool {
+        match &self.hosts {
+            Hosts::Loopback => authority.is_loopback(),
+            Hosts::Only(allowed) => allowed.iter().any(|host| host.admits(authority)),
+            Hosts::Any => true,
+        }
+    }
+
+    fn admits_origin(&self, origin: &str, host: Option<&str>) -> bool {
+        let parsed = WebOrigin::parse(origin);
+        let same = || parsed.zip(host).is_some_and(|(web, host)| web.is_same_host(host));
+        match &self.origins {
+            Origins::Any => true,
+            Origins::Only(allowed) => {
+                allowed.iter().any(|entry| entry.eq_ignore_ascii_case(origin)) || same()
+            }
+            Origins::FollowHosts => match self.hosts {
+                Hosts::Loopback => parsed.is_some_and(|web| web.authority.is_loopback()),
+                Hosts::Only(_) | Hosts::Any => same(),
+            },
+        }
+    }
+}
+
+/// The hosts that a request names: HTTP/2's `:authority` (or the authority of an
+/// absolute URI) and the `Host` header. Whoever routes on one of them must not
+/// be contradicted by the other, so each is judged.
+struct NamedHosts<'h> {
+    authority: Option<&'h str>,
+    header: Option<&'h str>,
+}
+
+impl<'h> NamedHosts<'h> {
+    fn read(head: &'h Parts) -> Result<Self, Rejection> {
+        let mut values = head.headers.get_all(header::HOST).iter();
+        let header = match values.next() {
+            None => None,
+            Some(value) => Some(value.to_str().map_err(|_| Rejection::HostNotAllowed(None))?),
+        };
+        if values.next().is_some() {
+            return Err(Rejection::HostNotAllowed(None));
+        }
+        Ok(Self { authority: head.uri.authority().map(http::uri::Authority::as_str), header })
+    }
+
+    fn iter(&self) -> impl Iterator<Item = &'h str> + use<'h> {
+        self.authority.into_iter().chain(self.header)
+    }
+
+    fn first(&self) -> Option<&'h str> {
+        self.iter().next()
+    }
+
+    fn is_empty(&self) -> bool {
+        self.first().is_none()
+    }
+}
+
+/// `host` or `host:port`, borrowed; brackets around IPv6 stay.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Authority<'a> {
+    host: &'a str,
+    port: Option<u16>,
+}
+
+impl<'a> Authority<'a> {
+    fn parse(text: &'a str) -> Option<Self> {
+        let text = text.trim_matches([' ', '\t']);
+        let end_of_host = match text.strip_prefix('[') {
+            Some(inside) => inside.find(']')? + 2,
+            None => text.find(':').unwrap_or(text.len()),
+        };
+        let (host, rest) = text.split_at(end_of_host);
+        let port = match rest.strip_prefix(':') {
+            Some(port) => Some(port.parse().ok()?),
+            None if rest.is_empty() => None,
+            None => return None,
+        };
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._[]:".contains(&byte);
+        (!host.is_empty() && host.bytes().all(plain)).then_some(Self { host, port })
+    }
+
+    fn is_loopback(self) -> bool {
+        let v6 = self.host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+        self.host.eq_ignore_ascii_case("localhost")
+            || self.host.parse::<Ipv4Addr>().is_ok_and(|address| address.is_loopback())
+            || v6.is_some_and(|v6| v6.parse::<Ipv6Addr>().is_ok_and(|address| address.is_loopback()))
+    }
+}
+
+/// The origin of a web page.
+#[derive(Clone, Copy)]
+struct WebOrigin<'a> {
+    default_port: u16,
+    authority: Authority<'a>,
+}
+
+impl<'a> WebOrigin<'a> {
+    fn parse(origin: &'a str) -> Option<Self> {
+        let (scheme, authority) = origin.split_once("://")?;
+        let default_port = match scheme {
+            _ if scheme.eq_ignore_ascii_case("http") => 80,
+            _ if scheme.eq_ignore_ascii_case("https") => 443,
+            _ => return None,
+        };
+        Some(Self { default_port, authority: Authority::parse(authority)? })
+    }
+
+    /// Behind a proxy that ends TLS the server does not know its own scheme, so a
+    /// host without a port stands for the origin's default one.
+    fn is_same_host(self, host: &str) -> bool {
+        Authority::parse(host).is_some_and(|host| {
+            host.host.eq_ignore_ascii_case(self.authority.host)
+                && host.port.unwrap_or(self.default_port) == self.authority.port.unwrap_or(self.default_port)
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Authority;
+
+    #[test]
+    fn authorities_are_split_into_host_and_port() {
+        for (text, expected) in [
+            ("localhost", Some(("localhost", None))),
+            ("localhost:8000", Some(("localhost", Some(8000)))),
+            ("[::1]:8000", Some(("[::1]", Some(8000)))),
+            ("[::1]", Some(("[::1]", None))),
+            ("::1", None),
+            ("", None),
+            (":80", None),
+            ("host:port", None),
+            ("host:99999", None),
+            ("user@host", None),
+            ("host/path", None),
+            ("[::1]x", None),
+        ] {
+            let parsed = Authority::parse(text).map(|parsed| (parsed.host, parsed.port));
+            assert_eq!(parsed, expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn only_this_machine_is_loopback() {
+        for host in ["localhost", "LOCALHOST:1", "127.0.0.1", "127.8.8.8:80", "[::1]:9"] {
+            assert!(Authority::parse(host).expect(host).is_loopback(), "{host}");
+        }
+        for host in ["localhost.evil.com", "evil.com", "128.0.0.1", "[::2]", "127.0.0.1.nip.io", "0.0.0.0"] {
+            assert!(!Authority::parse(host).expect(host).is_loopback(), "{host}");
+        }
+    }
+}

@@ -1,0 +1,51 @@
+//! The only place that builds a response.
+
+use http::{HeaderName, HeaderValue, Response, StatusCode, header};
+
+use super::{Accepts, Body};
+use crate::reply::Reply;
+use crate::stream::frame_result;
+
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+const EVENT_STREAM: HeaderValue = HeaderValue::from_static("text/event-stream");
+const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
+/// Asks proxies not to hold events back.
+const X_ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
+
+/// Makes HTTP of a reply, in a type that the client takes. Errors are JSON whatever
+/// it takes, for their status tells it that they are none of what it asked for.
+pub(crate) fn respond(reply: Reply, accepts: Accepts) -> Response<Body> {
+    match reply {
+        Reply::Accepted => with_status(StatusCode::ACCEPTED, Body::default()),
+        Reply::Result(message) if accepts.json => json(StatusCode::OK, message),
+        Reply::Result(message) => events(Body::full(frame_result(&message))),
+        Reply::Error { status, message } => json(status, message),
+        Reply::Stream(stream) => events(Body::stream(stream)),
+        Reply::Events(bytes) => events(Body::full(bytes)),
+    }
+}
+
+/// A response without a body.
+pub(crate) fn with_status<B>(status: StatusCode, body: B) -> Response<B> {
+    let mut response = Response::new(body);
+    *response.status_mut() = status;
+    response
+}
+
+fn json(status: StatusCode, message: Vec<u8>) -> Response<Body> {
+    let mut response = with_status(status, Body::full(message));
+    response.headers_mut().insert(header::CONTENT_TYPE, JSON);
+    if status == StatusCode::METHOD_NOT_ALLOWED {
+        response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("POST"));
+    }
+    response
+}
+
+fn events(body: Body) -> Response<Body> {
+    let mut response = Response::new(body);
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, EVENT_STREAM);
+    headers.insert(header::CACHE_CONTROL, NO_STORE);
+    headers.insert(X_ACCEL_BUFFERING, HeaderValue::from_static("no"));
+    response
+}

@@ -1,0 +1,141 @@
+//! The product: one function from a request to its response.
+
+use std::fmt;
+use std::future::ready;
+use std::sync::Arc;
+
+use http::request::Parts;
+use http::{Request, Response};
+
+use crate::config::{ManagerBuilder, Settings};
+use crate::dispatch::Dispatcher;
+use crate::http::{Accepts, Body, Cors, admit, read, respond};
+use crate::registry::Registry;
+use crate::rejection::{Refusal, Rejection};
+use crate::reply::Reply;
+use crate::request::{agree, unread_id};
+
+/// Serves MCP over Streamable HTTP with no session: each request is answered from
+/// what it carries itself, by any replica.
+///
+/// One manager serves all requests of all clients of both eras; a clone is another
+/// handle to the same one. It listens on nothing, spawns nothing, and knows no
+/// server framework: [`handle`](Self::handle) takes a request and returns a
+/// response. [`service`](Self::service) wraps it for hyper, axum and tower.
+///
+/// ```
+/// use http::Request;
+/// use mcp_stateless::{StatelessSessionManager, ToolRegistry};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let tools = ToolRegistry::builder().tool("greet", "Say hello", async || "Hello").build()?;
+/// let manager = StatelessSessionManager::builder("greeter", "1.0.0").build()?;
+///
+/// let request = Request::post("http://localhost/mcp")
+///     .header("content-type", "application/json")
+///     .body(r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"greet"}}"#.to_owned())?;
+/// let response = manager.handle(request, &tools).await;
+/// assert_eq!(response.status(), 200);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct StatelessSessionManager {
+    settings: Arc<Settings>,
+}
+
+impl StatelessSessionManager {
+    /// Begins a manager of a server with this name and version.
+    pub fn builder(name: impl Into<String>, version: impl Into<String>) -> ManagerBuilder {
+        ManagerBuilder::new(name.into(), version.into())
+    }
+
+    pub(crate) fn new(settings: Settings) -> Self {
+        Self { settings: Arc::new(settings) }
+    }
+
+    pub(crate) fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// Answers a request with the tools of `registry`.
+    ///
+    /// Takes a request with any body, on whatever path the host mounts it. Returns
+    /// a response in every case: what is wrong with a request becomes a JSON-RPC
+    /// error with the fitting status, what goes wrong in a tool stays in its
+    /// result (2026-07-28, Transports, "Streamable HTTP").
+    ///
+    /// The tool runs inside this future or, once it has sent a notification, inside
+    /// the response's body: dropping either ends it. Neither spawns a task, unless
+    /// the tool is [detached](crate::Tool::detached).
+    ///
+    /// The timeouts need a Tokio runtime with its timer; elsewhere they never come.
+    pub async fn handle<B, R>(&self, request: Request<B>, registry: &R) -> Response<Body>
+    where
+        B: http_body::Body,
+        R: Registry + ?Sized,
+    {
+        self.handle_with(request, |_| ready(Ok(registry))).await
+    }
+
+    /// Answers a request with the tools that `choose` finds by the request's head:
+    /// those of a tenant, or of a user that the host's own middleware has left in
+    /// the head's extensions.
+    ///
+    /// It is asked once the head has been found in order, and before the body is
+    /// read. Its refusal becomes the response.
+    pub async fn handle_with<B, R, F>(
+        &self,
+        request: Request<B>,
+        choose: impl FnOnce(&Parts) -> F,
+    ) -> Response<Body>
+    where
+        B: http_body::Body,
+        R: Registry,
+        F: Future<Output = Result<R, Refusal>>,
+    {
+        let (head, body) = request.into_parts();
+        let accepts = Accepts::read(&head.headers);
+        let reply = self.reply(head, body, choose).await;
+        respond::respond(reply.unwrap_or_else(|refused| refused), accepts)
+    }
+
+    /// The path of one request. `Err` is a reply as well: that of a request which
+    /// did not get all the way.
+    async fn reply<B, R, F>(
+        &self,
+        head: Parts,
+        body: B,
+        choose: impl FnOnce(&Parts) -> F,
+    ) -> Result<Reply, Reply>
+    where
+        B: http_body::Body,
+        R: Registry,
+        F: Future<Output = Result<R, Refusal>>,
+    {
+        let settings = &self.settings;
+        let refuse = |rejection, head: &Parts| Reply::refuse(&rejection, unread_id(&head.headers), settings);
+
+        let admitted = admit::admit(&head, settings).map_err(|rejection| refuse(rejection, &head))?;
+        let registry = choose(&head).await.map_err(|refusal| refuse(Rejection::Refused(refusal), &head))?;
+        let body =
+            read::read(body, &admitted, settings).await.map_err(|rejection| refuse(rejection, &head))?;
+        let valid = agree(&head.headers, &body, settings)
+            .map_err(|refused| Reply::refuse(&refused.rejection, refused.id, settings))?;
+        let dispatcher = Dispatcher { registry: &registry, settings, accepts: admitted.accepts };
+        Ok(dispatcher.dispatch(valid, head).await)
+    }
+
+    /// Cross-origin resource sharing, for web pages of other origins than the
+    /// server's own.
+    pub fn cors(&self) -> Cors {
+        Cors::new(self.clone())
+    }
+}
+
+impl fmt::Debug for StatelessSessionManager {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("StatelessSessionManager").finish_non_exhaustive()
+    }
+}

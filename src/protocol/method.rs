@@ -1,0 +1,53 @@
+//! The methods a client may call.
+
+/// A method of either era; which of them a server answers is decided where
+/// requests are dispatched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Method {
+    Initialize,
+    Ping,
+    LoggingSetLevel,
+    ServerDiscover,
+    ToolsList,
+    ToolsCall,
+    ResourcesRead,
+    ResourcesSubscribe,
+    ResourcesUnsubscribe,
+    PromptsGet,
+    Unknown,
+}
+
+/// The parameter that the `Mcp-Name` header repeats.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NamedBy {
+    Name,
+    Uri,
+}
+
+impl Method {
+    pub(crate) fn from_name(name: &str) -> Self {
+        match name {
+            "initialize" => Self::Initialize,
+            "ping" => Self::Ping,
+            "logging/setLevel" => Self::LoggingSetLevel,
+            "server/discover" => Self::ServerDiscover,
+            "tools/list" => Self::ToolsList,
+            "tools/call" => Self::ToolsCall,
+            "resources/read" => Self::ResourcesRead,
+            "resources/subscribe" => Self::ResourcesSubscribe,
+            "resources/unsubscribe" => Self::ResourcesUnsubscribe,
+            "prompts/get" => Self::PromptsGet,
+            _ => Self::Unknown,
+        }
+    }
+
+    /// What `Mcp-Name` repeats, for the methods that need the header
+    /// (2026-07-28, Transports, "Standard Request Headers").
+    pub(crate) fn named_by(self) -> Option<NamedBy> {
+        match self {
+            Self::ToolsCall | Self::PromptsGet => Some(NamedBy::Name),
+            Self::ResourcesRead => Some(NamedBy::Uri),
+            _ => None,
+        }
+    }
+}

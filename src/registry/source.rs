@@ -1,0 +1,96 @@
+//! Anyone's own source of tools.
+
+use std::sync::Arc;
+
+use http::request::Parts;
+
+use super::{Answer, ToolPage};
+use crate::protocol::{Revision, ServerCapabilities};
+use crate::tool::{ToolCall, ToolFuture};
+
+/// Where the tools of a request come from.
+///
+/// Most servers need no more than a [`ToolRegistry`](crate::ToolRegistry). What
+/// lives elsewhere, in a database or behind another server, implements this.
+///
+/// A registry is shared by all requests and must not remember one from another.
+///
+/// ```
+/// use mcp_stateless::{
+///     Answer, ListTools, Registry, RpcError, ToolCall, ToolFuture, ToolOutput, ToolPage,
+/// };
+/// use serde_json::json;
+///
+/// struct Greeter;
+///
+/// impl Registry for Greeter {
+///     fn list_tools<'a>(&'a self, _: ListTools<'a>) -> Answer<'a, ToolPage> {
+///         let greet = json!({"name": "greet", "inputSchema": {"type": "object"}});
+///         Answer::ready(ToolPage::new([greet]).map_err(|_| RpcError::internal()))
+///     }
+///
+///     fn call_tool(&self, call: ToolCall<'_>) -> ToolFuture {
+///         match call.name() {
+///             "greet" => ToolFuture::new(async { "Hello" }),
+///             other => ToolFuture::ready(Err(RpcError::unknown_tool(other))),
+///         }
+///     }
+/// }
+/// ```
+pub trait Registry: Send + Sync {
+    /// What the registry can serve. By default tools.
+    fn capabilities(&self) -> ServerCapabilities {
+        ServerCapabilities::TOOLS
+    }
+
+    /// A page of the definitions of the tools, in an order that stays the same.
+    ///
+    /// A cursor that the registry did not give out is answered by
+    /// [`RpcError::invalid_params`](crate::RpcError::invalid_params).
+    fn list_tools<'a>(&'a self, request: ListTools<'a>) -> Answer<'a, ToolPage>;
+
+    /// Calls a tool. What is borrowed from the request ends with this function, so
+    /// that the request's body need not be kept while the tool runs; the future
+    /// owns what it needs.
+    fn call_tool(&self, call: ToolCall<'_>) -> ToolFuture;
+}
+
+/// A `tools/list` that has passed the manager's checks.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct ListTools<'a> {
+    /// Where the page begins; `None` for the first.
+    pub cursor: Option<&'a str>,
+    /// The head of the HTTP request.
+    pub head: &'a Parts,
+    /// The revision of the protocol that the request speaks.
+    pub revision: Revision,
+}
+
+impl<R: Registry + ?Sized> Registry for &R {
+    fn capabilities(&self) -> ServerCapabilities {
+        (**self).capabilities()
+    }
+
+    fn list_tools<'a>(&'a self, request: ListTools<'a>) -> Answer<'a, ToolPage> {
+        (**self).list_tools(request)
+    }
+
+    fn call_tool(&self, call: ToolCall<'_>) -> ToolFuture {
+        (**self).call_tool(call)
+    }
+}
+
+impl<R: Registry + ?Sized> Registry for Arc<R> {
+    fn capabilities(&self) -> ServerCapabilities {
+        (**self).capabilities()
+    }
+
+    fn list_tools<'a>(&'a self, request: ListTools<'a>) -> Answer<'a, ToolPage> {
+        (**self).list_tools(request)
+    }
+
+    fn call_tool(&self, call: ToolCall<'_>) -> ToolFuture {
+        (**self).call_tool(call)
+    }
+}

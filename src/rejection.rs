@@ -1,0 +1,134 @@
+//! Every refusal of a request, in one table: its HTTP status, its JSON-RPC code
+//! and its words.
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use http::StatusCode;
+use serde_json::json;
+use thiserror::Error;
+
+use crate::config::Settings;
+use crate::protocol::ClientCapability;
+use crate::rpc::{ErrorCode, RpcError};
+
+/// Why a request is not served. The words go to the client, so they tell how to
+/// mend the request, or which setting of the server decided.
+#[derive(Debug, Error)]
+pub(crate) enum Rejection {
+    #[error("Method not allowed: send requests by POST; there is no session to stream or to end")]
+    MethodNotAllowed,
+    #[error("Host {} is not allowed: the server's `allowed_hosts` setting decides", quoted(.0.as_deref()))]
+    HostNotAllowed(Option<String>),
+    #[error("Origin {0:?} is not allowed: the server's `allowed_origins` setting decides")]
+    OriginNotAllowed(String),
+    #[error("Not acceptable: accept application/json and text/event-stream")]
+    NotAcceptable,
+    #[error("Unsupported media type: Content-Type must be application/json")]
+    UnsupportedMediaType,
+    #[error("The body is larger than {0} bytes")]
+    BodyTooLarge(usize),
+    #[error("The body did not arrive within {0:?}")]
+    ReadTimeout(Duration),
+    #[error("The body ended early")]
+    BrokenBody,
+    #[error("Parse error: {0}")]
+    NotJson(&'static str),
+    #[error("Invalid request: {0}")]
+    InvalidRequest(&'static str),
+    #[error("Invalid request: a response was sent, but this server asked nothing")]
+    UnexpectedResponse,
+    #[error("Unsupported protocol version")]
+    UnsupportedVersion { requested: String },
+    #[error("Header mismatch: {0}")]
+    HeaderMismatch(String),
+    #[error("Invalid params: {0}")]
+    InvalidMeta(Cow<'static, str>),
+    #[error("{0}")]
+    Refused(Refusal),
+}
+
+impl Rejection {
+    pub(crate) fn status(&self) -> StatusCode {
+        match self {
+            Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+            Self::HostNotAllowed(_) | Self::OriginNotAllowed(_) => StatusCode::FORBIDDEN,
+            Self::NotAcceptable => StatusCode::NOT_ACCEPTABLE,
+            Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::BodyTooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::ReadTimeout(_) => StatusCode::REQUEST_TIMEOUT,
+            Self::Refused(refusal) => refusal.status,
+            Self::BrokenBody
+            | Self::NotJson(_)
+            | Self::InvalidRequest(_)
+            | Self::UnexpectedResponse
+            | Self::UnsupportedVersion { .. }
+            | Self::HeaderMismatch(_)
+            | Self::InvalidMeta(_) => StatusCode::BAD_REQUEST,
+        }
+    }
+
+    fn code(&self) -> ErrorCode {
+        match self {
+            Self::NotJson(_) | Self::BrokenBody => ErrorCode::PARSE_ERROR,
+            Self::UnsupportedVersion { .. } => ErrorCode::UNSUPPORTED_PROTOCOL_VERSION,
+            Self::HeaderMismatch(_) => ErrorCode::HEADER_MISMATCH,
+            Self::InvalidMeta(_) => ErrorCode::INVALID_PARAMS,
+            _ => ErrorCode::INVALID_REQUEST,
+        }
+    }
+
+    /// The error object of the reply.
+    pub(crate) fn to_error(&self, settings: &Settings) -> RpcError {
+        let error = RpcError::new(self.code(), self.to_string());
+        match self {
+            Self::UnsupportedVersion { requested } => {
+                error.with_data(json!({"supported": settings.version_names(), "requested": requested}))
+            }
+            _ => error,
+        }
+    }
+}
+
+fn quoted(host: Option<&str>) -> String {
+    host.map_or_else(|| "of this request".to_owned(), |host| format!("{host:?}"))
+}
+
+/// A method that the server does not have.
+pub(crate) fn method_not_found(method: &str) -> RpcError {
+    RpcError::new(ErrorCode::METHOD_NOT_FOUND, format!("Method not found: {method}"))
+}
+
+/// A capability that the request needs and did not declare.
+pub(crate) fn missing_capability(capability: ClientCapability) -> RpcError {
+    let name = capability.as_str();
+    RpcError::new(
+        ErrorCode::MISSING_CLIENT_CAPABILITY,
+        format!("This request needs the client capability `{name}`, which it does not declare"),
+    )
+    .with_data(json!({"requiredCapabilities": {name: {}}}))
+}
+
+/// The tool's headers and arguments disagree.
+pub(crate) fn header_mismatch(what: &str) -> RpcError {
+    RpcError::new(ErrorCode::HEADER_MISMATCH, format!("Header mismatch: {what}"))
+}
+
+/// A host application's own refusal of a request, before its body is read: an
+/// unknown tenant, say.
+///
+/// It becomes a JSON-RPC error with this HTTP status, so that MCP clients can
+/// show it. The message goes to the client as it is.
+#[derive(Clone, Debug, Error)]
+#[error("{message}")]
+pub struct Refusal {
+    status: StatusCode,
+    message: Cow<'static, str>,
+}
+
+impl Refusal {
+    /// A refusal with this status (which should be one of 4xx or 5xx) and message.
+    pub fn new(status: StatusCode, message: impl Into<Cow<'static, str>>) -> Self {
+        Self { status, message: message.into() }
+    }
+}

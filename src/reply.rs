@@ -1,0 +1,190 @@
+//! The answer to a request, before it is HTTP.
+
+use std::sync::Arc;
+
+use http::StatusCode;
+
+use crate::config::Settings;
+use crate::protocol::{Content, Era, ResourceContents, meta};
+use crate::rejection::Rejection;
+use crate::rpc::write::{self, ReplyId, ReplyStart};
+use crate::rpc::{ErrorCode, RpcError};
+use crate::stream::Stream;
+use crate::tool::ToolOutput;
+
+/// What a request is answered by.
+pub(crate) enum Reply {
+    /// Notifications are taken note of.
+    Accepted,
+    /// A message with a result.
+    Result(Vec<u8>),
+    /// A message with an error.
+    Error { status: StatusCode, message: Vec<u8> },
+    /// Notifications, and the result at the end.
+    Stream(Box<Stream>),
+    /// A stream that is complete already: its events.
+    Events(Vec<u8>),
+}
+
+impl Reply {
+    /// The answer to a request that is not served.
+    pub(crate) fn refuse(rejection: &Rejection, id: ReplyId<'_>, settings: &Settings) -> Self {
+        tracing::debug!(%rejection, "refused");
+        let error = rejection.to_error(settings);
+        Self::Error { status: rejection.status(), message: ReplyStart::new(id).error(&error) }
+    }
+
+    /// The answer to a request that failed.
+    pub(crate) fn fail(start: ReplyStart, error: &RpcError, era: Era) -> Self {
+        Self::Error { status: status_of(error, era), message: start.error(error) }
+    }
+
+    /// The JSON-RPC message; nothing for the kinds that are no single one.
+    pub(crate) fn into_message(self) -> Vec<u8> {
+        match self {
+            Self::Result(message) | Self::Error { message, .. } => message,
+            Self::Accepted | Self::Stream(_) | Self::Events(_) => Vec::new(),
+        }
+    }
+}
+
+/// The HTTP status of an error that a method answers: the specification gives
+/// some codes a status of their own in the modern era; otherwise HTTP has done
+/// its part.
+fn status_of(error: &RpcError, era: Era) -> StatusCode {
+    match (era, error.code()) {
+        (Era::Modern, ErrorCode::METHOD_NOT_FOUND) => StatusCode::NOT_FOUND,
+        (
+            Era::Modern,
+            ErrorCode::HEADER_MISMATCH
+            | ErrorCode::MISSING_CLIENT_CAPABILITY
+            | ErrorCode::UNSUPPORTED_PROTOCOL_VERSION,
+        ) => StatusCode::BAD_REQUEST,
+        _ => StatusCode::OK,
+    }
+}
+
+/// Finishes the reply to a call; holds all that it needs of the request.
+pub(crate) struct CallReply {
+    pub(crate) start: ReplyStart,
+    pub(crate) era: Era,
+    pub(crate) settings: Arc<Settings>,
+}
+
+impl CallReply {
+    pub(crate) fn finish(self, outcome: Result<ToolOutput, RpcError>) -> Reply {
+        match outcome {
+            Ok(output) => Reply::Result(self.start.result(|buffer| {
+                write_output(buffer, &output, self.era, &self.settings);
+            })),
+            Err(error) => Reply::fail(self.start, &error, self.era),
+        }
+    }
+}
+
+/// Ends the object of a result, with what every result of the modern era carries.
+pub(crate) fn end_result(buffer: &mut Vec<u8>, era: Era, settings: &Settings) {
+    match era {
+        Era::Legacy => buffer.push(b'}'),
+        Era::Modern => buffer.extend_from_slice(settings.modern_result_end.as_bytes()),
+    }
+}
+
+/// Writes a `CallToolResult`.
+fn write_output(buffer: &mut Vec<u8>, output: &ToolOutput, era: Era, settings: &Settings) {
+    buffer.extend_from_slice(br#"{"content":["#);
+    for (index, block) in output.content.as_slice().iter().enumerate() {
+        if index > 0 {
+            buffer.push(b',');
+        }
+        write_content(buffer, block);
+    }
+    buffer.push(b']');
+    if let Some(structured) = &output.structured
+        && (era == Era::Modern || structured.get().starts_with('{'))
+    {
+        write::key(buffer, "structuredContent");
+        buffer.extend_from_slice(structured.get().as_bytes());
+    }
+    if output.is_error {
+        buffer.extend_from_slice(br#","isError":true"#);
+    }
+    match &output.meta {
+        None => end_result(buffer, era, settings),
+        Some(members) => {
+            if era == Era::Modern {
+                buffer.extend_from_slice(br#","resultType":"complete""#);
+            }
+            write::key(buffer, "_meta");
+            buffer.push(b'{');
+            if era == Era::Modern {
+                write::key(buffer, meta::SERVER_INFO);
+                buffer.extend_from_slice(settings.server_info.as_bytes());
+            }
+            for (name, value) in members.iter().filter(|(name, _)| *name != meta::SERVER_INFO) {
+                write::key(buffer, name);
+                buffer.extend_from_slice(value.to_string().as_bytes());
+            }
+            buffer.extend_from_slice(b"}}");
+        }
+    }
+}
+
+/// Writes a content block. By hand rather than by `serde`, for texts and base64
+/// can be large.
+fn write_content(buffer: &mut Vec<u8>, block: &Content) {
+    let annotations = match block {
+        Content::Text { text, annotations } => {
+            buffer.extend_from_slice(br#"{"type":"text","text":"#);
+            write::string(buffer, text);
+            annotations
+        }
+        Content::Image { data, mime_type, annotations } => {
+            write_media(buffer, "image", data, mime_type);
+            annotations
+        }
+        Content::Audio { data, mime_type, annotations } => {
+            write_media(buffer, "audio", data, mime_type);
+            annotations
+        }
+        Content::Resource { resource, annotations } => {
+            buffer.extend_from_slice(br#"{"type":"resource","resource":{"uri":"#);
+            write::string(buffer, &resource.uri);
+            if let Some(mime_type) = &resource.mime_type {
+                write::key(buffer, "mimeType");
+                write::string(buffer, mime_type);
+            }
+            let (name, contents) = match &resource.contents {
+                ResourceContents::Text(text) => ("text", text),
+                ResourceContents::Base64(blob) => ("blob", blob),
+            };
+            write::key(buffer, name);
+            write::string(buffer, contents);
+            buffer.push(b'}');
+            annotations
+        }
+        Content::ResourceLink(link) => {
+            // Its own members follow the type's.
+            buffer.extend_from_slice(br#"{"type":"resource_link","#);
+            let start = buffer.len();
+            // Strings, numbers and lists of them are always JSON.
+            let _ = write::json(buffer, link);
+            buffer.remove(start);
+            return;
+        }
+    };
+    if let Some(annotations) = annotations {
+        write::key(buffer, "annotations");
+        let _ = write::json(buffer, annotations);
+    }
+    buffer.push(b'}');
+}
+
+fn write_media(buffer: &mut Vec<u8>, kind: &str, data: &str, mime_type: &str) {
+    buffer.extend_from_slice(br#"{"type":"#);
+    write::string(buffer, kind);
+    write::key(buffer, "data");
+    write::string(buffer, data);
+    write::key(buffer, "mimeType");
+    write::string(buffer, mime_type);
+}

@@ -1,0 +1,271 @@
+//! Checks a body against itself and against the headers.
+
+use std::borrow::Cow;
+
+use http::{HeaderMap, HeaderName};
+use serde_json::value::RawValue;
+
+use super::lenient::Lenient;
+use super::{Params, Valid, ValidRequest};
+use crate::config::Settings;
+use crate::http::mcp_headers::{self, HeaderFault};
+use crate::protocol::meta::{self, Meta};
+use crate::protocol::method::{Method, NamedBy};
+use crate::protocol::{Era, LogLevel, Revision};
+use crate::rejection::Rejection;
+use crate::rpc::envelope::{self, FaultKind, Message};
+use crate::rpc::write::ReplyId;
+use crate::rpc::{Id, depth, raw};
+
+/// The most messages that a batch may hold.
+const MAX_BATCH: usize = 100;
+
+/// A refusal, and the id that its reply carries.
+#[derive(Debug)]
+pub(crate) struct Refused<'a> {
+    pub(crate) rejection: Rejection,
+    pub(crate) id: ReplyId<'a>,
+}
+
+type Checked<'a, T> = Result<T, Refused<'a>>;
+
+/// Makes of a body what may be acted upon; see the [module](super) for the order
+/// of the checks. Pure: the same head, body and settings give the same answer.
+pub(crate) fn agree<'a>(headers: &HeaderMap, body: &'a [u8], settings: &Settings) -> Checked<'a, Valid<'a>> {
+    let checker = Checker { headers, settings };
+    let text =
+        std::str::from_utf8(body).map_err(|_| checker.refuse(None, Rejection::NotJson("not UTF-8")))?;
+    if depth::is_too_deep(body) {
+        return Err(checker.refuse(None, Rejection::NotJson("nested too deeply")));
+    }
+    if text.trim_start().starts_with('[') {
+        return checker.batch(text);
+    }
+    checker.message(text)
+}
+
+/// The id of the reply to a request whose id could not be read: `null` for
+/// revisions before 2025-11-25, absent since.
+pub(crate) fn unread_id(headers: &HeaderMap) -> ReplyId<'static> {
+    match mcp_headers::single(headers, &mcp_headers::PROTOCOL_VERSION).map(Revision::from_name) {
+        Ok(Some(Revision::V2025_03_26 | Revision::V2025_06_18)) | Err(HeaderFault::Missing) => ReplyId::Null,
+        _ => ReplyId::Absent,
+    }
+}
+
+struct Checker<'h> {
+    headers: &'h HeaderMap,
+    settings: &'h Settings,
+}
+
+impl Checker<'_> {
+    fn refuse<'a>(&self, id: Option<Id<'a>>, rejection: Rejection) -> Refused<'a> {
+        Refused { rejection, id: unread_id(self.headers).or_request(id) }
+    }
+
+    fn message<'a>(&self, text: &'a str) -> Checked<'a, Valid<'a>> {
+        let message = envelope::parse::<Lenient<Params<'a>>>(text).map_err(|fault| {
+            self.refuse(
+                fault.id,
+                match fault.kind {
+                    FaultKind::Syntax => Rejection::NotJson("not JSON"),
+                    FaultKind::Invalid(reason) => Rejection::InvalidRequest(reason),
+                    FaultKind::Response => Rejection::UnexpectedResponse,
+                },
+            )
+        })?;
+        match message {
+            Message::Request { id, method, params } => {
+                let request = object(params).and_then(|params| self.request(id, method, params));
+                request.map(Valid::Request).map_err(|rejection| self.refuse(Some(id), rejection))
+            }
+            Message::Notification { params, .. } => object(params)
+                .and_then(|_| self.version_header())
+                .map(|_| Valid::Notification)
+                .map_err(|rejection| self.refuse(None, rejection)),
+        }
+    }
+
+    fn batch<'a>(&self, text: &'a str) -> Checked<'a, Valid<'a>> {
+        let invalid = |reason| self.refuse(None, Rejection::InvalidRequest(reason));
+        let messages =
+            envelope::parse_batch(text).map_err(|_| self.refuse(None, Rejection::NotJson("not JSON")))?;
+        match self.version_header() {
+            Ok(Some(Revision::V2025_03_26) | None) => {}
+            Ok(Some(_)) => return Err(invalid("only the revision 2025-03-26 has batches")),
+            Err(rejection) => return Err(self.refuse(None, rejection)),
+        }
+        if !self.settings.serves(Revision::V2025_03_26) {
+            return Err(invalid("batches are of a revision that is not served here"));
+        }
+        if messages.is_empty() {
+            return Err(invalid("the batch is empty"));
+        }
+        if messages.len() > MAX_BATCH {
+            return Err(invalid("the batch has more than 100 messages"));
+        }
+        let answers = messages.into_iter().filter_map(|message| match self.message(message.get()) {
+            Ok(Valid::Request(request)) => Some(self.in_batch(request)),
+            Ok(Valid::Notification | Valid::Batch(_))
+            | Err(Refused { rejection: Rejection::UnexpectedResponse, .. }) => None,
+            Err(refused) => Some(Err(refused)),
+        });
+        let answers: Vec<_> = answers.collect();
+        Ok(if answers.is_empty() { Valid::Notification } else { Valid::Batch(answers) })
+    }
+
+    fn in_batch<'a>(&self, request: ValidRequest<'a>) -> Checked<'a, ValidRequest<'a>> {
+        let reason = match request {
+            ValidRequest { method: Method::Initialize, .. } => "`initialize` must not be part of a batch",
+            _ if request.era() == Era::Modern => "only the revision 2025-03-26 has batches",
+            _ => return Ok(request),
+        };
+        Err(self.refuse(Some(request.id), Rejection::InvalidRequest(reason)))
+    }
+
+    fn request<'a>(
+        &self,
+        id: Id<'a>,
+        method_name: Cow<'a, str>,
+        mut params: Params<'a>,
+    ) -> Result<ValidRequest<'a>, Rejection> {
+        if params.is_repeated {
+            return Err(Rejection::InvalidRequest("a member of `params` is repeated"));
+        }
+        let method = Method::from_name(&method_name);
+        let meta = match std::mem::take(&mut params.meta) {
+            Lenient::Object(meta) => meta,
+            Lenient::Absent | Lenient::SomethingElse => Meta::default(),
+        };
+        let (revision, log_level) = match meta.protocol_version {
+            Some(version) => self.modern(version, method, &method_name, &params, &meta)?,
+            None => (self.legacy(method, &params)?, None),
+        };
+        Ok(ValidRequest { id, revision, method, method_name, params, meta, log_level, _checked: () })
+    }
+
+    /// The revision that the header names, if it is one that is served.
+    fn version_header(&self) -> Result<Option<Revision>, Rejection> {
+        let name = &mcp_headers::PROTOCOL_VERSION;
+        let requested = match mcp_headers::single(self.headers, name) {
+            Ok(requested) => requested.to_owned(),
+            Err(HeaderFault::Missing) => return Ok(None),
+            Err(HeaderFault::Repeated | HeaderFault::Malformed) => {
+                let lines = self.headers.get_all(name).iter();
+                lines.map(|line| String::from_utf8_lossy(line.as_bytes())).collect::<Vec<_>>().join(", ")
+            }
+        };
+        match Revision::from_name(&requested) {
+            Some(revision) if self.settings.serves(revision) => Ok(Some(revision)),
+            _ => Err(Rejection::UnsupportedVersion { requested }),
+        }
+    }
+
+    /// The revision of a request whose body names none in `_meta`.
+    fn legacy(&self, method: Method, params: &Params<'_>) -> Result<Revision, Rejection> {
+        match self.version_header()? {
+            Some(revision) if revision.era() == Era::Modern => Err(missing_meta(meta::PROTOCOL_VERSION)),
+            Some(revision) => Ok(revision),
+            None if self.settings.newest_legacy().is_some() => Ok(Revision::V2025_03_26),
+            // Its sender can do no better, so it is told at least what would work.
+            None if method == Method::Initialize => Err(Rejection::UnsupportedVersion {
+                requested: params.protocol_version.and_then(raw::string).unwrap_or_default().into_owned(),
+            }),
+            None => Err(mismatch(&mcp_headers::PROTOCOL_VERSION, HeaderFault::Missing.as_str())),
+        }
+    }
+
+    /// The rules of the modern era.
+    fn modern(
+        &self,
+        version: &RawValue,
+        method: Method,
+        method_name: &str,
+        params: &Params<'_>,
+        meta: &Meta<'_>,
+    ) -> Result<(Revision, Option<LogLevel>), Rejection> {
+        if meta.is_repeated {
+            return Err(Rejection::InvalidMeta("a member of `_meta` is repeated".into()));
+        }
+        let Some(version) = raw::string(version) else {
+            return Err(wrong_meta(meta::PROTOCOL_VERSION, "a string"));
+        };
+        self.same(&mcp_headers::PROTOCOL_VERSION, &version)?;
+        let revision = Revision::from_name(&version)
+            .filter(|&revision| revision.era() == Era::Modern && self.settings.serves(revision))
+            .ok_or_else(|| Rejection::UnsupportedVersion { requested: version.into_owned() })?;
+        self.same(&mcp_headers::METHOD, method_name)?;
+        self.same_name(method, params)?;
+        Ok((revision, required_meta(meta)?))
+    }
+
+    /// Demands that a header repeats `expected`.
+    fn same(&self, name: &HeaderName, expected: &str) -> Result<(), Rejection> {
+        match mcp_headers::single(self.headers, name) {
+            Ok(value) if value == expected => Ok(()),
+            Ok(value) => Err(mismatch(name, &format!("is {value:?}, the body says {expected:?}"))),
+            Err(fault) => Err(mismatch(name, fault.as_str())),
+        }
+    }
+
+    /// Demands that `Mcp-Name` repeats what the body calls, reads or gets.
+    fn same_name(&self, method: Method, params: &Params<'_>) -> Result<(), Rejection> {
+        let expected = match method.named_by() {
+            None => return Ok(()),
+            Some(NamedBy::Name) => params.name,
+            Some(NamedBy::Uri) => params.uri,
+        };
+        let expected = expected.and_then(raw::string);
+        match (mcp_headers::single_decoded(self.headers, &mcp_headers::NAME), expected) {
+            (Ok(value), Some(expected)) if value == expected => Ok(()),
+            // Without a name in the body there is nothing to repeat; the method will complain.
+            (Err(HeaderFault::Missing), None) => Ok(()),
+            (Ok(value), Some(expected)) => {
+                Err(mismatch(&mcp_headers::NAME, &format!("is {value:?}, the body says {expected:?}")))
+            }
+            (Ok(value), None) => {
+                Err(mismatch(&mcp_headers::NAME, &format!("is {value:?}, the body names nothing")))
+            }
+            (Err(fault), _) => Err(mismatch(&mcp_headers::NAME, fault.as_str())),
+        }
+    }
+}
+
+fn object<T: Default>(params: Lenient<T>) -> Result<T, Rejection> {
+    match params {
+        Lenient::Object(params) => Ok(params),
+        Lenient::Absent => Ok(T::default()),
+        Lenient::SomethingElse => Err(Rejection::InvalidRequest("`params` must be an object")),
+    }
+}
+
+/// Checks the types of `_meta`; gives the log level that is wanted.
+fn required_meta(meta: &Meta<'_>) -> Result<Option<LogLevel>, Rejection> {
+    match meta.client_capabilities {
+        None => return Err(missing_meta(meta::CLIENT_CAPABILITIES)),
+        Some(value) if !raw::is_object(value) => {
+            return Err(wrong_meta(meta::CLIENT_CAPABILITIES, "an object"));
+        }
+        Some(_) => {}
+    }
+    if meta.client_info.is_some_and(|value| !raw::is_object(value)) {
+        return Err(wrong_meta(meta::CLIENT_INFO, "an object"));
+    }
+    if meta.progress_token.is_some_and(|value| Id::from_json(value.get()).is_none()) {
+        return Err(wrong_meta("progressToken", "a string or an integer"));
+    }
+    let level = meta.log_level.map(|value| serde_json::from_str(value.get())).transpose();
+    level.map_err(|_| wrong_meta(meta::LOG_LEVEL, "a log level"))
+}
+
+fn missing_meta(key: &str) -> Rejection {
+    Rejection::InvalidMeta(format!("`_meta` must have `{key}`").into())
+}
+
+fn wrong_meta(key: &str, expected: &str) -> Rejection {
+    Rejection::InvalidMeta(format!("`_meta` member `{key}` must be {expected}").into())
+}
+
+fn mismatch(name: &HeaderName, fault: &str) -> Rejection {
+    Rejection::HeaderMismatch(format!("the header {name} {fault}"))
+}

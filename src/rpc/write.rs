@@ -1,0 +1,206 @@
+//! Writes replies straight into their buffer.
+
+use serde::Serialize;
+
+use super::{Id, RpcError};
+
+/// Which id an error reply carries.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum ReplyId<'a> {
+    /// That of the request.
+    Request(Id<'a>),
+    /// It could not be read: `null`, as revisions before 2025-11-25 want it.
+    Null,
+    /// It could not be read: no member at all.
+    Absent,
+}
+
+impl<'a> ReplyId<'a> {
+    /// The id, if it was read, else `self`.
+    pub(crate) fn or_request(self, id: Option<Id<'a>>) -> Self {
+        id.map_or(self, ReplyId::Request)
+    }
+}
+
+/// A reply that has begun: everything up to its `result` or `error`.
+///
+/// It holds the request's id, so that nothing else of the request has to stay
+/// for the reply to be finished.
+#[derive(Debug)]
+pub(crate) struct ReplyStart(Vec<u8>);
+
+impl ReplyStart {
+    /// Begins a reply to the request with this id; room is made for a small one.
+    pub(crate) fn new(id: ReplyId<'_>) -> Self {
+        let mut buffer = Vec::with_capacity(256);
+        buffer.extend_from_slice(br#"{"jsonrpc":"2.0""#);
+        match id {
+            ReplyId::Request(id) => {
+                buffer.extend_from_slice(br#","id":"#);
+                buffer.extend_from_slice(id.as_json().as_bytes());
+            }
+            ReplyId::Null => buffer.extend_from_slice(br#","id":null"#),
+            ReplyId::Absent => {}
+        }
+        Self(buffer)
+    }
+
+    /// Finishes the reply with the result that `write` puts into the buffer.
+    pub(crate) fn result(mut self, write: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
+        self.0.extend_from_slice(br#","result":"#);
+        write(&mut self.0);
+        self.0.push(b'}');
+        self.0
+    }
+
+    /// Finishes the reply with an error.
+    pub(crate) fn error(mut self, error: &RpcError) -> Vec<u8> {
+        let buffer = &mut self.0;
+        buffer.extend_from_slice(br#","error":{"code":"#);
+        buffer.extend_from_slice(error.code().0.to_string().as_bytes());
+        buffer.extend_from_slice(br#","message":"#);
+        string(buffer, error.message());
+        if let Some(data) = error.data() {
+            buffer.extend_from_slice(br#","data":"#);
+            buffer.extend_from_slice(data.as_bytes());
+        }
+        buffer.extend_from_slice(b"}}");
+        self.0
+    }
+}
+
+/// Writes a notification whose `params` object `write` puts into the buffer.
+pub(crate) fn notification(buffer: &mut Vec<u8>, method: &str, write: impl FnOnce(&mut Vec<u8>)) {
+    buffer.extend_from_slice(br#"{"jsonrpc":"2.0","method":"#);
+    string(buffer, method);
+    buffer.extend_from_slice(br#","params":"#);
+    write(buffer);
+    buffer.push(b'}');
+}
+
+/// Writes a member of an object, preceded by a comma unless it is the first.
+pub(crate) fn key(buffer: &mut Vec<u8>, name: &str) {
+    if buffer.last() != Some(&b'{') {
+        buffer.push(b',');
+    }
+    string(buffer, name);
+    buffer.push(b':');
+}
+
+/// Writes any value as JSON.
+///
+/// # Errors
+/// When the value cannot be JSON, such as a map whose keys are no strings; the
+/// buffer is then as it was.
+pub(crate) fn json(buffer: &mut Vec<u8>, value: &impl Serialize) -> serde_json::Result<()> {
+    let start = buffer.len();
+    serde_json::to_writer(&mut *buffer, value).inspect_err(|_| buffer.truncate(start))
+}
+
+/// Writes a JSON string.
+///
+/// Large texts are everyday results, so clean stretches are found eight bytes
+/// at a time and copied whole, and the buffer grows once, to the exact size.
+pub(crate) fn string(buffer: &mut Vec<u8>, text: &str) {
+    let bytes = text.as_bytes();
+    buffer.reserve(escaped_len(bytes) + 2);
+    buffer.push(b'"');
+    let mut clean_from = 0;
+    let mut at = 0;
+    while let Some(found) = next_escape(bytes, at) {
+        buffer.extend_from_slice(&bytes[clean_from..found]);
+        escape(buffer, bytes[found]);
+        at = found + 1;
+        clean_from = at;
+    }
+    buffer.extend_from_slice(&bytes[clean_from..]);
+    buffer.push(b'"');
+}
+
+fn needs_escape(byte: u8) -> bool {
+    byte < 0x20 || byte == b'"' || byte == b'\\'
+}
+
+fn escaped_len(bytes: &[u8]) -> usize {
+    let escapes: usize = bytes.iter().map(|&byte| usize::from(needs_escape(byte))).sum();
+    let long: usize =
+        bytes.iter().map(|&byte| usize::from(short_escape(byte).is_none() && byte < 0x20)).sum();
+    bytes.len() + escapes + 4 * long
+}
+
+fn short_escape(byte: u8) -> Option<u8> {
+    Some(match byte {
+        b'"' | b'\\' => byte,
+        b'\n' => b'n',
+        b'\r' => b'r',
+        b'\t' => b't',
+        0x08 => b'b',
+        0x0c => b'f',
+        _ => return None,
+    })
+}
+
+fn escape(buffer: &mut Vec<u8>, byte: u8) {
+    const HEX: &[u8; 16] = b"0123456789abcdef";
+    if let Some(letter) = short_escape(byte) {
+        buffer.extend_from_slice(&[b'\\', letter]);
+    } else {
+        let (high, low) = (HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]);
+        buffer.extend_from_slice(&[b'\\', b'u', b'0', b'0', high, low]);
+    }
+}
+
+/// The index, from `at` on, of the next byte that must be escaped.
+fn next_escape(bytes: &[u8], mut at: usize) -> Option<usize> {
+    while let Some(chunk) = bytes.get(at..).and_then(|rest| rest.first_chunk::<8>()) {
+        let marks = escape_marks(u64::from_le_bytes(*chunk));
+        if marks != 0 {
+            return Some(at + marks.trailing_zeros() as usize / 8);
+        }
+        at += 8;
+    }
+    bytes.get(at..)?.iter().position(|&byte| needs_escape(byte)).map(|found| at + found)
+}
+
+/// Sets the high bit of the first byte that must be escaped; bytes above it
+/// may be marked wrongly, for a borrow runs upwards.
+fn escape_marks(word: u64) -> u64 {
+    const ONES: u64 = u64::from_le_bytes([1; 8]);
+    const HIGHS: u64 = ONES << 7;
+    let below = |word: u64, limit: u64| word.wrapping_sub(ONES * limit) & !word;
+    let equals = |byte: u8| below(word ^ (ONES * u64::from(byte)), 1);
+    (below(word, 0x20) | equals(b'"') | equals(b'\\')) & HIGHS
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::{Id, ReplyId, ReplyStart, escaped_len, string};
+    use crate::rpc::{ErrorCode, RpcError};
+
+    fn written(text: &str) -> String {
+        let mut buffer = Vec::new();
+        string(&mut buffer, text);
+        String::from_utf8(buffer).expect("JSON is UTF-8")
+    }
+
+    proptest! {
+        #[test]
+        fn strings_are_written_as_serde_json_writes_them(text in "(?s)(.|[\u{0}-\u{1f}\"\\\\]|[a-z ]{0,12}){0,64}") {
+            prop_assert_eq!(written(&text), serde_json::to_string(&text).expect("a string is JSON"));
+            prop_assert_eq!(written(&text).len(), escaped_len(text.as_bytes()) + 2);
+        }
+    }
+
+    #[test]
+    fn an_error_reply_carries_the_id_that_could_be_read() {
+        let error = RpcError::new(ErrorCode::PARSE_ERROR, "no \"JSON\"").with_data([1]);
+        let reply = |id| String::from_utf8(ReplyStart::new(id).error(&error)).expect("UTF-8");
+        let rest = r#""error":{"code":-32700,"message":"no \"JSON\"","data":[1]}}"#;
+        let one = Id::from_json("1").expect("an integer");
+        assert_eq!(reply(ReplyId::Request(one)), format!(r#"{{"jsonrpc":"2.0","id":1,{rest}"#));
+        assert_eq!(reply(ReplyId::Null), format!(r#"{{"jsonrpc":"2.0","id":null,{rest}"#));
+        assert_eq!(reply(ReplyId::Absent), format!(r#"{{"jsonrpc":"2.0",{rest}"#));
+    }
+}

@@ -1,0 +1,145 @@
+//! The manager as a service, for tower (and so axum) and for hyper.
+
+use std::convert::Infallible;
+use std::future::{Ready, ready};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use http::request::Parts;
+use http::{Request, Response};
+
+use crate::http::Body;
+use crate::manager::StatelessSessionManager;
+use crate::registry::Registry;
+use crate::rejection::Refusal;
+
+/// A manager and its tools, as a `tower_service::Service` (feature `tower`) and a
+/// `hyper::service::Service` (feature `hyper`).
+///
+/// It mounts in axum by `route_service` and `nest_service`. It never fails and is
+/// always ready; clones serve the same tools.
+#[derive(Clone, Debug)]
+pub struct McpService<C> {
+    manager: StatelessSessionManager,
+    choice: C,
+}
+
+impl StatelessSessionManager {
+    /// A service that answers every request with the tools of `registry`.
+    pub fn service<R: Registry + Clone>(&self, registry: R) -> McpService<Fixed<R>> {
+        McpService { manager: self.clone(), choice: Fixed(registry) }
+    }
+
+    /// A service that asks `choose` for the tools of each request, as
+    /// [`handle_with`](Self::handle_with) does.
+    pub fn service_with<C, R, F>(&self, choose: C) -> McpService<C>
+    where
+        C: Fn(&Parts) -> F + Clone,
+        F: Future<Output = Result<R, Refusal>>,
+        R: Registry,
+    {
+        McpService { manager: self.clone(), choice: choose }
+    }
+}
+
+/// How a service finds the tools of a request: always the same ones, or those that
+/// a function of the request's head chooses.
+pub trait Choice: Clone {
+    /// Where the tools come from.
+    type Registry: Registry;
+    /// The choice under way.
+    type Future: Future<Output = Result<Self::Registry, Refusal>>;
+
+    /// Chooses.
+    fn choose(&self, head: &Parts) -> Self::Future;
+}
+
+/// The same tools for every request; made by
+/// [`service`](StatelessSessionManager::service).
+#[derive(Clone, Debug)]
+pub struct Fixed<R>(R);
+
+impl<R: Registry + Clone> Choice for Fixed<R> {
+    type Registry = R;
+    type Future = Ready<Result<R, Refusal>>;
+
+    fn choose(&self, _: &Parts) -> Self::Future {
+        ready(Ok(self.0.clone()))
+    }
+}
+
+impl<C, R, F> Choice for C
+where
+    C: Fn(&Parts) -> F + Clone,
+    F: Future<Output = Result<R, Refusal>>,
+    R: Registry,
+{
+    type Registry = R;
+    type Future = F;
+
+    fn choose(&self, head: &Parts) -> F {
+        self(head)
+    }
+}
+
+/// The response of a [`McpService`], under way. Dropping it ends the tool.
+#[must_use]
+pub struct ResponseFuture(Pin<Box<dyn Future<Output = Response<Body>> + Send>>);
+
+impl Future for ResponseFuture {
+    type Output = Result<Response<Body>, Infallible>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.0.as_mut().poll(cx).map(Ok)
+    }
+}
+
+#[cfg(any(feature = "tower", feature = "hyper"))]
+impl<C> McpService<C>
+where
+    C: Choice<Future: Send> + Send + 'static,
+{
+    fn respond<B>(&self, request: Request<B>) -> ResponseFuture
+    where
+        B: http_body::Body<Data: Send> + Send + 'static,
+    {
+        let Self { manager, choice } = self.clone();
+        ResponseFuture(Box::pin(async move {
+            manager.handle_with(request, move |head| choice.choose(head)).await
+        }))
+    }
+}
+
+#[cfg(feature = "tower")]
+impl<C, B> tower_service::Service<Request<B>> for McpService<C>
+where
+    C: Choice<Future: Send> + Send + 'static,
+    B: http_body::Body<Data: Send> + Send + 'static,
+{
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = ResponseFuture;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<B>) -> ResponseFuture {
+        self.respond(request)
+    }
+}
+
+#[cfg(feature = "hyper")]
+impl<C, B> hyper::service::Service<Request<B>> for McpService<C>
+where
+    C: Choice<Future: Send> + Send + 'static,
+    B: http_body::Body<Data: Send> + Send + 'static,
+{
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = ResponseFuture;
+
+    fn call(&self, request: Request<B>) -> ResponseFuture {
+        self.respond(request)
+    }
+}

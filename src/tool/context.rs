@@ -1,0 +1,202 @@
+//! What a tool may want of the request it serves.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use http::request::Parts;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::value::RawValue;
+
+use crate::protocol::meta::{self, Meta};
+use crate::protocol::{ClientCapability, Era, Implementation, LogLevel, Revision};
+use crate::rejection;
+use crate::rpc::{RpcError, write};
+use crate::stream::Outbox;
+
+/// The request that a tool serves, and the way to its client while it does.
+///
+/// A handler asks for one by taking it as its second argument. Clones stand for
+/// the same request; one that outlives the call sends nothing any more.
+///
+/// ```
+/// use mcp_stateless::{NoArguments, ToolContext};
+///
+/// async fn who_am_i(_: NoArguments, cx: ToolContext) -> String {
+///     cx.progress(1.0, Some(1.0), "looking you up").await;
+///     let agent = cx.headers().get("user-agent").and_then(|agent| agent.to_str().ok());
+///     agent.unwrap_or("somebody").to_owned()
+/// }
+/// ```
+#[derive(Clone)]
+pub struct ToolContext(Arc<Exchange>);
+
+/// One request and its reply, shared by a tool and the reply's stream.
+pub(crate) struct Exchange {
+    pub(crate) head: Parts,
+    pub(crate) revision: Revision,
+    /// The JSON of `_meta`.
+    pub(crate) meta: String,
+    /// The JSON of the progress token, and the last progress that was sent.
+    pub(crate) progress: Option<(Box<str>, Mutex<f64>)>,
+    pub(crate) log_from: LogFrom,
+    pub(crate) outbox: Outbox,
+}
+
+/// Which log messages are sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum LogFrom {
+    Nothing,
+    Level(LogLevel),
+}
+
+impl ToolContext {
+    pub(crate) fn new(exchange: Arc<Exchange>) -> Self {
+        Self(exchange)
+    }
+
+    /// Reports progress, if the client asked for it (2026-07-28, Patterns,
+    /// "Progress"). `total` is the value at which the work is done, when it is
+    /// known; an empty `message` is left out.
+    ///
+    /// Progress must increase: a value that does not, or is no number, is not
+    /// sent. Waits while the client reads slowly. Reports that follow each other
+    /// closely may travel together.
+    pub async fn progress(&self, progress: f64, total: Option<f64>, message: &str) {
+        let Some((token, last)) = &self.0.progress else { return };
+        {
+            let mut last = last.lock().unwrap_or_else(PoisonError::into_inner);
+            if !progress.is_finite() || progress <= *last {
+                return;
+            }
+            *last = progress;
+        }
+        let send = self.0.outbox.send(|buffer| {
+            write::notification(buffer, "notifications/progress", |buffer| {
+                buffer.extend_from_slice(br#"{"progressToken":"#);
+                buffer.extend_from_slice(token.as_bytes());
+                number(buffer, "progress", progress);
+                if let Some(total) = total.filter(|total| total.is_finite()) {
+                    number(buffer, "total", total);
+                }
+                if !message.is_empty() {
+                    write::key(buffer, "message");
+                    write::string(buffer, message);
+                }
+                buffer.push(b'}');
+            });
+        });
+        send.await;
+    }
+
+    /// Sends a log message, any JSON, to the client (2026-07-28, Server,
+    /// "Logging", deprecated there).
+    ///
+    /// Clients of 2026-07-28 get it only when the request names a level, and only
+    /// at or above it; earlier ones always. What cannot be JSON is not sent.
+    pub async fn log(&self, level: LogLevel, data: impl Serialize) {
+        self.log_as("", level, data).await;
+    }
+
+    /// Sends a log message in the name of a `logger`.
+    pub async fn log_as(&self, logger: &str, level: LogLevel, data: impl Serialize) {
+        let wanted = matches!(self.0.log_from, LogFrom::Level(lowest) if level >= lowest);
+        let (true, Ok(data)) = (wanted, serde_json::value::to_raw_value(&data)) else { return };
+        let send = self.0.outbox.send(|buffer| {
+            write::notification(buffer, "notifications/message", |buffer| {
+                buffer.extend_from_slice(br#"{"level":"#);
+                // A unit variant is always JSON.
+                let _ = write::json(buffer, &level);
+                if !logger.is_empty() {
+                    write::key(buffer, "logger");
+                    write::string(buffer, logger);
+                }
+                write::key(buffer, "data");
+                buffer.extend_from_slice(data.get().as_bytes());
+                buffer.push(b'}');
+            });
+        });
+        send.await;
+    }
+
+    /// The method of the HTTP request.
+    pub fn method(&self) -> &http::Method {
+        &self.0.head.method
+    }
+
+    /// The URI of the HTTP request, as the host application handed it over.
+    pub fn uri(&self) -> &http::Uri {
+        &self.0.head.uri
+    }
+
+    /// The headers of the HTTP request.
+    pub fn headers(&self) -> &http::HeaderMap {
+        &self.0.head.headers
+    }
+
+    /// The extensions of the HTTP request: where a host's own middleware leaves
+    /// what it found out, such as the user.
+    pub fn extensions(&self) -> &http::Extensions {
+        &self.0.head.extensions
+    }
+
+    /// The revision of the protocol that the request speaks.
+    pub fn revision(&self) -> Revision {
+        self.0.revision
+    }
+
+    /// Who the client says it is. Only requests of the modern era tell.
+    pub fn client_info(&self) -> Option<Implementation> {
+        self.meta(meta::CLIENT_INFO)
+    }
+
+    /// The capabilities that the client declares, as JSON. Only requests of the
+    /// modern era tell.
+    pub fn client_capabilities(&self) -> Option<serde_json::Value> {
+        self.meta(meta::CLIENT_CAPABILITIES)
+    }
+
+    /// Demands a capability of the client's, which then may be relied upon. In
+    /// the legacy era no request tells, and nothing is demanded.
+    ///
+    /// # Errors
+    /// `-32021`, to be handed on by `?`, when the client does not declare it.
+    pub fn require(&self, capability: ClientCapability) -> Result<(), RpcError> {
+        match self.raw_meta(meta::CLIENT_CAPABILITIES, |declared| capability.is_in(declared)) {
+            Some(true) => Ok(()),
+            None if self.0.revision.era() == Era::Legacy => Ok(()),
+            Some(false) | None => Err(rejection::missing_capability(capability)),
+        }
+    }
+
+    /// The W3C trace context of the request's `_meta`: `traceparent`.
+    pub fn traceparent(&self) -> Option<String> {
+        self.meta("traceparent")
+    }
+
+    /// The W3C trace context of the request's `_meta`: `tracestate`.
+    pub fn tracestate(&self) -> Option<String> {
+        self.meta("tracestate")
+    }
+
+    /// The W3C baggage of the request's `_meta`.
+    pub fn baggage(&self) -> Option<String> {
+        self.meta("baggage")
+    }
+
+    /// A member of the request's `_meta`; `None` without it, or when it is of
+    /// another type. Each call parses `_meta` anew.
+    pub fn meta<T: DeserializeOwned>(&self, key: &str) -> Option<T> {
+        self.raw_meta(key, |value| serde_json::from_str(value.get()).ok())?
+    }
+
+    fn raw_meta<T>(&self, key: &str, read: impl FnOnce(&RawValue) -> T) -> Option<T> {
+        let meta: Meta<'_> = serde_json::from_str(&self.0.meta).ok()?;
+        meta.member(key).map(read)
+    }
+}
+
+/// Writes a number, without a fraction when it has none.
+fn number(buffer: &mut Vec<u8>, name: &str, value: f64) {
+    write::key(buffer, name);
+    buffer.extend_from_slice(value.to_string().as_bytes());
+}

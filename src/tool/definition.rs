@@ -1,0 +1,249 @@
+//! A tool: its definition and its handler.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::Serialize;
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+use super::future::Limit;
+use super::mirror::MirroredParams;
+use super::{Handler, ToolCall, ToolFuture};
+use crate::error::RegistryError;
+use crate::protocol::{ClientCapability, Era, Icon, ToolAnnotations};
+use crate::rpc::write;
+
+/// A tool, to be added to a [`ToolRegistry`](crate::ToolRegistry): its
+/// definition, the function that serves it, and how it is run.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use mcp_stateless::{NoArguments, Tool, ToolAnnotations, ToolRegistry};
+///
+/// let now = Tool::new("now", "The time", async |_: NoArguments| "half past")
+///     .title("Clock")
+///     .annotations(ToolAnnotations { read_only_hint: Some(true), ..Default::default() })
+///     .time_limit(Some(Duration::from_secs(1)));
+/// let tools = ToolRegistry::builder().register(now).build()?;
+/// # Ok::<(), mcp_stateless::RegistryError>(())
+/// ```
+#[must_use]
+pub struct Tool {
+    pub(crate) name: String,
+    description: String,
+    title: Option<String>,
+    input_schema: SchemaText,
+    output_schema: Option<SchemaText>,
+    annotations: Option<ToolAnnotations>,
+    icons: Vec<Icon>,
+    requires: Vec<ClientCapability>,
+    limit: Limit,
+    is_detached: bool,
+    handler: ErasedHandler,
+}
+
+type ErasedHandler = Box<dyn Fn(ToolCall<'_>) -> ToolFuture + Send + Sync>;
+/// A schema's JSON, or why it has none.
+type SchemaText = Result<Box<RawValue>, serde_json::Error>;
+
+impl Tool {
+    /// A tool whose input schema is derived from the arguments of its `handler`.
+    ///
+    /// A property that clients shall repeat in a header is marked with
+    /// `#[schemars(extend("x-mcp-header" = "Region"))]`.
+    #[cfg(feature = "schemas")]
+    pub fn new<M, H>(name: impl Into<String>, description: impl Into<String>, handler: H) -> Self
+    where
+        M: super::TypedArguments,
+        H: Handler<M>,
+    {
+        Self::with_schema(name, description, M::input_schema(), handler)
+    }
+
+    /// A tool with a given input schema: anything that serialises to the JSON of a
+    /// schema object. Clients get it as it is; arguments are not checked against
+    /// it, but only by the type that the `handler` takes.
+    pub fn with_schema<M, H: Handler<M>>(
+        name: impl Into<String>,
+        description: impl Into<String>,
+        input_schema: impl Serialize,
+        handler: H,
+    ) -> Self {
+        Self {
+            name: name.into(),
+            description: description.into(),
+            title: None,
+            input_schema: serde_json::value::to_raw_value(&input_schema),
+            output_schema: None,
+            annotations: None,
+            icons: Vec::new(),
+            requires: Vec::new(),
+            limit: Limit::OfManager,
+            is_detached: false,
+            handler: Box::new(move |call| handler.start(call)),
+        }
+    }
+
+    /// Sets the tool's name for people.
+    pub fn title(mut self, title: impl Into<String>) -> Self {
+        self.title = Some(title.into());
+        self
+    }
+
+    /// Adds hints about what the tool does.
+    pub fn annotations(mut self, annotations: ToolAnnotations) -> Self {
+        self.annotations = Some(annotations);
+        self
+    }
+
+    /// Adds an icon.
+    pub fn icon(mut self, icon: Icon) -> Self {
+        self.icons.push(icon);
+        self
+    }
+
+    /// Derives the schema of the structured content from `T`, which the handler
+    /// should return as [`Json<T>`](crate::Json).
+    #[cfg(feature = "schemas")]
+    pub fn output_schema<T: schemars::JsonSchema>(self) -> Self {
+        self.with_output_schema(super::schema::schema_of::<T>())
+    }
+
+    /// Sets the schema of the structured content. Before 2026-07-28 it had to be
+    /// of an object; clients of those revisions do not get one of another type.
+    pub fn with_output_schema(mut self, schema: impl Serialize) -> Self {
+        self.output_schema = Some(serde_json::value::to_raw_value(&schema));
+        self
+    }
+
+    /// Refuses calls of clients that do not declare `capability` (`-32021`),
+    /// before the handler runs. Clients of the legacy era declare nothing with
+    /// their calls, and are let through.
+    pub fn requires(mut self, capability: ClientCapability) -> Self {
+        self.requires.push(capability);
+        self
+    }
+
+    /// Drops a call's work after `limit`, instead of after the manager's
+    /// [`tool_time_limit`](crate::ManagerBuilder::tool_time_limit); `None` sets no
+    /// limit.
+    pub fn time_limit(mut self, limit: Option<Duration>) -> Self {
+        self.limit = Limit::from(limit);
+        self
+    }
+
+    /// Lets a call run to its end, or its time limit, even when its client goes
+    /// away. It needs a Tokio runtime.
+    pub fn detached(mut self) -> Self {
+        self.is_detached = true;
+        self
+    }
+
+    /// Checks the definition and takes it apart.
+    pub(crate) fn compile(self) -> Result<CompiledTool, RegistryError> {
+        let error = |fault: String| RegistryError::new(&self.name, fault);
+        check_name(&self.name).map_err(error)?;
+        let read = |text: &RawValue| -> Value { serde_json::from_str(text.get()).unwrap_or_default() };
+        let input = self
+            .input_schema
+            .as_ref()
+            .map_err(|fault| error(format!("the input schema is no JSON: {fault}")))?;
+        let input_value = read(input);
+        if input_value.get("type").and_then(Value::as_str) != Some("object") {
+            return Err(error("the input schema must be an object whose `type` is \"object\"".to_owned()));
+        }
+        let mirrored = MirroredParams::from_schema(&input_value).map_err(error)?;
+        let output = match &self.output_schema {
+            None => None,
+            Some(Err(fault)) => return Err(error(format!("the output schema is no JSON: {fault}"))),
+            Some(Ok(schema)) => {
+                let value = read(schema);
+                if !value.is_object() {
+                    return Err(error("the output schema must be an object".to_owned()));
+                }
+                let is_of_object = value.get("type").and_then(Value::as_str) == Some("object");
+                Some((schema, is_of_object))
+            }
+        };
+        let definition = |era| {
+            let output = output.filter(|(_, is_of_object)| era == Era::Modern || *is_of_object);
+            self.write_definition(input, output.map(|(schema, _)| &**schema))
+        };
+        Ok(CompiledTool {
+            legacy_definition: definition(Era::Legacy),
+            modern_definition: definition(Era::Modern),
+            mirrored,
+            name: self.name.into(),
+            requires: self.requires,
+            limit: self.limit,
+            is_detached: self.is_detached,
+            handler: self.handler,
+        })
+    }
+
+    fn write_definition(&self, input: &RawValue, output: Option<&RawValue>) -> Vec<u8> {
+        let mut buffer = vec![b'{'];
+        let mut text = |name, value: &str| {
+            write::key(&mut buffer, name);
+            write::string(&mut buffer, value);
+        };
+        text("name", &self.name);
+        if let Some(title) = &self.title {
+            text("title", title);
+        }
+        text("description", &self.description);
+        let mut json = |name, value: &str| {
+            write::key(&mut buffer, name);
+            buffer.extend_from_slice(value.as_bytes());
+        };
+        json("inputSchema", input.get());
+        if let Some(output) = output {
+            json("outputSchema", output.get());
+        }
+        if let Some(annotations) = &self.annotations {
+            json("annotations", &serde_json::json!(annotations).to_string());
+        }
+        if !self.icons.is_empty() {
+            json("icons", &serde_json::json!(self.icons).to_string());
+        }
+        buffer.push(b'}');
+        buffer
+    }
+}
+
+/// The names that the specification allows (2026-07-28, Server, "Tool Names").
+fn check_name(name: &str) -> Result<(), String> {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte);
+    if name.is_empty() || name.len() > 128 || !name.bytes().all(allowed) {
+        return Err("the name must be 1 to 128 of the characters A-Z a-z 0-9 _ - .".to_owned());
+    }
+    Ok(())
+}
+
+/// A tool that has been checked, ready to be called.
+pub(crate) struct CompiledTool {
+    pub(crate) name: Arc<str>,
+    pub(crate) legacy_definition: Vec<u8>,
+    pub(crate) modern_definition: Vec<u8>,
+    mirrored: MirroredParams,
+    requires: Vec<ClientCapability>,
+    limit: Limit,
+    is_detached: bool,
+    handler: ErasedHandler,
+}
+
+impl CompiledTool {
+    pub(crate) fn call(&self, call: ToolCall<'_>) -> ToolFuture {
+        let checked = self.requires.iter().try_for_each(|&capability| call.require(capability));
+        if let Err(error) = checked.and_then(|()| call.check_headers(&self.mirrored)) {
+            return ToolFuture::ready(Err(error));
+        }
+        let mut future = (self.handler)(call);
+        future.limit = self.limit;
+        future.is_detached = self.is_detached;
+        future.tool = Some(Arc::clone(&self.name));
+        future
+    }
+}

@@ -1,0 +1,294 @@
+//! Arguments that clients repeat in `Mcp-Param-*` headers (2026-07-28,
+//! Transports, "Custom Headers from Tool Parameters").
+
+use std::borrow::Cow;
+use std::fmt;
+
+use http::{HeaderMap, HeaderName};
+use serde::Deserialize;
+use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+use crate::http::mcp_headers::{self, HeaderFault, PARAM_PREFIX};
+use crate::rejection;
+use crate::rpc::{RpcError, raw};
+
+const ANNOTATION: &str = "x-mcp-header";
+
+/// The greatest integer that IEEE 754 doubles hold with all its neighbours.
+const MAX_SAFE_INTEGER: f64 = 9_007_199_254_740_991.0;
+
+/// The parameters of one tool that headers repeat.
+#[derive(Debug, Default)]
+pub(crate) struct MirroredParams(Vec<MirroredParam>);
+
+#[derive(Debug)]
+struct MirroredParam {
+    header: HeaderName,
+    /// The keys that lead to the argument.
+    path: Vec<String>,
+}
+
+impl MirroredParams {
+    /// Finds the annotations of an input schema.
+    ///
+    /// # Errors
+    /// Says which annotation breaks the specification's rules, and how.
+    pub(crate) fn from_schema(schema: &Value) -> Result<Self, String> {
+        let mut found = Self::default();
+        found.collect(schema, &mut Vec::new())?;
+        if count_annotations(schema, false) > found.0.len() {
+            return Err(format!(
+                "`{ANNOTATION}` may only be on a property that is reached from the root through `properties` alone"
+            ));
+        }
+        Ok(found)
+    }
+
+    fn collect(&mut self, schema: &Value, path: &mut Vec<String>) -> Result<(), String> {
+        let Some(properties) = schema.get("properties").and_then(Value::as_object) else { return Ok(()) };
+        for (name, property) in properties {
+            path.push(name.clone());
+            if let Some(annotation) = property.get(ANNOTATION) {
+                self.add(annotation, property, path)?;
+            }
+            self.collect(property, path)?;
+            path.pop();
+        }
+        Ok(())
+    }
+
+    fn add(&mut self, annotation: &Value, property: &Value, path: &[String]) -> Result<(), String> {
+        let at = path.join(".");
+        let Some(suffix) = annotation.as_str().filter(|suffix| !suffix.is_empty()) else {
+            return Err(format!("`{ANNOTATION}` of {at:?} must be a string that is not empty"));
+        };
+        let header = HeaderName::from_bytes(format!("{PARAM_PREFIX}{suffix}").as_bytes())
+            .map_err(|_| format!("`{ANNOTATION}` {suffix:?} of {at:?} is no header name"))?;
+        if !matches!(property.get("type").and_then(Value::as_str), Some("string" | "integer" | "boolean")) {
+            return Err(format!(
+                "`{ANNOTATION}` of {at:?} must be on a property whose type is string, integer or boolean"
+            ));
+        }
+        if self.0.iter().any(|other| other.header == header) {
+            return Err(format!("`{ANNOTATION}` {suffix:?} of {at:?} is used twice"));
+        }
+        self.0.push(MirroredParam { header, path: path.to_vec() });
+        Ok(())
+    }
+
+    /// Demands that each header repeats its argument, and that an argument that
+    /// is absent or `null` has none.
+    pub(crate) fn check(&self, arguments: &str, headers: &HeaderMap) -> Result<(), RpcError> {
+        for param in &self.0 {
+            param.check(arguments, headers).map_err(|fault| {
+                rejection::header_mismatch(&format!("the header {} {fault}", param.header))
+            })?;
+        }
+        Ok(())
+    }
+}
+
+impl MirroredParam {
+    fn check(&self, arguments: &str, headers: &HeaderMap) -> Result<(), Cow<'static, str>> {
+        let argument = value_at(arguments, &self.path)?;
+        let header = mcp_headers::single_decoded(headers, &self.header);
+        match (raw::present(argument), header) {
+            (None, Err(HeaderFault::Missing)) => Ok(()),
+            (None, Ok(_)) => Err("repeats an argument that is not there".into()),
+            (_, Err(fault)) => Err(fault.as_str().into()),
+            (Some(argument), Ok(header)) if repeats(argument, &header) => Ok(()),
+            (Some(_), Ok(_)) => Err("differs from the argument that it repeats".into()),
+        }
+    }
+}
+
+/// Whether a header's decoded value stands for the argument.
+fn repeats(argument: &RawValue, header: &str) -> bool {
+    let text = argument.get();
+    match text.as_bytes().first() {
+        Some(b'"') => raw::string(argument).is_some_and(|argument| argument == header),
+        Some(b't' | b'f') => text == header,
+        Some(b'-' | b'0'..=b'9') => match (safe_integer(text), safe_integer(header)) {
+            (Some(argument), Some(header)) => argument.total_cmp(&header).is_eq(),
+            _ => false,
+        },
+        _ => false,
+    }
+}
+
+/// Integers are compared by value, so that `42` and `42.0` agree.
+fn safe_integer(text: &str) -> Option<f64> {
+    let number: f64 = serde_json::from_str(text).ok()?;
+    // Adding zero makes one of the two zeros.
+    (number.fract() == 0.0 && number.abs() <= MAX_SAFE_INTEGER).then_some(number + 0.0)
+}
+
+/// The argument at the end of `path`. A repeated key on the way is refused: the
+/// tool might read the other one.
+fn value_at<'a>(arguments: &'a str, path: &[String]) -> Result<Option<&'a RawValue>, Cow<'static, str>> {
+    let mut at = arguments;
+    let mut found = None;
+    for key in path {
+        if !at.starts_with('{') {
+            return Ok(None);
+        }
+        let member = Member(key).deserialize(&mut serde_json::Deserializer::from_str(at));
+        match member {
+            Ok(Some(value)) => {
+                at = value.get();
+                found = Some(value);
+            }
+            Ok(None) => return Ok(None),
+            Err(_) => return Err("repeats an argument that is there twice".into()),
+        }
+    }
+    Ok(found)
+}
+
+/// Reads one member of an object and skips the rest.
+struct Member<'k>(&'k str);
+
+impl<'de> DeserializeSeed<'de> for Member<'_> {
+    type Value = Option<&'de RawValue>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Member<'_> {
+    type Value = Option<&'de RawValue>;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("an object that names a key once")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        #[derive(Deserialize)]
+        struct Key<'a>(#[serde(borrow)] Cow<'a, str>);
+
+        let mut found = None;
+        while let Some(Key(key)) = map.next_key()? {
+            if key != self.0 {
+                map.next_value::<IgnoredAny>()?;
+            } else if found.replace(map.next_value()?).is_some() {
+                return Err(serde::de::Error::custom("repeated"));
+            }
+        }
+        Ok(found)
+    }
+}
+
+/// How many annotations a schema has anywhere. Keys of a `properties` object are
+/// names of parameters, one of which may well be `x-mcp-header`.
+fn count_annotations(schema: &Value, is_properties: bool) -> usize {
+    match schema {
+        Value::Object(members) => {
+            let here = usize::from(!is_properties && members.contains_key(ANNOTATION));
+            let below = members.iter().map(|(key, member)| match key.as_str() {
+                // Instances, not schemas.
+                "const" | "default" | "enum" | "examples" if !is_properties => 0,
+                _ => count_annotations(member, !is_properties && key == "properties"),
+            });
+            here + below.sum::<usize>()
+        }
+        Value::Array(members) => members.iter().map(|member| count_annotations(member, false)).sum(),
+        _ => 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::{HeaderMap, HeaderName, HeaderValue};
+    use serde_json::json;
+
+    use super::MirroredParams;
+
+    fn checked(arguments: &str, headers: &[(&'static str, &'static str)]) -> bool {
+        let schema = json!({"type": "object", "properties": {
+            "region": {"type": "string", "x-mcp-header": "Region"},
+            "limits": {"type": "object", "properties": {
+                "rows": {"type": "integer", "x-mcp-header": "Rows"},
+                "dry": {"type": "boolean", "x-mcp-header": "Dry"},
+            }},
+        }});
+        let params = MirroredParams::from_schema(&schema).expect("a valid schema");
+        let mut map = HeaderMap::new();
+        for &(name, value) in headers {
+            map.append(HeaderName::from_static(name), HeaderValue::from_static(value));
+        }
+        params.check(arguments, &map).is_ok()
+    }
+
+    #[test]
+    fn headers_that_repeat_their_arguments_pass() {
+        for (arguments, headers) in [
+            ("{}", &[][..]),
+            (r#"{"region":null,"limits":null}"#, &[]),
+            (r#"{"region":"us"}"#, &[("mcp-param-region", "us")]),
+            (r#"{"region":"\u0075s"}"#, &[("mcp-param-region", " us ")]),
+            (r#"{"region":"é"}"#, &[("mcp-param-region", "=?base64?w6k=?=")]),
+            (r#"{"limits":{"rows":42}}"#, &[("mcp-param-rows", "42")]),
+            (r#"{"limits":{"rows":42}}"#, &[("mcp-param-rows", "42.0")]),
+            (r#"{"limits":{"rows":4.2e1}}"#, &[("mcp-param-rows", "42")]),
+            (r#"{"limits":{"rows":-0}}"#, &[("mcp-param-rows", "0")]),
+            (r#"{"limits":{"dry":true}}"#, &[("mcp-param-dry", "true")]),
+            ("{}", &[("mcp-param-unknown", "x")]),
+        ] {
+            assert!(checked(arguments, headers), "{arguments} {headers:?}");
+        }
+    }
+
+    #[test]
+    fn headers_that_are_missing_malformed_or_different_are_refused() {
+        for (arguments, headers) in [
+            (r#"{"region":"us"}"#, &[][..]),
+            (r#"{"region":"us"}"#, &[("mcp-param-region", "US")]),
+            (r#"{"region":"us"}"#, &[("mcp-param-region", "us"), ("mcp-param-region", "us")]),
+            (r#"{"region":"us"}"#, &[("mcp-param-region", "=?base64?dXM?=")]),
+            (r#"{"region":"us","region":"eu"}"#, &[("mcp-param-region", "us")]),
+            (r#"{"region":{"a":1}}"#, &[("mcp-param-region", "x")]),
+            ("{}", &[("mcp-param-region", "us")]),
+            (r#"{"region":null}"#, &[("mcp-param-region", "null")]),
+            (r#"{"limits":{"rows":42}}"#, &[("mcp-param-rows", "43")]),
+            (r#"{"limits":{"rows":42}}"#, &[("mcp-param-rows", "forty-two")]),
+            (r#"{"limits":{"rows":9007199254740993}}"#, &[("mcp-param-rows", "9007199254740993")]),
+            (r#"{"limits":{"rows":1.5}}"#, &[("mcp-param-rows", "1.5")]),
+            (r#"{"limits":{"dry":true}}"#, &[("mcp-param-dry", "True")]),
+        ] {
+            assert!(!checked(arguments, headers), "{arguments} {headers:?}");
+        }
+    }
+
+    #[test]
+    fn annotations_that_break_the_rules_are_refused() {
+        let property = |property| json!({"type": "object", "properties": {"a": property}});
+        for schema in [
+            property(json!({"type": "string", "x-mcp-header": ""})),
+            property(json!({"type": "string", "x-mcp-header": 5})),
+            property(json!({"type": "string", "x-mcp-header": "a b"})),
+            property(json!({"type": "string", "x-mcp-header": "a\r\nb"})),
+            property(json!({"type": "number", "x-mcp-header": "A"})),
+            property(json!({"type": ["string", "null"], "x-mcp-header": "A"})),
+            property(json!({"x-mcp-header": "A"})),
+            property(json!({"type": "array", "items": {"type": "string", "x-mcp-header": "A"}})),
+            property(json!({"anyOf": [{"type": "string", "x-mcp-header": "A"}]})),
+            json!({"type": "object", "x-mcp-header": "A"}),
+            json!({"type": "object", "$defs": {"d": {"type": "string", "x-mcp-header": "A"}}}),
+            json!({"type": "object", "properties": {
+                "a": {"type": "string", "x-mcp-header": "A"},
+                "b": {"type": "string", "x-mcp-header": "a"},
+            }}),
+        ] {
+            assert!(MirroredParams::from_schema(&schema).is_err(), "{schema}");
+        }
+    }
+
+    #[test]
+    fn a_parameter_may_be_named_like_the_annotation() {
+        let schema = json!({"type": "object", "properties": {"x-mcp-header": {"type": "string"}}});
+        assert!(MirroredParams::from_schema(&schema).is_ok());
+    }
+}

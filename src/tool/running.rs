@@ -1,0 +1,97 @@
+//! Polls a call's work, and keeps what goes wrong in it to itself.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use super::ToolOutput;
+use super::future::{Limit, Outcome, ToolFuture, Work};
+use crate::deadline::Deadline;
+use crate::rpc::RpcError;
+
+/// A call under way: bounded in time, its panics caught.
+pub(crate) struct RunningTool {
+    /// `None` once it has ended.
+    work: Option<Work>,
+    deadline: Option<Deadline>,
+    tool: Option<Arc<str>>,
+}
+
+impl RunningTool {
+    /// Begins to run the future that `start` gives; a panic in `start` is the tool's.
+    pub(crate) fn start(start: impl FnOnce() -> ToolFuture, default_limit: Option<Duration>) -> Self {
+        let future = catch_unwind(AssertUnwindSafe(start)).unwrap_or_else(|_| {
+            report_panic(None);
+            ToolFuture::ready(Err(RpcError::internal()))
+        });
+        let limit = match future.limit {
+            Limit::OfManager => default_limit,
+            Limit::At(limit) => Some(limit),
+            Limit::Never => None,
+        };
+        let running = Self { work: Some(future.work), deadline: limit.map(Deadline::new), tool: future.tool };
+        if future.is_detached { running.detach() } else { running }
+    }
+
+    /// Hands the work to the runtime; what is left here only waits for it.
+    fn detach(self) -> Self {
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return self };
+        let task = runtime.spawn(self);
+        let work = async move { task.await.unwrap_or_else(|_| Err(RpcError::internal())) };
+        Self { work: Some(Work::Boxed(Box::pin(work))), deadline: None, tool: None }
+    }
+
+    /// Drops the work, whose destructors may panic as well.
+    fn stop(&mut self) {
+        if let Some(work) = self.work.take()
+            && catch_unwind(AssertUnwindSafe(|| drop(work))).is_err()
+        {
+            report_panic(self.tool.as_deref());
+        }
+    }
+}
+
+impl Future for RunningTool {
+    type Output = Outcome;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Outcome> {
+        let polled = match self.work.as_mut() {
+            Some(Work::Boxed(work)) => catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(cx))),
+            Some(Work::Ready(_)) => match self.work.take() {
+                Some(Work::Ready(outcome)) => return Poll::Ready(outcome),
+                _ => return Poll::Pending,
+            },
+            None => return Poll::Pending,
+        };
+        let outcome = match polled {
+            Ok(Poll::Ready(outcome)) => outcome,
+            Err(_) => {
+                report_panic(self.tool.as_deref());
+                Err(RpcError::internal())
+            }
+            Ok(Poll::Pending) => {
+                let Some(deadline) = &mut self.deadline else { return Poll::Pending };
+                std::task::ready!(deadline.poll(cx));
+                let limit = deadline.length();
+                Ok(ToolOutput::error(format!(
+                    "The tool was stopped: it took longer than its limit of {limit:?}"
+                )))
+            }
+        };
+        self.stop();
+        Poll::Ready(outcome)
+    }
+}
+
+impl Drop for RunningTool {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+/// The panic's own message has gone to the panic hook, and never goes to a client.
+fn report_panic(tool: Option<&str>) {
+    tracing::error!(tool, "a tool panicked");
+}

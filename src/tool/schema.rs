@@ -1,0 +1,41 @@
+//! Schemas derived from Rust types.
+
+use schemars::generate::SchemaSettings;
+use schemars::{JsonSchema, Schema};
+
+use super::ToolContext;
+
+/// Arguments whose schema is derived from their type, by [`schemars`]: what a
+/// handler must take for [`Tool::new`](crate::Tool::new). Implemented for every
+/// kind of handler whose arguments are a [`JsonSchema`].
+pub trait TypedArguments {
+    #[doc(hidden)]
+    fn input_schema() -> Schema;
+}
+
+impl TypedArguments for () {
+    fn input_schema() -> Schema {
+        schemars::json_schema!({"type": "object", "additionalProperties": false})
+    }
+}
+
+impl<A: JsonSchema> TypedArguments for (A,) {
+    fn input_schema() -> Schema {
+        schema_of::<A>()
+    }
+}
+
+impl<A: JsonSchema> TypedArguments for (A, ToolContext) {
+    fn input_schema() -> Schema {
+        schema_of::<A>()
+    }
+}
+
+/// The schema of a type, in the dialect that MCP assumes when none is named.
+pub(crate) fn schema_of<T: JsonSchema>() -> Schema {
+    let mut schema = SchemaSettings::draft2020_12().into_generator().into_root_schema_for::<T>();
+    schema.remove("$schema");
+    // The name of a Rust type means nothing to a model.
+    schema.remove("title");
+    schema
+}
