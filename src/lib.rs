@@ -45,7 +45,7 @@
 //! ```
 //!
 //! Not only axum: see [`StatelessSessionManager::handle`] for anything that has a
-//! request and wants a response, and [`McpService`] for hyper.
+//! request and wants a response, and `McpService` for hyper.
 //!
 //! # Features
 //!
@@ -53,7 +53,7 @@
 //! are [given](Tool::with_schema), through [`StatelessSessionManager::handle`].
 //!
 //! - `schemas`: input schemas are derived from the types of arguments, by `schemars`.
-//! - `tower`, `hyper`: [`McpService`] is a service of theirs.
+//! - `tower`, `hyper`: `StatelessSessionManager::service` makes a service of theirs.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod call;
@@ -69,13 +69,16 @@ mod rejection;
 mod reply;
 mod request;
 mod rpc;
+#[cfg(any(feature = "hyper", feature = "tower"))]
 mod service;
 mod stream;
 mod tool;
 
 pub use crate::config::{AcceptRule, ManagerBuilder};
 pub use crate::error::{ConfigError, RegistryError};
-pub use crate::http::{Body, Cors, CorsFuture, CorsService, Grant};
+pub use crate::http::{Body, Cors, Grant};
+#[cfg(any(feature = "hyper", feature = "tower"))]
+pub use crate::http::{CorsFuture, CorsService};
 pub use crate::manager::StatelessSessionManager;
 pub use crate::protocol::{
     Annotations, CacheHint, CacheScope, ClientCapability, Content, EmbeddedResource, Era, Icon, IconTheme,
@@ -84,6 +87,7 @@ pub use crate::protocol::{
 pub use crate::registry::{Answer, ListTools, Registry, ToolPage, ToolRegistry, ToolRegistryBuilder};
 pub use crate::rejection::Refusal;
 pub use crate::rpc::{ErrorCode, RpcError};
+#[cfg(any(feature = "hyper", feature = "tower"))]
 pub use crate::service::{Choice, Fixed, McpService, ResponseFuture};
 #[cfg(feature = "schemas")]
 pub use crate::tool::TypedArguments;

@@ -21,7 +21,7 @@ use crate::request::{agree, unread_id};
 /// One manager serves all requests of all clients of both eras; a clone is another
 /// handle to the same one. It listens on nothing, spawns nothing, and knows no
 /// server framework: [`handle`](Self::handle) takes a request and returns a
-/// response. [`service`](Self::service) wraps it for hyper, axum and tower.
+/// response. A `McpService` (with a feature for services) wraps it for hyper, axum and tower.
 ///
 /// ```
 /// use http::Request;

@@ -94,7 +94,6 @@ impl Future for ResponseFuture {
     }
 }
 
-#[cfg(any(feature = "tower", feature = "hyper"))]
 impl<C> McpService<C>
 where
     C: Choice<Future: Send> + Send + 'static,

@@ -7,6 +7,8 @@ mod accept;
 pub(crate) mod admit;
 mod body;
 mod cors;
+#[cfg(any(feature = "hyper", feature = "tower"))]
+mod cors_service;
 pub(crate) mod mcp_headers;
 pub(crate) mod origin;
 pub(crate) mod read;
@@ -14,4 +16,6 @@ pub(crate) mod respond;
 
 pub(crate) use accept::Accepts;
 pub use body::Body;
-pub use cors::{Cors, CorsFuture, CorsService, Grant};
+pub use cors::{Cors, Grant};
+#[cfg(any(feature = "hyper", feature = "tower"))]
+pub use cors_service::{CorsFuture, CorsService};

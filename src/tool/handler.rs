@@ -23,7 +23,6 @@ pub trait Handler<Marker>: Send + Sync + 'static {
 
 /// Arguments of a tool that takes none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[cfg_attr(feature = "schemas", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct NoArguments {}
 

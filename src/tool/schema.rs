@@ -1,9 +1,11 @@
 //! Schemas derived from Rust types.
 
-use schemars::generate::SchemaSettings;
-use schemars::{JsonSchema, Schema};
+use std::borrow::Cow;
 
-use super::ToolContext;
+use schemars::generate::SchemaSettings;
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+
+use super::{NoArguments, ToolContext};
 
 /// Arguments whose schema is derived from their type, by [`schemars`]: what a
 /// handler must take for [`Tool::new`](crate::Tool::new). Implemented for every
@@ -15,7 +17,7 @@ pub trait TypedArguments {
 
 impl TypedArguments for () {
     fn input_schema() -> Schema {
-        schemars::json_schema!({"type": "object", "additionalProperties": false})
+        schema_of::<NoArguments>()
     }
 }
 
@@ -28,6 +30,17 @@ impl<A: JsonSchema> TypedArguments for (A,) {
 impl<A: JsonSchema> TypedArguments for (A, ToolContext) {
     fn input_schema() -> Schema {
         schema_of::<A>()
+    }
+}
+
+// Not derived, for the documentation of the type is not meant for a model.
+impl JsonSchema for NoArguments {
+    fn schema_name() -> Cow<'static, str> {
+        "NoArguments".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        schemars::json_schema!({"type": "object", "additionalProperties": false})
     }
 }
 

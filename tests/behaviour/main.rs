@@ -1,1 +1,12 @@
-//! Tests.
+//! What the wire must show, by requests to a server in memory (with a clock of its
+//! own where time matters) and over sockets. `ARCHITECTURE.md` has the table of
+//! which test shows which behaviour.
+
+mod answering;
+mod origins;
+mod reading;
+mod stateless;
+mod support;
+mod tools;
+mod versions;
+mod ways_in;

@@ -1,0 +1,249 @@
+//! Answering: JSON or a stream, and what travels on it.
+
+use std::sync::Mutex;
+use std::time::Duration;
+
+use http::Method;
+use serde_json::{Value, json};
+
+use crate::support::{Answer, Era, Post, Server, events, next_frame};
+
+fn progress(era: Era, steps: u32) -> Post {
+    Post::call_with_meta(era, "progress", json!({"steps": steps}), json!({"progressToken": "p"}))
+}
+
+#[tokio::test]
+async fn a_result_without_notifications_is_one_json_body_of_known_length() {
+    let server = Server::new();
+    for era in Era::BOTH {
+        let response = server.handle(Post::call(era, "echo", json!({"text": "hi"}))).await;
+        let length = http_body::Body::size_hint(response.body()).exact();
+        let answer = Answer::read(response).await;
+        assert_eq!(answer.content_type(), "application/json");
+        assert_eq!(length, Some(answer.body.len() as u64));
+        // Without a token nobody asked for progress.
+        let answer = server.send(Post::call(era, "progress", json!({"steps": 3}))).await;
+        assert_eq!((answer.content_type(), answer.tool_text().as_str()), ("application/json", "done"));
+    }
+}
+
+#[tokio::test]
+async fn notifications_make_the_reply_a_stream_that_ends_with_the_result() {
+    let server = Server::new();
+    for era in Era::BOTH {
+        let answer = server.send(progress(era, 3)).await;
+        assert_eq!(answer.status, 200);
+        let events = answer.events();
+        let expected = |step: u32| {
+            json!({"jsonrpc": "2.0", "method": "notifications/progress",
+                "params": {"progressToken": "p", "progress": step, "total": 3, "message": "working"}})
+        };
+        assert_eq!(events[..3], [expected(1), expected(2), expected(3)]);
+        assert_eq!(events.len(), 4);
+        assert_eq!(
+            (&events[3]["id"], &events[3]["result"]["content"][0]["text"]),
+            (&json!(1), &json!("done"))
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_takes_json_alone_gets_json_and_the_dropped_are_counted() {
+    let server = Server::new();
+    let log = Log::default();
+    let answer = {
+        let _guard = tracing::subscriber::set_default(log.clone());
+        server.send(progress(Era::Modern, 3).header("accept", "application/json")).await
+    };
+    assert_eq!(answer.tool_text(), "done");
+    assert_eq!(server.probe.sent(), 3);
+    assert_eq!(log.dropped(), Some(3));
+}
+
+/// Keeps the `dropped` field of log events.
+#[derive(Clone, Default)]
+struct Log(std::sync::Arc<Mutex<Option<u64>>>);
+
+impl Log {
+    fn dropped(&self) -> Option<u64> {
+        *self.0.lock().expect("no panic")
+    }
+}
+
+impl tracing::Subscriber for Log {
+    fn enabled(&self, _: &tracing::Metadata<'_>) -> bool {
+        true
+    }
+
+    fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {
+        tracing::span::Id::from_u64(1)
+    }
+
+    fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {}
+    fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
+    fn enter(&self, _: &tracing::span::Id) {}
+    fn exit(&self, _: &tracing::span::Id) {}
+
+    fn event(&self, event: &tracing::Event<'_>) {
+        struct Dropped<'a>(&'a Log);
+        impl tracing::field::Visit for Dropped<'_> {
+            fn record_u64(&mut self, field: &tracing::field::Field, value: u64) {
+                if field.name() == "dropped" {
+                    *self.0.0.lock().expect("no panic") = Some(value);
+                }
+            }
+
+            fn record_debug(&mut self, _: &tracing::field::Field, _: &dyn std::fmt::Debug) {}
+        }
+        event.record(&mut Dropped(self));
+    }
+}
+
+#[tokio::test]
+async fn a_stream_has_data_lines_alone_and_is_held_back_by_nobody() {
+    let server = Server::new();
+    let answer = server.send(progress(Era::Modern, 3)).await;
+    assert_eq!(answer.headers["cache-control"], "no-store");
+    assert_eq!(answer.headers["x-accel-buffering"], "no");
+    for line in answer.text().lines() {
+        assert!(line.is_empty() || line.starts_with("data: {"), "{line}");
+    }
+    assert!(answer.text().ends_with("}\n\n"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_silent_stream_is_kept_alive_by_comments() {
+    for (server, interval) in
+        [(Server::new(), 15), (Server::with(|builder| builder.keep_alive(Duration::from_secs(4))), 4)]
+    {
+        let meta = json!({"progressToken": 1});
+        let mut response =
+            server.handle(Post::call_with_meta(Era::Modern, "slow_progress", json!({}), meta)).await;
+        assert!(next_frame(&mut response).await.expect("progress").starts_with("data: "));
+        let mut comments = 0;
+        loop {
+            let before = tokio::time::Instant::now();
+            match next_frame(&mut response).await.expect("a result at the end").as_str() {
+                ":\n\n" => comments += 1,
+                result => {
+                    assert!(result.contains("done"));
+                    break;
+                }
+            }
+            assert_eq!(before.elapsed().as_secs(), interval);
+        }
+        assert_eq!(comments, 59 / interval);
+        assert_eq!(next_frame(&mut response).await, None);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn progress_increases_and_ends_with_the_result() {
+    let server = Server::new();
+    let post = Post::call_with_meta(Era::Legacy, "unruly_progress", json!({}), json!({"progressToken": 7}));
+    let mut events = server.send(post).await.events();
+    assert!(events.pop().expect("a result").get("result").is_some());
+    let values: Vec<_> = events.iter().map(|event| event["params"]["progress"].clone()).collect();
+    assert_eq!(values, [json!(1), json!(2)]);
+    assert!(events.iter().all(|event| event["params"]["progressToken"] == 7));
+}
+
+#[tokio::test]
+async fn modern_clients_get_log_messages_from_the_level_they_name() {
+    let server = Server::new();
+    for (level, expected) in [
+        (None, &[][..]),
+        (Some("debug"), &["debug", "warning", "emergency"]),
+        (Some("warning"), &["warning", "emergency"]),
+        (Some("alert"), &["emergency"]),
+    ] {
+        let meta = level.map_or(json!({}), |level| json!({"io.modelcontextprotocol/logLevel": level}));
+        let answer = server.send(Post::call_with_meta(Era::Modern, "log", json!({}), meta)).await;
+        let messages = if expected.is_empty() { vec![answer.json()] } else { answer.events() };
+        let levels: Vec<_> =
+            messages.iter().filter_map(|message| message["params"]["level"].as_str()).collect();
+        assert_eq!(levels, expected, "{level:?}");
+    }
+}
+
+#[tokio::test]
+async fn legacy_clients_get_every_log_message() {
+    let server = Server::new();
+    let events = server.send(Post::call(Era::Legacy, "log", json!({}))).await.events();
+    let params: Vec<_> = events.iter().filter_map(|event| event.get("params").cloned()).collect();
+    assert_eq!(
+        params,
+        [
+            json!({"level": "debug", "data": "details"}),
+            json!({"level": "warning", "logger": "disk", "data": {"left": 3}}),
+            json!({"level": "emergency", "data": "fire"}),
+        ]
+    );
+    let silent = Server::with(mcp_stateless::ManagerBuilder::without_logging);
+    assert_eq!(silent.send(Post::call(Era::Legacy, "log", json!({}))).await.tool_text(), "logged");
+}
+
+#[tokio::test]
+async fn a_tool_waits_for_a_slow_reader_and_nothing_is_lost() {
+    let server = Server::new();
+    let steps = 20_000;
+    let mut response = server.handle(progress(Era::Legacy, steps)).await;
+    let mut text = String::new();
+    let mut most_waiting = 0;
+    while let Some(frame) = next_frame(&mut response).await {
+        // What the tool has sent and the reader has not seen is bounded.
+        most_waiting = most_waiting.max(frame.len());
+        text.push_str(&frame);
+    }
+    assert!(most_waiting < 65 * 1024, "{most_waiting} bytes waited");
+    let events = events(&text);
+    assert_eq!(events.len(), steps as usize + 1);
+    let seen: Vec<_> =
+        events[..steps as usize].iter().map(|event| event["params"]["progress"].as_u64()).collect();
+    assert_eq!(seen, (1..=u64::from(steps)).map(Some).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn a_tool_does_not_run_ahead_of_a_reader_that_does_not_read() {
+    let server = Server::new();
+    let mut response = server.handle(progress(Era::Legacy, 1_000_000)).await;
+    next_frame(&mut response).await.expect("a notification");
+    let before = server.probe.sent();
+    // Nobody polls the body, so the tool stands still.
+    tokio::task::yield_now().await;
+    assert_eq!(server.probe.sent(), before);
+    assert!(before < 2_000);
+}
+
+#[tokio::test]
+async fn other_methods_are_not_allowed() {
+    let server = Server::new();
+    for method in [Method::HEAD, Method::PUT, Method::PATCH, Method::OPTIONS, Method::TRACE] {
+        let answer = server.send(Post::raw("{}").method(method.clone())).await;
+        assert_eq!(answer.error(), (405, -32600), "{method}");
+        assert_eq!(answer.headers["allow"], "POST");
+    }
+}
+
+#[tokio::test]
+async fn error_replies_are_json_rpc_with_the_id_that_fits_the_revision() {
+    let server = Server::new();
+    for (version, expected) in [
+        (None, Some(Value::Null)),
+        (Some("2025-03-26"), Some(Value::Null)),
+        (Some("2025-06-18"), Some(Value::Null)),
+        (Some("2025-11-25"), None),
+        (Some("2026-07-28"), None),
+        (Some("1999-01-01"), None),
+    ] {
+        for (body, host) in [("{", "localhost"), ("{}", "evil.com")] {
+            let mut post = Post::raw(body).header("host", host);
+            if let Some(version) = version {
+                post = post.header("mcp-protocol-version", version);
+            }
+            let answer = server.send(post).await.json();
+            assert_eq!(answer["jsonrpc"], "2.0");
+            assert_eq!(answer.get("id"), expected.as_ref(), "{version:?}");
+        }
+    }
+}
