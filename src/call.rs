@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use crate::reply::{CallReply, Reply};
+use crate::reply::{Draft, Reply};
 use crate::stream::{Leftovers, Stream, event};
 use crate::tool::{Exchange, RunningTool};
 
@@ -15,18 +15,18 @@ pub(crate) struct Call {
     running: RunningTool,
     /// There when the tool took a context, and so may notify.
     exchange: Option<Arc<Exchange>>,
-    /// Finishes the reply; `None` once it is finished.
-    reply: Option<CallReply>,
+    /// Becomes the reply; `None` once it has.
+    draft: Option<Draft>,
 }
 
 impl Call {
-    pub(crate) fn new(running: RunningTool, exchange: Option<Arc<Exchange>>, reply: CallReply) -> Self {
-        Self { running, exchange, reply: Some(reply) }
+    pub(crate) fn new(running: RunningTool, exchange: Option<Arc<Exchange>>, draft: Draft) -> Self {
+        Self { running, exchange, draft: Some(draft) }
     }
 
     /// Runs the tool until it is done, or until it has something to tell on the way:
     /// then the reply is a stream, which runs it to its end.
-    pub(crate) async fn answer(mut self, keep_alive: Duration) -> Reply {
+    pub(crate) async fn answer(mut self: Box<Self>, keep_alive: Duration) -> Reply {
         let first = poll_fn(|cx| match self.poll_reply(cx) {
             Poll::Ready(reply) => Poll::Ready(First::Reply(reply)),
             Poll::Pending => match &self.exchange {
@@ -56,8 +56,8 @@ impl Call {
     /// pending for ever.
     pub(crate) fn poll_reply(&mut self, cx: &mut Context<'_>) -> Poll<Reply> {
         match Pin::new(&mut self.running).poll(cx) {
-            Poll::Ready(outcome) => match self.reply.take() {
-                Some(reply) => Poll::Ready(reply.finish(outcome)),
+            Poll::Ready(outcome) => match self.draft.take() {
+                Some(draft) => Poll::Ready(draft.outcome(outcome)),
                 None => Poll::Pending,
             },
             Poll::Pending => Poll::Pending,

@@ -73,6 +73,7 @@ mod rpc;
 mod service;
 mod stream;
 mod tool;
+mod work;
 
 pub use crate::config::{AcceptRule, ManagerBuilder};
 pub use crate::error::{ConfigError, RegistryError};

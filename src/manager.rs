@@ -97,7 +97,7 @@ impl StatelessSessionManager {
     {
         let (head, body) = request.into_parts();
         let accepts = Accepts::read(&head.headers);
-        let reply = self.reply(head, body, choose).await;
+        let reply = self.reply(head, body, accepts, choose).await;
         respond::respond(reply.unwrap_or_else(|refused| refused), accepts)
     }
 
@@ -107,6 +107,7 @@ impl StatelessSessionManager {
         &self,
         head: Parts,
         body: B,
+        accepts: Accepts,
         choose: impl FnOnce(&Parts) -> F,
     ) -> Result<Reply, Reply>
     where
@@ -117,14 +118,19 @@ impl StatelessSessionManager {
         let settings = &self.settings;
         let refuse = |rejection, head: &Parts| Reply::refuse(&rejection, unread_id(&head.headers), settings);
 
-        let admitted = admit::admit(&head, settings).map_err(|rejection| refuse(rejection, &head))?;
+        let admitted =
+            admit::admit(&head, accepts, settings).map_err(|rejection| refuse(rejection, &head))?;
         let registry = choose(&head).await.map_err(|refusal| refuse(Rejection::Refused(refusal), &head))?;
         let body =
             read::read(body, &admitted, settings).await.map_err(|rejection| refuse(rejection, &head))?;
-        let valid = agree(&head.headers, &body, settings)
-            .map_err(|refused| Reply::refuse(&refused.rejection, refused.id, settings))?;
-        let dispatcher = Dispatcher { registry: &registry, settings, accepts: admitted.accepts };
-        Ok(dispatcher.dispatch(valid, head).await)
+        let work = {
+            let valid = agree(&head.headers, &body, settings)
+                .map_err(|refused| Reply::refuse(&refused.rejection, refused.id, settings))?;
+            Dispatcher { registry: &registry, settings, accepts }.begin(valid, head)
+        };
+        // Large arguments are not kept while their tool runs.
+        drop(body);
+        Ok(work.finish(settings.keep_alive).await)
     }
 
     /// Cross-origin resource sharing, for web pages of other origins than the

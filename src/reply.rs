@@ -5,7 +5,11 @@ use std::sync::Arc;
 use http::StatusCode;
 
 use crate::config::Settings;
-use crate::protocol::{Content, Era, ResourceContents, meta};
+use crate::protocol::{
+    CacheHint, CacheScope, Content, Declared, DeclaredCapabilities, Era, ResourceContents, Revision,
+    ServerCapabilities, meta,
+};
+use crate::registry::ToolPage;
 use crate::rejection::Rejection;
 use crate::rpc::write::{self, ReplyId, ReplyStart};
 use crate::rpc::{ErrorCode, RpcError};
@@ -34,11 +38,6 @@ impl Reply {
         Self::Error { status: rejection.status(), message: ReplyStart::new(id).error(&error) }
     }
 
-    /// The answer to a request that failed.
-    pub(crate) fn fail(start: ReplyStart, error: &RpcError, era: Era) -> Self {
-        Self::Error { status: status_of(error, era), message: start.error(error) }
-    }
-
     /// The JSON-RPC message; nothing for the kinds that are no single one.
     pub(crate) fn into_message(self) -> Vec<u8> {
         match self {
@@ -64,26 +63,109 @@ fn status_of(error: &RpcError, era: Era) -> StatusCode {
     }
 }
 
-/// Finishes the reply to a call; holds all that it needs of the request.
-pub(crate) struct CallReply {
+/// A reply that has begun; holds all that it needs of the request.
+pub(crate) struct Draft {
     pub(crate) start: ReplyStart,
     pub(crate) era: Era,
     pub(crate) settings: Arc<Settings>,
 }
 
-impl CallReply {
-    pub(crate) fn finish(self, outcome: Result<ToolOutput, RpcError>) -> Reply {
+impl Draft {
+    /// The reply to a request that failed.
+    pub(crate) fn error(self, error: &RpcError) -> Reply {
+        Reply::Error { status: status_of(error, self.era), message: self.start.error(error) }
+    }
+
+    /// An `EmptyResult` of the legacy era.
+    pub(crate) fn nothing(self) -> Reply {
+        Reply::Result(self.start.result(|buffer| buffer.extend_from_slice(b"{}")))
+    }
+
+    /// What became of a `tools/call`.
+    pub(crate) fn outcome(self, outcome: Result<ToolOutput, RpcError>) -> Reply {
         match outcome {
             Ok(output) => Reply::Result(self.start.result(|buffer| {
                 write_output(buffer, &output, self.era, &self.settings);
             })),
-            Err(error) => Reply::fail(self.start, &error, self.era),
+            Err(error) => self.error(&error),
         }
+    }
+
+    /// A `ListToolsResult`.
+    pub(crate) fn tools(self, page: &ToolPage) -> Reply {
+        Reply::Result(self.start.result(|buffer| {
+            buffer.reserve(page.definitions.len() + 256);
+            buffer.extend_from_slice(br#"{"tools":["#);
+            buffer.extend_from_slice(&page.definitions);
+            buffer.push(b']');
+            if let Some(cursor) = &page.next_cursor {
+                write::key(buffer, "nextCursor");
+                write::string(buffer, cursor);
+            }
+            if self.era == Era::Modern {
+                write_cache_hint(buffer, page.cache);
+            }
+            end_result(buffer, self.era, &self.settings);
+        }))
+    }
+
+    /// An `InitializeResult`.
+    pub(crate) fn initialize(self, capabilities: ServerCapabilities, revision: Revision) -> Reply {
+        let settings = self.settings;
+        Reply::Result(self.start.result(|buffer| {
+            buffer.push(b'{');
+            write::key(buffer, "protocolVersion");
+            write::string(buffer, revision.as_str());
+            write_about(buffer, capabilities, &settings);
+            write::key(buffer, "serverInfo");
+            buffer.extend_from_slice(settings.server_info.as_bytes());
+            buffer.push(b'}');
+        }))
+    }
+
+    /// A `DiscoverResult`.
+    pub(crate) fn discover(self, capabilities: ServerCapabilities) -> Reply {
+        let settings = self.settings;
+        Reply::Result(self.start.result(|buffer| {
+            buffer.push(b'{');
+            write::key(buffer, "supportedVersions");
+            // Strings are always JSON.
+            let _ = write::json(buffer, &settings.version_names());
+            write_about(buffer, capabilities, &settings);
+            write_cache_hint(buffer, settings.cache_hint);
+            end_result(buffer, Era::Modern, &settings);
+        }))
     }
 }
 
+/// Writes what both ways of opening tell: capabilities and instructions.
+fn write_about(buffer: &mut Vec<u8>, capabilities: ServerCapabilities, settings: &Settings) {
+    let declared = DeclaredCapabilities {
+        logging: settings.logging.then_some(Declared {}),
+        tools: capabilities.tools.then_some(Declared {}),
+    };
+    write::key(buffer, "capabilities");
+    // Objects with fixed keys are always JSON.
+    let _ = write::json(buffer, &declared);
+    if let Some(instructions) = &settings.instructions {
+        write::key(buffer, "instructions");
+        write::string(buffer, instructions);
+    }
+}
+
+fn write_cache_hint(buffer: &mut Vec<u8>, hint: CacheHint) {
+    write::key(buffer, "ttlMs");
+    buffer.extend_from_slice(hint.ttl.as_millis().to_string().as_bytes());
+    write::key(buffer, "cacheScope");
+    let scope = match hint.scope {
+        CacheScope::Private => "private",
+        CacheScope::Public => "public",
+    };
+    write::string(buffer, scope);
+}
+
 /// Ends the object of a result, with what every result of the modern era carries.
-pub(crate) fn end_result(buffer: &mut Vec<u8>, era: Era, settings: &Settings) {
+fn end_result(buffer: &mut Vec<u8>, era: Era, settings: &Settings) {
     match era {
         Era::Legacy => buffer.push(b'}'),
         Era::Modern => buffer.extend_from_slice(settings.modern_result_end.as_bytes()),

@@ -18,8 +18,15 @@ impl Accepts {
     /// one decides, and a weight of 0 excludes.
     pub(crate) fn read(headers: &HeaderMap) -> Self {
         let mut lines = headers.get_all(header::ACCEPT).iter().peekable();
-        if lines.peek().is_none() {
-            return Self::BOTH;
+        match lines.peek().map(|line| line.as_bytes()) {
+            None => return Self::BOTH,
+            // What the SDKs send, told at a glance.
+            Some(b"application/json, text/event-stream" | b"text/event-stream, application/json")
+                if headers.get_all(header::ACCEPT).iter().nth(1).is_none() =>
+            {
+                return Self::BOTH;
+            }
+            Some(_) => {}
         }
         let (mut json, mut sse) = (Match::default(), Match::default());
         for range in lines.filter_map(|line| line.to_str().ok()).flat_map(|line| line.split(',')) {

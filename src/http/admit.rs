@@ -10,19 +10,17 @@ use crate::rejection::Rejection;
 /// A request whose head is in order.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Admitted {
-    pub(crate) accepts: Accepts,
     /// The body's length in bytes, when the head tells.
     pub(crate) declared_length: Option<usize>,
 }
 
 /// Checks, in this order: method, `Host` and `Origin`, `Accept`,
 /// `Content-Type`, `Content-Length`.
-pub(crate) fn admit(head: &Parts, settings: &Settings) -> Result<Admitted, Rejection> {
+pub(crate) fn admit(head: &Parts, accepts: Accepts, settings: &Settings) -> Result<Admitted, Rejection> {
     if head.method != Method::POST {
         return Err(Rejection::MethodNotAllowed);
     }
     settings.origin_policy.check(head)?;
-    let accepts = Accepts::read(&head.headers);
     let fits = match settings.accept_rule {
         AcceptRule::Either => !accepts.is_none(),
         AcceptRule::Both => accepts.is_both(),
@@ -37,7 +35,7 @@ pub(crate) fn admit(head: &Parts, settings: &Settings) -> Result<Admitted, Rejec
     if declared_length.is_some_and(|length| length > settings.max_body_size) {
         return Err(Rejection::BodyTooLarge(settings.max_body_size));
     }
-    Ok(Admitted { accepts, declared_length })
+    Ok(Admitted { declared_length })
 }
 
 fn is_json(headers: &HeaderMap) -> bool {

@@ -24,7 +24,7 @@ pub enum Content {
         /// The text.
         text: Cow<'static, str>,
         /// For whom it is.
-        annotations: Option<Annotations>,
+        annotations: Option<Box<Annotations>>,
     },
     /// An image.
     Image {
@@ -33,7 +33,7 @@ pub enum Content {
         /// Its MIME type.
         mime_type: Cow<'static, str>,
         /// For whom it is.
-        annotations: Option<Annotations>,
+        annotations: Option<Box<Annotations>>,
     },
     /// A sound.
     Audio {
@@ -42,16 +42,16 @@ pub enum Content {
         /// Its MIME type.
         mime_type: Cow<'static, str>,
         /// For whom it is.
-        annotations: Option<Annotations>,
+        annotations: Option<Box<Annotations>>,
     },
     /// A link to a resource that the client may read.
     ResourceLink(Box<ResourceLink>),
     /// A resource itself.
     Resource {
         /// The resource.
-        resource: EmbeddedResource,
+        resource: Box<EmbeddedResource>,
         /// For whom it is.
-        annotations: Option<Annotations>,
+        annotations: Option<Box<Annotations>>,
     },
 }
 
@@ -73,7 +73,7 @@ impl Content {
 
     /// A resource itself.
     pub fn resource(resource: EmbeddedResource) -> Self {
-        Self::Resource { resource, annotations: None }
+        Self::Resource { resource: Box::new(resource), annotations: None }
     }
 
     /// A link to a resource.
@@ -88,7 +88,7 @@ impl Content {
             Self::Text { annotations, .. }
             | Self::Image { annotations, .. }
             | Self::Audio { annotations, .. }
-            | Self::Resource { annotations, .. } => *annotations = Some(new),
+            | Self::Resource { annotations, .. } => *annotations = Some(Box::new(new)),
             Self::ResourceLink(link) => link.annotations = Some(new),
         }
         self

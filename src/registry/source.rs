@@ -24,7 +24,7 @@ use crate::tool::{ToolCall, ToolFuture};
 /// struct Greeter;
 ///
 /// impl Registry for Greeter {
-///     fn list_tools<'a>(&'a self, _: ListTools<'a>) -> Answer<'a, ToolPage> {
+///     fn list_tools(&self, _: ListTools<'_>) -> Answer<'_, ToolPage> {
 ///         let greet = json!({"name": "greet", "inputSchema": {"type": "object"}});
 ///         Answer::ready(ToolPage::new([greet]).map_err(|_| RpcError::internal()))
 ///     }
@@ -45,13 +45,12 @@ pub trait Registry: Send + Sync {
 
     /// A page of the definitions of the tools, in an order that stays the same.
     ///
-    /// A cursor that the registry did not give out is answered by
+    /// The answer may borrow from the registry, but not from the request, whose body
+    /// is gone by then. A cursor that the registry did not give out is answered by
     /// [`RpcError::invalid_params`](crate::RpcError::invalid_params).
-    fn list_tools<'a>(&'a self, request: ListTools<'a>) -> Answer<'a, ToolPage>;
+    fn list_tools(&self, request: ListTools<'_>) -> Answer<'_, ToolPage>;
 
-    /// Calls a tool. What is borrowed from the request ends with this function, so
-    /// that the request's body need not be kept while the tool runs; the future
-    /// owns what it needs.
+    /// Calls a tool. The future owns what it needs of the request and the registry.
     fn call_tool(&self, call: ToolCall<'_>) -> ToolFuture;
 }
 
@@ -72,7 +71,7 @@ impl<R: Registry + ?Sized> Registry for &R {
         (**self).capabilities()
     }
 
-    fn list_tools<'a>(&'a self, request: ListTools<'a>) -> Answer<'a, ToolPage> {
+    fn list_tools(&self, request: ListTools<'_>) -> Answer<'_, ToolPage> {
         (**self).list_tools(request)
     }
 
@@ -86,7 +85,7 @@ impl<R: Registry + ?Sized> Registry for Arc<R> {
         (**self).capabilities()
     }
 
-    fn list_tools<'a>(&'a self, request: ListTools<'a>) -> Answer<'a, ToolPage> {
+    fn list_tools(&self, request: ListTools<'_>) -> Answer<'_, ToolPage> {
         (**self).list_tools(request)
     }
 

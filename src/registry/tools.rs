@@ -43,7 +43,7 @@ impl ToolRegistry {
 }
 
 impl Registry for ToolRegistry {
-    fn list_tools<'a>(&'a self, request: ListTools<'a>) -> Answer<'a, ToolPage> {
+    fn list_tools(&self, request: ListTools<'_>) -> Answer<'_, ToolPage> {
         let pages = match request.revision.era() {
             Era::Legacy => &self.0.legacy,
             Era::Modern => &self.0.modern,

@@ -10,8 +10,13 @@ pub(crate) const MAX_DEPTH: usize = 128;
 /// vectorises, spares nearly every request the careful pass. Text that is no
 /// JSON gets some answer; the parser refuses it afterwards.
 pub(crate) fn is_too_deep(text: &[u8]) -> bool {
-    let opening = text.iter().filter(|&&byte| byte | 0x20 == b'{').count();
-    opening > MAX_DEPTH && deepest(text) > MAX_DEPTH
+    count_opening(text) > MAX_DEPTH && deepest(text) > MAX_DEPTH
+}
+
+fn count_opening(text: &[u8]) -> usize {
+    // Counted in bytes, as many as a byte can count, for the compiler's vectors.
+    let few = |stride: &[u8]| stride.iter().map(|&byte| u8::from(byte | 0x20 == b'{')).sum::<u8>();
+    text.chunks(192).map(|stride| usize::from(few(stride))).sum()
 }
 
 fn deepest(text: &[u8]) -> usize {

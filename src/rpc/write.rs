@@ -121,11 +121,25 @@ fn needs_escape(byte: u8) -> bool {
     byte < 0x20 || byte == b'"' || byte == b'\\'
 }
 
+/// The length of the string's content once it is escaped. Counted in bytes of a
+/// few at a time, which the compiler turns into vectors.
 fn escaped_len(bytes: &[u8]) -> usize {
-    let escapes: usize = bytes.iter().map(|&byte| usize::from(needs_escape(byte))).sum();
-    let long: usize =
-        bytes.iter().map(|&byte| usize::from(short_escape(byte).is_none() && byte < 0x20)).sum();
-    bytes.len() + escapes + 4 * long
+    // Five more at most for a byte must fit a byte for all of them.
+    const STRIDE: usize = 48;
+    let more = |stride: &[u8]| stride.iter().map(|&byte| more_when_escaped(byte)).sum::<u8>();
+    bytes.len() + bytes.chunks(STRIDE).map(|stride| usize::from(more(stride))).sum::<usize>()
+}
+
+/// How many bytes longer a byte gets by being escaped: none, one for `\\n`, five for
+/// `\\u0001`. Without branches.
+fn more_when_escaped(byte: u8) -> u8 {
+    let control = u8::from(byte < 0x20);
+    let short = u8::from(byte == b'\n')
+        | u8::from(byte == b'\r')
+        | u8::from(byte == b'\t')
+        | u8::from(byte == 0x08)
+        | u8::from(byte == 0x0c);
+    u8::from(byte == b'"') + u8::from(byte == b'\\') + 5 * control - 4 * short
 }
 
 fn short_escape(byte: u8) -> Option<u8> {

@@ -43,7 +43,7 @@ fn keep_on_one_line(json: &mut [u8]) {
 /// The body of a reply whose first notification came before its result. Owns the
 /// call: dropping the body ends it.
 pub(crate) struct Stream {
-    call: Call,
+    call: Box<Call>,
     exchange: Arc<Exchange>,
     keep_alive: Deadline,
     state: State,
@@ -59,7 +59,7 @@ enum State {
 }
 
 impl Stream {
-    pub(crate) fn new(call: Call, exchange: Arc<Exchange>, keep_alive: Duration) -> Self {
+    pub(crate) fn new(call: Box<Call>, exchange: Arc<Exchange>, keep_alive: Duration) -> Self {
         Self { call, exchange, keep_alive: Deadline::new(keep_alive), state: State::Running }
     }
 

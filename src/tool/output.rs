@@ -24,7 +24,7 @@ pub struct ToolOutput {
     pub(crate) content: Blocks,
     pub(crate) structured: Option<Box<RawValue>>,
     pub(crate) is_error: bool,
-    pub(crate) meta: Option<serde_json::Map<String, serde_json::Value>>,
+    pub(crate) meta: Option<Box<serde_json::Map<String, serde_json::Value>>>,
 }
 
 /// Content blocks; nearly always there is one.

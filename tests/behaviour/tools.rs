@@ -132,10 +132,10 @@ async fn a_server_whose_registry_has_no_tools_has_no_such_methods() {
             mcp_stateless::ServerCapabilities::default()
         }
 
-        fn list_tools<'a>(
-            &'a self,
-            _: mcp_stateless::ListTools<'a>,
-        ) -> mcp_stateless::Answer<'a, mcp_stateless::ToolPage> {
+        fn list_tools(
+            &self,
+            _: mcp_stateless::ListTools<'_>,
+        ) -> mcp_stateless::Answer<'_, mcp_stateless::ToolPage> {
             unreachable!("not declared")
         }
 

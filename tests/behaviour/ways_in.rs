@@ -151,10 +151,11 @@ async fn the_choice_comes_before_the_body_is_read() {
 struct Elsewhere;
 
 impl Registry for Elsewhere {
-    fn list_tools<'a>(&'a self, request: ListTools<'a>) -> Later<'a, ToolPage> {
+    fn list_tools(&self, request: ListTools<'_>) -> Later<'_, ToolPage> {
+        let cursor = request.cursor.map(str::to_owned);
         Later::later(async move {
             tokio::task::yield_now().await;
-            match request.cursor {
+            match cursor.as_deref() {
                 None => {
                     let page = ToolPage::new([
                         json!({"name": "far", "inputSchema": {"type": "object"}, "x-unknown": 1}),

@@ -1,0 +1,77 @@
+//! Requests under way: what remains to be done once nothing is borrowed from the
+//! body any more.
+
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::task::Poll;
+use std::time::Duration;
+
+use crate::call::Call;
+use crate::registry::{Answer, ToolPage};
+use crate::reply::{Draft, Reply};
+
+/// What is left of a body's requests.
+pub(crate) enum Work<'r> {
+    One(Request<'r>),
+    /// All at once, answered by one array.
+    Batch(Vec<Request<'r>>),
+}
+
+/// What is left of one request.
+pub(crate) enum Request<'r> {
+    Answered(Reply),
+    Call(Box<Call>),
+    List(Box<(Answer<'r, ToolPage>, Draft)>),
+}
+
+impl Work<'_> {
+    pub(crate) async fn finish(self, keep_alive: Duration) -> Reply {
+        match self {
+            Self::One(request) => request.finish(keep_alive).await,
+            Self::Batch(requests) => batch(requests, keep_alive).await,
+        }
+    }
+}
+
+impl Request<'_> {
+    async fn finish(self, keep_alive: Duration) -> Reply {
+        match self {
+            Self::Answered(reply) => reply,
+            Self::Call(call) => call.answer(keep_alive).await,
+            Self::List(list) => {
+                let (answer, draft) = *list;
+                match answer.get().await {
+                    Ok(page) => draft.tools(&page),
+                    Err(error) => draft.error(&error),
+                }
+            }
+        }
+    }
+}
+
+async fn batch(requests: Vec<Request<'_>>, keep_alive: Duration) -> Reply {
+    type Finishing<'r> = Pin<Box<dyn Future<Output = Reply> + Send + 'r>>;
+
+    let mut under_way: Vec<Option<Finishing<'_>>> = Vec::with_capacity(requests.len());
+    let mut messages = vec![Vec::new(); requests.len()];
+    for request in requests {
+        under_way.push(Some(Box::pin(request.finish(keep_alive))));
+    }
+    poll_fn(|cx| {
+        let mut all = true;
+        for (request, message) in under_way.iter_mut().zip(&mut messages) {
+            if let Some(finishing) = request {
+                match finishing.as_mut().poll(cx) {
+                    Poll::Ready(reply) => (*request, *message) = (None, reply.into_message()),
+                    Poll::Pending => all = false,
+                }
+            }
+        }
+        if all { Poll::Ready(()) } else { Poll::Pending }
+    })
+    .await;
+    let mut array = vec![b'['];
+    array.append(&mut messages.join(&b','));
+    array.push(b']');
+    Reply::Result(array)
+}
