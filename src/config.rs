@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use crate::error::ConfigError;
-use crate::http::origin::{AllowedHost, Hosts, OriginPolicy, Origins};
+use crate::http::origin::{AllowedHost, AllowedOrigin, Hosts, OriginPolicy, Origins};
 use crate::manager::StatelessSessionManager;
 use crate::protocol::{CacheHint, Era, Icon, Implementation, Revision, meta};
 
@@ -15,7 +15,7 @@ pub enum AcceptRule {
     /// One of JSON and SSE is enough; the reply is of a type that fits.
     #[default]
     Either,
-    /// Both, as the specification demands of clients.
+    /// Both, by name, as the specification demands of clients.
     Both,
 }
 
@@ -127,19 +127,13 @@ impl ManagerBuilder {
 
     /// Serves requests whose `Host` is one of these, instead of only loopback
     /// names: `host` for any port, or `host:port`. Pages of the same host may
-    /// call; for others see [`allowed_origins`](Self::allowed_origins).
+    /// call; for others see [`allowed_origins`](Self::allowed_origins). A second
+    /// call replaces the first.
     ///
     /// `Host` and `Origin` are checked against DNS rebinding, by which a web page
     /// reaches servers on its reader's own network. Others get 403.
     pub fn allowed_hosts<S: AsRef<str>>(mut self, hosts: impl IntoIterator<Item = S>) -> Self {
-        let mut allowed = Vec::new();
-        for host in hosts {
-            match AllowedHost::parse(host.as_ref()) {
-                Some(host) => allowed.push(host),
-                None => self.unreadable = self.unreadable.or(Some(host.as_ref().to_owned())),
-            }
-        }
-        self.origin_policy.hosts = Hosts::Only(allowed);
+        self.origin_policy.hosts = Hosts::Only(self.parse_all(hosts, AllowedHost::parse));
         self
     }
 
@@ -154,18 +148,28 @@ impl ManagerBuilder {
     }
 
     /// Serves requests from web pages of these origins, such as
-    /// `https://app.example.com`, besides those of the same host.
+    /// `https://app.example.com`, besides those of the same host (and, while only
+    /// loopback hosts are served, of all loopback ones). A second call replaces the
+    /// first.
     pub fn allowed_origins<S: AsRef<str>>(mut self, origins: impl IntoIterator<Item = S>) -> Self {
-        let mut allowed = Vec::new();
-        for origin in origins {
-            let origin = origin.as_ref();
-            if !origin.contains("://") || origin.ends_with('/') {
-                self.unreadable = self.unreadable.or(Some(origin.to_owned()));
-            }
-            allowed.push(origin.to_owned());
-        }
-        self.origin_policy.origins = Origins::Only(allowed);
+        self.origin_policy.origins = Origins::Only(self.parse_all(origins, AllowedOrigin::parse));
         self
+    }
+
+    /// Keeps the first that cannot be parsed, for `build` to report.
+    fn parse_all<S: AsRef<str>, T>(
+        &mut self,
+        texts: impl IntoIterator<Item = S>,
+        parse: impl Fn(&str) -> Option<T>,
+    ) -> Vec<T> {
+        let mut parsed = Vec::new();
+        for text in texts {
+            match parse(text.as_ref()) {
+                Some(entry) => parsed.push(entry),
+                None => self.unreadable = self.unreadable.take().or(Some(text.as_ref().to_owned())),
+            }
+        }
+        parsed
     }
 
     /// Serves requests from web pages of any origin: right for a public server
@@ -193,14 +197,17 @@ impl ManagerBuilder {
         self
     }
 
-    /// How long a stream stays silent before a comment keeps it alive; 15 s by default.
+    /// How long a stream stays silent before a comment keeps it alive; 15 s by
+    /// default. `Duration::MAX` sends none.
     pub fn keep_alive(mut self, interval: Duration) -> Self {
         self.keep_alive = interval;
         self
     }
 
     /// How long a tool may take unless it says otherwise itself, or `None` for
-    /// ever; 5 minutes by default.
+    /// ever; 5 minutes by default. A tool that waits for a client which does not read
+    /// its notifications is only ended with its connection: see
+    /// [`handle`](StatelessSessionManager::handle).
     pub fn tool_time_limit(mut self, limit: Option<Duration>) -> Self {
         self.tool_time_limit = limit;
         self

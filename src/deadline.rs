@@ -1,10 +1,10 @@
 //! A bound on a wait.
 
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use tokio::time::Sleep;
+use tokio::time::{Instant, Sleep};
 
 /// Ends a wait of a given length, counted from the first poll.
 ///
@@ -27,13 +27,18 @@ impl Deadline {
             return Poll::Pending;
         }
         let sleep = self.sleep.get_or_insert_with(|| Box::pin(tokio::time::sleep(self.length)));
-        sleep.as_mut().poll(cx)
+        // What is being waited for may have used up the task's budget, and would then
+        // outlast a timer that keeps to it.
+        pin!(tokio::task::unconstrained(sleep.as_mut())).poll(cx)
     }
 
     /// Begins anew.
     pub(crate) fn reset(&mut self) {
-        if let Some(sleep) = &mut self.sleep {
-            sleep.as_mut().reset(tokio::time::Instant::now() + self.length);
+        match (&mut self.sleep, Instant::now().checked_add(self.length)) {
+            (Some(sleep), Some(end)) => sleep.as_mut().reset(end),
+            // It is made anew when it is polled.
+            (sleep, None) => *sleep = None,
+            (None, Some(_)) => {}
         }
     }
 

@@ -32,22 +32,22 @@ impl<'r, R: Registry> Dispatcher<'r, R> {
     pub(crate) fn begin(&self, body: Valid<'_>, head: Parts) -> Work<'r> {
         match body {
             Valid::Notification => Work::One(Request::Answered(Reply::Accepted)),
-            Valid::Request(request) => Work::One(self.request(request, head)),
+            Valid::Request(request) => Work::One(self.request(&request, head)),
             Valid::Batch(requests) => self.batch(requests, &head),
         }
     }
 
     /// What the tools of a batch notify is dropped, for its answer is one JSON body.
     fn batch(&self, requests: Vec<Result<ValidRequest<'_>, Refused<'_>>>, head: &Parts) -> Work<'r> {
-        let quiet = Self { accepts: Accepts { json: true, sse: false }, ..*self };
+        let quiet = Self { accepts: Accepts::JSON, ..*self };
         let requests = requests.into_iter().map(|request| match request {
-            Ok(request) => quiet.request(request, head.clone()),
-            Err(Refused { rejection, id }) => Request::Answered(Reply::refuse(&rejection, id, self.settings)),
+            Ok(request) => quiet.request(&request, head.clone()),
+            Err(Refused { rejection, id }) => Request::Answered(Reply::refuse(rejection, id, self.settings)),
         });
         Work::Batch(requests.collect())
     }
 
-    fn request(&self, request: ValidRequest<'_>, head: Parts) -> Request<'r> {
+    fn request(&self, request: &ValidRequest<'_>, head: Parts) -> Request<'r> {
         let has = self.registry.capabilities();
         let draft = Draft {
             start: ReplyStart::new(ReplyId::Request(request.id)),
@@ -56,8 +56,8 @@ impl<'r, R: Registry> Dispatcher<'r, R> {
         };
         Request::Answered(match (request.method, request.era()) {
             (Method::ToolsCall, _) if has.tools => return self.call_tool(request, head, draft),
-            (Method::ToolsList, _) if has.tools => return self.list_tools(&request, &head, draft),
-            (Method::Initialize, Era::Legacy) => draft.initialize(has, self.negotiate(&request)),
+            (Method::ToolsList, _) if has.tools => return self.list_tools(request, &head, draft),
+            (Method::Initialize, Era::Legacy) => draft.initialize(has, self.negotiate(request)),
             (Method::Ping, Era::Legacy) => draft.nothing(),
             (Method::LoggingSetLevel, Era::Legacy) if self.settings.logging => {
                 match set_level(request.params.level) {
@@ -70,8 +70,8 @@ impl<'r, R: Registry> Dispatcher<'r, R> {
         })
     }
 
-    fn call_tool(&self, request: ValidRequest<'_>, head: Parts, draft: Draft) -> Request<'r> {
-        let (name, arguments) = match call_params(&request) {
+    fn call_tool(&self, request: &ValidRequest<'_>, head: Parts, draft: Draft) -> Request<'r> {
+        let (name, arguments) = match call_params(request) {
             Ok(params) => params,
             Err(error) => return Request::Answered(draft.error(&error)),
         };
@@ -84,10 +84,11 @@ impl<'r, R: Registry> Dispatcher<'r, R> {
             meta: &request.meta,
             log_level: request.log_level,
             is_logging: self.settings.logging,
-            takes_stream: self.accepts.sse,
+            takes_stream: self.accepts.takes_stream(),
             exchange: &mut exchange,
         };
-        let running = RunningTool::start(|| self.registry.call_tool(call), self.settings.tool_time_limit);
+        let running =
+            RunningTool::start(&name, || self.registry.call_tool(call), self.settings.tool_time_limit);
         Request::Call(Box::new(Call::new(running, exchange, draft)))
     }
 

@@ -93,6 +93,6 @@ pub use crate::service::{Choice, Fixed, McpService, ResponseFuture};
 #[cfg(feature = "schemas")]
 pub use crate::tool::TypedArguments;
 pub use crate::tool::{
-    Handler, IntoToolOutput, Json, NoArguments, Tool, ToolCall, ToolContext, ToolError, ToolFuture,
-    ToolOutput,
+    Handler, IntoToolOutput, Json, MirroredParams, NoArguments, Tool, ToolCall, ToolContext, ToolError,
+    ToolFuture, ToolOutput,
 };

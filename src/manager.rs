@@ -70,7 +70,10 @@ impl StatelessSessionManager {
     /// the response's body: dropping either ends it. Neither spawns a task, unless
     /// the tool is [detached](crate::Tool::detached).
     ///
-    /// The timeouts need a Tokio runtime with its timer; elsewhere they never come.
+    /// Waits are bounded by the timer of the Tokio runtime that polls this, which must
+    /// be enabled, as `#[tokio::main]` does it; outside a Tokio runtime nothing bounds
+    /// them. What bounds a response's body is only polled with it: a server should
+    /// give up clients that read nothing at all.
     pub async fn handle<B, R>(&self, request: Request<B>, registry: &R) -> Response<Body>
     where
         B: http_body::Body,
@@ -116,16 +119,18 @@ impl StatelessSessionManager {
         F: Future<Output = Result<R, Refusal>>,
     {
         let settings = &self.settings;
-        let refuse = |rejection, head: &Parts| Reply::refuse(&rejection, unread_id(&head.headers), settings);
+        let refuse =
+            |rejection, head: &Parts| Reply::refuse(rejection, unread_id(&head.headers, settings), settings);
 
         let admitted =
             admit::admit(&head, accepts, settings).map_err(|rejection| refuse(rejection, &head))?;
-        let registry = choose(&head).await.map_err(|refusal| refuse(Rejection::Refused(refusal), &head))?;
+        let registry =
+            choose(&head).await.map_err(|refusal| refuse(Rejection::Refused(Box::new(refusal)), &head))?;
         let body =
             read::read(body, &admitted, settings).await.map_err(|rejection| refuse(rejection, &head))?;
         let work = {
             let valid = agree(&head.headers, &body, settings)
-                .map_err(|refused| Reply::refuse(&refused.rejection, refused.id, settings))?;
+                .map_err(|refused| Reply::refuse(refused.rejection, refused.id, settings))?;
             Dispatcher { registry: &registry, settings, accepts }.begin(valid, head)
         };
         // Large arguments are not kept while their tool runs.

@@ -4,12 +4,12 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
-use http::StatusCode;
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use serde_json::json;
 use thiserror::Error;
 
 use crate::config::Settings;
-use crate::protocol::ClientCapability;
+use crate::protocol::{ClientCapability, Era, Revision};
 use crate::rpc::{ErrorCode, RpcError};
 
 /// Why a request is not served. The words go to the client, so they tell how to
@@ -30,7 +30,7 @@ pub(crate) enum Rejection {
     BodyTooLarge(usize),
     #[error("The body did not arrive within {0:?}")]
     ReadTimeout(Duration),
-    #[error("The body ended early")]
+    #[error("The body could not be read to its end")]
     BrokenBody,
     #[error("Parse error: {0}")]
     NotJson(&'static str),
@@ -45,7 +45,7 @@ pub(crate) enum Rejection {
     #[error("Invalid params: {0}")]
     InvalidMeta(Cow<'static, str>),
     #[error("{0}")]
-    Refused(Refusal),
+    Refused(Box<Refusal>),
 }
 
 impl Rejection {
@@ -68,12 +68,24 @@ impl Rejection {
         }
     }
 
+    /// The headers that belong to the status.
+    pub(crate) fn into_headers(self) -> HeaderMap {
+        match self {
+            Self::MethodNotAllowed => {
+                HeaderMap::from_iter([(header::ALLOW, HeaderValue::from_static("POST"))])
+            }
+            Self::Refused(refusal) => refusal.headers,
+            _ => HeaderMap::new(),
+        }
+    }
+
     fn code(&self) -> ErrorCode {
         match self {
             Self::NotJson(_) | Self::BrokenBody => ErrorCode::PARSE_ERROR,
             Self::UnsupportedVersion { .. } => ErrorCode::UNSUPPORTED_PROTOCOL_VERSION,
             Self::HeaderMismatch(_) => ErrorCode::HEADER_MISMATCH,
             Self::InvalidMeta(_) => ErrorCode::INVALID_PARAMS,
+            Self::Refused(refusal) if refusal.status.is_server_error() => ErrorCode::INTERNAL_ERROR,
             _ => ErrorCode::INVALID_REQUEST,
         }
     }
@@ -83,7 +95,14 @@ impl Rejection {
         let error = RpcError::new(self.code(), self.to_string());
         match self {
             Self::UnsupportedVersion { requested } => {
-                error.with_data(json!({"supported": settings.version_names(), "requested": requested}))
+                let mut supported = settings.version_names();
+                // A legacy version is served, but not in `_meta`: whoever asked for it
+                // there is not to try it again.
+                if supported.contains(&requested.as_str()) {
+                    supported
+                        .retain(|name| Revision::from_name(name).is_some_and(|it| it.era() == Era::Modern));
+                }
+                error.with_data(json!({"supported": supported, "requested": requested}))
             }
             _ => error,
         }
@@ -124,11 +143,20 @@ pub(crate) fn header_mismatch(what: &str) -> RpcError {
 pub struct Refusal {
     status: StatusCode,
     message: Cow<'static, str>,
+    headers: HeaderMap,
 }
 
 impl Refusal {
     /// A refusal with this status (which should be one of 4xx or 5xx) and message.
     pub fn new(status: StatusCode, message: impl Into<Cow<'static, str>>) -> Self {
-        Self { status, message: message.into() }
+        Self { status, message: message.into(), headers: HeaderMap::new() }
+    }
+
+    /// Adds a header to the response, such as the `WWW-Authenticate` that belongs to
+    /// a 401.
+    #[must_use]
+    pub fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.headers.append(name, value);
+        self
     }
 }

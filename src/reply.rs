@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use http::StatusCode;
+use http::{HeaderMap, StatusCode};
 
 use crate::config::Settings;
 use crate::protocol::{
@@ -23,7 +23,7 @@ pub(crate) enum Reply {
     /// A message with a result.
     Result(Vec<u8>),
     /// A message with an error.
-    Error { status: StatusCode, message: Vec<u8> },
+    Error { status: StatusCode, message: Vec<u8>, headers: Box<HeaderMap> },
     /// Notifications, and the result at the end.
     Stream(Box<Stream>),
     /// A stream that is complete already: its events.
@@ -32,10 +32,10 @@ pub(crate) enum Reply {
 
 impl Reply {
     /// The answer to a request that is not served.
-    pub(crate) fn refuse(rejection: &Rejection, id: ReplyId<'_>, settings: &Settings) -> Self {
+    pub(crate) fn refuse(rejection: Rejection, id: ReplyId<'_>, settings: &Settings) -> Self {
         tracing::debug!(%rejection, "refused");
-        let error = rejection.to_error(settings);
-        Self::Error { status: rejection.status(), message: ReplyStart::new(id).error(&error) }
+        let message = ReplyStart::new(id).error(&rejection.to_error(settings));
+        Self::Error { status: rejection.status(), message, headers: Box::new(rejection.into_headers()) }
     }
 
     /// The JSON-RPC message; nothing for the kinds that are no single one.
@@ -73,7 +73,8 @@ pub(crate) struct Draft {
 impl Draft {
     /// The reply to a request that failed.
     pub(crate) fn error(self, error: &RpcError) -> Reply {
-        Reply::Error { status: status_of(error, self.era), message: self.start.error(error) }
+        let status = status_of(error, self.era);
+        Reply::Error { status, message: self.start.error(error), headers: Box::default() }
     }
 
     /// An `EmptyResult` of the legacy era.

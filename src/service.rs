@@ -1,6 +1,7 @@
 //! The manager as a service, for tower (and so axum) and for hyper.
 
 use std::convert::Infallible;
+use std::fmt;
 use std::future::{Ready, ready};
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -32,6 +33,27 @@ impl StatelessSessionManager {
 
     /// A service that asks `choose` for the tools of each request, as
     /// [`handle_with`](Self::handle_with) does.
+    ///
+    /// The choice owns what it needs of the head, so it copies that before it waits:
+    ///
+    /// ```
+    /// use http::StatusCode;
+    /// use http::request::Parts;
+    /// use mcp_stateless::{Refusal, StatelessSessionManager, ToolRegistry};
+    ///
+    /// async fn load(tenant: Option<String>) -> Result<ToolRegistry, Refusal> {
+    ///     let tenant = tenant.ok_or_else(|| Refusal::new(StatusCode::FORBIDDEN, "no tenant"))?;
+    ///     let tools = ToolRegistry::builder().tool("whose", "", move || std::future::ready(tenant.clone()));
+    ///     tools.build().map_err(|_| Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "broken tools"))
+    /// }
+    ///
+    /// let manager = StatelessSessionManager::builder("tenants", "1.0.0").build()?;
+    /// let service = manager.service_with(|head: &Parts| {
+    ///     let tenant = head.headers.get("x-tenant").and_then(|name| name.to_str().ok()).map(str::to_owned);
+    ///     load(tenant)
+    /// });
+    /// # Ok::<(), mcp_stateless::ConfigError>(())
+    /// ```
     pub fn service_with<C, R, F>(&self, choose: C) -> McpService<C>
     where
         C: Fn(&Parts) -> F + Clone,
@@ -85,6 +107,12 @@ where
 /// The response of a [`McpService`], under way. Dropping it ends the tool.
 #[must_use]
 pub struct ResponseFuture(Pin<Box<dyn Future<Output = Response<Body>> + Send>>);
+
+impl fmt::Debug for ResponseFuture {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("ResponseFuture").finish_non_exhaustive()
+    }
+}
 
 impl Future for ResponseFuture {
     type Output = Result<Response<Body>, Infallible>;

@@ -57,9 +57,14 @@ async fn batch(requests: Vec<Request<'_>>, keep_alive: Duration) -> Reply {
     for request in requests {
         under_way.push(Some(Box::pin(request.finish(keep_alive))));
     }
+    let mut first = 0;
     poll_fn(|cx| {
+        // They share the task's budget, so another one is asked first each time.
+        let (behind, ahead) = (0..under_way.len()).partition::<Vec<_>, _>(|&index| index < first);
+        first = (first + 1) % under_way.len().max(1);
         let mut all = true;
-        for (request, message) in under_way.iter_mut().zip(&mut messages) {
+        for index in ahead.into_iter().chain(behind) {
+            let (request, message) = (&mut under_way[index], &mut messages[index]);
             if let Some(finishing) = request {
                 match finishing.as_mut().poll(cx) {
                     Poll::Ready(reply) => (*request, *message) = (None, reply.into_message()),

@@ -1,50 +1,63 @@
 //! The `Accept` header.
 
-use http::{HeaderMap, header};
+use http::{HeaderMap, HeaderValue, header};
 
 /// The reply types that a client takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Accepts {
-    pub(crate) json: bool,
-    pub(crate) sse: bool,
+    json: Fit,
+    sse: Fit,
+}
+
+/// Whether, and by what, a type is accepted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fit {
+    No,
+    ByRange,
+    ByName,
 }
 
 impl Accepts {
-    const NONE: Self = Self { json: false, sse: false };
-    const BOTH: Self = Self { json: true, sse: true };
+    /// Takes JSON, and no stream.
+    pub(crate) const JSON: Self = Self { json: Fit::ByName, sse: Fit::No };
+    const BOTH: Self = Self { json: Fit::ByName, sse: Fit::ByName };
 
     /// Reads every `Accept` line; without any, both types are fine (RFC 9110,
     /// section 12.5.1). Of several ranges that match a type, the most specific
     /// one decides, and a weight of 0 excludes.
     pub(crate) fn read(headers: &HeaderMap) -> Self {
-        let mut lines = headers.get_all(header::ACCEPT).iter().peekable();
-        match lines.peek().map(|line| line.as_bytes()) {
-            None => return Self::BOTH,
+        let mut lines = headers.get_all(header::ACCEPT).iter();
+        let (first, second) = (lines.next(), lines.next());
+        match (first.map(HeaderValue::as_bytes), second) {
+            (None, _) => return Self { json: Fit::ByRange, sse: Fit::ByRange },
             // What the SDKs send, told at a glance.
-            Some(b"application/json, text/event-stream" | b"text/event-stream, application/json")
-                if headers.get_all(header::ACCEPT).iter().nth(1).is_none() =>
-            {
+            (Some(b"application/json, text/event-stream" | b"text/event-stream, application/json"), None) => {
                 return Self::BOTH;
             }
-            Some(_) => {}
+            _ => {}
         }
         let (mut json, mut sse) = (Match::default(), Match::default());
-        for range in lines.filter_map(|line| line.to_str().ok()).flat_map(|line| line.split(',')) {
+        let lines = headers.get_all(header::ACCEPT).iter().filter_map(|line| line.to_str().ok());
+        for range in lines.flat_map(|line| line.split(',')) {
             let mut parts = range.split(';');
             let name = parts.next().unwrap_or_default().trim();
             let weighs = !parts.any(|parameter| is_zero_weight(parameter.trim()));
             json.consider(specificity(name, "application", "application/json"), weighs);
             sse.consider(specificity(name, "text", "text/event-stream"), weighs);
         }
-        Self { json: json.accepted, sse: sse.accepted }
+        Self { json: json.fit(), sse: sse.fit() }
     }
 
-    /// Whether nothing that this server can send fits.
-    pub(crate) fn is_none(self) -> bool {
-        self == Self::NONE
+    pub(crate) fn takes_json(self) -> bool {
+        self.json != Fit::No
     }
 
-    pub(crate) fn is_both(self) -> bool {
+    pub(crate) fn takes_stream(self) -> bool {
+        self.sse != Fit::No
+    }
+
+    /// Whether both types are named, as the specification demands of clients.
+    pub(crate) fn names_both(self) -> bool {
         self == Self::BOTH
     }
 }
@@ -62,6 +75,14 @@ impl Match {
             *self = Self { specificity, accepted };
         } else if specificity != 0 && specificity == self.specificity {
             self.accepted |= accepted;
+        }
+    }
+
+    fn fit(&self) -> Fit {
+        match self {
+            Self { accepted: false, .. } => Fit::No,
+            Self { specificity: 3, .. } => Fit::ByName,
+            Self { .. } => Fit::ByRange,
         }
     }
 }
@@ -96,7 +117,7 @@ mod tests {
             headers.append(header::ACCEPT, HeaderValue::from_static(line));
         }
         let accepts = Accepts::read(&headers);
-        (accepts.json, accepts.sse)
+        (accepts.takes_json(), accepts.takes_stream())
     }
 
     #[test]

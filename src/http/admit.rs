@@ -14,16 +14,16 @@ pub(crate) struct Admitted {
     pub(crate) declared_length: Option<usize>,
 }
 
-/// Checks, in this order: method, `Host` and `Origin`, `Accept`,
-/// `Content-Type`, `Content-Length`.
+/// Checks, in this order: `Host` and `Origin` (which the specification wants of every
+/// request), method, `Accept`, `Content-Type`, `Content-Length`.
 pub(crate) fn admit(head: &Parts, accepts: Accepts, settings: &Settings) -> Result<Admitted, Rejection> {
+    settings.origin_policy.check(head)?;
     if head.method != Method::POST {
         return Err(Rejection::MethodNotAllowed);
     }
-    settings.origin_policy.check(head)?;
     let fits = match settings.accept_rule {
-        AcceptRule::Either => !accepts.is_none(),
-        AcceptRule::Both => accepts.is_both(),
+        AcceptRule::Either => accepts.takes_json() || accepts.takes_stream(),
+        AcceptRule::Both => accepts.names_both(),
     };
     if !fits {
         return Err(Rejection::NotAcceptable);

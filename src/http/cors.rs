@@ -11,13 +11,14 @@ use crate::manager::StatelessSessionManager;
 /// [`StatelessSessionManager::cors`](crate::StatelessSessionManager::cors).
 ///
 /// It belongs outside a host's authentication, because a browser's preflight
-/// carries no credentials. `Cors::wrap` (with a feature for services) does all of it for a service; a
-/// host without services calls [`preflight`](Self::preflight) before, and
-/// [`Grant::apply`] after everything else.
+/// carries no credentials. It is a `tower_layer::Layer` (feature `tower`): in axum it
+/// is added after the authentication's layer, and so lies around it. `Cors::wrap` does
+/// the same for any service; a host without services calls
+/// [`preflight`](Self::preflight) before, and [`Grant::apply`] after everything else.
 ///
 /// Credentials in the browser's sense (cookies) are never allowed: a page sends
 /// its token itself, in `Authorization`.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct Cors {
     manager: StatelessSessionManager,
 }
@@ -63,7 +64,7 @@ impl Cors {
     /// What the page that sent a request may see of its response. To be taken
     /// before the request is handed on.
     pub fn grant(&self, head: &Parts) -> Grant {
-        let origin = self.manager.settings().origin_policy.cors_origin(head);
+        let origin = self.manager.settings().origin_policy.check(head).ok().flatten();
         Grant { origin: origin.and_then(|origin| HeaderValue::from_str(origin).ok()) }
     }
 }

@@ -16,8 +16,17 @@ impl Cors {
     }
 }
 
+#[cfg(feature = "tower")]
+impl<S> tower_layer::Layer<S> for Cors {
+    type Service = CorsService<S>;
+
+    fn layer(&self, service: S) -> CorsService<S> {
+        self.clone().wrap(service)
+    }
+}
+
 /// A service with [`Cors`] around it.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct CorsService<S> {
     cors: Cors,
     service: S,
@@ -75,8 +84,10 @@ where
 
 /// The response of a [`CorsService`].
 #[must_use]
+#[derive(Debug)]
 pub struct CorsFuture<F, D>(State<F, D>);
 
+#[derive(Debug)]
 enum State<F, D> {
     Preflight(Option<Response<D>>),
     Under { grant: Grant, call: Pin<Box<F>> },

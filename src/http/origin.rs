@@ -3,8 +3,8 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
+use http::header;
 use http::request::Parts;
-use http::{HeaderMap, header};
 
 use crate::rejection::Rejection;
 
@@ -23,14 +23,52 @@ pub(crate) enum Hosts {
     Any,
 }
 
-/// Origins served beside those of the same host.
-#[derive(Clone, Debug, Default)]
+/// Origins served beside those of the same host; while only loopback hosts are
+/// served, all loopback ones are.
+#[derive(Clone, Debug)]
 pub(crate) enum Origins {
-    /// Loopback ones while only loopback hosts are served, else none.
-    #[default]
-    FollowHosts,
-    Only(Vec<String>),
+    Only(Vec<AllowedOrigin>),
     Any,
+}
+
+impl Default for Origins {
+    fn default() -> Self {
+        Self::Only(Vec::new())
+    }
+}
+
+/// An origin that is served.
+#[derive(Clone, Debug)]
+pub(crate) enum AllowedOrigin {
+    /// Of a web page; the port is always there.
+    Web { scheme: String, host: String, port: u16 },
+    /// Of something else, such as an extension; compared as it is.
+    Other(String),
+}
+
+impl AllowedOrigin {
+    /// Reads `https://host`, `https://host:port` or `scheme://opaque`.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        if let Some(web) = WebOrigin::parse(text) {
+            let (scheme, host) = (web.scheme.to_owned(), web.authority.host.to_owned());
+            return Some(Self::Web { scheme, host, port: web.port() });
+        }
+        let (scheme, rest) = text.split_once("://")?;
+        let is_opaque =
+            !matches!(scheme, "" | "http" | "https") && !rest.is_empty() && !rest.contains(['/', '*']);
+        is_opaque.then(|| Self::Other(text.to_owned()))
+    }
+
+    fn admits(&self, origin: &str, web: Option<WebOrigin<'_>>) -> bool {
+        match self {
+            Self::Web { scheme, host, port } => web.is_some_and(|web| {
+                web.scheme.eq_ignore_ascii_case(scheme)
+                    && web.authority.host.eq_ignore_ascii_case(host)
+                    && web.port() == *port
+            }),
+            Self::Other(allowed) => allowed.eq_ignore_ascii_case(origin),
+        }
+    }
 }
 
 /// A host that is served, on one port or on all.
@@ -54,48 +92,31 @@ impl AllowedHost {
 }
 
 impl OriginPolicy {
-    /// Judges the head of a request; says which hosts it names.
-    pub(crate) fn check(&self, head: &Parts) -> Result<(), Rejection> {
-        if matches!(self.hosts, Hosts::Any) && matches!(self.origins, Origins::Any) {
-            return Ok(());
-        }
-        let named = NamedHosts::read(head)?;
-        for name in named.iter() {
-            let authority = Authority::parse(name);
-            if !authority.is_some_and(|authority| self.admits_host(authority)) {
-                return Err(Rejection::HostNotAllowed(Some(name.to_owned())));
-            }
-        }
-        if named.is_empty() && !matches!(self.hosts, Hosts::Any) {
-            return Err(Rejection::HostNotAllowed(None));
-        }
-        match self.allowed_origin(&head.headers, named.first()) {
-            Ok(_) => Ok(()),
-            Err(origin) => Err(Rejection::OriginNotAllowed(origin)),
-        }
-    }
-
-    /// The request's origin if it is served, `None` without one; `Err` names an
-    /// origin that is not.
-    fn allowed_origin<'h>(
-        &self,
-        headers: &'h HeaderMap,
-        host: Option<&str>,
-    ) -> Result<Option<&'h str>, String> {
-        let mut values = headers.get_all(header::ORIGIN).iter();
+    /// Judges the head of a request; gives its origin, if it has one.
+    pub(crate) fn check<'h>(&self, head: &'h Parts) -> Result<Option<&'h str>, Rejection> {
+        let named = NamedHosts::read(head);
+        self.check_hosts(&named)?;
+        let mut values = head.headers.get_all(header::ORIGIN).iter();
         let Some(value) = values.next() else { return Ok(None) };
         let origin = value.to_str().unwrap_or_default();
-        if values.next().is_none() && self.admits_origin(origin, host) {
+        if values.next().is_none() && self.admits_origin(origin, named.first()) {
             Ok(Some(origin))
         } else {
-            Err(origin.to_owned())
+            Err(Rejection::OriginNotAllowed(origin.to_owned()))
         }
     }
 
-    /// The origin that a cross-origin reply may name.
-    pub(crate) fn cors_origin<'h>(&self, head: &'h Parts) -> Option<&'h str> {
-        let named = NamedHosts::read(head).ok()?;
-        self.allowed_origin(&head.headers, named.first()).ok().flatten()
+    fn check_hosts(&self, named: &NamedHosts<'_>) -> Result<(), Rejection> {
+        if matches!(self.hosts, Hosts::Any) {
+            return Ok(());
+        }
+        if named.is_ambiguous || named.first().is_none() {
+            return Err(Rejection::HostNotAllowed(None));
+        }
+        match named.iter().find(|name| !Authority::parse(name).is_some_and(|host| self.admits_host(host))) {
+            Some(name) => Err(Rejection::HostNotAllowed(Some(name.to_owned()))),
+            None => Ok(()),
+        }
     }
 
     fn admits_host(&self, authority: Authority<'_>) -> bool {
@@ -107,18 +128,13 @@ impl OriginPolicy {
     }
 
     fn admits_origin(&self, origin: &str, host: Option<&str>) -> bool {
-        let parsed = WebOrigin::parse(origin);
-        let same = || parsed.zip(host).is_some_and(|(web, host)| web.is_same_host(host));
-        match &self.origins {
-            Origins::Any => true,
-            Origins::Only(allowed) => {
-                allowed.iter().any(|entry| entry.eq_ignore_ascii_case(origin)) || same()
-            }
-            Origins::FollowHosts => match self.hosts {
-                Hosts::Loopback => parsed.is_some_and(|web| web.authority.is_loopback()),
-                Hosts::Only(_) | Hosts::Any => same(),
-            },
-        }
+        let Origins::Only(allowed) = &self.origins else { return true };
+        let web = WebOrigin::parse(origin);
+        let of_this_server = web.is_some_and(|web| match self.hosts {
+            Hosts::Loopback => web.authority.is_loopback(),
+            Hosts::Only(_) | Hosts::Any => host.is_some_and(|host| web.is_same_host(host)),
+        });
+        of_this_server || allowed.iter().any(|entry| entry.admits(origin, web))
     }
 }
 
@@ -128,19 +144,19 @@ impl OriginPolicy {
 struct NamedHosts<'h> {
     authority: Option<&'h str>,
     header: Option<&'h str>,
+    /// The header is repeated, or no text.
+    is_ambiguous: bool,
 }
 
 impl<'h> NamedHosts<'h> {
-    fn read(head: &'h Parts) -> Result<Self, Rejection> {
+    fn read(head: &'h Parts) -> Self {
         let mut values = head.headers.get_all(header::HOST).iter();
-        let header = match values.next() {
-            None => None,
-            Some(value) => Some(value.to_str().map_err(|_| Rejection::HostNotAllowed(None))?),
-        };
-        if values.next().is_some() {
-            return Err(Rejection::HostNotAllowed(None));
+        let header = values.next().map(|value| value.to_str());
+        Self {
+            authority: head.uri.authority().map(http::uri::Authority::as_str),
+            is_ambiguous: matches!(header, Some(Err(_))) || values.next().is_some(),
+            header: header.and_then(Result::ok),
         }
-        Ok(Self { authority: head.uri.authority().map(http::uri::Authority::as_str), header })
     }
 
     fn iter(&self) -> impl Iterator<Item = &'h str> + use<'h> {
@@ -149,10 +165,6 @@ impl<'h> NamedHosts<'h> {
 
     fn first(&self) -> Option<&'h str> {
         self.iter().next()
-    }
-
-    fn is_empty(&self) -> bool {
-        self.first().is_none()
     }
 }
 
@@ -191,6 +203,7 @@ impl<'a> Authority<'a> {
 /// The origin of a web page.
 #[derive(Clone, Copy)]
 struct WebOrigin<'a> {
+    scheme: &'a str,
     default_port: u16,
     authority: Authority<'a>,
 }
@@ -203,7 +216,11 @@ impl<'a> WebOrigin<'a> {
             _ if scheme.eq_ignore_ascii_case("https") => 443,
             _ => return None,
         };
-        Some(Self { default_port, authority: Authority::parse(authority)? })
+        Some(Self { scheme, default_port, authority: Authority::parse(authority)? })
+    }
+
+    fn port(self) -> u16 {
+        self.authority.port.unwrap_or(self.default_port)
     }
 
     /// Behind a proxy that ends TLS the server does not know its own scheme, so a
@@ -211,7 +228,7 @@ impl<'a> WebOrigin<'a> {
     fn is_same_host(self, host: &str) -> bool {
         Authority::parse(host).is_some_and(|host| {
             host.host.eq_ignore_ascii_case(self.authority.host)
-                && host.port.unwrap_or(self.default_port) == self.authority.port.unwrap_or(self.default_port)
+                && host.port.unwrap_or(self.default_port) == self.port()
         })
     }
 }

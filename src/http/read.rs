@@ -40,9 +40,6 @@ pub(crate) async fn read<B: http_body::Body>(
             break;
         }
     }
-    if admitted.declared_length.is_some_and(|length| read.len() < length) {
-        return Err(Rejection::BrokenBody);
-    }
     Ok(read.into_bytes())
 }
 

@@ -1,6 +1,6 @@
 //! The only place that builds a response.
 
-use http::{HeaderName, HeaderValue, Response, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
 
 use super::{Accepts, Body};
 use crate::reply::Reply;
@@ -17,9 +17,9 @@ const X_ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering
 pub(crate) fn respond(reply: Reply, accepts: Accepts) -> Response<Body> {
     match reply {
         Reply::Accepted => with_status(StatusCode::ACCEPTED, Body::default()),
-        Reply::Result(message) if accepts.json => json(StatusCode::OK, message),
+        Reply::Result(message) if accepts.takes_json() => json(StatusCode::OK, message, HeaderMap::new()),
         Reply::Result(message) => events(Body::full(frame_result(&message))),
-        Reply::Error { status, message } => json(status, message),
+        Reply::Error { status, message, headers } => json(status, message, *headers),
         Reply::Stream(stream) => events(Body::stream(stream)),
         Reply::Events(bytes) => events(Body::full(bytes)),
     }
@@ -32,12 +32,10 @@ pub(crate) fn with_status<B>(status: StatusCode, body: B) -> Response<B> {
     response
 }
 
-fn json(status: StatusCode, message: Vec<u8>) -> Response<Body> {
+fn json(status: StatusCode, message: Vec<u8>, headers: HeaderMap) -> Response<Body> {
     let mut response = with_status(status, Body::full(message));
+    *response.headers_mut() = headers;
     response.headers_mut().insert(header::CONTENT_TYPE, JSON);
-    if status == StatusCode::METHOD_NOT_ALLOWED {
-        response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("POST"));
-    }
     response
 }
 

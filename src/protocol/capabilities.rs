@@ -57,6 +57,6 @@ impl ClientCapability {
 
     /// Whether `declared`, the JSON of a `ClientCapabilities`, has it.
     pub(crate) fn is_in(self, declared: &RawValue) -> bool {
-        raw::member(declared, self.as_str()).is_some_and(raw::is_object)
+        matches!(raw::member(declared.get(), self.as_str()), Ok(Some(settings)) if raw::is_object(settings))
     }
 }

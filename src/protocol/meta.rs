@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-use crate::rpc::write;
+use crate::rpc::{raw, write};
 
 pub(crate) const PROTOCOL_VERSION: &str = "io.modelcontextprotocol/protocolVersion";
 pub(crate) const CLIENT_INFO: &str = "io.modelcontextprotocol/clientInfo";
@@ -26,8 +26,12 @@ pub(crate) struct Meta<'a> {
     pub(crate) progress_token: Option<&'a RawValue>,
     /// What this crate reads nothing from, kept for the tool.
     others: Vec<(Cow<'a, str>, &'a RawValue)>,
-    pub(crate) is_repeated: bool,
+    /// What is wrong with the object as a whole.
+    pub(crate) fault: Option<&'static str>,
 }
+
+/// The most members that this crate does not know.
+const MAX_OTHERS: usize = 64;
 
 impl<'a> Meta<'a> {
     /// The member of this name.
@@ -77,7 +81,7 @@ impl<'de> Visitor<'de> for MetaVisitor {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Meta<'de>, A::Error> {
         let mut meta = Meta::default();
-        while let Some(Key(key)) = map.next_key()? {
+        while let Some(raw::Key(key)) = map.next_key()? {
             let value: &RawValue = map.next_value()?;
             let member = match &*key {
                 PROTOCOL_VERSION => &mut meta.protocol_version,
@@ -85,20 +89,22 @@ impl<'de> Visitor<'de> for MetaVisitor {
                 CLIENT_CAPABILITIES => &mut meta.client_capabilities,
                 LOG_LEVEL => &mut meta.log_level,
                 PROGRESS_TOKEN => &mut meta.progress_token,
+                _ if meta.others.len() == MAX_OTHERS => {
+                    meta.fault = Some("`_meta` has too many members");
+                    continue;
+                }
                 _ => {
                     meta.others.push((key, value));
                     continue;
                 }
             };
-            meta.is_repeated |= member.replace(value).is_some();
+            if member.replace(value).is_some() {
+                meta.fault = Some("a member of `_meta` is repeated");
+            }
         }
         Ok(meta)
     }
 }
-
-/// A key, borrowed when it has no escapes (`Cow` alone always copies).
-#[derive(Deserialize)]
-struct Key<'a>(#[serde(borrow)] Cow<'a, str>);
 
 #[cfg(test)]
 mod tests {

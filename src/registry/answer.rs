@@ -1,5 +1,6 @@
 //! An answer that may take time.
 
+use std::fmt;
 use std::pin::Pin;
 
 use crate::rpc::RpcError;
@@ -12,6 +13,15 @@ pub struct Answer<'a, T>(Kind<'a, T>);
 enum Kind<'a, T> {
     Ready(Result<T, RpcError>),
     Later(Pin<Box<dyn Future<Output = Result<T, RpcError>> + Send + 'a>>),
+}
+
+impl<T> fmt::Debug for Answer<'_, T> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self.0 {
+            Kind::Ready(_) => "Answer(ready)",
+            Kind::Later(_) => "Answer(later)",
+        })
+    }
 }
 
 impl<'a, T> Answer<'a, T> {

@@ -66,30 +66,22 @@ pub struct ListTools<'a> {
     pub revision: Revision,
 }
 
-impl<R: Registry + ?Sized> Registry for &R {
-    fn capabilities(&self) -> ServerCapabilities {
-        (**self).capabilities()
-    }
+macro_rules! registry_behind {
+    ($($pointer:ty),*) => {$(
+        impl<R: Registry + ?Sized> Registry for $pointer {
+            fn capabilities(&self) -> ServerCapabilities {
+                (**self).capabilities()
+            }
 
-    fn list_tools(&self, request: ListTools<'_>) -> Answer<'_, ToolPage> {
-        (**self).list_tools(request)
-    }
+            fn list_tools(&self, request: ListTools<'_>) -> Answer<'_, ToolPage> {
+                (**self).list_tools(request)
+            }
 
-    fn call_tool(&self, call: ToolCall<'_>) -> ToolFuture {
-        (**self).call_tool(call)
-    }
+            fn call_tool(&self, call: ToolCall<'_>) -> ToolFuture {
+                (**self).call_tool(call)
+            }
+        }
+    )*};
 }
 
-impl<R: Registry + ?Sized> Registry for Arc<R> {
-    fn capabilities(&self) -> ServerCapabilities {
-        (**self).capabilities()
-    }
-
-    fn list_tools(&self, request: ListTools<'_>) -> Answer<'_, ToolPage> {
-        (**self).list_tools(request)
-    }
-
-    fn call_tool(&self, call: ToolCall<'_>) -> ToolFuture {
-        (**self).call_tool(call)
-    }
-}
+registry_behind!(&R, Box<R>, Arc<R>);

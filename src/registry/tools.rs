@@ -1,6 +1,7 @@
 //! A fixed set of tools.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
@@ -42,6 +43,12 @@ impl ToolRegistry {
     }
 }
 
+impl fmt::Debug for ToolRegistry {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_set().entries(self.0.by_name.keys()).finish()
+    }
+}
+
 impl Registry for ToolRegistry {
     fn list_tools(&self, request: ListTools<'_>) -> Answer<'_, ToolPage> {
         let pages = match request.revision.era() {
@@ -61,6 +68,7 @@ impl Registry for ToolRegistry {
 
 /// Collects tools; made by [`ToolRegistry::builder`].
 #[must_use]
+#[derive(Debug)]
 pub struct ToolRegistryBuilder {
     tools: Vec<Tool>,
     page_size: Option<NonZeroUsize>,

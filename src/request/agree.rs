@@ -13,7 +13,7 @@ use crate::protocol::meta::{self, Meta};
 use crate::protocol::method::{Method, NamedBy};
 use crate::protocol::{Era, LogLevel, Revision};
 use crate::rejection::Rejection;
-use crate::rpc::envelope::{self, FaultKind, Message};
+use crate::rpc::envelope::{self, Fault, FaultKind, Message};
 use crate::rpc::write::ReplyId;
 use crate::rpc::{Id, depth, raw};
 
@@ -46,9 +46,10 @@ pub(crate) fn agree<'a>(headers: &HeaderMap, body: &'a [u8], settings: &Settings
 
 /// The id of the reply to a request whose id could not be read: `null` for
 /// revisions before 2025-11-25, absent since.
-pub(crate) fn unread_id(headers: &HeaderMap) -> ReplyId<'static> {
+pub(crate) fn unread_id(headers: &HeaderMap, settings: &Settings) -> ReplyId<'static> {
     match mcp_headers::single(headers, &mcp_headers::PROTOCOL_VERSION).map(Revision::from_name) {
-        Ok(Some(Revision::V2025_03_26 | Revision::V2025_06_18)) | Err(HeaderFault::Missing) => ReplyId::Null,
+        Ok(Some(Revision::V2025_03_26 | Revision::V2025_06_18)) => ReplyId::Null,
+        Err(HeaderFault::Missing) if settings.newest_legacy().is_some() => ReplyId::Null,
         _ => ReplyId::Absent,
     }
 }
@@ -60,20 +61,21 @@ struct Checker<'h> {
 
 impl Checker<'_> {
     fn refuse<'a>(&self, id: Option<Id<'a>>, rejection: Rejection) -> Refused<'a> {
-        Refused { rejection, id: unread_id(self.headers).or_request(id) }
+        Refused { rejection, id: unread_id(self.headers, self.settings).or_request(id) }
+    }
+
+    fn refuse_fault<'a>(&self, fault: &Fault<'a>) -> Refused<'a> {
+        let rejection = match fault.kind {
+            FaultKind::Syntax => Rejection::NotJson("not JSON"),
+            FaultKind::Invalid(reason) => Rejection::InvalidRequest(reason),
+            FaultKind::Response => Rejection::UnexpectedResponse,
+        };
+        self.refuse(fault.id, rejection)
     }
 
     fn message<'a>(&self, text: &'a str) -> Checked<'a, Valid<'a>> {
-        let message = envelope::parse::<Lenient<Params<'a>>>(text).map_err(|fault| {
-            self.refuse(
-                fault.id,
-                match fault.kind {
-                    FaultKind::Syntax => Rejection::NotJson("not JSON"),
-                    FaultKind::Invalid(reason) => Rejection::InvalidRequest(reason),
-                    FaultKind::Response => Rejection::UnexpectedResponse,
-                },
-            )
-        })?;
+        let message =
+            envelope::parse::<Lenient<Params<'a>>>(text).map_err(|fault| self.refuse_fault(&fault))?;
         match message {
             Message::Request { id, method, params } => {
                 let request = object(params).and_then(|params| self.request(id, method, params));
@@ -88,8 +90,6 @@ impl Checker<'_> {
 
     fn batch<'a>(&self, text: &'a str) -> Checked<'a, Valid<'a>> {
         let invalid = |reason| self.refuse(None, Rejection::InvalidRequest(reason));
-        let messages =
-            envelope::parse_batch(text).map_err(|_| self.refuse(None, Rejection::NotJson("not JSON")))?;
         match self.version_header() {
             Ok(Some(Revision::V2025_03_26) | None) => {}
             Ok(Some(_)) => return Err(invalid("only the revision 2025-03-26 has batches")),
@@ -98,11 +98,10 @@ impl Checker<'_> {
         if !self.settings.serves(Revision::V2025_03_26) {
             return Err(invalid("batches are of a revision that is not served here"));
         }
+        let messages = envelope::parse_batch(text, MAX_BATCH)
+            .map_err(|kind| self.refuse_fault(&Fault { id: None, kind }))?;
         if messages.is_empty() {
             return Err(invalid("the batch is empty"));
-        }
-        if messages.len() > MAX_BATCH {
-            return Err(invalid("the batch has more than 100 messages"));
         }
         let answers = messages.into_iter().filter_map(|message| match self.message(message.get()) {
             Ok(Valid::Request(request)) => Some(self.in_batch(request)),
@@ -133,10 +132,13 @@ impl Checker<'_> {
             return Err(Rejection::InvalidRequest("a member of `params` is repeated"));
         }
         let method = Method::from_name(&method_name);
-        let meta = match std::mem::take(&mut params.meta) {
-            Lenient::Object(meta) => meta,
-            Lenient::Absent | Lenient::SomethingElse => Meta::default(),
+        let meta = match params.meta.take() {
+            Some(Lenient::Object(meta)) => meta,
+            Some(Lenient::Absent | Lenient::SomethingElse) | None => Meta::default(),
         };
+        if let Some(fault) = meta.fault {
+            return Err(Rejection::InvalidMeta(fault.into()));
+        }
         let (revision, log_level) = match meta.protocol_version {
             Some(version) => self.modern(version, method, &method_name, &params, &meta)?,
             None => (self.legacy(method, &params)?, None),
@@ -184,9 +186,6 @@ impl Checker<'_> {
         params: &Params<'_>,
         meta: &Meta<'_>,
     ) -> Result<(Revision, Option<LogLevel>), Rejection> {
-        if meta.is_repeated {
-            return Err(Rejection::InvalidMeta("a member of `_meta` is repeated".into()));
-        }
         let Some(version) = raw::string(version) else {
             return Err(wrong_meta(meta::PROTOCOL_VERSION, "a string"));
         };
@@ -218,8 +217,6 @@ impl Checker<'_> {
         let expected = expected.and_then(raw::string);
         match (mcp_headers::single_decoded(self.headers, &mcp_headers::NAME), expected) {
             (Ok(value), Some(expected)) if value == expected => Ok(()),
-            // Without a name in the body there is nothing to repeat; the method will complain.
-            (Err(HeaderFault::Missing), None) => Ok(()),
             (Ok(value), Some(expected)) => {
                 Err(mismatch(&mcp_headers::NAME, &format!("is {value:?}, the body says {expected:?}")))
             }

@@ -20,7 +20,7 @@ pub(crate) struct Params<'a> {
     pub(crate) arguments: Option<&'a RawValue>,
     pub(crate) level: Option<&'a RawValue>,
     pub(crate) protocol_version: Option<&'a RawValue>,
-    pub(crate) meta: Lenient<Meta<'a>>,
+    pub(crate) meta: Option<Lenient<Meta<'a>>>,
     pub(crate) is_repeated: bool,
 }
 
@@ -65,8 +65,7 @@ impl<'de> Visitor<'de> for ParamsVisitor {
                 Param::Level => &mut params.level,
                 Param::ProtocolVersion => &mut params.protocol_version,
                 Param::Meta => {
-                    params.is_repeated |= !matches!(params.meta, Lenient::Absent);
-                    params.meta = map.next_value()?;
+                    params.is_repeated |= params.meta.replace(map.next_value()?).is_some();
                     continue;
                 }
                 Param::Other => {

@@ -5,7 +5,7 @@ use std::fmt;
 use std::marker::PhantomData;
 
 use serde::Deserialize;
-use serde::de::{Deserializer, MapAccess, Visitor};
+use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::error::Category;
 use serde_json::value::RawValue;
 
@@ -41,19 +41,53 @@ pub(crate) fn parse<'a, P>(text: &'a str) -> Result<Message<'a, P>, Fault<'a>>
 where
     P: Deserialize<'a> + Default,
 {
-    let members: Members<'a, P> = serde_json::from_str(text).map_err(|error| Fault {
-        id: None,
-        kind: match error.classify() {
-            Category::Data => FaultKind::Invalid("a message must be an object"),
-            Category::Io | Category::Syntax | Category::Eof => FaultKind::Syntax,
-        },
-    })?;
-    members.into_message()
+    serde_json::from_str(text).map_err(|error| diagnose(text, &error)).and_then(Members::into_message)
 }
 
-/// Reads a batch: the texts of its messages.
-pub(crate) fn parse_batch(text: &str) -> Result<Vec<&RawValue>, FaultKind> {
-    serde_json::from_str(text).map_err(|_| FaultKind::Syntax)
+/// Why a text could not be read.
+fn diagnose<'a>(text: &'a str, error: &serde_json::Error) -> Fault<'a> {
+    if error.classify() == Category::Data {
+        return Fault { id: None, kind: FaultKind::Invalid("a message must be an object") };
+    }
+    // A number beyond any range is JSON all the same, and does not hide the id.
+    match serde_json::from_str::<Members<'a, IgnoredAny>>(text) {
+        Ok(members) => members.fault(FaultKind::Invalid("`params` holds a number out of range")),
+        Err(_) => Fault { id: None, kind: FaultKind::Syntax },
+    }
+}
+
+/// Reads a batch: the texts of its messages, no more than `most` of them.
+pub(crate) fn parse_batch(text: &str, most: usize) -> Result<Vec<&RawValue>, FaultKind> {
+    let mut deserializer = serde_json::Deserializer::from_str(text);
+    let batch = deserializer.deserialize_seq(BatchVisitor { most });
+    let batch = batch.and_then(|messages| deserializer.end().map(|()| messages));
+    batch.map_err(|error| match error.classify() {
+        Category::Data => FaultKind::Invalid("the batch has too many messages"),
+        Category::Io | Category::Syntax | Category::Eof => FaultKind::Syntax,
+    })
+}
+
+struct BatchVisitor {
+    most: usize,
+}
+
+impl<'de> Visitor<'de> for BatchVisitor {
+    type Value = Vec<&'de RawValue>;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "at most {} messages", self.most)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
+        let mut messages = Vec::new();
+        while let Some(message) = seq.next_element()? {
+            if messages.len() == self.most {
+                return Err(serde::de::Error::invalid_length(self.most + 1, &self));
+            }
+            messages.push(message);
+        }
+        Ok(messages)
+    }
 }
 
 /// The members of a message as they stood, not yet judged.
@@ -66,9 +100,19 @@ struct Members<'a, P> {
     is_repeated: bool,
 }
 
+impl<'a, P> Members<'a, P> {
+    fn id(&self) -> Option<Id<'a>> {
+        self.id.and_then(|raw| Id::from_json(raw.get()))
+    }
+
+    fn fault(&self, kind: FaultKind) -> Fault<'a> {
+        Fault { id: self.id(), kind }
+    }
+}
+
 impl<'a, P: Default> Members<'a, P> {
     fn into_message(self) -> Result<Message<'a, P>, Fault<'a>> {
-        let id = self.id.and_then(|raw| Id::from_json(raw.get()));
+        let id = self.id();
         let fault = |reason| Fault { id, kind: FaultKind::Invalid(reason) };
         if self.is_repeated {
             // Two readers that pick different ones could be played against each other.

@@ -1,6 +1,7 @@
 //! The error object of a reply.
 
 use std::borrow::Cow;
+use std::fmt;
 
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -29,6 +30,12 @@ impl ErrorCode {
     pub const MISSING_CLIENT_CAPABILITY: Self = Self(-32_021);
     /// The server does not speak the requested revision (2026-07-28).
     pub const UNSUPPORTED_PROTOCOL_VERSION: Self = Self(-32_022);
+}
+
+impl fmt::Display for ErrorCode {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(formatter)
+    }
 }
 
 /// A JSON-RPC error: what a client gets instead of a result.
@@ -86,5 +93,13 @@ impl RpcError {
     /// The JSON text of the `data` member.
     pub fn data(&self) -> Option<&str> {
         self.data.as_deref().map(RawValue::get)
+    }
+}
+
+/// Not an `Error` of the standard library, so that a handler's `?` can tell it from
+/// those, which become a tool's result.
+impl fmt::Display for RpcError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{} ({})", self.message, self.code)
     }
 }

@@ -1,8 +1,10 @@
 //! Small readings of borrowed JSON text.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::fmt;
 
+use serde::Deserialize;
+use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 /// The value of a JSON string; `None` when `raw` is something else, or a string
@@ -28,13 +30,52 @@ pub(crate) fn present(raw: Option<&RawValue>) -> Option<&RawValue> {
     raw.filter(|raw| raw.get() != "null")
 }
 
-/// The members of an object, by name; `None` when `raw` is something else. Of a
-/// repeated member the last is kept, as typed readers of free-form maps do.
-pub(crate) fn members(raw: &RawValue) -> Option<BTreeMap<Cow<'_, str>, &RawValue>> {
-    serde_json::from_str(raw.get()).ok()
+/// A key, borrowed when it has no escapes (`Cow` alone always copies).
+#[derive(Deserialize)]
+pub(crate) struct Key<'a>(#[serde(borrow)] pub(crate) Cow<'a, str>);
+
+/// One member of an object; `None` without it, or when the text is no object.
+///
+/// # Errors
+/// When the member is there twice: another reader might pick the other one.
+pub(crate) fn member<'a>(object: &'a str, name: &str) -> Result<Option<&'a RawValue>, Repeated> {
+    if !object.starts_with('{') {
+        return Ok(None);
+    }
+    Member(name).deserialize(&mut serde_json::Deserializer::from_str(object)).map_err(|_| Repeated)
 }
 
-/// One member of an object.
-pub(crate) fn member<'a>(raw: &'a RawValue, name: &str) -> Option<&'a RawValue> {
-    members(raw)?.get(name).copied()
+/// A member is there twice.
+#[derive(Debug)]
+pub(crate) struct Repeated;
+
+/// Reads one member of an object and skips the rest.
+struct Member<'n>(&'n str);
+
+impl<'de> DeserializeSeed<'de> for Member<'_> {
+    type Value = Option<&'de RawValue>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Member<'_> {
+    type Value = Option<&'de RawValue>;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("an object that names a key once")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut found = None;
+        while let Some(Key(key)) = map.next_key()? {
+            if key != self.0 {
+                map.next_value::<IgnoredAny>()?;
+            } else if found.replace(map.next_value()?).is_some() {
+                return Err(serde::de::Error::custom("repeated"));
+            }
+        }
+        Ok(found)
+    }
 }

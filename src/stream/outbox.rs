@@ -99,17 +99,23 @@ impl Outbox {
             state.wait(cx);
             return Poll::Pending;
         }
+        let before = state.events.len();
         if let Some(write) = write.take() {
             sse::event(&mut state.events, write);
         }
-        if let Some(reader) = state.reader.take() {
-            reader.wake();
-        }
-        if state.let_out.is_some_and(|last| last.elapsed() < GATHER) {
+        if state.events.len() == before {
             return Poll::Ready(None);
         }
-        state.wants_out = true;
-        Poll::Ready(Some(state.times_let_out + 1))
+        let goal = if state.let_out.is_some_and(|last| last.elapsed() < GATHER) {
+            None
+        } else {
+            state.wants_out = true;
+            Some(state.times_let_out + 1)
+        };
+        let reader = state.reader.take();
+        drop(state);
+        wake(reader);
+        Poll::Ready(goal)
     }
 
     fn poll_let_out(&self, cx: &mut Context<'_>, goal: u64) -> Poll<()> {
@@ -136,12 +142,16 @@ impl Outbox {
     pub(crate) fn take(&self, cx: &mut Context<'_>) -> (Vec<u8>, bool) {
         let mut state = self.lock();
         let events = std::mem::take(&mut state.events);
-        if events.is_empty() {
+        let wants_out = std::mem::take(&mut state.wants_out);
+        let writers = if events.is_empty() {
             state.reader = Some(cx.waker().clone());
+            Vec::new()
         } else {
-            state.wake_writers();
-        }
-        (events, std::mem::take(&mut state.wants_out))
+            std::mem::take(&mut state.writers)
+        };
+        drop(state);
+        wake(writers);
+        (events, wants_out)
     }
 
     /// Says that what was taken is on its way to the client.
@@ -149,7 +159,9 @@ impl Outbox {
         let mut state = self.lock();
         state.times_let_out += 1;
         state.let_out = Some(Instant::now());
-        state.wake_writers();
+        let writers = std::mem::take(&mut state.writers);
+        drop(state);
+        wake(writers);
     }
 
     /// Ends it: later messages vanish, and nobody waits any longer.
@@ -159,9 +171,13 @@ impl Outbox {
             Fate::Dropped { events } => events,
             Fate::Sent | Fate::Closed => 0,
         };
-        state.reader = None;
-        state.wake_writers();
-        Leftovers { events: std::mem::take(&mut state.events), dropped }
+        let events = std::mem::take(&mut state.events);
+        let reader = state.reader.take();
+        let writers = std::mem::take(&mut state.writers);
+        drop(state);
+        drop(reader);
+        wake(writers);
+        Leftovers { events, dropped }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -176,8 +192,9 @@ impl State {
             self.writers.push(cx.waker().clone());
         }
     }
+}
 
-    fn wake_writers(&mut self) {
-        self.writers.drain(..).for_each(Waker::wake);
-    }
+/// Wakes tasks; never under the lock, for a waker may run what takes it.
+fn wake(wakers: impl IntoIterator<Item = Waker>) {
+    wakers.into_iter().for_each(Waker::wake);
 }

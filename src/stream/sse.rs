@@ -14,11 +14,16 @@ const DATA: &[u8] = b"data: ";
 const END: &[u8] = b"\n\n";
 const KEEP_ALIVE: &[u8] = b":\n\n";
 
-/// Writes one event, whose data `write` puts straight into the buffer.
+/// Writes one event, whose data `write` puts straight into the buffer; none if it
+/// writes nothing.
 pub(crate) fn event(buffer: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
     buffer.extend_from_slice(DATA);
     let start = buffer.len();
     write(buffer);
+    if buffer.len() == start {
+        buffer.truncate(start - DATA.len());
+        return;
+    }
     keep_on_one_line(&mut buffer[start..]);
     buffer.extend_from_slice(END);
 }

@@ -1,5 +1,6 @@
 //! A call on its way to its tool.
 
+use std::fmt;
 use std::sync::{Arc, Mutex};
 
 use http::request::Parts;
@@ -26,6 +27,17 @@ pub struct ToolCall<'a> {
     pub(crate) takes_stream: bool,
     /// Where the manager looks for notifications.
     pub(crate) exchange: &'a mut Option<Arc<Exchange>>,
+}
+
+impl fmt::Debug for ToolCall<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("ToolCall")
+            .field("name", &self.name)
+            .field("arguments", &self.arguments)
+            .field("revision", &self.revision)
+            .finish_non_exhaustive()
+    }
 }
 
 impl ToolCall<'_> {
@@ -71,9 +83,12 @@ impl ToolCall<'_> {
         ToolContext::new(exchange)
     }
 
-    /// Demands a capability of a client of the modern era; the others tell no
-    /// capabilities with their requests.
-    pub(crate) fn require(&self, capability: ClientCapability) -> Result<(), RpcError> {
+    /// Demands a capability of the client's. In the legacy era no request tells, and
+    /// nothing is demanded.
+    ///
+    /// # Errors
+    /// `-32021` when the client does not declare it.
+    pub fn require(&self, capability: ClientCapability) -> Result<(), RpcError> {
         let declared = self.meta.client_capabilities;
         if self.revision.era() == Era::Legacy || declared.is_some_and(|declared| capability.is_in(declared)) {
             return Ok(());
@@ -81,9 +96,13 @@ impl ToolCall<'_> {
         Err(rejection::missing_capability(capability))
     }
 
-    /// Demands that the headers repeat the arguments that they mirror, in the
-    /// modern era.
-    pub(crate) fn check_headers(&self, mirrored: &MirroredParams) -> Result<(), RpcError> {
+    /// Demands that the request's headers repeat the arguments that they mirror, as
+    /// the specification wants it of a tool whose schema has an `x-mcp-header`. In the
+    /// legacy era there are no such headers, and nothing is demanded.
+    ///
+    /// # Errors
+    /// `-32020` when one is missing, malformed or different.
+    pub fn check_headers(&self, mirrored: &MirroredParams) -> Result<(), RpcError> {
         match self.revision.era() {
             Era::Legacy => Ok(()),
             Era::Modern => mirrored.check(self.arguments, &self.head.headers),

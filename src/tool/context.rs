@@ -1,5 +1,6 @@
 //! What a tool may want of the request it serves.
 
+use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use http::request::Parts;
@@ -49,6 +50,16 @@ pub(crate) enum LogFrom {
     Level(LogLevel),
 }
 
+impl fmt::Debug for ToolContext {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("ToolContext")
+            .field("uri", self.uri())
+            .field("revision", &self.revision())
+            .finish_non_exhaustive()
+    }
+}
+
 impl ToolContext {
     pub(crate) fn new(exchange: Arc<Exchange>) -> Self {
         Self(exchange)
@@ -63,14 +74,13 @@ impl ToolContext {
     /// closely may travel together.
     pub async fn progress(&self, progress: f64, total: Option<f64>, message: &str) {
         let Some((token, last)) = &self.0.progress else { return };
-        {
+        let send = self.0.outbox.send(|buffer| {
+            // Looked at when the turn to be sent has come, for clones report as well.
             let mut last = last.lock().unwrap_or_else(PoisonError::into_inner);
             if !progress.is_finite() || progress <= *last {
                 return;
             }
             *last = progress;
-        }
-        let send = self.0.outbox.send(|buffer| {
             write::notification(buffer, "notifications/progress", |buffer| {
                 buffer.extend_from_slice(br#"{"progressToken":"#);
                 buffer.extend_from_slice(token.as_bytes());
@@ -100,7 +110,10 @@ impl ToolContext {
     /// Sends a log message in the name of a `logger`.
     pub async fn log_as(&self, logger: &str, level: LogLevel, data: impl Serialize) {
         let wanted = matches!(self.0.log_from, LogFrom::Level(lowest) if level >= lowest);
-        let (true, Ok(data)) = (wanted, serde_json::value::to_raw_value(&data)) else { return };
+        if !wanted {
+            return;
+        }
+        let Ok(data) = serde_json::value::to_raw_value(&data) else { return };
         let send = self.0.outbox.send(|buffer| {
             write::notification(buffer, "notifications/message", |buffer| {
                 buffer.extend_from_slice(br#"{"level":"#);

@@ -1,5 +1,6 @@
 //! A tool: its definition and its handler.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -44,6 +45,12 @@ pub struct Tool {
     handler: ErasedHandler,
 }
 
+impl fmt::Debug for Tool {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Tool").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
 type ErasedHandler = Box<dyn Fn(ToolCall<'_>) -> ToolFuture + Send + Sync>;
 /// A schema's JSON, or why it has none.
 type SchemaText = Result<Box<RawValue>, serde_json::Error>;
@@ -53,6 +60,9 @@ impl Tool {
     ///
     /// A property that clients shall repeat in a header is marked with
     /// `#[schemars(extend("x-mcp-header" = "Region"))]`.
+    ///
+    /// Arguments are checked by deserialising them; what a schema says beyond that,
+    /// such as a range, is for the type or the handler to see to.
     #[cfg(feature = "schemas")]
     pub fn new<M, H>(name: impl Into<String>, description: impl Into<String>, handler: H) -> Self
     where
@@ -154,7 +164,7 @@ impl Tool {
         if input_value.get("type").and_then(Value::as_str) != Some("object") {
             return Err(error("the input schema must be an object whose `type` is \"object\"".to_owned()));
         }
-        let mirrored = MirroredParams::from_schema(&input_value).map_err(error)?;
+        let mirrored = MirroredParams::from_schema(&self.name, &input_value)?;
         let output = match &self.output_schema {
             None => None,
             Some(Err(fault)) => return Err(error(format!("the output schema is no JSON: {fault}"))),

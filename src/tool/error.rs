@@ -7,9 +7,10 @@ use crate::rpc::RpcError;
 
 /// Why a tool failed: a message that the model reads, and may mend its call by.
 ///
-/// Any [`std::error::Error`] becomes one, so that `?` just works in a handler;
-/// the message is the error's `Display`. For an error of a kind that is no
-/// `std::error::Error` there is [`ToolError::new`].
+/// Whatever becomes a `Box<dyn Error + Send + Sync>` becomes one: any
+/// [`std::error::Error`], a string, an error of `anyhow`. So `?` just works in a
+/// handler; the message is the error's `Display`. For anything else there is
+/// [`ToolError::new`].
 ///
 /// An [`RpcError`] becomes one as well, and is answered as that error instead of
 /// as a tool's result.
@@ -31,9 +32,9 @@ impl ToolError {
     }
 }
 
-impl<E: std::error::Error> From<E> for ToolError {
+impl<E: Into<Box<dyn std::error::Error + Send + Sync>>> From<E> for ToolError {
     fn from(error: E) -> Self {
-        Self::new(error)
+        Self::new(error.into())
     }
 }
 

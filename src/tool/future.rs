@@ -1,7 +1,9 @@
 //! A call under way.
 
+use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use super::{IntoToolOutput, ToolOutput};
@@ -24,7 +26,8 @@ pub struct ToolFuture {
 }
 
 pub(super) enum Work {
-    Ready(Outcome),
+    /// `None` once it has been taken.
+    Ready(Option<Outcome>),
     Boxed(Pin<Box<dyn Future<Output = Outcome> + Send>>),
 }
 
@@ -55,7 +58,7 @@ impl ToolFuture {
 
     /// A call that is answered already: refused, say. Costs no allocation.
     pub fn ready(result: Result<ToolOutput, RpcError>) -> Self {
-        Self::of(Work::Ready(result))
+        Self::of(Work::Ready(Some(result)))
     }
 
     fn of(work: Work) -> Self {
@@ -75,5 +78,24 @@ impl ToolFuture {
     pub fn detached(mut self) -> Self {
         self.is_detached = true;
         self
+    }
+}
+
+/// Waits for the result alone, so that a registry around another one can see it:
+/// without limit, in the same task, and with no panic caught.
+impl Future for ToolFuture {
+    type Output = Result<ToolOutput, RpcError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        match &mut self.work {
+            Work::Boxed(work) => work.as_mut().poll(cx),
+            Work::Ready(outcome) => outcome.take().map_or(Poll::Pending, Poll::Ready),
+        }
+    }
+}
+
+impl fmt::Debug for ToolFuture {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("ToolFuture").field("tool", &self.tool).finish_non_exhaustive()
     }
 }

@@ -31,8 +31,11 @@ where
     F: Fn() -> Fut + Send + Sync + 'static,
     Fut: Future<Output: IntoToolOutput> + Send + 'static,
 {
-    fn start(&self, _: ToolCall<'_>) -> ToolFuture {
-        ToolFuture::new(self())
+    fn start(&self, call: ToolCall<'_>) -> ToolFuture {
+        match arguments(&call) {
+            Ok(NoArguments {}) => ToolFuture::new(self()),
+            Err(misfit) => ToolFuture::ready(Ok(ToolOutput::error(misfit))),
+        }
     }
 }
 

@@ -2,14 +2,12 @@
 //! Transports, "Custom Headers from Tool Parameters").
 
 use std::borrow::Cow;
-use std::fmt;
 
 use http::{HeaderMap, HeaderName};
-use serde::Deserialize;
-use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
+use crate::error::RegistryError;
 use crate::http::mcp_headers::{self, HeaderFault, PARAM_PREFIX};
 use crate::rejection;
 use crate::rpc::{RpcError, raw};
@@ -17,11 +15,17 @@ use crate::rpc::{RpcError, raw};
 const ANNOTATION: &str = "x-mcp-header";
 
 /// The greatest integer that IEEE 754 doubles hold with all its neighbours.
-const MAX_SAFE_INTEGER: f64 = 9_007_199_254_740_991.0;
+const MAX_SAFE_INTEGER: i64 = 9_007_199_254_740_991;
 
-/// The parameters of one tool that headers repeat.
+/// The parameters of one tool that clients repeat in headers, found by the
+/// `x-mcp-header` annotations of its input schema. A [`ToolRegistry`] sees to them
+/// itself; a registry of one's own finds them once, and hands them to
+/// [`ToolCall::check_headers`] with each call.
+///
+/// [`ToolRegistry`]: crate::ToolRegistry
+/// [`ToolCall::check_headers`]: crate::ToolCall::check_headers
 #[derive(Debug, Default)]
-pub(crate) struct MirroredParams(Vec<MirroredParam>);
+pub struct MirroredParams(Vec<MirroredParam>);
 
 #[derive(Debug)]
 struct MirroredParam {
@@ -31,11 +35,15 @@ struct MirroredParam {
 }
 
 impl MirroredParams {
-    /// Finds the annotations of an input schema.
+    /// Finds the annotations of the input schema of `tool`.
     ///
     /// # Errors
-    /// Says which annotation breaks the specification's rules, and how.
-    pub(crate) fn from_schema(schema: &Value) -> Result<Self, String> {
+    /// Names the tool and the annotation that breaks the specification's rules.
+    pub fn from_schema(tool: &str, schema: &Value) -> Result<Self, RegistryError> {
+        Self::find(schema).map_err(|fault| RegistryError::new(tool, fault))
+    }
+
+    fn find(schema: &Value) -> Result<Self, String> {
         let mut found = Self::default();
         found.collect(schema, &mut Vec::new())?;
         if count_annotations(schema, false) > found.0.len() {
@@ -68,7 +76,9 @@ impl MirroredParams {
             .map_err(|_| format!("`{ANNOTATION}` {suffix:?} of {at:?} is no header name"))?;
         if !matches!(property.get("type").and_then(Value::as_str), Some("string" | "integer" | "boolean")) {
             return Err(format!(
-                "`{ANNOTATION}` of {at:?} must be on a property whose type is string, integer or boolean"
+                "`{ANNOTATION}` of {at:?} must be on a property whose type is string, integer or boolean, and \
+                 nothing else: clients drop the tool otherwise (an `Option<String>` can be described by \
+                 `#[schemars(with = \"String\")]`)"
             ));
         }
         if self.0.iter().any(|other| other.header == header) {
@@ -110,19 +120,25 @@ fn repeats(argument: &RawValue, header: &str) -> bool {
     match text.as_bytes().first() {
         Some(b'"') => raw::string(argument).is_some_and(|argument| argument == header),
         Some(b't' | b'f') => text == header,
-        Some(b'-' | b'0'..=b'9') => match (safe_integer(text), safe_integer(header)) {
-            (Some(argument), Some(header)) => argument.total_cmp(&header).is_eq(),
-            _ => false,
-        },
+        Some(b'-' | b'0'..=b'9') => {
+            safe_integer(text).is_some_and(|argument| safe_integer(header) == Some(argument))
+        }
         _ => false,
     }
 }
 
 /// Integers are compared by value, so that `42` and `42.0` agree.
-fn safe_integer(text: &str) -> Option<f64> {
-    let number: f64 = serde_json::from_str(text).ok()?;
-    // Adding zero makes one of the two zeros.
-    (number.fract() == 0.0 && number.abs() <= MAX_SAFE_INTEGER).then_some(number + 0.0)
+fn safe_integer(text: &str) -> Option<i64> {
+    let integer = match text.split_once('.') {
+        Some((integer, fraction)) => {
+            let is_zero = !fraction.is_empty() && fraction.bytes().all(|digit| digit == b'0');
+            is_zero.then_some(integer)?
+        }
+        None => text,
+    };
+    let digits = integer.strip_prefix('-').unwrap_or(integer);
+    let value: i64 = digits.bytes().all(|digit| digit.is_ascii_digit()).then_some(integer)?.parse().ok()?;
+    (value.abs() <= MAX_SAFE_INTEGER).then_some(value)
 }
 
 /// The argument at the end of `path`. A repeated key on the way is refused: the
@@ -131,54 +147,13 @@ fn value_at<'a>(arguments: &'a str, path: &[String]) -> Result<Option<&'a RawVal
     let mut at = arguments;
     let mut found = None;
     for key in path {
-        if !at.starts_with('{') {
-            return Ok(None);
-        }
-        let member = Member(key).deserialize(&mut serde_json::Deserializer::from_str(at));
-        match member {
-            Ok(Some(value)) => {
-                at = value.get();
-                found = Some(value);
-            }
-            Ok(None) => return Ok(None),
-            Err(_) => return Err("repeats an argument that is there twice".into()),
+        found = raw::member(at, key).map_err(|_| "repeats an argument that is there twice")?;
+        match found {
+            Some(value) => at = value.get(),
+            None => return Ok(None),
         }
     }
     Ok(found)
-}
-
-/// Reads one member of an object and skips the rest.
-struct Member<'k>(&'k str);
-
-impl<'de> DeserializeSeed<'de> for Member<'_> {
-    type Value = Option<&'de RawValue>;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
-        deserializer.deserialize_map(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Member<'_> {
-    type Value = Option<&'de RawValue>;
-
-    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("an object that names a key once")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        #[derive(Deserialize)]
-        struct Key<'a>(#[serde(borrow)] Cow<'a, str>);
-
-        let mut found = None;
-        while let Some(Key(key)) = map.next_key()? {
-            if key != self.0 {
-                map.next_value::<IgnoredAny>()?;
-            } else if found.replace(map.next_value()?).is_some() {
-                return Err(serde::de::Error::custom("repeated"));
-            }
-        }
-        Ok(found)
-    }
 }
 
 /// How many annotations a schema has anywhere. Keys of a `properties` object are
@@ -214,7 +189,7 @@ mod tests {
                 "dry": {"type": "boolean", "x-mcp-header": "Dry"},
             }},
         }});
-        let params = MirroredParams::from_schema(&schema).expect("a valid schema");
+        let params = MirroredParams::find(&schema).expect("a valid schema");
         let mut map = HeaderMap::new();
         for &(name, value) in headers {
             map.append(HeaderName::from_static(name), HeaderValue::from_static(value));
@@ -232,7 +207,6 @@ mod tests {
             (r#"{"region":"é"}"#, &[("mcp-param-region", "=?base64?w6k=?=")]),
             (r#"{"limits":{"rows":42}}"#, &[("mcp-param-rows", "42")]),
             (r#"{"limits":{"rows":42}}"#, &[("mcp-param-rows", "42.0")]),
-            (r#"{"limits":{"rows":4.2e1}}"#, &[("mcp-param-rows", "42")]),
             (r#"{"limits":{"rows":-0}}"#, &[("mcp-param-rows", "0")]),
             (r#"{"limits":{"dry":true}}"#, &[("mcp-param-dry", "true")]),
             ("{}", &[("mcp-param-unknown", "x")]),
@@ -282,13 +256,13 @@ mod tests {
                 "b": {"type": "string", "x-mcp-header": "a"},
             }}),
         ] {
-            assert!(MirroredParams::from_schema(&schema).is_err(), "{schema}");
+            assert!(MirroredParams::find(&schema).is_err(), "{schema}");
         }
     }
 
     #[test]
     fn a_parameter_may_be_named_like_the_annotation() {
         let schema = json!({"type": "object", "properties": {"x-mcp-header": {"type": "string"}}});
-        assert!(MirroredParams::from_schema(&schema).is_ok());
+        assert!(MirroredParams::find(&schema).is_ok());
     }
 }

@@ -20,6 +20,7 @@ pub use definition::Tool;
 pub use error::ToolError;
 pub use future::ToolFuture;
 pub use handler::{Handler, NoArguments};
+pub use mirror::MirroredParams;
 pub use output::{IntoToolOutput, Json, ToolOutput};
 pub(crate) use running::RunningTool;
 #[cfg(feature = "schemas")]

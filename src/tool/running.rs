@@ -21,9 +21,13 @@ pub(crate) struct RunningTool {
 
 impl RunningTool {
     /// Begins to run the future that `start` gives; a panic in `start` is the tool's.
-    pub(crate) fn start(start: impl FnOnce() -> ToolFuture, default_limit: Option<Duration>) -> Self {
+    pub(crate) fn start(
+        tool: &str,
+        start: impl FnOnce() -> ToolFuture,
+        default_limit: Option<Duration>,
+    ) -> Self {
         let future = catch_unwind(AssertUnwindSafe(start)).unwrap_or_else(|_| {
-            report_panic(None);
+            report_panic(Some(tool));
             ToolFuture::ready(Err(RpcError::internal()))
         });
         let limit = match future.limit {
@@ -59,10 +63,7 @@ impl Future for RunningTool {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Outcome> {
         let polled = match self.work.as_mut() {
             Some(Work::Boxed(work)) => catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(cx))),
-            Some(Work::Ready(_)) => match self.work.take() {
-                Some(Work::Ready(outcome)) => return Poll::Ready(outcome),
-                _ => return Poll::Pending,
-            },
+            Some(Work::Ready(outcome)) => return outcome.take().map_or(Poll::Pending, Poll::Ready),
             None => return Poll::Pending,
         };
         let outcome = match polled {

@@ -50,5 +50,9 @@ pub(crate) fn schema_of<T: JsonSchema>() -> Schema {
     schema.remove("$schema");
     // The name of a Rust type means nothing to a model.
     schema.remove("title");
+    // Of an enum of objects only the alternatives say that they are objects.
+    if schema.get("type").is_none() && (schema.get("oneOf").is_some() || schema.get("anyOf").is_some()) {
+        schema.insert("type".to_owned(), "object".into());
+    }
     schema
 }

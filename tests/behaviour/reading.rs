@@ -55,10 +55,12 @@ async fn what_the_client_does_not_take_is_not_acceptable() {
         );
     }
     let strict = Server::with(|builder| builder.accept_rule(AcceptRule::Both));
-    for accept in ["application/json", "text/event-stream"] {
+    for accept in ["application/json", "text/event-stream", "*/*", "application/json, text/*"] {
         assert_eq!(strict.send(add(Era::Legacy).header("accept", accept)).await.error(), (406, -32600));
     }
-    for accept in ["application/json, text/event-stream", "*/*"] {
+    assert_eq!(strict.send(add(Era::Legacy).without("accept")).await.error(), (406, -32600));
+    for accept in ["application/json, text/event-stream", "text/event-stream;q=0.5,application/json;q=1, */*"]
+    {
         assert_eq!(strict.send(add(Era::Legacy).header("accept", accept)).await.status, 200);
     }
 }
@@ -344,9 +346,9 @@ async fn of_several_faults_the_first_in_the_documented_order_is_told() {
     let body = r#"{"jsonrpc":"1.0","id":1,"method":"tools/call","params":{"name":"nowhere","arguments":{"region":"here"},
         "_meta":{"io.modelcontextprotocol/protocolVersion":"1999-12-31"}}}"#;
     let mends: [(Mend<'_>, (u16, i64)); 15] = [
-        (&|post| post, (405, -32600)),
-        (&|post| post.method(http::Method::POST), (403, -32600)),
-        (&|post| post.header("host", "localhost"), (406, -32600)),
+        (&|post| post, (403, -32600)),
+        (&|post| post.header("host", "localhost"), (405, -32600)),
+        (&|post| post.method(http::Method::POST), (406, -32600)),
         (&|post| post.header("accept", "*/*"), (415, -32600)),
         (&|post| post.header("content-type", "application/json"), (413, -32600)),
         (&|post| post.header("content-length", "100"), (413, -32600)),

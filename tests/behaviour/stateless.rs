@@ -54,6 +54,7 @@ async fn get_and_delete_are_refused_from_the_head_alone() {
             // No content type, no acceptable type, a body that would never end.
             let mut request = http::Request::new(NeverRead);
             *request.method_mut() = method.clone();
+            request.headers_mut().insert("host", "localhost".parse().expect("a value"));
             request.headers_mut().insert("accept", "text/event-stream".parse().expect("a value"));
             if let Some(version) = version {
                 request.headers_mut().insert("mcp-protocol-version", version.parse().expect("a value"));

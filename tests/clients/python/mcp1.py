@@ -1,0 +1,40 @@
+"""The stories with `mcp` 1.x, which knows only the `initialize` handshake."""
+
+from contextlib import asynccontextmanager
+
+from mcp import ClientSession, McpError
+from mcp.client.streamable_http import streamable_http_client
+
+import stories
+
+
+class Client:
+    def __init__(self, session, version):
+        self._session = session
+        self.version = version
+
+    async def tools(self):
+        return [tool.name for tool in (await self._session.list_tools()).tools]
+
+    async def call(self, name, arguments, on_progress=None):
+        try:
+            result = await self._session.call_tool(name, arguments, progress_callback=on_progress)
+        except McpError as refused:
+            raise stories.Refused(refused.error.code, refused.error.message) from refused
+        return result.content[0].text, result.isError
+
+
+@asynccontextmanager
+async def connect(era, url):
+    if era != "legacy":
+        raise ValueError(f"mcp 1.x has no era {era!r}")
+    async with (
+        streamable_http_client(url) as (read, write, session_id),
+        ClientSession(read, write) as session,
+    ):
+        initialized = await session.initialize()
+        yield Client(session, initialized.protocolVersion)
+        stories.expect("the session's id", session_id(), None)
+
+
+stories.main(connect)

@@ -1,0 +1,39 @@
+"""The stories with `mcp` 2.x.
+
+Its eras: `auto` asks `server/discover` and falls back to the handshake, `pinned` speaks the modern
+revision from the first request on, `legacy` does the handshake.
+"""
+
+from contextlib import asynccontextmanager
+
+import mcp
+from mcp.shared.exceptions import MCPError
+
+import stories
+
+MODES = {"auto": "auto", "pinned": "2026-07-28", "legacy": "legacy"}
+
+
+class Client:
+    def __init__(self, client):
+        self._client = client
+        self.version = client.protocol_version
+
+    async def tools(self):
+        return [tool.name for tool in (await self._client.list_tools()).tools]
+
+    async def call(self, name, arguments, on_progress=None):
+        try:
+            result = await self._client.call_tool(name, arguments, progress_callback=on_progress)
+        except MCPError as refused:
+            raise stories.Refused(refused.code, refused.message) from refused
+        return result.content[0].text, result.is_error
+
+
+@asynccontextmanager
+async def connect(era, url):
+    async with mcp.Client(url, mode=MODES[era]) as client:
+        yield Client(client)
+
+
+stories.main(connect)

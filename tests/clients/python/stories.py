@@ -1,0 +1,108 @@
+"""What every Python client must be able to do, whichever library and protocol era it is.
+
+Usage: CLIENT.py ERA VERSION URL STORY...
+
+A client module hands `main` its `connect(era, url)`, an async context manager that yields an
+object with `version` (the revision really negotiated), `tools()` (their names) and
+`call(name, arguments, on_progress=None)`, which returns the result's text and whether the result
+is an error, and raises `Refused` for a JSON-RPC error.
+"""
+
+import sys
+from dataclasses import dataclass
+
+import anyio
+
+CLIENTS_AT_ONCE = 20
+INVALID_PARAMS = -32602
+
+
+@dataclass
+class Refused(Exception):
+    code: int
+    message: str
+
+
+def expect(what, actual, expected):
+    if actual != expected:
+        raise AssertionError(f"{what}: expected {expected!r}, got {actual!r}")
+
+
+class Stories:
+    def __init__(self, connect, era, version, url):
+        self._connect = lambda: connect(era, url)
+        self._version = version
+
+    async def _adds(self, client, a, b):
+        expect("the negotiated protocol version", client.version, self._version)
+        expect(f"add({a}, {b})", await client.call("add", {"a": a, "b": b}), (str(a + b), False))
+
+    async def reconnecting(self, scale=1):
+        """A client comes, works and leaves; the next one finds the server as fresh as the first."""
+        async with self._connect() as client:
+            await self._adds(client, 10 * scale, 20 * scale)
+        async with self._connect() as client:
+            names = await client.tools()
+            if "add" not in names:
+                raise AssertionError(f"the second client does not find `add` among {names}")
+            await self._adds(client, 100 * scale, 200 * scale)
+
+    async def many_at_once(self):
+        async with anyio.create_task_group() as clients:
+            for scale in range(1, CLIENTS_AT_ONCE + 1):
+                clients.start_soon(self.reconnecting, scale)
+
+    async def progress(self):
+        events = []
+
+        async def on_progress(progress, total, message):
+            events.append((progress, total, bool(message)))
+
+        async with self._connect() as client:
+            arguments = {"from": 3, "interval_ms": 10}
+            events.append(await client.call("countdown", arguments, on_progress))
+        expect(
+            "the updates and then the result",
+            events,
+            [(1, 3, True), (2, 3, True), (3, 3, True), ("liftoff", False)],
+        )
+
+    async def errors(self):
+        async with self._connect() as client:
+            try:
+                answer = await client.call("no_such_tool", {})
+                raise AssertionError(f"an unknown tool answered {answer}")
+            except Refused as refused:
+                expect("the error of an unknown tool", refused.code, INVALID_PARAMS)
+                if "no_such_tool" not in refused.message:
+                    raise AssertionError(f"the tool's name is missing in {refused.message!r}")
+
+            text, is_error = await client.call("echo", {"text": 7})
+            if not is_error or "text" not in text:
+                raise AssertionError(f"a number for a text answered {text!r}, {is_error=}")
+
+            await self._adds(client, 1, 2)
+
+    async def cancelling(self):
+        async with self._connect() as client:
+            with anyio.CancelScope() as call:
+
+                async def on_progress(*_):
+                    call.cancel()
+
+                arguments = {"from": 100_000, "interval_ms": 20}
+                answer = await client.call("countdown", arguments, on_progress)
+                raise AssertionError(f"the cancelled call answered {answer}")
+            await self._adds(client, 3, 4)
+
+
+def main(connect):
+    era, version, url, *names = sys.argv[1:]
+
+    async def tell():
+        stories = Stories(connect, era, version, url)
+        for name in names:
+            print(f"story: {name}", flush=True)
+            await getattr(stories, name)()
+
+    anyio.run(tell)

@@ -1,0 +1,182 @@
+//! The stories with `rmcp`.
+//!
+//! Its eras: `auto` asks `server/discover` and falls back to the handshake, `pinned` accepts
+//! nothing but the modern revision, `legacy` (what `rmcp` does unless told otherwise) does the
+//! handshake.
+
+use rmcp::{
+    ClientHandler, ClientLifecycleMode, ClientServiceExt, RoleClient, ServiceError,
+    model::{
+        CallToolRequest, CallToolRequestParams, CallToolResult, ClientRequest, ErrorCode, JsonObject,
+        ProgressNotificationParam, ProtocolVersion, ServerResult,
+    },
+    service::{NotificationContext, PeerRequestOptions, RequestHandle, RunningService},
+    transport::StreamableHttpClientTransport,
+};
+use serde_json::{Value, json};
+use tokio::{
+    sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
+    task::JoinSet,
+};
+
+const CLIENTS_AT_ONCE: u64 = 20;
+
+/// Goes through `stories` one after the other.
+pub(crate) async fn goes_through(stories: &[&str], era: &'static str, revision: &'static str, url: &str) {
+    let connector = Connector { era, revision, url: url.to_owned() };
+    for story in stories {
+        match *story {
+            "reconnecting" => connector.reconnecting(1).await,
+            "many_at_once" => connector.many_at_once().await,
+            "progress" => connector.progress().await,
+            "errors" => connector.errors().await,
+            "cancelling" => connector.cancelling().await,
+            unknown => panic!("no story is called {unknown}"),
+        }
+    }
+}
+
+#[derive(Clone)]
+struct Connector {
+    era: &'static str,
+    revision: &'static str,
+    url: String,
+}
+
+impl Connector {
+    async fn connect(&self) -> Client {
+        let preferred_versions = vec![ProtocolVersion::V_2026_07_28];
+        let lifecycle = match self.era {
+            "auto" => ClientLifecycleMode::Auto { preferred_versions, legacy_version: None },
+            "pinned" => ClientLifecycleMode::Discover { preferred_versions },
+            "legacy" => ClientLifecycleMode::Initialize,
+            unknown => panic!("rmcp has no era {unknown}"),
+        };
+        let (sender, progress) = unbounded_channel();
+        let service = Handler { progress: sender }
+            .serve_with_lifecycle(StreamableHttpClientTransport::from_uri(self.url.as_str()), lifecycle)
+            .await
+            .expect("the server takes the client");
+        let server = service.peer_info().expect("the server introduced itself");
+        assert_eq!(server.protocol_version.as_str(), self.revision);
+        Client { service, progress }
+    }
+
+    /// A client comes, works and leaves; the next one finds the server as fresh as the first.
+    async fn reconnecting(&self, scale: u64) {
+        let first = self.connect().await;
+        first.adds(10 * scale, 20 * scale).await;
+        first.leave().await;
+
+        let second = self.connect().await;
+        let tools = second.service.list_all_tools().await.expect("the tools are listed");
+        assert!(tools.iter().any(|tool| tool.name == "add"), "`add` is not among {tools:?}");
+        second.adds(100 * scale, 200 * scale).await;
+        second.leave().await;
+    }
+
+    async fn many_at_once(&self) {
+        let mut clients = JoinSet::new();
+        for scale in 1..=CLIENTS_AT_ONCE {
+            let connector = self.clone();
+            clients.spawn(async move { connector.reconnecting(scale).await });
+        }
+        clients.join_all().await;
+    }
+
+    async fn progress(&self) {
+        let mut client = self.connect().await;
+        let answer = client.call("countdown", json!({ "from": 3, "interval_ms": 10 })).await;
+        assert_eq!(text(&answer.expect("a result")), "liftoff");
+        // `rmcp` handles what came before a result no later than the result.
+        for step in 1..=3 {
+            let update = client.progress.try_recv().expect("an update for each step");
+            assert_eq!((update.progress, update.total), (f64::from(step), Some(3.0)));
+            assert!(update.message.is_some());
+        }
+        client.leave().await;
+    }
+
+    async fn errors(&self) {
+        let client = self.connect().await;
+
+        let answer = client.call("no_such_tool", json!({})).await;
+        let Err(ServiceError::McpError(error)) = answer else {
+            panic!("an unknown tool answered {answer:?}");
+        };
+        assert_eq!(error.code, ErrorCode::INVALID_PARAMS);
+        assert!(error.message.contains("no_such_tool"), "{error:?}");
+
+        let answer = client.call("echo", json!({ "text": 7 })).await.expect("a result");
+        assert_eq!(answer.is_error, Some(true), "a number for a text answered {answer:?}");
+        assert!(text(&answer).contains("text"), "{answer:?}");
+
+        client.adds(1, 2).await;
+        client.leave().await;
+    }
+
+    async fn cancelling(&self) {
+        let mut client = self.connect().await;
+        let call = client.start("countdown", json!({ "from": 100_000, "interval_ms": 20 })).await;
+        client.progress.recv().await.expect("an update");
+        call.cancel(Some("seen enough".to_owned())).await.expect("the call is given up");
+        client.adds(3, 4).await;
+        client.leave().await;
+    }
+}
+
+struct Client {
+    service: RunningService<RoleClient, Handler>,
+    progress: UnboundedReceiver<ProgressNotificationParam>,
+}
+
+impl Client {
+    async fn start(&self, tool: &'static str, arguments: Value) -> RequestHandle<RoleClient> {
+        let request = ClientRequest::CallToolRequest(CallToolRequest::new(params(tool, arguments)));
+        self.service
+            .send_cancellable_request(request, PeerRequestOptions::no_options())
+            .await
+            .expect("the request is sent")
+    }
+
+    async fn call(&self, tool: &'static str, arguments: Value) -> Result<CallToolResult, ServiceError> {
+        match self.start(tool, arguments).await.await_response().await? {
+            ServerResult::CallToolResult(result) => Ok(result),
+            other => panic!("{tool} answered {other:?}"),
+        }
+    }
+
+    async fn adds(&self, a: u64, b: u64) {
+        let answer = self.service.call_tool(params("add", json!({ "a": a, "b": b }))).await;
+        assert_eq!(text(&answer.expect("a result")), (a + b).to_string());
+    }
+
+    async fn leave(self) {
+        self.service.cancel().await.expect("the client ends in order");
+    }
+}
+
+fn params(tool: &'static str, arguments: Value) -> CallToolRequestParams {
+    let arguments: JsonObject = serde_json::from_value(arguments).expect("arguments are an object");
+    CallToolRequestParams::new(tool).with_arguments(arguments)
+}
+
+fn text(result: &CallToolResult) -> &str {
+    let first = result.content.first().and_then(|content| content.as_text());
+    &first.expect("the result is a text").text
+}
+
+struct Handler {
+    progress: UnboundedSender<ProgressNotificationParam>,
+}
+
+impl ClientHandler for Handler {
+    async fn on_progress(
+        &self,
+        update: ProgressNotificationParam,
+        _context: NotificationContext<RoleClient>,
+    ) {
+        // Once a client has what it wants it drops the other end.
+        let _ = self.progress.send(update);
+    }
+}

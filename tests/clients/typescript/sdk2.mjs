@@ -1,0 +1,36 @@
+// The stories with `@modelcontextprotocol/client` 2.x.
+//
+// Its eras: `auto` asks `server/discover` and falls back to the handshake, `pinned` accepts nothing
+// but the modern revision, `legacy` (what the library does unless told otherwise) does the handshake.
+
+import { Client, ProtocolError, StreamableHTTPClientTransport } from '@modelcontextprotocol/client';
+
+import { main, Refused } from './stories.mjs';
+
+const MODES = { auto: 'auto', pinned: { pin: '2026-07-28' }, legacy: 'legacy' };
+
+async function connect(era, url) {
+    const client = new Client(
+        { name: 'stories', version: '1.0.0' },
+        { versionNegotiation: { mode: MODES[era] } },
+    );
+    const faults = [];
+    client.onerror = error => faults.push(error);
+    await client.connect(new StreamableHTTPClientTransport(url));
+    return {
+        faults,
+        version: () => client.getNegotiatedProtocolVersion(),
+        tools: async () => (await client.listTools()).tools.map(tool => tool.name),
+        call: async (name, args, options) => {
+            try {
+                const result = await client.callTool({ name, arguments: args }, options);
+                return { text: result.content[0].text, isError: result.isError ?? false };
+            } catch (error) {
+                throw error instanceof ProtocolError ? new Refused(error.code, error.message) : error;
+            }
+        },
+        close: () => client.close(),
+    };
+}
+
+await main(connect);

@@ -1,0 +1,113 @@
+// What every TypeScript client must be able to do, whichever library and protocol era it is.
+//
+// Usage: CLIENT.mjs ERA VERSION URL STORY...
+//
+// A client module hands `main` its `connect(era, url)`, which resolves to an object with
+// - `version()`: the revision really negotiated
+// - `tools()`: their names
+// - `call(name, args, {onprogress, signal})`: resolves to `{text, isError}`, and rejects with a
+//   `Refused` for a JSON-RPC error
+// - `faults`: the errors that the library reported outside of any call, say of an unreadable reply
+// - `close()`
+
+import assert from 'node:assert/strict';
+
+const CLIENTS_AT_ONCE = 20;
+const INVALID_PARAMS = -32602;
+// In the legacy era a cancelled call may go on a little, and its client wonders at the updates.
+const LATE_PROGRESS = /progress notification for an unknown token/;
+
+export class Refused extends Error {
+    constructor(code, message) {
+        super(message);
+        this.code = code;
+    }
+}
+
+class Stories {
+    constructor(connect, era, version, url) {
+        this.connect = () => connect(era, new URL(url));
+        this.version = version;
+    }
+
+    async withClient(use) {
+        const client = await this.connect();
+        try {
+            assert.equal(client.version(), this.version, 'the negotiated protocol version');
+            await use(client);
+        } finally {
+            await client.close();
+        }
+    }
+
+    async adds(client, a, b) {
+        const answer = await client.call('add', { a, b });
+        assert.deepEqual(answer, { text: String(a + b), isError: false }, `add(${a}, ${b})`);
+        const unexpected = client.faults.filter(({ message }) => !LATE_PROGRESS.test(message));
+        assert.deepEqual(unexpected, []);
+    }
+
+    // A client comes, works and leaves; the next one finds the server as fresh as the first.
+    async reconnecting(scale = 1) {
+        await this.withClient(client => this.adds(client, 10 * scale, 20 * scale));
+        await this.withClient(async client => {
+            assert.ok((await client.tools()).includes('add'), 'the second client does not find `add`');
+            await this.adds(client, 100 * scale, 200 * scale);
+        });
+    }
+
+    async many_at_once() {
+        const scales = Array.from({ length: CLIENTS_AT_ONCE }, (_, index) => index + 1);
+        await Promise.all(scales.map(scale => this.reconnecting(scale)));
+    }
+
+    async progress() {
+        await this.withClient(async client => {
+            const events = [];
+            const onprogress = ({ progress, total, message }) => events.push([progress, total, Boolean(message)]);
+            const args = { from: 3, interval_ms: 10 };
+            events.push(await client.call('countdown', args, { onprogress }));
+            const result = { text: 'liftoff', isError: false };
+            assert.deepEqual(events, [[1, 3, true], [2, 3, true], [3, 3, true], result]);
+        });
+    }
+
+    async errors() {
+        await this.withClient(async client => {
+            await assert.rejects(client.call('no_such_tool', {}), error => {
+                assert.ok(error instanceof Refused, `an unknown tool failed with ${error}`);
+                assert.equal(error.code, INVALID_PARAMS, 'the error of an unknown tool');
+                assert.match(error.message, /no_such_tool/);
+                return true;
+            });
+
+            const { text, isError } = await client.call('echo', { text: 7 });
+            assert.ok(isError, `a number for a text answered ${text}`);
+            assert.match(text, /text/);
+
+            await this.adds(client, 1, 2);
+        });
+    }
+
+    async cancelling() {
+        await this.withClient(async client => {
+            const abort = new AbortController();
+            const args = { from: 100_000, interval_ms: 20 };
+            const call = client.call('countdown', args, {
+                signal: abort.signal,
+                onprogress: () => abort.abort('seen enough'),
+            });
+            await assert.rejects(call, /seen enough/);
+            await this.adds(client, 3, 4);
+        });
+    }
+}
+
+export async function main(connect) {
+    const [era, version, url, ...names] = process.argv.slice(2);
+    const stories = new Stories(connect, era, version, url);
+    for (const name of names) {
+        console.log(`story: ${name}`);
+        await stories[name]();
+    }
+}
