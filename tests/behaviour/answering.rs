@@ -1,9 +1,11 @@
 //! Answering: JSON or a stream, and what travels on it.
 
-use std::sync::Mutex;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use http::Method;
+use mcp_stateless::{NoArguments, ToolContext, ToolError, ToolRegistry};
 use serde_json::{Value, json};
 
 use crate::support::{Answer, Era, Post, Server, events, next_frame};
@@ -148,6 +150,36 @@ async fn progress_increases_and_ends_with_the_result() {
     assert!(events.iter().all(|event| event["params"]["progressToken"] == 7));
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn progress_increases_even_when_tasks_report_at_once() {
+    let next = Arc::new(AtomicU32::new(0));
+    let crowd = move |_: NoArguments, cx: ToolContext| {
+        let next = Arc::clone(&next);
+        async move {
+            let report = |cx: ToolContext| {
+                let next = Arc::clone(&next);
+                async move {
+                    for _ in 0..500 {
+                        cx.progress(next.fetch_add(1, Ordering::Relaxed).into(), None, "").await;
+                    }
+                }
+            };
+            let tasks: Vec<_> = (0..4).map(|_| tokio::spawn(report(cx.clone()))).collect();
+            for task in tasks {
+                task.await?;
+            }
+            Ok::<_, ToolError>("done")
+        }
+    };
+    let tools = ToolRegistry::builder().tool("crowd", "", crowd).build().expect("a valid tool");
+    let server = Server { tools, ..Server::new() };
+    let post = Post::call_with_meta(Era::Legacy, "crowd", json!({}), json!({"progressToken": 7}));
+    let mut events = server.send(post).await.events();
+    assert_eq!(events.pop().expect("a result")["result"]["content"][0]["text"], "done");
+    let values: Vec<_> = events.iter().map(|event| event["params"]["progress"].as_u64()).collect();
+    assert!(values.is_sorted_by(|one, next| one < next), "{values:?}");
+}
+
 #[tokio::test]
 async fn modern_clients_get_log_messages_from_the_level_they_name() {
     let server = Server::new();
@@ -246,4 +278,7 @@ async fn error_replies_are_json_rpc_with_the_id_that_fits_the_revision() {
             assert_eq!(answer.get("id"), expected.as_ref(), "{version:?}");
         }
     }
+    // Who serves no older revision does not speak like one.
+    let modern = Server::with(|builder| builder.only(mcp_stateless::Era::Modern));
+    assert_eq!(modern.send(Post::raw("{")).await.json().get("id"), None);
 }

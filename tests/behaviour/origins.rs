@@ -91,13 +91,25 @@ async fn origins_can_be_allowed_one_by_one_or_all() {
         ("vscode://ext", 200),
         ("https://mcp.example.com", 200),
         ("http://app.example.com", 403),
+        ("https://app.example.com:443", 200),
         ("https://app.example.com:8443", 403),
+        ("http://localhost:6274", 403),
     ] {
         assert_eq!(status(&some, Some("mcp.example.com"), Some(origin)).await, expected, "{origin}");
+    }
+    // An origin more takes none away.
+    let local = Server::with(|builder| builder.allowed_origins(["https://app.example.com:443"]));
+    for origin in ["https://app.example.com", "http://localhost:6274"] {
+        assert_eq!(status(&local, Some("localhost"), Some(origin)).await, 200, "{origin}");
     }
     let any_host = Server::with(ManagerBuilder::any_host);
     assert_eq!(status(&any_host, Some("whatever.example.com"), None).await, 200);
     assert_eq!(status(&any_host, None, None).await, 200);
+    for odd in ["", "a~b", "ü"] {
+        assert_eq!(status(&any_host, Some(odd), None).await, 200, "{odd}");
+    }
+    let repeated = add().line("host", "localhost");
+    assert_eq!(any_host.send(repeated).await.status, 200);
     assert_eq!(status(&any_host, Some("a.example.com"), Some("https://b.example.com")).await, 403);
     let any = Server::with(|builder| builder.any_host().any_origin());
     assert_eq!(status(&any, None, Some("null")).await, 200);
@@ -132,6 +144,15 @@ async fn repeated_hosts_and_origins_are_refused() {
 }
 
 #[tokio::test]
+async fn the_origin_is_judged_whatever_the_method() {
+    let server = Server::new();
+    for method in [Method::GET, Method::DELETE, Method::OPTIONS, Method::POST] {
+        let post = add().method(method).header("origin", "https://evil.com");
+        assert_eq!(server.send(post).await.error(), (403, -32600));
+    }
+}
+
+#[tokio::test]
 async fn a_refusal_names_the_setting_to_change() {
     let server = Server::new();
     let host = server.send(add().header("host", "mcp.example.com")).await.error_message();
@@ -148,6 +169,8 @@ fn hosts_and_origins_that_cannot_be_read_are_refused_when_the_manager_is_built()
         (builder().allowed_hosts(["fine.example.com", "host:port"]), "host:port"),
         (builder().allowed_origins(["app.example.com"]), "app.example.com"),
         (builder().allowed_origins(["https://app.example.com/"]), "https://app.example.com/"),
+        (builder().allowed_origins(["https://*.example.com"]), "https://*.example.com"),
+        (builder().allowed_origins(["http://localhost:*"]), "http://localhost:*"),
     ] {
         let error = builder.build().expect_err(named).to_string();
         assert!(error.contains(named), "{error}");
@@ -184,6 +207,10 @@ async fn a_preflight_is_answered_with_what_it_asks_for() {
     let response = cors.preflight::<()>(&head).expect("a preflight");
     assert_eq!(response.status(), 403);
     assert!(!response.headers().contains_key("access-control-allow-origin"));
+
+    let (mut head, ()) = preflight("http://localhost:6274").into_parts();
+    head.headers.insert("host", "evil.com".parse().expect("a value"));
+    assert_eq!(cors.preflight::<()>(&head).expect("a preflight").status(), 403);
 
     let (mut head, ()) = preflight("http://localhost:6274").into_parts();
     head.headers.remove("access-control-request-method");

@@ -203,6 +203,7 @@ async fn json_that_is_no_request_is_invalid() {
         (r#"{"jsonrpc":"2.0","id":7,"method":"ping","params":{"name":"a","name":"b"}}"#, Some(json!(7))),
         (r#"{"jsonrpc":"2.0","id":7,"result":{}}"#, Some(json!(7))),
         (r#"{"jsonrpc":"2.0","id":7,"error":{"code":1,"message":""}}"#, Some(json!(7))),
+        (r#"{"jsonrpc":"2.0","id":7,"method":"ping","params":1e999}"#, Some(json!(7))),
         ("7", None),
         ("null", None),
     ] {
@@ -236,6 +237,9 @@ async fn modern_headers_must_repeat_the_body() {
             assert_eq!(answer.json()["id"], 1);
         }
     }
+    // Also when the body, too, names nothing.
+    let nameless = Post::modern("tools/call", json!({}));
+    assert_eq!(server.send(nameless).await.error(), (400, -32020));
     let same = good.clone();
     let twice = server.send(same.line("mcp-name", "add")).await;
     assert_eq!(twice.error(), (400, -32020), "repeated");
@@ -307,6 +311,11 @@ async fn modern_meta_must_have_what_it_must_have() {
         assert_eq!(answer.error(), (400, -32602), "{answer:?}");
         assert_eq!(answer.json()["id"], 1);
     }
+    let repeated = good.clone().edit(r#""_meta":{"#, r#""_meta":null,"_meta":{"#);
+    assert_eq!(server.send(repeated).await.error(), (400, -32600));
+    let others = |count| format!("{caps}{}", r#","com.example/other":0"#.repeat(count));
+    assert_eq!(server.send(good.clone().edit(caps, &others(65))).await.error(), (400, -32602));
+    assert_eq!(server.send(good.edit(caps, &others(64))).await.status, 200);
 }
 
 #[tokio::test]

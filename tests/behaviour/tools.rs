@@ -5,8 +5,8 @@ use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use mcp_stateless::{
-    CacheHint, Content, EmbeddedResource, Icon, NoArguments, ResourceLink, Tool, ToolAnnotations, ToolOutput,
-    ToolRegistry, ToolRegistryBuilder,
+    CacheHint, Content, EmbeddedResource, Icon, NoArguments, ResourceLink, Tool, ToolAnnotations, ToolError,
+    ToolOutput, ToolRegistry, ToolRegistryBuilder,
 };
 use serde_json::{Value, json};
 
@@ -182,6 +182,7 @@ async fn arguments_that_do_not_fit_are_named_to_the_model() {
             "Invalid arguments: at `a`: invalid type: floating point `1.5`, expected i64",
         ),
         ("wait", json!({"x": 1}), "Invalid arguments: at `x`: unknown field `x`, there are no fields"),
+        ("panic", json!({"x": 1}), "Invalid arguments: at `x`: unknown field `x`, there are no fields"),
     ] {
         for era in Era::BOTH {
             let answer = server.send(Post::call(era, tool, arguments.clone())).await;
@@ -205,6 +206,47 @@ async fn a_tool_that_fails_tells_the_model_why() {
     }
     let fine = server.send(Post::call(Era::Legacy, "add", json!({"a": 1, "b": 1}))).await.json();
     assert!(fine["result"].get("isError").is_none());
+}
+
+#[tokio::test]
+async fn any_error_becomes_a_message_to_the_model() {
+    type Anything = Box<dyn std::error::Error + Send + Sync>;
+    let tools = ToolRegistry::builder()
+        .tool("io", "", async || Err::<(), _>(std::io::Error::other("why")))
+        .tool("text", "", async || Err::<(), _>("why"))
+        .tool("string", "", async || Err::<(), _>("why".to_owned()))
+        .tool("boxed", "", async || Err::<(), _>(Anything::from("why")))
+        .tool("made", "", async || Err::<(), _>(ToolError::new(format_args!("w{}", "hy"))));
+    let server = server_with(tools);
+    for tool in ["io", "text", "string", "boxed", "made"] {
+        let answer = server.send(Post::call(Era::Modern, tool, json!({}))).await;
+        assert_eq!(
+            (answer.tool_text().as_str(), &answer.json()["result"]["isError"]),
+            ("why", &json!(true)),
+            "{tool}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn arguments_may_be_one_of_several_objects() {
+    #[derive(serde::Deserialize, schemars::JsonSchema)]
+    #[serde(tag = "shape", rename_all = "lowercase")]
+    enum Shape {
+        Circle { radius: u32 },
+        Square { side: u32 },
+    }
+    let area = async |shape: Shape| match shape {
+        Shape::Circle { radius } => format!("{radius} around"),
+        Shape::Square { side } => format!("{}", side * side),
+    };
+    let server = server_with(ToolRegistry::builder().tool("area", "", area));
+    let list = server.send(Post::legacy("tools/list", &json!({}))).await.json();
+    assert_eq!(list["result"]["tools"][0]["inputSchema"]["type"], "object");
+    let call = Post::call(Era::Legacy, "area", json!({"shape": "square", "side": 3}));
+    assert_eq!(server.send(call).await.tool_text(), "9");
+    let call = Post::call(Era::Legacy, "area", json!({"shape": "circle", "radius": 3}));
+    assert_eq!(server.send(call).await.tool_text(), "3 around");
 }
 
 #[tokio::test]
@@ -245,6 +287,22 @@ async fn a_tool_that_takes_too_long_is_stopped() {
     let patient = Server::with(|builder| builder.tool_time_limit(None));
     let waiting = patient.send(Post::call(Era::Legacy, "wait", json!({})));
     assert!(tokio::time::timeout(Duration::from_secs(1_000_000), waiting).await.is_err());
+}
+
+#[tokio::test]
+async fn a_tool_that_never_runs_out_of_work_is_stopped_as_well() {
+    let limit = Duration::from_millis(50);
+    let busy = Tool::new("busy", "", async || {
+        let (plenty, since) = (tokio::sync::Semaphore::new(1), std::time::Instant::now());
+        while since.elapsed() < Duration::from_secs(5) {
+            // Always to be had, until the task's budget is spent.
+            drop(plenty.acquire().await);
+        }
+        "ended by itself"
+    });
+    let server = server_with(ToolRegistry::builder().register(busy.time_limit(Some(limit))));
+    let answer = server.send(Post::call(Era::Legacy, "busy", json!({}))).await;
+    assert_eq!(answer.tool_text(), "The tool was stopped: it took longer than its limit of 50ms");
 }
 
 #[tokio::test(start_paused = true)]

@@ -6,6 +6,7 @@ use std::future::ready;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use http::header::WWW_AUTHENTICATE;
 use http::request::Parts;
 use http::{Request, StatusCode};
 use http_body_util::{BodyExt, Full};
@@ -93,7 +94,8 @@ async fn axum_mounts_it_beside_other_routes() {
     let app = axum::Router::new()
         .route("/health", axum::routing::get(async || "ok"))
         .route_service("/mcp", service())
-        .nest_service("/nested/mcp", service());
+        .nest_service("/nested/mcp", service())
+        .layer(server.manager.cors());
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = listener.local_addr().expect("an address");
     tokio::spawn(async move { axum::serve(listener, app).await });
@@ -106,6 +108,7 @@ async fn axum_mounts_it_beside_other_routes() {
         *request.uri_mut() = path.parse().expect("a path");
         let answer = Answer::read(client.send_request(request).await.expect("a response")).await;
         assert_eq!(answer.tool_text(), "30");
+        assert_eq!(answer.headers["vary"], "origin");
     }
 }
 
@@ -117,7 +120,12 @@ async fn the_registry_may_be_chosen_by_the_head_of_each_request() {
     let tenants = Arc::new(HashMap::from([("a", only("alpha")), ("b", only("beta"))]));
     let service = Server::new().manager.service_with(move |head: &Parts| {
         let tenant = head.headers.get("x-tenant").and_then(|name| tenants.get(name.to_str().ok()?)).cloned();
-        async move { tenant.ok_or_else(|| Refusal::new(StatusCode::NOT_FOUND, "no such tenant")) }
+        async move {
+            tenant.ok_or_else(|| {
+                let challenge = http::HeaderValue::from_static("Bearer");
+                Refusal::new(StatusCode::UNAUTHORIZED, "no such tenant").header(WWW_AUTHENTICATE, challenge)
+            })
+        }
     });
     let send = async |post: Post| {
         let response =
@@ -129,7 +137,8 @@ async fn the_registry_may_be_chosen_by_the_head_of_each_request() {
     assert_eq!(send(call("beta", "b")).await.tool_text(), "beta");
     assert_eq!(send(call("beta", "a")).await.error(), (200, -32602));
     let refused = send(call("alpha", "c")).await;
-    assert_eq!((refused.error(), refused.error_message().as_str()), ((404, -32600), "no such tenant"));
+    assert_eq!((refused.error(), refused.error_message().as_str()), ((401, -32600), "no such tenant"));
+    assert_eq!(refused.headers["www-authenticate"], "Bearer");
     // What the head alone decides is decided before.
     assert_eq!(send(call("alpha", "c").method(http::Method::GET)).await.error(), (405, -32600));
 }
