@@ -266,3 +266,106 @@ fn wrong_meta(key: &str, expected: &str) -> Rejection {
 fn mismatch(name: &HeaderName, fault: &str) -> Rejection {
     Rejection::HeaderMismatch(format!("the header {name} {fault}"))
 }
+
+#[cfg(test)]
+mod tests {
+    use http::{HeaderMap, HeaderValue};
+    use proptest::prelude::*;
+    use serde_json::{Value, json};
+
+    use super::{Valid, agree, mcp_headers};
+    use crate::StatelessSessionManager;
+
+    /// What became of a body: who would serve it, or the code that it is refused with.
+    fn judge(body: &[u8], version: Option<&'static str>) -> Result<&'static str, i64> {
+        let manager = StatelessSessionManager::builder("test", "1").build().expect("valid settings");
+        let version = version.map(HeaderValue::from_static);
+        let headers: HeaderMap =
+            version.map(|version| (mcp_headers::PROTOCOL_VERSION, version)).into_iter().collect();
+        match agree(&headers, body, manager.settings()) {
+            Ok(Valid::Request(_)) => Ok("request"),
+            Ok(Valid::Notification) => Ok("notification"),
+            Ok(Valid::Batch(_)) => Ok("batch"),
+            Err(refused) => Err(refused.rejection.to_error(manager.settings()).code().0),
+        }
+    }
+
+    /// The same by the rules alone, on a tree, for messages of the legacy era.
+    fn judge_slowly(message: &Value) -> Result<&'static str, i64> {
+        let invalid = Err(-32600);
+        let Value::Object(members) = message else { return invalid };
+        if members.get("jsonrpc") != Some(&json!("2.0"))
+            || !members.get("method").is_some_and(Value::is_string)
+        {
+            return invalid;
+        }
+        let params = members.get("params").unwrap_or(&Value::Null);
+        if !params.is_object() && !params.is_null() {
+            return invalid;
+        }
+        match members.get("id") {
+            None => Ok("notification"),
+            Some(Value::String(_)) => Ok("request"),
+            Some(Value::Number(number)) if number.is_i64() || number.is_u64() => Ok("request"),
+            Some(_) => invalid,
+        }
+    }
+
+    fn any_json() -> impl Strategy<Value = Value> {
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<i64>().prop_map(Value::from),
+            any::<f64>().prop_map(Value::from),
+            "[a-z\"\\\\é]{0,6}".prop_map(Value::from),
+        ];
+        leaf.prop_recursive(3, 24, 4, |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+                prop::collection::hash_map("[a-z]{0,6}", inner, 0..4)
+                    .prop_map(|members| Value::Object(members.into_iter().collect())),
+            ]
+        })
+    }
+
+    /// Messages, most of which have something wrong with them.
+    fn any_message() -> impl Strategy<Value = Value> {
+        let member = |name: &'static str, usual: Value| {
+            let value = prop_oneof![4 => Just(usual), 1 => any_json()];
+            prop_oneof![5 => value.prop_map(move |value| Some((name, value))), 1 => Just(None)]
+        };
+        let members = (
+            member("jsonrpc", json!("2.0")),
+            member("id", json!(1)),
+            member("method", json!("tools/list")),
+            member("params", json!({"cursor": "x"})),
+        );
+        let message = members.prop_map(|(jsonrpc, id, method, params)| {
+            let members = [jsonrpc, id, method, params].into_iter().flatten();
+            members.map(|(name, value)| (name.to_owned(), value)).collect::<Value>()
+        });
+        prop_oneof![9 => message, 1 => any_json().prop_filter("no batch", |json| !json.is_array())]
+    }
+
+    proptest! {
+        #[test]
+        fn any_message_is_judged_by_the_rules(message in any_message()) {
+            prop_assert_eq!(judge(message.to_string().as_bytes(), None), judge_slowly(&message));
+            let pretty = serde_json::to_string_pretty(&message).expect("JSON");
+            prop_assert_eq!(judge(pretty.as_bytes(), Some("2025-11-25")), judge_slowly(&message));
+        }
+
+        #[test]
+        fn any_bytes_are_survived(bytes in prop::collection::vec(any::<u8>(), 0..64), cut in 0_usize..200) {
+            let _ = judge(&bytes, None);
+            let modern = br#"[{"jsonrpc":"2.0","id":"\u00e9","method":"tools/call","params":{"name":"add","arguments":{"a":[1.5e3]},"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","x":null}}}]"#;
+            let cut = cut.min(modern.len());
+            let spliced = [&modern[..cut], &bytes, &modern[cut..]].concat();
+            for body in [&modern[1..cut.max(1)], &spliced, &spliced[1..]] {
+                for version in [None, Some("2025-03-26"), Some("2026-07-28")] {
+                    prop_assert_eq!(judge(body, version), judge(body, version));
+                }
+            }
+        }
+    }
+}

@@ -4,6 +4,7 @@
 //! build them. One test: `cargo test python_2_auto::progress`.
 
 mod conformance;
+mod examples;
 mod proxy;
 mod rmcp_client;
 mod script;

@@ -59,6 +59,15 @@ impl ExampleServer {
     }
 }
 
+/// Runs an example to its end; gives all that it prints.
+pub(crate) async fn run_example(name: &str, arguments: &[&str]) -> String {
+    let run = Command::new(example(name)).args(arguments).stdin(Stdio::null()).kill_on_drop(true).output();
+    let output = timeout(START_LIMIT, run).await.unwrap_or_else(|_| panic!("{name} does not end"));
+    let output = output.unwrap_or_else(|error| panic!("{name} cannot be run: {error}"));
+    let text = [output.stdout, output.stderr].concat();
+    String::from_utf8(text).expect("the output is text")
+}
+
 /// Cargo puts this test into `deps` and the examples beside it.
 fn example(name: &str) -> PathBuf {
     let test = std::env::current_exe().expect("a running test has a path");
