@@ -31,6 +31,8 @@ pub(crate) struct Settings {
     pub(crate) cache_hint: CacheHint,
     /// The revisions served, the newest first; never empty.
     revisions: Vec<Revision>,
+    /// Their names, as a JSON array.
+    pub(crate) version_list: String,
     pub(crate) instructions: Option<String>,
     /// The JSON of the server's `Implementation`.
     pub(crate) server_info: String,
@@ -243,6 +245,8 @@ impl ManagerBuilder {
         let modern_result_end =
             format!(r#","resultType":"complete","_meta":{{"{}":{server_info}}}}}"#, meta::SERVER_INFO);
         let revisions = Revision::ALL.into_iter().filter(|revision| self.eras.contains(&revision.era()));
+        let revisions: Vec<Revision> = revisions.collect();
+        let names: Vec<&str> = revisions.iter().map(|revision| revision.as_str()).collect();
         Ok(StatelessSessionManager::new(Settings {
             origin_policy: self.origin_policy,
             accept_rule: self.accept_rule,
@@ -252,7 +256,8 @@ impl ManagerBuilder {
             tool_time_limit: self.tool_time_limit,
             logging: self.logging,
             cache_hint: self.cache_hint,
-            revisions: revisions.collect(),
+            version_list: json!(names).to_string(),
+            revisions,
             instructions: self.instructions,
             server_info,
             modern_result_end,

@@ -130,8 +130,7 @@ impl Draft {
         Reply::Result(self.start.result(|buffer| {
             buffer.push(b'{');
             write::key(buffer, "supportedVersions");
-            // Strings are always JSON.
-            let _ = write::json(buffer, &settings.version_names());
+            buffer.extend_from_slice(settings.version_list.as_bytes());
             write_about(buffer, capabilities, &settings);
             write_cache_hint(buffer, settings.cache_hint);
             end_result(buffer, Era::Modern, &settings);
@@ -156,7 +155,7 @@ fn write_about(buffer: &mut Vec<u8>, capabilities: ServerCapabilities, settings:
 
 fn write_cache_hint(buffer: &mut Vec<u8>, hint: CacheHint) {
     write::key(buffer, "ttlMs");
-    buffer.extend_from_slice(hint.ttl.as_millis().to_string().as_bytes());
+    write::display(buffer, hint.ttl.as_millis());
     write::key(buffer, "cacheScope");
     let scope = match hint.scope {
         CacheScope::Private => "private",

@@ -188,13 +188,14 @@ impl<'a> Authority<'a> {
             None if rest.is_empty() => None,
             None => return None,
         };
-        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._[]:".contains(&byte);
+        let plain = |byte: u8| matches!(byte, b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b':' | b'-' | b'.' | b'_' | b'[' | b']');
         (!host.is_empty() && host.bytes().all(plain)).then_some(Self { host, port })
     }
 
     fn is_loopback(self) -> bool {
         let v6 = self.host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
-        self.host.eq_ignore_ascii_case("localhost")
+        self.host == "127.0.0.1"
+            || self.host.eq_ignore_ascii_case("localhost")
             || self.host.parse::<Ipv4Addr>().is_ok_and(|address| address.is_loopback())
             || v6.is_some_and(|v6| v6.parse::<Ipv6Addr>().is_ok_and(|address| address.is_loopback()))
     }

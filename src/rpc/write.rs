@@ -1,5 +1,8 @@
 //! Writes replies straight into their buffer.
 
+use std::fmt;
+use std::io::Write as _;
+
 use serde::Serialize;
 
 use super::{Id, RpcError};
@@ -57,7 +60,7 @@ impl ReplyStart {
     pub(crate) fn error(mut self, error: &RpcError) -> Vec<u8> {
         let buffer = &mut self.0;
         buffer.extend_from_slice(br#","error":{"code":"#);
-        buffer.extend_from_slice(error.code().0.to_string().as_bytes());
+        display(buffer, error.code());
         buffer.extend_from_slice(br#","message":"#);
         string(buffer, error.message());
         if let Some(data) = error.data() {
@@ -85,6 +88,12 @@ pub(crate) fn key(buffer: &mut Vec<u8>, name: &str) {
     }
     string(buffer, name);
     buffer.push(b':');
+}
+
+/// Writes a number, which must be one that displays as JSON.
+pub(crate) fn display(buffer: &mut Vec<u8>, number: impl fmt::Display) {
+    // A vector takes all that it is given.
+    let _ = write!(buffer, "{number}");
 }
 
 /// Writes any value as JSON.

@@ -211,5 +211,5 @@ impl ToolContext {
 /// Writes a number, without a fraction when it has none.
 fn number(buffer: &mut Vec<u8>, name: &str, value: f64) {
     write::key(buffer, name);
-    buffer.extend_from_slice(value.to_string().as_bytes());
+    write::display(buffer, value);
 }

@@ -1,0 +1,180 @@
+//! The workloads: requests that are handed to a manager in memory, and answered by a
+//! future that never has to wait, so that nothing is measured but the path itself.
+
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
+
+use bytes::Bytes;
+use http::Request;
+use http_body_util::{BodyExt, Full};
+use mcp_stateless::{StatelessSessionManager, ToolContext, ToolRegistry};
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+#[derive(Deserialize, JsonSchema)]
+struct Add {
+    a: i64,
+    b: i64,
+}
+
+#[derive(Deserialize, JsonSchema)]
+struct Echo {
+    text: String,
+}
+
+#[derive(Deserialize, JsonSchema)]
+struct Countdown {
+    from: u32,
+}
+
+/// A manager and one request for it.
+pub struct Workload {
+    manager: StatelessSessionManager,
+    tools: ToolRegistry,
+    request: Request<Full<Bytes>>,
+}
+
+/// The workloads, by name.
+pub const NAMES: [&str; 9] = [
+    "add_legacy",
+    "add_modern",
+    "list_2",
+    "list_100",
+    "initialize",
+    "discover",
+    "echo_64_kib",
+    "progress_10",
+    "refused_host",
+];
+
+impl Workload {
+    /// The workload of this name.
+    ///
+    /// # Panics
+    /// When there is none, or its reply is not what it should be.
+    pub fn new(name: &str) -> Self {
+        let call = |name: &str, arguments: Value| json!({"name": name, "arguments": arguments});
+        let add = || call("add", json!({"a": 10, "b": 20}));
+        let (request, expected) = match name {
+            "add_legacy" => (legacy("tools/call", &add()), r#""text":"30""#),
+            "add_modern" => (modern("tools/call", add()), r#""text":"30""#),
+            "list_2" | "list_100" => (legacy("tools/list", &json!({})), r#""name":"add""#),
+            "initialize" => (
+                legacy("initialize", &json!({"protocolVersion": "2025-11-25", "capabilities": {}})),
+                "serverInfo",
+            ),
+            "discover" => (modern("server/discover", json!({})), "supportedVersions"),
+            "echo_64_kib" => (legacy("tools/call", &call("echo", json!({"text": text(64 * 1024)}))), "lorem"),
+            "progress_10" => {
+                let mut params = call("countdown", json!({"from": 10}));
+                params["_meta"] = json!({"progressToken": 1});
+                (legacy("tools/call", &params), r#""progress":10"#)
+            }
+            "refused_host" => {
+                let mut request = legacy("tools/call", &add());
+                request.headers_mut().insert("host", http::HeaderValue::from_static("evil.example.com"));
+                (request, "allowed_hosts")
+            }
+            other => panic!("there is no workload {other}"),
+        };
+        let manager = StatelessSessionManager::builder("path", "1.0.0").build().expect("valid settings");
+        let workload = Self { manager, tools: tools(if name == "list_100" { 98 } else { 0 }), request };
+        let reply = workload.answer(workload.request());
+        assert!(String::from_utf8_lossy(&reply).contains(expected), "{name}: {reply:?}");
+        workload
+    }
+
+    /// A request to be answered; made apart from the answer, for it is not measured.
+    #[must_use]
+    pub fn request(&self) -> Request<Full<Bytes>> {
+        self.request.clone()
+    }
+
+    /// Answers a request; gives the reply's body.
+    pub fn answer(&self, request: Request<Full<Bytes>>) -> Bytes {
+        run(async {
+            let response = self.manager.handle(request, &self.tools).await;
+            match response.into_body().collect().await {
+                Ok(body) => body.to_bytes(),
+                Err(error) => match error {},
+            }
+        })
+    }
+}
+
+/// Polls until it is ready: nothing here waits for anything but to be polled again.
+fn run<F: Future>(future: F) -> F::Output {
+    let mut future = pin!(future);
+    let mut cx = Context::from_waker(Waker::noop());
+    loop {
+        if let Poll::Ready(output) = future.as_mut().poll(&mut cx) {
+            return output;
+        }
+    }
+}
+
+fn tools(more: usize) -> ToolRegistry {
+    let mut tools = ToolRegistry::builder()
+        .tool("add", "Add two integers", async |Add { a, b }: Add| a + b)
+        .tool("echo", "Say a text again", async |Echo { text }: Echo| text);
+    if more == 0 {
+        tools =
+            tools.tool("countdown", "Count down", async |Countdown { from }: Countdown, cx: ToolContext| {
+                for step in 1..=from {
+                    cx.progress(step.into(), Some(from.into()), "").await;
+                }
+                "liftoff"
+            });
+    }
+    for number in 0..more {
+        let schema = json!({"type": "object", "properties": {"text": {"type": "string", "description": "x".repeat(420)}}});
+        tools = tools.tool_with_schema(
+            format!("tool_{number}"),
+            "A tool",
+            schema,
+            async |Echo { text }: Echo| text,
+        );
+    }
+    tools.build().expect("valid tools")
+}
+
+fn post(body: &Value) -> Request<Full<Bytes>> {
+    Request::post("/mcp")
+        .header("host", "127.0.0.1:8000")
+        .header("content-type", "application/json")
+        .header("accept", "application/json, text/event-stream")
+        .body(Full::new(body.to_string().into()))
+        .expect("a request")
+}
+
+fn legacy(method: &str, params: &Value) -> Request<Full<Bytes>> {
+    let mut request = post(&json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params}));
+    request.headers_mut().insert("mcp-protocol-version", http::HeaderValue::from_static("2025-11-25"));
+    request
+}
+
+fn modern(method: &'static str, mut params: Value) -> Request<Full<Bytes>> {
+    params["_meta"] = json!({
+        "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+        "io.modelcontextprotocol/clientInfo": {"name": "bench", "version": "1.0.0"},
+        "io.modelcontextprotocol/clientCapabilities": {},
+    });
+    let mut request = post(&json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params}));
+    let headers = request.headers_mut();
+    headers.insert("mcp-protocol-version", http::HeaderValue::from_static("2026-07-28"));
+    headers.insert("mcp-method", http::HeaderValue::from_static(method));
+    if let Some(name) = params["name"].as_str() {
+        headers.insert("mcp-name", name.parse().expect("a header value"));
+    }
+    request
+}
+
+/// A text with an escape every forty characters or so, and something beyond ASCII.
+fn text(bytes: usize) -> String {
+    "lorem ipsum \"dolor\" sit amet,\nconsectetur adipiscing elit, sed do — "
+        .chars()
+        .cycle()
+        .take(bytes)
+        .collect()
+}
