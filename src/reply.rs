@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 
 use crate::config::Settings;
+use crate::http::Body;
 use crate::protocol::{
     CacheHint, CacheScope, Content, Declared, DeclaredCapabilities, Era, ResourceContents, Revision,
     ServerCapabilities, meta,
@@ -21,7 +23,7 @@ pub(crate) enum Reply {
     /// Notifications are taken note of.
     Accepted,
     /// A message with a result.
-    Result(Vec<u8>),
+    Result(Message),
     /// A message with an error.
     Error { status: StatusCode, message: Vec<u8>, headers: Box<HeaderMap> },
     /// Notifications, and the result at the end.
@@ -41,9 +43,39 @@ impl Reply {
     /// The JSON-RPC message; nothing for the kinds that are no single one.
     pub(crate) fn into_message(self) -> Vec<u8> {
         match self {
-            Self::Result(message) | Self::Error { message, .. } => message,
+            Self::Result(message) => message.into_vec(),
+            Self::Error { message, .. } => message,
             Self::Accepted | Self::Stream(_) | Self::Events(_) => Vec::new(),
         }
+    }
+}
+
+/// A message, all in one buffer but for a large part that other replies share.
+pub(crate) struct Message {
+    text: Vec<u8>,
+    /// What belongs in between, and where.
+    shared: Option<(usize, Bytes)>,
+}
+
+impl From<Vec<u8>> for Message {
+    fn from(text: Vec<u8>) -> Self {
+        Self { text, shared: None }
+    }
+}
+
+impl Message {
+    pub(crate) fn into_vec(self) -> Vec<u8> {
+        match self.shared {
+            None => self.text,
+            Some((at, shared)) => [&self.text[..at], &shared, &self.text[at..]].concat(),
+        }
+    }
+
+    pub(crate) fn into_body(self) -> Body {
+        let Some((at, shared)) = self.shared else { return Body::full(self.text) };
+        let mut before = Bytes::from(self.text);
+        let after = before.split_off(at);
+        Body::parts([before, shared, after])
     }
 }
 
@@ -63,6 +95,10 @@ fn status_of(error: &RpcError, era: Era) -> StatusCode {
     }
 }
 
+/// From how many bytes on a list is sent from where it was made instead of being
+/// copied, which spares memory but costs the server below a frame or two.
+const SHARED_FROM: usize = 8 * 1024;
+
 /// A reply that has begun; holds all that it needs of the request.
 pub(crate) struct Draft {
     pub(crate) start: ReplyStart,
@@ -79,25 +115,23 @@ impl Draft {
 
     /// An `EmptyResult` of the legacy era.
     pub(crate) fn nothing(self) -> Reply {
-        Reply::Result(self.start.result(|buffer| buffer.extend_from_slice(b"{}")))
+        self.result(|buffer, _, _| buffer.extend_from_slice(b"{}"))
     }
 
     /// What became of a `tools/call`.
     pub(crate) fn outcome(self, outcome: Result<ToolOutput, RpcError>) -> Reply {
         match outcome {
-            Ok(output) => Reply::Result(self.start.result(|buffer| {
-                write_output(buffer, &output, self.era, &self.settings);
-            })),
+            Ok(output) => self.result(|buffer, era, settings| write_output(buffer, &output, era, settings)),
             Err(error) => self.error(&error),
         }
     }
 
     /// A `ListToolsResult`.
     pub(crate) fn tools(self, page: &ToolPage) -> Reply {
-        Reply::Result(self.start.result(|buffer| {
-            buffer.reserve(page.definitions.len() + 256);
+        let mut at = 0;
+        let text = self.start.result(|buffer| {
             buffer.extend_from_slice(br#"{"tools":["#);
-            buffer.extend_from_slice(&page.definitions);
+            at = buffer.len();
             buffer.push(b']');
             if let Some(cursor) = &page.next_cursor {
                 write::key(buffer, "nextCursor");
@@ -107,34 +141,40 @@ impl Draft {
                 write_cache_hint(buffer, page.cache);
             }
             end_result(buffer, self.era, &self.settings);
-        }))
+        });
+        let whole = Message { text, shared: Some((at, page.definitions.clone())) };
+        let is_small = page.definitions.len() < SHARED_FROM;
+        Reply::Result(if is_small { whole.into_vec().into() } else { whole })
     }
 
     /// An `InitializeResult`.
     pub(crate) fn initialize(self, capabilities: ServerCapabilities, revision: Revision) -> Reply {
-        let settings = self.settings;
-        Reply::Result(self.start.result(|buffer| {
+        self.result(|buffer, _, settings| {
             buffer.push(b'{');
             write::key(buffer, "protocolVersion");
             write::string(buffer, revision.as_str());
-            write_about(buffer, capabilities, &settings);
+            write_about(buffer, capabilities, settings);
             write::key(buffer, "serverInfo");
             buffer.extend_from_slice(settings.server_info.as_bytes());
             buffer.push(b'}');
-        }))
+        })
     }
 
     /// A `DiscoverResult`.
     pub(crate) fn discover(self, capabilities: ServerCapabilities) -> Reply {
-        let settings = self.settings;
-        Reply::Result(self.start.result(|buffer| {
+        self.result(|buffer, era, settings| {
             buffer.push(b'{');
             write::key(buffer, "supportedVersions");
             buffer.extend_from_slice(settings.version_list.as_bytes());
-            write_about(buffer, capabilities, &settings);
+            write_about(buffer, capabilities, settings);
             write_cache_hint(buffer, settings.cache_hint);
-            end_result(buffer, Era::Modern, &settings);
-        }))
+            end_result(buffer, era, settings);
+        })
+    }
+
+    fn result(self, write: impl FnOnce(&mut Vec<u8>, Era, &Settings)) -> Reply {
+        let Self { start, era, settings } = self;
+        Reply::Result(start.result(|buffer| write(buffer, era, &settings)).into())
     }
 }
 

@@ -78,5 +78,5 @@ async fn batch(requests: Vec<Request<'_>>, keep_alive: Duration) -> Reply {
     let mut array = vec![b'['];
     array.append(&mut messages.join(&b','));
     array.push(b']');
-    Reply::Result(array)
+    Reply::Result(array.into())
 }

@@ -23,12 +23,18 @@ enum Kind {
     #[default]
     Empty,
     Full(Bytes),
+    /// One message in parts, each of which is a frame.
+    Parts(std::array::IntoIter<Bytes, 3>),
     Stream(Box<Stream>),
 }
 
 impl Body {
     pub(crate) fn full(bytes: impl Into<Bytes>) -> Self {
         Self(Kind::Full(bytes.into()))
+    }
+
+    pub(crate) fn parts(parts: [Bytes; 3]) -> Self {
+        Self(Kind::Parts(parts.into_iter()))
     }
 
     pub(crate) fn stream(stream: Box<Stream>) -> Self {
@@ -45,13 +51,14 @@ impl http_body::Body for Body {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         let bytes = match &mut self.0 {
-            Kind::Empty => return Poll::Ready(None),
-            Kind::Full(bytes) => Some(std::mem::take(bytes)),
+            Kind::Empty => None,
+            Kind::Full(_) => match std::mem::take(&mut self.0) {
+                Kind::Full(bytes) => Some(bytes),
+                _ => None,
+            },
+            Kind::Parts(parts) => parts.next(),
             Kind::Stream(stream) => std::task::ready!(stream.poll_frame(cx)),
         };
-        if !matches!(self.0, Kind::Stream(_)) {
-            self.0 = Kind::Empty;
-        }
         Poll::Ready(bytes.map(|bytes| Ok(Frame::data(bytes))))
     }
 
@@ -59,6 +66,7 @@ impl http_body::Body for Body {
         match &self.0 {
             Kind::Empty => true,
             Kind::Full(_) => false,
+            Kind::Parts(parts) => parts.len() == 0,
             Kind::Stream(stream) => stream.is_complete(),
         }
     }
@@ -67,6 +75,9 @@ impl http_body::Body for Body {
         match &self.0 {
             Kind::Empty => SizeHint::with_exact(0),
             Kind::Full(bytes) => SizeHint::with_exact(bytes.len() as u64),
+            Kind::Parts(parts) => {
+                SizeHint::with_exact(parts.as_slice().iter().map(|part| part.len() as u64).sum())
+            }
             Kind::Stream(_) => SizeHint::default(),
         }
     }
@@ -76,7 +87,7 @@ impl fmt::Debug for Body {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(match self.0 {
             Kind::Empty => "Body(empty)",
-            Kind::Full(_) => "Body(full)",
+            Kind::Full(_) | Kind::Parts(_) => "Body(full)",
             Kind::Stream(_) => "Body(stream)",
         })
     }

@@ -17,9 +17,11 @@ const X_ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering
 pub(crate) fn respond(reply: Reply, accepts: Accepts) -> Response<Body> {
     match reply {
         Reply::Accepted => with_status(StatusCode::ACCEPTED, Body::default()),
-        Reply::Result(message) if accepts.takes_json() => json(StatusCode::OK, message, HeaderMap::new()),
-        Reply::Result(message) => events(Body::full(frame_result(&message))),
-        Reply::Error { status, message, headers } => json(status, message, *headers),
+        Reply::Result(message) if accepts.takes_json() => {
+            json(StatusCode::OK, message.into_body(), HeaderMap::new())
+        }
+        Reply::Result(message) => events(Body::full(frame_result(&message.into_vec()))),
+        Reply::Error { status, message, headers } => json(status, Body::full(message), *headers),
         Reply::Stream(stream) => events(Body::stream(stream)),
         Reply::Events(bytes) => events(Body::full(bytes)),
     }
@@ -32,8 +34,8 @@ pub(crate) fn with_status<B>(status: StatusCode, body: B) -> Response<B> {
     response
 }
 
-fn json(status: StatusCode, message: Vec<u8>, headers: HeaderMap) -> Response<Body> {
-    let mut response = with_status(status, Body::full(message));
+fn json(status: StatusCode, body: Body, headers: HeaderMap) -> Response<Body> {
+    let mut response = with_status(status, body);
     *response.headers_mut() = headers;
     response.headers_mut().insert(header::CONTENT_TYPE, JSON);
     response

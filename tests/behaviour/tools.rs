@@ -42,6 +42,30 @@ async fn tools_are_listed_in_the_order_in_which_they_were_added() {
 }
 
 #[tokio::test]
+async fn large_lists_are_whole_in_every_shape() {
+    // Large enough to be sent from where they were made.
+    let tools = (0..200).fold(ToolRegistry::builder(), |tools, number| {
+        tools.tool(format!("tool_{number}"), "x".repeat(100), async || "")
+    });
+    let server = server_with(tools);
+    let expected: Vec<_> = (0..200).map(|number| format!("tool_{number}")).collect();
+    for era in Era::BOTH {
+        let post = era.post("tools/list", json!({}));
+        let response = server.handle(post.clone()).await;
+        let length = http_body::Body::size_hint(response.body()).exact();
+        let answer = Answer::read(response).await;
+        assert_eq!(
+            (length, names(&answer.json())),
+            (Some(answer.body.len() as u64), expected.iter().map(String::as_str).collect())
+        );
+        let events = server.send(post.header("accept", "text/event-stream")).await.events();
+        assert_eq!(names(&events[0]), expected);
+    }
+    let batch = r#"[{"jsonrpc":"2.0","id":1,"method":"tools/list"}]"#;
+    assert_eq!(names(&server.send(Post::raw(batch)).await.json()[0]), expected);
+}
+
+#[tokio::test]
 async fn long_lists_come_in_pages_that_any_replica_continues() {
     let pages = |size| alphabet().page_size(NonZeroUsize::new(size).expect("not zero"));
     for era in Era::BOTH {
