@@ -4,7 +4,6 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use http::request::Parts;
-use serde_json::value::RawValue;
 
 use crate::call::Call;
 use crate::config::Settings;
@@ -14,9 +13,9 @@ use crate::protocol::{Era, LogLevel, Revision};
 use crate::registry::{ListTools, Registry};
 use crate::rejection;
 use crate::reply::{Draft, Reply};
-use crate::request::{Refused, Valid, ValidRequest};
+use crate::request::{Params, Refused, Valid, ValidRequest};
 use crate::rpc::write::{ReplyId, ReplyStart};
-use crate::rpc::{RpcError, raw};
+use crate::rpc::{Raw, RpcError};
 use crate::tool::{RunningTool, ToolCall};
 use crate::work::{Request, Work};
 
@@ -93,8 +92,8 @@ impl<'r, R: Registry> Dispatcher<'r, R> {
     }
 
     fn list_tools(&self, request: &ValidRequest<'_>, head: &Parts, draft: Draft) -> Request<'r> {
-        let cursor = raw::present(request.params.cursor);
-        let text = cursor.map(raw::string);
+        let cursor = Params::present(request.params.cursor);
+        let text = cursor.map(Raw::string);
         let cursor = match &text {
             None => None,
             Some(Some(cursor)) => Some(&**cursor),
@@ -110,7 +109,7 @@ impl<'r, R: Registry> Dispatcher<'r, R> {
     /// The revision that `initialize` answers. Nothing remembers it: it comes back in
     /// a header with every request.
     fn negotiate(&self, request: &ValidRequest<'_>) -> Revision {
-        let requested = request.params.protocol_version.and_then(raw::string);
+        let requested = request.params.protocol_version.and_then(Raw::string);
         let requested = requested.and_then(|name| Revision::from_name(&name));
         requested
             .filter(|&revision| revision.era() == Era::Legacy && self.settings.serves(revision))
@@ -122,17 +121,17 @@ impl<'r, R: Registry> Dispatcher<'r, R> {
 
 /// The name of the tool and the JSON of its arguments.
 fn call_params<'a>(request: &ValidRequest<'a>) -> Result<(Cow<'a, str>, &'a str), RpcError> {
-    let name = request.params.name.and_then(raw::string);
+    let name = request.params.name.and_then(Raw::string);
     let name = name.ok_or_else(|| RpcError::invalid_params("`name` must be a string"))?;
-    match raw::present(request.params.arguments) {
+    match Params::present(request.params.arguments) {
         None => Ok((name, "{}")),
-        Some(arguments) if raw::is_object(arguments) => Ok((name, arguments.get())),
+        Some(arguments) if arguments.is_object() => Ok((name, arguments.text())),
         Some(_) => Err(RpcError::invalid_params("`arguments` must be an object")),
     }
 }
 
 /// Nothing remembers the level: there is no session, and every message is sent.
-fn set_level(level: Option<&RawValue>) -> Result<(), RpcError> {
-    let level = level.and_then(|level| serde_json::from_str::<LogLevel>(level.get()).ok());
+fn set_level(level: Option<Raw<'_>>) -> Result<(), RpcError> {
+    let level = level.and_then(|level| serde_json::from_str::<LogLevel>(level.text()).ok());
     level.map(|_| ()).ok_or_else(|| RpcError::invalid_params("`level` must be a log level"))
 }

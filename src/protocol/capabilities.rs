@@ -1,9 +1,8 @@
 //! What clients and servers declare that they can do.
 
 use serde::Serialize;
-use serde_json::value::RawValue;
 
-use crate::rpc::raw;
+use crate::rpc::Raw;
 
 /// What a [`Registry`](crate::Registry) can serve. The manager answers the
 /// methods of what is declared here, and no others.
@@ -56,7 +55,7 @@ impl ClientCapability {
     }
 
     /// Whether `declared`, the JSON of a `ClientCapabilities`, has it.
-    pub(crate) fn is_in(self, declared: &RawValue) -> bool {
-        matches!(raw::member(declared.get(), self.as_str()), Ok(Some(settings)) if raw::is_object(settings))
+    pub(crate) fn is_in(self, declared: Raw<'_>) -> bool {
+        matches!(declared.member(self.as_str()), Ok(Some(settings)) if settings.is_object())
     }
 }

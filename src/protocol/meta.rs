@@ -1,13 +1,9 @@
 //! The `_meta` object of a request.
 
 use std::borrow::Cow;
-use std::fmt;
 
-use serde::Deserialize;
-use serde::de::{Deserializer, MapAccess, Visitor};
-use serde_json::value::RawValue;
-
-use crate::rpc::{raw, write};
+use crate::rpc::scan::{Scan, ScanFault, Scanner};
+use crate::rpc::{Raw, write};
 
 pub(crate) const PROTOCOL_VERSION: &str = "io.modelcontextprotocol/protocolVersion";
 pub(crate) const CLIENT_INFO: &str = "io.modelcontextprotocol/clientInfo";
@@ -19,13 +15,13 @@ const PROGRESS_TOKEN: &str = "progressToken";
 /// The members of `_meta`, borrowed from the body and not yet judged.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Meta<'a> {
-    pub(crate) protocol_version: Option<&'a RawValue>,
-    pub(crate) client_info: Option<&'a RawValue>,
-    pub(crate) client_capabilities: Option<&'a RawValue>,
-    pub(crate) log_level: Option<&'a RawValue>,
-    pub(crate) progress_token: Option<&'a RawValue>,
+    pub(crate) protocol_version: Option<Raw<'a>>,
+    pub(crate) client_info: Option<Raw<'a>>,
+    pub(crate) client_capabilities: Option<Raw<'a>>,
+    pub(crate) log_level: Option<Raw<'a>>,
+    pub(crate) progress_token: Option<Raw<'a>>,
     /// What this crate reads nothing from, kept for the tool.
-    others: Vec<(Cow<'a, str>, &'a RawValue)>,
+    others: Vec<(Cow<'a, str>, Raw<'a>)>,
     /// What is wrong with the object as a whole.
     pub(crate) fault: Option<&'static str>,
 }
@@ -35,7 +31,7 @@ const MAX_OTHERS: usize = 64;
 
 impl<'a> Meta<'a> {
     /// The member of this name.
-    pub(crate) fn member(&self, name: &str) -> Option<&'a RawValue> {
+    pub(crate) fn member(&self, name: &str) -> Option<Raw<'a>> {
         self.members().find(|(key, _)| *key == name).map(|(_, value)| value)
     }
 
@@ -44,14 +40,14 @@ impl<'a> Meta<'a> {
         let mut buffer = vec![b'{'];
         for (name, value) in self.members() {
             write::key(&mut buffer, name);
-            buffer.extend_from_slice(value.get().as_bytes());
+            buffer.extend_from_slice(value.text().as_bytes());
         }
         buffer.push(b'}');
         // Every part is a `str`, so this never fails.
         String::from_utf8(buffer).unwrap_or_default()
     }
 
-    fn members(&self) -> impl Iterator<Item = (&str, &'a RawValue)> {
+    fn members(&self) -> impl Iterator<Item = (&str, Raw<'a>)> {
         let known = [
             (PROTOCOL_VERSION, self.protocol_version),
             (CLIENT_INFO, self.client_info),
@@ -64,25 +60,13 @@ impl<'a> Meta<'a> {
     }
 }
 
-impl<'de: 'a, 'a> Deserialize<'de> for Meta<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(MetaVisitor)
-    }
-}
-
-struct MetaVisitor;
-
-impl<'de> Visitor<'de> for MetaVisitor {
-    type Value = Meta<'de>;
-
-    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("an object")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Meta<'de>, A::Error> {
-        let mut meta = Meta::default();
-        while let Some(raw::Key(key)) = map.next_key()? {
-            let value: &RawValue = map.next_value()?;
+impl<'a> Scan<'a> for Meta<'a> {
+    fn scan(scanner: &mut Scanner<'a>) -> Result<Self, ScanFault> {
+        let mut meta = Self::default();
+        scanner.members(|scanner, key| {
+            let value = scanner.value()?;
+            // A key that is no text names nothing.
+            let Some(key) = key.string() else { return Ok(()) };
             let member = match &*key {
                 PROTOCOL_VERSION => &mut meta.protocol_version,
                 CLIENT_INFO => &mut meta.client_info,
@@ -91,34 +75,35 @@ impl<'de> Visitor<'de> for MetaVisitor {
                 PROGRESS_TOKEN => &mut meta.progress_token,
                 _ if meta.others.len() == MAX_OTHERS => {
                     meta.fault = Some("`_meta` has too many members");
-                    continue;
+                    return Ok(());
                 }
                 _ => {
                     meta.others.push((key, value));
-                    continue;
+                    return Ok(());
                 }
             };
             if member.replace(value).is_some() {
                 meta.fault = Some("a member of `_meta` is repeated");
             }
-        }
+            Ok(())
+        })?;
         Ok(meta)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::Meta;
+    use super::{Meta, Scan, Scanner};
 
     #[test]
     fn members_known_and_unknown_survive_being_written_anew() {
         let text = r#"{"progressToken":"a","com.example/x":{"y":[1, 2]},"traceparent":"00-1"}"#;
-        let meta: Meta<'_> = serde_json::from_str(text).expect("an object");
+        let meta = Meta::scan(&mut Scanner::new(text)).expect("an object");
         let anew = meta.to_json();
-        let again: Meta<'_> = serde_json::from_str(&anew).expect("an object");
+        let again = Meta::scan(&mut Scanner::new(&anew)).expect("an object");
         for name in ["progressToken", "com.example/x", "traceparent"] {
-            let value = meta.member(name).expect(name).get();
-            assert_eq!(again.member(name).map(serde_json::value::RawValue::get), Some(value));
+            assert!(meta.member(name).is_some());
+            assert_eq!(again.member(name), meta.member(name));
         }
         assert!(again.member("nothing").is_none());
     }

@@ -3,7 +3,6 @@
 use std::borrow::Cow;
 
 use http::{HeaderMap, HeaderName};
-use serde_json::value::RawValue;
 
 use super::lenient::Lenient;
 use super::{Params, Valid, ValidRequest};
@@ -15,7 +14,7 @@ use crate::protocol::{Era, LogLevel, Revision};
 use crate::rejection::Rejection;
 use crate::rpc::envelope::{self, Fault, FaultKind, Message};
 use crate::rpc::write::ReplyId;
-use crate::rpc::{Id, depth, raw};
+use crate::rpc::{Id, Raw};
 
 /// The most messages that a batch may hold.
 const MAX_BATCH: usize = 100;
@@ -35,9 +34,6 @@ pub(crate) fn agree<'a>(headers: &HeaderMap, body: &'a [u8], settings: &Settings
     let checker = Checker { headers, settings };
     let text =
         std::str::from_utf8(body).map_err(|_| checker.refuse(None, Rejection::NotJson("not UTF-8")))?;
-    if depth::is_too_deep(body) {
-        return Err(checker.refuse(None, Rejection::NotJson("nested too deeply")));
-    }
     if text.trim_start().starts_with('[') {
         return checker.batch(text);
     }
@@ -67,6 +63,7 @@ impl Checker<'_> {
     fn refuse_fault<'a>(&self, fault: &Fault<'a>) -> Refused<'a> {
         let rejection = match fault.kind {
             FaultKind::Syntax => Rejection::NotJson("not JSON"),
+            FaultKind::TooDeep => Rejection::NotJson("nested too deeply"),
             FaultKind::Invalid(reason) => Rejection::InvalidRequest(reason),
             FaultKind::Response => Rejection::UnexpectedResponse,
         };
@@ -103,7 +100,7 @@ impl Checker<'_> {
         if messages.is_empty() {
             return Err(invalid("the batch is empty"));
         }
-        let answers = messages.into_iter().filter_map(|message| match self.message(message.get()) {
+        let answers = messages.into_iter().filter_map(|message| match self.message(message) {
             Ok(Valid::Request(request)) => Some(self.in_batch(request)),
             Ok(Valid::Notification | Valid::Batch(_))
             | Err(Refused { rejection: Rejection::UnexpectedResponse, .. }) => None,
@@ -150,17 +147,17 @@ impl Checker<'_> {
     fn version_header(&self) -> Result<Option<Revision>, Rejection> {
         let name = &mcp_headers::PROTOCOL_VERSION;
         let requested = match mcp_headers::single(self.headers, name) {
-            Ok(requested) => requested.to_owned(),
+            Ok(requested) => match Revision::from_name(requested) {
+                Some(revision) if self.settings.serves(revision) => return Ok(Some(revision)),
+                _ => requested.to_owned(),
+            },
             Err(HeaderFault::Missing) => return Ok(None),
             Err(HeaderFault::Repeated | HeaderFault::Malformed) => {
                 let lines = self.headers.get_all(name).iter();
                 lines.map(|line| String::from_utf8_lossy(line.as_bytes())).collect::<Vec<_>>().join(", ")
             }
         };
-        match Revision::from_name(&requested) {
-            Some(revision) if self.settings.serves(revision) => Ok(Some(revision)),
-            _ => Err(Rejection::UnsupportedVersion { requested }),
-        }
+        Err(Rejection::UnsupportedVersion { requested })
     }
 
     /// The revision of a request whose body names none in `_meta`.
@@ -171,7 +168,7 @@ impl Checker<'_> {
             None if self.settings.newest_legacy().is_some() => Ok(Revision::V2025_03_26),
             // Its sender can do no better, so it is told at least what would work.
             None if method == Method::Initialize => Err(Rejection::UnsupportedVersion {
-                requested: params.protocol_version.and_then(raw::string).unwrap_or_default().into_owned(),
+                requested: params.protocol_version.and_then(Raw::string).unwrap_or_default().into_owned(),
             }),
             None => Err(mismatch(&mcp_headers::PROTOCOL_VERSION, HeaderFault::Missing.as_str())),
         }
@@ -180,13 +177,13 @@ impl Checker<'_> {
     /// The rules of the modern era.
     fn modern(
         &self,
-        version: &RawValue,
+        version: Raw<'_>,
         method: Method,
         method_name: &str,
         params: &Params<'_>,
         meta: &Meta<'_>,
     ) -> Result<(Revision, Option<LogLevel>), Rejection> {
-        let Some(version) = raw::string(version) else {
+        let Some(version) = version.string() else {
             return Err(wrong_meta(meta::PROTOCOL_VERSION, "a string"));
         };
         self.same(&mcp_headers::PROTOCOL_VERSION, &version)?;
@@ -214,7 +211,7 @@ impl Checker<'_> {
             Some(NamedBy::Name) => params.name,
             Some(NamedBy::Uri) => params.uri,
         };
-        let expected = expected.and_then(raw::string);
+        let expected = expected.and_then(Raw::string);
         match (mcp_headers::single_decoded(self.headers, &mcp_headers::NAME), expected) {
             (Ok(value), Some(expected)) if value == expected => Ok(()),
             (Ok(value), Some(expected)) => {
@@ -240,18 +237,18 @@ fn object<T: Default>(params: Lenient<T>) -> Result<T, Rejection> {
 fn required_meta(meta: &Meta<'_>) -> Result<Option<LogLevel>, Rejection> {
     match meta.client_capabilities {
         None => return Err(missing_meta(meta::CLIENT_CAPABILITIES)),
-        Some(value) if !raw::is_object(value) => {
+        Some(value) if !value.is_object() => {
             return Err(wrong_meta(meta::CLIENT_CAPABILITIES, "an object"));
         }
         Some(_) => {}
     }
-    if meta.client_info.is_some_and(|value| !raw::is_object(value)) {
+    if meta.client_info.is_some_and(|value| !value.is_object()) {
         return Err(wrong_meta(meta::CLIENT_INFO, "an object"));
     }
-    if meta.progress_token.is_some_and(|value| Id::from_json(value.get()).is_none()) {
+    if meta.progress_token.is_some_and(|value| Id::from_json(value.text()).is_none()) {
         return Err(wrong_meta("progressToken", "a string or an integer"));
     }
-    let level = meta.log_level.map(|value| serde_json::from_str(value.get())).transpose();
+    let level = meta.log_level.map(|value| serde_json::from_str(value.text())).transpose();
     level.map_err(|_| wrong_meta(meta::LOG_LEVEL, "a log level"))
 }
 

@@ -1,15 +1,9 @@
 //! Reads one JSON-RPC message, in one pass that borrows from the body.
 
 use std::borrow::Cow;
-use std::fmt;
-use std::marker::PhantomData;
 
-use serde::Deserialize;
-use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
-use serde_json::error::Category;
-use serde_json::value::RawValue;
-
-use super::{Id, raw};
+use super::scan::{Scan, ScanFault, Scanner};
+use super::{Id, Raw};
 
 /// A well-formed message. `P` reads the `params` member in the same pass.
 #[derive(Debug)]
@@ -29,6 +23,8 @@ pub(crate) struct Fault<'a> {
 pub(crate) enum FaultKind {
     /// Not JSON.
     Syntax,
+    /// Nested too deeply.
+    TooDeep,
     /// JSON, but no JSON-RPC request or notification.
     Invalid(&'static str),
     /// An answer to a question of the server's.
@@ -37,88 +33,64 @@ pub(crate) enum FaultKind {
 
 /// Reads one message. `P` must take any JSON value and judge it later, so that
 /// a wrong `params` does not hide the id.
-pub(crate) fn parse<'a, P>(text: &'a str) -> Result<Message<'a, P>, Fault<'a>>
-where
-    P: Deserialize<'a> + Default,
-{
-    serde_json::from_str(text).map_err(|error| diagnose(text, &error)).and_then(Members::into_message)
-}
-
-/// Why a text could not be read.
-fn diagnose<'a>(text: &'a str, error: &serde_json::Error) -> Fault<'a> {
-    if error.classify() == Category::Data {
-        return Fault { id: None, kind: FaultKind::Invalid("a message must be an object") };
-    }
-    // A number beyond any range is JSON all the same, and does not hide the id.
-    match serde_json::from_str::<Members<'a, IgnoredAny>>(text) {
-        Ok(members) => members.fault(FaultKind::Invalid("`params` holds a number out of range")),
-        Err(_) => Fault { id: None, kind: FaultKind::Syntax },
-    }
+pub(crate) fn parse<'a, P: Scan<'a> + Default>(text: &'a str) -> Result<Message<'a, P>, Fault<'a>> {
+    let mut scanner = Scanner::new(text);
+    let members = if scanner.peek() == Some(b'{') {
+        Members::scan(&mut scanner)
+    } else {
+        scanner.value().and(Err(ScanFault::Unwanted))
+    };
+    let members = members.and_then(|members| scanner.end().map(|()| members));
+    members.map_err(|fault| Fault { id: None, kind: fault.into() })?.into_message()
 }
 
 /// Reads a batch: the texts of its messages, no more than `most` of them.
-pub(crate) fn parse_batch(text: &str, most: usize) -> Result<Vec<&RawValue>, FaultKind> {
-    let mut deserializer = serde_json::Deserializer::from_str(text);
-    let batch = deserializer.deserialize_seq(BatchVisitor { most });
-    let batch = batch.and_then(|messages| deserializer.end().map(|()| messages));
-    batch.map_err(|error| match error.classify() {
-        Category::Data => FaultKind::Invalid("the batch has too many messages"),
-        Category::Io | Category::Syntax | Category::Eof => FaultKind::Syntax,
-    })
-}
-
-struct BatchVisitor {
-    most: usize,
-}
-
-impl<'de> Visitor<'de> for BatchVisitor {
-    type Value = Vec<&'de RawValue>;
-
-    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "at most {} messages", self.most)
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
-        let mut messages = Vec::new();
-        while let Some(message) = seq.next_element()? {
-            if messages.len() == self.most {
-                return Err(serde::de::Error::invalid_length(self.most + 1, &self));
-            }
-            messages.push(message);
+pub(crate) fn parse_batch(text: &str, most: usize) -> Result<Vec<&str>, FaultKind> {
+    let mut messages = Vec::new();
+    let mut scanner = Scanner::new(text);
+    let batch = scanner.elements(|scanner| {
+        if messages.len() == most {
+            return Err(ScanFault::Unwanted);
         }
-        Ok(messages)
+        messages.push(scanner.value()?.text());
+        Ok(())
+    });
+    match batch.and_then(|()| scanner.end()) {
+        Ok(()) => Ok(messages),
+        Err(ScanFault::Unwanted) => Err(FaultKind::Invalid("the batch has too many messages")),
+        Err(fault) => Err(fault.into()),
+    }
+}
+
+impl From<ScanFault> for FaultKind {
+    fn from(fault: ScanFault) -> Self {
+        match fault {
+            ScanFault::Syntax => Self::Syntax,
+            ScanFault::TooDeep => Self::TooDeep,
+            ScanFault::Unwanted => Self::Invalid("a message must be an object"),
+        }
     }
 }
 
 /// The members of a message as they stood, not yet judged.
 struct Members<'a, P> {
-    jsonrpc: Option<&'a RawValue>,
-    id: Option<&'a RawValue>,
-    method: Option<&'a RawValue>,
+    jsonrpc: Option<Raw<'a>>,
+    id: Option<Raw<'a>>,
+    method: Option<Raw<'a>>,
     params: Option<P>,
     is_response: bool,
     is_repeated: bool,
 }
 
-impl<'a, P> Members<'a, P> {
-    fn id(&self) -> Option<Id<'a>> {
-        self.id.and_then(|raw| Id::from_json(raw.get()))
-    }
-
-    fn fault(&self, kind: FaultKind) -> Fault<'a> {
-        Fault { id: self.id(), kind }
-    }
-}
-
 impl<'a, P: Default> Members<'a, P> {
     fn into_message(self) -> Result<Message<'a, P>, Fault<'a>> {
-        let id = self.id();
+        let id = self.id.and_then(|raw| Id::from_json(raw.text()));
         let fault = |reason| Fault { id, kind: FaultKind::Invalid(reason) };
         if self.is_repeated {
             // Two readers that pick different ones could be played against each other.
             return Err(fault("a member is repeated"));
         }
-        if self.jsonrpc.map(RawValue::get) != Some(r#""2.0""#) {
+        if self.jsonrpc.map(Raw::text) != Some(r#""2.0""#) {
             return Err(fault("`jsonrpc` must be \"2.0\""));
         }
         if self.id.is_some() && id.is_none() {
@@ -128,7 +100,7 @@ impl<'a, P: Default> Members<'a, P> {
             let missing = FaultKind::Invalid("`method` is missing");
             return Err(Fault { id, kind: if self.is_response { FaultKind::Response } else { missing } });
         };
-        let Some(method) = raw::string(method) else {
+        let Some(method) = method.string() else {
             return Err(fault("`method` must be a string"));
         };
         let params = self.params.unwrap_or_default();
@@ -139,35 +111,8 @@ impl<'a, P: Default> Members<'a, P> {
     }
 }
 
-#[derive(Deserialize)]
-#[serde(field_identifier, rename_all = "lowercase")]
-enum Member {
-    Jsonrpc,
-    Id,
-    Method,
-    Params,
-    Result,
-    Error,
-    #[serde(other)]
-    Other,
-}
-
-impl<'de: 'a, 'a, P: Deserialize<'de>> Deserialize<'de> for Members<'a, P> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(MembersVisitor(PhantomData))
-    }
-}
-
-struct MembersVisitor<'a, P>(PhantomData<(&'a (), P)>);
-
-impl<'de: 'a, 'a, P: Deserialize<'de>> Visitor<'de> for MembersVisitor<'a, P> {
-    type Value = Members<'a, P>;
-
-    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("a JSON-RPC message")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+impl<'a, P: Scan<'a>> Scan<'a> for Members<'a, P> {
+    fn scan(scanner: &mut Scanner<'a>) -> Result<Self, ScanFault> {
         let mut members = Members {
             jsonrpc: None,
             id: None,
@@ -176,23 +121,24 @@ impl<'de: 'a, 'a, P: Deserialize<'de>> Visitor<'de> for MembersVisitor<'a, P> {
             is_response: false,
             is_repeated: false,
         };
-        while let Some(member) = map.next_key()? {
-            let repeated = match member {
-                Member::Jsonrpc => members.jsonrpc.replace(map.next_value()?).is_some(),
-                Member::Id => members.id.replace(map.next_value()?).is_some(),
-                Member::Method => members.method.replace(map.next_value()?).is_some(),
-                Member::Params => members.params.replace(map.next_value()?).is_some(),
-                Member::Result | Member::Error => {
-                    map.next_value::<&RawValue>()?;
+        scanner.members(|scanner, key| {
+            let repeated = match key.string().as_deref() {
+                Some("jsonrpc") => members.jsonrpc.replace(scanner.value()?).is_some(),
+                Some("id") => members.id.replace(scanner.value()?).is_some(),
+                Some("method") => members.method.replace(scanner.value()?).is_some(),
+                Some("params") => members.params.replace(P::scan(scanner)?).is_some(),
+                Some("result" | "error") => {
+                    scanner.value()?;
                     std::mem::replace(&mut members.is_response, true)
                 }
-                Member::Other => {
-                    map.next_value::<&RawValue>()?;
+                _ => {
+                    scanner.value()?;
                     false
                 }
             };
             members.is_repeated |= repeated;
-        }
+            Ok(())
+        })?;
         Ok(members)
     }
 }
@@ -200,8 +146,17 @@ impl<'de: 'a, 'a, P: Deserialize<'de>> Visitor<'de> for MembersVisitor<'a, P> {
 #[cfg(test)]
 mod tests {
     use super::{Fault, FaultKind, Message, parse};
+    use crate::rpc::scan::{Scan, ScanFault, Scanner};
 
-    type Any = serde_json::Value;
+    /// Takes anything.
+    #[derive(Debug, Default)]
+    struct Any;
+
+    impl<'a> Scan<'a> for Any {
+        fn scan(scanner: &mut Scanner<'a>) -> Result<Self, ScanFault> {
+            scanner.value().map(|_| Self)
+        }
+    }
 
     fn fault(text: &str) -> Fault<'_> {
         parse::<Any>(text).expect_err(text)

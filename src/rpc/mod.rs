@@ -1,14 +1,16 @@
 //! JSON-RPC 2.0: knows nothing of MCP or HTTP.
 //!
-//! [`envelope`] reads a message in one borrowed pass, [`write`] puts replies
-//! straight into their buffer.
+//! [`envelope`] reads a message in one borrowed pass of [`scan`], [`write`] puts
+//! replies straight into their buffer.
 
-pub(crate) mod depth;
 pub(crate) mod envelope;
 mod error;
 mod id;
-pub(crate) mod raw;
+mod raw;
+pub(crate) mod scan;
+mod special;
 pub(crate) mod write;
 
 pub use error::{ErrorCode, RpcError};
 pub(crate) use id::Id;
+pub(crate) use raw::Raw;

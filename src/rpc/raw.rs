@@ -1,81 +1,71 @@
-//! Small readings of borrowed JSON text.
+//! The text of a JSON value that has been passed over.
 
 use std::borrow::Cow;
-use std::fmt;
 
-use serde::Deserialize;
-use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
-use serde_json::value::RawValue;
+use super::scan::{ScanFault, Scanner};
 
-/// The value of a JSON string; `None` when `raw` is something else, or a string
-/// that no Rust string can hold (a lone surrogate).
-///
-/// Borrows unless the string has escapes.
-pub(crate) fn string(raw: &RawValue) -> Option<Cow<'_, str>> {
-    let inner = raw.get().strip_prefix('"')?.strip_suffix('"')?;
-    if memchr::memchr(b'\\', inner.as_bytes()).is_none() {
-        return Some(Cow::Borrowed(inner));
+/// A JSON value as it stands in the body: checked, but not yet read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Raw<'a> {
+    text: &'a str,
+    /// A string without escapes, whose text can be taken as it is.
+    is_plain: bool,
+}
+
+impl<'a> Raw<'a> {
+    /// Only [`Scanner`] knows that a text is JSON.
+    pub(super) fn new(text: &'a str, is_plain: bool) -> Self {
+        Self { text, is_plain }
     }
-    serde_json::from_str(raw.get()).ok().map(Cow::Owned)
-}
 
-/// Whether the value is an object.
-pub(crate) fn is_object(raw: &RawValue) -> bool {
-    raw.get().starts_with('{')
-}
-
-/// The value unless it is `null`, which this protocol's optional members mean
-/// no differently from an absent one.
-pub(crate) fn present(raw: Option<&RawValue>) -> Option<&RawValue> {
-    raw.filter(|raw| raw.get() != "null")
-}
-
-/// A key, borrowed when it has no escapes (`Cow` alone always copies).
-#[derive(Deserialize)]
-pub(crate) struct Key<'a>(#[serde(borrow)] pub(crate) Cow<'a, str>);
-
-/// One member of an object; `None` without it, or when the text is no object.
-///
-/// # Errors
-/// When the member is there twice: another reader might pick the other one.
-pub(crate) fn member<'a>(object: &'a str, name: &str) -> Result<Option<&'a RawValue>, Repeated> {
-    if !object.starts_with('{') {
-        return Ok(None);
+    /// The JSON text.
+    pub(crate) fn text(self) -> &'a str {
+        self.text
     }
-    Member(name).deserialize(&mut serde_json::Deserializer::from_str(object)).map_err(|_| Repeated)
+
+    /// The value of a string; `None` when it is something else, or a string that no
+    /// Rust string can hold (a lone surrogate). Borrows unless the string has escapes.
+    pub(crate) fn string(self) -> Option<Cow<'a, str>> {
+        if self.is_plain {
+            return self.text.get(1..self.text.len() - 1).map(Cow::Borrowed);
+        }
+        // Anything but a string is refused by its first byte.
+        serde_json::from_str(self.text).ok().map(Cow::Owned)
+    }
+
+    pub(crate) fn is_object(self) -> bool {
+        self.text.starts_with('{')
+    }
+
+    pub(crate) fn is_null(self) -> bool {
+        self.text == "null"
+    }
+
+    /// One member of an object; `None` without it, or when the value is no object.
+    ///
+    /// # Errors
+    /// When the member is there twice: another reader might pick the other one.
+    pub(crate) fn member(self, name: &str) -> Result<Option<Raw<'a>>, Repeated> {
+        if !self.is_object() {
+            return Ok(None);
+        }
+        let mut found = None;
+        let members = Scanner::new(self.text).members(|scanner, key| {
+            let value = scanner.value()?;
+            if key.is_key(name) && found.replace(value).is_some() {
+                return Err(ScanFault::Unwanted);
+            }
+            Ok(())
+        });
+        members.map(|()| found).map_err(|_| Repeated)
+    }
+
+    /// Whether this is the string `name`.
+    pub(crate) fn is_key(self, name: &str) -> bool {
+        self.string().is_some_and(|key| key == name)
+    }
 }
 
 /// A member is there twice.
 #[derive(Debug)]
 pub(crate) struct Repeated;
-
-/// Reads one member of an object and skips the rest.
-struct Member<'n>(&'n str);
-
-impl<'de> DeserializeSeed<'de> for Member<'_> {
-    type Value = Option<&'de RawValue>;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
-        deserializer.deserialize_map(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Member<'_> {
-    type Value = Option<&'de RawValue>;
-
-    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("an object that names a key once")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut found = None;
-        while let Some(Key(key)) = map.next_key()? {
-            if key != self.0 {
-                map.next_value::<IgnoredAny>()?;
-            } else if found.replace(map.next_value()?).is_some() {
-                return Err(serde::de::Error::custom("repeated"));
-            }
-        }
-        Ok(found)
-    }
-}

@@ -5,6 +5,7 @@ use std::io::Write as _;
 
 use serde::Serialize;
 
+use super::special::next_special;
 use super::{Id, RpcError};
 
 /// Which id an error reply carries.
@@ -108,26 +109,20 @@ pub(crate) fn json(buffer: &mut Vec<u8>, value: &impl Serialize) -> serde_json::
 
 /// Writes a JSON string.
 ///
-/// Large texts are everyday results, so clean stretches are found eight bytes
-/// at a time and copied whole, and the buffer grows once, to the exact size.
+/// Large texts are everyday results, so clean stretches are found eight bytes at a
+/// time and copied whole, and the buffer grows once, to the exact size.
 pub(crate) fn string(buffer: &mut Vec<u8>, text: &str) {
     let bytes = text.as_bytes();
     buffer.reserve(escaped_len(bytes) + 2);
     buffer.push(b'"');
     let mut clean_from = 0;
-    let mut at = 0;
-    while let Some(found) = next_escape(bytes, at) {
+    while let Some(found) = next_special(bytes, clean_from) {
         buffer.extend_from_slice(&bytes[clean_from..found]);
         escape(buffer, bytes[found]);
-        at = found + 1;
-        clean_from = at;
+        clean_from = found + 1;
     }
     buffer.extend_from_slice(&bytes[clean_from..]);
     buffer.push(b'"');
-}
-
-fn needs_escape(byte: u8) -> bool {
-    byte < 0x20 || byte == b'"' || byte == b'\\'
 }
 
 /// The length of the string's content once it is escaped. Counted in bytes of a
@@ -171,28 +166,6 @@ fn escape(buffer: &mut Vec<u8>, byte: u8) {
         let (high, low) = (HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]);
         buffer.extend_from_slice(&[b'\\', b'u', b'0', b'0', high, low]);
     }
-}
-
-/// The index, from `at` on, of the next byte that must be escaped.
-fn next_escape(bytes: &[u8], mut at: usize) -> Option<usize> {
-    while let Some(chunk) = bytes.get(at..).and_then(|rest| rest.first_chunk::<8>()) {
-        let marks = escape_marks(u64::from_le_bytes(*chunk));
-        if marks != 0 {
-            return Some(at + marks.trailing_zeros() as usize / 8);
-        }
-        at += 8;
-    }
-    bytes.get(at..)?.iter().position(|&byte| needs_escape(byte)).map(|found| at + found)
-}
-
-/// Sets the high bit of the first byte that must be escaped; bytes above it
-/// may be marked wrongly, for a borrow runs upwards.
-fn escape_marks(word: u64) -> u64 {
-    const ONES: u64 = u64::from_le_bytes([1; 8]);
-    const HIGHS: u64 = ONES << 7;
-    let below = |word: u64, limit: u64| word.wrapping_sub(ONES * limit) & !word;
-    let equals = |byte: u8| below(word ^ (ONES * u64::from(byte)), 1);
-    (below(word, 0x20) | equals(b'"') | equals(b'\\')) & HIGHS
 }
 
 #[cfg(test)]

@@ -65,7 +65,7 @@ impl ToolCall<'_> {
     /// What the tool may want of the request. Without a context the tool can send
     /// no notifications, and costs an allocation less.
     pub fn into_context(self) -> ToolContext {
-        let progress = self.meta.progress_token.filter(|token| Id::from_json(token.get()).is_some());
+        let progress = self.meta.progress_token.filter(|token| Id::from_json(token.text()).is_some());
         let log_from = match (self.is_logging, self.revision.era(), self.log_level) {
             (true, Era::Legacy, _) => LogFrom::Level(LogLevel::Debug),
             (true, Era::Modern, Some(level)) => LogFrom::Level(level),
@@ -75,7 +75,7 @@ impl ToolCall<'_> {
             head: self.head,
             revision: self.revision,
             meta: self.meta.to_json(),
-            progress: progress.map(|token| (token.get().into(), Mutex::new(f64::NEG_INFINITY))),
+            progress: progress.map(|token| (token.text().into(), Mutex::new(f64::NEG_INFINITY))),
             log_from,
             outbox: Outbox::new(self.takes_stream),
         });

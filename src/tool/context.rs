@@ -6,12 +6,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use http::request::Parts;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde_json::value::RawValue;
 
 use crate::protocol::meta::{self, Meta};
 use crate::protocol::{ClientCapability, Era, Implementation, LogLevel, Revision};
 use crate::rejection;
-use crate::rpc::{RpcError, write};
+use crate::rpc::scan::{Scan, Scanner};
+use crate::rpc::{Raw, RpcError, write};
 use crate::stream::Outbox;
 
 /// The request that a tool serves, and the way to its client while it does.
@@ -199,11 +199,11 @@ impl ToolContext {
     /// A member of the request's `_meta`; `None` without it, or when it is of
     /// another type. Each call parses `_meta` anew.
     pub fn meta<T: DeserializeOwned>(&self, key: &str) -> Option<T> {
-        self.raw_meta(key, |value| serde_json::from_str(value.get()).ok())?
+        self.raw_meta(key, |value| serde_json::from_str(value.text()).ok())?
     }
 
-    fn raw_meta<T>(&self, key: &str, read: impl FnOnce(&RawValue) -> T) -> Option<T> {
-        let meta: Meta<'_> = serde_json::from_str(&self.0.meta).ok()?;
+    fn raw_meta<T>(&self, key: &str, read: impl FnOnce(Raw<'_>) -> T) -> Option<T> {
+        let meta = Meta::scan(&mut Scanner::new(&self.0.meta)).ok()?;
         meta.member(key).map(read)
     }
 }

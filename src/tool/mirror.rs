@@ -5,12 +5,12 @@ use std::borrow::Cow;
 
 use http::{HeaderMap, HeaderName};
 use serde_json::Value;
-use serde_json::value::RawValue;
 
 use crate::error::RegistryError;
 use crate::http::mcp_headers::{self, HeaderFault, PARAM_PREFIX};
 use crate::rejection;
-use crate::rpc::{RpcError, raw};
+use crate::rpc::scan::Scanner;
+use crate::rpc::{Raw, RpcError};
 
 const ANNOTATION: &str = "x-mcp-header";
 
@@ -91,6 +91,11 @@ impl MirroredParams {
     /// Demands that each header repeats its argument, and that an argument that
     /// is absent or `null` has none.
     pub(crate) fn check(&self, arguments: &str, headers: &HeaderMap) -> Result<(), RpcError> {
+        if self.0.is_empty() {
+            return Ok(());
+        }
+        let arguments = Scanner::new(arguments).value();
+        let arguments = arguments.map_err(|_| RpcError::invalid_params("`arguments` must be an object"))?;
         for param in &self.0 {
             param.check(arguments, headers).map_err(|fault| {
                 rejection::header_mismatch(&format!("the header {} {fault}", param.header))
@@ -101,10 +106,10 @@ impl MirroredParams {
 }
 
 impl MirroredParam {
-    fn check(&self, arguments: &str, headers: &HeaderMap) -> Result<(), Cow<'static, str>> {
+    fn check(&self, arguments: Raw<'_>, headers: &HeaderMap) -> Result<(), Cow<'static, str>> {
         let argument = value_at(arguments, &self.path)?;
         let header = mcp_headers::single_decoded(headers, &self.header);
-        match (raw::present(argument), header) {
+        match (argument.filter(|argument| !argument.is_null()), header) {
             (None, Err(HeaderFault::Missing)) => Ok(()),
             (None, Ok(_)) => Err("repeats an argument that is not there".into()),
             (_, Err(fault)) => Err(fault.as_str().into()),
@@ -115,10 +120,10 @@ impl MirroredParam {
 }
 
 /// Whether a header's decoded value stands for the argument.
-fn repeats(argument: &RawValue, header: &str) -> bool {
-    let text = argument.get();
+fn repeats(argument: Raw<'_>, header: &str) -> bool {
+    let text = argument.text();
     match text.as_bytes().first() {
-        Some(b'"') => raw::string(argument).is_some_and(|argument| argument == header),
+        Some(b'"') => argument.string().is_some_and(|argument| argument == header),
         Some(b't' | b'f') => text == header,
         Some(b'-' | b'0'..=b'9') => {
             safe_integer(text).is_some_and(|argument| safe_integer(header) == Some(argument))
@@ -143,17 +148,15 @@ fn safe_integer(text: &str) -> Option<i64> {
 
 /// The argument at the end of `path`. A repeated key on the way is refused: the
 /// tool might read the other one.
-fn value_at<'a>(arguments: &'a str, path: &[String]) -> Result<Option<&'a RawValue>, Cow<'static, str>> {
+fn value_at<'a>(arguments: Raw<'a>, path: &[String]) -> Result<Option<Raw<'a>>, Cow<'static, str>> {
     let mut at = arguments;
-    let mut found = None;
     for key in path {
-        found = raw::member(at, key).map_err(|_| "repeats an argument that is there twice")?;
-        match found {
-            Some(value) => at = value.get(),
+        match at.member(key).map_err(|_| "repeats an argument that is there twice")? {
+            Some(value) => at = value,
             None => return Ok(None),
         }
     }
-    Ok(found)
+    Ok(Some(at))
 }
 
 /// How many annotations a schema has anywhere. Keys of a `properties` object are

@@ -1,0 +1,256 @@
+//! Passes over JSON text once: checks it, and hands out the parts that are wanted.
+//!
+//! What a request holds is read in very different depth: the envelope member by
+//! member, the arguments not at all before their tool is known. So this neither builds
+//! values nor decodes strings; whoever wants a part's value deserialises its text.
+
+use super::raw::Raw;
+use super::special::next_special;
+
+/// The deepest nesting that is read, that of `serde_json`.
+pub(crate) const MAX_DEPTH: usize = 128;
+
+/// Why a text cannot be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ScanFault {
+    /// Not JSON.
+    Syntax,
+    /// Nested deeper than [`MAX_DEPTH`].
+    TooDeep,
+    /// Not what the reader can make use of, though it may be JSON.
+    Unwanted,
+}
+
+/// What can be read in the same pass as the text around it.
+pub(crate) trait Scan<'a>: Sized {
+    fn scan(scanner: &mut Scanner<'a>) -> Result<Self, ScanFault>;
+}
+
+/// A place in a text.
+pub(crate) struct Scanner<'a> {
+    text: &'a str,
+    at: usize,
+    depth: usize,
+}
+
+impl<'a> Scanner<'a> {
+    pub(crate) fn new(text: &'a str) -> Self {
+        Self { text, at: 0, depth: 0 }
+    }
+
+    /// The next byte that is no white space.
+    pub(crate) fn peek(&mut self) -> Option<u8> {
+        while let Some(b' ' | b'\t' | b'\n' | b'\r') = self.byte() {
+            self.at += 1;
+        }
+        self.byte()
+    }
+
+    /// Demands that nothing follows.
+    pub(crate) fn end(mut self) -> Result<(), ScanFault> {
+        if self.peek().is_none() { Ok(()) } else { Err(ScanFault::Syntax) }
+    }
+
+    /// Passes over a value.
+    pub(crate) fn value(&mut self) -> Result<Raw<'a>, ScanFault> {
+        let first = self.peek();
+        let start = self.at;
+        let is_plain = first == Some(b'"') && self.string()?;
+        match first {
+            Some(b'"') => Ok(()),
+            Some(b'{') => self.members(|scanner, _| scanner.value().map(drop)),
+            Some(b'[') => self.elements(|scanner| scanner.value().map(drop)),
+            Some(b'-' | b'0'..=b'9') => self.number(),
+            Some(b't') => self.literal("true"),
+            Some(b'f') => self.literal("false"),
+            Some(b'n') => self.literal("null"),
+            _ => Err(ScanFault::Syntax),
+        }?;
+        Ok(Raw::new(&self.text[start..self.at], is_plain))
+    }
+
+    /// Passes over an object, whose values `member` must pass over, given their keys.
+    pub(crate) fn members(
+        &mut self,
+        mut member: impl FnMut(&mut Self, Raw<'a>) -> Result<(), ScanFault>,
+    ) -> Result<(), ScanFault> {
+        self.nested(b'{', b'}', |scanner| {
+            if scanner.peek() != Some(b'"') {
+                return Err(ScanFault::Syntax);
+            }
+            let start = scanner.at;
+            let is_plain = scanner.string()?;
+            let key = Raw::new(&scanner.text[start..scanner.at], is_plain);
+            scanner.take(b':')?;
+            member(scanner, key)
+        })
+    }
+
+    /// Passes over an array, whose elements `element` must pass over.
+    pub(crate) fn elements(
+        &mut self,
+        element: impl FnMut(&mut Self) -> Result<(), ScanFault>,
+    ) -> Result<(), ScanFault> {
+        self.nested(b'[', b']', element)
+    }
+
+    fn nested(
+        &mut self,
+        open: u8,
+        close: u8,
+        mut item: impl FnMut(&mut Self) -> Result<(), ScanFault>,
+    ) -> Result<(), ScanFault> {
+        self.take(open)?;
+        self.depth += 1;
+        if self.depth > MAX_DEPTH {
+            return Err(ScanFault::TooDeep);
+        }
+        if self.peek() == Some(close) {
+            self.at += 1;
+        } else {
+            loop {
+                item(self)?;
+                match self.peek() {
+                    Some(b',') => self.at += 1,
+                    Some(byte) if byte == close => break self.at += 1,
+                    _ => return Err(ScanFault::Syntax),
+                }
+            }
+        }
+        self.depth -= 1;
+        Ok(())
+    }
+
+    /// Whether the string has no escapes.
+    fn string(&mut self) -> Result<bool, ScanFault> {
+        let bytes = self.text.as_bytes();
+        let mut at = self.at + 1;
+        let mut is_plain = true;
+        while let Some(found) = next_special(bytes, at) {
+            match bytes[found] {
+                b'"' => {
+                    self.at = found + 1;
+                    return Ok(is_plain);
+                }
+                b'\\' => {
+                    is_plain = false;
+                    at = found + length_of_escape(&bytes[found + 1..]).ok_or(ScanFault::Syntax)?;
+                }
+                _ => return Err(ScanFault::Syntax),
+            }
+        }
+        Err(ScanFault::Syntax)
+    }
+
+    fn number(&mut self) -> Result<(), ScanFault> {
+        if self.byte() == Some(b'-') {
+            self.at += 1;
+        }
+        if self.byte() == Some(b'0') {
+            self.at += 1;
+        } else {
+            self.digits()?;
+        }
+        if self.byte() == Some(b'.') {
+            self.at += 1;
+            self.digits()?;
+        }
+        if let Some(b'e' | b'E') = self.byte() {
+            self.at += 1;
+            if let Some(b'+' | b'-') = self.byte() {
+                self.at += 1;
+            }
+            self.digits()?;
+        }
+        Ok(())
+    }
+
+    /// At least one digit.
+    fn digits(&mut self) -> Result<(), ScanFault> {
+        let start = self.at;
+        while self.byte().is_some_and(|byte| byte.is_ascii_digit()) {
+            self.at += 1;
+        }
+        if self.at == start { Err(ScanFault::Syntax) } else { Ok(()) }
+    }
+
+    fn literal(&mut self, literal: &str) -> Result<(), ScanFault> {
+        if !self.text.as_bytes()[self.at..].starts_with(literal.as_bytes()) {
+            return Err(ScanFault::Syntax);
+        }
+        self.at += literal.len();
+        Ok(())
+    }
+
+    fn take(&mut self, byte: u8) -> Result<(), ScanFault> {
+        if self.peek() != Some(byte) {
+            return Err(ScanFault::Syntax);
+        }
+        self.at += 1;
+        Ok(())
+    }
+
+    fn byte(&self) -> Option<u8> {
+        self.text.as_bytes().get(self.at).copied()
+    }
+}
+
+/// The length of an escape, given what follows its backslash.
+fn length_of_escape(rest: &[u8]) -> Option<usize> {
+    match rest {
+        [b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't', ..] => Some(2),
+        [b'u', hex @ ..] => hex.first_chunk::<4>()?.iter().all(u8::is_ascii_hexdigit).then_some(6),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::value::RawValue;
+
+    use super::{MAX_DEPTH, ScanFault, Scanner};
+
+    fn scan(text: &str) -> Result<&str, ScanFault> {
+        let mut scanner = Scanner::new(text);
+        let value = scanner.value()?;
+        scanner.end()?;
+        Ok(value.text())
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_json_is_what_serde_json_takes(text in r#"([ \t\n\r\[\]{}:,0-9.eE+\-"\\u]|true|false|null|"[a-z\\]{0,3}"|\\u00e9|é){0,12}"#) {
+            let reference = serde_json::from_str::<&RawValue>(&text);
+            prop_assert_eq!(scan(&text).ok(), reference.ok().map(RawValue::get));
+        }
+
+        #[test]
+        fn damaged_json_is_taken_only_when_serde_json_takes_it(at in 0_usize..120, with in any::<char>()) {
+            let whole = r#"{"a":[1,-0.5e+10,true,false,null,"x\n\u00e9\"é"],"b":{"c":{}, "d" : []},"e":"","f":1E3}"#;
+            let mut damaged: Vec<char> = whole.chars().collect();
+            let at = at % damaged.len();
+            damaged[at] = with;
+            let damaged: String = damaged.into_iter().collect();
+            let reference = serde_json::from_str::<&RawValue>(&damaged);
+            prop_assert_eq!(scan(&damaged).ok(), reference.ok().map(RawValue::get));
+        }
+    }
+
+    #[test]
+    fn nesting_is_counted_exactly_at_the_limit() {
+        let nested = |depth: usize| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
+        assert!(scan(&nested(MAX_DEPTH)).is_ok());
+        assert_eq!(scan(&nested(MAX_DEPTH + 1)), Err(ScanFault::TooDeep));
+        let flat = format!("[{}]", vec!["{\"[[\":[]}"; 1_000].join(","));
+        assert!(scan(&flat).is_ok());
+        assert_eq!(scan(&"[{\"a\":".repeat(100_000)), Err(ScanFault::TooDeep));
+    }
+
+    #[test]
+    fn numbers_of_any_size_are_json() {
+        for number in ["1e999", "-1e-999", "123456789012345678901234567890.5"] {
+            assert_eq!(scan(number), Ok(number));
+        }
+    }
+}
