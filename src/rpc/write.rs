@@ -107,13 +107,20 @@ pub(crate) fn json(buffer: &mut Vec<u8>, value: &impl Serialize) -> serde_json::
     serde_json::to_writer(&mut *buffer, value).inspect_err(|_| buffer.truncate(start))
 }
 
+/// A text longer than this, in bytes, is worth an exact buffer.
+const LARGE: usize = 1024;
+
 /// Writes a JSON string.
 ///
 /// Large texts are everyday results, so clean stretches are found eight bytes at a
 /// time and copied whole, and the buffer grows once, to the exact size.
 pub(crate) fn string(buffer: &mut Vec<u8>, text: &str) {
     let bytes = text.as_bytes();
-    buffer.reserve(escaped_len(bytes) + 2);
+    let length = escaped_len(bytes);
+    // With room for the end of the message behind a large text: to grow once more for
+    // that would double the buffer, and copy it all.
+    let end = if length > LARGE { LARGE } else { 0 };
+    buffer.reserve(length + 2 + end);
     buffer.push(b'"');
     let mut clean_from = 0;
     while let Some(found) = next_special(bytes, clean_from) {
