@@ -1,0 +1,174 @@
+//! One measurement: a server, a workload, a number of connections.
+
+use std::{io, time::Duration};
+
+use serde::Serialize;
+
+use crate::{
+    distance,
+    load::{Load, Run, Until},
+    peers::Peer,
+    process::{self, Cores, Server},
+    workload::Workload,
+};
+
+/// What one short run showed.
+#[derive(Clone, Copy, Serialize)]
+pub(crate) struct Sample {
+    /// CPU time of the server per request, in microseconds.
+    pub(crate) cpu_us: f64,
+    pub(crate) requests_per_second: f64,
+    pub(crate) p50_us: f64,
+    pub(crate) p99_us: f64,
+    /// The most memory that the server ever had resident.
+    pub(crate) peak_kib: f64,
+    /// CPU time of the load per request, but for its waiting: well below the
+    /// server's, or the load is what limits.
+    pub(crate) load_cpu_us: f64,
+    /// How much of the two cores went to anything else. Where it is more than a
+    /// few percent, the machine was not quiet enough.
+    pub(crate) others_percent: f64,
+    /// How far the two cores were apart: the time there and back.
+    pub(crate) round_trip_ns: f64,
+}
+
+/// What measurements are made under.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Conditions {
+    pub(crate) warm_up: Duration,
+    pub(crate) window: Duration,
+    pub(crate) cores: Cores,
+    /// The least that a word takes from one core to the other and back.
+    pub(crate) nearest_ns: f64,
+}
+
+/// A window in which more of the two cores went elsewhere is measured again.
+const ELSEWHERE_PERCENT: f64 = 4.0;
+/// So is one before or after which they were so many times farther apart than
+/// they can be.
+const FARTHER: f64 = 2.5;
+/// After this many windows the one that was disturbed least counts.
+const WINDOWS: usize = 6;
+/// How often a window is put off because the cores are apart.
+const WAITS: usize = 10;
+const WAIT: Duration = Duration::from_millis(100);
+
+impl Conditions {
+    /// At most one where the machine was quiet, and the cores near each other.
+    fn disturbance(&self, sample: &Sample) -> f64 {
+        let distance = sample.round_trip_ns / (self.nearest_ns * FARTHER);
+        distance.max(sample.others_percent / ELSEWHERE_PERCENT)
+    }
+
+    /// Goes on with the load until the cores are near each other; their distance.
+    fn wait(&self, load: &mut Load) -> io::Result<f64> {
+        let mut distance = distance::round_trip_ns(self.cores)?;
+        for _ in 0..WAITS {
+            if distance < self.nearest_ns * FARTHER {
+                break;
+            }
+            load.run(Until::Elapsed(WAIT))?;
+            distance = distance::round_trip_ns(self.cores)?;
+        }
+        Ok(distance)
+    }
+}
+
+/// A fresh process each time: what an earlier workload left behind, in its heap
+/// or in its layout in memory, favours no one.
+pub(crate) fn measure(
+    peer: &Peer,
+    workload: &Workload,
+    connections: usize,
+    conditions: &Conditions,
+) -> io::Result<Sample> {
+    let server = peer.start(workload.setting(), conditions.cores)?;
+    let mut load = connect(&server, workload, connections)?;
+    load.run(Until::Elapsed(conditions.warm_up * peer.warm_up_factor()))?;
+    let mut best = window(&server, &mut load, conditions)?;
+    for _ in 1..WINDOWS {
+        if conditions.disturbance(&best) <= 1.0 {
+            break;
+        }
+        let next = window(&server, &mut load, conditions)?;
+        if conditions.disturbance(&next) < conditions.disturbance(&best) {
+            best = next;
+        }
+    }
+    Ok(best)
+}
+
+fn window(server: &Server, load: &mut Load, conditions: &Conditions) -> io::Result<Sample> {
+    let distance_before = conditions.wait(load)?;
+    let before = Spent::until_now(server, conditions.cores)?;
+    let run = load.run(Until::Elapsed(conditions.window))?;
+    let spent = Spent::until_now(server, conditions.cores)?.since(&before);
+    let distance_after = distance::round_trip_ns(conditions.cores)?;
+    sample(run, &spent, server.peak_resident()?, distance_before.max(distance_after))
+}
+
+/// CPU time that went.
+struct Spent {
+    server: Duration,
+    load: Duration,
+    /// On the two cores, by whomever.
+    busy: Duration,
+}
+
+impl Spent {
+    fn until_now(server: &Server, cores: Cores) -> io::Result<Self> {
+        Ok(Self { server: server.cpu()?, load: process::own_cpu()?, busy: process::busy(cores)? })
+    }
+
+    fn since(&self, before: &Self) -> Self {
+        Self {
+            server: self.server.saturating_sub(before.server),
+            load: self.load.saturating_sub(before.load),
+            busy: self.busy.saturating_sub(before.busy),
+        }
+    }
+
+    fn others(&self) -> Duration {
+        self.busy.saturating_sub(self.server + self.load)
+    }
+}
+
+/// Connects, and holds the first reply to what the workload expects.
+pub(crate) fn connect(server: &Server, workload: &Workload, connections: usize) -> io::Result<Load> {
+    let mut load = Load::connect(server.addr(), &[workload.request()], connections)?;
+    let reply = load.probe()?;
+    workload
+        .expectation
+        .check(&reply)
+        .map_err(|error| io::Error::other(format!("{}: {error}", workload.title())))?;
+    Ok(load)
+}
+
+#[expect(clippy::cast_precision_loss)]
+fn sample(mut run: Run, spent: &Spent, peak_kib: u64, round_trip_ns: f64) -> io::Result<Sample> {
+    if run.replies == 0 {
+        return Err(io::Error::other("no reply in the window"));
+    }
+    let replies = run.replies as f64;
+    run.latencies.sort_unstable();
+    let quantile = |percent: usize| {
+        let index = (run.latencies.len() * percent / 100).min(run.latencies.len() - 1);
+        f64::from(run.latencies[index]) / 1000.0
+    };
+    let each_us = |time: Duration| time.as_secs_f64() * 1e6 / replies;
+    Ok(Sample {
+        cpu_us: rounded(each_us(spent.server)),
+        requests_per_second: rounded(replies / run.elapsed.as_secs_f64()),
+        p50_us: rounded(quantile(50)),
+        p99_us: rounded(quantile(99)),
+        peak_kib: peak_kib as f64,
+        load_cpu_us: rounded(each_us(spent.load.saturating_sub(run.idle))),
+        others_percent: rounded(spent.others().as_secs_f64() / run.elapsed.as_secs_f64() * 50.0),
+        round_trip_ns: rounded(round_trip_ns),
+    })
+}
+
+/// To what a reader of the results can use.
+fn rounded(value: f64) -> f64 {
+    (value * 1000.0).round() / 1000.0
+}

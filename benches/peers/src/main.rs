@@ -1,0 +1,72 @@
+//! Compares MCP servers over Streamable HTTP: CPU, latency and memory.
+
+mod allocations;
+mod catalogue;
+mod cell;
+mod compare;
+mod distance;
+mod expect;
+mod external;
+mod idle;
+mod load;
+mod options;
+mod peers;
+mod process;
+mod report;
+mod sample;
+mod server;
+mod soak;
+mod workload;
+
+use std::{io, process::ExitCode};
+
+use clap::{Parser as _, ValueEnum as _};
+
+use crate::{
+    options::{Action, Options},
+    server::Name,
+};
+
+fn main() -> ExitCode {
+    match run(&Options::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(options: &Options) -> io::Result<()> {
+    if let Some(Action::Serve { name, addr, setting }) = options.action {
+        return server::run(name, addr, setting);
+    }
+    let cores = options.cores;
+    process::raise_open_files()?;
+    process::pin(cores.client_core)?;
+    match options.action {
+        Some(Action::Allocations) => {
+            let servers = options.rust_peers(Name::value_variants());
+            allocations::run(&servers, &options.workloads()?, cores)
+        }
+        Some(Action::Soak { millions }) => {
+            let servers = options.rust_peers(&[Name::Ours]);
+            servers.iter().try_for_each(|peer| soak::run(peer, millions, cores))
+        }
+        Some(Action::Idle { connections }) => {
+            let servers = options.rust_peers(&[Name::Limit, Name::Ours]);
+            idle::run(&servers, connections, cores)
+        }
+        Some(Action::Serve { .. }) | None => compare(options),
+    }
+}
+
+fn compare(options: &Options) -> io::Result<()> {
+    let plan = options.plan()?;
+    let rows = compare::run(&plan)?;
+    report::print(&rows);
+    match options.output() {
+        Some(directory) => report::write(&directory, &plan, &rows),
+        None => Ok(()),
+    }
+}

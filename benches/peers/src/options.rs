@@ -1,0 +1,122 @@
+//! The command line.
+
+use std::{io, net::SocketAddr, path::PathBuf, time::Duration};
+
+use clap::{Parser, Subcommand, ValueEnum as _};
+
+use crate::{
+    cell::Conditions,
+    compare::Plan,
+    distance,
+    external::Language,
+    peers::Peer,
+    process::Cores,
+    server::{Name, Setting},
+    workload::{self, Workload},
+};
+
+/// Compares MCP servers: CPU per request, throughput, latency and memory.
+#[derive(Parser)]
+pub(crate) struct Options {
+    #[command(subcommand)]
+    pub(crate) action: Option<Action>,
+    /// One round of short runs: for a look, not for figures.
+    #[arg(long)]
+    quick: bool,
+    /// The Rust servers, in the order of the report; by default all, for `soak`
+    /// `ours`, and for `idle` `limit` and `ours`.
+    #[arg(long, value_delimiter = ',', global = true)]
+    servers: Vec<Name>,
+    /// Servers in other languages to compare too; installs what they need.
+    #[arg(long, value_delimiter = ',')]
+    with: Vec<Language>,
+    /// Only workloads whose name contains this.
+    #[arg(long, default_value = "", global = true)]
+    only: String,
+    /// How often every server has its turn.
+    #[arg(long, default_value_t = 5)]
+    rounds: usize,
+    /// How long each run is measured.
+    #[arg(long, default_value_t = 500)]
+    window_ms: u64,
+    /// How long each run goes before it is measured.
+    #[arg(long, default_value_t = 300)]
+    warm_up_ms: u64,
+    /// Where `results.json` and `results.svg` go; beside this package by
+    /// default, and nowhere for runs that are quick or of a selection.
+    #[arg(long)]
+    out: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) cores: Cores,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Action {
+    /// Runs one of the servers until standard input ends.
+    Serve {
+        name: Name,
+        #[arg(long, default_value = "127.0.0.1:0")]
+        addr: SocketAddr,
+        #[command(flatten)]
+        setting: Setting,
+    },
+    /// Counts heap allocations per request; needs the feature
+    /// `count-allocations`.
+    Allocations,
+    /// Sends millions of mixed requests and reports the memory.
+    Soak {
+        #[arg(long, default_value_t = 3)]
+        millions: u64,
+    },
+    /// Opens idle connections and reports the memory.
+    Idle {
+        #[arg(long, default_value_t = 10_000)]
+        connections: usize,
+    },
+}
+
+impl Options {
+    /// The Rust servers asked for, or else these.
+    pub(crate) fn rust_peers(&self, default: &[Name]) -> Vec<Peer> {
+        let names = if self.servers.is_empty() { default } else { &self.servers };
+        names.iter().copied().map(Peer::Rust).collect()
+    }
+
+    /// All servers asked for, installed.
+    fn peers(&self) -> io::Result<Vec<Peer>> {
+        let rust = self.rust_peers(Name::value_variants()).into_iter().map(Ok);
+        rust.chain(self.with.iter().copied().map(Peer::install)).collect()
+    }
+
+    pub(crate) fn workloads(&self) -> io::Result<Vec<Workload>> {
+        let mut workloads = workload::all();
+        workloads.retain(|workload| workload.title().contains(&self.only));
+        if workloads.is_empty() {
+            let only = &self.only;
+            return Err(io::Error::other(format!("no workload has {only:?} in its name")));
+        }
+        Ok(workloads)
+    }
+
+    pub(crate) fn plan(&self) -> io::Result<Plan> {
+        let (rounds, window, warm_up) =
+            if self.quick { (1, 300, 100) } else { (self.rounds, self.window_ms, self.warm_up_ms) };
+        Ok(Plan {
+            peers: self.peers()?,
+            workloads: self.workloads()?,
+            rounds,
+            conditions: Conditions {
+                warm_up: Duration::from_millis(warm_up),
+                window: Duration::from_millis(window),
+                cores: self.cores,
+                nearest_ns: distance::nearest_ns(self.cores)?,
+            },
+        })
+    }
+
+    /// Where the results of a comparison are written.
+    pub(crate) fn output(&self) -> Option<PathBuf> {
+        let is_whole = !self.quick && self.servers.is_empty() && self.only.is_empty();
+        self.out.clone().or_else(|| is_whole.then(|| env!("CARGO_MANIFEST_DIR").into()))
+    }
+}

@@ -1,0 +1,161 @@
+//! Server processes: started on a core of their own, asked what they used.
+
+use std::{
+    fs,
+    io::{self, BufRead as _, BufReader, Write as _},
+    net::SocketAddr,
+    process::{Child, ChildStdin, Command, Stdio},
+    sync::mpsc::{Receiver, channel},
+    time::Duration,
+};
+
+use nix::{
+    sched::{CpuSet, sched_setaffinity},
+    sys::resource::{Resource, getrlimit, setrlimit},
+    time::ClockId,
+    unistd::Pid,
+};
+
+/// The cores of the two sides.
+#[derive(Clone, Copy, Debug, clap::Args)]
+pub(crate) struct Cores {
+    /// The core that servers run on.
+    #[arg(long, default_value_t = 1)]
+    pub(crate) server_core: usize,
+    /// The core that the load comes from.
+    #[arg(long, default_value_t = 0)]
+    pub(crate) client_core: usize,
+}
+
+/// Has this process and what it starts run on one core.
+pub(crate) fn pin(core: usize) -> io::Result<()> {
+    let mut set = CpuSet::new();
+    set.set(core)?;
+    sched_setaffinity(Pid::from_raw(0), &set)
+        .map_err(|error| io::Error::other(format!("no core {core} to run on: {error}")))
+}
+
+/// As many open files, and so connections, as the system lets us have.
+pub(crate) fn raise_open_files() -> io::Result<()> {
+    let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
+    Ok(setrlimit(Resource::RLIMIT_NOFILE, hard, hard)?)
+}
+
+/// The CPU time of this process.
+pub(crate) fn own_cpu() -> io::Result<Duration> {
+    Ok(ClockId::CLOCK_PROCESS_CPUTIME_ID.now()?.into())
+}
+
+/// How long the two cores were busy since the system started, with anything,
+/// to a hundredth of a second.
+pub(crate) fn busy(cores: Cores) -> io::Result<Duration> {
+    let stat = fs::read_to_string("/proc/stat")?;
+    let both = [cores.server_core, cores.client_core];
+    let ticks = stat.lines().filter_map(|line| {
+        let (core, times) = line.strip_prefix("cpu")?.split_once(' ')?;
+        both.contains(&core.parse().ok()?).then_some(times)
+    });
+    // User, nice, system; not idle, not waiting; interrupts of two kinds; stolen.
+    let busy = ticks.flat_map(|times| {
+        let times: Vec<u64> = times.split_whitespace().map_while(|time| time.parse().ok()).collect();
+        [0, 1, 2, 5, 6, 7].map(|kind| times.get(kind).copied().unwrap_or(0))
+    });
+    Ok(TICK * u32::try_from(busy.sum::<u64>()).unwrap_or(u32::MAX))
+}
+
+/// The unit of times in `/proc`, whatever the kernel's own.
+const TICK: Duration = Duration::from_millis(10);
+
+/// A running server; ends when dropped.
+pub(crate) struct Server {
+    child: Child,
+    commands: ChildStdin,
+    lines: Receiver<String>,
+    addr: SocketAddr,
+}
+
+/// Servers in other languages take seconds to start where nothing is cached.
+const START: Duration = Duration::from_secs(60);
+
+impl Server {
+    pub(crate) fn start(mut command: Command, cores: Cores) -> io::Result<Self> {
+        // A child runs where its parent did when it was started.
+        pin(cores.server_core)?;
+        let child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
+        pin(cores.client_core)?;
+        let mut child = child?;
+        let commands = child.stdin.take().expect("standard input is piped");
+        let output = child.stdout.take().expect("standard output is piped");
+        let (sender, lines) = channel();
+        std::thread::spawn(move || {
+            for line in BufReader::new(output).lines().map_while(Result::ok) {
+                if sender.send(line).is_err() {
+                    break;
+                }
+            }
+        });
+        let mut server = Self { child, commands, lines, addr: SocketAddr::from(([127, 0, 0, 1], 0)) };
+        server.addr = server.announced()?;
+        Ok(server)
+    }
+
+    /// The address in the line that a server writes when it is ready.
+    fn announced(&self) -> io::Result<SocketAddr> {
+        let line =
+            self.lines.recv_timeout(START).map_err(|_| io::Error::other("the server did not start"))?;
+        line.strip_prefix("listening on http://")
+            .and_then(|rest| rest.strip_suffix("/mcp"))
+            .and_then(|addr| addr.parse().ok())
+            .ok_or_else(|| io::Error::other(format!("the server said {line:?}")))
+    }
+
+    pub(crate) fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    /// User and system time of all its threads.
+    pub(crate) fn cpu(&self) -> io::Result<Duration> {
+        Ok(ClockId::pid_cpu_clock_id(self.pid())?.now()?.into())
+    }
+
+    /// Resident memory now, in KiB.
+    pub(crate) fn resident(&self) -> io::Result<u64> {
+        self.status("VmRSS:")
+    }
+
+    /// The most memory that was ever resident, in KiB.
+    pub(crate) fn peak_resident(&self) -> io::Result<u64> {
+        self.status("VmHWM:")
+    }
+
+    fn status(&self, key: &str) -> io::Result<u64> {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.pid()))?;
+        status
+            .lines()
+            .find_map(|line| line.strip_prefix(key)?.trim().strip_suffix(" kB")?.parse().ok())
+            .ok_or_else(|| io::Error::other(format!("no {key} of the server")))
+    }
+
+    /// Heap allocations so far and their bytes; zero unless built to count.
+    pub(crate) fn allocations(&mut self) -> io::Result<(u64, u64)> {
+        writeln!(self.commands)?;
+        let line =
+            self.lines.recv_timeout(START).map_err(|_| io::Error::other("the server did not answer"))?;
+        line.strip_prefix("allocations ")
+            .and_then(|rest| rest.split_once(' '))
+            .and_then(|(count, bytes)| Some((count.parse().ok()?, bytes.parse().ok()?)))
+            .ok_or_else(|| io::Error::other(format!("the server said {line:?}")))
+    }
+
+    fn pid(&self) -> Pid {
+        Pid::from_raw(self.child.id().cast_signed())
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        self.child.kill().ok();
+        self.child.wait().ok();
+    }
+}

@@ -1,0 +1,65 @@
+//! The chart: CPU per request as bars, one panel for each group of workloads.
+
+use std::fmt::Write as _;
+
+use super::{
+    panel::{self, Panel},
+    table,
+};
+use crate::compare::Row;
+
+pub(super) const WIDTH: f64 = 760.0;
+
+/// Colours that stand out on white and on black alike, one for each server.
+const COLOURS: [&str; 6] = ["#8b93a1", "#d9822b", "#2f81f7", "#2da44e", "#a371f7", "#d1508f"];
+
+/// Text is grey enough for either background where a viewer ignores the
+/// media query, and better than that where it does not.
+const STYLE: &str = "text{font:12px system-ui,sans-serif;fill:#767c85}\
+.title{font-weight:600;font-size:13px}\
+.axis{stroke:#767c85;stroke-width:1}\
+@media(prefers-color-scheme:light){text{fill:#1f2328}}\
+@media(prefers-color-scheme:dark){text{fill:#e6edf3}}";
+
+pub(super) fn draw(rows: &[Row]) -> String {
+    let mut body = legend(&table::names(rows));
+    let mut top = 64.0;
+    for panel in panels(rows) {
+        body.push_str(&panel.draw(top));
+        top += panel.height() + 18.0;
+    }
+    format!(
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{WIDTH}\" height=\"{top}\" \
+         viewBox=\"0 0 {WIDTH} {top}\" role=\"img\" aria-label=\"CPU per request of MCP servers\">\n\
+         <style>{STYLE}</style>\n{body}</svg>\n"
+    )
+}
+
+/// Consecutive rows of one group.
+fn panels(rows: &[Row]) -> Vec<Panel<'_>> {
+    rows.chunk_by(|a, b| a.group == b.group).map(|rows| Panel { title: rows[0].group, rows }).collect()
+}
+
+fn legend(names: &[&str]) -> String {
+    let mut out = format!(
+        "<text class=\"title\" x=\"{}\" y=\"20\">CPU per request, µs (less is better; each panel has a scale of its own; » marks a bar that is cut)</text>\n",
+        panel::LEFT_EDGE
+    );
+    let mut left = panel::LEFT_EDGE;
+    for (index, name) in names.iter().enumerate() {
+        writeln!(
+            out,
+            "<rect x=\"{left}\" y=\"32\" width=\"12\" height=\"12\" rx=\"2\" fill=\"{}\"/>\
+             <text x=\"{}\" y=\"42\">{name}</text>",
+            colour(index),
+            left + 18.0
+        )
+        .expect("a string takes all");
+        left += 100.0;
+    }
+    out
+}
+
+pub(super) fn colour(server: usize) -> &'static str {
+    COLOURS[server % COLOURS.len()]
+}

@@ -1,0 +1,136 @@
+//! The limit: what hyper and `serde_json` cost when nothing but these requests
+//! has to be answered. It reads no more of a request than it needs and makes
+//! none of the checks that MCP asks of a server.
+
+mod body;
+mod countdown;
+mod message;
+mod params;
+mod ready;
+mod result;
+
+use std::pin::Pin;
+
+use bytes::Bytes;
+use hyper::{
+    Request, Response, StatusCode,
+    body::{Body as _, Incoming},
+    header::{self, HeaderName, HeaderValue},
+    service::{Service, service_fn},
+};
+use serde_json::value::RawValue;
+
+use self::{
+    body::Body,
+    countdown::Countdown,
+    message::{Call, Echo, Integers, Message},
+    params::Params,
+    ready::Ready,
+};
+use crate::catalogue::ToolSet;
+
+const PROTOCOL_VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
+const X_ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+
+/// The two shapes of a result: without and with `resultType` and `_meta`.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Era {
+    Legacy,
+    Modern,
+}
+
+pub(super) fn service(
+    tools: ToolSet,
+) -> impl Service<
+    Request<Incoming>,
+    Response = Response<Body>,
+    Error = hyper::Error,
+    Future = impl Future<Output = Result<Response<Body>, hyper::Error>> + Send,
+> + Clone {
+    // Lives as long as the process: no reference count to touch per request.
+    let ready: &'static Ready = Box::leak(Box::new(Ready::new(tools)));
+    service_fn(move |request| answer(ready, request))
+}
+
+async fn answer(ready: &'static Ready, request: Request<Incoming>) -> Result<Response<Body>, hyper::Error> {
+    let era = match request.headers().get(PROTOCOL_VERSION) {
+        Some(version) if version == "2026-07-28" => Era::Modern,
+        _ => Era::Legacy,
+    };
+    let body = collect(request.into_body()).await?;
+    let response = std::str::from_utf8(&body)
+        .ok()
+        .and_then(|text| serde_json::from_str(text).ok())
+        .and_then(|message| reply(ready, era, message));
+    Ok(response.unwrap_or_else(|| status(StatusCode::BAD_REQUEST)))
+}
+
+/// The body in one piece, without a copy where it came in one.
+async fn collect(mut body: Incoming) -> Result<Bytes, hyper::Error> {
+    let Some(first) = next(&mut body).await? else {
+        return Ok(Bytes::new());
+    };
+    if body.is_end_stream() {
+        return Ok(first);
+    }
+    let rest = usize::try_from(body.size_hint().lower()).unwrap_or(0);
+    let mut whole = Vec::with_capacity(first.len() + rest);
+    whole.extend_from_slice(&first);
+    while let Some(data) = next(&mut body).await? {
+        whole.extend_from_slice(&data);
+    }
+    Ok(whole.into())
+}
+
+async fn next(body: &mut Incoming) -> Result<Option<Bytes>, hyper::Error> {
+    let frame = std::future::poll_fn(|cx| Pin::new(&mut *body).poll_frame(cx)).await;
+    Ok(frame.transpose()?.and_then(|frame| frame.into_data().ok()))
+}
+
+fn reply(ready: &Ready, era: Era, message: Message) -> Option<Response<Body>> {
+    let Some(id) = message.id else {
+        return Some(status(StatusCode::ACCEPTED));
+    };
+    match &*message.method {
+        "tools/call" => call(era, id, message.params),
+        "tools/list" => Some(json(Body::ready(id, ready.list(era)))),
+        "initialize" => Some(json(Body::ready(id, ready.initialize()))),
+        "server/discover" => Some(json(Body::ready(id, ready.discover()))),
+        _ => None,
+    }
+}
+
+fn call(era: Era, id: &RawValue, params: Params) -> Option<Response<Body>> {
+    let body = match params.call? {
+        Call::Add(Integers { a, b }) => result::integer(era, id, a.wrapping_add(b)),
+        Call::Multiply(Integers { a, b }) => result::integer(era, id, a.wrapping_mul(b)),
+        Call::Echo(Echo { text }) => result::text(era, id, &text),
+        Call::Countdown(arguments) => {
+            let token = params.meta.progress_token?;
+            return Some(events(Countdown::new(era, id, token, &arguments)));
+        }
+    };
+    Some(json(Body::whole(body)))
+}
+
+fn json(body: Body) -> Response<Body> {
+    let mut response = Response::new(body);
+    response.headers_mut().insert(header::CONTENT_TYPE, JSON);
+    response
+}
+
+fn events(countdown: Countdown) -> Response<Body> {
+    let mut response = Response::new(Body::events(countdown));
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    headers.insert(X_ACCEL_BUFFERING, HeaderValue::from_static("no"));
+    response
+}
+
+fn status(status: StatusCode) -> Response<Body> {
+    let mut response = Response::new(Body::whole(Vec::new()));
+    *response.status_mut() = status;
+    response
+}

@@ -1,0 +1,99 @@
+//! The servers compared: one process each, one thread, hyper's HTTP/1.1.
+
+mod control;
+#[cfg(feature = "count-allocations")]
+mod counting;
+mod limit;
+mod official;
+mod ours;
+
+use std::{
+    error::Error,
+    io::{self, Write as _},
+    net::SocketAddr,
+};
+
+use hyper::{Request, Response, body::Incoming, server::conn::http1, service::Service};
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpListener;
+
+use crate::catalogue::ToolSet;
+
+/// What a server is started with.
+#[derive(Clone, Copy, Debug, clap::Args)]
+pub(crate) struct Setting {
+    #[arg(long, value_enum, default_value_t = ToolSet::Four)]
+    pub(crate) tools: ToolSet,
+    /// The setting for results that follow notifications, where a server has
+    /// one setting for those and another for plain JSON.
+    #[arg(long)]
+    pub(crate) sse: bool,
+}
+
+/// The Rust servers by name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Name {
+    /// Hand-written for these tools: what hyper and `serde_json` allow.
+    Limit,
+    /// The official SDK.
+    Rmcp,
+    /// This crate.
+    Ours,
+}
+
+impl Name {
+    /// The name on the command line and in the report.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Limit => "limit",
+            Self::Rmcp => "rmcp",
+            Self::Ours => "ours",
+        }
+    }
+}
+
+/// Serves until standard input ends.
+pub(crate) fn run(name: Name, addr: SocketAddr, setting: Setting) -> io::Result<()> {
+    crate::process::raise_open_files()?;
+    control::spawn();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
+    runtime.block_on(async {
+        let listener = TcpListener::bind(addr).await?;
+        announce(&listener)?;
+        match name {
+            Name::Limit => accept(listener, limit::service(setting.tools)).await,
+            Name::Ours => {
+                let service = ours::service(setting).map_err(io::Error::other)?;
+                accept(listener, service).await
+            }
+            Name::Rmcp => accept(listener, official::service(setting)).await,
+        }
+    })
+}
+
+/// The line that whoever started this process waits for.
+fn announce(listener: &TcpListener) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    writeln!(out, "listening on http://{}/mcp", listener.local_addr()?)?;
+    out.flush()
+}
+
+/// The same connection handling for every server, so that only what answers
+/// the requests differs.
+async fn accept<S, B>(listener: TcpListener, service: S) -> io::Result<()>
+where
+    S: Service<Request<Incoming>, Response = Response<B>> + Clone + Send + 'static,
+    S::Future: Send + 'static,
+    S::Error: Into<Box<dyn Error + Send + Sync>>,
+    B: hyper::body::Body + Send + 'static,
+    B::Data: Send,
+    B::Error: Into<Box<dyn Error + Send + Sync>>,
+{
+    loop {
+        let (stream, _) = listener.accept().await?;
+        stream.set_nodelay(true)?;
+        let connection = http1::Builder::new().serve_connection(TokioIo::new(stream), service.clone());
+        // A client that hangs up is no concern of the server.
+        tokio::spawn(async move { connection.await.ok() });
+    }
+}
