@@ -52,18 +52,17 @@ impl Request<'_> {
 async fn batch(requests: Vec<Request<'_>>, keep_alive: Duration) -> Reply {
     type Finishing<'r> = Pin<Box<dyn Future<Output = Reply> + Send + 'r>>;
 
-    let mut under_way: Vec<Option<Finishing<'_>>> = Vec::with_capacity(requests.len());
-    let mut messages = vec![Vec::new(); requests.len()];
+    let count = requests.len();
+    let mut under_way: Vec<Option<Finishing<'_>>> = Vec::with_capacity(count);
+    let mut messages = vec![Vec::new(); count];
     for request in requests {
         under_way.push(Some(Box::pin(request.finish(keep_alive))));
     }
     let mut first = 0;
     poll_fn(|cx| {
         // They share the task's budget, so another one is asked first each time.
-        let (behind, ahead) = (0..under_way.len()).partition::<Vec<_>, _>(|&index| index < first);
-        first = (first + 1) % under_way.len().max(1);
         let mut all = true;
-        for index in ahead.into_iter().chain(behind) {
+        for index in (first..count).chain(0..first) {
             let (request, message) = (&mut under_way[index], &mut messages[index]);
             if let Some(finishing) = request {
                 match finishing.as_mut().poll(cx) {
@@ -72,6 +71,8 @@ async fn batch(requests: Vec<Request<'_>>, keep_alive: Duration) -> Reply {
                 }
             }
         }
+        // A batch is never empty.
+        first = (first + 1) % count;
         if all { Poll::Ready(()) } else { Poll::Pending }
     })
     .await;
