@@ -13,7 +13,11 @@ use serde::{Deserialize, Serialize};
 const BASELINE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/baseline.json");
 
 /// By how much more than the baseline a workload may cost, in percent.
-const TOLERANCE: u64 = 3;
+const TOLERANCE: Cost = Cost { instructions: 3, allocations: 0 };
+
+/// The same for a workload whose notifications are gathered by the clock, which runs on
+/// while valgrind is slow.
+const TOLERANCE_BY_THE_CLOCK: Cost = Cost { instructions: 25, allocations: 50 };
 
 /// What one request costs.
 #[derive(Clone, Copy, Serialize, Deserialize)]
@@ -60,8 +64,9 @@ fn check(costs: &Costs) -> Result<ExitCode, Box<dyn Error>> {
     for (name, now) in costs {
         let before =
             baseline.get(name).ok_or_else(|| format!("{name} is not in the baseline: `path record`"))?;
-        let is_dearer = now.instructions * 100 > before.instructions * (100 + TOLERANCE)
-            || now.allocations > before.allocations;
+        let tolerance = if name == "progress_10" { TOLERANCE_BY_THE_CLOCK } else { TOLERANCE };
+        let is_dearer = now.instructions * 100 > before.instructions * (100 + tolerance.instructions)
+            || now.allocations * 100 > before.allocations * (100 + tolerance.allocations);
         println!(
             "{name:>16} {:>9} instructions (baseline {:>9}) {:>3} allocations (baseline {:>3}){}",
             now.instructions,
