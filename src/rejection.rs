@@ -10,7 +10,7 @@ use thiserror::Error;
 
 use crate::config::Settings;
 use crate::protocol::{ClientCapability, Era, Revision};
-use crate::rpc::{ErrorCode, RpcError};
+use crate::rpc::{ErrorCode, Raw, RpcError};
 
 /// Why a request is not served. The words go to the client, so they tell how to
 /// mend the request, or which setting of the server decided.
@@ -118,14 +118,22 @@ pub(crate) fn method_not_found(method: &str) -> RpcError {
     RpcError::new(ErrorCode::METHOD_NOT_FOUND, format!("Method not found: {method}"))
 }
 
-/// A capability that the request needs and did not declare.
-pub(crate) fn missing_capability(capability: ClientCapability) -> RpcError {
+/// Demands a capability of the client's. In the legacy era no request tells, and
+/// nothing is demanded.
+pub(crate) fn require(
+    capability: ClientCapability,
+    era: Era,
+    declared: Option<Raw<'_>>,
+) -> Result<(), RpcError> {
+    if era == Era::Legacy || declared.is_some_and(|declared| capability.is_in(declared)) {
+        return Ok(());
+    }
     let name = capability.as_str();
-    RpcError::new(
+    let error = RpcError::new(
         ErrorCode::MISSING_CLIENT_CAPABILITY,
         format!("This request needs the client capability `{name}`, which it does not declare"),
-    )
-    .with_data(json!({"requiredCapabilities": {name: {}}}))
+    );
+    Err(error.with_data(json!({"requiredCapabilities": {name: {}}})))
 }
 
 /// The tool's headers and arguments disagree.

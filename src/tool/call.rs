@@ -89,11 +89,7 @@ impl ToolCall<'_> {
     /// # Errors
     /// `-32021` when the client does not declare it.
     pub fn require(&self, capability: ClientCapability) -> Result<(), RpcError> {
-        let declared = self.meta.client_capabilities;
-        if self.revision.era() == Era::Legacy || declared.is_some_and(|declared| capability.is_in(declared)) {
-            return Ok(());
-        }
-        Err(rejection::missing_capability(capability))
+        rejection::require(capability, self.revision.era(), self.meta.client_capabilities)
     }
 
     /// Demands that the request's headers repeat the arguments that they mirror, as

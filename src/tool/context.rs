@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::protocol::meta::{self, Meta};
-use crate::protocol::{ClientCapability, Era, Implementation, LogLevel, Revision};
+use crate::protocol::{ClientCapability, Implementation, LogLevel, Revision};
 use crate::rejection;
 use crate::rpc::scan::{Scan, Scanner};
 use crate::rpc::{Raw, RpcError, write};
@@ -174,11 +174,11 @@ impl ToolContext {
     /// # Errors
     /// `-32021`, to be handed on by `?`, when the client does not declare it.
     pub fn require(&self, capability: ClientCapability) -> Result<(), RpcError> {
-        match self.raw_meta(meta::CLIENT_CAPABILITIES, |declared| capability.is_in(declared)) {
-            Some(true) => Ok(()),
-            None if self.0.revision.era() == Era::Legacy => Ok(()),
-            Some(false) | None => Err(rejection::missing_capability(capability)),
-        }
+        let era = self.0.revision.era();
+        let required = self.raw_meta(meta::CLIENT_CAPABILITIES, |declared| {
+            rejection::require(capability, era, Some(declared))
+        });
+        required.unwrap_or_else(|| rejection::require(capability, era, None))
     }
 
     /// The W3C trace context of the request's `_meta`: `traceparent`.
