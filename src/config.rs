@@ -1,9 +1,11 @@
 //! How a manager is set up.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::json;
 
+use crate::drain::Drain;
 use crate::error::ConfigError;
 use crate::http::origin::{AllowedHost, AllowedOrigin, Hosts, OriginPolicy, Origins};
 use crate::manager::StatelessSessionManager;
@@ -29,6 +31,10 @@ pub(crate) struct Settings {
     pub(crate) tool_time_limit: Option<Duration>,
     pub(crate) logging: bool,
     pub(crate) cache_hint: CacheHint,
+    pub(crate) max_listeners: usize,
+    pub(crate) drain: Arc<Drain>,
+    #[cfg(feature = "ask")]
+    pub(crate) ask: crate::ask::AskSettings,
     /// The revisions served, the newest first; never empty.
     revisions: Vec<Revision>,
     /// Their names, as a JSON array.
@@ -75,6 +81,9 @@ pub struct ManagerBuilder {
     tool_time_limit: Option<Duration>,
     logging: bool,
     cache_hint: CacheHint,
+    max_listeners: usize,
+    #[cfg(feature = "ask")]
+    pub(crate) ask: crate::ask::AskBuilder,
     eras: Vec<Era>,
 }
 
@@ -92,6 +101,9 @@ impl ManagerBuilder {
             tool_time_limit: Some(Duration::from_secs(300)),
             logging: true,
             cache_hint: CacheHint::default(),
+            max_listeners: 1024,
+            #[cfg(feature = "ask")]
+            ask: crate::ask::AskBuilder::default(),
             eras: vec![Era::Modern, Era::Legacy],
         }
     }
@@ -227,6 +239,13 @@ impl ManagerBuilder {
         self
     }
 
+    /// How many clients may listen to changes at the same time; 1024 by default. The next
+    /// gets 503.
+    pub fn max_listeners(mut self, listeners: usize) -> Self {
+        self.max_listeners = listeners;
+        self
+    }
+
     /// Serves only this era; by default both are, on one endpoint.
     pub fn only(mut self, era: Era) -> Self {
         self.eras = vec![era];
@@ -256,6 +275,10 @@ impl ManagerBuilder {
             tool_time_limit: self.tool_time_limit,
             logging: self.logging,
             cache_hint: self.cache_hint,
+            max_listeners: self.max_listeners,
+            drain: Arc::default(),
+            #[cfg(feature = "ask")]
+            ask: self.ask.build(&self.eras),
             version_list: json!(names).to_string(),
             revisions,
             instructions: self.instructions,

@@ -3,47 +3,67 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use http::request::Parts;
 
-use crate::call::Call;
+use crate::call::{Answering, Call, CallFuture, Output, Running};
+use crate::completion::OwnedCompletionRequest;
 use crate::config::Settings;
 use crate::http::Accepts;
 use crate::protocol::method::Method;
-use crate::protocol::{Era, LogLevel, Revision};
-use crate::registry::{ListTools, Registry};
-use crate::rejection;
+use crate::protocol::{Era, LogLevel, Offer, Revision};
+use crate::registry::{Answer, ListRequest, Page, Registry};
+use crate::rejection::{self, Rejection};
 use crate::reply::{Draft, Reply};
-use crate::request::{Params, Refused, Valid, ValidRequest};
+use crate::request::{self, InBatch, Params, Refused, Valid, ValidRequest};
+use crate::result::WriteResult;
 use crate::rpc::write::{ReplyId, ReplyStart};
 use crate::rpc::{Raw, RpcError};
-use crate::tool::{RunningTool, ToolCall};
+use crate::stream::{Listening, Wanted};
 use crate::work::{Request, Work};
 
-/// Begins to answer requests with the tools of one registry.
-pub(crate) struct Dispatcher<'r, R> {
+/// Begins to answer requests with what one registry has.
+pub(crate) struct Dispatcher<'r, 'b, R> {
     pub(crate) registry: &'r R,
-    pub(crate) settings: &'r Arc<Settings>,
+    pub(crate) settings: &'b Arc<Settings>,
     pub(crate) accepts: Accepts,
+    /// What the requests borrow from.
+    #[cfg_attr(not(feature = "ask"), expect(dead_code, reason = "nothing is kept of it"))]
+    pub(crate) body: &'b Bytes,
 }
 
-impl<'r, R: Registry> Dispatcher<'r, R> {
+impl<'r, R: Registry> Dispatcher<'r, '_, R> {
     /// Does what can be done while the body is there; the rest borrows nothing of it.
-    pub(crate) fn begin(&self, body: Valid<'_>, head: Parts) -> Work<'r> {
-        match body {
+    pub(crate) fn begin(&self, valid: Valid<'_>, head: Parts) -> Work<'r> {
+        match valid {
             Valid::Notification => Work::One(Request::Answered(Reply::Accepted)),
             Valid::Request(request) => Work::One(self.request(&request, head)),
-            Valid::Batch(requests) => self.batch(requests, &head),
+            Valid::Answer(answer) => Work::One(Request::Answered(self.answer(answer, &head))),
+            Valid::Batch(messages) => self.batch(messages, &head),
         }
     }
 
-    /// What the tools of a batch notify is dropped, for its answer is one JSON body.
-    fn batch(&self, requests: Vec<Result<ValidRequest<'_>, Refused<'_>>>, head: &Parts) -> Work<'r> {
+    /// What the handlers of a batch send on the way is dropped, for its answer is one JSON
+    /// body.
+    fn batch(&self, messages: Vec<Result<InBatch<'_>, Refused<'_>>>, head: &Parts) -> Work<'r> {
         let quiet = Self { accepts: Accepts::JSON, ..*self };
-        let requests = requests.into_iter().map(|request| match request {
-            Ok(request) => quiet.request(&request, head.clone()),
-            Err(Refused { rejection, id }) => Request::Answered(Reply::refuse(rejection, id, self.settings)),
+        let requests = messages.into_iter().filter_map(|message| match message {
+            Ok(InBatch::Request(request)) => Some(quiet.request(&request, head.clone())),
+            // There is no place to say that nobody waits for it.
+            Ok(InBatch::Answer(answer)) => {
+                self.answer(answer, head);
+                None
+            }
+            Err(Refused { rejection, id }) => {
+                Some(Request::Answered(Reply::refuse(rejection, id, self.settings)))
+            }
         });
-        Work::Batch(requests.collect())
+        let requests: Vec<_> = requests.collect();
+        if requests.is_empty() {
+            Work::One(Request::Answered(Reply::Accepted))
+        } else {
+            Work::Batch(requests)
+        }
     }
 
     fn request(&self, request: &ValidRequest<'_>, head: Parts) -> Request<'r> {
@@ -53,10 +73,52 @@ impl<'r, R: Registry> Dispatcher<'r, R> {
             era: request.era(),
             settings: Arc::clone(self.settings),
         };
-        Request::Answered(match (request.method, request.era()) {
-            (Method::ToolsCall, _) if has.tools => return self.call_tool(request, head, draft),
-            (Method::ToolsList, _) if has.tools => return self.list_tools(request, &head, draft),
+        let registry = self.registry;
+        match (request.method, request.era()) {
+            (Method::ToolsCall, _) if has.tools != Offer::Nothing => {
+                let call = self.call(request, head, draft, "name", |call| registry.call_tool(call));
+                call.map_or_else(Request::Answered, Request::Tool)
+            }
+            (Method::PromptsGet, _) if has.prompts != Offer::Nothing => {
+                let call = self.call(request, head, draft, "name", |call| registry.get_prompt(call));
+                call.map_or_else(Request::Answered, Request::Prompt)
+            }
+            (Method::ResourcesRead, _) if has.resources != Offer::Nothing => {
+                let call = self.call(request, head, draft, "uri", |call| registry.read_resource(call));
+                call.map_or_else(Request::Answered, Request::Resource)
+            }
+            (Method::ToolsList, _) if has.tools != Offer::Nothing => {
+                list(request, &head, draft, "tools", |request| registry.list_tools(request))
+            }
+            (Method::PromptsList, _) if has.prompts != Offer::Nothing => {
+                list(request, &head, draft, "prompts", |request| registry.list_prompts(request))
+            }
+            (Method::ResourcesList, _) if has.resources != Offer::Nothing => {
+                list(request, &head, draft, "resources", |request| registry.list_resources(request))
+            }
+            (Method::ResourcesTemplatesList, _) if has.resources != Offer::Nothing => {
+                let list_templates = |request: ListRequest<'_>| registry.list_resource_templates(request);
+                list(request, &head, draft, "resourceTemplates", list_templates)
+            }
+            (Method::CompletionComplete, _) if has.completions => {
+                match OwnedCompletionRequest::read(request.params.rare_params(), head, request.revision) {
+                    Ok(owned) => Request::Completion(Box::new((registry.complete(owned.borrow()), draft))),
+                    Err(error) => Request::Answered(draft.error(&error)),
+                }
+            }
+            (Method::SubscriptionsListen, Era::Modern) if has.can_change() => {
+                Request::Answered(self.listen(request, &head, draft))
+            }
+            _ => Request::Answered(self.answer_at_once(request, draft)),
+        }
+    }
+
+    /// What needs no registry but for its capabilities.
+    fn answer_at_once(&self, request: &ValidRequest<'_>, draft: Draft) -> Reply {
+        let has = self.registry.capabilities();
+        match (request.method, request.era()) {
             (Method::Initialize, Era::Legacy) => draft.initialize(has, self.negotiate(request)),
+            (Method::ServerDiscover, Era::Modern) => draft.discover(has),
             (Method::Ping, Era::Legacy) => draft.nothing(),
             (Method::LoggingSetLevel, Era::Legacy) if self.settings.logging => {
                 match set_level(request.params.level) {
@@ -64,46 +126,89 @@ impl<'r, R: Registry> Dispatcher<'r, R> {
                     Err(error) => draft.error(&error),
                 }
             }
-            (Method::ServerDiscover, Era::Modern) => draft.discover(has),
+            // Harmless: there is no stream on which the client could hear of anything.
+            (Method::ResourcesSubscribe | Method::ResourcesUnsubscribe, Era::Legacy)
+                if has.resources != Offer::Nothing =>
+            {
+                match request.params.uri.and_then(Raw::string) {
+                    Some(_) => draft.nothing(),
+                    None => draft.error(&RpcError::invalid_params("`uri` must be a string")),
+                }
+            }
             _ => draft.error(&rejection::method_not_found(&request.method_name)),
-        })
+        }
     }
 
-    fn call_tool(&self, request: &ValidRequest<'_>, head: Parts, draft: Draft) -> Request<'r> {
-        let (name, arguments) = match call_params(request) {
+    /// Begins a call of what the parameter `key` names.
+    fn call<T: Output + WriteResult>(
+        &self,
+        request: &ValidRequest<'_>,
+        head: Parts,
+        draft: Draft,
+        key: &'static str,
+        start: impl FnOnce(Call<'_>) -> CallFuture<T>,
+    ) -> Result<Box<Answering<T>>, Reply> {
+        let (target, arguments) = match call_params(request, key) {
             Ok(params) => params,
-            Err(error) => return Request::Answered(draft.error(&error)),
+            Err(error) => return Err(draft.error(&error)),
+        };
+        #[cfg(feature = "ask")]
+        let origin =
+            crate::ask::Origin { method: &request.method_name, target: &target, arguments, body: self.body };
+        #[cfg(feature = "ask")]
+        let answers = match crate::ask::Answers::of(request, &head, &origin, self.settings) {
+            Ok(answers) => answers,
+            Err(error) => return Err(draft.error(&error)),
         };
         let mut exchange = None;
-        let call = ToolCall {
-            name: &name,
+        let call = Call {
+            target: &target,
             arguments,
             head,
             revision: request.revision,
             meta: &request.meta,
             log_level: request.log_level,
-            is_logging: self.settings.logging,
+            settings: self.settings,
             takes_stream: self.accepts.takes_stream(),
+            #[cfg(feature = "ask")]
+            origin,
+            #[cfg(feature = "ask")]
+            answers,
             exchange: &mut exchange,
         };
-        let running =
-            RunningTool::start(&name, || self.registry.call_tool(call), self.settings.tool_time_limit);
-        Request::Call(Box::new(Call::new(running, exchange, draft)))
+        let running = Running::start(&target, || start(call), self.settings.tool_time_limit);
+        Ok(Box::new(Answering::new(running, exchange, draft)))
     }
 
-    fn list_tools(&self, request: &ValidRequest<'_>, head: &Parts, draft: Draft) -> Request<'r> {
-        let cursor = Params::present(request.params.cursor);
-        let text = cursor.map(Raw::string);
-        let cursor = match &text {
-            None => None,
-            Some(Some(cursor)) => Some(&**cursor),
-            Some(None) => {
-                let error = RpcError::invalid_params("`cursor` must be a string");
-                return Request::Answered(draft.error(&error));
-            }
+    fn listen(&self, request: &ValidRequest<'_>, head: &Parts, draft: Draft) -> Reply {
+        let id = ReplyId::Request(request.id);
+        let refuse = |rejection| Reply::refuse(rejection, id, self.settings);
+        if !self.accepts.takes_stream() {
+            return refuse(Rejection::NotAcceptable);
+        }
+        let wanted = request.params.rare_params().notifications.map_or("null", Raw::text);
+        let wanted = match Wanted::read(wanted) {
+            Ok(wanted) => wanted.honoured(self.registry, head),
+            Err(error) => return draft.error(&error),
         };
-        let list = ListTools { cursor, head, revision: request.revision };
-        Request::List(Box::new((self.registry.list_tools(list), draft)))
+        let most = self.settings.max_listeners;
+        let Some(listener) = self.settings.drain.listen(most) else {
+            return refuse(Rejection::TooManyListeners(most));
+        };
+        let subscriptions = self.registry.changes().subscribe();
+        let id = request.id.as_json().to_owned();
+        let keep_alive = self.settings.keep_alive;
+        Reply::Listening(Box::new(Listening::new(wanted, id, subscriptions, listener, draft, keep_alive)))
+    }
+
+    /// Hands the answer of a client to the call that waits for it.
+    fn answer(&self, answer: request::Answer<'_>, head: &Parts) -> Reply {
+        #[cfg(feature = "ask")]
+        if self.settings.ask.parking.deliver(answer, head) == crate::changes::Reach::Perhaps {
+            return Reply::Accepted;
+        }
+        let _ = head;
+        Reply::refuse(Rejection::UnexpectedResponse, ReplyId::Request(answer.id), self.settings)
     }
 
     /// The revision that `initialize` answers. Nothing remembers it: it comes back in
@@ -119,14 +224,43 @@ impl<'r, R: Registry> Dispatcher<'r, R> {
     }
 }
 
-/// The name of the tool and the JSON of its arguments.
-fn call_params<'a>(request: &ValidRequest<'a>) -> Result<(Cow<'a, str>, &'a str), RpcError> {
-    let name = request.params.name.and_then(Raw::string);
-    let name = name.ok_or_else(|| RpcError::invalid_params("`name` must be a string"))?;
+/// Begins a list, whose definitions are the member `key` of the result.
+fn list<'r>(
+    request: &ValidRequest<'_>,
+    head: &Parts,
+    draft: Draft,
+    key: &'static str,
+    list: impl FnOnce(ListRequest<'_>) -> Answer<'r, Page>,
+) -> Request<'r> {
+    let cursor = Params::present(request.params.cursor);
+    let text = cursor.map(Raw::string);
+    let cursor = match &text {
+        None => None,
+        Some(Some(cursor)) => Some(&**cursor),
+        Some(None) => {
+            let error = RpcError::invalid_params("`cursor` must be a string");
+            return Request::Answered(draft.error(&error));
+        }
+    };
+    let request = ListRequest { cursor, head, revision: request.revision };
+    Request::List(Box::new((list(request), draft, key)))
+}
+
+/// What a call names by the parameter `key`, and the JSON of its arguments.
+fn call_params<'a>(
+    request: &ValidRequest<'a>,
+    key: &'static str,
+) -> Result<(Cow<'a, str>, &'a str), RpcError> {
+    let target = if key == "uri" { request.params.uri } else { request.params.name };
+    let target = target.and_then(Raw::string);
+    let target = target.ok_or_else(|| RpcError::invalid_params(format!("`{key}` must be a string")))?;
     match Params::present(request.params.arguments) {
-        None => Ok((name, "{}")),
-        Some(arguments) if arguments.is_object() => Ok((name, arguments.text())),
-        Some(_) => Err(RpcError::invalid_params("`arguments` must be an object")),
+        // A resource has no arguments.
+        Some(arguments) if key != "uri" => {
+            let fault = || RpcError::invalid_params("`arguments` must be an object");
+            Ok((target, arguments.is_object().then(|| arguments.text()).ok_or_else(fault)?))
+        }
+        _ => Ok((target, "{}")),
     }
 }
 

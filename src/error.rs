@@ -15,21 +15,24 @@ impl ConfigError {
     }
 }
 
-/// A registry's tools are wrong. The message names the tool and the fault.
+/// What a registry was to be built of is wrong. The message names the tool, prompt or
+/// resource, and the fault.
 #[derive(Debug, Error)]
-#[error("tool {tool:?}: {fault}")]
+#[error("{kind} {name:?}: {fault}")]
 pub struct RegistryError {
-    tool: String,
+    kind: &'static str,
+    name: String,
     fault: String,
 }
 
 impl RegistryError {
-    pub(crate) fn new(tool: &str, fault: impl Into<String>) -> Self {
-        Self { tool: tool.to_owned(), fault: fault.into() }
+    /// `kind` says of what the name is: `tool`, say.
+    pub(crate) fn new(kind: &'static str, name: &str, fault: impl Into<String>) -> Self {
+        Self { kind, name: name.to_owned(), fault: fault.into() }
     }
 
-    /// The name of the tool that is wrong.
-    pub fn tool(&self) -> &str {
-        &self.tool
+    /// The name of the tool or prompt, or the URI of the resource, that is wrong.
+    pub fn name(&self) -> &str {
+        &self.name
     }
 }

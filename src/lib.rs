@@ -56,18 +56,27 @@
 //! - `tower`, `hyper`: `StatelessSessionManager::service` makes a service of theirs.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+#[cfg(feature = "ask")]
+mod ask;
 mod call;
+mod changes;
+mod completion;
 mod config;
 mod deadline;
 mod dispatch;
+mod drain;
 mod error;
 mod http;
 mod manager;
+mod principal;
+mod prompt;
 mod protocol;
 mod registry;
 mod rejection;
 mod reply;
 mod request;
+mod resource;
+mod result;
 mod rpc;
 #[cfg(any(feature = "hyper", feature = "tower"))]
 mod service;
@@ -75,24 +84,40 @@ mod stream;
 mod tool;
 mod work;
 
+#[cfg(feature = "ask")]
+pub use crate::ask::{
+    AskError, ElicitAction, ElicitResult, InputRequired, Question, Root, SamplingContent, SamplingMessage,
+    SamplingRequest, SamplingResult, Sealer, StateKeys,
+};
+pub use crate::call::{
+    Call, CallError, CallFuture, Handler, IntoOutput, NoArguments, Output, ToolContext, ToolError,
+};
+pub use crate::changes::{BusSender, Change, ChangeBus, Changes, LocalBus, Reach, Subscription};
+pub use crate::completion::{Completer, Completing, Completion, CompletionRequest, Reference};
 pub use crate::config::{AcceptRule, ManagerBuilder};
 pub use crate::error::{ConfigError, RegistryError};
 pub use crate::http::{Body, Cors, Grant};
 #[cfg(any(feature = "hyper", feature = "tower"))]
 pub use crate::http::{CorsFuture, CorsService};
 pub use crate::manager::StatelessSessionManager;
+pub use crate::principal::Principal;
+pub use crate::prompt::{Prompt, PromptArgument, PromptMessage, PromptOutput};
 pub use crate::protocol::{
     Annotations, CacheHint, CacheScope, ClientCapability, Content, EmbeddedResource, Era, Icon, IconTheme,
-    Implementation, LogLevel, ResourceLink, Revision, Role, ServerCapabilities, ToolAnnotations,
+    Implementation, LogLevel, Offer, ResourceLink, Revision, Role, ServerCapabilities, ToolAnnotations,
 };
-pub use crate::registry::{Answer, ListTools, Registry, ToolPage, ToolRegistry, ToolRegistryBuilder};
+pub use crate::registry::{
+    Answer, Catalog, CatalogBuilder, Filtered, Item, ListRequest, Live, Page, PromptRegistry,
+    PromptRegistryBuilder, Registry, ResourceRegistry, ResourceRegistryBuilder, ToolRegistry,
+    ToolRegistryBuilder,
+};
 pub use crate::rejection::Refusal;
+#[cfg(feature = "templates")]
+pub use crate::resource::ResourceTemplate;
+pub use crate::resource::{Resource, ResourceContent, ResourceOutput};
 pub use crate::rpc::{ErrorCode, RpcError};
 #[cfg(any(feature = "hyper", feature = "tower"))]
 pub use crate::service::{Choice, Fixed, McpService, ResponseFuture};
 #[cfg(feature = "schemas")]
 pub use crate::tool::TypedArguments;
-pub use crate::tool::{
-    Handler, IntoToolOutput, Json, MirroredParams, NoArguments, Tool, ToolCall, ToolContext, ToolError,
-    ToolFuture, ToolOutput,
-};
+pub use crate::tool::{Json, MirroredParams, Tool, ToolOutput};

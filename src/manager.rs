@@ -3,6 +3,7 @@
 use std::fmt;
 use std::future::ready;
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::request::Parts;
 use http::{Request, Response};
@@ -59,7 +60,7 @@ impl StatelessSessionManager {
         &self.settings
     }
 
-    /// Answers a request with the tools of `registry`.
+    /// Answers a request with what `registry` has.
     ///
     /// Takes a request with any body, on whatever path the host mounts it. Returns
     /// a response in every case: what is wrong with a request becomes a JSON-RPC
@@ -100,8 +101,15 @@ impl StatelessSessionManager {
     {
         let (head, body) = request.into_parts();
         let accepts = Accepts::read(&head.headers);
-        let reply = self.reply(head, body, accepts, choose).await;
-        respond::respond(reply.unwrap_or_else(|refused| refused), accepts)
+        let Some(serving) = self.settings.drain.enter() else {
+            let id = unread_id(&head.headers, &self.settings);
+            return respond::respond(Reply::refuse(Rejection::ShuttingDown, id, &self.settings), accepts);
+        };
+        let mut reply = self.reply(head, body, accepts, choose).await.unwrap_or_else(|refused| refused);
+        if let Reply::Stream(stream) = &mut reply {
+            stream.serve(serving);
+        }
+        respond::respond(reply, accepts)
     }
 
     /// The path of one request. `Err` is a reply as well: that of a request which
@@ -131,11 +139,22 @@ impl StatelessSessionManager {
         let work = {
             let valid = agree(&head.headers, &body, settings)
                 .map_err(|refused| Reply::refuse(refused.rejection, refused.id, settings))?;
-            Dispatcher { registry: &registry, settings, accepts }.begin(valid, head)
+            Dispatcher { registry: &registry, settings, accepts, body: &body }.begin(valid, head)
         };
         // Large arguments are not kept while their tool runs.
         drop(body);
         Ok(work.finish(settings.keep_alive).await)
+    }
+
+    /// Shuts down: new requests get 503, streams of subscriptions end with their result at
+    /// once (2026-07-28, Patterns, "Graceful Closure"), and calls under way may come to their
+    /// end until `deadline` is over. Gives how many have not; they end when the server
+    /// drops them.
+    ///
+    /// The server around it should take no new connections before this, and close those it
+    /// has after it.
+    pub async fn shut_down(&self, deadline: Duration) -> usize {
+        self.settings.drain.close(deadline).await
     }
 
     /// Cross-origin resource sharing, for web pages of other origins than the

@@ -16,6 +16,10 @@ use crate::rpc::{ErrorCode, Raw, RpcError};
 /// mend the request, or which setting of the server decided.
 #[derive(Debug, Error)]
 pub(crate) enum Rejection {
+    #[error("The server is shutting down: try again, of another replica or later")]
+    ShuttingDown,
+    #[error("The server already has {0} open streams of subscriptions, and allows no more")]
+    TooManyListeners(usize),
     #[error("Method not allowed: send requests by POST; there is no session to stream or to end")]
     MethodNotAllowed,
     #[error("Host {} is not allowed: the server's `allowed_hosts` setting decides", quoted(.0.as_deref()))]
@@ -51,6 +55,7 @@ pub(crate) enum Rejection {
 impl Rejection {
     pub(crate) fn status(&self) -> StatusCode {
         match self {
+            Self::ShuttingDown | Self::TooManyListeners(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::HostNotAllowed(_) | Self::OriginNotAllowed(_) => StatusCode::FORBIDDEN,
             Self::NotAcceptable => StatusCode::NOT_ACCEPTABLE,
@@ -85,6 +90,7 @@ impl Rejection {
             Self::UnsupportedVersion { .. } => ErrorCode::UNSUPPORTED_PROTOCOL_VERSION,
             Self::HeaderMismatch(_) => ErrorCode::HEADER_MISMATCH,
             Self::InvalidMeta(_) => ErrorCode::INVALID_PARAMS,
+            Self::ShuttingDown | Self::TooManyListeners(_) => ErrorCode::INTERNAL_ERROR,
             Self::Refused(refusal) if refusal.status.is_server_error() => ErrorCode::INTERNAL_ERROR,
             _ => ErrorCode::INVALID_REQUEST,
         }
@@ -129,11 +135,12 @@ pub(crate) fn require(
         return Ok(());
     }
     let name = capability.as_str();
+    let required = capability.to_json();
     let error = RpcError::new(
         ErrorCode::MISSING_CLIENT_CAPABILITY,
         format!("This request needs the client capability `{name}`, which it does not declare"),
     );
-    Err(error.with_data(json!({"requiredCapabilities": {name: {}}})))
+    Err(error.with_data(json!({"requiredCapabilities": required})))
 }
 
 /// The tool's headers and arguments disagree.

@@ -7,16 +7,13 @@ use http::{HeaderMap, StatusCode};
 
 use crate::config::Settings;
 use crate::http::Body;
-use crate::protocol::{
-    CacheHint, CacheScope, Content, Declared, DeclaredCapabilities, Era, ResourceContents, Revision,
-    ServerCapabilities, meta,
-};
-use crate::registry::ToolPage;
+use crate::protocol::{Era, Revision, ServerCapabilities, meta};
+use crate::registry::Page;
 use crate::rejection::Rejection;
+use crate::result::{WriteResult, end_result, write_about, write_cache_hint};
 use crate::rpc::write::{self, ReplyId, ReplyStart};
 use crate::rpc::{ErrorCode, RpcError};
-use crate::stream::Stream;
-use crate::tool::ToolOutput;
+use crate::stream::{Listening, Stream};
 
 /// What a request is answered by.
 pub(crate) enum Reply {
@@ -28,6 +25,8 @@ pub(crate) enum Reply {
     Error { status: StatusCode, message: Vec<u8>, headers: Box<HeaderMap> },
     /// Notifications, and the result at the end.
     Stream(Box<Stream>),
+    /// News, until the client leaves or the server shuts down.
+    Listening(Box<Listening>),
     /// A stream that is complete already: its events.
     Events(Vec<u8>),
 }
@@ -36,7 +35,10 @@ impl Reply {
     /// The answer to a request that is not served.
     pub(crate) fn refuse(rejection: Rejection, id: ReplyId<'_>, settings: &Settings) -> Self {
         tracing::debug!(%rejection, "refused");
-        let message = ReplyStart::new(id).error(&rejection.to_error(settings));
+        let message = {
+            let error = rejection.to_error(settings);
+            ReplyStart::new(id).error(&error, error.code())
+        };
         Self::Error { status: rejection.status(), message, headers: Box::new(rejection.into_headers()) }
     }
 
@@ -45,7 +47,7 @@ impl Reply {
         match self {
             Self::Result(message) => message.into_vec(),
             Self::Error { message, .. } => message,
-            Self::Accepted | Self::Stream(_) | Self::Events(_) => Vec::new(),
+            Self::Accepted | Self::Stream(_) | Self::Listening(_) | Self::Events(_) => Vec::new(),
         }
     }
 }
@@ -79,11 +81,19 @@ impl Message {
     }
 }
 
+/// The code of an error, as revisions of this era have it.
+fn code_of(error: &RpcError, era: Era) -> ErrorCode {
+    match (error.code(), era) {
+        (ErrorCode::RESOURCE_NOT_FOUND, Era::Modern) => ErrorCode::INVALID_PARAMS,
+        (code, _) => code,
+    }
+}
+
 /// The HTTP status of an error that a method answers: the specification gives
 /// some codes a status of their own in the modern era; otherwise HTTP has done
 /// its part.
-fn status_of(error: &RpcError, era: Era) -> StatusCode {
-    match (era, error.code()) {
+fn status_of(code: ErrorCode, era: Era) -> StatusCode {
+    match (era, code) {
         (Era::Modern, ErrorCode::METHOD_NOT_FOUND) => StatusCode::NOT_FOUND,
         (
             Era::Modern,
@@ -109,8 +119,9 @@ pub(crate) struct Draft {
 impl Draft {
     /// The reply to a request that failed.
     pub(crate) fn error(self, error: &RpcError) -> Reply {
-        let status = status_of(error, self.era);
-        Reply::Error { status, message: self.start.error(error), headers: Box::default() }
+        let code = code_of(error, self.era);
+        let status = status_of(code, self.era);
+        Reply::Error { status, message: self.start.error(error, code), headers: Box::default() }
     }
 
     /// An `EmptyResult` of the legacy era.
@@ -118,19 +129,18 @@ impl Draft {
         self.result(|buffer, _, _| buffer.extend_from_slice(b"{}"))
     }
 
-    /// What became of a `tools/call`.
-    pub(crate) fn outcome(self, outcome: Result<ToolOutput, RpcError>) -> Reply {
-        match outcome {
-            Ok(output) => self.result(|buffer, era, settings| write_output(buffer, &output, era, settings)),
-            Err(error) => self.error(&error),
-        }
+    /// The result of a call.
+    pub(crate) fn output(self, output: &impl WriteResult) -> Reply {
+        self.result(|buffer, era, settings| output.write(buffer, era, settings))
     }
 
-    /// A `ListToolsResult`.
-    pub(crate) fn tools(self, page: &ToolPage) -> Reply {
+    /// The result of a list, whose definitions are the member `key`.
+    pub(crate) fn list(self, key: &str, page: &Page) -> Reply {
         let mut at = 0;
         let text = self.start.result(|buffer| {
-            buffer.extend_from_slice(br#"{"tools":["#);
+            buffer.push(b'{');
+            write::key(buffer, key);
+            buffer.push(b'[');
             at = buffer.len();
             buffer.push(b']');
             if let Some(cursor) = &page.next_cursor {
@@ -153,7 +163,7 @@ impl Draft {
             buffer.push(b'{');
             write::key(buffer, "protocolVersion");
             write::string(buffer, revision.as_str());
-            write_about(buffer, capabilities, settings);
+            write_about(buffer, capabilities, Era::Legacy, settings);
             write::key(buffer, "serverInfo");
             buffer.extend_from_slice(settings.server_info.as_bytes());
             buffer.push(b'}');
@@ -166,147 +176,36 @@ impl Draft {
             buffer.push(b'{');
             write::key(buffer, "supportedVersions");
             buffer.extend_from_slice(settings.version_list.as_bytes());
-            write_about(buffer, capabilities, settings);
+            write_about(buffer, capabilities, era, settings);
             write_cache_hint(buffer, settings.cache_hint);
             end_result(buffer, era, settings);
         })
+    }
+
+    /// The end of a `subscriptions/listen`, tagged with the request's id as all that went
+    /// before it.
+    pub(crate) fn listened(self, id: &str) -> Reply {
+        self.result(|buffer, _, settings| {
+            buffer.extend_from_slice(br#"{"resultType":"complete","_meta":{"#);
+            write::key(buffer, meta::SERVER_INFO);
+            buffer.extend_from_slice(settings.server_info.as_bytes());
+            write::key(buffer, meta::SUBSCRIPTION_ID);
+            buffer.extend_from_slice(id.as_bytes());
+            buffer.extend_from_slice(b"}}");
+        })
+    }
+
+    /// An `InputRequiredResult`, or why there can be none.
+    #[cfg(feature = "ask")]
+    pub(crate) fn input_required(self, required: Result<crate::ask::Required, RpcError>) -> Reply {
+        match required {
+            Ok(required) => self.output(&required),
+            Err(error) => self.error(&error),
+        }
     }
 
     fn result(self, write: impl FnOnce(&mut Vec<u8>, Era, &Settings)) -> Reply {
         let Self { start, era, settings } = self;
         Reply::Result(start.result(|buffer| write(buffer, era, &settings)).into())
     }
-}
-
-/// Writes what both ways of opening tell: capabilities and instructions.
-fn write_about(buffer: &mut Vec<u8>, capabilities: ServerCapabilities, settings: &Settings) {
-    let declared = DeclaredCapabilities {
-        logging: settings.logging.then_some(Declared {}),
-        tools: capabilities.tools.then_some(Declared {}),
-    };
-    write::key(buffer, "capabilities");
-    // Objects with fixed keys are always JSON.
-    let _ = write::json(buffer, &declared);
-    if let Some(instructions) = &settings.instructions {
-        write::key(buffer, "instructions");
-        write::string(buffer, instructions);
-    }
-}
-
-fn write_cache_hint(buffer: &mut Vec<u8>, hint: CacheHint) {
-    write::key(buffer, "ttlMs");
-    write::display(buffer, hint.ttl.as_millis());
-    write::key(buffer, "cacheScope");
-    let scope = match hint.scope {
-        CacheScope::Private => "private",
-        CacheScope::Public => "public",
-    };
-    write::string(buffer, scope);
-}
-
-/// Ends the object of a result, with what every result of the modern era carries.
-fn end_result(buffer: &mut Vec<u8>, era: Era, settings: &Settings) {
-    match era {
-        Era::Legacy => buffer.push(b'}'),
-        Era::Modern => buffer.extend_from_slice(settings.modern_result_end.as_bytes()),
-    }
-}
-
-/// Writes a `CallToolResult`.
-fn write_output(buffer: &mut Vec<u8>, output: &ToolOutput, era: Era, settings: &Settings) {
-    buffer.extend_from_slice(br#"{"content":["#);
-    for (index, block) in output.content.as_slice().iter().enumerate() {
-        if index > 0 {
-            buffer.push(b',');
-        }
-        write_content(buffer, block);
-    }
-    buffer.push(b']');
-    if let Some(structured) = &output.structured
-        && (era == Era::Modern || structured.get().starts_with('{'))
-    {
-        write::key(buffer, "structuredContent");
-        buffer.extend_from_slice(structured.get().as_bytes());
-    }
-    if output.is_error {
-        buffer.extend_from_slice(br#","isError":true"#);
-    }
-    match &output.meta {
-        None => end_result(buffer, era, settings),
-        Some(members) => {
-            if era == Era::Modern {
-                buffer.extend_from_slice(br#","resultType":"complete""#);
-            }
-            write::key(buffer, "_meta");
-            buffer.push(b'{');
-            if era == Era::Modern {
-                write::key(buffer, meta::SERVER_INFO);
-                buffer.extend_from_slice(settings.server_info.as_bytes());
-            }
-            for (name, value) in members.iter().filter(|(name, _)| *name != meta::SERVER_INFO) {
-                write::key(buffer, name);
-                buffer.extend_from_slice(value.to_string().as_bytes());
-            }
-            buffer.extend_from_slice(b"}}");
-        }
-    }
-}
-
-/// Writes a content block. By hand rather than by `serde`, for texts and base64
-/// can be large.
-fn write_content(buffer: &mut Vec<u8>, block: &Content) {
-    let annotations = match block {
-        Content::Text { text, annotations } => {
-            buffer.extend_from_slice(br#"{"type":"text","text":"#);
-            write::string(buffer, text);
-            annotations
-        }
-        Content::Image { data, mime_type, annotations } => {
-            write_media(buffer, "image", data, mime_type);
-            annotations
-        }
-        Content::Audio { data, mime_type, annotations } => {
-            write_media(buffer, "audio", data, mime_type);
-            annotations
-        }
-        Content::Resource { resource, annotations } => {
-            buffer.extend_from_slice(br#"{"type":"resource","resource":{"uri":"#);
-            write::string(buffer, &resource.uri);
-            if let Some(mime_type) = &resource.mime_type {
-                write::key(buffer, "mimeType");
-                write::string(buffer, mime_type);
-            }
-            let (name, contents) = match &resource.contents {
-                ResourceContents::Text(text) => ("text", text),
-                ResourceContents::Base64(blob) => ("blob", blob),
-            };
-            write::key(buffer, name);
-            write::string(buffer, contents);
-            buffer.push(b'}');
-            annotations
-        }
-        Content::ResourceLink(link) => {
-            // Its own members follow the type's.
-            buffer.extend_from_slice(br#"{"type":"resource_link","#);
-            let start = buffer.len();
-            // Strings, numbers and lists of them are always JSON.
-            let _ = write::json(buffer, link);
-            buffer.remove(start);
-            return;
-        }
-    };
-    if let Some(annotations) = annotations {
-        write::key(buffer, "annotations");
-        let _ = write::json(buffer, annotations);
-    }
-    buffer.push(b'}');
-}
-
-fn write_media(buffer: &mut Vec<u8>, kind: &str, data: &str, mime_type: &str) {
-    buffer.extend_from_slice(br#"{"type":"#);
-    write::string(buffer, kind);
-    write::key(buffer, "data");
-    write::string(buffer, data);
-    write::key(buffer, "mimeType");
-    write::string(buffer, mime_type);
 }

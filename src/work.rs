@@ -6,9 +6,13 @@ use std::pin::Pin;
 use std::task::Poll;
 use std::time::Duration;
 
-use crate::call::Call;
-use crate::registry::{Answer, ToolPage};
+use crate::call::Answering;
+use crate::completion::Completion;
+use crate::prompt::PromptOutput;
+use crate::registry::{Answer, Page};
 use crate::reply::{Draft, Reply};
+use crate::resource::ResourceOutput;
+use crate::tool::ToolOutput;
 
 /// What is left of a body's requests.
 pub(crate) enum Work<'r> {
@@ -20,8 +24,12 @@ pub(crate) enum Work<'r> {
 /// What is left of one request.
 pub(crate) enum Request<'r> {
     Answered(Reply),
-    Call(Box<Call>),
-    List(Box<(Answer<'r, ToolPage>, Draft)>),
+    Tool(Box<Answering<ToolOutput>>),
+    Prompt(Box<Answering<PromptOutput>>),
+    Resource(Box<Answering<ResourceOutput>>),
+    /// With the member of the result that the definitions are.
+    List(Box<(Answer<'r, Page>, Draft, &'static str)>),
+    Completion(Box<(Answer<'r, Completion>, Draft)>),
 }
 
 impl Work<'_> {
@@ -37,11 +45,20 @@ impl Request<'_> {
     async fn finish(self, keep_alive: Duration) -> Reply {
         match self {
             Self::Answered(reply) => reply,
-            Self::Call(call) => call.answer(keep_alive).await,
+            Self::Tool(call) => call.answer(keep_alive).await,
+            Self::Prompt(call) => call.answer(keep_alive).await,
+            Self::Resource(call) => call.answer(keep_alive).await,
             Self::List(list) => {
-                let (answer, draft) = *list;
-                match answer.get().await {
-                    Ok(page) => draft.tools(&page),
+                let (answer, draft, key) = *list;
+                match answer.within(draft.settings.tool_time_limit).await {
+                    Ok(page) => draft.list(key, &page),
+                    Err(error) => draft.error(&error),
+                }
+            }
+            Self::Completion(completion) => {
+                let (answer, draft) = *completion;
+                match answer.within(draft.settings.tool_time_limit).await {
+                    Ok(completion) => draft.output(&completion),
                     Err(error) => draft.error(&error),
                 }
             }

@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 
-use crate::stream::Stream;
+use crate::stream::{Listening, Stream};
 
 /// The body of a response: nothing, one JSON message, or a stream of server-sent
 /// events.
@@ -26,6 +26,7 @@ enum Kind {
     /// One message in parts, each of which is a frame.
     Parts(std::array::IntoIter<Bytes, 3>),
     Stream(Box<Stream>),
+    Listening(Box<Listening>),
 }
 
 impl Body {
@@ -39,6 +40,10 @@ impl Body {
 
     pub(crate) fn stream(stream: Box<Stream>) -> Self {
         Self(Kind::Stream(stream))
+    }
+
+    pub(crate) fn listening(listening: Box<Listening>) -> Self {
+        Self(Kind::Listening(listening))
     }
 }
 
@@ -58,6 +63,7 @@ impl http_body::Body for Body {
             },
             Kind::Parts(parts) => parts.next(),
             Kind::Stream(stream) => std::task::ready!(stream.poll_frame(cx)),
+            Kind::Listening(listening) => std::task::ready!(listening.poll_frame(cx)),
         };
         Poll::Ready(bytes.map(|bytes| Ok(Frame::data(bytes))))
     }
@@ -68,6 +74,7 @@ impl http_body::Body for Body {
             Kind::Full(_) => false,
             Kind::Parts(parts) => parts.len() == 0,
             Kind::Stream(stream) => stream.is_complete(),
+            Kind::Listening(listening) => listening.is_complete(),
         }
     }
 
@@ -78,7 +85,7 @@ impl http_body::Body for Body {
             Kind::Parts(parts) => {
                 SizeHint::with_exact(parts.as_slice().iter().map(|part| part.len() as u64).sum())
             }
-            Kind::Stream(_) => SizeHint::default(),
+            Kind::Stream(_) | Kind::Listening(_) => SizeHint::default(),
         }
     }
 }
@@ -88,7 +95,7 @@ impl fmt::Debug for Body {
         formatter.write_str(match self.0 {
             Kind::Empty => "Body(empty)",
             Kind::Full(_) | Kind::Parts(_) => "Body(full)",
-            Kind::Stream(_) => "Body(stream)",
+            Kind::Stream(_) | Kind::Listening(_) => "Body(stream)",
         })
     }
 }

@@ -23,6 +23,7 @@ pub(crate) fn respond(reply: Reply, accepts: Accepts) -> Response<Body> {
         Reply::Result(message) => events(Body::full(frame_result(&message.into_vec()))),
         Reply::Error { status, message, headers } => json(status, Body::full(message), *headers),
         Reply::Stream(stream) => events(Body::stream(stream)),
+        Reply::Listening(listening) => events(Body::listening(listening)),
         Reply::Events(bytes) => events(Body::full(bytes)),
     }
 }

@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::Era;
 use crate::rpc::Raw;
 
 /// What a [`Registry`](crate::Registry) can serve. The manager answers the
@@ -10,52 +11,180 @@ use crate::rpc::Raw;
 #[non_exhaustive]
 pub struct ServerCapabilities {
     /// `tools/list` and `tools/call`.
-    pub tools: bool,
+    pub tools: Offer,
+    /// `prompts/list` and `prompts/get`.
+    pub prompts: Offer,
+    /// `resources/list`, `resources/templates/list` and `resources/read`.
+    pub resources: Offer,
+    /// News of single resources whose contents have changed.
+    pub resource_updates: bool,
+    /// `completion/complete`.
+    pub completions: bool,
+}
+
+/// Whether a kind of thing is served, and whether its list can change.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Offer {
+    /// It is not served.
+    #[default]
+    Nothing,
+    /// It is served, and the list stays the same.
+    Fixed,
+    /// It is served, and clients that listen hear when the list changes.
+    Changing,
 }
 
 impl ServerCapabilities {
-    /// Tools, and nothing else.
-    pub const TOOLS: Self = Self { tools: true };
+    /// A fixed list of tools.
+    pub const TOOLS: Self = Self { tools: Offer::Fixed, ..Self::NOTHING };
+    /// A fixed list of prompts.
+    pub const PROMPTS: Self = Self { prompts: Offer::Fixed, ..Self::NOTHING };
+    /// A fixed list of resources.
+    pub const RESOURCES: Self = Self { resources: Offer::Fixed, ..Self::NOTHING };
+    /// The completion of arguments.
+    pub const COMPLETIONS: Self = Self { completions: true, ..Self::NOTHING };
+    const NOTHING: Self = Self {
+        tools: Offer::Nothing,
+        prompts: Offer::Nothing,
+        resources: Offer::Nothing,
+        resource_updates: false,
+        completions: false,
+    };
+
+    /// What the two of them can serve together.
+    #[must_use]
+    pub fn with(self, other: Self) -> Self {
+        Self {
+            tools: self.tools.max(other.tools),
+            prompts: self.prompts.max(other.prompts),
+            resources: self.resources.max(other.resources),
+            resource_updates: self.resource_updates || other.resource_updates,
+            completions: self.completions || other.completions,
+        }
+    }
+
+    /// The same, of which all can change.
+    #[must_use]
+    pub fn changing(self) -> Self {
+        let changing = |offer| if offer == Offer::Nothing { offer } else { Offer::Changing };
+        Self {
+            tools: changing(self.tools),
+            prompts: changing(self.prompts),
+            resources: changing(self.resources),
+            resource_updates: self.resources != Offer::Nothing,
+            completions: self.completions,
+        }
+    }
+
+    /// Whether there is anything to listen to.
+    pub(crate) fn can_change(self) -> bool {
+        self.resource_updates || [self.tools, self.prompts, self.resources].contains(&Offer::Changing)
+    }
+
+    /// What goes over the wire. Nothing reaches a client of the legacy era unasked, so
+    /// nothing of the kind is promised to it.
+    pub(crate) fn declared(self, era: Era, logging: bool) -> DeclaredCapabilities {
+        let hears = era == Era::Modern;
+        let list = |offer| match offer {
+            Offer::Nothing => None,
+            Offer::Fixed => Some(Declared::default()),
+            Offer::Changing => Some(Declared { list_changed: hears, subscribe: false }),
+        };
+        let mut resources = list(self.resources);
+        if let Some(resources) = &mut resources {
+            resources.subscribe = hears && self.resource_updates;
+        }
+        DeclaredCapabilities {
+            completions: self.completions.then(Declared::default),
+            logging: logging.then(Declared::default),
+            prompts: list(self.prompts),
+            resources,
+            tools: list(self.tools),
+        }
+    }
 }
 
 /// The capabilities as they go over the wire.
 #[derive(Serialize)]
 pub(crate) struct DeclaredCapabilities {
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) logging: Option<Declared>,
+    completions: Option<Declared>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) tools: Option<Declared>,
+    logging: Option<Declared>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    prompts: Option<Declared>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    resources: Option<Declared>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tools: Option<Declared>,
 }
 
-/// A capability without settings: `{}`.
-#[derive(Serialize)]
-pub(crate) struct Declared {}
+/// The settings of a capability; those that do not hold are left out.
+#[derive(Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Declared {
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    list_changed: bool,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    subscribe: bool,
+}
 
 /// A capability that a client may declare (2026-07-28, Schema,
-/// `ClientCapabilities`) and a tool may need.
+/// `ClientCapabilities`) and a call may need.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ClientCapability {
-    /// The client asks its user (`elicitation`).
+    /// The client asks its user by a form (`elicitation`).
     Elicitation,
+    /// The client sends its user to a URL (`elicitation.url`).
+    ElicitationUrl,
     /// The client lists its roots (`roots`).
     Roots,
     /// The client asks its model (`sampling`).
     Sampling,
+    /// The client asks its model, which may use tools (`sampling.tools`).
+    SamplingTools,
 }
 
 impl ClientCapability {
-    /// The name on the wire.
+    /// The name on the wire; a dot goes before the name of a part.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Elicitation => "elicitation",
+            Self::ElicitationUrl => "elicitation.url",
             Self::Roots => "roots",
             Self::Sampling => "sampling",
+            Self::SamplingTools => "sampling.tools",
+        }
+    }
+
+    /// The name of the whole, and that of the part.
+    fn names(self) -> (&'static str, Option<&'static str>) {
+        match self.as_str().split_once('.') {
+            Some((whole, part)) => (whole, Some(part)),
+            None => (self.as_str(), None),
         }
     }
 
     /// Whether `declared`, the JSON of a `ClientCapabilities`, has it.
     pub(crate) fn is_in(self, declared: Raw<'_>) -> bool {
-        matches!(declared.member(self.as_str()), Ok(Some(settings)) if settings.is_object())
+        let (whole, part) = self.names();
+        let object = |of: Raw<'_>, name| matches!(of.member(name), Ok(Some(it)) if it.is_object());
+        let Ok(Some(settings)) = declared.member(whole) else { return false };
+        match (self, part) {
+            _ if !settings.is_object() => false,
+            // An empty object stands for forms alone.
+            (Self::Elicitation, _) => object(settings, "form") || !object(settings, "url"),
+            (_, Some(part)) => object(settings, part),
+            (_, None) => true,
+        }
+    }
+
+    /// As a `ClientCapabilities` that has nothing else.
+    pub(crate) fn to_json(self) -> serde_json::Value {
+        match self.names() {
+            (whole, Some(part)) => serde_json::json!({whole: {part: {}}}),
+            (whole, None) => serde_json::json!({whole: {}}),
+        }
     }
 }

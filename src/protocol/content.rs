@@ -95,6 +95,18 @@ impl Content {
     }
 }
 
+macro_rules! from_text {
+    ($($text:ty),*) => {$(
+        impl From<$text> for Content {
+            fn from(text: $text) -> Self {
+                Self::text(text)
+            }
+        }
+    )*};
+}
+
+from_text!(String, &'static str, Cow<'static, str>);
+
 /// A resource inside a result.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EmbeddedResource {

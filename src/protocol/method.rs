@@ -10,10 +10,15 @@ pub(crate) enum Method {
     ServerDiscover,
     ToolsList,
     ToolsCall,
+    PromptsList,
+    PromptsGet,
+    ResourcesList,
+    ResourcesTemplatesList,
     ResourcesRead,
     ResourcesSubscribe,
     ResourcesUnsubscribe,
-    PromptsGet,
+    CompletionComplete,
+    SubscriptionsListen,
     Unknown,
 }
 
@@ -33,10 +38,15 @@ impl Method {
             "server/discover" => Self::ServerDiscover,
             "tools/list" => Self::ToolsList,
             "tools/call" => Self::ToolsCall,
+            "prompts/list" => Self::PromptsList,
+            "prompts/get" => Self::PromptsGet,
+            "resources/list" => Self::ResourcesList,
+            "resources/templates/list" => Self::ResourcesTemplatesList,
             "resources/read" => Self::ResourcesRead,
             "resources/subscribe" => Self::ResourcesSubscribe,
             "resources/unsubscribe" => Self::ResourcesUnsubscribe,
-            "prompts/get" => Self::PromptsGet,
+            "completion/complete" => Self::CompletionComplete,
+            "subscriptions/listen" => Self::SubscriptionsListen,
             _ => Self::Unknown,
         }
     }

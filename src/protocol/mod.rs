@@ -9,8 +9,7 @@ mod notification;
 mod revision;
 mod tool;
 
-pub use capabilities::{ClientCapability, ServerCapabilities};
-pub(crate) use capabilities::{Declared, DeclaredCapabilities};
+pub use capabilities::{ClientCapability, Offer, ServerCapabilities};
 pub(crate) use content::ResourceContents;
 pub use content::{Annotations, Content, EmbeddedResource, ResourceLink, Role};
 pub use implementation::{Icon, IconTheme, Implementation};

@@ -64,4 +64,11 @@ impl CacheHint {
     pub const fn public(ttl: Duration) -> Self {
         Self { ttl, scope: CacheScope::Public }
     }
+
+    /// What holds for both of two parts.
+    pub(crate) fn narrowest(self, other: Self) -> Self {
+        let is_private = [self.scope, other.scope].contains(&CacheScope::Private);
+        let scope = if is_private { CacheScope::Private } else { CacheScope::Public };
+        Self { ttl: self.ttl.min(other.ttl), scope }
+    }
 }

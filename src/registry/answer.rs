@@ -1,8 +1,13 @@
 //! An answer that may take time.
 
 use std::fmt;
+use std::future::poll_fn;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
+use std::task::{Poll, ready};
+use std::time::Duration;
 
+use crate::deadline::Deadline;
 use crate::rpc::RpcError;
 
 /// What a [`Registry`](crate::Registry) answers: at once, or later. An answer that
@@ -33,6 +38,50 @@ impl<'a, T> Answer<'a, T> {
     /// An answer that has to be waited for.
     pub fn later(answer: impl Future<Output = Result<T, RpcError>> + Send + 'a) -> Self {
         Self(Kind::Later(Box::pin(answer)))
+    }
+
+    /// The answer, if it is there already.
+    pub fn now(self) -> Option<Result<T, RpcError>> {
+        match self.0 {
+            Kind::Ready(answer) => Some(answer),
+            Kind::Later(_) => None,
+        }
+    }
+
+    /// What `change` makes of the answer.
+    pub fn map<U>(self, change: impl FnOnce(T) -> U + Send + 'a) -> Answer<'a, U>
+    where
+        T: 'a,
+    {
+        match self.0 {
+            Kind::Ready(answer) => Answer::ready(answer.map(change)),
+            Kind::Later(answer) => Answer::later(async move { answer.await.map(change) }),
+        }
+    }
+
+    /// Waits for the answer, but no longer than `limit`; a panic on the way becomes an
+    /// error.
+    pub(crate) async fn within(self, limit: Option<Duration>) -> Result<T, RpcError> {
+        let mut answer = match self.0 {
+            Kind::Ready(answer) => return answer,
+            Kind::Later(answer) => answer,
+        };
+        let mut deadline = limit.map(Deadline::new);
+        poll_fn(|cx| {
+            match catch_unwind(AssertUnwindSafe(|| answer.as_mut().poll(cx))) {
+                Ok(Poll::Ready(answer)) => return Poll::Ready(answer),
+                Ok(Poll::Pending) => {}
+                Err(_) => {
+                    tracing::error!("a registry panicked");
+                    return Poll::Ready(Err(RpcError::internal()));
+                }
+            }
+            let Some(deadline) = &mut deadline else { return Poll::Pending };
+            ready!(deadline.poll(cx));
+            tracing::error!(limit = ?deadline.length(), "a registry took longer than its limit");
+            Poll::Ready(Err(RpcError::internal()))
+        })
+        .await
     }
 
     /// Waits for the answer.

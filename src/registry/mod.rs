@@ -1,12 +1,24 @@
-//! Where tools come from: the [`Registry`] trait, and the [`ToolRegistry`] that
-//! most servers need.
+//! Where tools, prompts and resources come from: the [`Registry`] trait, the registries
+//! that most servers need, and those that stand around others.
 
 mod answer;
+mod catalog;
+mod filtered;
+mod item;
+mod live;
 mod page;
+mod prompts;
+mod resources;
 mod source;
 mod tools;
 
 pub use answer::Answer;
-pub use page::ToolPage;
-pub use source::{ListTools, Registry};
+pub use catalog::{Catalog, CatalogBuilder};
+pub use filtered::Filtered;
+pub use item::Item;
+pub use live::Live;
+pub use page::Page;
+pub use prompts::{PromptRegistry, PromptRegistryBuilder};
+pub use resources::{ResourceRegistry, ResourceRegistryBuilder};
+pub use source::{ListRequest, Registry};
 pub use tools::{ToolRegistry, ToolRegistryBuilder};

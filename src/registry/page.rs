@@ -1,25 +1,31 @@
-//! A page of a list.
+//! A page of a list, and lists that are cut into pages once.
 
+use std::collections::HashMap;
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
 use serde::Serialize;
 
-use crate::protocol::CacheHint;
-use crate::rpc::write;
+use crate::protocol::{CacheHint, CacheScope};
+use crate::rpc::scan::Scanner;
+use crate::rpc::{Raw, RpcError, write};
 
-/// A page of `tools/list`, serialised. Clones share its bytes.
-#[derive(Clone, Debug)]
-pub struct ToolPage {
+/// A page of a list, serialised. Clones share its bytes.
+#[derive(Clone, Debug, Default)]
+pub struct Page {
     /// The definitions, with commas between them.
     pub(crate) definitions: Bytes,
     pub(crate) next_cursor: Option<Arc<str>>,
     pub(crate) cache: CacheHint,
 }
 
-impl ToolPage {
-    /// The only page of a list: definitions as the specification has them
-    /// (2026-07-28, Schema, `Tool`), passed on as they serialise.
+impl Page {
+    /// The only page of a list: definitions as the specification has them (2026-07-28,
+    /// Schema, `Tool`, `Prompt`, `Resource` or `ResourceTemplate`), passed on as they
+    /// serialise.
     ///
     /// # Errors
     /// When a definition cannot be JSON.
@@ -31,7 +37,7 @@ impl ToolPage {
             }
             write::json(&mut buffer, &definition)?;
         }
-        Ok(Self { definitions: buffer.into(), next_cursor: None, cache: CacheHint::default() })
+        Ok(Self { definitions: buffer.into(), ..Self::default() })
     }
 
     /// Says that more pages follow, and what the client must send to get the next.
@@ -48,4 +54,90 @@ impl ToolPage {
         self.cache = hint;
         self
     }
+
+    /// The page with what `write` makes of each definition: nothing, to leave it out.
+    /// It may differ from caller to caller, so it is private.
+    pub(crate) fn map(mut self, mut write: impl FnMut(&mut Vec<u8>, Raw<'_>)) -> Self {
+        let mut buffer = Vec::with_capacity(self.definitions.len());
+        self.each(|definition| {
+            let start = buffer.len();
+            if start > 0 {
+                buffer.push(b',');
+            }
+            let before = buffer.len();
+            write(&mut buffer, definition);
+            if buffer.len() == before {
+                buffer.truncate(start);
+            }
+        });
+        self.definitions = buffer.into();
+        self
+    }
+
+    /// Looks at each definition.
+    pub(crate) fn each(&self, mut look: impl FnMut(Raw<'_>)) {
+        // Definitions were serialised, or taken out of JSON: they are JSON.
+        let Ok(text) = std::str::from_utf8(&self.definitions) else { return };
+        let mut scanner = Scanner::new(text);
+        while let Ok(definition) = scanner.value() {
+            look(definition);
+            if !scanner.skip(b',') {
+                break;
+            }
+        }
+    }
+
+    /// Forbids shared caches to keep it.
+    pub(crate) fn private(mut self) -> Self {
+        self.cache.scope = CacheScope::Private;
+        self
+    }
+}
+
+/// A list, cut into pages once.
+pub(super) struct Pages {
+    first: Page,
+    /// By their cursors. A cursor holds the key of the last definition before it, so
+    /// that replicas with the same list understand each other's.
+    others: HashMap<Arc<str>, Page>,
+}
+
+impl Pages {
+    /// Cuts definitions, each with what is its own (a name, say), into pages of `size`;
+    /// without one there is a single page.
+    pub(super) fn new(definitions: &[(&str, &[u8])], size: Option<NonZeroUsize>, cache: CacheHint) -> Self {
+        let size = size.map_or(usize::MAX, NonZeroUsize::get).min(definitions.len()).max(1);
+        let mut chunks = definitions.chunks(size).peekable();
+        let mut cursor: Option<Arc<str>> = None;
+        let empty = Page { cache, ..Page::default() };
+        let mut pages = Self { first: empty, others: HashMap::new() };
+        while let Some(chunk) = chunks.next() {
+            let more = chunks.peek().is_some();
+            let last = chunk.last().filter(|_| more);
+            let next_cursor = last.map(|(key, _)| Arc::from(URL_SAFE_NO_PAD.encode(key)));
+            let bytes: Vec<&[u8]> = chunk.iter().map(|(_, definition)| *definition).collect();
+            let page =
+                Page { definitions: bytes.join(&b',').into(), next_cursor: next_cursor.clone(), cache };
+            match cursor {
+                None => pages.first = page,
+                Some(cursor) => {
+                    pages.others.insert(cursor, page);
+                }
+            }
+            cursor = next_cursor;
+        }
+        pages
+    }
+
+    pub(super) fn page(&self, cursor: Option<&str>) -> Result<Page, RpcError> {
+        match cursor {
+            None => Ok(self.first.clone()),
+            Some(cursor) => self.others.get(cursor).cloned().ok_or_else(foreign_cursor),
+        }
+    }
+}
+
+/// A cursor that was never given out.
+pub(super) fn foreign_cursor() -> RpcError {
+    RpcError::invalid_params("The cursor is not one of this list")
 }

@@ -1,69 +1,162 @@
-//! Anyone's own source of tools.
+//! Anyone's own source of tools, prompts and resources.
 
 use std::sync::Arc;
 
 use http::request::Parts;
 
-use super::{Answer, ToolPage};
+use super::{Answer, Item, Page};
+use crate::call::{Call, CallFuture};
+use crate::changes::Changes;
+use crate::completion::{Completion, CompletionRequest, unknown_reference};
+use crate::prompt::PromptOutput;
 use crate::protocol::{Revision, ServerCapabilities};
-use crate::tool::{ToolCall, ToolFuture};
+use crate::resource::ResourceOutput;
+use crate::rpc::RpcError;
+use crate::tool::ToolOutput;
 
-/// Where the tools of a request come from.
+/// Where the tools, prompts and resources of a request come from.
 ///
-/// Most servers need no more than a [`ToolRegistry`](crate::ToolRegistry). What
-/// lives elsewhere, in a database or behind another server, implements this.
+/// Most servers need no more than a [`ToolRegistry`](crate::ToolRegistry), a
+/// [`PromptRegistry`](crate::PromptRegistry) and a
+/// [`ResourceRegistry`](crate::ResourceRegistry), joined by a [`Catalog`](crate::Catalog).
+/// What lives elsewhere, in a database or behind another server, implements this: what it
+/// declares by [`capabilities`](Self::capabilities), for nothing else is asked of it.
 ///
 /// A registry is shared by all requests and must not remember one from another.
 ///
 /// ```
 /// use mcp_stateless::{
-///     Answer, ListTools, Registry, RpcError, ToolCall, ToolFuture, ToolOutput, ToolPage,
+///     Answer, Call, CallFuture, ListRequest, Page, Registry, RpcError, ServerCapabilities, ToolOutput,
 /// };
 /// use serde_json::json;
 ///
 /// struct Greeter;
 ///
 /// impl Registry for Greeter {
-///     fn list_tools(&self, _: ListTools<'_>) -> Answer<'_, ToolPage> {
-///         let greet = json!({"name": "greet", "inputSchema": {"type": "object"}});
-///         Answer::ready(ToolPage::new([greet]).map_err(|_| RpcError::internal()))
+///     fn capabilities(&self) -> ServerCapabilities {
+///         ServerCapabilities::TOOLS
 ///     }
 ///
-///     fn call_tool(&self, call: ToolCall<'_>) -> ToolFuture {
-///         match call.name() {
-///             "greet" => ToolFuture::new(async { "Hello" }),
-///             other => ToolFuture::ready(Err(RpcError::unknown_tool(other))),
+///     fn list_tools(&self, _: ListRequest<'_>) -> Answer<'_, Page> {
+///         let greet = json!({"name": "greet", "inputSchema": {"type": "object"}});
+///         Answer::ready(Page::new([greet]).map_err(|_| RpcError::internal()))
+///     }
+///
+///     fn call_tool(&self, call: Call<'_>) -> CallFuture<ToolOutput> {
+///         match call.target() {
+///             "greet" => CallFuture::new(async { "Hello" }),
+///             other => CallFuture::refused(RpcError::unknown_tool(other)),
 ///         }
 ///     }
 /// }
 /// ```
+///
+/// Lists are given in an order that stays the same. Answers may borrow from the registry,
+/// but not from the request, whose body is gone by then; the future of a call owns what it
+/// needs of either. A cursor that the registry did not give out is answered by
+/// [`RpcError::invalid_params`](crate::RpcError::invalid_params).
 pub trait Registry: Send + Sync {
-    /// What the registry can serve. By default tools.
-    fn capabilities(&self) -> ServerCapabilities {
-        ServerCapabilities::TOOLS
+    /// What the registry can serve.
+    fn capabilities(&self) -> ServerCapabilities;
+
+    /// Whether a call of `item` is for this registry: how a [`Catalog`](crate::Catalog)
+    /// finds the one that it hands a call to. By default every call is.
+    fn has(&self, item: Item<'_>) -> bool {
+        let _ = item;
+        true
     }
 
-    /// A page of the definitions of the tools, in an order that stays the same.
-    ///
-    /// The answer may borrow from the registry, but not from the request, whose body
-    /// is gone by then. A cursor that the registry did not give out is answered by
-    /// [`RpcError::invalid_params`](crate::RpcError::invalid_params).
-    fn list_tools(&self, request: ListTools<'_>) -> Answer<'_, ToolPage>;
+    /// A page of the definitions of the tools.
+    fn list_tools(&self, request: ListRequest<'_>) -> Answer<'_, Page> {
+        empty_list(request)
+    }
 
-    /// Calls a tool. The future owns what it needs of the request and the registry.
-    fn call_tool(&self, call: ToolCall<'_>) -> ToolFuture;
+    /// Calls a tool.
+    fn call_tool(&self, call: Call<'_>) -> CallFuture<ToolOutput> {
+        CallFuture::refused(RpcError::unknown_tool(call.target()))
+    }
+
+    /// A page of the definitions of the prompts.
+    fn list_prompts(&self, request: ListRequest<'_>) -> Answer<'_, Page> {
+        empty_list(request)
+    }
+
+    /// Gets a prompt.
+    fn get_prompt(&self, call: Call<'_>) -> CallFuture<PromptOutput> {
+        CallFuture::refused(RpcError::unknown_prompt(call.target()))
+    }
+
+    /// A page of the definitions of the resources.
+    fn list_resources(&self, request: ListRequest<'_>) -> Answer<'_, Page> {
+        empty_list(request)
+    }
+
+    /// A page of the definitions of the resource templates.
+    fn list_resource_templates(&self, request: ListRequest<'_>) -> Answer<'_, Page> {
+        empty_list(request)
+    }
+
+    /// Reads a resource.
+    fn read_resource(&self, call: Call<'_>) -> CallFuture<ResourceOutput> {
+        CallFuture::refused(RpcError::resource_not_found(call.target()))
+    }
+
+    /// Completes an argument of a prompt or a resource template.
+    fn complete(&self, request: CompletionRequest<'_>) -> Answer<'_, Completion> {
+        Answer::ready(Err(unknown_reference(request.reference)))
+    }
+
+    /// Where the registry says that something has changed, if it declares that it does.
+    fn changes(&self) -> Changes {
+        Changes::none()
+    }
+
+    /// Whether the caller may hear of changes of this resource. By default when the
+    /// registry has it.
+    fn may_watch(&self, uri: &str, head: &Parts) -> bool {
+        let _ = head;
+        self.has(Item::Resource(uri))
+    }
 }
 
-/// A `tools/list` that has passed the manager's checks.
+/// A list of nothing has one page.
+fn empty_list(request: ListRequest<'_>) -> Answer<'static, Page> {
+    Answer::ready(match request.cursor {
+        None => Ok(Page::default()),
+        Some(_) => Err(super::page::foreign_cursor()),
+    })
+}
+
+/// A request for a list that has passed the manager's checks.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
-pub struct ListTools<'a> {
+pub struct ListRequest<'a> {
     /// Where the page begins; `None` for the first.
     pub cursor: Option<&'a str>,
     /// The head of the HTTP request.
     pub head: &'a Parts,
     /// The revision of the protocol that the request speaks.
     pub revision: Revision,
+}
+
+/// A request for a list that outlives the request's body.
+pub(super) struct OwnedListRequest {
+    cursor: Option<String>,
+    head: Parts,
+    revision: Revision,
+}
+
+impl ListRequest<'_> {
+    pub(super) fn to_owned(self) -> OwnedListRequest {
+        let cursor = self.cursor.map(str::to_owned);
+        OwnedListRequest { cursor, head: self.head.clone(), revision: self.revision }
+    }
+}
+
+impl OwnedListRequest {
+    pub(super) fn borrow(&self) -> ListRequest<'_> {
+        ListRequest { cursor: self.cursor.as_deref(), head: &self.head, revision: self.revision }
+    }
 }
 
 macro_rules! registry_behind {
@@ -73,12 +166,48 @@ macro_rules! registry_behind {
                 (**self).capabilities()
             }
 
-            fn list_tools(&self, request: ListTools<'_>) -> Answer<'_, ToolPage> {
+            fn has(&self, item: Item<'_>) -> bool {
+                (**self).has(item)
+            }
+
+            fn list_tools(&self, request: ListRequest<'_>) -> Answer<'_, Page> {
                 (**self).list_tools(request)
             }
 
-            fn call_tool(&self, call: ToolCall<'_>) -> ToolFuture {
+            fn call_tool(&self, call: Call<'_>) -> CallFuture<ToolOutput> {
                 (**self).call_tool(call)
+            }
+
+            fn list_prompts(&self, request: ListRequest<'_>) -> Answer<'_, Page> {
+                (**self).list_prompts(request)
+            }
+
+            fn get_prompt(&self, call: Call<'_>) -> CallFuture<PromptOutput> {
+                (**self).get_prompt(call)
+            }
+
+            fn list_resources(&self, request: ListRequest<'_>) -> Answer<'_, Page> {
+                (**self).list_resources(request)
+            }
+
+            fn list_resource_templates(&self, request: ListRequest<'_>) -> Answer<'_, Page> {
+                (**self).list_resource_templates(request)
+            }
+
+            fn read_resource(&self, call: Call<'_>) -> CallFuture<ResourceOutput> {
+                (**self).read_resource(call)
+            }
+
+            fn complete(&self, request: CompletionRequest<'_>) -> Answer<'_, Completion> {
+                (**self).complete(request)
+            }
+
+            fn changes(&self) -> Changes {
+                (**self).changes()
+            }
+
+            fn may_watch(&self, uri: &str, head: &Parts) -> bool {
+                (**self).may_watch(uri, head)
             }
         }
     )*};

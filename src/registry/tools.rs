@@ -5,14 +5,13 @@ use std::fmt;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-
-use super::{Answer, ListTools, Registry, ToolPage};
+use super::page::Pages;
+use super::{Answer, Item, ListRequest, Page, Registry};
+use crate::call::{Call, CallFuture, Handler};
 use crate::error::RegistryError;
-use crate::protocol::{CacheHint, Era};
+use crate::protocol::{CacheHint, Era, ServerCapabilities};
 use crate::rpc::RpcError;
-use crate::tool::{CompiledTool, Handler, Tool, ToolCall, ToolFuture};
+use crate::tool::{CompiledTool, Tool, ToolOutput};
 
 /// Tools, checked and serialised once, when it is built. Clones share them.
 ///
@@ -39,7 +38,13 @@ struct Tools {
 impl ToolRegistry {
     /// Begins an empty registry.
     pub fn builder() -> ToolRegistryBuilder {
-        ToolRegistryBuilder { tools: Vec::new(), page_size: None, cache: CacheHint::default() }
+        ToolRegistryBuilder {
+            tools: Vec::new(),
+            #[cfg(feature = "jsonschema")]
+            checks_schemas: false,
+            page_size: None,
+            cache: CacheHint::default(),
+        }
     }
 }
 
@@ -50,7 +55,15 @@ impl fmt::Debug for ToolRegistry {
 }
 
 impl Registry for ToolRegistry {
-    fn list_tools(&self, request: ListTools<'_>) -> Answer<'_, ToolPage> {
+    fn capabilities(&self) -> ServerCapabilities {
+        ServerCapabilities::TOOLS
+    }
+
+    fn has(&self, item: Item<'_>) -> bool {
+        matches!(item, Item::Tool(name) if self.0.by_name.contains_key(name))
+    }
+
+    fn list_tools(&self, request: ListRequest<'_>) -> Answer<'_, Page> {
         let pages = match request.revision.era() {
             Era::Legacy => &self.0.legacy,
             Era::Modern => &self.0.modern,
@@ -58,10 +71,10 @@ impl Registry for ToolRegistry {
         Answer::ready(pages.page(request.cursor))
     }
 
-    fn call_tool(&self, call: ToolCall<'_>) -> ToolFuture {
-        match self.0.by_name.get(call.name()) {
+    fn call_tool(&self, call: Call<'_>) -> CallFuture<ToolOutput> {
+        match self.0.by_name.get(call.target()) {
             Some(tool) => tool.call(call),
-            None => ToolFuture::ready(Err(RpcError::unknown_tool(call.name()))),
+            None => CallFuture::refused(RpcError::unknown_tool(call.target())),
         }
     }
 }
@@ -71,6 +84,8 @@ impl Registry for ToolRegistry {
 #[derive(Debug)]
 pub struct ToolRegistryBuilder {
     tools: Vec<Tool>,
+    #[cfg(feature = "jsonschema")]
+    checks_schemas: bool,
     page_size: Option<NonZeroUsize>,
     cache: CacheHint,
 }
@@ -104,6 +119,14 @@ impl ToolRegistryBuilder {
         self
     }
 
+    /// Checks arguments and structured content of every tool against its schemas: see
+    /// [`Tool::check_arguments`] and [`Tool::check_output`].
+    #[cfg(feature = "jsonschema")]
+    pub fn check_schemas(mut self) -> Self {
+        self.checks_schemas = true;
+        self
+    }
+
     /// Splits the list into pages of so many tools. By default it is one page,
     /// because not every client asks for a second.
     pub fn page_size(mut self, tools: NonZeroUsize) -> Self {
@@ -125,64 +148,22 @@ impl ToolRegistryBuilder {
     pub fn build(self) -> Result<ToolRegistry, RegistryError> {
         let mut tools = Vec::with_capacity(self.tools.len());
         for tool in self.tools {
+            #[cfg(feature = "jsonschema")]
+            let tool = if self.checks_schemas { tool.check_arguments().check_output() } else { tool };
             tools.push(tool.compile()?);
         }
-        let page_size = self.page_size.map_or(usize::MAX, NonZeroUsize::get);
         let pages = |definition: fn(&CompiledTool) -> &[u8]| {
             let definitions = tools.iter().map(|tool| (&*tool.name, definition(tool)));
-            Pages::new(&definitions.collect::<Vec<_>>(), page_size, self.cache)
+            Pages::new(&definitions.collect::<Vec<_>>(), self.page_size, self.cache)
         };
         let legacy = pages(|tool| &tool.legacy_definition);
         let modern = pages(|tool| &tool.modern_definition);
         let mut by_name = HashMap::with_capacity(tools.len());
         for tool in tools {
             if let Some(twin) = by_name.insert(Arc::clone(&tool.name), tool) {
-                return Err(RegistryError::new(&twin.name, "the name is taken by another tool"));
+                return Err(RegistryError::new("tool", &twin.name, "the name is taken by another tool"));
             }
         }
         Ok(ToolRegistry(Arc::new(Tools { by_name, legacy, modern })))
-    }
-}
-
-/// The list of one era, cut into pages.
-struct Pages {
-    first: ToolPage,
-    /// By their cursors. A cursor holds the name of the last tool before it, so
-    /// that replicas with the same tools understand each other's.
-    others: HashMap<Arc<str>, ToolPage>,
-}
-
-impl Pages {
-    fn new(definitions: &[(&str, &[u8])], size: usize, cache: CacheHint) -> Self {
-        let mut chunks = definitions.chunks(size.min(definitions.len()).max(1)).peekable();
-        let mut cursor: Option<Arc<str>> = None;
-        let empty = ToolPage { definitions: bytes::Bytes::new(), next_cursor: None, cache };
-        let mut pages = Self { first: empty, others: HashMap::new() };
-        while let Some(chunk) = chunks.next() {
-            let more = chunks.peek().is_some();
-            let last = chunk.last().filter(|_| more);
-            let next_cursor = last.map(|(name, _)| Arc::from(URL_SAFE_NO_PAD.encode(name)));
-            let bytes: Vec<&[u8]> = chunk.iter().map(|(_, definition)| *definition).collect();
-            let page =
-                ToolPage { definitions: bytes.join(&b',').into(), next_cursor: next_cursor.clone(), cache };
-            match cursor {
-                None => pages.first = page,
-                Some(cursor) => {
-                    pages.others.insert(cursor, page);
-                }
-            }
-            cursor = next_cursor;
-        }
-        pages
-    }
-
-    fn page(&self, cursor: Option<&str>) -> Result<ToolPage, RpcError> {
-        match cursor {
-            None => Ok(self.first.clone()),
-            Some(cursor) => {
-                let page = self.others.get(cursor).cloned();
-                page.ok_or_else(|| RpcError::invalid_params("The cursor is not one of this list"))
-            }
-        }
     }
 }

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use http::{HeaderMap, HeaderName};
 
 use super::lenient::Lenient;
-use super::{Params, Valid, ValidRequest};
+use super::{Answer, InBatch, Params, Valid, ValidRequest};
 use crate::config::Settings;
 use crate::http::mcp_headers::{self, HeaderFault};
 use crate::protocol::meta::{self, Meta};
@@ -71,8 +71,11 @@ impl Checker<'_> {
     }
 
     fn message<'a>(&self, text: &'a str) -> Checked<'a, Valid<'a>> {
-        let message =
-            envelope::parse::<Lenient<Params<'a>>>(text).map_err(|fault| self.refuse_fault(&fault))?;
+        let message = match envelope::parse::<Lenient<Params<'a>>>(text) {
+            Ok(message) => message,
+            Err(Fault { id: Some(id), kind: FaultKind::Response }) => return self.answer(id, text),
+            Err(fault) => return Err(self.refuse_fault(&fault)),
+        };
         match message {
             Message::Request { id, method, params } => {
                 let request = object(params).and_then(|params| self.request(id, method, params));
@@ -82,6 +85,17 @@ impl Checker<'_> {
                 .and_then(|_| self.version_header())
                 .map(|_| Valid::Notification)
                 .map_err(|rejection| self.refuse(None, rejection)),
+        }
+    }
+
+    /// Only servers of the legacy era send questions that are answered like this.
+    fn answer<'a>(&self, id: Id<'a>, text: &'a str) -> Checked<'a, Valid<'a>> {
+        match self.version_header() {
+            Ok(Some(revision)) if revision.era() == Era::Modern => {
+                Err(self.refuse(Some(id), Rejection::UnexpectedResponse))
+            }
+            Ok(_) => Ok(Valid::Answer(Answer { id, text })),
+            Err(rejection) => Err(self.refuse(Some(id), rejection)),
         }
     }
 
@@ -101,7 +115,8 @@ impl Checker<'_> {
             return Err(invalid("the batch is empty"));
         }
         let answers = messages.into_iter().filter_map(|message| match self.message(message) {
-            Ok(Valid::Request(request)) => Some(self.in_batch(request)),
+            Ok(Valid::Request(request)) => Some(self.in_batch(request).map(InBatch::Request)),
+            Ok(Valid::Answer(answer)) => Some(Ok(InBatch::Answer(answer))),
             Ok(Valid::Notification | Valid::Batch(_))
             | Err(Refused { rejection: Rejection::UnexpectedResponse, .. }) => None,
             Err(refused) => Some(Err(refused)),
@@ -282,6 +297,7 @@ mod tests {
         match agree(&headers, body, manager.settings()) {
             Ok(Valid::Request(_)) => Ok("request"),
             Ok(Valid::Notification) => Ok("notification"),
+            Ok(Valid::Answer(_)) => Ok("answer"),
             Ok(Valid::Batch(_)) => Ok("batch"),
             Err(refused) => Err(refused.rejection.to_error(manager.settings()).code().0),
         }

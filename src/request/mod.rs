@@ -20,5 +20,5 @@ mod params;
 mod valid;
 
 pub(crate) use agree::{Refused, agree, unread_id};
-pub(crate) use params::Params;
-pub(crate) use valid::{Valid, ValidRequest};
+pub(crate) use params::{Params, RareParams};
+pub(crate) use valid::{Answer, InBatch, Valid, ValidRequest};

@@ -19,6 +19,19 @@ pub(crate) struct Params<'a> {
     pub(crate) protocol_version: Option<Raw<'a>>,
     pub(crate) meta: Option<Lenient<Meta<'a>>>,
     pub(crate) is_repeated: bool,
+    /// Apart, so that the others move as little as they have to.
+    rare: Option<Box<RareParams<'a>>>,
+}
+
+/// The parameters that few requests have.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct RareParams<'a> {
+    pub(crate) input_responses: Option<Raw<'a>>,
+    pub(crate) request_state: Option<Raw<'a>>,
+    pub(crate) reference: Option<Raw<'a>>,
+    pub(crate) argument: Option<Raw<'a>>,
+    pub(crate) context: Option<Raw<'a>>,
+    pub(crate) notifications: Option<Raw<'a>>,
 }
 
 impl<'a> Scan<'a> for Params<'a> {
@@ -30,6 +43,12 @@ impl<'a> Scan<'a> for Params<'a> {
                 Some("uri") => &mut params.uri,
                 Some("cursor") => &mut params.cursor,
                 Some("arguments") => &mut params.arguments,
+                Some("inputResponses") => &mut params.rare().input_responses,
+                Some("requestState") => &mut params.rare().request_state,
+                Some("ref") => &mut params.rare().reference,
+                Some("argument") => &mut params.rare().argument,
+                Some("context") => &mut params.rare().context,
+                Some("notifications") => &mut params.rare().notifications,
                 Some("level") => &mut params.level,
                 Some("protocolVersion") => &mut params.protocol_version,
                 Some("_meta") => {
@@ -49,5 +68,14 @@ impl<'a> Params<'a> {
     /// The parameter, unless it is `null`.
     pub(crate) fn present(param: Option<Raw<'a>>) -> Option<Raw<'a>> {
         param.filter(|param| !param.is_null())
+    }
+
+    /// The parameters that few requests have.
+    pub(crate) fn rare_params(&self) -> RareParams<'a> {
+        self.rare.as_deref().copied().unwrap_or_default()
+    }
+
+    fn rare(&mut self) -> &mut RareParams<'a> {
+        self.rare.get_or_insert_default()
     }
 }

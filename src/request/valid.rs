@@ -15,8 +15,27 @@ pub(crate) enum Valid<'a> {
     /// Taken note of; nothing here acts on one, for cancelling is done by
     /// closing the connection.
     Notification,
-    /// The requests of a batch of 2025-03-26, each judged by itself.
-    Batch(Vec<Result<ValidRequest<'a>, super::Refused<'a>>>),
+    /// The answer to a question of this server's.
+    Answer(Answer<'a>),
+    /// What a batch of 2025-03-26 holds but notifications, each judged by itself.
+    Batch(Vec<Result<InBatch<'a>, super::Refused<'a>>>),
+}
+
+/// A message of a batch.
+#[expect(clippy::large_enum_variant, reason = "it is moved once, and nearly always a request")]
+pub(crate) enum InBatch<'a> {
+    Request(ValidRequest<'a>),
+    Answer(Answer<'a>),
+}
+
+/// What a client of the legacy era answers to a question.
+#[derive(Clone, Copy, Debug)]
+#[cfg_attr(not(feature = "ask"), expect(dead_code, reason = "nothing was asked"))]
+pub(crate) struct Answer<'a> {
+    /// The id that the question had.
+    pub(crate) id: Id<'a>,
+    /// The whole message.
+    pub(crate) text: &'a str,
 }
 
 /// A request that keeps the rules of its revision. Borrows from the body.

@@ -24,6 +24,9 @@ impl ErrorCode {
     pub const INVALID_PARAMS: Self = Self(-32_602);
     /// The server failed.
     pub const INTERNAL_ERROR: Self = Self(-32_603);
+    /// There is no such resource, as the revisions before 2026-07-28 say it; there it is
+    /// [`INVALID_PARAMS`](Self::INVALID_PARAMS), which this becomes.
+    pub const RESOURCE_NOT_FOUND: Self = Self(-32_002);
     /// HTTP headers and body disagree (2026-07-28).
     pub const HEADER_MISMATCH: Self = Self(-32_020);
     /// The request needs a capability that the client did not declare (2026-07-28).
@@ -65,6 +68,17 @@ impl RpcError {
     /// There is no tool of this name (`-32602`).
     pub fn unknown_tool(name: &str) -> Self {
         Self::invalid_params(format!("Unknown tool: {name}"))
+    }
+
+    /// There is no prompt of this name (`-32602`).
+    pub fn unknown_prompt(name: &str) -> Self {
+        Self::invalid_params(format!("Unknown prompt: {name}"))
+    }
+
+    /// There is no resource of this URI: `-32602` in 2026-07-28, `-32002` before.
+    pub fn resource_not_found(uri: &str) -> Self {
+        Self::new(ErrorCode::RESOURCE_NOT_FOUND, "Resource not found")
+            .with_data(serde_json::json!({"uri": uri}))
     }
 
     /// The server failed (`-32603`); says nothing of the reason, which belongs

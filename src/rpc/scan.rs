@@ -182,12 +182,15 @@ impl<'a> Scanner<'a> {
         Ok(())
     }
 
+    /// Passes over `byte`, if it comes next.
+    pub(crate) fn skip(&mut self, byte: u8) -> bool {
+        let comes = self.peek() == Some(byte);
+        self.at += usize::from(comes);
+        comes
+    }
+
     fn take(&mut self, byte: u8) -> Result<(), ScanFault> {
-        if self.peek() != Some(byte) {
-            return Err(ScanFault::Syntax);
-        }
-        self.at += 1;
-        Ok(())
+        if self.skip(byte) { Ok(()) } else { Err(ScanFault::Syntax) }
     }
 
     fn byte(&self) -> Option<u8> {

@@ -6,7 +6,7 @@ use std::io::Write as _;
 use serde::Serialize;
 
 use super::special::next_special;
-use super::{Id, RpcError};
+use super::{ErrorCode, Id, RpcError};
 
 /// Which id an error reply carries.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -57,11 +57,11 @@ impl ReplyStart {
         self.0
     }
 
-    /// Finishes the reply with an error.
-    pub(crate) fn error(mut self, error: &RpcError) -> Vec<u8> {
+    /// Finishes the reply with an error, under the code that the era has for it.
+    pub(crate) fn error(mut self, error: &RpcError, code: ErrorCode) -> Vec<u8> {
         let buffer = &mut self.0;
         buffer.extend_from_slice(br#","error":{"code":"#);
-        display(buffer, error.code());
+        display(buffer, code);
         buffer.extend_from_slice(br#","message":"#);
         string(buffer, error.message());
         if let Some(data) = error.data() {
@@ -199,7 +199,7 @@ mod tests {
     #[test]
     fn an_error_reply_carries_the_id_that_could_be_read() {
         let error = RpcError::new(ErrorCode::PARSE_ERROR, "no \"JSON\"").with_data([1]);
-        let reply = |id| String::from_utf8(ReplyStart::new(id).error(&error)).expect("UTF-8");
+        let reply = |id| String::from_utf8(ReplyStart::new(id).error(&error, error.code())).expect("UTF-8");
         let rest = r#""error":{"code":-32700,"message":"no \"JSON\"","data":[1]}}"#;
         let one = Id::from_json("1").expect("an integer");
         assert_eq!(reply(ReplyId::Request(one)), format!(r#"{{"jsonrpc":"2.0","id":1,{rest}"#));

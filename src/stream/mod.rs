@@ -1,7 +1,9 @@
 //! Replies that begin before their result is there.
 
+mod listen;
 mod outbox;
 mod sse;
 
+pub(crate) use listen::{Listening, Wanted};
 pub(crate) use outbox::{Leftovers, Outbox};
 pub(crate) use sse::{Stream, event, frame_result};

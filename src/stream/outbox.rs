@@ -69,6 +69,12 @@ impl Outbox {
         }))
     }
 
+    /// Whether what is sent gets anywhere.
+    #[cfg(feature = "ask")]
+    pub(crate) fn is_open(&self) -> bool {
+        self.lock().fate == Fate::Sent
+    }
+
     /// Sends the message that `write` puts into the buffer; waits while the
     /// reader is slow. After the end of the reply it does nothing.
     pub(crate) async fn send(&self, write: impl FnOnce(&mut Vec<u8>)) {

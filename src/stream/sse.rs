@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use crate::call::Call;
+use crate::call::{Exchange, Underway};
 use crate::deadline::Deadline;
-use crate::tool::Exchange;
+use crate::drain::Serving;
 
 const DATA: &[u8] = b"data: ";
 const END: &[u8] = b"\n\n";
-const KEEP_ALIVE: &[u8] = b":\n\n";
+pub(super) const KEEP_ALIVE: &[u8] = b":\n\n";
 
 /// Writes one event, whose data `write` puts straight into the buffer; none if it
 /// writes nothing.
@@ -48,10 +48,11 @@ fn keep_on_one_line(json: &mut [u8]) {
 /// The body of a reply whose first notification came before its result. Owns the
 /// call: dropping the body ends it.
 pub(crate) struct Stream {
-    call: Box<Call>,
+    call: Box<dyn Underway>,
     exchange: Arc<Exchange>,
     keep_alive: Deadline,
     state: State,
+    serving: Option<Serving>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -64,8 +65,13 @@ enum State {
 }
 
 impl Stream {
-    pub(crate) fn new(call: Box<Call>, exchange: Arc<Exchange>, keep_alive: Duration) -> Self {
-        Self { call, exchange, keep_alive: Deadline::new(keep_alive), state: State::Running }
+    pub(crate) fn new(call: Box<dyn Underway>, exchange: Arc<Exchange>, keep_alive: Duration) -> Self {
+        Self { call, exchange, keep_alive: Deadline::new(keep_alive), state: State::Running, serving: None }
+    }
+
+    /// Counts as being served until it is dropped.
+    pub(crate) fn serve(&mut self, serving: Serving) {
+        self.serving = Some(serving);
     }
 
     pub(crate) fn is_complete(&self) -> bool {

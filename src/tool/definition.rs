@@ -8,9 +8,9 @@ use serde::Serialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::future::Limit;
+use super::ToolOutput;
 use super::mirror::MirroredParams;
-use super::{Handler, ToolCall, ToolFuture};
+use crate::call::{Call, CallFuture, Handler, Limit};
 use crate::error::RegistryError;
 use crate::protocol::{ClientCapability, Era, Icon, ToolAnnotations};
 use crate::rpc::write;
@@ -42,6 +42,8 @@ pub struct Tool {
     requires: Vec<ClientCapability>,
     limit: Limit,
     is_detached: bool,
+    #[cfg(feature = "jsonschema")]
+    checks: super::validate::Checks,
     handler: ErasedHandler,
 }
 
@@ -51,7 +53,7 @@ impl fmt::Debug for Tool {
     }
 }
 
-type ErasedHandler = Box<dyn Fn(ToolCall<'_>) -> ToolFuture + Send + Sync>;
+type ErasedHandler = Box<dyn Fn(Call<'_>) -> CallFuture<ToolOutput> + Send + Sync>;
 /// A schema's JSON, or why it has none.
 type SchemaText = Result<Box<RawValue>, serde_json::Error>;
 
@@ -92,6 +94,8 @@ impl Tool {
             requires: Vec::new(),
             limit: Limit::OfManager,
             is_detached: false,
+            #[cfg(feature = "jsonschema")]
+            checks: super::validate::Checks::default(),
             handler: Box::new(move |call| handler.start(call)),
         }
     }
@@ -128,6 +132,25 @@ impl Tool {
         self
     }
 
+    /// Checks arguments against the input schema before the handler runs (feature
+    /// `jsonschema`). What does not fit gets a result with `isError` that names the place
+    /// and what was expected. The schema is compiled once, and must refer to nothing
+    /// outside itself; patterns must do without look-around and back-references.
+    #[cfg(feature = "jsonschema")]
+    pub fn check_arguments(mut self) -> Self {
+        self.checks.arguments = true;
+        self
+    }
+
+    /// Checks structured content against the output schema (feature `jsonschema`), under the
+    /// same rules. A result that does not fit is the server's fault: it is logged, and
+    /// answered by `-32603`.
+    #[cfg(feature = "jsonschema")]
+    pub fn check_output(mut self) -> Self {
+        self.checks.output = true;
+        self
+    }
+
     /// Refuses calls of clients that do not declare `capability` (`-32021`),
     /// before the handler runs. Clients of the legacy era declare nothing with
     /// their calls, and are let through.
@@ -153,7 +176,7 @@ impl Tool {
 
     /// Checks the definition and takes it apart.
     pub(crate) fn compile(self) -> Result<CompiledTool, RegistryError> {
-        let error = |fault: String| RegistryError::new(&self.name, fault);
+        let error = |fault: String| RegistryError::new("tool", &self.name, fault);
         check_name(&self.name).map_err(error)?;
         let read = |text: &RawValue| -> Value { serde_json::from_str(text.get()).unwrap_or_default() };
         let input = self
@@ -177,6 +200,11 @@ impl Tool {
                 Some((schema, is_of_object))
             }
         };
+        #[cfg(feature = "jsonschema")]
+        let checkers = {
+            let output = output.map(|(schema, _)| read(schema));
+            super::validate::Checkers::compile(self.checks, &input_value, output.as_ref()).map_err(error)?
+        };
         let definition = |era| {
             let output = output.filter(|(_, is_of_object)| era == Era::Modern || *is_of_object);
             self.write_definition(input, output.map(|(schema, _)| &**schema))
@@ -185,6 +213,8 @@ impl Tool {
             legacy_definition: definition(Era::Legacy),
             modern_definition: definition(Era::Modern),
             mirrored,
+            #[cfg(feature = "jsonschema")]
+            checkers,
             name: self.name.into(),
             requires: self.requires,
             limit: self.limit,
@@ -238,6 +268,8 @@ pub(crate) struct CompiledTool {
     pub(crate) legacy_definition: Vec<u8>,
     pub(crate) modern_definition: Vec<u8>,
     mirrored: MirroredParams,
+    #[cfg(feature = "jsonschema")]
+    checkers: super::validate::Checkers,
     requires: Vec<ClientCapability>,
     limit: Limit,
     is_detached: bool,
@@ -245,15 +277,22 @@ pub(crate) struct CompiledTool {
 }
 
 impl CompiledTool {
-    pub(crate) fn call(&self, call: ToolCall<'_>) -> ToolFuture {
+    pub(crate) fn call(&self, call: Call<'_>) -> CallFuture<ToolOutput> {
         let checked = self.requires.iter().try_for_each(|&capability| call.require(capability));
         if let Err(error) = checked.and_then(|()| call.check_headers(&self.mirrored)) {
-            return ToolFuture::ready(Err(error));
+            return CallFuture::refused(error);
         }
-        let mut future = (self.handler)(call);
+        #[cfg(feature = "jsonschema")]
+        if let Some(misfit) = self.checkers.misfit(call.arguments()) {
+            return CallFuture::ready(Ok(ToolOutput::error(misfit)));
+        }
+        let future = (self.handler)(call);
+        #[cfg(feature = "jsonschema")]
+        let future = self.checkers.check_output(future);
+        let mut future = future;
         future.limit = self.limit;
         future.is_detached = self.is_detached;
-        future.tool = Some(Arc::clone(&self.name));
+        future.name = Some(Arc::clone(&self.name));
         future
     }
 }

@@ -40,7 +40,7 @@ impl MirroredParams {
     /// # Errors
     /// Names the tool and the annotation that breaks the specification's rules.
     pub fn from_schema(tool: &str, schema: &Value) -> Result<Self, RegistryError> {
-        Self::find(schema).map_err(|fault| RegistryError::new(tool, fault))
+        Self::find(schema).map_err(|fault| RegistryError::new("tool", tool, fault))
     }
 
     fn find(schema: &Value) -> Result<Self, String> {

@@ -1,27 +1,16 @@
-//! Tools: how they are written, called and answered.
+//! Tools: their definitions, and their results.
 
-mod call;
-mod context;
 mod definition;
-mod error;
-mod future;
-mod handler;
 mod mirror;
 mod output;
-mod running;
 #[cfg(feature = "schemas")]
 mod schema;
+#[cfg(feature = "jsonschema")]
+mod validate;
 
-pub use call::ToolCall;
-pub(crate) use context::Exchange;
-pub use context::ToolContext;
 pub(crate) use definition::CompiledTool;
 pub use definition::Tool;
-pub use error::ToolError;
-pub use future::ToolFuture;
-pub use handler::{Handler, NoArguments};
 pub use mirror::MirroredParams;
-pub use output::{IntoToolOutput, Json, ToolOutput};
-pub(crate) use running::RunningTool;
+pub use output::{Json, ToolOutput};
 #[cfg(feature = "schemas")]
 pub use schema::TypedArguments;

@@ -3,12 +3,12 @@
 use std::borrow::Cow;
 
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
-use super::ToolError;
-use super::error::Failure;
+use crate::call::output::sealed::Sealed;
+use crate::call::{CallError, IntoOutput, Output, from_json};
 use crate::protocol::Content;
-use crate::rpc::RpcError;
 
 /// The result of a tool (2026-07-28, Schema, `CallToolResult`).
 ///
@@ -98,47 +98,44 @@ impl ToolOutput {
     }
 }
 
-/// What a handler may return.
-///
-/// Numbers, `bool` and strings become one text; [`Content`] and `Vec<Content>`
-/// stand for themselves, `()` for no content; [`Json`] becomes structured content;
-/// of a `Result`, an error becomes a result with `isError`.
-pub trait IntoToolOutput {
-    /// The result of the call.
-    ///
-    /// # Errors
-    /// When the call is to be answered by a JSON-RPC error instead of a result.
-    fn into_tool_output(self) -> Result<ToolOutput, RpcError>;
-}
+impl Sealed for ToolOutput {}
 
-impl IntoToolOutput for ToolOutput {
-    fn into_tool_output(self) -> Result<ToolOutput, RpcError> {
-        Ok(self)
+impl Output for ToolOutput {
+    fn failed(message: Cow<'static, str>) -> Result<Self, CallError> {
+        Ok(Self::error(message))
+    }
+
+    fn misfit(message: String) -> Result<Self, CallError> {
+        Ok(Self::error(message))
+    }
+
+    fn read_arguments<A: DeserializeOwned>(arguments: &str) -> Result<A, String> {
+        from_json(arguments)
     }
 }
 
-impl IntoToolOutput for () {
-    fn into_tool_output(self) -> Result<ToolOutput, RpcError> {
+impl IntoOutput<ToolOutput> for () {
+    fn into_output(self) -> Result<ToolOutput, CallError> {
         Ok(ToolOutput::empty())
     }
 }
 
-impl IntoToolOutput for Content {
-    fn into_tool_output(self) -> Result<ToolOutput, RpcError> {
+impl IntoOutput<ToolOutput> for Content {
+    fn into_output(self) -> Result<ToolOutput, CallError> {
         Ok(ToolOutput { content: Blocks::One(self), ..ToolOutput::default() })
     }
 }
 
-impl IntoToolOutput for Vec<Content> {
-    fn into_tool_output(self) -> Result<ToolOutput, RpcError> {
+impl IntoOutput<ToolOutput> for Vec<Content> {
+    fn into_output(self) -> Result<ToolOutput, CallError> {
         Ok(ToolOutput { content: Blocks::Many(self), ..ToolOutput::default() })
     }
 }
 
 macro_rules! texts {
     ($($text:ty),*) => {$(
-        impl IntoToolOutput for $text {
-            fn into_tool_output(self) -> Result<ToolOutput, RpcError> {
+        impl IntoOutput<ToolOutput> for $text {
+            fn into_output(self) -> Result<ToolOutput, CallError> {
                 Ok(ToolOutput::text(self))
             }
         }
@@ -147,8 +144,8 @@ macro_rules! texts {
 
 macro_rules! displayed_as_text {
     ($($value:ty),*) => {$(
-        impl IntoToolOutput for $value {
-            fn into_tool_output(self) -> Result<ToolOutput, RpcError> {
+        impl IntoOutput<ToolOutput> for $value {
+            fn into_output(self) -> Result<ToolOutput, CallError> {
                 Ok(ToolOutput::text(self.to_string()))
             }
         }
@@ -158,18 +155,6 @@ macro_rules! displayed_as_text {
 texts!(String, &'static str, Cow<'static, str>);
 displayed_as_text!(i8, i16, i32, i64, i128, isize, u8, u16, u32, u64, u128, usize, f32, f64, bool, char);
 
-impl<T: IntoToolOutput, E: Into<ToolError>> IntoToolOutput for Result<T, E> {
-    fn into_tool_output(self) -> Result<ToolOutput, RpcError> {
-        match self {
-            Ok(value) => value.into_tool_output(),
-            Err(error) => match error.into().0 {
-                Failure::Message(message) => Ok(ToolOutput::error(message)),
-                Failure::Protocol(error) => Err(error),
-            },
-        }
-    }
-}
-
 /// Structured content: the value itself, and its JSON as a text for clients that
 /// read only texts (2026-07-28, Server, "Structured Content").
 ///
@@ -178,8 +163,8 @@ impl<T: IntoToolOutput, E: Into<ToolError>> IntoToolOutput for Result<T, E> {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Json<T>(pub T);
 
-impl<T: Serialize> IntoToolOutput for Json<T> {
-    fn into_tool_output(self) -> Result<ToolOutput, RpcError> {
+impl<T: Serialize> IntoOutput<ToolOutput> for Json<T> {
+    fn into_output(self) -> Result<ToolOutput, CallError> {
         Ok(match serde_json::value::to_raw_value(&self.0) {
             Ok(value) => ToolOutput {
                 structured: Some(value.clone()),

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 
-use super::{NoArguments, ToolContext};
+use crate::call::{NoArguments, ToolContext};
 
 /// Arguments whose schema is derived from their type, by [`schemars`]: what a
 /// handler must take for [`Tool::new`](crate::Tool::new). Implemented for every

@@ -155,17 +155,6 @@ async fn a_server_whose_registry_has_no_tools_has_no_such_methods() {
         fn capabilities(&self) -> mcp_stateless::ServerCapabilities {
             mcp_stateless::ServerCapabilities::default()
         }
-
-        fn list_tools(
-            &self,
-            _: mcp_stateless::ListTools<'_>,
-        ) -> mcp_stateless::Answer<'_, mcp_stateless::ToolPage> {
-            unreachable!("not declared")
-        }
-
-        fn call_tool(&self, _: mcp_stateless::ToolCall<'_>) -> mcp_stateless::ToolFuture {
-            unreachable!("not declared")
-        }
     }
     let manager = Server::new().manager;
     for (method, params) in [("tools/list", json!({})), ("tools/call", json!({"name": "x"}))] {
@@ -289,7 +278,7 @@ async fn a_panic_stays_in_its_call() {
 #[tokio::test(start_paused = true)]
 async fn a_tool_that_takes_too_long_is_stopped() {
     let server = Server::new();
-    let stopped = |seconds: u64| format!("The tool was stopped: it took longer than its limit of {seconds}s");
+    let stopped = |seconds: u64| format!("The call was stopped: it took longer than its limit of {seconds}s");
     let started = tokio::time::Instant::now();
     let answer = server.send(Post::call(Era::Legacy, "wait_briefly", json!({}))).await;
     assert_eq!(answer.json()["result"]["isError"], true);
@@ -326,7 +315,7 @@ async fn a_tool_that_never_runs_out_of_work_is_stopped_as_well() {
     });
     let server = server_with(ToolRegistry::builder().register(busy.time_limit(Some(limit))));
     let answer = server.send(Post::call(Era::Legacy, "busy", json!({}))).await;
-    assert_eq!(answer.tool_text(), "The tool was stopped: it took longer than its limit of 50ms");
+    assert_eq!(answer.tool_text(), "The call was stopped: it took longer than its limit of 50ms");
 }
 
 #[tokio::test(start_paused = true)]
@@ -407,7 +396,7 @@ fn invalid_tools_are_refused_when_the_registry_is_built_and_named() {
         ),
     ] {
         let error = tools.build().err().unwrap_or_else(|| panic!("{named} was taken"));
-        assert_eq!(error.tool(), named);
+        assert_eq!(error.name(), named);
         assert!(error.to_string().contains(fault), "{error}");
     }
     assert!(tool("admin.tools_list-2", object).build().is_ok());

@@ -12,7 +12,8 @@ use http::{Request, StatusCode};
 use http_body_util::{BodyExt, Full};
 use hyper_util::rt::TokioIo;
 use mcp_stateless::{
-    Answer as Later, ListTools, Refusal, Registry, RpcError, ToolCall, ToolFuture, ToolPage, ToolRegistry,
+    Answer as Later, Call, CallFuture, ListRequest, Page, Refusal, Registry, RpcError, ServerCapabilities,
+    ToolOutput, ToolRegistry,
 };
 use serde_json::json;
 use tokio::net::{TcpListener, TcpStream};
@@ -160,27 +161,31 @@ async fn the_choice_comes_before_the_body_is_read() {
 struct Elsewhere;
 
 impl Registry for Elsewhere {
-    fn list_tools(&self, request: ListTools<'_>) -> Later<'_, ToolPage> {
+    fn capabilities(&self) -> ServerCapabilities {
+        ServerCapabilities::TOOLS
+    }
+
+    fn list_tools(&self, request: ListRequest<'_>) -> Later<'_, Page> {
         let cursor = request.cursor.map(str::to_owned);
         Later::later(async move {
             tokio::task::yield_now().await;
             match cursor.as_deref() {
                 None => {
-                    let page = ToolPage::new([
+                    let page = Page::new([
                         json!({"name": "far", "inputSchema": {"type": "object"}, "x-unknown": 1}),
                     ]);
                     page.map(|page| page.next_cursor("more")).map_err(|_| RpcError::internal())
                 }
-                Some("more") => ToolPage::new(Vec::<()>::new()).map_err(|_| RpcError::internal()),
+                Some("more") => Page::new(Vec::<()>::new()).map_err(|_| RpcError::internal()),
                 Some(_) => Err(RpcError::invalid_params("no such cursor")),
             }
         })
     }
 
-    fn call_tool(&self, call: ToolCall<'_>) -> ToolFuture {
-        let said = format!("{} {}", call.name(), call.arguments());
+    fn call_tool(&self, call: Call<'_>) -> CallFuture<ToolOutput> {
+        let said = format!("{} {}", call.target(), call.arguments());
         let context = call.into_context();
-        ToolFuture::new(async move {
+        CallFuture::new(async move {
             tokio::task::yield_now().await;
             context.progress(1.0, None, "").await;
             said

@@ -1,4 +1,4 @@
-//! What a tool may want of the request it serves.
+//! What a handler may want of the request it serves.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,9 +12,10 @@ use crate::protocol::{ClientCapability, Implementation, LogLevel, Revision};
 use crate::rejection;
 use crate::rpc::scan::{Scan, Scanner};
 use crate::rpc::{Raw, RpcError, write};
-use crate::stream::Outbox;
+use crate::stream::{Leftovers, Outbox};
 
-/// The request that a tool serves, and the way to its client while it does.
+/// The request that a handler serves, be it a tool's, a prompt's or a resource's, and the
+/// way to its client while it does.
 ///
 /// A handler asks for one by taking it as its second argument. Clones stand for
 /// the same request; one that outlives the call sends nothing any more.
@@ -31,7 +32,7 @@ use crate::stream::Outbox;
 #[derive(Clone)]
 pub struct ToolContext(Arc<Exchange>);
 
-/// One request and its reply, shared by a tool and the reply's stream.
+/// One request and its reply, shared by a handler and the reply's stream.
 pub(crate) struct Exchange {
     pub(crate) head: Parts,
     pub(crate) revision: Revision,
@@ -41,6 +42,17 @@ pub(crate) struct Exchange {
     pub(crate) progress: Option<(Box<str>, Mutex<f64>)>,
     pub(crate) log_from: LogFrom,
     pub(crate) outbox: Outbox,
+    #[cfg(feature = "ask")]
+    pub(crate) asks: crate::ask::Asks,
+}
+
+impl Exchange {
+    /// Ends what the handler may still send or wait for.
+    pub(crate) fn close(&self) -> Leftovers {
+        #[cfg(feature = "ask")]
+        self.asks.close();
+        self.outbox.close()
+    }
 }
 
 /// Which log messages are sent.
@@ -63,6 +75,11 @@ impl fmt::Debug for ToolContext {
 impl ToolContext {
     pub(crate) fn new(exchange: Arc<Exchange>) -> Self {
         Self(exchange)
+    }
+
+    #[cfg(feature = "ask")]
+    pub(crate) fn exchange(&self) -> &Exchange {
+        &self.0
     }
 
     /// Reports progress, if the client asked for it (2026-07-28, Patterns,

@@ -1,16 +1,21 @@
-//! The failure of a tool.
+//! The failure of a call.
 
 use std::borrow::Cow;
 use std::fmt;
 
+#[cfg(feature = "ask")]
+use crate::ask::InputRequired;
 use crate::rpc::RpcError;
 
-/// Why a tool failed: a message that the model reads, and may mend its call by.
+/// Why a handler failed: a message that the model reads, and may mend its call by.
 ///
 /// Whatever becomes a `Box<dyn Error + Send + Sync>` becomes one: any
 /// [`std::error::Error`], a string, an error of `anyhow`. So `?` just works in a
 /// handler; the message is the error's `Display`. For anything else there is
 /// [`ToolError::new`].
+///
+/// Prompts and resources have no place for such a message: it is logged, and their
+/// client gets `-32603` without it.
 ///
 /// An [`RpcError`] becomes one as well, and is answered as that error instead of
 /// as a tool's result.
@@ -21,8 +26,8 @@ pub struct ToolError(pub(super) Failure);
 pub(super) enum Failure {
     /// A result with `isError`.
     Message(Cow<'static, str>),
-    /// A JSON-RPC error.
-    Protocol(RpcError),
+    /// No result.
+    Call(CallError),
 }
 
 impl ToolError {
@@ -40,6 +45,30 @@ impl<E: Into<Box<dyn std::error::Error + Send + Sync>>> From<E> for ToolError {
 
 impl From<RpcError> for ToolError {
     fn from(error: RpcError) -> Self {
-        Self(Failure::Protocol(error))
+        Self(Failure::Call(error.into()))
+    }
+}
+
+impl From<CallError> for ToolError {
+    fn from(error: CallError) -> Self {
+        Self(Failure::Call(error))
+    }
+}
+
+/// What a call is answered by instead of its result.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum CallError {
+    /// A JSON-RPC error.
+    Rpc(RpcError),
+    /// Questions to the client, which then calls again with the answers (2026-07-28,
+    /// Patterns, "Multi Round-Trip Requests").
+    #[cfg(feature = "ask")]
+    InputRequired(Box<InputRequired>),
+}
+
+impl From<RpcError> for CallError {
+    fn from(error: RpcError) -> Self {
+        Self::Rpc(error)
     }
 }

@@ -1,4 +1,4 @@
-//! A call on its way to its tool.
+//! A call on its way to its handler.
 
 use std::fmt;
 use std::sync::{Arc, Mutex};
@@ -7,48 +7,55 @@ use http::request::Parts;
 
 use super::ToolContext;
 use super::context::{Exchange, LogFrom};
-use super::mirror::MirroredParams;
+#[cfg(feature = "ask")]
+use crate::ask::{Answers, Asks, Origin};
+use crate::config::Settings;
 use crate::protocol::meta::Meta;
 use crate::protocol::{ClientCapability, Era, LogLevel, Revision};
 use crate::rejection;
 use crate::rpc::{Id, RpcError};
 use crate::stream::Outbox;
+use crate::tool::MirroredParams;
 
-/// A `tools/call` that has passed the manager's checks, as a
-/// [`Registry`](crate::Registry) gets it. Borrows from the request's body.
-pub struct ToolCall<'a> {
-    pub(crate) name: &'a str,
+/// A `tools/call`, `prompts/get` or `resources/read` that has passed the manager's
+/// checks, as a [`Registry`](crate::Registry) gets it. Borrows from the request's body.
+pub struct Call<'a> {
+    pub(crate) target: &'a str,
     pub(crate) arguments: &'a str,
     pub(crate) head: Parts,
     pub(crate) revision: Revision,
     pub(crate) meta: &'a Meta<'a>,
     pub(crate) log_level: Option<LogLevel>,
-    pub(crate) is_logging: bool,
+    pub(crate) settings: &'a Arc<Settings>,
     pub(crate) takes_stream: bool,
-    /// Where the manager looks for notifications.
+    #[cfg(feature = "ask")]
+    pub(crate) origin: Origin<'a>,
+    #[cfg(feature = "ask")]
+    pub(crate) answers: Answers,
+    /// Where the manager looks for what is sent on the way.
     pub(crate) exchange: &'a mut Option<Arc<Exchange>>,
 }
 
-impl fmt::Debug for ToolCall<'_> {
+impl fmt::Debug for Call<'_> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter
-            .debug_struct("ToolCall")
-            .field("name", &self.name)
+            .debug_struct("Call")
+            .field("target", &self.target)
             .field("arguments", &self.arguments)
             .field("revision", &self.revision)
             .finish_non_exhaustive()
     }
 }
 
-impl ToolCall<'_> {
-    /// The name of the tool.
-    pub fn name(&self) -> &str {
-        self.name
+impl<'a> Call<'a> {
+    /// The name of the tool or the prompt, or the URI of the resource.
+    pub fn target(&self) -> &'a str {
+        self.target
     }
 
-    /// The arguments: the JSON text of an object, as the client sent it; `{}` if
-    /// it sent none.
-    pub fn arguments(&self) -> &str {
+    /// The arguments of the tool or the prompt: the JSON text of an object, as the
+    /// client sent it; `{}` if it sent none, and for a resource.
+    pub fn arguments(&self) -> &'a str {
         self.arguments
     }
 
@@ -62,11 +69,28 @@ impl ToolCall<'_> {
         self.revision
     }
 
-    /// What the tool may want of the request. Without a context the tool can send
-    /// no notifications, and costs an allocation less.
+    /// The same call of something else: what a registry around others knows under
+    /// another name, say.
+    #[must_use]
+    pub fn with_target(self, target: &'a str) -> Self {
+        Self { target, ..self }
+    }
+
+    /// The same call with other arguments, the JSON text of an object.
+    #[cfg(feature = "templates")]
+    pub(crate) fn with_arguments<'b>(self, arguments: &'b str) -> Call<'b>
+    where
+        'a: 'b,
+    {
+        let call: Call<'b> = self;
+        Call { arguments, ..call }
+    }
+
+    /// What the handler may want of the request. Without a context it can send no
+    /// notifications and ask nothing, and costs an allocation less.
     pub fn into_context(self) -> ToolContext {
         let progress = self.meta.progress_token.filter(|token| Id::from_json(token.text()).is_some());
-        let log_from = match (self.is_logging, self.revision.era(), self.log_level) {
+        let log_from = match (self.settings.logging, self.revision.era(), self.log_level) {
             (true, Era::Legacy, _) => LogFrom::Level(LogLevel::Debug),
             (true, Era::Modern, Some(level)) => LogFrom::Level(level),
             _ => LogFrom::Nothing,
@@ -78,6 +102,8 @@ impl ToolCall<'_> {
             progress: progress.map(|token| (token.text().into(), Mutex::new(f64::NEG_INFINITY))),
             log_from,
             outbox: Outbox::new(self.takes_stream),
+            #[cfg(feature = "ask")]
+            asks: Asks::new(self.revision.era(), &self.origin, self.answers, Arc::clone(self.settings)),
         });
         *self.exchange = Some(Arc::clone(&exchange));
         ToolContext::new(exchange)

@@ -6,34 +6,31 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use super::{IntoToolOutput, ToolOutput};
-use crate::rpc::RpcError;
+use super::{CallError, IntoOutput, Output};
 
-pub(super) type Outcome = Result<ToolOutput, RpcError>;
-
-/// The work of one call, as [`Registry::call_tool`](crate::Registry::call_tool)
-/// hands it to the manager.
+/// The work of one call, as a [`Registry`](crate::Registry) hands it to the manager; it
+/// ends with a `T`, such as a [`ToolOutput`](crate::ToolOutput).
 ///
 /// The manager polls it inside the request's own future or the reply's body, so
 /// dropping either ends the work; see [`detached`](Self::detached) for the exception.
 #[must_use]
-pub struct ToolFuture {
-    pub(super) work: Work,
-    pub(super) limit: Limit,
-    pub(super) is_detached: bool,
+pub struct CallFuture<T> {
+    pub(super) work: Work<T>,
+    pub(crate) limit: Limit,
+    pub(crate) is_detached: bool,
     /// For the log.
-    pub(super) tool: Option<Arc<str>>,
+    pub(crate) name: Option<Arc<str>>,
 }
 
-pub(super) enum Work {
+pub(super) enum Work<T> {
     /// `None` once it has been taken.
-    Ready(Option<Outcome>),
-    Boxed(Pin<Box<dyn Future<Output = Outcome> + Send>>),
+    Ready(Option<Result<T, CallError>>),
+    Boxed(Pin<Box<dyn Future<Output = Result<T, CallError>> + Send>>),
 }
 
 /// How long a tool may take.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) enum Limit {
+pub(crate) enum Limit {
     /// As long as the manager says.
     #[default]
     OfManager,
@@ -47,27 +44,32 @@ impl From<Option<Duration>> for Limit {
     }
 }
 
-impl ToolFuture {
+impl<T: Output> CallFuture<T> {
     /// The call's work, which ends with its result.
     pub fn new<F>(work: F) -> Self
     where
-        F: Future<Output: IntoToolOutput> + Send + 'static,
+        F: Future<Output: IntoOutput<T>> + Send + 'static,
     {
-        Self::of(Work::Boxed(Box::pin(async move { work.await.into_tool_output() })))
+        Self::of(Work::Boxed(Box::pin(async move { work.await.into_output() })))
     }
 
-    /// A call that is answered already: refused, say. Costs no allocation.
-    pub fn ready(result: Result<ToolOutput, RpcError>) -> Self {
+    /// A call that is answered already. Costs no allocation.
+    pub fn ready(result: Result<T, CallError>) -> Self {
         Self::of(Work::Ready(Some(result)))
     }
 
-    fn of(work: Work) -> Self {
-        Self { work, limit: Limit::OfManager, is_detached: false, tool: None }
+    /// A call that is answered by an error, or by questions. Costs no allocation.
+    pub fn refused(error: impl Into<CallError>) -> Self {
+        Self::ready(Err(error.into()))
+    }
+
+    fn of(work: Work<T>) -> Self {
+        Self { work, limit: Limit::OfManager, is_detached: false, name: None }
     }
 
     /// Drops the work after `limit`, instead of after the manager's
-    /// [`tool_time_limit`](crate::ManagerBuilder::tool_time_limit), and answers
-    /// with `isError` and a text that names the limit. `None` sets no limit.
+    /// [`tool_time_limit`](crate::ManagerBuilder::tool_time_limit), and answers with a
+    /// failure that names the limit. `None` sets no limit.
     pub fn time_limit(mut self, limit: Option<Duration>) -> Self {
         self.limit = Limit::from(limit);
         self
@@ -83,8 +85,8 @@ impl ToolFuture {
 
 /// Waits for the result alone, so that a registry around another one can see it:
 /// without limit, in the same task, and with no panic caught.
-impl Future for ToolFuture {
-    type Output = Result<ToolOutput, RpcError>;
+impl<T> Future for CallFuture<T> {
+    type Output = Result<T, CallError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match &mut self.work {
@@ -94,8 +96,11 @@ impl Future for ToolFuture {
     }
 }
 
-impl fmt::Debug for ToolFuture {
+// What a call ends with is handed over whole, never looked at in place.
+impl<T> Unpin for CallFuture<T> {}
+
+impl<T> fmt::Debug for CallFuture<T> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("ToolFuture").field("tool", &self.tool).finish_non_exhaustive()
+        formatter.debug_struct("CallFuture").field("name", &self.name).finish_non_exhaustive()
     }
 }

@@ -6,36 +6,36 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use super::ToolOutput;
-use super::future::{Limit, Outcome, ToolFuture, Work};
+use super::future::{CallFuture, Limit, Work};
+use super::{CallError, Output};
 use crate::deadline::Deadline;
 use crate::rpc::RpcError;
 
 /// A call under way: bounded in time, its panics caught.
-pub(crate) struct RunningTool {
+pub(crate) struct Running<T> {
     /// `None` once it has ended.
-    work: Option<Work>,
+    work: Option<Work<T>>,
     deadline: Option<Deadline>,
-    tool: Option<Arc<str>>,
+    name: Option<Arc<str>>,
 }
 
-impl RunningTool {
+impl<T: Output> Running<T> {
     /// Begins to run the future that `start` gives; a panic in `start` is the tool's.
     pub(crate) fn start(
-        tool: &str,
-        start: impl FnOnce() -> ToolFuture,
+        name: &str,
+        start: impl FnOnce() -> CallFuture<T>,
         default_limit: Option<Duration>,
     ) -> Self {
         let future = catch_unwind(AssertUnwindSafe(start)).unwrap_or_else(|_| {
-            report_panic(Some(tool));
-            ToolFuture::ready(Err(RpcError::internal()))
+            report_panic(Some(name));
+            CallFuture::refused(RpcError::internal())
         });
         let limit = match future.limit {
             Limit::OfManager => default_limit,
             Limit::At(limit) => Some(limit),
             Limit::Never => None,
         };
-        let running = Self { work: Some(future.work), deadline: limit.map(Deadline::new), tool: future.tool };
+        let running = Self { work: Some(future.work), deadline: limit.map(Deadline::new), name: future.name };
         if future.is_detached { running.detach() } else { running }
     }
 
@@ -43,24 +43,26 @@ impl RunningTool {
     fn detach(self) -> Self {
         let Ok(runtime) = tokio::runtime::Handle::try_current() else { return self };
         let task = runtime.spawn(self);
-        let work = async move { task.await.unwrap_or_else(|_| Err(RpcError::internal())) };
-        Self { work: Some(Work::Boxed(Box::pin(work))), deadline: None, tool: None }
+        let work = async move { task.await.unwrap_or_else(|_| Err(RpcError::internal().into())) };
+        Self { work: Some(Work::Boxed(Box::pin(work))), deadline: None, name: None }
     }
+}
 
+impl<T> Running<T> {
     /// Drops the work, whose destructors may panic as well.
-    fn stop(&mut self) {
+    pub(super) fn stop(&mut self) {
         if let Some(work) = self.work.take()
             && catch_unwind(AssertUnwindSafe(|| drop(work))).is_err()
         {
-            report_panic(self.tool.as_deref());
+            report_panic(self.name.as_deref());
         }
     }
 }
 
-impl Future for RunningTool {
-    type Output = Outcome;
+impl<T: Output> Future for Running<T> {
+    type Output = Result<T, CallError>;
 
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Outcome> {
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let polled = match self.work.as_mut() {
             Some(Work::Boxed(work)) => catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(cx))),
             Some(Work::Ready(outcome)) => return outcome.take().map_or(Poll::Pending, Poll::Ready),
@@ -69,16 +71,14 @@ impl Future for RunningTool {
         let outcome = match polled {
             Ok(Poll::Ready(outcome)) => outcome,
             Err(_) => {
-                report_panic(self.tool.as_deref());
-                Err(RpcError::internal())
+                report_panic(self.name.as_deref());
+                Err(RpcError::internal().into())
             }
             Ok(Poll::Pending) => {
                 let Some(deadline) = &mut self.deadline else { return Poll::Pending };
                 std::task::ready!(deadline.poll(cx));
                 let limit = deadline.length();
-                Ok(ToolOutput::error(format!(
-                    "The tool was stopped: it took longer than its limit of {limit:?}"
-                )))
+                T::failed(format!("The call was stopped: it took longer than its limit of {limit:?}").into())
             }
         };
         self.stop();
@@ -86,13 +86,16 @@ impl Future for RunningTool {
     }
 }
 
-impl Drop for RunningTool {
+// What a call ends with is handed over whole, never looked at in place.
+impl<T> Unpin for Running<T> {}
+
+impl<T> Drop for Running<T> {
     fn drop(&mut self) {
         self.stop();
     }
 }
 
 /// The panic's own message has gone to the panic hook, and never goes to a client.
-fn report_panic(tool: Option<&str>) {
-    tracing::error!(tool, "a tool panicked");
+fn report_panic(name: Option<&str>) {
+    tracing::error!(name, "a handler panicked");
 }

@@ -1,0 +1,142 @@
+//! How a handler asks.
+
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+use super::{AskError, ElicitAction, ElicitResult, Question, Root, SamplingRequest, SamplingResult};
+use crate::call::ToolContext;
+use crate::protocol::{ClientCapability, Era};
+use crate::rpc::RpcError;
+
+/// Questions to the client (feature `ask`).
+///
+/// Each has a key, which is its own among those of a call. In 2026-07-28 a question that
+/// has no answer yet ends the request, and the client calls again: the handler then runs
+/// from its beginning, so it asks before it does what must not be done twice, and asks the
+/// same questions under the same keys. Questions that are waited for together, by
+/// `tokio::join!`, say, go out together. In earlier revisions the handler waits where it
+/// is; there its client must take a stream, and its answer find this process, or one that
+/// shares its [`ChangeBus`](crate::ChangeBus).
+impl ToolContext {
+    /// Asks the user to fill in a form whose fields are those of `T` (2026-07-28, Client,
+    /// "Elicitation"); not for secrets, for which there is
+    /// [`elicit_url`](Self::elicit_url).
+    ///
+    /// ```
+    /// use mcp_stateless::{NoArguments, ToolContext, ToolError};
+    ///
+    /// #[derive(serde::Deserialize, schemars::JsonSchema)]
+    /// struct Confirm {
+    ///     /// Really delete it all?
+    ///     really: bool,
+    /// }
+    ///
+    /// async fn delete_all(_: NoArguments, cx: ToolContext) -> Result<&'static str, ToolError> {
+    ///     let confirm: Confirm = cx.elicit("confirm", "This deletes everything.").await?;
+    ///     Ok(if confirm.really { "deleted" } else { "kept" })
+    /// }
+    /// ```
+    #[cfg(feature = "schemas")]
+    pub async fn elicit<T>(&self, key: &str, message: impl Into<String>) -> Result<T, AskError>
+    where
+        T: DeserializeOwned + schemars::JsonSchema,
+    {
+        self.elicit_form(key, Question::form_of::<T>(message)).await
+    }
+
+    /// Asks the user to fill in a form of a given schema.
+    pub async fn elicit_with_schema<T: DeserializeOwned>(
+        &self,
+        key: &str,
+        message: impl Into<String>,
+        schema: impl serde::Serialize,
+    ) -> Result<T, AskError> {
+        self.elicit_form(key, Question::form(message, schema)).await
+    }
+
+    async fn elicit_form<T: DeserializeOwned>(&self, key: &str, question: Question) -> Result<T, AskError> {
+        let content = self.elicited(key, question).await?.content.unwrap_or_default();
+        self.read(key, &Value::Object(content).to_string())
+    }
+
+    /// Asks the user to visit a page, for what must not go through the client. Returns when
+    /// the user has agreed to go there; what comes of it the host has to find out itself.
+    pub async fn elicit_url(
+        &self,
+        key: &str,
+        message: impl Into<String>,
+        url: impl Into<String>,
+    ) -> Result<(), AskError> {
+        self.elicited(key, Question::url(message, url)).await.map(drop)
+    }
+
+    async fn elicited(&self, key: &str, question: Question) -> Result<ElicitResult, AskError> {
+        let answer: ElicitResult = self.ask(key, question).await?;
+        match answer.action {
+            ElicitAction::Accept => Ok(answer),
+            ElicitAction::Decline => Err(AskError::Declined),
+            ElicitAction::Cancel => Err(AskError::Cancelled),
+        }
+    }
+
+    /// Asks the client's model (2026-07-28, Client, "Sampling", deprecated there).
+    pub async fn sample(&self, key: &str, request: &SamplingRequest) -> Result<SamplingResult, AskError> {
+        self.ask(key, Question::sampling(request)).await
+    }
+
+    /// Asks in which directories the server may work (2026-07-28, Client, "Roots",
+    /// deprecated there).
+    pub async fn roots(&self, key: &str) -> Result<Vec<Root>, AskError> {
+        #[derive(serde::Deserialize)]
+        struct ListRootsResult {
+            roots: Vec<Root>,
+        }
+        self.ask::<ListRootsResult>(key, Question::roots()).await.map(|result| result.roots)
+    }
+
+    /// Asks a question, and reads the answer as the specification has it: an
+    /// [`ElicitResult`], for example, whatever the user did.
+    pub async fn ask<T: DeserializeOwned>(&self, key: &str, question: Question) -> Result<T, AskError> {
+        let answer = self.exchange().asks.ask(self, key, question).await?;
+        self.read(key, answer.get())
+    }
+
+    fn read<T: DeserializeOwned>(&self, key: &str, answer: &str) -> Result<T, AskError> {
+        crate::call::from_json(answer).map_err(|fault| {
+            let fault = fault.trim_start_matches("Invalid arguments: ");
+            match self.revision().era() {
+                Era::Modern => {
+                    let fault = format!("The answer to `{key}` does not fit: {fault}");
+                    AskError::Rpc(RpcError::invalid_params(fault))
+                }
+                Era::Legacy => AskError::Misfit(fault.to_owned()),
+            }
+        })
+    }
+
+    /// Whether the client can be asked for this. In the legacy era no request tells, and
+    /// the answer is yes.
+    pub fn supports(&self, capability: ClientCapability) -> bool {
+        self.require(capability).is_ok()
+    }
+
+    /// For a handler that asks by hand: the answer of this key, if the request brings one.
+    ///
+    /// # Errors
+    /// `-32602` when it is not of the type.
+    pub fn answer<T: DeserializeOwned>(&self, key: &str) -> Result<Option<T>, RpcError> {
+        let answer = self.exchange().asks.see(key);
+        let answer = answer.map(|answer| self.read(key, answer.get())).transpose();
+        answer.map_err(|error| match error {
+            AskError::Rpc(error) => error,
+            other => RpcError::invalid_params(other.to_string()),
+        })
+    }
+
+    /// For a handler that asks by hand: the state that it returned before; `None` without
+    /// it, or when it is of another type.
+    pub fn state<T: DeserializeOwned>(&self) -> Option<T> {
+        self.exchange().asks.state().map(RawValue::get).and_then(|state| serde_json::from_str(state).ok())
+    }
+}

@@ -1,0 +1,57 @@
+//! Why a question has no answer.
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::call::ToolError;
+use crate::rpc::RpcError;
+
+/// Why a question has no answer that the handler can go on with.
+///
+/// By `?` it becomes a [`ToolError`] that says so to the model, or a JSON-RPC error where
+/// the specification wants one.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum AskError {
+    /// The user said no.
+    Declined,
+    /// The user went away without a word.
+    Cancelled,
+    /// The client answered by an error: it cannot ask, say.
+    Refused(RpcError),
+    /// The answer is not of the type that was asked for.
+    Misfit(String),
+    /// The client cannot be asked: it takes no stream, or too many calls wait for answers.
+    Unreachable(&'static str),
+    /// Nothing came in time.
+    TimedOut(Duration),
+    /// The call is over; nobody is asked on its behalf any more.
+    Ended,
+    /// What the client is to be told, such as the capability that it did not declare.
+    Rpc(RpcError),
+}
+
+impl fmt::Display for AskError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Declined => formatter.write_str("The user declined"),
+            Self::Cancelled => formatter.write_str("The user cancelled"),
+            Self::Refused(error) => write!(formatter, "The client refused the question: {error}"),
+            Self::Misfit(fault) => write!(formatter, "The client's answer does not fit: {fault}"),
+            Self::Unreachable(reason) => write!(formatter, "The client cannot be asked: {reason}"),
+            Self::TimedOut(limit) => write!(formatter, "The client did not answer within {limit:?}"),
+            Self::Ended => formatter.write_str("The call is over"),
+            Self::Rpc(error) => error.fmt(formatter),
+        }
+    }
+}
+
+/// Not an `Error` of the standard library, so that `?` can tell it from those.
+impl From<AskError> for ToolError {
+    fn from(error: AskError) -> Self {
+        match error {
+            AskError::Rpc(error) => error.into(),
+            other => Self::new(other),
+        }
+    }
+}

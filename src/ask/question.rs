@@ -1,0 +1,80 @@
+//! What a client may be asked.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+
+use super::SamplingRequest;
+use crate::protocol::ClientCapability;
+
+/// Something that a client may be asked (2026-07-28, Schema, `InputRequest`).
+#[derive(Clone, Debug)]
+pub struct Question {
+    pub(super) method: &'static str,
+    pub(super) params: Map<String, Value>,
+    pub(super) needs: ClientCapability,
+    /// Why it cannot be asked.
+    pub(super) fault: Option<String>,
+}
+
+/// A directory or file that the client lets a server work in (2026-07-28, Schema, `Root`).
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[non_exhaustive]
+pub struct Root {
+    /// Its URI, of the scheme `file`.
+    pub uri: String,
+    /// Its name for people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+}
+
+impl Question {
+    fn new(method: &'static str, needs: ClientCapability, params: impl Serialize) -> Self {
+        let (params, fault) = match serde_json::to_value(params) {
+            Ok(Value::Object(params)) => (params, None),
+            Ok(_) => (Map::new(), None),
+            Err(error) => (Map::new(), Some(error.to_string())),
+        };
+        Self { method, params, needs, fault }
+    }
+
+    /// A form whose fields are those of `T`: texts, numbers, flags and choices, with the
+    /// defaults of its schema (2026-07-28, Client, "Requested Schema").
+    #[cfg(feature = "schemas")]
+    pub fn form_of<T: schemars::JsonSchema>(message: impl Into<String>) -> Self {
+        match super::schema::form_of::<T>() {
+            Ok(schema) => Self::form(message, schema),
+            Err(fault) => Self { fault: Some(fault), ..Self::form(message, Value::Null) },
+        }
+    }
+
+    /// A form of a given schema, which the client gets as it is.
+    pub fn form(message: impl Into<String>, schema: impl Serialize) -> Self {
+        let schema = serde_json::to_value(schema).map_err(|error| error.to_string());
+        let fault = schema.as_ref().err().cloned();
+        let params =
+            json!({"mode": "form", "message": message.into(), "requestedSchema": schema.unwrap_or_default()});
+        let question = Self::new("elicitation/create", ClientCapability::Elicitation, params);
+        Self { fault, ..question }
+    }
+
+    /// A page that the user is to visit: for what must not go through the client, such as
+    /// a password. The answer only tells that the user agreed to go there.
+    pub fn url(message: impl Into<String>, url: impl Into<String>) -> Self {
+        let params = json!({"mode": "url", "message": message.into(), "url": url.into()});
+        Self::new("elicitation/create", ClientCapability::ElicitationUrl, params)
+    }
+
+    /// Something for the client's model.
+    pub fn sampling(request: &SamplingRequest) -> Self {
+        let needs = match request.uses_tools() {
+            true => ClientCapability::SamplingTools,
+            false => ClientCapability::Sampling,
+        };
+        Self::new("sampling/createMessage", needs, request)
+    }
+
+    /// Which directories the server may work in.
+    pub fn roots() -> Self {
+        Self::new("roots/list", ClientCapability::Roots, json!({}))
+    }
+}

@@ -1,0 +1,98 @@
+//! Functions as handlers.
+
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+use super::{Call, CallFuture, IntoOutput, Output, ToolContext};
+use crate::tool::ToolOutput;
+
+/// An asynchronous function that serves a tool, a prompt or a resource, as `T` says: a
+/// closure or an `async fn` that takes nothing, or its arguments, or its arguments and a
+/// [`ToolContext`], and returns what [`IntoOutput`] can make a `T` of.
+///
+/// The arguments are any type that `serde` deserialises from an object: of JSON for a
+/// tool, of texts for a prompt or a resource template (numbers and `bool` are read from
+/// theirs). When they do not fit, the function is not called, and the client is told the
+/// argument and what was expected: by a result with `isError` of a tool, else by
+/// `-32602`.
+///
+/// `Marker` tells the kinds of functions apart; it is always inferred. A closure
+/// that captures must move its captures into the future: `move |args: Args| { let
+/// db = db.clone(); async move { … } }`.
+pub trait Handler<Marker, T = ToolOutput>: Send + Sync + 'static {
+    #[doc(hidden)]
+    fn start(&self, call: Call<'_>) -> CallFuture<T>;
+}
+
+/// Arguments of a handler that takes none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NoArguments {}
+
+impl<F, Fut, T> Handler<(), T> for F
+where
+    F: Fn() -> Fut + Send + Sync + 'static,
+    Fut: Future<Output: IntoOutput<T>> + Send + 'static,
+    T: Output,
+{
+    fn start(&self, call: Call<'_>) -> CallFuture<T> {
+        match T::read_arguments(call.arguments()) {
+            Ok(NoArguments {}) => CallFuture::new(self()),
+            Err(misfit) => CallFuture::ready(T::misfit(misfit)),
+        }
+    }
+}
+
+impl<F, A, Fut, T> Handler<(A,), T> for F
+where
+    F: Fn(A) -> Fut + Send + Sync + 'static,
+    A: DeserializeOwned,
+    Fut: Future<Output: IntoOutput<T>> + Send + 'static,
+    T: Output,
+{
+    fn start(&self, call: Call<'_>) -> CallFuture<T> {
+        match T::read_arguments(call.arguments()) {
+            Ok(arguments) => CallFuture::new(self(arguments)),
+            Err(misfit) => CallFuture::ready(T::misfit(misfit)),
+        }
+    }
+}
+
+impl<F, A, Fut, T> Handler<(A, ToolContext), T> for F
+where
+    F: Fn(A, ToolContext) -> Fut + Send + Sync + 'static,
+    A: DeserializeOwned,
+    Fut: Future<Output: IntoOutput<T>> + Send + 'static,
+    T: Output,
+{
+    fn start(&self, call: Call<'_>) -> CallFuture<T> {
+        match T::read_arguments(call.arguments()) {
+            Ok(arguments) => CallFuture::new(self(arguments, call.into_context())),
+            Err(misfit) => CallFuture::ready(T::misfit(misfit)),
+        }
+    }
+}
+
+/// Reads arguments from the text of a JSON object, or says where they do not fit.
+pub(crate) fn from_json<A: DeserializeOwned>(arguments: &str) -> Result<A, String> {
+    serde_json::from_str(arguments).map_err(|_| {
+        // Reads them once more, this time keeping track of where it is.
+        let deserializer = &mut serde_json::Deserializer::from_str(arguments);
+        match serde_path_to_error::deserialize::<_, A>(deserializer) {
+            Ok(_) => "Invalid arguments".to_owned(),
+            Err(error) => misfit(&error),
+        }
+    })
+}
+
+/// Says where arguments do not fit, and why.
+pub(crate) fn misfit(error: &serde_path_to_error::Error<impl std::fmt::Display>) -> String {
+    let (path, fault) = (error.path().to_string(), error.inner().to_string());
+    // Where in the text it stands means nothing to whoever made the call.
+    let fault = fault.rsplit_once(" at line ").map_or(fault.as_str(), |(fault, _)| fault);
+    if matches!(path.as_str(), "" | ".") {
+        format!("Invalid arguments: {fault}")
+    } else {
+        format!("Invalid arguments: at `{path}`: {fault}")
+    }
+}

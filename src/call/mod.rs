@@ -1,0 +1,25 @@
+//! Calls: `tools/call`, `prompts/get` and `resources/read`, the requests that a handler
+//! serves; how handlers are written, and how they are run.
+
+mod answering;
+mod context;
+mod error;
+mod future;
+mod handler;
+pub(crate) mod output;
+mod request;
+mod running;
+mod texts;
+
+pub(crate) use answering::{Answering, Underway};
+pub(crate) use context::Exchange;
+pub use context::ToolContext;
+pub use error::{CallError, ToolError};
+pub use future::CallFuture;
+pub(crate) use future::Limit;
+pub(crate) use handler::from_json;
+pub use handler::{Handler, NoArguments};
+pub use output::{IntoOutput, Output};
+pub use request::Call;
+pub(crate) use running::Running;
+pub(crate) use texts::from_texts;

@@ -1,0 +1,82 @@
+//! A bus within one process.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+
+use super::{BusSender, ChangeBus, Reach, Subscription};
+
+/// A [`ChangeBus`] within one process. Clones are the same bus.
+#[derive(Clone, Debug, Default)]
+pub struct LocalBus(Arc<Mutex<Topics>>);
+
+#[derive(Debug, Default)]
+struct Topics {
+    /// No topic is kept that nobody listens to.
+    listeners: HashMap<Box<str>, Vec<(u64, BusSender)>>,
+    next: u64,
+}
+
+impl LocalBus {
+    fn lock(&self) -> MutexGuard<'_, Topics> {
+        // Nothing in here panics half-way, so the topics are whole even if poisoned.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl ChangeBus for LocalBus {
+    fn publish(&self, topic: &str, message: Bytes) -> Reach {
+        match self.lock().listeners.get(topic) {
+            Some(listeners) => {
+                listeners.iter().for_each(|(_, listener)| listener.send(message.clone()));
+                Reach::Perhaps
+            }
+            None => Reach::Nobody,
+        }
+    }
+
+    fn subscribe(&self, topic: &str) -> Subscription {
+        let (sender, subscription) = Subscription::new();
+        let mut topics = self.lock();
+        let id = topics.next;
+        topics.next += 1;
+        topics.listeners.entry(topic.into()).or_default().push((id, sender));
+        drop(topics);
+        let (bus, topic) = (self.clone(), Box::<str>::from(topic));
+        subscription.on_drop(move || {
+            let mut topics = bus.lock();
+            if let Some(listeners) = topics.listeners.get_mut(&topic) {
+                listeners.retain(|(other, _)| *other != id);
+                if listeners.is_empty() {
+                    topics.listeners.remove(&topic);
+                }
+            }
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+
+    use bytes::Bytes;
+
+    use super::{ChangeBus, LocalBus, Reach};
+    use crate::changes::News;
+
+    #[tokio::test]
+    async fn a_message_reaches_those_who_listen_to_its_topic_and_nothing_remains_of_them() {
+        let bus = LocalBus::default();
+        assert_eq!(bus.publish("a", Bytes::new()), Reach::Nobody);
+        let (mut first, mut second) = (bus.subscribe("a"), bus.subscribe("a"));
+        let other = bus.subscribe("b");
+        assert_eq!(bus.publish("a", Bytes::from_static(b"x")), Reach::Perhaps);
+        for subscription in [&mut first, &mut second] {
+            let next = poll_fn(|cx| subscription.poll_next(cx)).await;
+            assert_eq!(next, Some(News::Message(Bytes::from_static(b"x"))));
+        }
+        drop((first, second, other));
+        assert!(bus.lock().listeners.is_empty());
+    }
+}

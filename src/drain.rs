@@ -1,0 +1,89 @@
+//! Shutting down: who is still being served, and who is to be told.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::sync::Notify;
+
+use crate::changes::{ChangeBus, LocalBus, Subscription};
+
+const END: &str = "end";
+
+/// What is being served, counted.
+#[derive(Debug, Default)]
+pub(crate) struct Drain {
+    is_closing: AtomicBool,
+    serving: AtomicUsize,
+    listening: AtomicUsize,
+    idle: Notify,
+    /// Tells those who listen for ever that it is over.
+    listeners: LocalBus,
+}
+
+/// Counts as being served as long as it lives.
+#[derive(Debug)]
+pub(crate) struct Serving(Arc<Drain>);
+
+/// Counts as a listener, too.
+#[derive(Debug)]
+pub(crate) struct Listener {
+    serving: Serving,
+    /// Has something to say when the server shuts down.
+    pub(crate) end: Subscription,
+}
+
+impl Drain {
+    /// Begins to serve, unless the server is shutting down.
+    pub(crate) fn enter(self: &Arc<Self>) -> Option<Serving> {
+        // Counted before it is asked, so that nobody slips through between the two.
+        self.serving.fetch_add(1, Ordering::SeqCst);
+        let serving = Serving(Arc::clone(self));
+        (!self.is_closing.load(Ordering::SeqCst)).then_some(serving)
+    }
+
+    /// Begins to listen, unless `most` do already.
+    pub(crate) fn listen(self: &Arc<Self>, most: usize) -> Option<Listener> {
+        self.serving.fetch_add(1, Ordering::SeqCst);
+        self.listening.fetch_add(1, Ordering::SeqCst);
+        let listener = Listener { serving: Serving(Arc::clone(self)), end: self.listeners.subscribe(END) };
+        if self.is_closing.load(Ordering::SeqCst) {
+            self.listeners.publish(END, Bytes::new());
+        }
+        (self.listening.load(Ordering::SeqCst) <= most).then_some(listener)
+    }
+
+    /// Serves nobody new, tells the listeners, and waits until nobody is served any more,
+    /// or until `deadline`. Gives how many still are.
+    pub(crate) async fn close(&self, deadline: Duration) -> usize {
+        self.is_closing.store(true, Ordering::SeqCst);
+        self.listeners.publish(END, Bytes::new());
+        let idle = async {
+            loop {
+                let idle = self.idle.notified();
+                if self.serving.load(Ordering::SeqCst) == 0 {
+                    return;
+                }
+                idle.await;
+            }
+        };
+        // Whether it came to an end is seen by the count.
+        let _ = tokio::time::timeout(deadline, idle).await;
+        self.serving.load(Ordering::SeqCst)
+    }
+}
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        if self.0.serving.fetch_sub(1, Ordering::SeqCst) == 1 && self.0.is_closing.load(Ordering::SeqCst) {
+            self.0.idle.notify_waiters();
+        }
+    }
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        self.serving.0.listening.fetch_sub(1, Ordering::SeqCst);
+    }
+}

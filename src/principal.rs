@@ -1,0 +1,47 @@
+//! Who is calling.
+
+use std::fmt;
+use std::sync::Arc;
+
+use http::request::Parts;
+
+/// Who is calling: whatever names a user or a client for good, such as the subject of a
+/// token.
+///
+/// The host's own authentication leaves it in the request's extensions. What belongs to one
+/// caller is then bound to it: the state of a call that asks its client something, and the
+/// answers to it. Without one, all callers are the same.
+///
+/// ```
+/// use mcp_stateless::Principal;
+///
+/// let mut request = http::Request::post("/mcp").body(())?;
+/// request.extensions_mut().insert(Principal::new("user-17"));
+/// # Ok::<(), http::Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Principal(Arc<str>);
+
+impl Principal {
+    /// The caller of this name.
+    pub fn new(name: impl Into<Arc<str>>) -> Self {
+        Self(name.into())
+    }
+
+    /// The name.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The caller of a request, if it is known.
+    #[cfg_attr(not(feature = "ask"), expect(dead_code, reason = "nothing is bound to it"))]
+    pub(crate) fn of(head: &Parts) -> Option<&str> {
+        head.extensions.get::<Self>().map(Self::as_str)
+    }
+}
+
+impl fmt::Display for Principal {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}

@@ -1,0 +1,218 @@
+//! A prompt: its definition and its handler.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use super::PromptOutput;
+use crate::call::{Call, CallFuture, Handler};
+use crate::completion::{Complete, Completer, ErasedCompleter};
+use crate::error::RegistryError;
+use crate::protocol::Icon;
+use crate::rpc::write;
+
+/// A prompt, to be added to a [`PromptRegistry`](crate::PromptRegistry): its definition,
+/// the function that serves it, and what completes its arguments.
+///
+/// ```
+/// use mcp_stateless::{Prompt, PromptRegistry};
+///
+/// #[derive(serde::Deserialize, schemars::JsonSchema)]
+/// struct Review {
+///     /// The code to review.
+///     code: String,
+///     language: Option<String>,
+/// }
+///
+/// let review = Prompt::new("review", "Review code", async |Review { code, .. }: Review| {
+///     format!("Please review:\n{code}")
+/// })
+/// .complete("language", async |typed: mcp_stateless::Completing| {
+///     let languages = ["python", "rust"].into_iter();
+///     languages.filter(|name| name.starts_with(&typed.value)).map(String::from).collect::<Vec<_>>()
+/// });
+/// let prompts = PromptRegistry::builder().register(review).build()?;
+/// # Ok::<(), mcp_stateless::RegistryError>(())
+/// ```
+#[must_use]
+pub struct Prompt {
+    pub(crate) name: String,
+    description: String,
+    title: Option<String>,
+    icons: Vec<Icon>,
+    arguments: Vec<PromptArgument>,
+    completers: HashMap<String, ErasedCompleter>,
+    handler: ErasedHandler,
+}
+
+type ErasedHandler = Box<dyn Fn(Call<'_>) -> CallFuture<PromptOutput> + Send + Sync>;
+
+/// An argument of a prompt (2026-07-28, Schema, `PromptArgument`). Its value is a text.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct PromptArgument {
+    name: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    title: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    description: Option<String>,
+    required: bool,
+}
+
+impl PromptArgument {
+    /// An argument that has to be given.
+    pub fn required(name: impl Into<String>) -> Self {
+        Self { name: name.into(), title: None, description: None, required: true }
+    }
+
+    /// An argument that may be left out.
+    pub fn optional(name: impl Into<String>) -> Self {
+        Self { required: false, ..Self::required(name) }
+    }
+
+    /// Sets the name for people.
+    #[must_use]
+    pub fn title(mut self, title: impl Into<String>) -> Self {
+        self.title = Some(title.into());
+        self
+    }
+
+    /// Sets what the argument is for.
+    #[must_use]
+    pub fn description(mut self, description: impl Into<String>) -> Self {
+        self.description = Some(description.into());
+        self
+    }
+}
+
+impl fmt::Debug for Prompt {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Prompt").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+impl Prompt {
+    /// A prompt whose arguments are those that its `handler` takes: each property of the
+    /// type's schema is one.
+    #[cfg(feature = "schemas")]
+    pub fn new<M, H>(name: impl Into<String>, description: impl Into<String>, handler: H) -> Self
+    where
+        M: crate::tool::TypedArguments,
+        H: Handler<M, PromptOutput>,
+    {
+        Self::with_arguments(name, description, arguments_of(&M::input_schema()), handler)
+    }
+
+    /// A prompt with given arguments.
+    pub fn with_arguments<M, H: Handler<M, PromptOutput>>(
+        name: impl Into<String>,
+        description: impl Into<String>,
+        arguments: impl IntoIterator<Item = PromptArgument>,
+        handler: H,
+    ) -> Self {
+        Self {
+            name: name.into(),
+            description: description.into(),
+            title: None,
+            icons: Vec::new(),
+            arguments: arguments.into_iter().collect(),
+            completers: HashMap::new(),
+            handler: Box::new(move |call| handler.start(call)),
+        }
+    }
+
+    /// Sets the name for people.
+    pub fn title(mut self, title: impl Into<String>) -> Self {
+        self.title = Some(title.into());
+        self
+    }
+
+    /// Adds an icon.
+    pub fn icon(mut self, icon: Icon) -> Self {
+        self.icons.push(icon);
+        self
+    }
+
+    /// Completes the values of an argument (`completion/complete`).
+    pub fn complete(mut self, argument: impl Into<String>, completer: impl Completer) -> Self {
+        self.completers.insert(argument.into(), completer.erase());
+        self
+    }
+
+    /// Checks the definition and takes it apart.
+    pub(crate) fn compile(self) -> Result<CompiledPrompt, RegistryError> {
+        let error = |fault: String| RegistryError::new("prompt", &self.name, fault);
+        if self.name.is_empty() {
+            return Err(error("the name must not be empty".to_owned()));
+        }
+        for (index, argument) in self.arguments.iter().enumerate() {
+            if self.arguments[..index].iter().any(|other| other.name == argument.name) {
+                return Err(error(format!("the argument `{}` is there twice", argument.name)));
+            }
+        }
+        let known = |name: &&String| self.arguments.iter().any(|argument| argument.name == **name);
+        if let Some(stray) = self.completers.keys().find(|name| !known(name)) {
+            return Err(error(format!("`{stray}` is completed, but is no argument")));
+        }
+        let mut buffer = vec![b'{'];
+        let mut text = |name, value: &str| {
+            write::key(&mut buffer, name);
+            write::string(&mut buffer, value);
+        };
+        text("name", &self.name);
+        if let Some(title) = &self.title {
+            text("title", title);
+        }
+        text("description", &self.description);
+        // Lists of texts and flags are always JSON.
+        if !self.arguments.is_empty() {
+            write::key(&mut buffer, "arguments");
+            let _ = write::json(&mut buffer, &self.arguments);
+        }
+        if !self.icons.is_empty() {
+            write::key(&mut buffer, "icons");
+            let _ = write::json(&mut buffer, &self.icons);
+        }
+        buffer.push(b'}');
+        Ok(CompiledPrompt {
+            name: self.name.into(),
+            definition: buffer,
+            completers: Complete::new(self.completers),
+            handler: self.handler,
+        })
+    }
+}
+
+/// The properties of a schema, in its order.
+#[cfg(feature = "schemas")]
+fn arguments_of(schema: &schemars::Schema) -> Vec<PromptArgument> {
+    let Some(properties) = schema.get("properties").and_then(|it| it.as_object()) else { return Vec::new() };
+    let required = schema.get("required").and_then(|it| it.as_array());
+    let argument = |(name, property): (&String, &serde_json::Value)| {
+        let text = |key| property.get(key).and_then(|it| it.as_str()).map(str::to_owned);
+        PromptArgument {
+            name: name.clone(),
+            title: text("title"),
+            description: text("description"),
+            required: required.is_some_and(|names| names.iter().any(|it| it == name)),
+        }
+    };
+    properties.iter().map(argument).collect()
+}
+
+/// A prompt that has been checked, ready to be got.
+pub(crate) struct CompiledPrompt {
+    pub(crate) name: Arc<str>,
+    pub(crate) definition: Vec<u8>,
+    pub(crate) completers: Complete,
+    handler: ErasedHandler,
+}
+
+impl CompiledPrompt {
+    pub(crate) fn call(&self, call: Call<'_>) -> CallFuture<PromptOutput> {
+        let mut future = (self.handler)(call);
+        future.name = Some(Arc::clone(&self.name));
+        future
+    }
+}

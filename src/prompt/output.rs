@@ -1,0 +1,95 @@
+//! What a prompt answers.
+
+use std::borrow::Cow;
+
+use serde::de::DeserializeOwned;
+
+use crate::call::output::sealed::Sealed;
+use crate::call::{CallError, IntoOutput, Output, from_texts};
+use crate::protocol::{Content, Role};
+use crate::rpc::RpcError;
+
+/// The result of a prompt (2026-07-28, Schema, `GetPromptResult`).
+///
+/// ```
+/// use mcp_stateless::{Content, PromptMessage, PromptOutput, Role};
+///
+/// let output = PromptOutput::new([
+///     PromptMessage::user("Which of these is a cat?"),
+///     PromptMessage::user(Content::image(b"...", "image/png")),
+///     PromptMessage::assistant("The second one."),
+/// ]);
+/// ```
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct PromptOutput {
+    pub(crate) description: Option<String>,
+    pub(crate) messages: Vec<PromptMessage>,
+}
+
+/// A message of a prompt.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PromptMessage {
+    pub(crate) role: Role,
+    pub(crate) content: Content,
+}
+
+impl PromptMessage {
+    /// Something that the user says.
+    pub fn user(content: impl Into<Content>) -> Self {
+        Self { role: Role::User, content: content.into() }
+    }
+
+    /// Something that the model says.
+    pub fn assistant(content: impl Into<Content>) -> Self {
+        Self { role: Role::Assistant, content: content.into() }
+    }
+}
+
+impl PromptOutput {
+    /// A result of these messages.
+    pub fn new(messages: impl IntoIterator<Item = PromptMessage>) -> Self {
+        Self { description: None, messages: messages.into_iter().collect() }
+    }
+
+    /// Sets what the messages are about.
+    #[must_use]
+    pub fn description(mut self, description: impl Into<String>) -> Self {
+        self.description = Some(description.into());
+        self
+    }
+}
+
+impl Sealed for PromptOutput {}
+
+impl Output for PromptOutput {
+    fn failed(message: Cow<'static, str>) -> Result<Self, CallError> {
+        tracing::error!(%message, "a prompt failed");
+        Err(RpcError::internal().into())
+    }
+
+    fn misfit(message: String) -> Result<Self, CallError> {
+        Err(RpcError::invalid_params(message).into())
+    }
+
+    fn read_arguments<A: DeserializeOwned>(arguments: &str) -> Result<A, String> {
+        from_texts(arguments)
+    }
+}
+
+macro_rules! one_message {
+    ($($content:ty),*) => {$(
+        impl IntoOutput<PromptOutput> for $content {
+            fn into_output(self) -> Result<PromptOutput, CallError> {
+                Ok(PromptOutput::new([PromptMessage::user(self)]))
+            }
+        }
+    )*};
+}
+
+one_message!(String, &'static str, Cow<'static, str>, Content);
+
+impl IntoOutput<PromptOutput> for Vec<PromptMessage> {
+    fn into_output(self) -> Result<PromptOutput, CallError> {
+        Ok(PromptOutput::new(self))
+    }
+}

@@ -1,0 +1,381 @@
+//! Several registries as one.
+
+use std::collections::HashSet;
+use std::fmt;
+use std::sync::Arc;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use http::request::Parts;
+
+use super::page::foreign_cursor;
+use super::{Answer, Item, ListRequest, Page, Registry};
+use crate::call::{Call, CallFuture};
+use crate::changes::Changes;
+use crate::completion::{Completion, CompletionRequest, Reference, unknown_reference};
+use crate::error::RegistryError;
+use crate::prompt::PromptOutput;
+use crate::protocol::{Offer, Revision, ServerCapabilities};
+use crate::resource::ResourceOutput;
+use crate::rpc::scan::Scanner;
+use crate::rpc::{ErrorCode, Raw, RpcError, write};
+use crate::tool::ToolOutput;
+
+/// What stands between a prefix and the name that it is put before.
+const SEPARATOR: char = '-';
+
+/// Several registries as one: tools, prompts and resources, those of several servers, or
+/// both. A call goes to the first registry that has what is called. Clones share them.
+///
+/// ```
+/// use mcp_stateless::{Catalog, PromptRegistry, ToolRegistry};
+///
+/// let tools = ToolRegistry::builder().tool("greet", "Say hello", async || "Hello").build()?;
+/// let prompts = PromptRegistry::builder().prompt("greet", "Say hello", async || "Say hello.").build()?;
+/// let catalog = Catalog::builder().add(tools).add(prompts).build()?;
+/// # Ok::<(), mcp_stateless::RegistryError>(())
+/// ```
+#[derive(Clone)]
+pub struct Catalog(Arc<[Part]>);
+
+struct Part {
+    /// With its separator.
+    prefix: Option<String>,
+    registry: Box<dyn Registry>,
+}
+
+impl Part {
+    /// The name that the part itself knows; `None` when it is not one of its own.
+    fn own<'a>(&self, name: &'a str) -> Option<&'a str> {
+        match &self.prefix {
+            Some(prefix) => name.strip_prefix(prefix.as_str()),
+            None => Some(name),
+        }
+    }
+}
+
+/// Collects registries; made by [`Catalog::builder`].
+#[derive(Default)]
+#[must_use]
+pub struct CatalogBuilder(Vec<Part>);
+
+impl fmt::Debug for CatalogBuilder {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_set().entries(self.0.iter().map(|part| &part.prefix)).finish()
+    }
+}
+
+impl fmt::Debug for Catalog {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_set().entries(self.0.iter().map(|part| &part.prefix)).finish()
+    }
+}
+
+impl Catalog {
+    /// Begins an empty catalog.
+    pub fn builder() -> CatalogBuilder {
+        CatalogBuilder::default()
+    }
+}
+
+impl CatalogBuilder {
+    /// Adds a registry under the names of its own.
+    pub fn add(mut self, registry: impl Registry + 'static) -> Self {
+        self.0.push(Part { prefix: None, registry: Box::new(registry) });
+        self
+    }
+
+    /// Adds a registry whose tools and prompts are named `{prefix}-{name}`. Its resources
+    /// keep their URIs.
+    pub fn add_prefixed(mut self, prefix: impl fmt::Display, registry: impl Registry + 'static) -> Self {
+        let prefix = Some(format!("{prefix}{SEPARATOR}"));
+        self.0.push(Part { prefix, registry: Box::new(registry) });
+        self
+    }
+
+    /// Builds the catalog.
+    ///
+    /// # Errors
+    /// When two registries have tools or prompts of the same name, or resources of the same
+    /// URI. A registry that does not know its list at once cannot be asked here: of equals
+    /// that come up later, the first registry's is listed and called.
+    pub fn build(self) -> Result<Catalog, RegistryError> {
+        for list in [&TOOLS, &PROMPTS, &RESOURCES] {
+            let mut taken = HashSet::new();
+            for part in &self.0 {
+                let mut own = HashSet::new();
+                part.names_now(list, |name| {
+                    own.insert(name);
+                });
+                if let Some(twin) = own.iter().find(|name| taken.contains(*name)) {
+                    return Err(RegistryError::new(list.kind, twin, "two registries of the catalog have it"));
+                }
+                taken.extend(own);
+            }
+        }
+        Ok(Catalog(self.0.into()))
+    }
+}
+
+/// One of the lists.
+struct List {
+    kind: &'static str,
+    /// The member of a definition that names it.
+    key: &'static str,
+    /// Whether it is named by the registry, and so may get a prefix.
+    is_name: bool,
+    offer: fn(ServerCapabilities) -> Offer,
+    ask: for<'r> fn(&'r dyn Registry, ListRequest<'_>) -> Answer<'r, Page>,
+}
+
+static TOOLS: List = List {
+    kind: "tool",
+    key: "name",
+    is_name: true,
+    offer: |has| has.tools,
+    ask: |registry, request| registry.list_tools(request),
+};
+static PROMPTS: List = List {
+    kind: "prompt",
+    key: "name",
+    is_name: true,
+    offer: |has| has.prompts,
+    ask: |registry, request| registry.list_prompts(request),
+};
+static RESOURCES: List = List {
+    kind: "resource",
+    key: "uri",
+    is_name: false,
+    offer: |has| has.resources,
+    ask: |registry, request| registry.list_resources(request),
+};
+static TEMPLATES: List = List {
+    kind: "resource template",
+    key: "uriTemplate",
+    is_name: false,
+    offer: |has| has.resources,
+    ask: |registry, request| registry.list_resource_templates(request),
+};
+
+impl Part {
+    fn offers(&self, list: &List) -> bool {
+        (list.offer)(self.registry.capabilities()) != Offer::Nothing
+    }
+
+    /// The names in a list, as far as they are known at once.
+    fn names_now(&self, list: &List, mut take: impl FnMut(String)) {
+        let (head, ()) = http::Request::new(()).into_parts();
+        let mut cursor: Option<Arc<str>> = None;
+        while self.offers(list) {
+            let request =
+                ListRequest { cursor: cursor.as_deref(), head: &head, revision: Revision::V2026_07_28 };
+            let Some(Ok(page)) = (list.ask)(&*self.registry, request).now() else { return };
+            page.each(|definition| {
+                if let Some(name) = self.name_of(definition, list) {
+                    take(name);
+                }
+            });
+            match page.next_cursor {
+                Some(next) => cursor = Some(next),
+                None => return,
+            }
+        }
+    }
+
+    /// The name of a definition, with the prefix.
+    fn name_of(&self, definition: Raw<'_>, list: &List) -> Option<String> {
+        let name = definition.member(list.key).ok()??.string()?;
+        Some(match &self.prefix {
+            Some(prefix) if list.is_name => format!("{prefix}{name}"),
+            _ => name.into_owned(),
+        })
+    }
+
+    /// Writes a definition under its name in the catalog.
+    fn write(&self, buffer: &mut Vec<u8>, definition: Raw<'_>, name: &str, list: &List) {
+        if self.prefix.is_none() || !list.is_name {
+            buffer.extend_from_slice(definition.text().as_bytes());
+            return;
+        }
+        buffer.push(b'{');
+        // What was passed over once can be passed over again.
+        let _ = Scanner::new(definition.text()).members(|scanner, key| {
+            let value = scanner.value()?;
+            if buffer.last() != Some(&b'{') {
+                buffer.push(b',');
+            }
+            buffer.extend_from_slice(key.text().as_bytes());
+            buffer.push(b':');
+            if key.is_key(list.key) {
+                write::string(buffer, name);
+            } else {
+                buffer.extend_from_slice(value.text().as_bytes());
+            }
+            Ok(())
+        });
+        buffer.push(b'}');
+    }
+}
+
+impl Catalog {
+    fn list(&self, request: ListRequest<'_>, list: &'static List) -> Answer<'_, Page> {
+        let mut offering = self.0.iter().filter(|part| part.offers(list));
+        match (offering.next(), offering.next()) {
+            // The page is passed on as it is.
+            (Some(part), None) if part.prefix.is_none() || !list.is_name => {
+                (list.ask)(&*part.registry, request)
+            }
+            _ => {
+                let owned = request.to_owned();
+                Answer::later(async move { self.merge(owned.borrow(), list).await })
+            }
+        }
+    }
+
+    /// The lists of all registries one after the other, up to the first that goes on on
+    /// another page.
+    async fn merge(&self, request: ListRequest<'_>, list: &List) -> Result<Page, RpcError> {
+        let (start, mut inner) = match request.cursor {
+            None => (0, None),
+            Some(cursor) => read_cursor(cursor).ok_or_else(foreign_cursor)?,
+        };
+        let mut merged = Page::default();
+        let mut definitions = Vec::new();
+        let mut seen = HashSet::new();
+        let mut hint = None;
+        for (index, part) in self.0.iter().enumerate().skip(start).filter(|(_, part)| part.offers(list)) {
+            let cursor = inner.take();
+            let ask = ListRequest { cursor: cursor.as_deref(), ..request };
+            let page = match (list.ask)(&*part.registry, ask).get().await {
+                Ok(page) => page,
+                Err(error) if cursor.is_some() && error.code() == ErrorCode::INVALID_PARAMS => {
+                    return Err(error);
+                }
+                // One that is down does not take the others with it.
+                Err(error) => {
+                    tracing::warn!(%error, prefix = part.prefix, kind = list.kind, "a list of the catalog is missing");
+                    hint = Some(Default::default());
+                    continue;
+                }
+            };
+            page.each(|definition| {
+                let Some(name) = part.name_of(definition, list) else { return };
+                if seen.contains(&name) {
+                    tracing::warn!(name, kind = list.kind, "two registries of the catalog have it");
+                    return;
+                }
+                if !definitions.is_empty() {
+                    definitions.push(b',');
+                }
+                part.write(&mut definitions, definition, &name, list);
+                seen.insert(name);
+            });
+            hint = Some(hint.map_or(page.cache, |hint| page.cache.narrowest(hint)));
+            if let Some(next) = page.next_cursor {
+                merged.next_cursor = Some(write_cursor(index, &next).into());
+                break;
+            }
+        }
+        merged.definitions = definitions.into();
+        merged.cache = hint.unwrap_or_default();
+        // All pages of a list must have the same scope, and the others may have this one.
+        let is_paged = request.cursor.is_some() || merged.next_cursor.is_some();
+        Ok(if is_paged { merged.private() } else { merged })
+    }
+
+    /// The registry that has an item, and what it calls it there.
+    fn find<'a>(&self, name: &'a str, item: fn(&'a str) -> Item<'a>) -> Option<(&dyn Registry, &'a str)> {
+        self.0.iter().find_map(|part| {
+            let own =
+                if matches!(item(name), Item::Tool(_) | Item::Prompt(_)) { part.own(name)? } else { name };
+            part.registry.has(item(own)).then_some((&*part.registry, own))
+        })
+    }
+}
+
+fn write_cursor(part: usize, inner: &str) -> String {
+    URL_SAFE_NO_PAD.encode(format!("{part}:{inner}"))
+}
+
+fn read_cursor(cursor: &str) -> Option<(usize, Option<String>)> {
+    let cursor = String::from_utf8(URL_SAFE_NO_PAD.decode(cursor).ok()?).ok()?;
+    let (part, inner) = cursor.split_once(':')?;
+    Some((part.parse().ok()?, Some(inner.to_owned())))
+}
+
+impl Registry for Catalog {
+    fn capabilities(&self) -> ServerCapabilities {
+        let parts = self.0.iter().map(|part| part.registry.capabilities());
+        parts.fold(ServerCapabilities::default(), ServerCapabilities::with)
+    }
+
+    fn has(&self, item: Item<'_>) -> bool {
+        match item {
+            Item::Tool(name) => self.find(name, Item::Tool).is_some(),
+            Item::Prompt(name) => self.find(name, Item::Prompt).is_some(),
+            Item::Resource(uri) => self.find(uri, Item::Resource).is_some(),
+            Item::ResourceTemplate(template) => self.find(template, Item::ResourceTemplate).is_some(),
+        }
+    }
+
+    fn list_tools(&self, request: ListRequest<'_>) -> Answer<'_, Page> {
+        self.list(request, &TOOLS)
+    }
+
+    fn call_tool(&self, call: Call<'_>) -> CallFuture<ToolOutput> {
+        match self.find(call.target(), Item::Tool) {
+            Some((registry, name)) => registry.call_tool(call.with_target(name)),
+            None => CallFuture::refused(RpcError::unknown_tool(call.target())),
+        }
+    }
+
+    fn list_prompts(&self, request: ListRequest<'_>) -> Answer<'_, Page> {
+        self.list(request, &PROMPTS)
+    }
+
+    fn get_prompt(&self, call: Call<'_>) -> CallFuture<PromptOutput> {
+        match self.find(call.target(), Item::Prompt) {
+            Some((registry, name)) => registry.get_prompt(call.with_target(name)),
+            None => CallFuture::refused(RpcError::unknown_prompt(call.target())),
+        }
+    }
+
+    fn list_resources(&self, request: ListRequest<'_>) -> Answer<'_, Page> {
+        self.list(request, &RESOURCES)
+    }
+
+    fn list_resource_templates(&self, request: ListRequest<'_>) -> Answer<'_, Page> {
+        self.list(request, &TEMPLATES)
+    }
+
+    fn read_resource(&self, call: Call<'_>) -> CallFuture<ResourceOutput> {
+        match self.find(call.target(), Item::Resource) {
+            Some((registry, _)) => registry.read_resource(call),
+            None => CallFuture::refused(RpcError::resource_not_found(call.target())),
+        }
+    }
+
+    fn complete(&self, request: CompletionRequest<'_>) -> Answer<'_, Completion> {
+        let found = match request.reference {
+            Reference::Prompt(name) => {
+                self.find(name, Item::Prompt).map(|(registry, own)| (registry, Reference::Prompt(own)))
+            }
+            Reference::Resource(template) => {
+                let found = self.find(template, Item::ResourceTemplate);
+                found.map(|(registry, own)| (registry, Reference::Resource(own)))
+            }
+        };
+        match found {
+            Some((registry, reference)) => registry.complete(CompletionRequest { reference, ..request }),
+            None => Answer::ready(Err(unknown_reference(request.reference))),
+        }
+    }
+
+    fn changes(&self) -> Changes {
+        Changes::all(self.0.iter().map(|part| part.registry.changes()))
+    }
+
+    fn may_watch(&self, uri: &str, head: &Parts) -> bool {
+        self.0.iter().any(|part| part.registry.may_watch(uri, head))
+    }
+}

@@ -1,0 +1,142 @@
+//! A registry that can be replaced while it serves.
+
+use std::sync::{Arc, PoisonError, RwLock};
+
+use http::request::Parts;
+
+use super::{Answer, Item, ListRequest, Page, Registry};
+use crate::call::{Call, CallFuture};
+use crate::changes::{Change, Changes};
+use crate::completion::{Completion, CompletionRequest, unknown_reference};
+use crate::prompt::PromptOutput;
+use crate::protocol::{Offer, ServerCapabilities};
+use crate::resource::ResourceOutput;
+use crate::tool::ToolOutput;
+
+/// A registry that can be replaced while it serves, and says so to the clients that
+/// listen. Clones are the same one.
+///
+/// ```
+/// use mcp_stateless::{Changes, Live, RegistryError, ToolRegistry};
+///
+/// fn tools(greeting: &'static str) -> Result<ToolRegistry, RegistryError> {
+///     ToolRegistry::builder().tool("greet", greeting, async || "Hello").build()
+/// }
+///
+/// let live = Live::new(tools("Say hello")?, Changes::in_process());
+/// live.replace(tools("Greet the user")?); // clients hear that the list has changed
+/// # Ok::<(), RegistryError>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Live<R> {
+    current: Arc<RwLock<Arc<R>>>,
+    changes: Changes,
+}
+
+impl<R: Registry> Live<R> {
+    /// Serves `registry` until another takes its place.
+    pub fn new(registry: R, changes: Changes) -> Self {
+        Self { current: Arc::new(RwLock::new(Arc::new(registry))), changes }
+    }
+
+    /// Serves `registry` from now on, and says that its lists have changed. Calls under
+    /// way end with the handlers that they began with.
+    pub fn replace(&self, registry: R) {
+        let offers = registry.capabilities();
+        let before = {
+            let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
+            std::mem::replace(&mut *current, Arc::new(registry)).capabilities()
+        };
+        let offers = offers.with(before);
+        for (offer, change) in [
+            (offers.tools, Change::Tools),
+            (offers.prompts, Change::Prompts),
+            (offers.resources, Change::Resources),
+        ] {
+            if offer != Offer::Nothing {
+                self.changes.publish(change);
+            }
+        }
+    }
+
+    /// Says that the contents of a resource have changed.
+    pub fn resource_updated(&self, uri: &str) {
+        self.changes.publish(Change::Resource(uri));
+    }
+
+    /// The registry that serves now.
+    pub fn current(&self) -> Arc<R> {
+        Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl<R: Registry + 'static> Live<R> {
+    fn list(
+        &self,
+        request: ListRequest<'_>,
+        list: impl for<'r> Fn(&'r R, ListRequest<'_>) -> Answer<'r, Page> + Send + 'static,
+    ) -> Answer<'_, Page> {
+        let current = self.current();
+        if let Some(answer) = list(&current, request).now() {
+            return Answer::ready(answer);
+        }
+        // The registry may be gone from here before it has answered.
+        let owned = request.to_owned();
+        Answer::later(async move { list(&current, owned.borrow()).get().await })
+    }
+}
+
+impl<R: Registry + 'static> Registry for Live<R> {
+    fn capabilities(&self) -> ServerCapabilities {
+        self.current().capabilities().changing()
+    }
+
+    fn has(&self, item: Item<'_>) -> bool {
+        self.current().has(item)
+    }
+
+    fn list_tools(&self, request: ListRequest<'_>) -> Answer<'_, Page> {
+        self.list(request, |registry, request| registry.list_tools(request))
+    }
+
+    fn call_tool(&self, call: Call<'_>) -> CallFuture<ToolOutput> {
+        self.current().call_tool(call)
+    }
+
+    fn list_prompts(&self, request: ListRequest<'_>) -> Answer<'_, Page> {
+        self.list(request, |registry, request| registry.list_prompts(request))
+    }
+
+    fn get_prompt(&self, call: Call<'_>) -> CallFuture<PromptOutput> {
+        self.current().get_prompt(call)
+    }
+
+    fn list_resources(&self, request: ListRequest<'_>) -> Answer<'_, Page> {
+        self.list(request, |registry, request| registry.list_resources(request))
+    }
+
+    fn list_resource_templates(&self, request: ListRequest<'_>) -> Answer<'_, Page> {
+        self.list(request, |registry, request| registry.list_resource_templates(request))
+    }
+
+    fn read_resource(&self, call: Call<'_>) -> CallFuture<ResourceOutput> {
+        self.current().read_resource(call)
+    }
+
+    fn complete(&self, request: CompletionRequest<'_>) -> Answer<'_, Completion> {
+        let current = self.current();
+        if !current.capabilities().completions {
+            return Answer::ready(Err(unknown_reference(request.reference)));
+        }
+        let owned = request.to_owned();
+        Answer::later(async move { current.complete(owned.borrow()).get().await })
+    }
+
+    fn changes(&self) -> Changes {
+        Changes::all([self.changes.clone(), self.current().changes()])
+    }
+
+    fn may_watch(&self, uri: &str, head: &Parts) -> bool {
+        self.current().may_watch(uri, head)
+    }
+}

@@ -1,0 +1,145 @@
+//! A fixed set of prompts.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+
+use super::page::Pages;
+use super::{Answer, Item, ListRequest, Page, Registry};
+use crate::call::{Call, CallFuture};
+use crate::completion::{Completion, CompletionRequest, Reference, unknown_reference};
+use crate::error::RegistryError;
+use crate::prompt::{CompiledPrompt, Prompt, PromptOutput};
+use crate::protocol::{CacheHint, Offer, ServerCapabilities};
+use crate::rpc::RpcError;
+
+/// Prompts, checked and serialised once, when it is built. Clones share them.
+///
+/// ```
+/// use mcp_stateless::PromptRegistry;
+///
+/// #[derive(serde::Deserialize, schemars::JsonSchema)]
+/// struct Greet { name: String }
+///
+/// let prompts = PromptRegistry::builder()
+///     .prompt("greet", "Greet somebody", async |Greet { name }: Greet| format!("Greet {name} warmly."))
+///     .build()?;
+/// # Ok::<(), mcp_stateless::RegistryError>(())
+/// ```
+#[derive(Clone)]
+pub struct PromptRegistry(Arc<Prompts>);
+
+struct Prompts {
+    by_name: HashMap<Arc<str>, CompiledPrompt>,
+    pages: Pages,
+    completes: bool,
+}
+
+impl PromptRegistry {
+    /// Begins an empty registry.
+    pub fn builder() -> PromptRegistryBuilder {
+        PromptRegistryBuilder { prompts: Vec::new(), page_size: None, cache: CacheHint::default() }
+    }
+}
+
+impl fmt::Debug for PromptRegistry {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_set().entries(self.0.by_name.keys()).finish()
+    }
+}
+
+impl Registry for PromptRegistry {
+    fn capabilities(&self) -> ServerCapabilities {
+        ServerCapabilities {
+            prompts: Offer::Fixed,
+            completions: self.0.completes,
+            ..ServerCapabilities::default()
+        }
+    }
+
+    fn has(&self, item: Item<'_>) -> bool {
+        matches!(item, Item::Prompt(name) if self.0.by_name.contains_key(name))
+    }
+
+    fn list_prompts(&self, request: ListRequest<'_>) -> Answer<'_, Page> {
+        Answer::ready(self.0.pages.page(request.cursor))
+    }
+
+    fn get_prompt(&self, call: Call<'_>) -> CallFuture<PromptOutput> {
+        match self.0.by_name.get(call.target()) {
+            Some(prompt) => prompt.call(call),
+            None => CallFuture::refused(RpcError::unknown_prompt(call.target())),
+        }
+    }
+
+    fn complete(&self, request: CompletionRequest<'_>) -> Answer<'_, Completion> {
+        let prompt = match request.reference {
+            Reference::Prompt(name) => self.0.by_name.get(name),
+            Reference::Resource(_) => None,
+        };
+        match prompt {
+            Some(prompt) => prompt.completers.complete(request.argument, request.completing),
+            None => Answer::ready(Err(unknown_reference(request.reference))),
+        }
+    }
+}
+
+/// Collects prompts; made by [`PromptRegistry::builder`].
+#[must_use]
+#[derive(Debug)]
+pub struct PromptRegistryBuilder {
+    prompts: Vec<Prompt>,
+    page_size: Option<NonZeroUsize>,
+    cache: CacheHint,
+}
+
+impl PromptRegistryBuilder {
+    /// Adds a prompt whose arguments are those that its handler takes; for more than a
+    /// name and a description see [`Prompt::new`].
+    #[cfg(feature = "schemas")]
+    pub fn prompt<M, H>(self, name: impl Into<String>, description: impl Into<String>, handler: H) -> Self
+    where
+        M: crate::tool::TypedArguments,
+        H: crate::call::Handler<M, PromptOutput>,
+    {
+        self.register(Prompt::new(name, description, handler))
+    }
+
+    /// Adds a prompt. Lists keep the order in which prompts were added.
+    pub fn register(mut self, prompt: Prompt) -> Self {
+        self.prompts.push(prompt);
+        self
+    }
+
+    /// Splits the list into pages of so many prompts. By default it is one page,
+    /// because not every client asks for a second.
+    pub fn page_size(mut self, prompts: NonZeroUsize) -> Self {
+        self.page_size = Some(prompts);
+        self
+    }
+
+    /// How long, and for whom, clients may cache the list; by default not at all.
+    pub fn cache_hint(mut self, hint: CacheHint) -> Self {
+        self.cache = hint;
+        self
+    }
+
+    /// Checks the prompts and builds the registry.
+    ///
+    /// # Errors
+    /// Names the first prompt whose name is taken or empty, or whose arguments are wrong.
+    pub fn build(self) -> Result<PromptRegistry, RegistryError> {
+        let prompts = self.prompts.into_iter().map(Prompt::compile).collect::<Result<Vec<_>, _>>()?;
+        let definitions: Vec<_> = prompts.iter().map(|it| (&*it.name, it.definition.as_slice())).collect();
+        let pages = Pages::new(&definitions, self.page_size, self.cache);
+        let completes = prompts.iter().any(|prompt| !prompt.completers.is_empty());
+        let mut by_name = HashMap::with_capacity(prompts.len());
+        for prompt in prompts {
+            if let Some(twin) = by_name.insert(Arc::clone(&prompt.name), prompt) {
+                return Err(RegistryError::new("prompt", &twin.name, "the name is taken by another prompt"));
+            }
+        }
+        Ok(PromptRegistry(Arc::new(Prompts { by_name, pages, completes })))
+    }
+}

@@ -1,0 +1,206 @@
+//! A fixed set of resources and resource templates.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+
+use super::page::Pages;
+use super::{Answer, Item, ListRequest, Page, Registry};
+use crate::call::{Call, CallFuture, Handler};
+#[cfg(feature = "templates")]
+use crate::completion::{Completion, CompletionRequest, Reference, unknown_reference};
+use crate::error::RegistryError;
+use crate::protocol::{CacheHint, Offer, ServerCapabilities};
+use crate::resource::{CompiledResource, Resource, ResourceOutput};
+#[cfg(feature = "templates")]
+use crate::resource::{CompiledTemplate, ResourceTemplate};
+use crate::rpc::RpcError;
+
+/// Resources and templates, checked and serialised once, when it is built. Clones share
+/// them.
+///
+/// ```
+/// use mcp_stateless::ResourceRegistry;
+///
+/// let resources = ResourceRegistry::builder()
+///     .resource("memo://today", "today", async || "Buy milk.")
+///     .build()?;
+/// # Ok::<(), mcp_stateless::RegistryError>(())
+/// ```
+#[derive(Clone)]
+pub struct ResourceRegistry(Arc<Resources>);
+
+struct Resources {
+    by_uri: HashMap<Arc<str>, CompiledResource>,
+    pages: Pages,
+    template_pages: Pages,
+    #[cfg(feature = "templates")]
+    templates: Vec<CompiledTemplate>,
+}
+
+impl ResourceRegistry {
+    /// Begins an empty registry.
+    pub fn builder() -> ResourceRegistryBuilder {
+        ResourceRegistryBuilder {
+            resources: Vec::new(),
+            #[cfg(feature = "templates")]
+            templates: Vec::new(),
+            page_size: None,
+            cache: CacheHint::default(),
+        }
+    }
+}
+
+impl fmt::Debug for ResourceRegistry {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_set().entries(self.0.by_uri.keys()).finish()
+    }
+}
+
+impl Registry for ResourceRegistry {
+    fn capabilities(&self) -> ServerCapabilities {
+        ServerCapabilities {
+            resources: Offer::Fixed,
+            #[cfg(feature = "templates")]
+            completions: self.0.templates.iter().any(|template| !template.completers.is_empty()),
+            ..ServerCapabilities::default()
+        }
+    }
+
+    fn has(&self, item: Item<'_>) -> bool {
+        match item {
+            Item::Resource(uri) if self.0.by_uri.contains_key(uri) => true,
+            #[cfg(feature = "templates")]
+            Item::Resource(uri) => self.0.templates.iter().any(|it| it.variables(uri).is_some()),
+            #[cfg(feature = "templates")]
+            Item::ResourceTemplate(template) => self.0.templates.iter().any(|it| it.template == template),
+            _ => false,
+        }
+    }
+
+    fn list_resources(&self, request: ListRequest<'_>) -> Answer<'_, Page> {
+        Answer::ready(self.0.pages.page(request.cursor))
+    }
+
+    fn list_resource_templates(&self, request: ListRequest<'_>) -> Answer<'_, Page> {
+        Answer::ready(self.0.template_pages.page(request.cursor))
+    }
+
+    /// A resource of the URI itself goes before the templates, which are tried in the
+    /// order in which they were added.
+    fn read_resource(&self, call: Call<'_>) -> CallFuture<ResourceOutput> {
+        let uri = call.target();
+        if let Some(resource) = self.0.by_uri.get(uri) {
+            return resource.reader.read(call);
+        }
+        #[cfg(feature = "templates")]
+        for template in &self.0.templates {
+            if let Some(variables) = template.variables(uri) {
+                return template.reader.read(call.with_arguments(&variables));
+            }
+        }
+        CallFuture::refused(RpcError::resource_not_found(uri))
+    }
+
+    #[cfg(feature = "templates")]
+    fn complete(&self, request: CompletionRequest<'_>) -> Answer<'_, Completion> {
+        let template = match request.reference {
+            Reference::Resource(uri) => self.0.templates.iter().find(|it| it.template == uri),
+            Reference::Prompt(_) => None,
+        };
+        match template {
+            Some(template) => template.completers.complete(request.argument, request.completing),
+            None => Answer::ready(Err(unknown_reference(request.reference))),
+        }
+    }
+}
+
+/// Collects resources and templates; made by [`ResourceRegistry::builder`].
+#[must_use]
+#[derive(Debug)]
+pub struct ResourceRegistryBuilder {
+    resources: Vec<Resource>,
+    #[cfg(feature = "templates")]
+    templates: Vec<ResourceTemplate>,
+    page_size: Option<NonZeroUsize>,
+    cache: CacheHint,
+}
+
+impl ResourceRegistryBuilder {
+    /// Adds a resource; for more than a URI and a name see [`Resource::new`].
+    pub fn resource<M, H>(self, uri: impl Into<String>, name: impl Into<String>, handler: H) -> Self
+    where
+        H: Handler<M, ResourceOutput>,
+    {
+        self.register(Resource::new(uri, name, handler))
+    }
+
+    /// Adds a resource. Lists keep the order in which resources were added.
+    pub fn register(mut self, resource: Resource) -> Self {
+        self.resources.push(resource);
+        self
+    }
+
+    /// Adds a template. A URI is read by the first that it fits.
+    #[cfg(feature = "templates")]
+    pub fn register_template(mut self, template: ResourceTemplate) -> Self {
+        self.templates.push(template);
+        self
+    }
+
+    /// Splits the lists into pages of so many entries. By default each is one page,
+    /// because not every client asks for a second.
+    pub fn page_size(mut self, entries: NonZeroUsize) -> Self {
+        self.page_size = Some(entries);
+        self
+    }
+
+    /// How long, and for whom, clients may cache the lists; by default not at all.
+    pub fn cache_hint(mut self, hint: CacheHint) -> Self {
+        self.cache = hint;
+        self
+    }
+
+    /// Checks the resources and templates, and builds the registry.
+    ///
+    /// # Errors
+    /// Names the first resource or template whose URI is taken or is none.
+    pub fn build(self) -> Result<ResourceRegistry, RegistryError> {
+        let resources = self.resources.into_iter().map(Resource::compile).collect::<Result<Vec<_>, _>>()?;
+        let definitions: Vec<_> = resources.iter().map(|it| (&*it.uri, it.definition.as_slice())).collect();
+        let pages = Pages::new(&definitions, self.page_size, self.cache);
+        let mut by_uri = HashMap::with_capacity(resources.len());
+        for resource in resources {
+            if let Some(twin) = by_uri.insert(Arc::clone(&resource.uri), resource) {
+                return Err(RegistryError::new(
+                    "resource",
+                    &twin.uri,
+                    "the URI is taken by another resource",
+                ));
+            }
+        }
+        #[cfg(feature = "templates")]
+        let templates =
+            self.templates.into_iter().map(ResourceTemplate::compile).collect::<Result<Vec<_>, _>>()?;
+        #[cfg(feature = "templates")]
+        let definitions: Vec<_> =
+            templates.iter().map(|it| (it.template.as_str(), it.definition.as_slice())).collect();
+        #[cfg(not(feature = "templates"))]
+        let definitions: Vec<(&str, &[u8])> = Vec::new();
+        for (index, (template, _)) in definitions.iter().enumerate() {
+            if definitions[..index].iter().any(|(other, _)| other == template) {
+                let fault = "the template is there twice";
+                return Err(RegistryError::new("resource template", template, fault));
+            }
+        }
+        let template_pages = Pages::new(&definitions, self.page_size, self.cache);
+        Ok(ResourceRegistry(Arc::new(Resources {
+            by_uri,
+            pages,
+            template_pages,
+            #[cfg(feature = "templates")]
+            templates,
+        })))
+    }
+}

@@ -1,0 +1,224 @@
+//! A resource: its definition and its handler.
+
+use std::fmt;
+use std::sync::Arc;
+
+use super::ResourceOutput;
+use crate::call::{Call, CallFuture, Handler};
+use crate::error::RegistryError;
+use crate::protocol::{Annotations, CacheHint, Icon};
+use crate::rpc::write;
+
+/// A resource, to be added to a [`ResourceRegistry`](crate::ResourceRegistry): its
+/// definition, and the function that reads it.
+///
+/// ```
+/// use mcp_stateless::{Resource, ResourceRegistry, RpcError};
+///
+/// let notes = Resource::new("notes://today", "today", async || {
+///     tokio::fs::read_to_string("today.md").await // an error becomes `-32603`, and is logged
+/// })
+/// .description("What is to be done today")
+/// .mime_type("text/markdown");
+/// let resources = ResourceRegistry::builder().register(notes).build()?;
+/// # Ok::<(), mcp_stateless::RegistryError>(())
+/// ```
+#[must_use]
+pub struct Resource {
+    uri: String,
+    about: About,
+    size: Option<u64>,
+    handler: ErasedHandler,
+}
+
+pub(super) type ErasedHandler = Box<dyn Fn(Call<'_>) -> CallFuture<ResourceOutput> + Send + Sync>;
+
+/// What a resource and a template have in common.
+pub(super) struct About {
+    pub(super) name: String,
+    pub(super) title: Option<String>,
+    pub(super) description: Option<String>,
+    pub(super) mime_type: Option<String>,
+    pub(super) icons: Vec<Icon>,
+    pub(super) annotations: Option<Annotations>,
+    pub(super) cache: CacheHint,
+}
+
+impl About {
+    pub(super) fn new(name: String) -> Self {
+        Self {
+            name,
+            title: None,
+            description: None,
+            mime_type: None,
+            icons: Vec::new(),
+            annotations: None,
+            cache: CacheHint::default(),
+        }
+    }
+
+    /// Writes the definition, which begins with the URI or the template.
+    pub(super) fn write(&self, (key, uri): (&str, &str), size: Option<u64>) -> Vec<u8> {
+        let mut buffer = vec![b'{'];
+        let texts = [
+            (key, Some(uri)),
+            ("name", Some(&self.name)),
+            ("title", self.title.as_deref()),
+            ("description", self.description.as_deref()),
+            ("mimeType", self.mime_type.as_deref()),
+        ];
+        for (name, text) in texts {
+            if let Some(text) = text {
+                write::key(&mut buffer, name);
+                write::string(&mut buffer, text);
+            }
+        }
+        if let Some(size) = size {
+            write::key(&mut buffer, "size");
+            write::display(&mut buffer, size);
+        }
+        // Texts, numbers and lists of them are always JSON.
+        if !self.icons.is_empty() {
+            write::key(&mut buffer, "icons");
+            let _ = write::json(&mut buffer, &self.icons);
+        }
+        if let Some(annotations) = &self.annotations {
+            write::key(&mut buffer, "annotations");
+            let _ = write::json(&mut buffer, annotations);
+        }
+        buffer.push(b'}');
+        buffer
+    }
+}
+
+impl fmt::Debug for Resource {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Resource").field("uri", &self.uri).finish_non_exhaustive()
+    }
+}
+
+/// The setters of what a resource and a template have in common.
+macro_rules! about {
+    () => {
+        /// Sets the name for people.
+        pub fn title(mut self, title: impl Into<String>) -> Self {
+            self.about.title = Some(title.into());
+            self
+        }
+
+        /// Sets what it is.
+        pub fn description(mut self, description: impl Into<String>) -> Self {
+            self.about.description = Some(description.into());
+            self
+        }
+
+        /// Sets the MIME type, of its contents as well where they do not say theirs.
+        pub fn mime_type(mut self, mime_type: impl Into<String>) -> Self {
+            self.about.mime_type = Some(mime_type.into());
+            self
+        }
+
+        /// Adds an icon.
+        pub fn icon(mut self, icon: Icon) -> Self {
+            self.about.icons.push(icon);
+            self
+        }
+
+        /// Says for whom it is.
+        pub fn annotations(mut self, annotations: Annotations) -> Self {
+            self.about.annotations = Some(annotations);
+            self
+        }
+
+        /// How long, and for whom, clients may cache the contents; by default not at all.
+        pub fn cache_hint(mut self, hint: CacheHint) -> Self {
+            self.about.cache = hint;
+            self
+        }
+    };
+}
+#[cfg(feature = "templates")]
+pub(super) use about;
+
+impl Resource {
+    /// The resource of this URI, whose contents the `handler` gives when they are read.
+    pub fn new<M, H: Handler<M, ResourceOutput>>(
+        uri: impl Into<String>,
+        name: impl Into<String>,
+        handler: H,
+    ) -> Self {
+        Self {
+            uri: uri.into(),
+            about: About::new(name.into()),
+            size: None,
+            handler: Box::new(move |call| handler.start(call)),
+        }
+    }
+
+    about!();
+
+    /// Sets the size in bytes, before any encoding.
+    pub fn size(mut self, bytes: u64) -> Self {
+        self.size = Some(bytes);
+        self
+    }
+
+    /// Checks the definition and takes it apart.
+    pub(crate) fn compile(self) -> Result<CompiledResource, RegistryError> {
+        check_scheme(&self.uri).map_err(|fault| RegistryError::new("resource", &self.uri, fault))?;
+        Ok(CompiledResource {
+            definition: self.about.write(("uri", &self.uri), self.size),
+            uri: self.uri.into(),
+            reader: Reader::new(self.about, self.handler),
+        })
+    }
+}
+
+/// A URI begins with its scheme (RFC 3986, section 3.1).
+pub(super) fn check_scheme(uri: &str) -> Result<(), String> {
+    let scheme = uri.split_once(':').map(|(scheme, _)| scheme.as_bytes());
+    match scheme {
+        Some([first, rest @ ..])
+            if first.is_ascii_alphabetic()
+                && rest.iter().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(byte)) =>
+        {
+            Ok(())
+        }
+        _ => Err("a URI begins with a scheme, such as `file:`".to_owned()),
+    }
+}
+
+/// A resource that has been checked, ready to be read.
+pub(crate) struct CompiledResource {
+    pub(crate) uri: Arc<str>,
+    pub(crate) definition: Vec<u8>,
+    pub(crate) reader: Reader,
+}
+
+/// Reads a resource, and fills in what the handler leaves out.
+pub(crate) struct Reader {
+    name: Arc<str>,
+    mime_type: Option<Arc<str>>,
+    cache: CacheHint,
+    handler: ErasedHandler,
+}
+
+impl Reader {
+    pub(super) fn new(about: About, handler: ErasedHandler) -> Self {
+        let mime_type = about.mime_type.map(Arc::from);
+        Self { name: about.name.into(), mime_type, cache: about.cache, handler }
+    }
+
+    pub(crate) fn read(&self, call: Call<'_>) -> CallFuture<ResourceOutput> {
+        let (uri, mime_type, cache) = (call.target().to_owned(), self.mime_type.clone(), self.cache);
+        let reading = (self.handler)(call);
+        let mut future = CallFuture::new(async move {
+            reading.await.map(|mut output| {
+                output.complete(&uri, mime_type.as_deref(), cache);
+                output
+            })
+        });
+        future.name = Some(Arc::clone(&self.name));
+        future
+    }
+}

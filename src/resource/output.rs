@@ -1,0 +1,141 @@
+//! What a resource answers.
+
+use std::borrow::Cow;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde::de::DeserializeOwned;
+
+use crate::call::output::sealed::Sealed;
+use crate::call::{CallError, IntoOutput, Output, from_texts};
+use crate::protocol::{CacheHint, ResourceContents};
+use crate::rpc::RpcError;
+
+/// The result of reading a resource (2026-07-28, Schema, `ReadResourceResult`).
+///
+/// ```
+/// use mcp_stateless::{ResourceContent, ResourceOutput};
+///
+/// let directory = ResourceOutput::new([
+///     ResourceContent::text("fn main() {}").uri("file:///main.rs").mime_type("text/x-rust"),
+///     ResourceContent::bytes(b"...").uri("file:///icon.png").mime_type("image/png"),
+/// ]);
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ResourceOutput {
+    pub(crate) contents: Vec<ResourceContent>,
+    pub(crate) cache: Option<CacheHint>,
+}
+
+/// A part of a resource: a text, or bytes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ResourceContent {
+    pub(crate) uri: Option<String>,
+    pub(crate) mime_type: Option<Cow<'static, str>>,
+    pub(crate) contents: ResourceContents,
+}
+
+impl ResourceContent {
+    /// A text.
+    pub fn text(text: impl Into<String>) -> Self {
+        Self { uri: None, mime_type: None, contents: ResourceContents::Text(text.into()) }
+    }
+
+    /// Bytes, encoded here.
+    pub fn bytes(bytes: &[u8]) -> Self {
+        let contents = ResourceContents::Base64(STANDARD.encode(bytes));
+        Self { uri: None, mime_type: None, contents }
+    }
+
+    /// Sets the part's URI; by default that of the request.
+    #[must_use]
+    pub fn uri(mut self, uri: impl Into<String>) -> Self {
+        self.uri = Some(uri.into());
+        self
+    }
+
+    /// Sets the MIME type; by default that of the resource's definition.
+    #[must_use]
+    pub fn mime_type(mut self, mime_type: impl Into<Cow<'static, str>>) -> Self {
+        self.mime_type = Some(mime_type.into());
+        self
+    }
+}
+
+impl ResourceOutput {
+    /// A result of these parts.
+    pub fn new(contents: impl IntoIterator<Item = ResourceContent>) -> Self {
+        Self { contents: contents.into_iter().collect(), cache: None }
+    }
+
+    /// How long, and for whom, clients may cache the contents; by default as the
+    /// resource's definition says, or else not at all.
+    #[must_use]
+    pub fn cache_hint(mut self, hint: CacheHint) -> Self {
+        self.cache = Some(hint);
+        self
+    }
+
+    /// Fills in what the handler left out.
+    pub(crate) fn complete(&mut self, uri: &str, mime_type: Option<&str>, cache: CacheHint) {
+        for content in &mut self.contents {
+            content.uri.get_or_insert_with(|| uri.to_owned());
+            if let (None, Some(mime_type)) = (&content.mime_type, mime_type) {
+                content.mime_type = Some(Cow::Owned(mime_type.to_owned()));
+            }
+        }
+        self.cache.get_or_insert(cache);
+    }
+}
+
+impl Sealed for ResourceOutput {}
+
+impl Output for ResourceOutput {
+    fn failed(message: Cow<'static, str>) -> Result<Self, CallError> {
+        tracing::error!(%message, "a resource failed");
+        Err(RpcError::internal().into())
+    }
+
+    fn misfit(message: String) -> Result<Self, CallError> {
+        Err(RpcError::invalid_params(message).into())
+    }
+
+    fn read_arguments<A: DeserializeOwned>(arguments: &str) -> Result<A, String> {
+        from_texts(arguments)
+    }
+}
+
+impl IntoOutput<ResourceOutput> for ResourceContent {
+    fn into_output(self) -> Result<ResourceOutput, CallError> {
+        Ok(ResourceOutput::new([self]))
+    }
+}
+
+impl IntoOutput<ResourceOutput> for Vec<ResourceContent> {
+    fn into_output(self) -> Result<ResourceOutput, CallError> {
+        Ok(ResourceOutput::new(self))
+    }
+}
+
+macro_rules! one_text {
+    ($($text:ty),*) => {$(
+        impl IntoOutput<ResourceOutput> for $text {
+            fn into_output(self) -> Result<ResourceOutput, CallError> {
+                ResourceContent::text(self).into_output()
+            }
+        }
+    )*};
+}
+
+macro_rules! one_blob {
+    ($($bytes:ty),*) => {$(
+        impl IntoOutput<ResourceOutput> for $bytes {
+            fn into_output(self) -> Result<ResourceOutput, CallError> {
+                ResourceContent::bytes(&self).into_output()
+            }
+        }
+    )*};
+}
+
+one_text!(String, &'static str, Cow<'static, str>);
+one_blob!(Vec<u8>, bytes::Bytes);

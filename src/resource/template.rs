@@ -1,0 +1,147 @@
+//! A resource template: many resources of one pattern.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fmt;
+
+use uri_template_ex::UriTemplate;
+
+use super::ResourceOutput;
+use super::definition::{About, ErasedHandler, Reader, about, check_scheme};
+use crate::call::Handler;
+use crate::completion::{Complete, Completer, ErasedCompleter};
+use crate::error::RegistryError;
+use crate::protocol::{Annotations, CacheHint, Icon};
+
+/// A resource template, to be added to a [`ResourceRegistry`](crate::ResourceRegistry):
+/// its definition, and the function that reads the resources of its pattern (feature
+/// `templates`).
+///
+/// The pattern is a URI template of RFC 6570, level 2: `{name}` stands for a part without
+/// reserved characters such as `/`, `{+name}` for one with them, `{#name}` for a fragment.
+/// The variables, with their percent-encoding undone, become the arguments of the handler.
+///
+/// ```
+/// use mcp_stateless::{ResourceRegistry, ResourceTemplate, RpcError};
+///
+/// #[derive(serde::Deserialize)]
+/// struct Page { number: u32 }
+///
+/// let pages = ResourceTemplate::new("book://pages/{number}", "page", async |Page { number }: Page| {
+///     match number {
+///         1..=300 => Ok(format!("This is page {number}.")),
+///         _ => Err(RpcError::resource_not_found(&format!("book://pages/{number}"))),
+///     }
+/// });
+/// let resources = ResourceRegistry::builder().register_template(pages).build()?;
+/// # Ok::<(), mcp_stateless::RegistryError>(())
+/// ```
+#[must_use]
+pub struct ResourceTemplate {
+    template: String,
+    about: About,
+    completers: HashMap<String, ErasedCompleter>,
+    handler: ErasedHandler,
+}
+
+impl fmt::Debug for ResourceTemplate {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("ResourceTemplate").field("template", &self.template).finish_non_exhaustive()
+    }
+}
+
+impl ResourceTemplate {
+    /// The resources of this pattern, which the `handler` reads given its variables.
+    pub fn new<M, H: Handler<M, ResourceOutput>>(
+        uri_template: impl Into<String>,
+        name: impl Into<String>,
+        handler: H,
+    ) -> Self {
+        Self {
+            template: uri_template.into(),
+            about: About::new(name.into()),
+            completers: HashMap::new(),
+            handler: Box::new(move |call| handler.start(call)),
+        }
+    }
+
+    about!();
+
+    /// Completes the values of a variable (`completion/complete`).
+    pub fn complete(mut self, variable: impl Into<String>, completer: impl Completer) -> Self {
+        self.completers.insert(variable.into(), completer.erase());
+        self
+    }
+
+    /// Checks the definition and takes it apart.
+    pub(crate) fn compile(self) -> Result<CompiledTemplate, RegistryError> {
+        let error = |fault: String| RegistryError::new("resource template", &self.template, fault);
+        check_scheme(&self.template).map_err(error)?;
+        let pattern = UriTemplate::new(&self.template)
+            .map_err(|_| error("it is no URI template of RFC 6570, level 2".to_owned()))?;
+        // Of the higher levels, which have lists of variables, it makes one strange name.
+        let is_name =
+            |name: &str| name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_.".contains(&byte));
+        if let Some(name) = pattern.var_names().find(|name| name.is_empty() || !is_name(name)) {
+            return Err(error(format!("`{{{name}}}` is not of RFC 6570, level 2")));
+        }
+        if let Some(stray) = self.completers.keys().find(|name| pattern.find_var_name(name).is_none()) {
+            return Err(error(format!("`{stray}` is completed, but is no variable")));
+        }
+        Ok(CompiledTemplate {
+            definition: self.about.write(("uriTemplate", &self.template), None),
+            template: self.template,
+            pattern,
+            completers: Complete::new(self.completers),
+            reader: Reader::new(self.about, self.handler),
+        })
+    }
+}
+
+/// A template that has been checked, ready to be matched.
+pub(crate) struct CompiledTemplate {
+    pub(crate) template: String,
+    pub(crate) definition: Vec<u8>,
+    pub(crate) completers: Complete,
+    pub(crate) reader: Reader,
+    pattern: UriTemplate,
+}
+
+impl CompiledTemplate {
+    /// The variables of a URI of this pattern, as a JSON object.
+    pub(crate) fn variables(&self, uri: &str) -> Option<String> {
+        let captures = self.pattern.captures(uri)?;
+        let mut variables = BTreeMap::new();
+        for (name, value) in captures.iter() {
+            if let Some(value) = value {
+                // What decodes to no text names no resource.
+                variables.insert(name, value.value().ok()?);
+            }
+        }
+        serde_json::to_string(&variables).ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::ResourceTemplate;
+
+    fn variables(template: &str, uri: &str) -> Option<String> {
+        ResourceTemplate::new(template, "test", async || "").compile().expect(template).variables(uri)
+    }
+
+    #[test]
+    fn variables_are_taken_out_of_uris_of_the_pattern() {
+        for (template, uri, expected) in [
+            ("test://{id}/data", "test://12/data", Some(r#"{"id":"12"}"#)),
+            ("test://{id}/data", "test://a%20b%2Fc/data", Some(r#"{"id":"a b/c"}"#)),
+            ("test://{id}/data", "test://1/2/data", None),
+            ("test://{id}/data", "test://12/data/more", None),
+            ("test://{id}/data", "more test://12/data", None),
+            ("file:///{+path}", "file:///a/b.txt", Some(r#"{"path":"a/b.txt"}"#)),
+            ("test://{a}/{b}", "test://1/2", Some(r#"{"a":"1","b":"2"}"#)),
+            ("test://{id}", "test://%ff", None),
+        ] {
+            assert_eq!(variables(template, uri).as_deref(), expected, "{template} {uri}");
+        }
+    }
+}

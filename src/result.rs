@@ -1,0 +1,218 @@
+//! How results are written: straight into the reply's buffer.
+
+use crate::completion::Completion;
+use crate::config::Settings;
+use crate::prompt::PromptOutput;
+use crate::protocol::{
+    CacheHint, CacheScope, Content, Era, ResourceContents, Role, ServerCapabilities, meta,
+};
+use crate::resource::ResourceOutput;
+use crate::rpc::write;
+use crate::tool::ToolOutput;
+
+/// The result of a method.
+pub(crate) trait WriteResult {
+    /// Writes the object of the result.
+    fn write(&self, buffer: &mut Vec<u8>, era: Era, settings: &Settings);
+}
+
+/// Writes a `CallToolResult`.
+impl WriteResult for ToolOutput {
+    fn write(&self, buffer: &mut Vec<u8>, era: Era, settings: &Settings) {
+        buffer.extend_from_slice(br#"{"content":"#);
+        list(buffer, self.content.as_slice(), write_content);
+        if let Some(structured) = &self.structured
+            && (era == Era::Modern || structured.get().starts_with('{'))
+        {
+            write::key(buffer, "structuredContent");
+            buffer.extend_from_slice(structured.get().as_bytes());
+        }
+        if self.is_error {
+            buffer.extend_from_slice(br#","isError":true"#);
+        }
+        match &self.meta {
+            None => end_result(buffer, era, settings),
+            Some(members) => {
+                if era == Era::Modern {
+                    buffer.extend_from_slice(br#","resultType":"complete""#);
+                }
+                write::key(buffer, "_meta");
+                buffer.push(b'{');
+                if era == Era::Modern {
+                    write::key(buffer, meta::SERVER_INFO);
+                    buffer.extend_from_slice(settings.server_info.as_bytes());
+                }
+                for (name, value) in members.iter().filter(|(name, _)| *name != meta::SERVER_INFO) {
+                    write::key(buffer, name);
+                    buffer.extend_from_slice(value.to_string().as_bytes());
+                }
+                buffer.extend_from_slice(b"}}");
+            }
+        }
+    }
+}
+
+/// Writes a `GetPromptResult`.
+impl WriteResult for PromptOutput {
+    fn write(&self, buffer: &mut Vec<u8>, era: Era, settings: &Settings) {
+        buffer.push(b'{');
+        if let Some(description) = &self.description {
+            write::key(buffer, "description");
+            write::string(buffer, description);
+        }
+        write::key(buffer, "messages");
+        list(buffer, &self.messages, |buffer, message| {
+            buffer.extend_from_slice(match message.role {
+                Role::User => br#"{"role":"user","content":"#.as_slice(),
+                Role::Assistant => br#"{"role":"assistant","content":"#.as_slice(),
+            });
+            write_content(buffer, &message.content);
+            buffer.push(b'}');
+        });
+        end_result(buffer, era, settings);
+    }
+}
+
+/// Writes a `ReadResourceResult`.
+impl WriteResult for ResourceOutput {
+    fn write(&self, buffer: &mut Vec<u8>, era: Era, settings: &Settings) {
+        buffer.extend_from_slice(br#"{"contents":"#);
+        list(buffer, &self.contents, |buffer, content| {
+            let uri = content.uri.as_deref().unwrap_or_default();
+            write_contents(buffer, uri, content.mime_type.as_deref(), &content.contents);
+        });
+        if era == Era::Modern {
+            write_cache_hint(buffer, self.cache.unwrap_or_default());
+        }
+        end_result(buffer, era, settings);
+    }
+}
+
+/// Writes a `CompleteResult`.
+impl WriteResult for Completion {
+    fn write(&self, buffer: &mut Vec<u8>, era: Era, settings: &Settings) {
+        buffer.extend_from_slice(br#"{"completion":{"values":"#);
+        list(buffer, &self.values, |buffer, value| write::string(buffer, value));
+        if let Some(total) = self.total {
+            write::key(buffer, "total");
+            write::display(buffer, total);
+        }
+        write::key(buffer, "hasMore");
+        write::display(buffer, self.has_more);
+        buffer.push(b'}');
+        end_result(buffer, era, settings);
+    }
+}
+
+fn list<T>(buffer: &mut Vec<u8>, items: &[T], write: impl Fn(&mut Vec<u8>, &T)) {
+    buffer.push(b'[');
+    for (index, item) in items.iter().enumerate() {
+        if index > 0 {
+            buffer.push(b',');
+        }
+        write(buffer, item);
+    }
+    buffer.push(b']');
+}
+
+/// Writes what both ways of opening tell: capabilities and instructions.
+pub(crate) fn write_about(
+    buffer: &mut Vec<u8>,
+    capabilities: ServerCapabilities,
+    era: Era,
+    settings: &Settings,
+) {
+    let declared = capabilities.declared(era, settings.logging);
+    write::key(buffer, "capabilities");
+    // Objects with fixed keys are always JSON.
+    let _ = write::json(buffer, &declared);
+    if let Some(instructions) = &settings.instructions {
+        write::key(buffer, "instructions");
+        write::string(buffer, instructions);
+    }
+}
+
+pub(crate) fn write_cache_hint(buffer: &mut Vec<u8>, hint: CacheHint) {
+    write::key(buffer, "ttlMs");
+    write::display(buffer, hint.ttl.as_millis());
+    write::key(buffer, "cacheScope");
+    let scope = match hint.scope {
+        CacheScope::Private => "private",
+        CacheScope::Public => "public",
+    };
+    write::string(buffer, scope);
+}
+
+/// Ends the object of a result, with what every result of the modern era carries.
+pub(crate) fn end_result(buffer: &mut Vec<u8>, era: Era, settings: &Settings) {
+    match era {
+        Era::Legacy => buffer.push(b'}'),
+        Era::Modern => buffer.extend_from_slice(settings.modern_result_end.as_bytes()),
+    }
+}
+
+/// Writes a content block. By hand rather than by `serde`, for texts and base64
+/// can be large.
+fn write_content(buffer: &mut Vec<u8>, block: &Content) {
+    let annotations = match block {
+        Content::Text { text, annotations } => {
+            buffer.extend_from_slice(br#"{"type":"text","text":"#);
+            write::string(buffer, text);
+            annotations
+        }
+        Content::Image { data, mime_type, annotations } => {
+            write_media(buffer, "image", data, mime_type);
+            annotations
+        }
+        Content::Audio { data, mime_type, annotations } => {
+            write_media(buffer, "audio", data, mime_type);
+            annotations
+        }
+        Content::Resource { resource, annotations } => {
+            buffer.extend_from_slice(br#"{"type":"resource","resource":"#);
+            write_contents(buffer, &resource.uri, resource.mime_type.as_deref(), &resource.contents);
+            annotations
+        }
+        Content::ResourceLink(link) => {
+            // Its own members follow the type's.
+            buffer.extend_from_slice(br#"{"type":"resource_link","#);
+            let start = buffer.len();
+            // Strings, numbers and lists of them are always JSON.
+            let _ = write::json(buffer, link);
+            buffer.remove(start);
+            return;
+        }
+    };
+    if let Some(annotations) = annotations {
+        write::key(buffer, "annotations");
+        let _ = write::json(buffer, annotations);
+    }
+    buffer.push(b'}');
+}
+
+fn write_media(buffer: &mut Vec<u8>, kind: &str, data: &str, mime_type: &str) {
+    buffer.extend_from_slice(br#"{"type":"#);
+    write::string(buffer, kind);
+    write::key(buffer, "data");
+    write::string(buffer, data);
+    write::key(buffer, "mimeType");
+    write::string(buffer, mime_type);
+}
+
+/// Writes a text or a blob with what it is of.
+fn write_contents(buffer: &mut Vec<u8>, uri: &str, mime_type: Option<&str>, contents: &ResourceContents) {
+    buffer.push(b'{');
+    write::key(buffer, "uri");
+    write::string(buffer, uri);
+    if let Some(mime_type) = mime_type {
+        write::key(buffer, "mimeType");
+        write::string(buffer, mime_type);
+    }
+    let (name, contents) = match contents {
+        ResourceContents::Text(text) => ("text", text),
+        ResourceContents::Base64(blob) => ("blob", blob),
+    };
+    write::key(buffer, name);
+    write::string(buffer, contents);
+    buffer.push(b'}');
+}

@@ -1,0 +1,188 @@
+//! `subscriptions/listen`: a stream of what changes, until the client leaves or the server
+//! shuts down (2026-07-28, Patterns, "Subscriptions").
+
+use std::collections::BTreeSet;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::request::Parts;
+use serde::{Deserialize, Serialize};
+
+use super::sse::{KEEP_ALIVE, event};
+use crate::changes::{Change, News, Subscription};
+use crate::deadline::Deadline;
+use crate::drain::Listener;
+use crate::protocol::{Offer, meta};
+use crate::registry::Registry;
+use crate::reply::Draft;
+use crate::rpc::{RpcError, write};
+
+/// The most resources that one stream may watch.
+const MAX_RESOURCES: usize = 1024;
+
+/// What a client wants to hear of.
+#[derive(Debug, Default, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(crate) struct Wanted {
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    tools_list_changed: bool,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    prompts_list_changed: bool,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    resources_list_changed: bool,
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    resource_subscriptions: BTreeSet<String>,
+}
+
+impl Wanted {
+    /// Reads the `notifications` parameter.
+    pub(crate) fn read(json: &str) -> Result<Self, RpcError> {
+        let misfit = |fault| RpcError::invalid_params(format!("`notifications` does not fit: {fault}"));
+        let wanted: Self = serde_json::from_str(json).map_err(|error| misfit(error.to_string()))?;
+        if wanted.resource_subscriptions.len() > MAX_RESOURCES {
+            return Err(misfit(format!("more than {MAX_RESOURCES} resources")));
+        }
+        Ok(wanted)
+    }
+
+    /// What of it the registry can tell this caller.
+    pub(crate) fn honoured(mut self, registry: &(impl Registry + ?Sized), head: &Parts) -> Self {
+        let has = registry.capabilities();
+        self.tools_list_changed &= has.tools == Offer::Changing;
+        self.prompts_list_changed &= has.prompts == Offer::Changing;
+        self.resources_list_changed &= has.resources == Offer::Changing;
+        self.resource_subscriptions.retain(|uri| has.resource_updates && registry.may_watch(uri, head));
+        self
+    }
+
+    /// Everything that is wanted.
+    fn all(&self) -> impl Iterator<Item = Change<'_>> {
+        let lists = [Change::Tools, Change::Prompts, Change::Resources].into_iter();
+        let resources = self.resource_subscriptions.iter().map(|uri| Change::Resource(uri));
+        lists.filter(|change| self.has(*change)).chain(resources)
+    }
+
+    fn has(&self, change: Change<'_>) -> bool {
+        match change {
+            Change::Tools => self.tools_list_changed,
+            Change::Prompts => self.prompts_list_changed,
+            Change::Resources => self.resources_list_changed,
+            Change::Resource(uri) => self.resource_subscriptions.contains(uri),
+        }
+    }
+}
+
+/// The body of a stream that tells what changes.
+pub(crate) struct Listening {
+    wanted: Wanted,
+    /// The JSON of the request's id, which tags every message.
+    id: String,
+    subscriptions: Vec<Subscription>,
+    listener: Listener,
+    /// Becomes the result at the end; `None` once it has.
+    draft: Option<Draft>,
+    keep_alive: Deadline,
+    is_acknowledged: bool,
+}
+
+impl Listening {
+    pub(crate) fn new(
+        wanted: Wanted,
+        id: String,
+        subscriptions: Vec<Subscription>,
+        listener: Listener,
+        draft: Draft,
+        keep_alive: Duration,
+    ) -> Self {
+        let keep_alive = Deadline::new(keep_alive);
+        Self { wanted, id, subscriptions, listener, draft: Some(draft), keep_alive, is_acknowledged: false }
+    }
+
+    pub(crate) fn is_complete(&self) -> bool {
+        self.draft.is_none()
+    }
+
+    /// The next frame: news, the end, or a sign of life; `None` after the end.
+    pub(crate) fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        if self.is_complete() {
+            return Poll::Ready(None);
+        }
+        let mut events = Vec::new();
+        if !std::mem::replace(&mut self.is_acknowledged, true) {
+            self.acknowledge(&mut events);
+        }
+        let mut is_over = self.listener.end.poll_next(cx).is_ready();
+        for subscription in &mut self.subscriptions {
+            while let Poll::Ready(news) = subscription.poll_next(cx) {
+                match news {
+                    Some(News::Message(message)) => {
+                        let change = Change::from_message(&message);
+                        if let Some(change) = change.filter(|change| self.wanted.has(*change)) {
+                            tell(&mut events, &self.id, change);
+                        }
+                    }
+                    // Any of them may be among what is lost.
+                    Some(News::Missed) => {
+                        self.wanted.all().for_each(|change| tell(&mut events, &self.id, change));
+                    }
+                    // The client may listen anew, perhaps on a replica whose bus still works.
+                    None => {
+                        is_over = true;
+                        break;
+                    }
+                }
+            }
+        }
+        if is_over && let Some(draft) = self.draft.take() {
+            let message = draft.listened(&self.id).into_message();
+            event(&mut events, |buffer| buffer.extend_from_slice(&message));
+        }
+        if !events.is_empty() {
+            self.keep_alive.reset();
+            return Poll::Ready(Some(events.into()));
+        }
+        if self.keep_alive.poll(cx).is_ready() {
+            self.keep_alive.reset();
+            return Poll::Ready(Some(Bytes::from_static(KEEP_ALIVE)));
+        }
+        Poll::Pending
+    }
+
+    fn acknowledge(&self, events: &mut Vec<u8>) {
+        notify(events, &self.id, "notifications/subscriptions/acknowledged", |buffer| {
+            write::key(buffer, "notifications");
+            // Flags and texts are always JSON.
+            let _ = write::json(buffer, &self.wanted);
+        });
+    }
+}
+
+fn tell(events: &mut Vec<u8>, id: &str, change: Change<'_>) {
+    let method = match change {
+        Change::Tools => "notifications/tools/list_changed",
+        Change::Prompts => "notifications/prompts/list_changed",
+        Change::Resources => "notifications/resources/list_changed",
+        Change::Resource(_) => "notifications/resources/updated",
+    };
+    notify(events, id, method, |buffer| {
+        if let Change::Resource(uri) = change {
+            write::key(buffer, "uri");
+            write::string(buffer, uri);
+        }
+    });
+}
+
+/// Writes a notification that is tagged with the request's id.
+fn notify(events: &mut Vec<u8>, id: &str, method: &str, write: impl FnOnce(&mut Vec<u8>)) {
+    event(events, |buffer| {
+        write::notification(buffer, method, |buffer| {
+            buffer.extend_from_slice(br#"{"_meta":{"#);
+            write::key(buffer, meta::SUBSCRIPTION_ID);
+            buffer.extend_from_slice(id.as_bytes());
+            buffer.push(b'}');
+            write(buffer);
+            buffer.push(b'}');
+        });
+    });
+}

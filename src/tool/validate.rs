@@ -1,0 +1,93 @@
+//! Checks what goes into a tool and what comes out against its JSON schemas.
+
+use std::sync::Arc;
+
+use jsonschema::{PatternOptions, Validator};
+use serde_json::Value;
+
+use super::ToolOutput;
+use crate::call::{CallError, CallFuture};
+use crate::rpc::RpcError;
+
+/// The most faults of a value that are told.
+const MAX_FAULTS: usize = 5;
+
+/// What is to be checked.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Checks {
+    pub(super) arguments: bool,
+    pub(super) output: bool,
+}
+
+/// The schemas of a tool that are checked, compiled.
+pub(super) struct Checkers {
+    arguments: Option<Checker>,
+    output: Option<Arc<Checker>>,
+}
+
+impl Checkers {
+    pub(super) fn compile(checks: Checks, input: &Value, output: Option<&Value>) -> Result<Self, String> {
+        let compile = |what: &str, schema| {
+            Checker::new(schema).map_err(|fault| format!("the {what} schema cannot be checked: {fault}"))
+        };
+        Ok(Self {
+            arguments: checks.arguments.then(|| compile("input", input)).transpose()?,
+            output: output
+                .filter(|_| checks.output)
+                .map(|schema| compile("output", schema).map(Arc::new))
+                .transpose()?,
+        })
+    }
+
+    /// Where the arguments, a JSON text, do not fit.
+    pub(super) fn misfit(&self, arguments: &str) -> Option<String> {
+        let checker = self.arguments.as_ref()?;
+        let misfit = match serde_json::from_str(arguments) {
+            Ok(arguments) => checker.misfit(&arguments)?,
+            Err(error) => error.to_string(),
+        };
+        Some(format!("Invalid arguments: {misfit}"))
+    }
+
+    /// Sees to it that what comes out fits.
+    pub(super) fn check_output(&self, future: CallFuture<ToolOutput>) -> CallFuture<ToolOutput> {
+        let Some(checker) = self.output.clone() else { return future };
+        CallFuture::new(async move {
+            let output = future.await?;
+            // A tool that failed has no structured content to show.
+            if output.is_error {
+                return Ok::<_, CallError>(output);
+            }
+            let structured = output.structured.as_deref().map_or("null", |structured| structured.get());
+            let value = serde_json::from_str(structured).unwrap_or_default();
+            match checker.misfit(&value) {
+                None => Ok(output),
+                Some(misfit) => {
+                    tracing::error!(misfit, "the result of a tool does not fit its output schema");
+                    Err(RpcError::internal().into())
+                }
+            }
+        })
+    }
+}
+
+/// A JSON schema, compiled (2020-12, unless it names another dialect). It refers to
+/// nothing outside itself, and its patterns take time in proportion to what they match.
+struct Checker(Validator);
+
+impl Checker {
+    fn new(schema: &Value) -> Result<Self, String> {
+        let options = jsonschema::options().with_pattern_options(PatternOptions::regex());
+        options.build(schema).map(Self).map_err(|error| error.to_string())
+    }
+
+    /// Where a value does not fit, and what was expected; of many faults, the first few.
+    fn misfit(&self, value: &Value) -> Option<String> {
+        let mut faults = self.0.iter_errors(value).take(MAX_FAULTS).map(|error| {
+            let path = error.instance_path().to_string();
+            if path.is_empty() { error.to_string() } else { format!("at `{path}`: {error}") }
+        });
+        let first = faults.next()?;
+        Some(faults.fold(first, |all, fault| format!("{all}; {fault}")))
+    }
+}
