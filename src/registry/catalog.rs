@@ -376,6 +376,10 @@ impl Registry for Catalog {
     }
 
     fn may_watch(&self, uri: &str, head: &Parts) -> bool {
-        self.0.iter().any(|part| part.registry.may_watch(uri, head))
+        match self.find(uri, Item::Resource) {
+            Some((registry, _)) => registry.may_watch(uri, head),
+            // It may come up in any of those that have resources.
+            None => self.0.iter().any(|part| part.offers(&RESOURCES) && part.registry.may_watch(uri, head)),
+        }
     }
 }
