@@ -69,13 +69,14 @@ impl<T: Output + WriteResult> Answering<T> {
             Ok(output) => draft.output(&output),
             Err(CallError::Rpc(error)) => draft.error(&error),
             #[cfg(feature = "ask")]
-            Err(CallError::InputRequired(required)) => match &self.exchange {
-                Some(exchange) => draft.input_required(exchange.asks.by_hand(*required, exchange)),
-                None => {
+            Err(CallError::InputRequired(required)) => {
+                if let Some(exchange) = &self.exchange {
+                    draft.input_required(exchange.asks.by_hand(*required, exchange))
+                } else {
                     tracing::error!("a handler without a context asks the client, which needs one");
                     draft.error(&crate::rpc::RpcError::internal())
                 }
-            },
+            }
         }
     }
 }

@@ -15,7 +15,7 @@ use crate::changes::Changes;
 use crate::completion::{Completion, CompletionRequest, Reference, unknown_reference};
 use crate::error::RegistryError;
 use crate::prompt::PromptOutput;
-use crate::protocol::{Offer, Revision, ServerCapabilities};
+use crate::protocol::{CacheHint, Offer, Revision, ServerCapabilities};
 use crate::resource::ResourceOutput;
 use crate::rpc::scan::Scanner;
 use crate::rpc::{ErrorCode, Raw, RpcError, write};
@@ -80,6 +80,7 @@ impl Catalog {
 
 impl CatalogBuilder {
     /// Adds a registry under the names of its own.
+    #[expect(clippy::should_implement_trait, reason = "nobody takes it for a sum")]
     pub fn add(mut self, registry: impl Registry + 'static) -> Self {
         self.0.push(Part { prefix: None, registry: Box::new(registry) });
         self
@@ -254,7 +255,7 @@ impl Catalog {
                 // One that is down does not take the others with it.
                 Err(error) => {
                     tracing::warn!(%error, prefix = part.prefix, kind = list.kind, "a list of the catalog is missing");
-                    hint = Some(Default::default());
+                    hint = Some(CacheHint::default());
                     continue;
                 }
             };
