@@ -64,6 +64,7 @@ impl<T: Output + WriteResult> Answering<T> {
     }
 
     /// The reply to what the handler came to.
+    #[cfg_attr(not(feature = "ask"), expect(clippy::unused_self, reason = "nothing is asked"))]
     fn reply(&self, draft: Draft, outcome: Result<T, CallError>) -> Reply {
         match outcome {
             Ok(output) => draft.output(&output),
