@@ -193,4 +193,8 @@ asking! {
     the_user_of_python_2_legacy_is_asked: Python2, "legacy", LEGACY, asked_by_one_process;
     the_user_of_python_2_auto_is_asked_by_two_replicas: Python2, "auto", MODERN, asked_by_two_replicas;
     the_user_of_python_2_pinned_is_asked_by_two_replicas: Python2, "pinned", MODERN, asked_by_two_replicas;
+    the_user_of_typescript_1_is_asked: TypeScript1, "legacy", LEGACY, asked_by_one_process;
+    the_user_of_typescript_2_legacy_is_asked: TypeScript2, "legacy", LEGACY, asked_by_one_process;
+    the_user_of_typescript_2_auto_is_asked_by_two_replicas: TypeScript2, "auto", MODERN, asked_by_two_replicas;
+    the_user_of_typescript_2_pinned_is_asked_by_two_replicas: TypeScript2, "pinned", MODERN, asked_by_two_replicas;
 }
