@@ -31,18 +31,9 @@ class Client:
         return result.content[0].text, result.is_error
 
 
-def answering(answer):
-    async def callback(_context, params):
-        fields = answer(params.message)
-        action = "decline" if fields is None else "accept"
-        return types.ElicitResult(action=action, content=fields)
-
-    return callback if answer else None
-
-
 @asynccontextmanager
 async def connect(era, url, answer):
-    asked = answering(answer)
+    asked = stories.answering(answer, types.ElicitResult)
     async with mcp.Client(url, mode=MODES[era], elicitation_callback=asked) as client:
         yield Client(client)
 

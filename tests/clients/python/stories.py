@@ -19,6 +19,16 @@ CLIENTS_AT_ONCE = 20
 INVALID_PARAMS = -32602
 
 
+def answering(answer, ElicitResult):
+    """What both libraries call when the server asks; they differ in the type of the result."""
+
+    async def callback(_context, params):
+        fields = answer(params.message)
+        return ElicitResult(action="decline" if fields is None else "accept", content=fields)
+
+    return callback if answer else None
+
+
 @dataclass
 class Refused(Exception):
     code: int
