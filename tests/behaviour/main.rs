@@ -4,7 +4,10 @@
 
 mod answering;
 mod origins;
+mod prompts;
 mod reading;
+mod resources;
+mod site;
 mod stateless;
 mod support;
 mod tools;
