@@ -238,7 +238,10 @@ impl Catalog {
     async fn merge(&self, request: ListRequest<'_>, list: &List) -> Result<Page, RpcError> {
         let (start, mut inner) = match request.cursor {
             None => (0, None),
-            Some(cursor) => read_cursor(cursor).ok_or_else(foreign_cursor)?,
+            Some(cursor) => {
+                let of_part = |(index, _): &(usize, _)| self.0.get(*index).is_some_and(|it| it.offers(list));
+                read_cursor(cursor).filter(of_part).ok_or_else(foreign_cursor)?
+            }
         };
         let mut merged = Page::default();
         let mut definitions = Vec::new();
