@@ -9,7 +9,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
 use serde::Serialize;
 
-use crate::protocol::{CacheHint, CacheScope};
+use crate::protocol::CacheHint;
 use crate::rpc::scan::Scanner;
 use crate::rpc::{Raw, RpcError, write};
 
@@ -89,7 +89,7 @@ impl Page {
 
     /// Forbids shared caches to keep it.
     pub(crate) fn private(mut self) -> Self {
-        self.cache.scope = CacheScope::Private;
+        self.cache = self.cache.for_caller();
         self
     }
 }
