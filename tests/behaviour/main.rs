@@ -3,10 +3,12 @@
 //! which test shows which behaviour.
 
 mod answering;
+mod catalogs;
 mod origins;
 mod prompts;
 mod reading;
 mod resources;
+mod schemas;
 mod site;
 mod stateless;
 mod support;
