@@ -204,12 +204,9 @@ impl Reader {
 
     pub(crate) fn read(&self, call: Call<'_>) -> CallFuture<ResourceOutput> {
         let (uri, mime_type, cache) = (call.target().to_owned(), self.mime_type.clone(), self.cache);
-        let reading = (self.handler)(call);
-        let mut future = CallFuture::new(async move {
-            reading.await.map(|mut output| {
-                output.complete(&uri, mime_type.as_deref(), cache);
-                output
-            })
+        let mut future = (self.handler)(call).map(move |mut output| {
+            output.complete(&uri, mime_type.as_deref(), cache);
+            output
         });
         future.name = Some(Arc::clone(&self.name));
         future

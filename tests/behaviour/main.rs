@@ -3,8 +3,13 @@
 //! which test shows which behaviour.
 
 mod answering;
+mod catalogs;
 mod origins;
+mod prompts;
 mod reading;
+mod resources;
+mod schemas;
+mod site;
 mod stateless;
 mod support;
 mod tools;
