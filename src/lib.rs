@@ -54,6 +54,7 @@
 //!
 //! - `schemas`: input schemas are derived from the types of arguments, by `schemars`.
 //! - `tower`, `hyper`: `StatelessSessionManager::service` makes a service of theirs.
+//! - `upstream` (off): registries that live in other servers.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 #[cfg(feature = "ask")]
@@ -82,6 +83,8 @@ mod rpc;
 mod service;
 mod stream;
 mod tool;
+#[cfg(feature = "upstream")]
+mod upstream;
 mod work;
 
 #[cfg(feature = "ask")]
@@ -121,3 +124,5 @@ pub use crate::service::{Choice, Fixed, McpService, ResponseFuture};
 #[cfg(feature = "schemas")]
 pub use crate::tool::TypedArguments;
 pub use crate::tool::{Json, MirroredParams, Tool, ToolOutput};
+#[cfg(feature = "upstream")]
+pub use crate::upstream::{Upstream, UpstreamBuilder, UpstreamError, UpstreamInfo, UpstreamStats};
