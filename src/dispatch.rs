@@ -88,17 +88,17 @@ impl<'r, R: Registry> Dispatcher<'r, '_, R> {
                 call.map_or_else(Request::Answered, Request::Resource)
             }
             (Method::ToolsList, _) if has.tools != Offer::Nothing => {
-                list(request, &head, draft, "tools", |request| registry.list_tools(request))
+                list(request, &head, draft, r#"{"tools":["#, |request| registry.list_tools(request))
             }
             (Method::PromptsList, _) if has.prompts != Offer::Nothing => {
-                list(request, &head, draft, "prompts", |request| registry.list_prompts(request))
+                list(request, &head, draft, r#"{"prompts":["#, |request| registry.list_prompts(request))
             }
             (Method::ResourcesList, _) if has.resources != Offer::Nothing => {
-                list(request, &head, draft, "resources", |request| registry.list_resources(request))
+                list(request, &head, draft, r#"{"resources":["#, |request| registry.list_resources(request))
             }
             (Method::ResourcesTemplatesList, _) if has.resources != Offer::Nothing => {
                 let list_templates = |request: ListRequest<'_>| registry.list_resource_templates(request);
-                list(request, &head, draft, "resourceTemplates", list_templates)
+                list(request, &head, draft, r#"{"resourceTemplates":["#, list_templates)
             }
             (Method::CompletionComplete, _) if has.completions => {
                 match OwnedCompletionRequest::read(request.params.rare_params(), head, request.revision) {
@@ -224,12 +224,12 @@ impl<'r, R: Registry> Dispatcher<'r, '_, R> {
     }
 }
 
-/// Begins a list, whose definitions are the member `key` of the result.
+/// Begins a list, whose result is `opening` up to its definitions.
 fn list<'r>(
     request: &ValidRequest<'_>,
     head: &Parts,
     draft: Draft,
-    key: &'static str,
+    opening: &'static str,
     list: impl FnOnce(ListRequest<'_>) -> Answer<'r, Page>,
 ) -> Request<'r> {
     let cursor = Params::present(request.params.cursor);
@@ -243,7 +243,7 @@ fn list<'r>(
         }
     };
     let request = ListRequest { cursor, head, revision: request.revision };
-    Request::List(Box::new((list(request), draft, key)))
+    Request::List(Box::new((list(request), draft, opening)))
 }
 
 /// What a call names by the parameter `key`, and the JSON of its arguments.

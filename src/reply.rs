@@ -134,13 +134,11 @@ impl Draft {
         self.result(|buffer, era, settings| output.write(buffer, era, settings))
     }
 
-    /// The result of a list, whose definitions are the member `key`.
-    pub(crate) fn list(self, key: &str, page: &Page) -> Reply {
+    /// The result of a list: `opening` is what comes before the definitions.
+    pub(crate) fn list(self, opening: &str, page: &Page) -> Reply {
         let mut at = 0;
         let text = self.start.result(|buffer| {
-            buffer.push(b'{');
-            write::key(buffer, key);
-            buffer.push(b'[');
+            buffer.extend_from_slice(opening.as_bytes());
             at = buffer.len();
             buffer.push(b']');
             if let Some(cursor) = &page.next_cursor {

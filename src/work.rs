@@ -27,7 +27,7 @@ pub(crate) enum Request<'r> {
     Tool(Box<Answering<ToolOutput>>),
     Prompt(Box<Answering<PromptOutput>>),
     Resource(Box<Answering<ResourceOutput>>),
-    /// With the member of the result that the definitions are.
+    /// With what comes before the definitions.
     List(Box<(Answer<'r, Page>, Draft, &'static str)>),
     Completion(Box<(Answer<'r, Completion>, Draft)>),
 }
@@ -49,9 +49,9 @@ impl Request<'_> {
             Self::Prompt(call) => call.answer(keep_alive).await,
             Self::Resource(call) => call.answer(keep_alive).await,
             Self::List(list) => {
-                let (answer, draft, key) = *list;
+                let (answer, draft, opening) = *list;
                 match answer.within(draft.settings.tool_time_limit).await {
-                    Ok(page) => draft.list(key, &page),
+                    Ok(page) => draft.list(opening, &page),
                     Err(error) => draft.error(&error),
                 }
             }

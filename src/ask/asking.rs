@@ -127,7 +127,10 @@ impl Asks {
     }
 
     fn required(&self, by_hand: InputRequired, exchange: &Exchange) -> Result<Required, RpcError> {
-        let SoFar { asked: mut questions, seen, .. } = std::mem::take(&mut *self.lock());
+        let (mut questions, seen) = {
+            let mut so_far = self.lock();
+            (std::mem::take(&mut so_far.asked), std::mem::take(&mut so_far.seen))
+        };
         questions.extend(by_hand.questions);
         if let Some((key, fault)) = questions.iter().find_map(|(key, it)| Some((key, it.fault.as_ref()?))) {
             tracing::error!(key, fault, "a question cannot be asked");

@@ -66,10 +66,8 @@ impl Question {
 
     /// Something for the client's model.
     pub fn sampling(request: &SamplingRequest) -> Self {
-        let needs = match request.uses_tools() {
-            true => ClientCapability::SamplingTools,
-            false => ClientCapability::Sampling,
-        };
+        let uses_tools = request.uses_tools();
+        let needs = if uses_tools { ClientCapability::SamplingTools } else { ClientCapability::Sampling };
         Self::new("sampling/createMessage", needs, request)
     }
 

@@ -64,18 +64,20 @@ impl<T: Output + WriteResult> Answering<T> {
     }
 
     /// The reply to what the handler came to.
+    #[cfg_attr(not(feature = "ask"), expect(clippy::unused_self, reason = "nothing is asked"))]
     fn reply(&self, draft: Draft, outcome: Result<T, CallError>) -> Reply {
         match outcome {
             Ok(output) => draft.output(&output),
             Err(CallError::Rpc(error)) => draft.error(&error),
             #[cfg(feature = "ask")]
-            Err(CallError::InputRequired(required)) => match &self.exchange {
-                Some(exchange) => draft.input_required(exchange.asks.by_hand(*required, exchange)),
-                None => {
+            Err(CallError::InputRequired(required)) => {
+                if let Some(exchange) = &self.exchange {
+                    draft.input_required(exchange.asks.by_hand(*required, exchange))
+                } else {
                     tracing::error!("a handler without a context asks the client, which needs one");
                     draft.error(&crate::rpc::RpcError::internal())
                 }
-            },
+            }
         }
     }
 }

@@ -21,7 +21,7 @@ pub(crate) fn from_texts<A: DeserializeOwned>(object: &str) -> Result<A, String>
 /// A text that becomes what is asked of it.
 struct Text(String);
 
-impl<'de, E: Error> IntoDeserializer<'de, E> for Text {
+impl<E: Error> IntoDeserializer<'_, E> for Text {
     type Deserializer = TextDeserializer<E>;
 
     fn into_deserializer(self) -> TextDeserializer<E> {

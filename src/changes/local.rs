@@ -29,7 +29,9 @@ impl ChangeBus for LocalBus {
     fn publish(&self, topic: &str, message: Bytes) -> Reach {
         match self.lock().listeners.get(topic) {
             Some(listeners) => {
-                listeners.iter().for_each(|(_, listener)| listener.send(message.clone()));
+                for (_, listener) in listeners {
+                    listener.send(message.clone());
+                }
                 Reach::Perhaps
             }
             None => Reach::Nobody,

@@ -15,7 +15,7 @@ use crate::changes::Changes;
 use crate::completion::{Completion, CompletionRequest, Reference, unknown_reference};
 use crate::error::RegistryError;
 use crate::prompt::PromptOutput;
-use crate::protocol::{Offer, Revision, ServerCapabilities};
+use crate::protocol::{CacheHint, Offer, Revision, ServerCapabilities};
 use crate::resource::ResourceOutput;
 use crate::rpc::scan::Scanner;
 use crate::rpc::{ErrorCode, Raw, RpcError, write};
@@ -80,6 +80,7 @@ impl Catalog {
 
 impl CatalogBuilder {
     /// Adds a registry under the names of its own.
+    #[expect(clippy::should_implement_trait, reason = "nobody takes it for a sum")]
     pub fn add(mut self, registry: impl Registry + 'static) -> Self {
         self.0.push(Part { prefix: None, registry: Box::new(registry) });
         self
@@ -254,7 +255,7 @@ impl Catalog {
                 // One that is down does not take the others with it.
                 Err(error) => {
                     tracing::warn!(%error, prefix = part.prefix, kind = list.kind, "a list of the catalog is missing");
-                    hint = Some(Default::default());
+                    hint = Some(CacheHint::default());
                     continue;
                 }
             };
@@ -376,6 +377,10 @@ impl Registry for Catalog {
     }
 
     fn may_watch(&self, uri: &str, head: &Parts) -> bool {
-        self.0.iter().any(|part| part.registry.may_watch(uri, head))
+        match self.find(uri, Item::Resource) {
+            Some((registry, _)) => registry.may_watch(uri, head),
+            // It may come up in any of those that have resources.
+            None => self.0.iter().any(|part| part.offers(&RESOURCES) && part.registry.may_watch(uri, head)),
+        }
     }
 }

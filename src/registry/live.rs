@@ -96,7 +96,7 @@ impl<R: Registry + 'static> Registry for Live<R> {
     }
 
     fn list_tools(&self, request: ListRequest<'_>) -> Answer<'_, Page> {
-        self.list(request, |registry, request| registry.list_tools(request))
+        self.list(request, R::list_tools)
     }
 
     fn call_tool(&self, call: Call<'_>) -> CallFuture<ToolOutput> {
@@ -104,7 +104,7 @@ impl<R: Registry + 'static> Registry for Live<R> {
     }
 
     fn list_prompts(&self, request: ListRequest<'_>) -> Answer<'_, Page> {
-        self.list(request, |registry, request| registry.list_prompts(request))
+        self.list(request, R::list_prompts)
     }
 
     fn get_prompt(&self, call: Call<'_>) -> CallFuture<PromptOutput> {
@@ -112,11 +112,11 @@ impl<R: Registry + 'static> Registry for Live<R> {
     }
 
     fn list_resources(&self, request: ListRequest<'_>) -> Answer<'_, Page> {
-        self.list(request, |registry, request| registry.list_resources(request))
+        self.list(request, R::list_resources)
     }
 
     fn list_resource_templates(&self, request: ListRequest<'_>) -> Answer<'_, Page> {
-        self.list(request, |registry, request| registry.list_resource_templates(request))
+        self.list(request, R::list_resource_templates)
     }
 
     fn read_resource(&self, call: Call<'_>) -> CallFuture<ResourceOutput> {

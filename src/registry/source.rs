@@ -111,11 +111,11 @@ pub trait Registry: Send + Sync {
         Changes::none()
     }
 
-    /// Whether the caller may hear of changes of this resource. By default when the
-    /// registry has it.
+    /// Whether the caller may hear of changes of this resource, which need not be there
+    /// yet. By default every caller may.
     fn may_watch(&self, uri: &str, head: &Parts) -> bool {
-        let _ = head;
-        self.has(Item::Resource(uri))
+        let _ = (uri, head);
+        true
     }
 }
 

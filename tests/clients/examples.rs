@@ -71,6 +71,45 @@ async fn each_tenant_of_per_tenant_has_its_own_tools() {
 }
 
 #[tokio::test]
+async fn whoever_listens_to_live_resources_hears_of_each_note() {
+    let server = ExampleServer::start("live_resources").await;
+    let wanted = json!({"resourcesListChanged": true, "resourceSubscriptions": ["note://milk"]});
+    let post = |method: &str, mut params: Value, name: &str| {
+        params["_meta"] = json!({
+            "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+            "io.modelcontextprotocol/clientCapabilities": {},
+        });
+        let body = json!({"jsonrpc": "2.0", "id": "a", "method": method, "params": params});
+        http::Request::post(server.url().parse::<Uri>().expect("a URL"))
+            .header(header::CONTENT_TYPE, "application/json")
+            .header(header::ACCEPT, "application/json, text/event-stream")
+            .header("mcp-protocol-version", "2026-07-28")
+            .header("mcp-method", method)
+            .header("mcp-name", name)
+            .body(Full::new(Bytes::from(body.to_string())))
+            .expect("a request")
+    };
+    let client: Client<HttpConnector, Full<Bytes>> = Client::builder(TokioExecutor::new()).build_http();
+    let listen = post("subscriptions/listen", json!({"notifications": wanted}), "");
+    let mut news = client.request(listen).await.expect("a stream").into_body();
+    let mut next = async || {
+        let frame = news.frame().await.expect("a frame").expect("no error").into_data().expect("data");
+        let text = String::from_utf8(frame.to_vec()).expect("UTF-8");
+        let data = text.strip_prefix("data: ").unwrap_or_else(|| panic!("no event: {text}"));
+        serde_json::from_str::<Value>(data.trim_end()).expect("JSON")
+    };
+    let acknowledged = next().await;
+    assert_eq!(acknowledged["params"]["notifications"], wanted);
+    for expected in ["notifications/resources/list_changed", "notifications/resources/updated"] {
+        let note = json!({"name": "write_note", "arguments": {"about": "milk", "text": "Buy some."}});
+        client.request(post("tools/call", note, "write_note")).await.expect("an answer");
+        let event = next().await;
+        assert_eq!(event["method"], expected);
+        assert_eq!(event["params"]["_meta"]["io.modelcontextprotocol/subscriptionId"], "a");
+    }
+}
+
+#[tokio::test]
 async fn without_server_answers_with_no_socket() {
     let output = run_example("without_server", &[]).await;
     assert!(output.starts_with("200 OK\n") && output.contains(r#""text":"30""#), "{output}");

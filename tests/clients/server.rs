@@ -27,9 +27,15 @@ pub(crate) struct ExampleServer {
 impl ExampleServer {
     /// Starts the example called `name` and waits until it listens.
     pub(crate) async fn start(name: &str) -> Self {
+        Self::start_with(name, &[]).await
+    }
+
+    /// The same, with environment variables.
+    pub(crate) async fn start_with(name: &str, variables: &[(&str, &str)]) -> Self {
         let program = example(name);
         let mut process = Command::new(&program)
             .args(["--addr", "127.0.0.1:0"])
+            .envs(variables.iter().copied())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .kill_on_drop(true)

@@ -54,6 +54,24 @@ impl Client {
         self.goes_through(&[story], server.url()).await;
     }
 
+    /// In the modern era an answer may reach another replica than the one that asked.
+    async fn asked_by_two_replicas(&self) {
+        let key = [("STATE_KEY", "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff")];
+        let first = ExampleServer::start_with("ask_the_user", &key).await;
+        let second = ExampleServer::start_with("ask_the_user", &key).await;
+        let proxy = Proxy::start([first.url(), second.url()]).await;
+        self.goes_through(&["asking"], proxy.url()).await;
+        let replicas: BTreeSet<usize> = proxy.seen().iter().map(|exchange| exchange.replica).collect();
+        assert_eq!(replicas, BTreeSet::from([0, 1]), "both replicas took part");
+        assert!(proxy.seen().iter().all(|exchange| !exchange.has_session_id));
+    }
+
+    /// In the legacy era the call waits in the process that asked.
+    async fn asked_by_one_process(&self) {
+        let server = ExampleServer::start("ask_the_user").await;
+        self.goes_through(&["asking"], server.url()).await;
+    }
+
     async fn with_hyper_server(&self) {
         let server = ExampleServer::start("hyper_server").await;
         self.goes_through(&ALL, server.url()).await;
@@ -159,3 +177,20 @@ stories!(typescript_2_legacy: TypeScript2, "legacy", LEGACY);
 stories!(rmcp_auto: Rmcp, "auto", MODERN);
 stories!(rmcp_pinned: Rmcp, "pinned", MODERN);
 stories!(rmcp_legacy: Rmcp, "legacy", LEGACY);
+
+macro_rules! asking {
+    ($($name:ident: $library:ident, $era:literal, $revision:ident, $how:ident;)*) => {$(
+        #[tokio::test]
+        async fn $name() {
+            let client = Client { library: Library::$library, era: $era, revision: $revision };
+            client.$how().await;
+        }
+    )*};
+}
+
+asking! {
+    the_user_of_python_1_is_asked: Python1, "legacy", LEGACY, asked_by_one_process;
+    the_user_of_python_2_legacy_is_asked: Python2, "legacy", LEGACY, asked_by_one_process;
+    the_user_of_python_2_auto_is_asked_by_two_replicas: Python2, "auto", MODERN, asked_by_two_replicas;
+    the_user_of_python_2_pinned_is_asked_by_two_replicas: Python2, "pinned", MODERN, asked_by_two_replicas;
+}

@@ -2,7 +2,7 @@
 
 from contextlib import asynccontextmanager
 
-from mcp import ClientSession, McpError
+from mcp import ClientSession, McpError, types
 from mcp.client.streamable_http import streamable_http_client
 
 import stories
@@ -24,13 +24,22 @@ class Client:
         return result.content[0].text, result.isError
 
 
+def answering(answer):
+    async def callback(_context, params):
+        fields = answer(params.message)
+        action = "decline" if fields is None else "accept"
+        return types.ElicitResult(action=action, content=fields)
+
+    return callback if answer else None
+
+
 @asynccontextmanager
-async def connect(era, url):
+async def connect(era, url, answer):
     if era != "legacy":
         raise ValueError(f"mcp 1.x has no era {era!r}")
     async with (
         streamable_http_client(url) as (read, write, session_id),
-        ClientSession(read, write) as session,
+        ClientSession(read, write, elicitation_callback=answering(answer)) as session,
     ):
         initialized = await session.initialize()
         yield Client(session, initialized.protocolVersion)

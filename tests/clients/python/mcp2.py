@@ -7,6 +7,7 @@ revision from the first request on, `legacy` does the handshake.
 from contextlib import asynccontextmanager
 
 import mcp
+from mcp import types
 from mcp.shared.exceptions import MCPError
 
 import stories
@@ -30,9 +31,19 @@ class Client:
         return result.content[0].text, result.is_error
 
 
+def answering(answer):
+    async def callback(_context, params):
+        fields = answer(params.message)
+        action = "decline" if fields is None else "accept"
+        return types.ElicitResult(action=action, content=fields)
+
+    return callback if answer else None
+
+
 @asynccontextmanager
-async def connect(era, url):
-    async with mcp.Client(url, mode=MODES[era]) as client:
+async def connect(era, url, answer):
+    asked = answering(answer)
+    async with mcp.Client(url, mode=MODES[era], elicitation_callback=asked) as client:
         yield Client(client)
 
 

@@ -2,10 +2,12 @@
 
 Usage: CLIENT.py ERA VERSION URL STORY...
 
-A client module hands `main` its `connect(era, url)`, an async context manager that yields an
-object with `version` (the revision really negotiated), `tools()` (their names) and
+A client module hands `main` its `connect(era, url, answer)`, an async context manager that yields
+an object with `version` (the revision really negotiated), `tools()` (their names) and
 `call(name, arguments, on_progress=None)`, which returns the result's text and whether the result
-is an error, and raises `Refused` for a JSON-RPC error.
+is an error, and raises `Refused` for a JSON-RPC error. What the server asks the user is answered by
+`answer(message)`: the fields of the form, or None for a user who says no; without `answer`, the
+client cannot be asked.
 """
 
 import sys
@@ -30,7 +32,7 @@ def expect(what, actual, expected):
 
 class Stories:
     def __init__(self, connect, era, version, url):
-        self._connect = lambda: connect(era, url)
+        self._connect = lambda answer=None: connect(era, url, answer)
         self._version = version
 
     async def _adds(self, client, a, b):
@@ -82,6 +84,25 @@ class Stories:
                 raise AssertionError(f"a number for a text answered {text!r}, {is_error=}")
 
             await self._adds(client, 1, 2)
+
+    async def asking(self):
+        """A tool asks the user twice; another user says no."""
+        asked = []
+
+        def answer(message):
+            asked.append(message)
+            return {"guests": 4} if "how many" in message else {"sure": True}
+
+        async with self._connect(answer) as client:
+            expect("the negotiated protocol version", client.version, self._version)
+            ordered = await client.call("order", {"dish": "soup"})
+        expect("the result", ordered, ("Ordered soup for 4.", False))
+        expect("what was asked", asked, ["For how many?", "Order soup for 4?"])
+
+        async with self._connect(lambda _: None) as client:
+            text, is_error = await client.call("order", {"dish": "soup"})
+        if not is_error or "declined" not in text:
+            raise AssertionError(f"a user who says no got {text!r}, {is_error=}")
 
     async def cancelling(self):
         async with self._connect() as client:

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use crate::compare::{Plan, Row};
 
 /// The servers that the others are compared with, where they took part.
-const REFERENCES: [&str; 2] = ["limit", "rmcp"];
+const REFERENCES: [&str; 3] = ["limit", "two-pass", "rmcp"];
 
 pub(crate) fn print(rows: &[Row]) {
     print!("{}", table::all(rows));

@@ -17,6 +17,7 @@ use hyper::{Request, Response, body::Incoming, server::conn::http1, service::Ser
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpListener;
 
+use self::limit::Passes;
 use crate::catalogue::ToolSet;
 
 /// What a server is started with.
@@ -35,6 +36,8 @@ pub(crate) struct Setting {
 pub(crate) enum Name {
     /// Hand-written for these tools: what hyper and `serde_json` allow.
     Limit,
+    /// The same, as most would write it: arguments are passed over twice.
+    TwoPass,
     /// The official SDK.
     Rmcp,
     /// This crate.
@@ -46,6 +49,7 @@ impl Name {
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Limit => "limit",
+            Self::TwoPass => "two-pass",
             Self::Rmcp => "rmcp",
             Self::Ours => "ours",
         }
@@ -61,7 +65,8 @@ pub(crate) fn run(name: Name, addr: SocketAddr, setting: Setting) -> io::Result<
         let listener = TcpListener::bind(addr).await?;
         announce(&listener)?;
         match name {
-            Name::Limit => accept(listener, limit::service(setting.tools)).await,
+            Name::Limit => accept(listener, limit::service(setting.tools, Passes::One)).await,
+            Name::TwoPass => accept(listener, limit::service(setting.tools, Passes::Two)).await,
             Name::Ours => {
                 let service = ours::service(setting).map_err(io::Error::other)?;
                 accept(listener, service).await

@@ -5,16 +5,15 @@ use std::borrow::Cow;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::params::Params;
-
 #[derive(Deserialize)]
-pub(super) struct Message<'a> {
+#[serde(bound = "P: Default + Deserialize<'de>")]
+pub(super) struct Message<'a, P> {
     #[serde(borrow)]
     pub(super) id: Option<&'a RawValue>,
     #[serde(borrow)]
     pub(super) method: Cow<'a, str>,
-    #[serde(borrow, default)]
-    pub(super) params: Params<'a>,
+    #[serde(default)]
+    pub(super) params: P,
 }
 
 /// A tool with its arguments.

@@ -24,7 +24,7 @@ use self::{
     body::Body,
     countdown::Countdown,
     message::{Call, Echo, Integers, Message},
-    params::Params,
+    params::{KeptParams, Params},
     ready::Ready,
 };
 use crate::catalogue::ToolSet;
@@ -40,8 +40,18 @@ enum Era {
     Modern,
 }
 
+/// How often arguments are passed over.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Passes {
+    /// They are parsed as soon as their tool is known.
+    One,
+    /// They are kept as raw JSON until the whole request has been read.
+    Two,
+}
+
 pub(super) fn service(
     tools: ToolSet,
+    passes: Passes,
 ) -> impl Service<
     Request<Incoming>,
     Response = Response<Body>,
@@ -50,19 +60,27 @@ pub(super) fn service(
 > + Clone {
     // Lives as long as the process: no reference count to touch per request.
     let ready: &'static Ready = Box::leak(Box::new(Ready::new(tools)));
-    service_fn(move |request| answer(ready, request))
+    service_fn(move |request| answer(ready, passes, request))
 }
 
-async fn answer(ready: &'static Ready, request: Request<Incoming>) -> Result<Response<Body>, hyper::Error> {
+async fn answer(
+    ready: &'static Ready,
+    passes: Passes,
+    request: Request<Incoming>,
+) -> Result<Response<Body>, hyper::Error> {
     let era = match request.headers().get(PROTOCOL_VERSION) {
         Some(version) if version == "2026-07-28" => Era::Modern,
         _ => Era::Legacy,
     };
     let body = collect(request.into_body()).await?;
-    let response = std::str::from_utf8(&body)
-        .ok()
-        .and_then(|text| serde_json::from_str(text).ok())
-        .and_then(|message| reply(ready, era, message));
+    let message = std::str::from_utf8(&body).ok().and_then(|text| match passes {
+        Passes::One => serde_json::from_str(text).ok(),
+        Passes::Two => {
+            let Message { id, method, params } = serde_json::from_str::<Message<KeptParams>>(text).ok()?;
+            Some(Message { id, method, params: params.parse()? })
+        }
+    });
+    let response = message.and_then(|message| reply(ready, era, message));
     Ok(response.unwrap_or_else(|| status(StatusCode::BAD_REQUEST)))
 }
 
@@ -88,7 +106,7 @@ async fn next(body: &mut Incoming) -> Result<Option<Bytes>, hyper::Error> {
     Ok(frame.transpose()?.and_then(|frame| frame.into_data().ok()))
 }
 
-fn reply(ready: &Ready, era: Era, message: Message) -> Option<Response<Body>> {
+fn reply(ready: &Ready, era: Era, message: Message<Params>) -> Option<Response<Body>> {
     let Some(id) = message.id else {
         return Some(status(StatusCode::ACCEPTED));
     };

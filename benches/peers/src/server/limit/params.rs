@@ -1,6 +1,6 @@
-//! The params of a `tools/call`, read in one pass: arguments that follow the
-//! tool's name are parsed as that tool's at once, and only those that precede it
-//! are kept and parsed again.
+//! The params of a `tools/call`. Read in one pass, arguments that follow the tool's name are
+//! parsed as that tool's at once, and only those that precede it are kept and parsed again;
+//! read in two, as most handlers do it, arguments are always kept.
 
 use std::fmt;
 
@@ -65,6 +65,26 @@ impl<'de: 'a, 'a> Deserialize<'de> for Params<'a> {
     }
 }
 
+/// The params as they stand, with the arguments still to be parsed.
+#[derive(Default, Deserialize)]
+pub(super) struct KeptParams<'a> {
+    name: Option<Tool>,
+    #[serde(borrow)]
+    arguments: Option<&'a RawValue>,
+    #[serde(borrow, default, rename = "_meta")]
+    meta: Meta<'a>,
+}
+
+impl<'a> KeptParams<'a> {
+    pub(super) fn parse(self) -> Option<Params<'a>> {
+        let call = match (self.name, self.arguments) {
+            (Some(tool), Some(arguments)) => Some(tool.arguments(arguments.get()).ok()?),
+            _ => None,
+        };
+        Some(Params { call, meta: self.meta })
+    }
+}
+
 struct ParamsVisitor;
 
 impl<'de> Visitor<'de> for ParamsVisitor {
@@ -110,5 +130,10 @@ mod tests {
             let params: Params = serde_json::from_str(params).expect("well-formed params");
             assert!(matches!(params.call, Some(Call::Add(Integers { a: 1, b: 2 }))));
         }
+        let kept = r#"{"arguments":{"a":1,"b":2},"name":"add"}"#;
+        let kept: KeptParams = serde_json::from_str(kept).expect("well-formed params");
+        let params = kept.parse().expect("arguments that fit");
+        assert!(matches!(params.call, Some(Call::Add(Integers { a: 1, b: 2 }))));
+        {}
     }
 }

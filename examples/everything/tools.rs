@@ -1,31 +1,16 @@
-//! One tool for each thing that a tool can do, under the names that the official
-//! conformance suite calls.
-//!
-//! `cargo run --example everything -- --addr 127.0.0.1:8000`
+//! Tools of every kind but those that ask.
 
 use std::time::Duration;
 
 use mcp_stateless::{
-    ClientCapability, Content, EmbeddedResource, LogLevel, NoArguments, RegistryError,
-    StatelessSessionManager, Tool, ToolContext, ToolError, ToolRegistry,
+    ClientCapability, Content, EmbeddedResource, LogLevel, NoArguments, Tool, ToolContext, ToolError,
+    ToolRegistry, ToolRegistryBuilder,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-mod common;
-
-/// A red dot.
-const PNG: &[u8] = &[
-    0x89, b'P', b'N', b'G', b'\r', b'\n', 0x1a, b'\n', 0, 0, 0, 13, b'I', b'H', b'D', b'R', 0, 0, 0, 1, 0, 0,
-    0, 1, 8, 2, 0, 0, 0, 0x90, 0x77, 0x53, 0xde, 0, 0, 0, 12, b'I', b'D', b'A', b'T', 8, 0xd7, 0x63, 0xf8,
-    0xcf, 0xc0, 0, 0, 3, 1, 1, 0, 0x18, 0xdd, 0x8d, 0xb0, 0, 0, 0, 0, b'I', b'E', b'N', b'D', 0xae, 0x42,
-    0x60, 0x82,
-];
-
-/// A moment of silence: a WAV file with no samples.
-const WAV: &[u8] =
-    b"RIFF\x24\0\0\0WAVEfmt \x10\0\0\0\x01\0\x01\0\x40\x1f\0\0\x80\x3e\0\0\x02\0\x10\0data\0\0\0\0";
+use crate::media::{PNG, WAV};
 
 #[derive(Deserialize, JsonSchema)]
 struct Query {
@@ -34,7 +19,7 @@ struct Query {
     region: String,
 }
 
-fn tools() -> Result<ToolRegistry, RegistryError> {
+pub(crate) fn builder() -> ToolRegistryBuilder {
     ToolRegistry::builder()
         .tool(
             "test_simple_text",
@@ -64,19 +49,20 @@ fn tools() -> Result<ToolRegistry, RegistryError> {
         .tool("test_tool_with_progress", "Reports progress", report_progress)
         .tool("test_tool_with_logging", "Sends log messages", send_logs)
         .tool("test_logging_tool", "Sends log messages", send_logs)
-        .tool("test_streaming_elicitation", "Streams what it does", send_logs)
         .register(
             Tool::new("test_missing_capability", "Needs a client that can sample", async || "sampled")
                 .requires(ClientCapability::Sampling),
         )
         .tool("test_x_mcp_header", "Repeats an argument in a header", async |query: Query| query.region)
-        .tool_with_schema(
-            "json_schema_2020_12_tool",
-            "Tool with JSON Schema 2020-12 features",
-            person_schema(),
-            async |person: Value| person.to_string(),
+        .register(
+            Tool::with_schema(
+                "json_schema_2020_12_tool",
+                "Tool with JSON Schema 2020-12 features",
+                person_schema(),
+                async |person: Value| person.to_string(),
+            )
+            .check_arguments(),
         )
-        .build()
 }
 
 async fn report_progress(_: NoArguments, cx: ToolContext) -> &'static str {
@@ -120,12 +106,4 @@ fn person_schema() -> Value {
         "else": {"required": ["email"]},
         "additionalProperties": false
     })
-}
-
-#[tokio::main]
-async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let manager = StatelessSessionManager::builder("everything", env!("CARGO_PKG_VERSION")).build()?;
-    let app = axum::Router::new().route_service("/mcp", manager.service(tools()?));
-    axum::serve(common::listen().await?, app).with_graceful_shutdown(common::ctrl_c()).await?;
-    Ok(())
 }

@@ -1,0 +1,68 @@
+//! A tool that asks its user on the way, written once for clients of both eras.
+//!
+//! `cargo run --example ask_the_user --features ask -- --addr 127.0.0.1:8000`
+//!
+//! Replicas share the key that `STATE_KEY` holds, 64 hexadecimal digits; without it, only
+//! the process that asked a client of 2026-07-28 can go on with its answer.
+
+use mcp_stateless::{AskError, StateKeys, StatelessSessionManager, ToolContext, ToolError, ToolRegistry};
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+mod common;
+
+#[derive(Deserialize, JsonSchema)]
+struct Order {
+    /// What to eat.
+    dish: String,
+}
+
+#[derive(Deserialize, JsonSchema)]
+struct Guests {
+    /// How many will eat.
+    #[schemars(range(min = 1, max = 20))]
+    guests: u32,
+}
+
+#[derive(Deserialize, JsonSchema)]
+struct Confirm {
+    /// Order it now?
+    sure: bool,
+}
+
+/// Asks before it does anything: a client of 2026-07-28 calls again with each answer.
+async fn order(Order { dish }: Order, cx: ToolContext) -> Result<String, ToolError> {
+    let Guests { guests } = cx.elicit("guests", "For how many?").await?;
+    match cx.elicit("confirm", format!("Order {dish} for {guests}?")).await {
+        Ok(Confirm { sure: true }) => Ok(format!("Ordered {dish} for {guests}.")),
+        Ok(Confirm { sure: false }) | Err(AskError::Declined | AskError::Cancelled) => {
+            Ok("Nothing was ordered.".to_owned())
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Reads 64 hexadecimal digits.
+fn key(text: &str) -> Option<[u8; 32]> {
+    let mut key = [0; 32];
+    if text.len() != 64 || !text.is_ascii() {
+        return None;
+    }
+    for (byte, digits) in key.iter_mut().zip((0..64).step_by(2)) {
+        *byte = u8::from_str_radix(&text[digits..digits + 2], 16).ok()?;
+    }
+    Some(key)
+}
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let tools = ToolRegistry::builder().tool("order", "Order a meal", order).build()?;
+    let mut builder = StatelessSessionManager::builder("ask_the_user", env!("CARGO_PKG_VERSION"));
+    if let Ok(text) = std::env::var("STATE_KEY") {
+        let key = key(&text).ok_or("STATE_KEY must be 64 hexadecimal digits")?;
+        builder = builder.state_keys(StateKeys::new(key));
+    }
+    let app = axum::Router::new().route_service("/mcp", builder.build()?.service(tools));
+    axum::serve(common::listen().await?, app).with_graceful_shutdown(common::ctrl_c()).await?;
+    Ok(())
+}

@@ -1,0 +1,41 @@
+//! One of each thing that a server can have, under the names that the official conformance
+//! suite calls.
+//!
+//! `cargo run --example everything --features ask,jsonschema,templates -- --addr 127.0.0.1:8000`
+
+use mcp_stateless::{Catalog, Change, Changes, Live, RegistryError, StatelessSessionManager, ToolRegistry};
+
+mod asking;
+#[path = "../common/mod.rs"]
+mod common;
+mod media;
+mod prompts;
+mod resources;
+mod tools;
+
+/// The tools; two of them say that a list has changed.
+fn tools(changes: &Changes) -> Result<ToolRegistry, RegistryError> {
+    let (tools_changed, prompts_changed) = (changes.clone(), changes.clone());
+    asking::add_to(tools::builder())
+        .tool("test_trigger_tool_change", "Says that the tools have changed", move || {
+            tools_changed.publish(Change::Tools);
+            std::future::ready("said so")
+        })
+        .tool("test_trigger_prompt_change", "Says that the prompts have changed", move || {
+            prompts_changed.publish(Change::Prompts);
+            std::future::ready("said so")
+        })
+        .build()
+}
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let changes = Changes::in_process();
+    let catalog =
+        Catalog::builder().add(tools(&changes)?).add(prompts::all()?).add(resources::all()?).build()?;
+    let everything = Live::new(catalog, changes);
+    let manager = StatelessSessionManager::builder("everything", env!("CARGO_PKG_VERSION")).build()?;
+    let app = axum::Router::new().route_service("/mcp", manager.service(everything));
+    axum::serve(common::listen().await?, app).with_graceful_shutdown(common::ctrl_c()).await?;
+    Ok(())
+}

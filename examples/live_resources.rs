@@ -1,0 +1,84 @@
+//! Notes that clients can read, and hear of when they change.
+//!
+//! `cargo run --example live_resources -- --addr 127.0.0.1:8000`, then listen:
+//! a `subscriptions/listen` with `{"resourcesListChanged": true,
+//! "resourceSubscriptions": ["note://milk"]}`, and call `write_note`.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use mcp_stateless::{
+    Catalog, Changes, Live, RegistryError, Resource, ResourceRegistry, StatelessSessionManager, ToolError,
+    ToolRegistry,
+};
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+mod common;
+
+#[derive(Deserialize, JsonSchema)]
+struct Note {
+    /// What it is about, in one word.
+    about: String,
+    text: String,
+}
+
+/// The notes by what they are about, and the resources that they are.
+#[derive(Clone)]
+struct Notes {
+    texts: Arc<Mutex<BTreeMap<String, String>>>,
+    resources: Live<ResourceRegistry>,
+}
+
+impl Notes {
+    fn new() -> Result<Self, RegistryError> {
+        let resources = Live::new(ResourceRegistry::builder().build()?, Changes::in_process());
+        Ok(Self { texts: Arc::default(), resources })
+    }
+
+    /// Keeps a note, and says what has changed by it: the note, or the list of the notes.
+    fn write(&self, Note { about, text }: Note) -> Result<(), RegistryError> {
+        let mut texts = self.texts.lock().unwrap_or_else(PoisonError::into_inner);
+        if texts.insert(about.clone(), text).is_some() {
+            self.resources.resource_updated(&uri(&about));
+            return Ok(());
+        }
+        let mut resources = ResourceRegistry::builder();
+        for about in texts.keys() {
+            let (notes, key) = (Arc::clone(&self.texts), about.clone());
+            let read = move || {
+                let texts = notes.lock().unwrap_or_else(PoisonError::into_inner);
+                std::future::ready(texts.get(&key).cloned().unwrap_or_default())
+            };
+            resources = resources.register(Resource::new(uri(about), about, read).mime_type("text/plain"));
+        }
+        self.resources.replace(resources.build()?);
+        Ok(())
+    }
+}
+
+fn uri(about: &str) -> String {
+    format!("note://{about}")
+}
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let notes = Notes::new()?;
+    let resources = notes.resources.clone();
+    let write_note = move |note: Note| {
+        let written = notes.write(note);
+        std::future::ready(written.map(|()| "noted").map_err(ToolError::new))
+    };
+    let tools = ToolRegistry::builder().tool("write_note", "Write a note", write_note).build()?;
+    let catalog = Catalog::builder().add(tools).add(resources).build()?;
+
+    let manager = StatelessSessionManager::builder("live_resources", env!("CARGO_PKG_VERSION")).build()?;
+    let app = axum::Router::new().route_service("/mcp", manager.service(catalog));
+    let leave = async move {
+        common::ctrl_c().await;
+        manager.shut_down(Duration::from_secs(5)).await;
+    };
+    axum::serve(common::listen().await?, app).with_graceful_shutdown(leave).await?;
+    Ok(())
+}
