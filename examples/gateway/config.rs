@@ -18,7 +18,7 @@ use std::{fs, io};
 
 use thiserror::Error;
 
-use crate::fields::{Field, Variable, plain, take, take_any, take_as};
+use super::fields::{Field, Variable, plain, take, take_any, take_as};
 
 /// What other programs keep in a server's entry for themselves, of no meaning
 /// to what the server does.

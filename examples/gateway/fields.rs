@@ -6,7 +6,7 @@ use std::fmt;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-use crate::config::{ConfigError, Fault};
+use super::config::{ConfigError, Fault};
 
 /// Looks up a variable of the environment.
 pub(crate) type Variable<'v> = dyn Fn(&str) -> Option<String> + 'v;

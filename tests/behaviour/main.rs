@@ -3,6 +3,7 @@
 //! which test shows which behaviour.
 
 mod answering;
+mod gateway_config;
 mod origins;
 mod reading;
 mod stateless;
