@@ -20,13 +20,9 @@ impl Server {
     pub(crate) fn new(config::Server { name, transport }: config::Server) -> Result<Self, ConfigError> {
         let (transport, builder) = match transport {
             Transport::Stdio { command, args, env, cwd } => {
-                let builder = Upstream::stdio(command).args(args);
-                let builder = env.into_iter().fold(builder, |builder, (key, value)| builder.env(key, value));
-                let builder = match cwd {
-                    Some(cwd) => builder.current_dir(cwd),
-                    None => builder,
-                };
-                ("stdio", builder)
+                let set = |builder: UpstreamBuilder, (key, value)| builder.env(key, value);
+                let builder = env.into_iter().fold(Upstream::stdio(command).args(args), set);
+                ("stdio", cwd.into_iter().fold(builder, UpstreamBuilder::current_dir))
             }
             Transport::Http { url, headers } => {
                 let add = |builder: UpstreamBuilder, (name, value)| builder.header(name, value);

@@ -289,13 +289,41 @@ async fn warnings_do_not_keep_it_from_running() {
     assert_eq!(checked.status.code(), Some(0), "{warnings}");
 }
 
+/// Gateways can stand in front of each other: the tools of `inner` are named `b-…` by itself.
+async fn two_levels(inner: &Value) -> (ExampleServer, Value) {
+    let inner = gateway(json!({ "b": inner })).await;
+    let servers = json!({ "a": cast::http(&inner), "a-b": cast::stdio("arithmetic.py", &[]) });
+    (inner, servers)
+}
+
 #[tokio::test]
 async fn names_that_collide_are_refused_at_start_up() {
-    let tools = |script: &str| cast::stdio(script, &[]);
-    // Whether the tool of `a` were `b-ok` is more than a gateway can know of a server that is down.
-    let run = Config::of(&json!({ "a": tools("crasher.py"), "a-b": tools("arithmetic.py") })).check().await;
-    let said = script::said(&run);
-    assert_eq!(run.status.code(), Some(2), "{said}");
+    let (_inner, servers) = two_levels(&cast::stdio("arithmetic.py", &[])).await;
+    let config = Config::of(&servers);
+    for arguments in [["--check"].as_slice(), &["--addr", "127.0.0.1:0"]] {
+        let mut command = config.command();
+        command.args(arguments);
+        let run = script::run(command).await;
+        let said = String::from_utf8_lossy(&run.stderr);
+        assert_eq!(run.status.code(), Some(2), "{said}");
+        assert!(said.contains(r#"of "a" and of "a-b""#), "{said}");
+    }
+}
+
+#[tokio::test]
+async fn a_server_may_be_named_as_the_beginning_of_anothers_names() {
+    let counter = cast::typescript("counter.mjs").await;
+    let (_inner, servers) = two_levels(&cast::http(&counter)).await;
+    let gateway = gateway(servers).await;
+    let client = connect(gateway.url()).await;
+    let tools = client.tools().await;
+    for tool in ["a-b-count", "a-b-add"] {
+        assert!(tools.contains(&tool.to_owned()), "{tool} is not among {tools:?}");
+    }
+    assert_eq!(number(&client, "a-b-count").await, 1);
+    let answer = client.call("a-b-add", json!({ "a": 10, "b": 20 })).await.expect("a result");
+    assert_eq!(rmcp_client::text(&answer), "30");
+    client.leave().await;
 }
 
 #[tokio::test]
