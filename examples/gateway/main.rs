@@ -75,7 +75,9 @@ async fn work(options: &Options, servers: &[Server]) -> Result<ExitCode, Error> 
     match options.action {
         Action::Check => {
             println!();
-            println!("{}", tools.join("\n"));
+            for tool in &tools {
+                println!("{}", report::shown(tool));
+            }
             Ok(if findings.iter().all(Result::is_ok) { ExitCode::SUCCESS } else { ExitCode::from(DOWN) })
         }
         Action::Serve => serve(&options.address, mounts, stop).await,

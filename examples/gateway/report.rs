@@ -35,13 +35,19 @@ pub(crate) async fn ask_all(servers: &[Server], limit: Duration) -> Vec<Finding>
     findings
 }
 
-/// In one line, without the name that stands before it.
+/// Without the name that stands before it.
 fn reason(error: &UpstreamError) -> String {
     let reason = match error {
         UpstreamError::Open { reason, .. } => reason.clone(),
         other => other.to_string(),
     };
-    reason.split_whitespace().collect::<Vec<_>>().join(" ")
+    shown(&reason)
+}
+
+/// In one line, and without what terminals take for commands: others have written it.
+pub(crate) fn shown(text: &str) -> String {
+    let words: Vec<_> = text.split_whitespace().collect();
+    words.join(" ").replace(char::is_control, "")
 }
 
 /// One line for each server.
@@ -54,7 +60,7 @@ impl Table {
             let mut row = vec![server.name.clone(), server.transport.to_owned()];
             match finding {
                 Ok(info) => {
-                    row.extend([&info.name, &info.version, &info.revision].map(Clone::clone));
+                    row.extend([&info.name, &info.version, &info.revision].map(|text| shown(text)));
                     let lists = [&info.tools, &info.prompts, &info.resources, &info.resource_templates];
                     row.extend(lists.map(|list| list.len().to_string()));
                 }
