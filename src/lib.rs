@@ -67,6 +67,7 @@
 //! - `ask`: questions to the client's user, its model and its file system.
 //! - `jsonschema`: arguments and structured content are checked against their schemas.
 //! - `templates`: resource templates.
+//! - `upstream`: registries that live in other servers.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 #[cfg(feature = "ask")]
@@ -95,6 +96,8 @@ mod rpc;
 mod service;
 mod stream;
 mod tool;
+#[cfg(feature = "upstream")]
+mod upstream;
 mod work;
 
 #[cfg(feature = "ask")]
@@ -134,3 +137,5 @@ pub use crate::service::{Choice, Fixed, McpService, ResponseFuture};
 #[cfg(feature = "schemas")]
 pub use crate::tool::TypedArguments;
 pub use crate::tool::{Json, MirroredParams, Tool, ToolOutput};
+#[cfg(feature = "upstream")]
+pub use crate::upstream::{Upstream, UpstreamBuilder, UpstreamError, UpstreamInfo, UpstreamStats};

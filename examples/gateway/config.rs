@@ -1,5 +1,5 @@
 //! Reads the `mcpServers` JSON that users already have from their editors and
-//! desktop clients.
+//! desktop clients, which may have comments and commas too many.
 //!
 //! ```json
 //! {"mcpServers": {
@@ -10,14 +10,15 @@
 //!
 //! `${NAME}` and `${env:NAME}` in a string stand for a variable of the
 //! environment, `${NAME:-default}` for `default` where it is unset or empty.
+//! `serverUrl` and `httpUrl` mean the same as `url`.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::{fmt, fs, io};
+use std::{fs, io};
 
-use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
-use serde_json::value::RawValue;
 use thiserror::Error;
+
+use super::fields::{Field, Variable, plain, take, take_any, take_as};
 
 /// What other programs keep in a server's entry for themselves, of no meaning
 /// to what the server does.
@@ -73,8 +74,8 @@ pub(crate) enum Fault {
     Name,
     #[error("there is neither a \"command\" nor a \"url\"")]
     NoTransport,
-    #[error("there are both a \"command\" and a \"url\"")]
-    TwoTransports,
+    #[error("there are both a {0:?} and a {1:?}")]
+    TwoTransports(String, String),
     #[error("the old transport \"sse\" is not supported; give the server's Streamable HTTP address instead")]
     Sse,
     #[error("the type {given:?} does not go with a {with:?}")]
@@ -104,8 +105,8 @@ impl Config {
     }
 
     pub(crate) fn parse(text: &str, variable: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
-        let raw = serde_json::from_str(text).map_err(ConfigError::Json)?;
-        let whole = Field { text, key: "the file".to_owned(), raw };
+        let text = plain(text);
+        let whole = Field::whole(&text).map_err(ConfigError::Json)?;
         let mut fields = whole.object()?;
         let list = match (take(&mut fields, "mcpServers"), take(&mut fields, "servers")) {
             (Some(list), None) | (None, Some(list)) => list,
@@ -142,9 +143,9 @@ impl Config {
         }
 
         let kinds = [take(&mut fields, "type"), take(&mut fields, "transport")];
-        let transport = match (take(&mut fields, "command"), take(&mut fields, "url")) {
-            (Some(_), Some(url)) => return Err(url.fault(Fault::TwoTransports)),
-            (Some(command), None) => {
+        let transport = match take_any(&mut fields, &["command", "url", "serverUrl", "httpUrl"]).as_slice() {
+            [] => return Err(entry.fault(Fault::NoTransport)),
+            [command] if command.key == "command" => {
                 check_kinds(&kinds, "command", &["stdio"])?;
                 Transport::Stdio {
                     command: command.string(variable)?,
@@ -153,16 +154,18 @@ impl Config {
                     cwd: take_as(&mut fields, "cwd", |cwd| cwd.string(variable))?.map(PathBuf::from),
                 }
             }
-            (None, Some(field)) => {
+            [address] => {
                 check_kinds(&kinds, "url", &["http", "streamable-http", "streamableHttp"])?;
-                let url = field.string(variable)?;
+                let url = address.string(variable)?;
                 if !url.starts_with("http://") && !url.starts_with("https://") {
-                    return Err(field.fault(Fault::Scheme));
+                    return Err(address.fault(Fault::Scheme));
                 }
                 let headers = take_as(&mut fields, "headers", |headers| headers.map(variable))?;
                 Transport::Http { url, headers: headers.unwrap_or_default() }
             }
-            (None, None) => return Err(entry.fault(Fault::NoTransport)),
+            [first, second, ..] => {
+                return Err(second.fault(Fault::TwoTransports(first.key.clone(), second.key.clone())));
+            }
         };
         self.servers.push(Server { name: name.clone(), transport });
 
@@ -189,133 +192,6 @@ fn check_kinds(kinds: &Kinds<'_>, with: &'static str, accepted: &[&str]) -> Resu
         }
     }
     Ok(())
-}
-
-type Variable<'v> = dyn Fn(&str) -> Option<String> + 'v;
-
-/// A value of the file, which knows where it is.
-struct Field<'t> {
-    /// The whole file.
-    text: &'t str,
-    key: String,
-    /// A part of `text`.
-    raw: &'t RawValue,
-}
-
-impl<'t> Field<'t> {
-    fn line(&self) -> usize {
-        let before = self.raw.get().as_ptr().addr() - self.text.as_ptr().addr();
-        1 + self.text[..before].matches('\n').count()
-    }
-
-    fn fault(&self, fault: Fault) -> ConfigError {
-        ConfigError::File { line: self.line(), fault }
-    }
-
-    fn read<T: Deserialize<'t>>(&self, wanted: &'static str) -> Result<T, ConfigError> {
-        serde_json::from_str(self.raw.get())
-            .map_err(|_| self.fault(Fault::Type { what: self.key.clone(), wanted }))
-    }
-
-    fn object(&self) -> Result<Vec<Self>, ConfigError> {
-        let Entries(entries) = self.read("an object")?;
-        let mut fields: Vec<Self> = Vec::with_capacity(entries.len());
-        for (key, raw) in entries {
-            let field = Self { text: self.text, key, raw };
-            if fields.iter().any(|other| other.key == field.key) {
-                return Err(field.fault(Fault::Twice(field.key.clone())));
-            }
-            fields.push(field);
-        }
-        Ok(fields)
-    }
-
-    fn string(&self, variable: &Variable<'_>) -> Result<String, ConfigError> {
-        let string: String = self.read("a string")?;
-        expand(&string, variable).map_err(|fault| self.fault(fault))
-    }
-
-    fn list(&self, variable: &Variable<'_>) -> Result<Vec<String>, ConfigError> {
-        let items: Vec<&RawValue> = self.read("a list of strings")?;
-        let items = items.into_iter().zip(1..);
-        let items = items.map(|(raw, n)| Self { text: self.text, key: format!("{} no. {n}", self.key), raw });
-        items.map(|item| item.string(variable)).collect()
-    }
-
-    fn map(&self, variable: &Variable<'_>) -> Result<BTreeMap<String, String>, ConfigError> {
-        let pair = |field: Self| field.string(variable).map(|value| (field.key, value));
-        self.object()?.into_iter().map(pair).collect()
-    }
-}
-
-fn take<'t>(fields: &mut Vec<Field<'t>>, key: &str) -> Option<Field<'t>> {
-    let index = fields.iter().position(|field| field.key == key)?;
-    Some(fields.remove(index))
-}
-
-fn take_as<'t, T>(
-    fields: &mut Vec<Field<'t>>,
-    key: &str,
-    read: impl FnOnce(&Field<'t>) -> Result<T, ConfigError>,
-) -> Result<Option<T>, ConfigError> {
-    take(fields, key).map(|field| read(&field)).transpose()
-}
-
-/// Puts the values of variables in place of the references to them, which their
-/// values may look like but never are.
-fn expand(string: &str, variable: &Variable<'_>) -> Result<String, Fault> {
-    let mut expanded = String::with_capacity(string.len());
-    let mut rest = string;
-    while let Some((before, after)) = rest.split_once("${") {
-        expanded.push_str(before);
-        let (inside, after) = after.split_once('}').ok_or_else(|| Fault::Reference("${".to_owned()))?;
-        let (name, default) = match inside.split_once(":-") {
-            Some((name, default)) => (name, Some(default)),
-            None => (inside, None),
-        };
-        let name = name.strip_prefix("env:").unwrap_or(name);
-        // Others have `${input:…}`, and defaults with references inside.
-        if name.is_empty() || name.contains(':') || inside.contains("${") {
-            return Err(Fault::Reference(format!("${{{inside}}}")));
-        }
-        match (variable(name), default) {
-            (Some(value), None) => expanded.push_str(&value),
-            (Some(value), Some(_)) if !value.is_empty() => expanded.push_str(&value),
-            (_, Some(default)) => expanded.push_str(default),
-            (None, None) => return Err(Fault::Unset(name.to_owned())),
-        }
-        rest = after;
-    }
-    expanded.push_str(rest);
-    Ok(expanded)
-}
-
-/// The entries of an object in the file's order, repeated ones too, which a map
-/// of `serde_json` would silently drop.
-struct Entries<'t>(Vec<(String, &'t RawValue)>);
-
-impl<'de> Deserialize<'de> for Entries<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Pairs;
-
-        impl<'de> Visitor<'de> for Pairs {
-            type Value = Entries<'de>;
-
-            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-                formatter.write_str("an object")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let mut pairs = Vec::new();
-                while let Some(pair) = map.next_entry()? {
-                    pairs.push(pair);
-                }
-                Ok(Entries(pairs))
-            }
-        }
-
-        deserializer.deserialize_map(Pairs)
-    }
 }
 
 #[cfg(test)]
@@ -372,6 +248,15 @@ mod tests {
     }
 
     #[test]
+    fn an_address_goes_by_several_names() {
+        for key in ["url", "serverUrl", "httpUrl"] {
+            let config = parse(&server(&format!(r#""{key}": "http://h/mcp""#))).unwrap();
+            let Transport::Http { url, .. } = &config.servers[0].transport else { panic!("not HTTP") };
+            assert_eq!(url, "http://h/mcp");
+        }
+    }
+
+    #[test]
     fn variables_are_expanded_once() {
         for (given, expected) in [
             ("${HOME}/x$HOME$", "/home/ada/x$HOME$"),
@@ -425,7 +310,8 @@ mod tests {
     fn a_server_that_cannot_be_reached_is_refused() {
         for (fields, expected) in [
             ("", "there is neither"),
-            (r#""command": "c", "url": "http://h""#, "there are both"),
+            (r#""command": "c", "url": "http://h""#, "there are both a \"command\" and a \"url\""),
+            (r#""url": "http://h", "httpUrl": "http://h""#, "there are both a \"url\" and a \"httpUrl\""),
             (r#""url": "http://h", "type": "sse""#, "the old transport \"sse\""),
             (r#""url": "http://h", "transport": "sse""#, "the old transport \"sse\""),
             (r#""url": "http://h", "type": "stdio""#, "the type \"stdio\" does not go with a \"url\""),

@@ -4,6 +4,7 @@
 
 mod answering;
 mod catalogs;
+mod gateway_config;
 mod origins;
 mod prompts;
 mod reading;

@@ -21,12 +21,15 @@ use tokio::{
 
 const CLIENTS_AT_ONCE: u64 = 20;
 
-/// Goes through `stories` one after the other.
+/// Goes through `stories` one after the other; each may have prefixes of tools' names, as
+/// `story:prefix,...`.
 pub(crate) async fn goes_through(stories: &[&str], era: &'static str, revision: &'static str, url: &str) {
-    let connector = Connector { era, revision, url: url.to_owned() };
+    let connector = Connector::new(era, revision, url);
     for story in stories {
-        match *story {
-            "reconnecting" => connector.reconnecting(1).await,
+        let (story, prefixes) = story.split_once(':').unwrap_or((story, ""));
+        match story {
+            "reconnecting" => connector.reconnecting(prefixes, 1).await,
+            "merged" => connector.merged(prefixes).await,
             "many_at_once" => connector.many_at_once().await,
             "progress" => connector.progress().await,
             "errors" => connector.errors().await,
@@ -37,14 +40,18 @@ pub(crate) async fn goes_through(stories: &[&str], era: &'static str, revision: 
 }
 
 #[derive(Clone)]
-struct Connector {
+pub(crate) struct Connector {
     era: &'static str,
     revision: &'static str,
     url: String,
 }
 
 impl Connector {
-    async fn connect(&self) -> Client {
+    pub(crate) fn new(era: &'static str, revision: &'static str, url: &str) -> Self {
+        Self { era, revision, url: url.to_owned() }
+    }
+
+    pub(crate) async fn connect(&self) -> Client {
         let preferred_versions = vec![ProtocolVersion::V_2026_07_28];
         let lifecycle = match self.era {
             "auto" => ClientLifecycleMode::Auto { preferred_versions, legacy_version: None },
@@ -63,23 +70,38 @@ impl Connector {
     }
 
     /// A client comes, works and leaves; the next one finds the server as fresh as the first.
-    async fn reconnecting(&self, scale: u64) {
+    async fn reconnecting(&self, prefix: &str, scale: u64) {
+        let add = format!("{prefix}add");
         let first = self.connect().await;
-        first.adds(10 * scale, 20 * scale).await;
+        first.gets(&add, (10 * scale, 20 * scale), 30 * scale).await;
         first.leave().await;
 
         let second = self.connect().await;
-        let tools = second.service.list_all_tools().await.expect("the tools are listed");
-        assert!(tools.iter().any(|tool| tool.name == "add"), "`add` is not among {tools:?}");
-        second.adds(100 * scale, 200 * scale).await;
+        let tools = second.tools().await;
+        assert!(tools.contains(&add), "`{add}` is not among {tools:?}");
+        second.gets(&add, (100 * scale, 200 * scale), 300 * scale).await;
         second.leave().await;
+    }
+
+    /// The tools of several servers are listed by one, each once, and each can be called.
+    async fn merged(&self, prefixes: &str) {
+        let client = self.connect().await;
+        let tools = client.tools().await;
+        for prefix in prefixes.split(',') {
+            for (tool, expected) in [("add", 30), ("multiply", 200)] {
+                let name = format!("{prefix}{tool}");
+                assert_eq!(tools.iter().filter(|other| **other == name).count(), 1, "{name} in {tools:?}");
+                client.gets(&name, (10, 20), expected).await;
+            }
+        }
+        client.leave().await;
     }
 
     async fn many_at_once(&self) {
         let mut clients = JoinSet::new();
         for scale in 1..=CLIENTS_AT_ONCE {
             let connector = self.clone();
-            clients.spawn(async move { connector.reconnecting(scale).await });
+            clients.spawn(async move { connector.reconnecting("", scale).await });
         }
         clients.join_all().await;
     }
@@ -125,13 +147,19 @@ impl Connector {
     }
 }
 
-struct Client {
+pub(crate) struct Client {
     service: RunningService<RoleClient, Handler>,
-    progress: UnboundedReceiver<ProgressNotificationParam>,
+    pub(crate) progress: UnboundedReceiver<ProgressNotificationParam>,
 }
 
 impl Client {
-    async fn start(&self, tool: &'static str, arguments: Value) -> RequestHandle<RoleClient> {
+    /// The names of the tools that are listed.
+    pub(crate) async fn tools(&self) -> Vec<String> {
+        let tools = self.service.list_all_tools().await.expect("the tools are listed");
+        tools.into_iter().map(|tool| tool.name.into_owned()).collect()
+    }
+
+    pub(crate) async fn start(&self, tool: &str, arguments: Value) -> RequestHandle<RoleClient> {
         let request = ClientRequest::CallToolRequest(CallToolRequest::new(params(tool, arguments)));
         self.service
             .send_cancellable_request(request, PeerRequestOptions::no_options())
@@ -139,7 +167,7 @@ impl Client {
             .expect("the request is sent")
     }
 
-    async fn call(&self, tool: &'static str, arguments: Value) -> Result<CallToolResult, ServiceError> {
+    pub(crate) async fn call(&self, tool: &str, arguments: Value) -> Result<CallToolResult, ServiceError> {
         match self.start(tool, arguments).await.await_response().await? {
             ServerResult::CallToolResult(result) => Ok(result),
             other => panic!("{tool} answered {other:?}"),
@@ -147,21 +175,25 @@ impl Client {
     }
 
     async fn adds(&self, a: u64, b: u64) {
-        let answer = self.service.call_tool(params("add", json!({ "a": a, "b": b }))).await;
-        assert_eq!(text(&answer.expect("a result")), (a + b).to_string());
+        self.gets("add", (a, b), a + b).await;
     }
 
-    async fn leave(self) {
+    async fn gets(&self, tool: &str, (a, b): (u64, u64), expected: u64) {
+        let answer = self.service.call_tool(params(tool, json!({ "a": a, "b": b }))).await;
+        assert_eq!(text(&answer.expect("a result")), expected.to_string());
+    }
+
+    pub(crate) async fn leave(self) {
         self.service.cancel().await.expect("the client ends in order");
     }
 }
 
-fn params(tool: &'static str, arguments: Value) -> CallToolRequestParams {
+fn params(tool: &str, arguments: Value) -> CallToolRequestParams {
     let arguments: JsonObject = serde_json::from_value(arguments).expect("arguments are an object");
-    CallToolRequestParams::new(tool).with_arguments(arguments)
+    CallToolRequestParams::new(tool.to_owned()).with_arguments(arguments)
 }
 
-fn text(result: &CallToolResult) -> &str {
+pub(crate) fn text(result: &CallToolResult) -> &str {
     let first = result.content.first().and_then(|content| content.as_text());
     &first.expect("the result is a text").text
 }

@@ -2,7 +2,7 @@
 
 use std::{
     path::{Path, PathBuf},
-    process::Stdio,
+    process::{ExitStatus, Stdio},
     time::Duration,
 };
 
@@ -14,12 +14,15 @@ use tokio::{
 
 /// Only bounds how long a server that never gets ready can hold up the tests.
 const START_LIMIT: Duration = Duration::from_secs(30);
+/// The same for one that does not end.
+const END_LIMIT: Duration = Duration::from_secs(30);
 const READY: &str = "listening on ";
 
 /// Runs until dropped.
 pub(crate) struct ExampleServer {
     url: String,
-    _process: Child,
+    said: Vec<String>,
+    process: Child,
     /// Held because a server whose output nobody can read any more fails when it prints.
     _output: Lines<BufReader<ChildStdout>>,
 }
@@ -32,36 +35,56 @@ impl ExampleServer {
 
     /// The same, with environment variables.
     pub(crate) async fn start_with(name: &str, variables: &[(&str, &str)]) -> Self {
-        let program = example(name);
-        let mut process = Command::new(&program)
-            .args(["--addr", "127.0.0.1:0"])
-            .envs(variables.iter().copied())
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .kill_on_drop(true)
-            .spawn()
-            .unwrap_or_else(|error| {
-                panic!(
-                    "{}: {error}; `cargo test` builds the examples unless told which targets to \
+        let mut command = Command::new(example(name));
+        command.args(["--addr", "127.0.0.1:0"]).envs(variables.iter().copied());
+        Self::run(command).await
+    }
+
+    /// Starts any server that says where it listens, as the examples do, and waits for that.
+    pub(crate) async fn run(mut command: Command) -> Self {
+        let name = command.as_std().get_program().display().to_string();
+        let mut process =
+            command.stdin(Stdio::null()).stdout(Stdio::piped()).kill_on_drop(true).spawn().unwrap_or_else(
+                |error| {
+                    panic!(
+                        "{name}: {error}; `cargo test` builds the examples unless told which targets to \
                      test, `cargo build --examples` always does",
-                    program.display(),
-                )
-            });
+                    )
+                },
+            );
         let output = process.stdout.take().expect("the standard output is piped");
         let mut output = BufReader::new(output).lines();
-        let line = timeout(START_LIMIT, output.next_line())
-            .await
-            .unwrap_or_else(|_| panic!("{name} does not say where it listens"))
-            .expect("the output is text")
-            .unwrap_or_else(|| panic!("{name} ended without saying where it listens"));
-        let url = line
-            .strip_prefix(READY)
-            .unwrap_or_else(|| panic!("{name} said {line:?} instead of where it listens"));
-        Self { url: url.to_owned(), _process: process, _output: output }
+        let mut said = Vec::new();
+        let url = timeout(START_LIMIT, async {
+            while let Some(line) = output.next_line().await.expect("the output is text") {
+                match line.strip_prefix(READY) {
+                    Some(url) => return url.to_owned(),
+                    None => said.push(line),
+                }
+            }
+            panic!("{name} ended without saying where it listens; it said {said:?}");
+        })
+        .await
+        .unwrap_or_else(|_| panic!("{name} does not say where it listens"));
+        Self { url, said, process, _output: output }
     }
 
     pub(crate) fn url(&self) -> &str {
         &self.url
+    }
+
+    /// What it printed before it said where it listens.
+    pub(crate) fn said(&self) -> &[String] {
+        &self.said
+    }
+
+    /// Sends it a signal, such as `TERM`, and waits until it has ended.
+    pub(crate) async fn ends_by(mut self, signal: &str) -> ExitStatus {
+        let id = self.process.id().expect("nobody has waited for it").to_string();
+        let kill = Command::new("kill").args(["-s", signal, &id]).status().await.expect("kill runs");
+        assert!(kill.success(), "{id} takes no signal {signal}");
+        let ended = timeout(END_LIMIT, self.process.wait()).await;
+        ended.unwrap_or_else(|_| panic!("{signal} does not end it")).expect("it can be waited for")
     }
 }
 
@@ -75,7 +98,7 @@ pub(crate) async fn run_example(name: &str, arguments: &[&str]) -> String {
 }
 
 /// Cargo puts this test into `deps` and the examples beside it.
-fn example(name: &str) -> PathBuf {
+pub(crate) fn example(name: &str) -> PathBuf {
     let test = std::env::current_exe().expect("a running test has a path");
     let profile = test.parent().and_then(Path::parent).expect("a test is below its profile");
     profile.join("examples").join(name)

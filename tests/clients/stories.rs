@@ -14,11 +14,11 @@ use crate::{
     setup,
 };
 
-const LEGACY: &str = "2025-11-25";
-const MODERN: &str = "2026-07-28";
-const ALL: [&str; 5] = ["reconnecting", "many_at_once", "progress", "errors", "cancelling"];
+pub(crate) const LEGACY: &str = "2025-11-25";
+pub(crate) const MODERN: &str = "2026-07-28";
+pub(crate) const ALL: [&str; 5] = ["reconnecting", "many_at_once", "progress", "errors", "cancelling"];
 
-enum Library {
+pub(crate) enum Library {
     Python1,
     Python2,
     TypeScript1,
@@ -26,16 +26,16 @@ enum Library {
     Rmcp,
 }
 
-struct Client {
-    library: Library,
+pub(crate) struct Client {
+    pub(crate) library: Library,
     /// How the client is told to find the revision: `legacy`, `auto` or `pinned`.
-    era: &'static str,
+    pub(crate) era: &'static str,
     /// The revision that it has to end up with.
-    revision: &'static str,
+    pub(crate) revision: &'static str,
 }
 
 impl Client {
-    async fn goes_through(&self, stories: &[&str], url: &str) {
+    pub(crate) async fn goes_through(&self, stories: &[&str], url: &str) {
         let mut command = match self.library {
             Library::Python1 => python(setup::python_1(), "mcp1.py"),
             Library::Python2 => python(setup::python_2(), "mcp2.py"),
@@ -98,7 +98,7 @@ impl Client {
         assert!(seen.iter().any(negotiated), "no request names {}", self.revision);
     }
 
-    fn assert_stateless(&self, exchange: &Exchange) {
+    pub(crate) fn assert_stateless(&self, exchange: &Exchange) {
         assert!(!exchange.has_session_id, "a reply carries a session: {exchange:?}");
         let expected = match exchange.method {
             Method::POST => [StatusCode::OK, StatusCode::ACCEPTED].as_slice(),
@@ -171,17 +171,25 @@ macro_rules! stories {
     };
 }
 
-stories!(python_1: Python1, "legacy", LEGACY);
-stories!(python_2_auto: Python2, "auto", MODERN);
-stories!(python_2_pinned: Python2, "pinned", MODERN);
-stories!(python_2_legacy: Python2, "legacy", LEGACY);
-stories!(typescript_1: TypeScript1, "legacy", LEGACY);
-stories!(typescript_2_auto: TypeScript2, "auto", MODERN);
-stories!(typescript_2_pinned: TypeScript2, "pinned", MODERN);
-stories!(typescript_2_legacy: TypeScript2, "legacy", LEGACY);
-stories!(rmcp_auto: Rmcp, "auto", MODERN);
-stories!(rmcp_pinned: Rmcp, "pinned", MODERN);
-stories!(rmcp_legacy: Rmcp, "legacy", LEGACY);
+/// Each client in each of its eras, for a macro that makes tests of it.
+macro_rules! for_each_client {
+    ($each:ident) => {
+        $each!(python_1: Python1, "legacy", LEGACY);
+        $each!(python_2_auto: Python2, "auto", MODERN);
+        $each!(python_2_pinned: Python2, "pinned", MODERN);
+        $each!(python_2_legacy: Python2, "legacy", LEGACY);
+        $each!(typescript_1: TypeScript1, "legacy", LEGACY);
+        $each!(typescript_2_auto: TypeScript2, "auto", MODERN);
+        $each!(typescript_2_pinned: TypeScript2, "pinned", MODERN);
+        $each!(typescript_2_legacy: TypeScript2, "legacy", LEGACY);
+        $each!(rmcp_auto: Rmcp, "auto", MODERN);
+        $each!(rmcp_pinned: Rmcp, "pinned", MODERN);
+        $each!(rmcp_legacy: Rmcp, "legacy", LEGACY);
+    };
+}
+pub(crate) use for_each_client;
+
+for_each_client!(stories);
 
 macro_rules! single {
     ($($name:ident: $library:ident, $era:literal, $revision:ident, $how:ident;)*) => {$(

@@ -7,6 +7,8 @@ mod compare;
 mod distance;
 mod expect;
 mod external;
+#[cfg(feature = "gateway")]
+mod gateway;
 mod idle;
 mod load;
 mod options;
@@ -41,6 +43,12 @@ fn run(options: &Options) -> io::Result<()> {
     if let Some(Action::Serve { name, addr, setting }) = options.action {
         return server::run(name, addr, setting);
     }
+    #[cfg(feature = "gateway")]
+    match options.action {
+        Some(Action::ServeGateway) => return server::run_gateway(),
+        Some(Action::ServeStdio) => return server::stdio::run(),
+        _ => {}
+    }
     let cores = options.cores;
     process::raise_open_files()?;
     process::pin(cores.client_core)?;
@@ -57,7 +65,9 @@ fn run(options: &Options) -> io::Result<()> {
             let servers = options.rust_peers(&[Name::Limit, Name::Ours]);
             idle::run(&servers, connections, cores)
         }
-        Some(Action::Serve { .. }) | None => compare(options),
+        #[cfg(feature = "gateway")]
+        Some(Action::Gateway) => gateway::run(&options.times(), cores),
+        _ => compare(options),
     }
 }
 

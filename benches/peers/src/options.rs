@@ -68,6 +68,18 @@ pub(crate) enum Action {
         #[arg(long, default_value_t = 3)]
         millions: u64,
     },
+    /// Calls a server that is a child process, by itself and through a gateway; needs the
+    /// feature `gateway`.
+    #[cfg(feature = "gateway")]
+    Gateway,
+    /// The gateway.
+    #[cfg(feature = "gateway")]
+    #[command(hide = true)]
+    ServeGateway,
+    /// The child process.
+    #[cfg(feature = "gateway")]
+    #[command(hide = true)]
+    ServeStdio,
     /// Opens idle connections and reports the memory.
     Idle {
         #[arg(long, default_value_t = 10_000)]
@@ -98,9 +110,20 @@ impl Options {
         Ok(workloads)
     }
 
+    /// Rounds; milliseconds of a window and of the time before it.
+    fn rounds(&self) -> (usize, u64, u64) {
+        if self.quick { (1, 300, 100) } else { (self.rounds, self.window_ms, self.warm_up_ms) }
+    }
+
+    #[cfg(feature = "gateway")]
+    pub(crate) fn times(&self) -> crate::gateway::Times {
+        let (rounds, window, warm_up) = self.rounds();
+        let (window, warm_up) = (Duration::from_millis(window), Duration::from_millis(warm_up));
+        crate::gateway::Times { rounds, window, warm_up }
+    }
+
     pub(crate) fn plan(&self) -> io::Result<Plan> {
-        let (rounds, window, warm_up) =
-            if self.quick { (1, 300, 100) } else { (self.rounds, self.window_ms, self.warm_up_ms) };
+        let (rounds, window, warm_up) = self.rounds();
         Ok(Plan {
             peers: self.peers()?,
             workloads: self.workloads()?,

@@ -2,6 +2,8 @@
 
 Usage: CLIENT.py ERA VERSION URL STORY...
 
+A story may be told about tools with prefixes in their names, as `STORY:PREFIX,...`.
+
 A client module hands `main` its `connect(era, url, answer)`, an async context manager that yields
 an object with `version` (the revision really negotiated), `tools()` (their names) and
 `call(name, arguments, on_progress=None)`, which returns the result's text and whether the result
@@ -47,24 +49,37 @@ class Stories:
         self._connect = lambda answer=None: connect(era, url, answer)
         self._version = version
 
-    async def _adds(self, client, a, b):
+    async def _gets(self, client, tool, a, b, expected):
         expect("the negotiated protocol version", client.version, self._version)
-        expect(f"add({a}, {b})", await client.call("add", {"a": a, "b": b}), (str(a + b), False))
+        answer = await client.call(tool, {"a": a, "b": b})
+        expect(f"{tool}({a}, {b})", answer, (str(expected), False))
 
-    async def reconnecting(self, scale=1):
+    async def _adds(self, client, a, b, prefix=""):
+        await self._gets(client, f"{prefix}add", a, b, a + b)
+
+    async def reconnecting(self, prefix="", scale=1):
         """A client comes, works and leaves; the next one finds the server as fresh as the first."""
         async with self._connect() as client:
-            await self._adds(client, 10 * scale, 20 * scale)
+            await self._adds(client, 10 * scale, 20 * scale, prefix)
         async with self._connect() as client:
             names = await client.tools()
-            if "add" not in names:
-                raise AssertionError(f"the second client does not find `add` among {names}")
-            await self._adds(client, 100 * scale, 200 * scale)
+            if f"{prefix}add" not in names:
+                raise AssertionError(f"the second client does not find `{prefix}add` among {names}")
+            await self._adds(client, 100 * scale, 200 * scale, prefix)
+
+    async def merged(self, *prefixes):
+        """The tools of several servers are listed by one, each once, and each can be called."""
+        async with self._connect() as client:
+            names = await client.tools()
+            for prefix in prefixes:
+                for tool, expected in [("add", 30), ("multiply", 200)]:
+                    expect(f"how often {prefix}{tool} is listed", names.count(f"{prefix}{tool}"), 1)
+                    await self._gets(client, f"{prefix}{tool}", 10, 20, expected)
 
     async def many_at_once(self):
         async with anyio.create_task_group() as clients:
             for scale in range(1, CLIENTS_AT_ONCE + 1):
-                clients.start_soon(self.reconnecting, scale)
+                clients.start_soon(self.reconnecting, "", scale)
 
     async def progress(self):
         events = []
@@ -174,6 +189,7 @@ def main(connect):
         stories = Stories(connect, era, version, url)
         for name in names:
             print(f"story: {name}", flush=True)
-            await getattr(stories, name)()
+            story, *prefixes = name.replace(":", ",").split(",")
+            await getattr(stories, story)(*prefixes)
 
     anyio.run(tell)

@@ -2,6 +2,8 @@
 //
 // Usage: CLIENT.mjs ERA VERSION URL STORY...
 //
+// A story may be told about tools with prefixes in their names, as `STORY:PREFIX,...`.
+//
 // A client module hands `main` its `connect(era, url, answer)`, which resolves to an object with
 // - `version()`: the revision really negotiated
 // - `tools()`: their names
@@ -42,25 +44,44 @@ class Stories {
         }
     }
 
-    async adds(client, a, b) {
-        const answer = await client.call('add', { a, b });
-        assert.deepEqual(answer, { text: String(a + b), isError: false }, `add(${a}, ${b})`);
+    async gets(client, tool, a, b, expected) {
+        const answer = await client.call(tool, { a, b });
+        assert.deepEqual(answer, { text: String(expected), isError: false }, `${tool}(${a}, ${b})`);
         const unexpected = client.faults.filter(({ message }) => !LATE_PROGRESS.test(message));
         assert.deepEqual(unexpected, []);
     }
 
+    async adds(client, a, b, prefix = '') {
+        await this.gets(client, `${prefix}add`, a, b, a + b);
+    }
+
     // A client comes, works and leaves; the next one finds the server as fresh as the first.
-    async reconnecting(scale = 1) {
-        await this.withClient(client => this.adds(client, 10 * scale, 20 * scale));
+    async reconnecting(prefix = '', scale = 1) {
+        await this.withClient(client => this.adds(client, 10 * scale, 20 * scale, prefix));
         await this.withClient(async client => {
-            assert.ok((await client.tools()).includes('add'), 'the second client does not find `add`');
-            await this.adds(client, 100 * scale, 200 * scale);
+            const names = await client.tools();
+            assert.ok(names.includes(`${prefix}add`), `the second client does not find it among ${names}`);
+            await this.adds(client, 100 * scale, 200 * scale, prefix);
+        });
+    }
+
+    // The tools of several servers are listed by one, each once, and each can be called.
+    async merged(...prefixes) {
+        await this.withClient(async client => {
+            const names = await client.tools();
+            for (const prefix of prefixes) {
+                for (const [tool, expected] of [['add', 30], ['multiply', 200]]) {
+                    const name = `${prefix}${tool}`;
+                    assert.equal(names.filter(other => other === name).length, 1, `${name} is listed once`);
+                    await this.gets(client, name, 10, 20, expected);
+                }
+            }
         });
     }
 
     async many_at_once() {
         const scales = Array.from({ length: CLIENTS_AT_ONCE }, (_, index) => index + 1);
-        await Promise.all(scales.map(scale => this.reconnecting(scale)));
+        await Promise.all(scales.map(scale => this.reconnecting('', scale)));
     }
 
     async progress() {
@@ -128,6 +149,7 @@ export async function main(connect) {
     const stories = new Stories(connect, era, version, url);
     for (const name of names) {
         console.log(`story: ${name}`);
-        await stories[name]();
+        const [story, ...prefixes] = name.split(/[:,]/);
+        await stories[story](...prefixes);
     }
 }

@@ -3,9 +3,13 @@
 mod control;
 #[cfg(feature = "count-allocations")]
 mod counting;
+#[cfg(feature = "gateway")]
+mod gateway;
 mod limit;
 mod official;
 mod ours;
+#[cfg(feature = "gateway")]
+pub(crate) mod stdio;
 
 use std::{
     error::Error,
@@ -73,6 +77,19 @@ pub(crate) fn run(name: Name, addr: SocketAddr, setting: Setting) -> io::Result<
             }
             Name::Rmcp => accept(listener, official::service(setting)).await,
         }
+    })
+}
+
+/// Serves a child process until standard input ends.
+#[cfg(feature = "gateway")]
+pub(crate) fn run_gateway() -> io::Result<()> {
+    control::spawn();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
+    runtime.block_on(async {
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let service = gateway::service().map_err(io::Error::other)?;
+        announce(&listener)?;
+        accept(listener, service).await
     })
 }
 

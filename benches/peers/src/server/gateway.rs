@@ -1,0 +1,14 @@
+//! This crate in front of a server that is a child process.
+
+use std::{error::Error, ffi::OsString};
+
+use mcp_stateless::{Fixed, McpService, StatelessSessionManager, Upstream};
+
+use crate::catalogue::{SERVER_NAME, SERVER_VERSION};
+
+pub(super) fn service() -> Result<McpService<Fixed<Upstream>>, Box<dyn Error + Send + Sync>> {
+    let program = OsString::from(std::env::current_exe()?);
+    let upstream = Upstream::stdio(program).arg("serve-stdio").build()?;
+    let manager = StatelessSessionManager::builder(SERVER_NAME, SERVER_VERSION).build()?;
+    Ok(manager.service(upstream))
+}

@@ -1,0 +1,94 @@
+//! What the servers answered, for the user to read.
+
+use std::fmt::{self, Display, Write as _};
+use std::time::Duration;
+
+use mcp_stateless::{UpstreamError, UpstreamInfo};
+
+use crate::servers::Server;
+
+/// What a server said of itself, or why it is down.
+pub(crate) type Finding = Result<UpstreamInfo, String>;
+
+const HEADINGS: [&str; 9] =
+    ["server", "transport", "name", "version", "revision", "tools", "prompts", "resources", "templates"];
+
+/// How many columns are there for a server that is down, too.
+const COMMON: usize = 2;
+
+/// Asks all servers at once, each no longer than `limit`; the answers are in their order.
+pub(crate) async fn ask_all(servers: &[Server], limit: Duration) -> Vec<Finding> {
+    let ask = |server: &Server| {
+        let upstream = server.upstream.clone();
+        tokio::spawn(async move { tokio::time::timeout(limit, upstream.probe()).await })
+    };
+    let asked: Vec<_> = servers.iter().map(ask).collect();
+    let mut findings = Vec::with_capacity(asked.len());
+    for answer in asked {
+        findings.push(match answer.await {
+            Ok(Ok(Ok(info))) => Ok(info),
+            Ok(Ok(Err(error))) => Err(reason(&error)),
+            Ok(Err(_)) => Err(format!("no answer within {limit:?}")),
+            Err(error) => Err(error.to_string()),
+        });
+    }
+    findings
+}
+
+/// Without the name that stands before it.
+fn reason(error: &UpstreamError) -> String {
+    let reason = match error {
+        UpstreamError::Open { reason, .. } => reason.clone(),
+        other => other.to_string(),
+    };
+    shown(&reason)
+}
+
+/// In one line, and without what terminals take for commands: others have written it.
+pub(crate) fn shown(text: &str) -> String {
+    let words: Vec<_> = text.split_whitespace().collect();
+    words.join(" ").replace(char::is_control, "")
+}
+
+/// One line for each server.
+pub(crate) struct Table(Vec<Vec<String>>);
+
+impl Table {
+    pub(crate) fn new(servers: &[Server], findings: &[Finding]) -> Self {
+        let mut rows = vec![HEADINGS.map(str::to_owned).to_vec()];
+        rows.extend(servers.iter().zip(findings).map(|(server, finding)| {
+            let mut row = vec![server.name.clone(), server.transport.to_owned()];
+            match finding {
+                Ok(info) => {
+                    row.extend([&info.name, &info.version, &info.revision].map(|text| shown(text)));
+                    let lists = [&info.tools, &info.prompts, &info.resources, &info.resource_templates];
+                    row.extend(lists.map(|list| list.len().to_string()));
+                }
+                Err(reason) => row.push(format!("down: {reason}")),
+            }
+            row
+        }));
+        Self(rows)
+    }
+}
+
+impl Display for Table {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut widths = [0; HEADINGS.len()];
+        for row in &self.0 {
+            // A reason is as long as it is, and stands under no heading.
+            let cells = if row.len() < HEADINGS.len() { &row[..COMMON] } else { row };
+            for (width, cell) in widths.iter_mut().zip(cells) {
+                *width = cell.chars().count().max(*width);
+            }
+        }
+        for row in &self.0 {
+            let mut line = String::new();
+            for (width, cell) in widths.iter().zip(row) {
+                write!(line, "{cell:width$}  ")?;
+            }
+            writeln!(formatter, "{}", line.trim_end())?;
+        }
+        Ok(())
+    }
+}
