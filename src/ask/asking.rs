@@ -31,6 +31,9 @@ pub(crate) struct Asks {
 struct SoFar {
     /// Questions without an answer, by their keys.
     asked: Vec<(String, Question)>,
+    /// How often each key has been answered: under one that has been, another question is
+    /// another question.
+    answered: BTreeMap<String, u32>,
     /// The answers that the handler has looked at, which the next round needs again.
     seen: BTreeMap<String, Box<RawValue>>,
     /// Handlers that wait for an answer which does not come in this request.
@@ -66,13 +69,19 @@ impl Asks {
             return self.settings.ask.parking.ask(question, cx.exchange()).await;
         }
         cx.require(question.needs).map_err(AskError::Rpc)?;
-        if let Some(answer) = self.see(key) {
+        let times = self.lock().answered.get(key).copied().unwrap_or_default();
+        let numbered = match times {
+            0 => key.to_owned(),
+            _ => format!("{key}#{}", times + 1),
+        };
+        if let Some(answer) = self.see(&numbered) {
+            *self.lock().answered.entry(key.to_owned()).or_default() += 1;
             return Ok(answer);
         }
         let asker = {
             let mut so_far = self.lock();
-            if so_far.asked.iter().all(|(other, _)| other != key) {
-                so_far.asked.push((key.to_owned(), question));
+            if so_far.asked.iter().all(|(other, _)| *other != numbered) {
+                so_far.asked.push((numbered, question));
             }
             so_far.asker.take()
         };
