@@ -3,6 +3,9 @@
 //! which test shows which behaviour.
 
 mod answering;
+mod askers;
+mod asking;
+mod asking_forged;
 mod catalogs;
 mod origins;
 mod prompts;
