@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::future::poll_fn;
+use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
@@ -66,7 +67,7 @@ impl Asks {
             return Err(AskError::Rpc(RpcError::internal()));
         }
         if self.era == Era::Legacy {
-            return self.settings.ask.parking.ask(question, cx.exchange()).await;
+            return self.ask_aside(question, cx.exchange()).await;
         }
         cx.require(question.needs).map_err(AskError::Rpc)?;
         let times = self.lock().answered.get(key).copied().unwrap_or_default();
@@ -90,6 +91,16 @@ impl Asks {
         }
         poll_fn(|cx| self.poll_closed(cx)).await;
         Err(AskError::Ended)
+    }
+
+    /// Asks on the call's stream, for as long as there is one.
+    async fn ask_aside(&self, question: Question, exchange: &Exchange) -> Result<Box<RawValue>, AskError> {
+        let mut asking = pin!(self.settings.ask.parking.ask(question, exchange));
+        poll_fn(|cx| match self.poll_closed(cx) {
+            Poll::Ready(()) => Poll::Ready(Err(AskError::Ended)),
+            Poll::Pending => asking.as_mut().poll(cx),
+        })
+        .await
     }
 
     /// The answer of this key, which then is kept for the next round.
