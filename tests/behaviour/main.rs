@@ -6,6 +6,7 @@ mod answering;
 mod askers;
 mod asking;
 mod asking_forged;
+mod asking_legacy;
 mod catalogs;
 mod origins;
 mod prompts;
