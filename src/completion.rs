@@ -31,15 +31,24 @@ pub struct Completion {
     pub(crate) values: Vec<String>,
     pub(crate) total: Option<usize>,
     pub(crate) has_more: bool,
+    /// Instead of all else: the JSON object that another server sent.
+    #[cfg(feature = "upstream")]
+    pub(crate) raw: Option<Box<str>>,
 }
 
 impl Completion {
+    /// What another server sent, the text of a JSON object, passed on as it is.
+    #[cfg(feature = "upstream")]
+    pub(crate) fn from_raw(raw: String) -> Self {
+        Self { raw: Some(raw.into()), ..Self::default() }
+    }
+
     /// These suggestions; those beyond the first 100 are counted, and not sent.
     pub fn new(values: impl IntoIterator<Item = impl Into<String>>) -> Self {
         let mut values: Vec<String> = values.into_iter().map(Into::into).collect();
         let total = values.len();
         values.truncate(MAX_VALUES);
-        Self { has_more: total > values.len(), values, total: Some(total) }
+        Self { has_more: total > values.len(), values, total: Some(total), ..Self::default() }
     }
 
     /// Says how many suggestions there are in all, when that is more than were given.

@@ -19,6 +19,10 @@ pub(crate) trait WriteResult {
 /// Writes a `CallToolResult`.
 impl WriteResult for ToolOutput {
     fn write(&self, buffer: &mut Vec<u8>, era: Era, settings: &Settings) {
+        #[cfg(feature = "upstream")]
+        if let Some(raw) = &self.raw {
+            return crate::upstream::write_raw(buffer, raw, crate::upstream::Shape::Tool, era, settings);
+        }
         buffer.extend_from_slice(br#"{"content":"#);
         list(buffer, self.content.as_slice(), write_content);
         if let Some(structured) = &self.structured
@@ -55,6 +59,10 @@ impl WriteResult for ToolOutput {
 /// Writes a `GetPromptResult`.
 impl WriteResult for PromptOutput {
     fn write(&self, buffer: &mut Vec<u8>, era: Era, settings: &Settings) {
+        #[cfg(feature = "upstream")]
+        if let Some(raw) = &self.raw {
+            return crate::upstream::write_raw(buffer, raw, crate::upstream::Shape::Prompt, era, settings);
+        }
         buffer.push(b'{');
         if let Some(description) = &self.description {
             write::key(buffer, "description");
@@ -76,6 +84,10 @@ impl WriteResult for PromptOutput {
 /// Writes a `ReadResourceResult`.
 impl WriteResult for ResourceOutput {
     fn write(&self, buffer: &mut Vec<u8>, era: Era, settings: &Settings) {
+        #[cfg(feature = "upstream")]
+        if let Some(raw) = &self.raw {
+            return crate::upstream::write_raw(buffer, raw, crate::upstream::Shape::Resource, era, settings);
+        }
         buffer.extend_from_slice(br#"{"contents":"#);
         list(buffer, &self.contents, |buffer, content| {
             let uri = content.uri.as_deref().unwrap_or_default();
@@ -91,6 +103,16 @@ impl WriteResult for ResourceOutput {
 /// Writes a `CompleteResult`.
 impl WriteResult for Completion {
     fn write(&self, buffer: &mut Vec<u8>, era: Era, settings: &Settings) {
+        #[cfg(feature = "upstream")]
+        if let Some(raw) = &self.raw {
+            return crate::upstream::write_raw(
+                buffer,
+                raw,
+                crate::upstream::Shape::Completion,
+                era,
+                settings,
+            );
+        }
         buffer.extend_from_slice(br#"{"completion":{"values":"#);
         list(buffer, &self.values, |buffer, value| write::string(buffer, value));
         if let Some(total) = self.total {

@@ -5,6 +5,7 @@
 //! `/mcp`, their tools and prompts named `{server}-{name}`, and each alone at
 //! `/mcp/{server}`. With `--check` it only tells what they answer.
 
+use std::io::IsTerminal as _;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -42,7 +43,11 @@ const WRONG: u8 = 2;
 #[tokio::main]
 async fn main() -> ExitCode {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .init();
     run().await.unwrap_or_else(|error| {
         eprintln!("{error}");
         ExitCode::from(WRONG)

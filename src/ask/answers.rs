@@ -83,4 +83,10 @@ impl Answers {
     pub(super) fn state(&self) -> Option<&RawValue> {
         self.0.as_deref()?.state.by_hand.as_deref()
     }
+
+    /// The answers of this round alone.
+    #[cfg(feature = "upstream")]
+    pub(super) fn brought(&self) -> BTreeMap<String, Box<RawValue>> {
+        self.0.as_deref().map(|brought| brought.now.clone()).unwrap_or_default()
+    }
 }

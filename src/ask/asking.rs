@@ -116,6 +116,12 @@ impl Asks {
         self.answers.state()
     }
 
+    /// The answers of this round alone.
+    #[cfg(feature = "upstream")]
+    pub(super) fn brought(&self) -> BTreeMap<String, Box<RawValue>> {
+        self.answers.brought()
+    }
+
     /// The questions that have no answer, as a reply, once there are any.
     pub(crate) fn poll_required(
         &self,

@@ -104,6 +104,18 @@ impl ToolContext {
         self.read(key, answer.get())
     }
 
+    /// Asks a question, and gives the answer as it came.
+    #[cfg(feature = "upstream")]
+    pub(crate) async fn ask_raw(&self, key: &str, question: Question) -> Result<Box<RawValue>, AskError> {
+        self.exchange().asks.ask(self, key, question).await
+    }
+
+    /// The answers that this round brings, by their keys, as they came.
+    #[cfg(feature = "upstream")]
+    pub(crate) fn brought(&self) -> std::collections::BTreeMap<String, Box<RawValue>> {
+        self.exchange().asks.brought()
+    }
+
     fn read<T: DeserializeOwned>(&self, key: &str, answer: &str) -> Result<T, AskError> {
         crate::call::from_json(answer).map_err(|fault| {
             let fault = fault.trim_start_matches("Invalid arguments: ");

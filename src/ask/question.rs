@@ -75,4 +75,35 @@ impl Question {
     pub fn roots() -> Self {
         Self::new("roots/list", ClientCapability::Roots, json!({}))
     }
+
+    /// What another server asks, passed on as it is; `None` for what no client can be asked.
+    #[cfg(feature = "upstream")]
+    pub(crate) fn relayed(method: &str, mut params: Map<String, Value>) -> Option<Self> {
+        let has = |name: &str| params.get(name).is_some_and(|it| !it.is_null());
+        let (method, needs) = match method {
+            "elicitation/create" if params.get("mode").is_some_and(|mode| mode == "url") => {
+                ("elicitation/create", ClientCapability::ElicitationUrl)
+            }
+            "elicitation/create" => ("elicitation/create", ClientCapability::Elicitation),
+            "sampling/createMessage" if has("tools") || has("toolChoice") => {
+                ("sampling/createMessage", ClientCapability::SamplingTools)
+            }
+            "sampling/createMessage" => ("sampling/createMessage", ClientCapability::Sampling),
+            "roots/list" => ("roots/list", ClientCapability::Roots),
+            _ => return None,
+        };
+        // It names a request of the other server's.
+        if let Some(Value::Object(meta)) = params.get_mut("_meta") {
+            meta.remove("progressToken");
+        }
+        if params.get("_meta").is_some_and(|meta| meta.as_object().is_none_or(Map::is_empty)) {
+            params.remove("_meta");
+        }
+        Some(Self { method, params, needs, fault: None })
+    }
+
+    #[cfg(feature = "upstream")]
+    pub(crate) fn needs(&self) -> ClientCapability {
+        self.needs
+    }
 }

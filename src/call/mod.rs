@@ -13,6 +13,8 @@ mod texts;
 
 pub(crate) use answering::{Answering, Underway};
 pub(crate) use context::Exchange;
+#[cfg(feature = "upstream")]
+pub(crate) use context::LogFrom;
 pub use context::ToolContext;
 pub use error::{CallError, ToolError};
 pub use future::CallFuture;

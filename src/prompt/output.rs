@@ -24,6 +24,9 @@ use crate::rpc::RpcError;
 pub struct PromptOutput {
     pub(crate) description: Option<String>,
     pub(crate) messages: Vec<PromptMessage>,
+    /// Instead of all else: the JSON object that another server sent.
+    #[cfg(feature = "upstream")]
+    pub(crate) raw: Option<Box<str>>,
 }
 
 /// A message of a prompt.
@@ -46,9 +49,15 @@ impl PromptMessage {
 }
 
 impl PromptOutput {
+    /// What another server sent, the text of a JSON object, passed on as it is.
+    #[cfg(feature = "upstream")]
+    pub(crate) fn from_raw(raw: String) -> Self {
+        Self { raw: Some(raw.into()), ..Self::default() }
+    }
+
     /// A result of these messages.
     pub fn new(messages: impl IntoIterator<Item = PromptMessage>) -> Self {
-        Self { description: None, messages: messages.into_iter().collect() }
+        Self { messages: messages.into_iter().collect(), ..Self::default() }
     }
 
     /// Sets what the messages are about.

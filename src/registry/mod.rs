@@ -19,6 +19,8 @@ pub use filtered::Filtered;
 pub use item::Item;
 pub use live::Live;
 pub use page::Page;
+#[cfg(feature = "upstream")]
+pub(crate) use page::foreign_cursor;
 pub use prompts::{PromptRegistry, PromptRegistryBuilder};
 pub use resources::{ResourceRegistry, ResourceRegistryBuilder};
 pub use source::{ListRequest, Registry};

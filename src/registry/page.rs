@@ -162,6 +162,6 @@ impl Fingerprint {
 }
 
 /// A cursor that was never given out.
-pub(super) fn foreign_cursor() -> RpcError {
+pub(crate) fn foreign_cursor() -> RpcError {
     RpcError::invalid_params("The cursor is not one of this list")
 }

@@ -25,6 +25,9 @@ use crate::rpc::RpcError;
 pub struct ResourceOutput {
     pub(crate) contents: Vec<ResourceContent>,
     pub(crate) cache: Option<CacheHint>,
+    /// Instead of all else: the JSON object that another server sent.
+    #[cfg(feature = "upstream")]
+    pub(crate) raw: Option<Box<str>>,
 }
 
 /// A part of a resource: a text, or bytes.
@@ -63,9 +66,15 @@ impl ResourceContent {
 }
 
 impl ResourceOutput {
+    /// What another server sent, the text of a JSON object, passed on as it is.
+    #[cfg(feature = "upstream")]
+    pub(crate) fn from_raw(raw: String) -> Self {
+        Self { raw: Some(raw.into()), ..Self::default() }
+    }
+
     /// A result of these parts.
     pub fn new(contents: impl IntoIterator<Item = ResourceContent>) -> Self {
-        Self { contents: contents.into_iter().collect(), cache: None }
+        Self { contents: contents.into_iter().collect(), ..Self::default() }
     }
 
     /// How long, and for whom, clients may cache the contents; by default as the

@@ -103,6 +103,22 @@ impl MirroredParams {
         }
         Ok(())
     }
+
+    /// The headers that repeat these arguments, for whoever calls the tool.
+    #[cfg(feature = "upstream")]
+    pub(crate) fn headers(&self, arguments: &str) -> Vec<(HeaderName, http::HeaderValue)> {
+        let Ok(arguments) = Scanner::new(arguments).value() else { return Vec::new() };
+        let headers = self.0.iter().filter_map(|param| {
+            let argument = value_at(arguments, &param.path).ok()??;
+            let text = match argument.text().as_bytes().first()? {
+                b'"' => argument.string()?,
+                b't' | b'f' | b'-' | b'0'..=b'9' => argument.text().into(),
+                _ => return None,
+            };
+            Some((param.header.clone(), mcp_headers::encoded(&text)?))
+        });
+        headers.collect()
+    }
 }
 
 impl MirroredParam {

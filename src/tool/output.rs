@@ -25,6 +25,9 @@ pub struct ToolOutput {
     pub(crate) structured: Option<Box<RawValue>>,
     pub(crate) is_error: bool,
     pub(crate) meta: Option<Box<serde_json::Map<String, serde_json::Value>>>,
+    /// Instead of all else: the JSON object that another server sent.
+    #[cfg(feature = "upstream")]
+    pub(crate) raw: Option<Box<str>>,
 }
 
 /// Content blocks; nearly always there is one.
@@ -58,6 +61,12 @@ impl Blocks {
 }
 
 impl ToolOutput {
+    /// What another server sent, the text of a JSON object, passed on as it is.
+    #[cfg(feature = "upstream")]
+    pub(crate) fn from_raw(raw: String) -> Self {
+        Self { raw: Some(raw.into()), ..Self::default() }
+    }
+
     /// A result with no content.
     pub fn empty() -> Self {
         Self::default()

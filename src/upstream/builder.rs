@@ -7,20 +7,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::request::Parts;
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderName, HeaderValue};
 
 use super::Upstream;
+use super::target::Target;
 use crate::error::ConfigError;
 use crate::principal::Principal;
 
 /// Tells callers apart: what it returns is the key of a caller's session.
 pub(super) type Credential = dyn Fn(&Parts) -> Option<String> + Send + Sync;
-
-/// Where an upstream is.
-pub(super) enum Target {
-    Stdio { command: OsString, args: Vec<OsString>, env: Vec<(OsString, OsString)>, dir: Option<PathBuf> },
-    Http { url: String, headers: HeaderMap, forwarded: Vec<HeaderName> },
-}
 
 /// The settings of an upstream, fixed once built.
 pub(super) struct Settings {
@@ -51,7 +46,7 @@ impl fmt::Debug for UpstreamBuilder {
 impl UpstreamBuilder {
     pub(super) fn new(target: Target) -> Self {
         let name = match &target {
-            Target::Stdio { command, .. } => command.to_string_lossy().into(),
+            Target::Stdio(program) => program.command.to_string_lossy().into(),
             Target::Http { url, .. } => Arc::from(url.split('?').next().unwrap_or_default()),
         };
         let settings = Settings {
@@ -81,7 +76,7 @@ impl UpstreamBuilder {
     /// Adds arguments of the command.
     pub fn args(mut self, more: impl IntoIterator<Item = impl Into<OsString>>) -> Self {
         match &mut self.settings.target {
-            Target::Stdio { args, .. } => args.extend(more.into_iter().map(Into::into)),
+            Target::Stdio(program) => program.args.extend(more.into_iter().map(Into::into)),
             Target::Http { .. } => self.misplaced("arguments are for upstreams over stdio"),
         }
         self
@@ -90,7 +85,7 @@ impl UpstreamBuilder {
     /// Sets a variable of the command's environment, which it has beside the host's own.
     pub fn env(mut self, key: impl Into<OsString>, value: impl Into<OsString>) -> Self {
         match &mut self.settings.target {
-            Target::Stdio { env, .. } => env.push((key.into(), value.into())),
+            Target::Stdio(program) => program.env.push((key.into(), value.into())),
             Target::Http { .. } => self.misplaced("an environment is for upstreams over stdio"),
         }
         self
@@ -99,7 +94,7 @@ impl UpstreamBuilder {
     /// Sets the directory that the command runs in; by default the host's own.
     pub fn current_dir(mut self, path: impl Into<PathBuf>) -> Self {
         match &mut self.settings.target {
-            Target::Stdio { dir, .. } => *dir = Some(path.into()),
+            Target::Stdio(program) => program.dir = Some(path.into()),
             Target::Http { .. } => self.misplaced("a directory is for upstreams over stdio"),
         }
         self
@@ -109,6 +104,9 @@ impl UpstreamBuilder {
     pub fn header(mut self, name: impl AsRef<str>, value: impl AsRef<str>) -> Self {
         let parsed = HeaderName::try_from(name.as_ref()).ok().zip(HeaderValue::try_from(value.as_ref()).ok());
         match (&mut self.settings.target, parsed) {
+            (Target::Http { .. }, Some((name, _))) if is_reserved(&name) => {
+                self.misplaced(&format!("the header {name} is the protocol's own"));
+            }
             (Target::Http { headers, .. }, Some((name, mut value))) => {
                 value.set_sensitive(true);
                 headers.append(name, value);
@@ -116,7 +114,7 @@ impl UpstreamBuilder {
             (Target::Http { .. }, None) => {
                 self.misplaced(&format!("the header {:?} or its value is not valid", name.as_ref()));
             }
-            (Target::Stdio { .. }, _) => self.misplaced("headers are for upstreams over HTTP"),
+            (Target::Stdio(_), _) => self.misplaced("headers are for upstreams over HTTP"),
         }
         self
     }
@@ -126,8 +124,11 @@ impl UpstreamBuilder {
     /// what [`credential`](Self::credential) looks at as well.
     pub fn forward_header(mut self, name: HeaderName) -> Self {
         match &mut self.settings.target {
+            Target::Http { .. } if is_reserved(&name) => {
+                self.misplaced(&format!("the header {name} is not the caller's to choose"));
+            }
             Target::Http { forwarded, .. } => forwarded.push(name),
-            Target::Stdio { .. } => self.misplaced("headers are for upstreams over HTTP"),
+            Target::Stdio(_) => self.misplaced("headers are for upstreams over HTTP"),
         }
         self
     }
@@ -181,7 +182,7 @@ impl UpstreamBuilder {
             fault.get_or_insert_with(|| "its URL must be one of http:// or https://".to_owned());
         }
         match fault {
-            None => Ok(Upstream::new(settings)),
+            None => Upstream::new(settings),
             Some(fault) => Err(ConfigError::upstream(&settings.name, &fault)),
         }
     }
@@ -189,6 +190,29 @@ impl UpstreamBuilder {
     fn misplaced(&mut self, fault: &str) {
         self.fault.get_or_insert_with(|| fault.to_owned());
     }
+}
+
+/// Whether a header belongs to the protocol, or to the connection.
+fn is_reserved(name: &HeaderName) -> bool {
+    let name = name.as_str();
+    let of_message = [
+        "accept",
+        "connection",
+        "content-encoding",
+        "content-length",
+        "content-type",
+        "expect",
+        "host",
+        "keep-alive",
+        "last-event-id",
+        "origin",
+        "proxy-authorization",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+    ];
+    of_message.contains(&name) || name.starts_with("mcp-")
 }
 
 fn is_http(url: &str) -> bool {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use thiserror::Error;
 
-use crate::rpc::RpcError;
+use crate::rpc::{ErrorCode, RpcError};
 
 /// Why an upstream cannot be used. The messages are for the host's own log; its clients
 /// learn no more than that the upstream is not available.
@@ -57,4 +57,19 @@ pub enum UpstreamError {
         /// The error.
         error: RpcError,
     },
+}
+
+impl UpstreamError {
+    /// What a client is told: which upstream, and nothing of its insides.
+    pub(super) fn to_rpc(&self) -> RpcError {
+        let (upstream, what) = match self {
+            Self::Open { upstream, .. }
+            | Self::OpenTimeout { upstream, .. }
+            | Self::ShutDown { upstream } => (upstream, "is not available"),
+            Self::Full { upstream, .. } => (upstream, "has no session left: try again later"),
+            Self::Lost { upstream, .. } => (upstream, "ended the call without an answer"),
+            Self::Refused { error, .. } => return error.clone(),
+        };
+        RpcError::new(ErrorCode::INTERNAL_ERROR, format!("The upstream {upstream:?} {what}"))
+    }
 }

@@ -4,17 +4,37 @@ use std::ffi::OsString;
 use std::fmt;
 use std::sync::Arc;
 
-use super::builder::{Settings, Target};
+use http::HeaderMap;
+use http::request::Parts;
+use serde_json::{Map, Value, json};
+
+use super::builder::Settings;
+use super::call::{Method, UpstreamCall, failed};
+use super::child::Program;
+use super::http::connections;
+use super::lists::{Kind, List, Lists};
+use super::pool::{Key, Pool};
+use super::session::{Failure, Lease};
+use super::target::Target;
 use super::{UpstreamBuilder, UpstreamError, UpstreamInfo, UpstreamStats};
+use crate::call::{Call, CallFuture, Output, ToolError};
+use crate::changes::Changes;
+use crate::completion::{Completion, CompletionRequest, Reference};
+use crate::error::ConfigError;
+use crate::prompt::PromptOutput;
 use crate::protocol::{Offer, ServerCapabilities};
-use crate::registry::Registry;
+use crate::registry::{Answer, Item, ListRequest, Page, Registry, foreign_cursor};
+use crate::resource::ResourceOutput;
+use crate::rpc::{Raw, RpcError};
+use crate::tool::ToolOutput;
 
 /// Another MCP server, whose tools, prompts and resources are served here. Clones are the
 /// same one.
 ///
-/// Sessions are opened when they are needed, one for each caller, and closed when they are
-/// idle for long, by [`shut_down`](Self::shut_down), or with the last clone. Needs a Tokio
-/// runtime.
+/// It may speak any revision, with sessions or without; what it lists and answers is passed
+/// on as it is. Sessions are opened when they are needed, one for each caller, and closed
+/// when nobody has used them for long, by [`shut_down`](Self::shut_down), or with the last
+/// clone. Needs a Tokio runtime.
 ///
 /// ```no_run
 /// use mcp_stateless::{Catalog, Upstream};
@@ -25,11 +45,11 @@ use crate::registry::Registry;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone)]
-pub struct Upstream(Arc<Settings>);
+pub struct Upstream(Arc<Pool>);
 
 impl fmt::Debug for Upstream {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("Upstream").field("name", &self.0.name).finish_non_exhaustive()
+        formatter.debug_struct("Upstream").field("name", &self.0.settings.name).finish_non_exhaustive()
     }
 }
 
@@ -38,48 +58,251 @@ impl Upstream {
     /// standard input and output.
     pub fn stdio(command: impl Into<OsString>) -> UpstreamBuilder {
         let (command, args, env) = (command.into(), Vec::new(), Vec::new());
-        UpstreamBuilder::new(Target::Stdio { command, args, env, dir: None })
+        UpstreamBuilder::new(Target::Stdio(Program { command, args, env, dir: None }))
     }
 
     /// A server at a URL, spoken with over Streamable HTTP.
     pub fn http(url: impl Into<String>) -> UpstreamBuilder {
         let (headers, forwarded) = Default::default();
-        UpstreamBuilder::new(Target::Http { url: url.into(), headers, forwarded })
+        UpstreamBuilder::new(Target::Http { url: url.into().into(), headers, forwarded })
     }
 
-    pub(super) fn new(settings: Settings) -> Self {
-        Self(Arc::new(settings))
+    pub(super) fn new(settings: Settings) -> Result<Self, ConfigError> {
+        let connections = match &settings.target {
+            Target::Http { url, .. } => {
+                let made = connections(url);
+                Some(made.map_err(|error| ConfigError::upstream(&settings.name, &error.to_string()))?)
+            }
+            Target::Stdio(_) => None,
+        };
+        Ok(Self(Pool::new(settings, connections)))
     }
 
-    /// Opens a session of nobody's, if there is none, and tells what the upstream tells of
-    /// itself.
+    /// Opens the session of those callers that have no key, if it is not open, and tells
+    /// what the upstream tells of itself.
     ///
     /// # Errors
     /// When it cannot be opened, or does not list what it has.
-    #[expect(clippy::unused_async, reason = "a skeleton")]
     pub async fn probe(&self) -> Result<UpstreamInfo, UpstreamError> {
-        Ok(UpstreamInfo::default())
+        let (key, headers) = (None, HeaderMap::new());
+        let mut names = Vec::with_capacity(Kind::ALL.len());
+        for kind in Kind::ALL {
+            let list = self.0.list(kind, &key, &headers).await?;
+            let mut of_kind = Vec::new();
+            list.page.each(|definition| {
+                let name = definition.member(kind.key()).ok().flatten().and_then(Raw::string);
+                of_kind.extend(name.map(std::borrow::Cow::into_owned));
+            });
+            names.push(of_kind);
+        }
+        let lease = self.0.lease(&key, &headers).await?;
+        let about = &lease.0.about;
+        let software = about.peer.server_info.as_ref();
+        let mut names = names.into_iter();
+        let mut next = || names.next().unwrap_or_default();
+        Ok(UpstreamInfo {
+            name: software.map(|it| it.name.clone()).unwrap_or_default(),
+            version: software.map(|it| it.version.clone()).unwrap_or_default(),
+            revision: about.peer.protocol_version.to_string(),
+            capabilities: about.capabilities.clone(),
+            instructions: about.peer.instructions.clone(),
+            tools: next(),
+            prompts: next(),
+            resources: next(),
+            resource_templates: next(),
+        })
     }
 
     /// Closes all sessions and ends all children, and waits until they have ended. Calls
     /// under way and later ones fail.
-    #[expect(clippy::unused_async, reason = "a skeleton")]
-    pub async fn shut_down(&self) {}
+    pub async fn shut_down(&self) {
+        self.0.shut_down().await;
+    }
 
     /// Numbers, for tests and metrics.
     pub fn stats(&self) -> UpstreamStats {
-        UpstreamStats::default()
+        self.0.stats()
+    }
+
+    fn caller(&self, head: &Parts) -> (Key, HeaderMap) {
+        ((self.0.settings.credential)(head), self.0.settings.target.forwarded(head))
+    }
+
+    fn call<T: Output>(&self, call: Call<'_>, method: Method, output: fn(String) -> T) -> CallFuture<T> {
+        let (key, headers) = self.caller(call.head());
+        let (target, arguments) = (call.target().to_owned(), call.arguments().to_owned());
+        let pool = Arc::clone(&self.0);
+        let limit = pool.settings.call_timeout;
+        let cx = call.into_context();
+        let call = UpstreamCall { pool, key, headers, method, target, arguments, cx };
+        let future = CallFuture::new(async move { Ok::<T, ToolError>(output(call.run().await?)) });
+        match limit {
+            Some(limit) => future.time_limit(Some(limit)),
+            None => future,
+        }
+    }
+
+    fn list(&self, request: ListRequest<'_>, kind: Kind) -> Answer<'_, Page> {
+        if request.cursor.is_some() {
+            return Answer::ready(Err(foreign_cursor()));
+        }
+        let (key, headers) = self.caller(request.head);
+        Answer::later(async move {
+            let list = self.0.list(kind, &key, &headers).await;
+            list.map(|list| list.page.clone()).map_err(|error| error.to_rpc())
+        })
+    }
+}
+
+impl Pool {
+    /// A list as one caller sees it.
+    async fn list(
+        self: &Arc<Self>,
+        kind: Kind,
+        key: &Key,
+        headers: &HeaderMap,
+    ) -> Result<Arc<List>, UpstreamError> {
+        let lease = self.lease(key, headers).await?;
+        let list = match Lists::list(&lease, &self.settings.target, kind, headers).await {
+            Err(Failure::Forgotten) => {
+                let lease = self.again(lease, key, headers).await?;
+                Lists::list(&lease, &self.settings.target, kind, headers).await
+            }
+            list => list,
+        };
+        let list = list.map_err(|failure| self.refused(failure))?;
+        self.remember(kind, &list);
+        Ok(list)
+    }
+
+    /// A session in the place of one that the upstream has forgotten.
+    async fn again(
+        self: &Arc<Self>,
+        lease: Lease,
+        key: &Key,
+        headers: &HeaderMap,
+    ) -> Result<Lease, UpstreamError> {
+        self.forgotten(key, &lease.0);
+        drop(lease);
+        self.lease(key, headers).await
+    }
+
+    fn refused(&self, failure: Failure) -> UpstreamError {
+        let upstream = self.settings.name.to_string();
+        UpstreamError::Refused { error: failed(failure, &upstream), upstream }
+    }
+
+    async fn complete(
+        self: &Arc<Self>,
+        params: Map<String, Value>,
+        key: &Key,
+        headers: &HeaderMap,
+    ) -> Result<Completion, UpstreamError> {
+        let lease = self.lease(key, headers).await?;
+        if !lease.0.about.capabilities["completions"].is_object() {
+            return Ok(Completion::default());
+        }
+        let method = "completion/complete";
+        let text = match lease.request(method, params.clone(), headers).await {
+            Err(Failure::Forgotten) => {
+                let lease = self.again(lease, key, headers).await?;
+                lease.request(method, params, headers).await
+            }
+            text => text,
+        };
+        let text = text.map_err(|failure| self.refused(failure))?;
+        match Raw::read(&text) {
+            Some(result) if result.is_object() => Ok(Completion::from_raw(text)),
+            _ => Err(self.refused(Failure::Failed("its completion cannot be read".to_owned()))),
+        }
+    }
+}
+
+/// What an upstream offers of a kind, once that is known; before, it is hoped for.
+fn offer(capabilities: Option<&Value>, kind: Kind) -> Offer {
+    let Some(capabilities) = capabilities else { return Offer::Fixed };
+    let capability = &capabilities[kind.capability()];
+    match capability.is_object() {
+        false => Offer::Nothing,
+        true if capability["listChanged"] == true => Offer::Changing,
+        true => Offer::Fixed,
     }
 }
 
 impl Registry for Upstream {
     fn capabilities(&self) -> ServerCapabilities {
-        let offer = Offer::Fixed;
+        let known = self.0.capabilities();
+        let known = known.as_ref();
         ServerCapabilities {
-            tools: offer,
-            prompts: offer,
-            resources: offer,
-            ..ServerCapabilities::COMPLETIONS
+            tools: offer(known, Kind::Tools),
+            prompts: offer(known, Kind::Prompts),
+            resources: offer(known, Kind::Resources),
+            completions: known.is_none_or(|known| known["completions"].is_object()),
+            resource_updates: false,
         }
+    }
+
+    /// Yes, unless the lists that are known say otherwise.
+    fn has(&self, item: Item<'_>) -> bool {
+        let has = |kind, name| self.0.has(kind, name);
+        match item {
+            Item::Tool(name) => has(Kind::Tools, name).unwrap_or(true),
+            Item::Prompt(name) => has(Kind::Prompts, name).unwrap_or(true),
+            Item::ResourceTemplate(template) => has(Kind::Templates, template).unwrap_or(true),
+            Item::Resource(uri) => match (has(Kind::Resources, uri), has(Kind::Templates, uri)) {
+                (None, None) => true,
+                (resource, template) => resource.unwrap_or(false) || template.unwrap_or(false),
+            },
+        }
+    }
+
+    fn list_tools(&self, request: ListRequest<'_>) -> Answer<'_, Page> {
+        self.list(request, Kind::Tools)
+    }
+
+    fn call_tool(&self, call: Call<'_>) -> CallFuture<ToolOutput> {
+        self.call(call, Method::CallTool, ToolOutput::from_raw)
+    }
+
+    fn list_prompts(&self, request: ListRequest<'_>) -> Answer<'_, Page> {
+        self.list(request, Kind::Prompts)
+    }
+
+    fn get_prompt(&self, call: Call<'_>) -> CallFuture<PromptOutput> {
+        self.call(call, Method::GetPrompt, PromptOutput::from_raw)
+    }
+
+    fn list_resources(&self, request: ListRequest<'_>) -> Answer<'_, Page> {
+        self.list(request, Kind::Resources)
+    }
+
+    fn list_resource_templates(&self, request: ListRequest<'_>) -> Answer<'_, Page> {
+        self.list(request, Kind::Templates)
+    }
+
+    fn read_resource(&self, call: Call<'_>) -> CallFuture<ResourceOutput> {
+        self.call(call, Method::ReadResource, ResourceOutput::from_raw)
+    }
+
+    fn complete(&self, request: CompletionRequest<'_>) -> Answer<'_, Completion> {
+        let reference = match request.reference {
+            Reference::Prompt(name) => json!({"type": "ref/prompt", "name": name}),
+            Reference::Resource(uri) => json!({"type": "ref/resource", "uri": uri}),
+        };
+        let argument = json!({"name": request.argument, "value": request.completing.value});
+        let mut params = Map::from_iter([("ref".to_owned(), reference), ("argument".to_owned(), argument)]);
+        if !request.completing.context.is_empty() {
+            let context = json!({"arguments": request.completing.context});
+            params.insert("context".to_owned(), context);
+        }
+        let (key, headers) = self.caller(request.head);
+        Answer::later(async move {
+            let completion = self.0.complete(params, &key, &headers).await;
+            completion.map_err(|error| -> RpcError { error.to_rpc() })
+        })
+    }
+
+    fn changes(&self) -> Changes {
+        self.0.changes.clone()
     }
 }

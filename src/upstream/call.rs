@@ -1,0 +1,398 @@
+//! A call that an upstream serves.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::try_join_all;
+use http::HeaderMap;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use serde_json::{Map, Value};
+
+use super::lists::{Kind, Lists};
+use super::parked::Parked;
+use super::pool::{Key, Pool};
+use super::router::{Ask, Event, Slot};
+use super::session::{Failure, Lease, Next, Pending};
+use super::target::Target;
+use super::wire::OutgoingParts;
+use crate::ask::{AskError, InputRequired, Question};
+use crate::call::{CallError, ToolContext, ToolError};
+use crate::protocol::{Era, meta};
+use crate::rpc::{ErrorCode, Raw, RpcError};
+use crate::tool::MirroredParams;
+
+/// How often an upstream may ask back in one call.
+const MOST_ROUNDS: u32 = 16;
+/// The wait before a round in which nothing was asked.
+const BETWEEN_ROUNDS: Duration = Duration::from_millis(200);
+
+/// Which of the methods that a context goes with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Method {
+    CallTool,
+    GetPrompt,
+    ReadResource,
+}
+
+impl Method {
+    fn name(self) -> &'static str {
+        match self {
+            Self::CallTool => "tools/call",
+            Self::GetPrompt => "prompts/get",
+            Self::ReadResource => "resources/read",
+        }
+    }
+
+    /// The parameter that names what is called.
+    fn target(self) -> &'static str {
+        match self {
+            Self::CallTool | Self::GetPrompt => "name",
+            Self::ReadResource => "uri",
+        }
+    }
+}
+
+/// A call on its way.
+pub(super) struct UpstreamCall {
+    pub(super) pool: Arc<Pool>,
+    pub(super) key: Key,
+    pub(super) headers: HeaderMap,
+    pub(super) method: Method,
+    pub(super) target: String,
+    /// The JSON text of an object.
+    pub(super) arguments: String,
+    pub(super) cx: ToolContext,
+}
+
+/// What a client of the modern era carries from one round to the next.
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+enum Carried {
+    /// The id of a call that waits here, and the number of its question.
+    Parked { id: String, question: u32 },
+    /// What an upstream of the modern era wants to see again, and the number of the round.
+    Round { state: Option<String>, round: u32 },
+}
+
+/// What a round brings along.
+#[derive(Default)]
+struct Round {
+    number: u32,
+    answers: BTreeMap<String, Box<RawValue>>,
+    state: Option<String>,
+}
+
+/// An `InputRequiredResult`.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Required {
+    #[serde(default)]
+    input_requests: BTreeMap<String, InputRequest>,
+    request_state: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct InputRequest {
+    method: String,
+    #[serde(default)]
+    params: Option<Map<String, Value>>,
+}
+
+impl UpstreamCall {
+    /// Calls, and gives the text of the result.
+    pub(super) async fn run(self) -> Result<String, ToolError> {
+        let mut asked = 0;
+        let mut round = Round::default();
+        let mut pending = None;
+        match self.cx.state::<Carried>() {
+            Some(Carried::Parked { id, question }) => {
+                asked = question;
+                pending = Some(self.resume(&id, question)?);
+            }
+            Some(Carried::Round { state, round: number }) => {
+                round = Round { number, answers: self.cx.brought(), state };
+            }
+            None => {}
+        }
+        loop {
+            let current = match pending.take() {
+                Some(pending) => pending,
+                None => self.begin(&round).await?,
+            };
+            let session = Arc::clone(current.session());
+            let outcome = match self.drive(current, &mut asked).await? {
+                Err(Failure::Forgotten) => {
+                    // The upstream has done nothing yet: once more, in a session of its own.
+                    self.pool.forgotten(&self.key, &session);
+                    let again = self.begin(&round).await?;
+                    self.drive(again, &mut asked).await?
+                }
+                outcome => outcome,
+            };
+            let text = outcome.map_err(|failure| self.failed(failure))?;
+            match self.required(&text)? {
+                None => return Ok(text),
+                Some(required) => round = self.next_round(required, round.number + 1).await?,
+            }
+        }
+    }
+
+    /// What goes wrong, as it is told to the client.
+    fn failed(&self, failure: Failure) -> RpcError {
+        let error = failed(failure, &self.pool.settings.name);
+        // What servers say of a resource that is not there.
+        let is_unknown = error.code() == ErrorCode::RESOURCE_NOT_FOUND
+            || (error.code() == ErrorCode::INTERNAL_ERROR && error.message().starts_with("Unknown resource"));
+        if self.method == Method::ReadResource && is_unknown {
+            return RpcError::resource_not_found(&self.target);
+        }
+        error
+    }
+
+    /// Sends the request.
+    async fn begin(&self, round: &Round) -> Result<Pending, RpcError> {
+        let lease = self.pool.lease(&self.key, &self.headers).await.map_err(|error| error.to_rpc())?;
+        let era = lease.0.about.era;
+        let mut params = Map::new();
+        params.insert(self.method.target().to_owned(), self.target.as_str().into());
+        if let Some(state) = &round.state {
+            params.insert("requestState".to_owned(), state.as_str().into());
+        }
+        let mut raw = Vec::new();
+        if self.method != Method::ReadResource
+            && let Ok(arguments) = RawValue::from_string(self.arguments.clone())
+        {
+            raw.push(("arguments", arguments));
+        }
+        if let Ok(answers) = serde_json::value::to_raw_value(&round.answers)
+            && !round.answers.is_empty()
+        {
+            raw.push(("inputResponses", answers));
+        }
+        let mirrored = self.mirrored(&lease).await;
+        let (slot, events) = Slot::new();
+        let (headers, meta) = (self.headers.clone(), self.meta(era));
+        let parts = OutgoingParts { raw, meta, slot: Some(slot), headers, mirrored };
+        let pending = lease.send(self.method.name(), params, parts, Some(events)).await;
+        pending.map_err(|failure| self.failed(failure))
+    }
+
+    /// The headers that repeat arguments, where an upstream wants them.
+    async fn mirrored(&self, lease: &Lease) -> Vec<(http::HeaderName, http::HeaderValue)> {
+        let target = &self.pool.settings.target;
+        let wants = self.method == Method::CallTool
+            && lease.0.about.era == Era::Modern
+            && matches!(target, Target::Http { .. });
+        if !wants {
+            return Vec::new();
+        }
+        let known = lease.0.lists.latest(Kind::Tools);
+        let tools = match known {
+            Some(tools) => Some(tools),
+            None => Lists::list(lease, target, Kind::Tools, &self.headers).await.ok(),
+        };
+        let definition = tools.and_then(|tools| tools.definition(Kind::Tools, &self.target));
+        let schema =
+            definition.as_deref().and_then(Raw::read).and_then(|it| it.member("inputSchema").ok()?);
+        let schema = schema.and_then(|schema| serde_json::from_str(schema.text()).ok());
+        let mirrored = schema.and_then(|schema| MirroredParams::from_schema(&self.target, &schema).ok());
+        mirrored.map(|mirrored| mirrored.headers(&self.arguments)).unwrap_or_default()
+    }
+
+    /// The client's `_meta`, without what is between it and us.
+    fn meta(&self, upstream: Era) -> Map<String, Value> {
+        let exchange = self.cx.exchange();
+        let mut members: Map<String, Value> = serde_json::from_str(&exchange.meta).unwrap_or_default();
+        let is_modern_client = exchange.revision.era() == Era::Modern;
+        members.retain(|name, _| match name.as_str() {
+            "progressToken" => false,
+            // Only the client knows what it can be asked.
+            meta::CLIENT_CAPABILITIES | meta::LOG_LEVEL => is_modern_client && upstream == Era::Modern,
+            other => !other.starts_with("io.modelcontextprotocol/"),
+        });
+        if upstream == Era::Modern
+            && !is_modern_client
+            && let crate::call::LogFrom::Level(level) = exchange.log_from
+        {
+            members.insert(meta::LOG_LEVEL.to_owned(), serde_json::to_value(level).unwrap_or_default());
+        }
+        members
+    }
+
+    /// Hands on what the upstream sends, until the result comes, or until the client has to
+    /// be asked by the reply.
+    async fn drive(
+        &self,
+        mut pending: Pending,
+        asked: &mut u32,
+    ) -> Result<Result<String, Failure>, ToolError> {
+        loop {
+            match pending.next().await {
+                Next::Result(result) => return Ok(result),
+                Next::Event(Event::Progress { progress, total, message }) => {
+                    self.cx.progress(progress, total, &message).await;
+                }
+                Next::Event(Event::Log { level, logger, data }) => {
+                    self.cx.log_as(&logger, level, &data).await;
+                }
+                Next::Event(Event::Ask(Ask { method, params, mut reply })) => {
+                    let Some(question) = Question::relayed(&method, params) else {
+                        let _ =
+                            reply.send(Err(RpcError::new(ErrorCode::METHOD_NOT_FOUND, "Method not found")));
+                        continue;
+                    };
+                    *asked += 1;
+                    if self.cx.revision().era() == Era::Modern {
+                        return Err(self.park(pending, question, reply, *asked).into());
+                    }
+                    let session = Arc::clone(pending.session());
+                    tokio::select! {
+                        answer = self.cx.ask_raw("", question) => {
+                            let _ = reply.send(answer.map_err(unanswered).and_then(|it| value_of(&it)));
+                        }
+                        () = reply.closed() => {}
+                        () = session.router.closed() => {}
+                    }
+                }
+            }
+        }
+    }
+
+    /// Leaves a call to wait for the next round.
+    fn park(
+        &self,
+        pending: Pending,
+        question: Question,
+        reply: tokio::sync::oneshot::Sender<Result<Value, RpcError>>,
+        number: u32,
+    ) -> CallError {
+        if let Err(error) = self.cx.require(question.needs()) {
+            return error.into();
+        }
+        let (key, asked) = (self.key.clone(), question.clone());
+        match self.pool.parked.park(Parked { key, pending, question, reply }) {
+            Some(id) => required_by(id, asked, number).into(),
+            None => unavailable(&self.pool.settings.name, "has too many calls that wait for answers").into(),
+        }
+    }
+
+    /// Goes on with a call that waited.
+    fn resume(&self, id: &str, number: u32) -> Result<Pending, CallError> {
+        let parked = self.pool.parked.take(id, &self.key);
+        let parked = parked.filter(|parked| !parked.pending.session().router.is_closing());
+        let gone = || {
+            RpcError::invalid_params(
+                "The call that asked this does not wait for the answer any more: call again",
+            )
+        };
+        let parked = parked.ok_or_else(gone)?;
+        match self.cx.brought().remove(&question_key(number)) {
+            Some(answer) => {
+                let _ = parked.reply.send(value_of(&answer));
+                Ok(parked.pending)
+            }
+            // Asked again.
+            None => {
+                let question = parked.question.clone();
+                let id = self.pool.parked.park(parked);
+                let full =
+                    || unavailable(&self.pool.settings.name, "has too many calls that wait for answers");
+                Err(required_by(id.ok_or_else(full)?, question, number).into())
+            }
+        }
+    }
+
+    /// What the result asks for, if it is no result yet.
+    fn required(&self, text: &str) -> Result<Option<Required>, RpcError> {
+        let name = &self.pool.settings.name;
+        let result = Raw::read(text).filter(|result| result.is_object());
+        let result = result.ok_or_else(|| unavailable(name, "answered by something that is no result"))?;
+        let kind = result.member("resultType").ok().flatten().and_then(Raw::string);
+        match kind.as_deref() {
+            None | Some("complete") => Ok(None),
+            Some("input_required") => {
+                let required = serde_json::from_str(text);
+                required.map(Some).map_err(|_| unavailable(name, "asks for something that cannot be read"))
+            }
+            Some(_) => Err(unavailable(name, "answered by a kind of result that is not known")),
+        }
+    }
+
+    /// Has the client answer what an upstream of the modern era asks.
+    async fn next_round(&self, required: Required, number: u32) -> Result<Round, ToolError> {
+        let name = &self.pool.settings.name;
+        if number > MOST_ROUNDS {
+            return Err(unavailable(name, "asks too often").into());
+        }
+        let Required { input_requests, request_state: state } = required;
+        let mut questions = Vec::with_capacity(input_requests.len());
+        for (key, InputRequest { method, params }) in input_requests {
+            let question = Question::relayed(&method, params.unwrap_or_default());
+            let question =
+                question.ok_or_else(|| unavailable(name, "asks for something that is not known"))?;
+            questions.push((key, question));
+        }
+        if self.cx.revision().era() == Era::Modern {
+            let mut by_hand = InputRequired::new().state(carried(&Carried::Round { state, round: number }));
+            for (key, question) in questions {
+                by_hand = by_hand.ask(key, question);
+            }
+            return Err(by_hand.into());
+        }
+        if questions.is_empty() {
+            tokio::time::sleep(BETWEEN_ROUNDS).await;
+        }
+        let answers = questions.into_iter().map(async |(key, question)| {
+            let answer = self.cx.ask_raw(&key, question).await?;
+            Ok::<_, AskError>((key, answer))
+        });
+        let answers = try_join_all(answers).await?.into_iter().collect();
+        Ok(Round { number, answers, state })
+    }
+}
+
+/// The key of the question of this number.
+fn question_key(number: u32) -> String {
+    format!("upstream-{number}")
+}
+
+fn required_by(id: String, question: Question, number: u32) -> InputRequired {
+    let state = carried(&Carried::Parked { id, question: number });
+    InputRequired::new().ask(question_key(number), question).state(state)
+}
+
+fn carried(carried: &Carried) -> Value {
+    // Texts and numbers are always JSON.
+    serde_json::to_value(carried).unwrap_or_default()
+}
+
+fn value_of(answer: &RawValue) -> Result<Value, RpcError> {
+    serde_json::from_str(answer.get()).map_err(|_| RpcError::internal())
+}
+
+/// What an upstream is told that gets no answer.
+fn unanswered(error: AskError) -> RpcError {
+    match error {
+        AskError::Rpc(error) | AskError::Refused(error) => error,
+        other => RpcError::new(ErrorCode::INTERNAL_ERROR, other.to_string()),
+    }
+}
+
+fn unavailable(upstream: &str, what: &str) -> RpcError {
+    RpcError::new(ErrorCode::INTERNAL_ERROR, format!("The upstream {upstream:?} {what}"))
+}
+
+/// A failure as it is told to a client.
+pub(super) fn failed(failure: Failure, upstream: &str) -> RpcError {
+    match failure {
+        Failure::Rpc(error) => error,
+        Failure::Forgotten => unavailable(upstream, "forgets its sessions"),
+        Failure::Lost => unavailable(upstream, "ended the call without an answer"),
+        Failure::Failed(reason) => {
+            tracing::warn!(upstream, reason, "a request to an upstream failed");
+            unavailable(upstream, "did not answer")
+        }
+    }
+}
