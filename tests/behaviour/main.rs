@@ -3,6 +3,10 @@
 //! which test shows which behaviour.
 
 mod answering;
+mod askers;
+mod asking;
+mod asking_forged;
+mod asking_legacy;
 mod catalogs;
 mod origins;
 mod prompts;
