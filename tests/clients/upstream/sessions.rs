@@ -81,7 +81,8 @@ async fn a_thousand_callers_share_a_hundred_sessions_and_leave_nothing() {
     let member = Member::node("counter", &[]).await;
     let gateway = Gateway::new(member.upstream().max_sessions(100));
     let callers: Vec<_> = (0..1_000).map(|number| format!("caller {number}")).collect();
-    let calls = callers.iter().map(|caller| gateway.client(Era::Legacy, caller).tool("count", json!({})));
+    let calls =
+        callers.iter().map(async |caller| gateway.client(Era::Legacy, caller).tool("count", json!({})).await);
     let counts: Vec<_> = stream::iter(calls).buffer_unordered(50).collect().await;
     assert!(counts.iter().all(|count| count == "1"), "{counts:?}");
     let stats = gateway.upstream.stats();
