@@ -17,3 +17,5 @@ mod script;
 mod server;
 mod setup;
 mod stories;
+#[cfg(feature = "upstream")]
+mod upstream;

@@ -81,7 +81,7 @@ fn node_modules() -> Result<PathBuf, String> {
     for file in ["stories.mjs", "sdk1.mjs", "sdk2.mjs"] {
         copy(&scripts.join(file), &directory)?;
     }
-    for file in ["serving.mjs", "sessions.mjs", "counter.mjs", "forgetful.mjs", "nosession.mjs"] {
+    for file in ["counter.mjs", "forgetful.mjs", "nosession.mjs", "serving.mjs", "sessions.mjs"] {
         copy(&source("upstreams").join(file), &directory)?;
     }
     Ok(directory)

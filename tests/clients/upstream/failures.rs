@@ -1,0 +1,102 @@
+//! Upstreams that fail, each in its own way.
+
+use std::time::{Duration, Instant};
+
+use futures_util::future;
+use mcp_stateless::{Upstream, UpstreamError};
+use serde_json::json;
+
+use super::cast::{Member, eventually, is_alive, processes_with, python};
+use super::gateway::{Era, Gateway, Params, error, text};
+
+#[tokio::test]
+async fn a_crash_fails_the_calls_under_way_and_the_next_call_works() {
+    let gateway = Gateway::new(python("crasher"));
+    let (ada, alan) = (gateway.client(Era::Legacy, "ada"), gateway.client(Era::Modern, "alan"));
+    let grandchild = ada.tool("grandchild", json!({})).await;
+    assert!(is_alive(&grandchild));
+    let unharmed = alan.tool("grandchild", json!({})).await;
+    let crash = async {
+        eventually("a call is under way", async || gateway.upstream.stats().in_flight == 1).await;
+        ada.call("crash", json!({})).await
+    };
+    let (hanging, crashed) = future::join(ada.call("hang", json!({})), crash).await;
+    for answer in [hanging, crashed] {
+        let expected = "The upstream \"crasher\" ended the call without an answer";
+        assert_eq!(error(&answer), (-32_603, expected.to_owned()));
+    }
+    eventually("the grandchild has ended", async || !is_alive(&grandchild)).await;
+    assert!(is_alive(&unharmed));
+    assert_eq!(ada.tool("ok", json!({})).await, "ok");
+    assert_eq!(gateway.upstream.stats().reopened, 1);
+}
+
+#[tokio::test]
+async fn an_upstream_that_does_not_start_is_said_so_and_is_not_tried_at_every_call() {
+    let gateway = Gateway::new(python("crasher").arg("--crash-on-start"));
+    let client = gateway.client(Era::Legacy, "ada");
+    for _ in 0..50 {
+        let answer = client.ask("tools/list", Params(json!({}))).await;
+        assert_eq!(error(&answer), (-32_603, "The upstream \"crasher\" is not available".to_owned()));
+    }
+    let stats = gateway.upstream.stats();
+    assert!(stats.failed < 10, "{stats:?}");
+
+    let nothing = Upstream::stdio("/nonexistent/program").build().expect("valid settings");
+    assert!(matches!(nothing.probe().await, Err(UpstreamError::Open { .. })));
+}
+
+#[tokio::test]
+async fn an_upstream_that_says_nothing_is_given_up_and_ended() {
+    let marker = format!("--marker-silent-{}", std::process::id());
+    let silent = python("silent").arg("--stubborn").arg(&*marker).open_timeout(Duration::from_millis(500));
+    let gateway = Gateway::new(silent);
+    let begun = Instant::now();
+    let opened = gateway.upstream.probe().await;
+    assert!(matches!(opened, Err(UpstreamError::OpenTimeout { .. })), "{opened:?}");
+    assert!(begun.elapsed() < Duration::from_secs(5));
+    eventually("no child is left", async || processes_with(&marker).is_empty()).await;
+}
+
+#[tokio::test]
+async fn a_flood_of_log_messages_is_bounded_and_the_answer_comes() {
+    let gateway = Gateway::new(python("flood"));
+    let client = gateway.client(Era::Legacy, "ada");
+    let params = Params::call("flood", json!({"n": 20_000}));
+    let mut stream = client.open("tools/call", params.clone()).await;
+    // Nobody reads for now.
+    eventually("log messages are dropped", async || gateway.upstream.stats().dropped_logs > 0).await;
+    let mut messages = 0;
+    let mut last = None;
+    while let Some(message) = stream.next().await {
+        messages += 1;
+        last = Some(message);
+    }
+    assert_eq!(text(&last.expect("an answer")), "20000");
+    assert_eq!(
+        messages + gateway.upstream.stats().dropped_logs,
+        20_001,
+        "some were neither sent nor counted"
+    );
+    // One who reads gets them.
+    let before = gateway.upstream.stats().dropped_logs;
+    assert_eq!(client.send("tools/call", params).await.len(), 20_001);
+    assert_eq!(gateway.upstream.stats().dropped_logs, before);
+}
+
+#[tokio::test]
+async fn an_upstream_that_is_gone_fails_its_calls_and_its_return_is_noticed() {
+    let mut member = Member::node("counter", &[]).await;
+    let gateway = Gateway::new(member.upstream());
+    let client = gateway.client(Era::Legacy, "ada");
+    assert_eq!(client.tool("count", json!({})).await, "1");
+    member.process.kill().await.expect("killed");
+    assert_eq!(error(&client.call("count", json!({})).await).0, -32_603);
+    let port = member.url.trim_end_matches("/mcp").rsplit(':').next().expect("a port");
+    let _again = Member::node("counter", &["--port", port]).await;
+    eventually("it answers again", async || {
+        let answer = client.call("count", json!({})).await;
+        answer["result"].is_object() && text(&answer) == "1"
+    })
+    .await;
+}

@@ -1,0 +1,9 @@
+//! Real upstreams behind the manager, driven in this process.
+
+mod calls;
+mod canned;
+mod cast;
+mod failures;
+mod gateway;
+mod questions;
+mod sessions;
