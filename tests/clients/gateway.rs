@@ -19,7 +19,7 @@ use crate::{
     rmcp_client::{self, Connector},
     script,
     server::{self, ExampleServer},
-    stories::{ALL, Client, MODERN, for_each_client},
+    stories::{ALL, Client, LEGACY, Library, MODERN, for_each_client},
 };
 
 /// Only bounds how long something that never happens can hold up the tests.
@@ -159,6 +159,34 @@ impl Client {
         let url = format!("{}/quickstart", gateway.url());
         self.goes_through(&ALL, &url).await;
     }
+}
+
+/// Servers of either era ask the users of clients of either.
+async fn users_are_asked(client: &Client) {
+    let (far, modern) = (cast::arithmetic_over_http(0).await, cast::modern().await);
+    let gateway = gateway(json!({
+        "math": cast::stdio("arithmetic.py", &[]),
+        "far": cast::http(&far),
+        "modern": cast::http(&modern),
+    }))
+    .await;
+    client.without_session("greeting:math-,far-,modern-", &gateway, "").await;
+}
+
+macro_rules! asking {
+    ($($name:ident: $library:ident, $era:literal, $revision:ident;)*) => {$(
+        #[tokio::test]
+        async fn $name() {
+            users_are_asked(&Client { library: Library::$library, era: $era, revision: $revision }).await;
+        }
+    )*};
+}
+
+asking! {
+    servers_ask_the_user_of_python_1: Python1, "legacy", LEGACY;
+    servers_ask_the_user_of_python_2_legacy: Python2, "legacy", LEGACY;
+    servers_ask_the_user_of_python_2_auto: Python2, "auto", MODERN;
+    servers_ask_the_user_of_python_2_pinned: Python2, "pinned", MODERN;
 }
 
 macro_rules! through_the_gateway {

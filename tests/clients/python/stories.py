@@ -169,6 +169,16 @@ class Stories:
         if not is_error or "declined" not in text:
             raise AssertionError(f"a user who says no got {text!r}, {is_error=}")
 
+    async def greeting(self, *prefixes):
+        """Servers of others ask the user for a name, which another user does not tell."""
+        for prefix in prefixes:
+            async with self._connect(lambda _: {"name": "Ada"}) as client:
+                expect("the negotiated protocol version", client.version, self._version)
+                expect(f"{prefix}ask_name", await client.call(f"{prefix}ask_name", {}), ("Hello, Ada!", False))
+            async with self._connect(lambda _: None) as client:
+                answer = await client.call(f"{prefix}ask_name", {})
+                expect(f"{prefix}ask_name", answer, ("The user said decline.", False))
+
     async def cancelling(self):
         async with self._connect() as client:
             with anyio.CancelScope() as call:
