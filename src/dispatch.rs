@@ -12,7 +12,7 @@ use crate::config::Settings;
 use crate::http::Accepts;
 use crate::protocol::method::Method;
 use crate::protocol::{Era, LogLevel, Offer, Revision};
-use crate::registry::{Answer, ListRequest, Page, Registry};
+use crate::registry::{Answer, ListRequest, Page, Registry, guarded};
 use crate::rejection::{self, Rejection};
 use crate::reply::{Draft, Reply};
 use crate::request::{self, InBatch, Params, Refused, Valid, ValidRequest};
@@ -102,7 +102,10 @@ impl<'r, R: Registry> Dispatcher<'r, '_, R> {
             }
             (Method::CompletionComplete, _) if has.completions => {
                 match OwnedCompletionRequest::read(request.params.rare_params(), head, request.revision) {
-                    Ok(owned) => Request::Completion(Box::new((registry.complete(owned.borrow()), draft))),
+                    Ok(owned) => {
+                        let completing = Answer::of(|| registry.complete(owned.borrow()));
+                        Request::Completion(Box::new((completing, draft)))
+                    }
                     Err(error) => Request::Answered(draft.error(&error)),
                 }
             }
@@ -153,8 +156,9 @@ impl<'r, R: Registry> Dispatcher<'r, '_, R> {
             Err(error) => return Err(draft.error(&error)),
         };
         #[cfg(feature = "ask")]
-        let origin =
-            crate::ask::Origin { method: &request.method_name, target: &target, arguments, body: self.body };
+        let purpose = crate::ask::Purpose { method: &request.method_name, target: &target, arguments };
+        #[cfg(feature = "ask")]
+        let origin = crate::ask::Origin { purpose, body: self.body };
         #[cfg(feature = "ask")]
         let answers = match crate::ask::Answers::of(request, &head, &origin, self.settings) {
             Ok(answers) => answers,
@@ -187,8 +191,9 @@ impl<'r, R: Registry> Dispatcher<'r, '_, R> {
             return refuse(Rejection::NotAcceptable);
         }
         let wanted = request.params.rare_params().notifications.map_or("null", Raw::text);
-        let wanted = match Wanted::read(wanted) {
-            Ok(wanted) => wanted.honoured(self.registry, head),
+        let honoured = |wanted: Wanted| guarded(|| wanted.honoured(self.registry, head));
+        let wanted = match Wanted::read(wanted).and_then(honoured) {
+            Ok(wanted) => wanted,
             Err(error) => return draft.error(&error),
         };
         let most = self.settings.max_listeners;
@@ -243,7 +248,7 @@ fn list<'r>(
         }
     };
     let request = ListRequest { cursor, head, revision: request.revision };
-    Request::List(Box::new((list(request), draft, opening)))
+    Request::List(Box::new((Answer::of(|| list(request)), draft, opening)))
 }
 
 /// What a call names by the parameter `key`, and the JSON of its arguments.

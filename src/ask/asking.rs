@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::future::poll_fn;
+use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
 use serde_json::value::RawValue;
 
-use super::state::{Binding, State};
+use super::state::{Binding, Purpose, State};
 use super::{Answers, AskError, InputRequired, Origin, Question};
 use crate::call::{Exchange, ToolContext};
 use crate::config::Settings;
@@ -31,6 +32,9 @@ pub(crate) struct Asks {
 struct SoFar {
     /// Questions without an answer, by their keys.
     asked: Vec<(String, Question)>,
+    /// How often each key has been answered: under one that has been, another question is
+    /// another question.
+    answered: BTreeMap<String, u32>,
     /// The answers that the handler has looked at, which the next round needs again.
     seen: BTreeMap<String, Box<RawValue>>,
     /// Handlers that wait for an answer which does not come in this request.
@@ -46,7 +50,8 @@ impl Asks {
             Era::Modern => origin.keep(part),
             Era::Legacy => Bytes::new(),
         };
-        let (method, target, arguments) = (keep(origin.method), keep(origin.target), keep(origin.arguments));
+        let Purpose { method, target, arguments } = origin.purpose;
+        let (method, target, arguments) = (keep(method), keep(target), keep(arguments));
         Self { era, settings, method, target, arguments, answers, so_far: Mutex::default() }
     }
 
@@ -63,16 +68,22 @@ impl Asks {
             return Err(AskError::Rpc(RpcError::internal()));
         }
         if self.era == Era::Legacy {
-            return self.settings.ask.parking.ask(question, cx.exchange()).await;
+            return self.ask_aside(question, cx.exchange()).await;
         }
         cx.require(question.needs).map_err(AskError::Rpc)?;
-        if let Some(answer) = self.see(key) {
+        let times = self.lock().answered.get(key).copied().unwrap_or_default();
+        let numbered = match times {
+            0 => key.to_owned(),
+            _ => format!("{key}#{}", times + 1),
+        };
+        if let Some(answer) = self.see(&numbered) {
+            *self.lock().answered.entry(key.to_owned()).or_default() += 1;
             return Ok(answer);
         }
         let asker = {
             let mut so_far = self.lock();
-            if so_far.asked.iter().all(|(other, _)| other != key) {
-                so_far.asked.push((key.to_owned(), question));
+            if so_far.asked.iter().all(|(other, _)| *other != numbered) {
+                so_far.asked.push((numbered, question));
             }
             so_far.asker.take()
         };
@@ -81,6 +92,16 @@ impl Asks {
         }
         poll_fn(|cx| self.poll_closed(cx)).await;
         Err(AskError::Ended)
+    }
+
+    /// Asks on the call's stream, for as long as there is one.
+    async fn ask_aside(&self, question: Question, exchange: &Exchange) -> Result<Box<RawValue>, AskError> {
+        let mut asking = pin!(self.settings.ask.parking.ask(question, exchange));
+        poll_fn(|cx| match self.poll_closed(cx) {
+            Poll::Ready(()) => Poll::Ready(Err(AskError::Ended)),
+            Poll::Pending => asking.as_mut().poll(cx),
+        })
+        .await
     }
 
     /// The answer of this key, which then is kept for the next round.
@@ -146,12 +167,12 @@ impl Asks {
         let by_hand = by_hand.transpose().map_err(|_| RpcError::internal())?;
         // They were parts of texts, and still are.
         let text = |bytes| std::str::from_utf8(bytes).unwrap_or_default();
-        let binding = Binding {
-            head: &exchange.head,
+        let purpose = Purpose {
             method: text(&self.method),
             target: text(&self.target),
             arguments: text(&self.arguments),
         };
+        let binding = Binding { head: &exchange.head, purpose };
         let state = State::seal(seen, by_hand, &binding, &self.settings.ask)?;
         Ok(Required { questions, state })
     }

@@ -37,10 +37,12 @@ impl InputRequired {
         Self::default()
     }
 
-    /// Adds a question. Its answer comes under the same key.
+    /// Adds a question, in place of one of the same key. Its answer comes under this key.
     #[must_use]
     pub fn ask(mut self, key: impl Into<String>, question: Question) -> Self {
-        self.questions.push((key.into(), question));
+        let key = key.into();
+        self.questions.retain(|(other, _)| *other != key);
+        self.questions.push((key, question));
         self
     }
 

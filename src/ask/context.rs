@@ -11,7 +11,9 @@ use crate::rpc::RpcError;
 
 /// Questions to the client (feature `ask`).
 ///
-/// Each has a key, which is its own among those of a call. In 2026-07-28 a question that
+/// Each has a key, which is its own among those of a call; a question under a key that has
+/// been answered already is asked anew, as `key#2` and so on, such as in a loop that goes on
+/// until the answer makes sense. In 2026-07-28 a question that
 /// has no answer yet ends the request, and the client calls again: the handler then runs
 /// from its beginning, so it asks before it does what must not be done twice, and asks the
 /// same questions under the same keys. Questions that are waited for together, by

@@ -9,7 +9,8 @@ use crate::rpc::RpcError;
 /// Why a question has no answer that the handler can go on with.
 ///
 /// By `?` it becomes a [`ToolError`] that says so to the model, or a JSON-RPC error where
-/// the specification wants one.
+/// the specification wants one, or where there is no model to tell: of a prompt and a
+/// resource.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum AskError {
@@ -51,7 +52,7 @@ impl From<AskError> for ToolError {
     fn from(error: AskError) -> Self {
         match error {
             AskError::Rpc(error) => error.into(),
-            other => Self::new(other),
+            other => Self::unanswered(other),
         }
     }
 }

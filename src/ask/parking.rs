@@ -74,7 +74,9 @@ impl Parking {
         exchange: &Exchange,
     ) -> Result<Box<RawValue>, AskError> {
         if !exchange.outbox.is_open() {
-            return Err(AskError::Unreachable("it must accept text/event-stream to be asked"));
+            return Err(AskError::Unreachable(
+                "it must accept text/event-stream, and call outside of a batch",
+            ));
         }
         let _space = Space::take(&self.parked, self.most)
             .ok_or(AskError::Unreachable("too many calls wait for answers already"))?;

@@ -26,6 +26,9 @@ pub struct ToolError(pub(super) Failure);
 pub(super) enum Failure {
     /// A result with `isError`.
     Message(Cow<'static, str>),
+    /// The same, but no secret where there is no such result.
+    #[cfg(feature = "ask")]
+    Unanswered(String),
     /// No result.
     Call(CallError),
 }
@@ -34,6 +37,12 @@ impl ToolError {
     /// A failure with this message.
     pub fn new(message: impl fmt::Display) -> Self {
         Self(Failure::Message(message.to_string().into()))
+    }
+
+    /// A failure for want of the client's answer, of which the client may know.
+    #[cfg(feature = "ask")]
+    pub(crate) fn unanswered(message: impl fmt::Display) -> Self {
+        Self(Failure::Unanswered(message.to_string()))
     }
 }
 

@@ -63,6 +63,15 @@ impl<T: Output> CallFuture<T> {
         Self::ready(Err(error.into()))
     }
 
+    /// The same call, with what `change` makes of its result.
+    pub(crate) fn map(mut self, change: impl FnOnce(T) -> T + Send + 'static) -> Self {
+        self.work = match self.work {
+            Work::Ready(outcome) => Work::Ready(outcome.map(|outcome| outcome.map(change))),
+            Work::Boxed(work) => Work::Boxed(Box::pin(async move { work.await.map(change) })),
+        };
+        self
+    }
+
     fn of(work: Work<T>) -> Self {
         Self { work, limit: Limit::OfManager, is_detached: false, name: None }
     }

@@ -6,6 +6,8 @@ use serde::de::DeserializeOwned;
 
 use super::CallError;
 use super::error::{Failure, ToolError};
+#[cfg(feature = "ask")]
+use crate::rpc::{ErrorCode, RpcError};
 
 /// The result of a call: a [`ToolOutput`](crate::ToolOutput), a
 /// [`PromptOutput`](crate::PromptOutput) or a [`ResourceOutput`](crate::ResourceOutput).
@@ -13,6 +15,13 @@ pub trait Output: Sized + Send + 'static + sealed::Sealed {
     /// What becomes of a handler that failed with this message.
     #[doc(hidden)]
     fn failed(message: Cow<'static, str>) -> Result<Self, CallError>;
+
+    /// What becomes of a handler that the client did not answer.
+    #[doc(hidden)]
+    #[cfg(feature = "ask")]
+    fn unanswered(message: String) -> Result<Self, CallError> {
+        Err(RpcError::new(ErrorCode::INTERNAL_ERROR, message).into())
+    }
 
     /// What becomes of a call whose arguments do not fit.
     #[doc(hidden)]
@@ -56,6 +65,8 @@ impl<T: Output, V: IntoOutput<T>, E: Into<ToolError>> IntoOutput<T> for Result<V
             Ok(value) => value.into_output(),
             Err(error) => match error.into().0 {
                 Failure::Message(message) => T::failed(message),
+                #[cfg(feature = "ask")]
+                Failure::Unanswered(message) => T::unanswered(message),
                 Failure::Call(error) => Err(error),
             },
         }

@@ -11,7 +11,8 @@ use crate::call::{Call, CallFuture, Handler};
 use crate::completion::{Complete, Completer, ErasedCompleter};
 use crate::error::RegistryError;
 use crate::protocol::Icon;
-use crate::rpc::write;
+use crate::rpc::scan::Scanner;
+use crate::rpc::{RpcError, write};
 
 /// A prompt, to be added to a [`PromptRegistry`](crate::PromptRegistry): its definition,
 /// the function that serves it, and what completes its arguments.
@@ -104,7 +105,9 @@ impl Prompt {
         Self::with_arguments(name, description, arguments_of(&M::input_schema()), handler)
     }
 
-    /// A prompt with given arguments.
+    /// A prompt with given arguments. Of those that are required, none may be missing
+    /// when the prompt is got; what else there is to say of them, the type that the
+    /// `handler` takes says.
     pub fn with_arguments<M, H: Handler<M, PromptOutput>>(
         name: impl Into<String>,
         description: impl Into<String>,
@@ -155,16 +158,11 @@ impl Prompt {
         if let Some(stray) = self.completers.keys().find(|name| !known(name)) {
             return Err(error(format!("`{stray}` is completed, but is no argument")));
         }
-        let mut buffer = vec![b'{'];
-        let mut text = |name, value: &str| {
-            write::key(&mut buffer, name);
-            write::string(&mut buffer, value);
-        };
-        text("name", &self.name);
-        if let Some(title) = &self.title {
-            text("title", title);
-        }
-        text("description", &self.description);
+        let mut buffer = write::texts([
+            ("name", Some(self.name.as_str())),
+            ("title", self.title.as_deref()),
+            ("description", Some(&self.description)),
+        ]);
         // Lists of texts and flags are always JSON.
         if !self.arguments.is_empty() {
             write::key(&mut buffer, "arguments");
@@ -175,9 +173,11 @@ impl Prompt {
             let _ = write::json(&mut buffer, &self.icons);
         }
         buffer.push(b'}');
+        let required = self.arguments.into_iter().filter(|argument| argument.required);
         Ok(CompiledPrompt {
             name: self.name.into(),
             definition: buffer,
+            required: required.map(|argument| argument.name.into()).collect(),
             completers: Complete::new(self.completers),
             handler: self.handler,
         })
@@ -206,13 +206,33 @@ pub(crate) struct CompiledPrompt {
     pub(crate) name: Arc<str>,
     pub(crate) definition: Vec<u8>,
     pub(crate) completers: Complete,
+    required: Vec<Box<str>>,
     handler: ErasedHandler,
 }
 
 impl CompiledPrompt {
     pub(crate) fn call(&self, call: Call<'_>) -> CallFuture<PromptOutput> {
+        if let Some(missing) = self.missing(call.arguments()) {
+            let fault = format!("Invalid arguments: missing field `{missing}`");
+            return CallFuture::refused(RpcError::invalid_params(fault));
+        }
         let mut future = (self.handler)(call);
         future.name = Some(Arc::clone(&self.name));
         future
+    }
+
+    /// A required argument that the text of an object does not have.
+    fn missing(&self, arguments: &str) -> Option<&str> {
+        if self.required.is_empty() {
+            return None;
+        }
+        let mut missing: Vec<&str> = self.required.iter().map(|name| &**name).collect();
+        // What was passed over once can be passed over again.
+        let _ = Scanner::new(arguments).members(|scanner, key| {
+            let value = scanner.value()?;
+            missing.retain(|name| value.is_null() || !key.is_key(name));
+            Ok(())
+        });
+        missing.first().copied()
     }
 }

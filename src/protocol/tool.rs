@@ -65,6 +65,11 @@ impl CacheHint {
         Self { ttl, scope: CacheScope::Public }
     }
 
+    /// The same, for its caller alone.
+    pub(crate) const fn for_caller(self) -> Self {
+        Self::private(self.ttl)
+    }
+
     /// What holds for both of two parts.
     pub(crate) fn narrowest(self, other: Self) -> Self {
         let is_private = [self.scope, other.scope].contains(&CacheScope::Private);

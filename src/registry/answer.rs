@@ -48,6 +48,11 @@ impl<'a, T> Answer<'a, T> {
         }
     }
 
+    /// The answer that `ask` comes to; a panic in it becomes an error.
+    pub(crate) fn of(ask: impl FnOnce() -> Self) -> Self {
+        guarded(ask).unwrap_or_else(|error| Self::ready(Err(error)))
+    }
+
     /// What `change` makes of the answer.
     pub fn map<U>(self, change: impl FnOnce(T) -> U + Send + 'a) -> Answer<'a, U>
     where
@@ -68,13 +73,10 @@ impl<'a, T> Answer<'a, T> {
         };
         let mut deadline = limit.map(Deadline::new);
         poll_fn(|cx| {
-            match catch_unwind(AssertUnwindSafe(|| answer.as_mut().poll(cx))) {
+            match guarded(|| answer.as_mut().poll(cx)) {
                 Ok(Poll::Ready(answer)) => return Poll::Ready(answer),
                 Ok(Poll::Pending) => {}
-                Err(_) => {
-                    tracing::error!("a registry panicked");
-                    return Poll::Ready(Err(RpcError::internal()));
-                }
+                Err(error) => return Poll::Ready(Err(error)),
             }
             let Some(deadline) = &mut deadline else { return Poll::Pending };
             ready!(deadline.poll(cx));
@@ -91,4 +93,12 @@ impl<'a, T> Answer<'a, T> {
             Kind::Later(answer) => answer.await,
         }
     }
+}
+
+/// What a registry does; its panic becomes an error.
+pub(crate) fn guarded<T>(ask: impl FnOnce() -> T) -> Result<T, RpcError> {
+    catch_unwind(AssertUnwindSafe(ask)).map_err(|_| {
+        tracing::error!("a registry panicked");
+        RpcError::internal()
+    })
 }

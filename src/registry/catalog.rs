@@ -163,6 +163,11 @@ impl Part {
         (list.offer)(self.registry.capabilities()) != Offer::Nothing
     }
 
+    /// A panic on the way is the part's own, and takes nothing else with it.
+    fn ask(&self, list: &List, request: ListRequest<'_>) -> Answer<'_, Page> {
+        Answer::of(|| (list.ask)(&*self.registry, request))
+    }
+
     /// The names in a list, as far as they are known at once.
     fn names_now(&self, list: &List, mut take: impl FnMut(String)) {
         let (head, ()) = http::Request::new(()).into_parts();
@@ -170,7 +175,7 @@ impl Part {
         while self.offers(list) {
             let request =
                 ListRequest { cursor: cursor.as_deref(), head: &head, revision: Revision::V2026_07_28 };
-            let Some(Ok(page)) = (list.ask)(&*self.registry, request).now() else { return };
+            let Some(Ok(page)) = self.ask(list, request).now() else { return };
             page.each(|definition| {
                 if let Some(name) = self.name_of(definition, list) {
                     take(name);
@@ -223,9 +228,7 @@ impl Catalog {
         let mut offering = self.0.iter().filter(|part| part.offers(list));
         match (offering.next(), offering.next()) {
             // The page is passed on as it is.
-            (Some(part), None) if part.prefix.is_none() || !list.is_name => {
-                (list.ask)(&*part.registry, request)
-            }
+            (Some(part), None) if part.prefix.is_none() || !list.is_name => part.ask(list, request),
             _ => {
                 let owned = request.to_owned();
                 Answer::later(async move { self.merge(owned.borrow(), list).await })
@@ -238,7 +241,10 @@ impl Catalog {
     async fn merge(&self, request: ListRequest<'_>, list: &List) -> Result<Page, RpcError> {
         let (start, mut inner) = match request.cursor {
             None => (0, None),
-            Some(cursor) => read_cursor(cursor).ok_or_else(foreign_cursor)?,
+            Some(cursor) => {
+                let of_part = |(index, _): &(usize, _)| self.0.get(*index).is_some_and(|it| it.offers(list));
+                read_cursor(cursor).filter(of_part).ok_or_else(foreign_cursor)?
+            }
         };
         let mut merged = Page::default();
         let mut definitions = Vec::new();
@@ -247,7 +253,7 @@ impl Catalog {
         for (index, part) in self.0.iter().enumerate().skip(start).filter(|(_, part)| part.offers(list)) {
             let cursor = inner.take();
             let ask = ListRequest { cursor: cursor.as_deref(), ..request };
-            let page = match (list.ask)(&*part.registry, ask).get().await {
+            let page = match part.ask(list, ask).within(None).await {
                 Ok(page) => page,
                 Err(error) if cursor.is_some() && error.code() == ErrorCode::INVALID_PARAMS => {
                     return Err(error);

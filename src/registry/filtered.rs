@@ -16,7 +16,8 @@ use crate::tool::ToolOutput;
 
 /// A registry that shows each caller what a function of the request's head lets it see:
 /// the rest is neither listed nor called, and a call of it is answered as if it did not
-/// exist. Lists are private, for the next caller may see another.
+/// exist. Lists and the contents of resources are private, for the next caller may see
+/// others.
 ///
 /// ```
 /// use http::request::Parts;
@@ -125,7 +126,7 @@ where
 
     fn read_resource(&self, call: Call<'_>) -> CallFuture<ResourceOutput> {
         if (self.sees)(Item::Resource(call.target()), call.head()) {
-            self.registry.read_resource(call)
+            self.registry.read_resource(call).map(ResourceOutput::private)
         } else {
             CallFuture::refused(RpcError::resource_not_found(call.target()))
         }

@@ -9,7 +9,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
 use serde::Serialize;
 
-use crate::protocol::{CacheHint, CacheScope};
+use crate::protocol::CacheHint;
 use crate::rpc::scan::Scanner;
 use crate::rpc::{Raw, RpcError, write};
 
@@ -89,7 +89,7 @@ impl Page {
 
     /// Forbids shared caches to keep it.
     pub(crate) fn private(mut self) -> Self {
-        self.cache.scope = CacheScope::Private;
+        self.cache = self.cache.for_caller();
         self
     }
 }
@@ -97,8 +97,9 @@ impl Page {
 /// A list, cut into pages once.
 pub(super) struct Pages {
     first: Page,
-    /// By their cursors. A cursor holds the key of the last definition before it, so
-    /// that replicas with the same list understand each other's.
+    /// By their cursors. A cursor is a fingerprint of what goes before it, so that
+    /// replicas with the same list understand each other's; it names nothing, for a caller
+    /// may not see all of the list.
     others: HashMap<Arc<str>, Page>,
 }
 
@@ -111,10 +112,13 @@ impl Pages {
         let mut cursor: Option<Arc<str>> = None;
         let empty = Page { cache, ..Page::default() };
         let mut pages = Self { first: empty, others: HashMap::new() };
+        let mut fingerprint = Fingerprint::default();
         while let Some(chunk) = chunks.next() {
             let more = chunks.peek().is_some();
-            let last = chunk.last().filter(|_| more);
-            let next_cursor = last.map(|(key, _)| Arc::from(URL_SAFE_NO_PAD.encode(key)));
+            for (key, _) in chunk {
+                fingerprint.add(key);
+            }
+            let next_cursor = more.then(|| fingerprint.to_cursor());
             let bytes: Vec<&[u8]> = chunk.iter().map(|(_, definition)| *definition).collect();
             let page =
                 Page { definitions: bytes.join(&b',').into(), next_cursor: next_cursor.clone(), cache };
@@ -134,6 +138,28 @@ impl Pages {
             None => Ok(self.first.clone()),
             Some(cursor) => self.others.get(cursor).cloned().ok_or_else(foreign_cursor),
         }
+    }
+}
+
+/// FNV-1a, which is the same in every build: replicas of several may serve at once.
+struct Fingerprint(u64);
+
+impl Default for Fingerprint {
+    fn default() -> Self {
+        Self(0xcbf2_9ce4_8422_2325)
+    }
+}
+
+impl Fingerprint {
+    fn add(&mut self, key: &str) {
+        // No text has this byte, so no two lists run into the same one.
+        for byte in key.bytes().chain([0xff]) {
+            self.0 = (self.0 ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+        }
+    }
+
+    fn to_cursor(&self) -> Arc<str> {
+        URL_SAFE_NO_PAD.encode(self.0.to_be_bytes()).into()
     }
 }
 

@@ -85,6 +85,12 @@ impl ResourceOutput {
         self
     }
 
+    /// Forbids shared caches to keep it.
+    pub(crate) fn private(mut self) -> Self {
+        self.cache = self.cache.map(CacheHint::for_caller);
+        self
+    }
+
     /// Fills in what the handler left out.
     pub(crate) fn complete(&mut self, uri: &str, mime_type: Option<&str>, cache: CacheHint) {
         for content in &mut self.contents {

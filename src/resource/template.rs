@@ -18,7 +18,9 @@ use crate::protocol::{Annotations, CacheHint, Icon};
 ///
 /// The pattern is a URI template of RFC 6570, level 2: `{name}` stands for a part without
 /// reserved characters such as `/`, `{+name}` for one with them, `{#name}` for a fragment.
-/// The variables, with their percent-encoding undone, become the arguments of the handler.
+/// The variables become the arguments of the handler: that of `{name}` with its
+/// percent-encoding undone, the others as they stand in the URI, where an encoded character
+/// and a reserved one may mean different things.
 ///
 /// ```
 /// use mcp_stateless::{ResourceRegistry, ResourceTemplate, RpcError};

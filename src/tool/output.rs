@@ -114,6 +114,11 @@ impl Output for ToolOutput {
         Ok(Self::error(message))
     }
 
+    #[cfg(feature = "ask")]
+    fn unanswered(message: String) -> Result<Self, CallError> {
+        Ok(Self::error(message))
+    }
+
     fn misfit(message: String) -> Result<Self, CallError> {
         Ok(Self::error(message))
     }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use jsonschema::{PatternOptions, Validator};
+use jsonschema::{PatternOptions, ValidationError, Validator};
 use serde_json::Value;
 
 use super::ToolOutput;
@@ -11,6 +11,9 @@ use crate::rpc::RpcError;
 
 /// The most faults of a value that are told.
 const MAX_FAULTS: usize = 5;
+
+/// The most bytes that are told of one fault.
+const MAX_TOLD: usize = 500;
 
 /// What is to be checked.
 #[derive(Clone, Copy, Debug, Default)]
@@ -83,11 +86,26 @@ impl Checker {
 
     /// Where a value does not fit, and what was expected; of many faults, the first few.
     fn misfit(&self, value: &Value) -> Option<String> {
-        let mut faults = self.0.iter_errors(value).take(MAX_FAULTS).map(|error| {
-            let path = error.instance_path().to_string();
-            if path.is_empty() { error.to_string() } else { format!("at `{path}`: {error}") }
-        });
+        let mut faults = self.0.iter_errors(value).take(MAX_FAULTS).map(|error| tell(&error));
         let first = faults.next()?;
         Some(faults.fold(first, |all, fault| format!("{all}; {fault}")))
     }
+}
+
+/// One fault in words, which hold the value as well, unless that is large.
+fn tell(error: &ValidationError<'_>) -> String {
+    let mut fault = error.to_string();
+    if fault.len() > MAX_TOLD {
+        fault = error.masked().to_string();
+    }
+    let path = error.instance_path().to_string();
+    if !path.is_empty() {
+        fault = format!("at `{path}`: {fault}");
+    }
+    if fault.len() > MAX_TOLD {
+        let end = (0..=MAX_TOLD).rev().find(|&at| fault.is_char_boundary(at)).unwrap_or_default();
+        fault.truncate(end);
+        fault.push('…');
+    }
+    fault
 }

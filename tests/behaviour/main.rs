@@ -3,9 +3,18 @@
 //! which test shows which behaviour.
 
 mod answering;
+mod askers;
+mod asking;
+mod asking_forged;
+mod asking_legacy;
+mod catalogs;
 mod gateway_config;
 mod origins;
+mod prompts;
 mod reading;
+mod resources;
+mod schemas;
+mod site;
 mod stateless;
 mod support;
 mod tools;

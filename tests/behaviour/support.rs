@@ -8,8 +8,8 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::BodyExt;
 use mcp_stateless::{
-    Body, ClientCapability, Json, LogLevel, ManagerBuilder, NoArguments, StatelessSessionManager, Tool,
-    ToolContext, ToolError, ToolRegistry,
+    Body, ClientCapability, Json, LogLevel, ManagerBuilder, NoArguments, Principal, StatelessSessionManager,
+    Tool, ToolContext, ToolError, ToolRegistry,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -258,11 +258,13 @@ pub(crate) struct Post {
     method: Method,
     headers: HeaderMap,
     body: Bytes,
+    principal: Option<Principal>,
 }
 
 impl Post {
     pub(crate) fn raw(body: impl Into<Bytes>) -> Self {
-        let mut post = Self { method: Method::POST, headers: HeaderMap::new(), body: body.into() };
+        let body = body.into();
+        let mut post = Self { method: Method::POST, headers: HeaderMap::new(), body, principal: None };
         for (name, value) in [
             ("host", "localhost:8000"),
             ("content-type", "application/json"),
@@ -280,7 +282,7 @@ impl Post {
 
     /// A request of the modern era with all that it needs.
     pub(crate) fn modern(method: &str, mut params: Value) -> Self {
-        let name = params["name"].as_str().map(str::to_owned);
+        let name = params["name"].as_str().or(params["uri"].as_str()).map(str::to_owned);
         let mut meta = json!({
             "io.modelcontextprotocol/protocolVersion": MODERN,
             "io.modelcontextprotocol/clientCapabilities": {},
@@ -307,6 +309,12 @@ impl Post {
         let mut params = json!({"name": tool, "arguments": arguments});
         params["_meta"] = meta;
         era.post("tools/call", params)
+    }
+
+    /// The request of a caller whom the host has made out.
+    pub(crate) fn of(mut self, principal: &str) -> Self {
+        self.principal = Some(Principal::new(principal));
+        self
     }
 
     pub(crate) fn method(mut self, method: Method) -> Self {
@@ -350,6 +358,9 @@ impl Post {
         *request.method_mut() = self.method;
         *request.uri_mut() = "/mcp".parse().expect("a path");
         *request.headers_mut() = self.headers;
+        if let Some(principal) = self.principal {
+            request.extensions_mut().insert(principal);
+        }
         request
     }
 }

@@ -1,0 +1,358 @@
+//! Several registries as one, parts of one, and one that is replaced while it serves.
+
+use std::num::NonZeroUsize;
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use mcp_stateless::{
+    Answer, CacheHint, Catalog, Changes, Completing, Filtered, Item, ListRequest, Live, NoArguments, Page,
+    Prompt, PromptArgument, PromptRegistry, Registry, ResourceRegistry, ResourceTemplate, RpcError,
+    ServerCapabilities, ToolRegistry,
+};
+use serde_json::{Value, json};
+
+use crate::site::Site;
+use crate::support::{Era, Post};
+
+/// Tools that answer with the name of their registry and their own.
+fn tools(registry: &'static str, names: &'static [&'static str]) -> ToolRegistry {
+    build_tools(registry, names, usize::MAX)
+}
+
+fn build_tools(registry: &'static str, names: &'static [&'static str], page: usize) -> ToolRegistry {
+    let builder = names.iter().fold(ToolRegistry::builder(), |builder, name| {
+        builder.tool(*name, registry, move || std::future::ready(format!("{registry}: {name}")))
+    });
+    let builder = builder.cache_hint(CacheHint::public(Duration::from_secs(60)));
+    builder.page_size(NonZeroUsize::new(page).expect("a size")).build().expect("valid tools")
+}
+
+fn prompts(names: &'static [&'static str]) -> PromptRegistry {
+    let builder = names.iter().fold(PromptRegistry::builder(), |builder, name| {
+        let prompt =
+            Prompt::with_arguments(*name, "", [PromptArgument::optional("a")], async |_: Value| "said");
+        builder.register(prompt.complete("a", move |_: Completing| std::future::ready(vec![*name])))
+    });
+    builder.build().expect("valid prompts")
+}
+
+fn resources(scheme: &'static str) -> ResourceRegistry {
+    ResourceRegistry::builder()
+        .resource(format!("{scheme}:fixed"), "fixed", async || "fixed")
+        .register_template(
+            ResourceTemplate::new(format!("{scheme}:t/{{a}}"), "template", async |_: Value| "templated")
+                .complete("a", move |_: Completing| std::future::ready(vec![scheme])),
+        )
+        .build()
+        .expect("valid resources")
+}
+
+fn complete(era: Era, reference: &Value) -> Post {
+    let argument = json!({"name": "a", "value": ""});
+    era.post("completion/complete", json!({"ref": reference, "argument": argument}))
+}
+
+#[tokio::test]
+async fn a_catalog_serves_tools_prompts_and_resources_together() {
+    let catalog = Catalog::builder().add(tools("one", &["x"])).add(prompts(&["x"])).add(resources("r"));
+    let site = Site::new(catalog.build().expect("no collisions"));
+    let result = site.result(Post::modern("server/discover", json!({}))).await;
+    let expected = json!({"tools": {}, "prompts": {}, "resources": {}, "completions": {}, "logging": {}});
+    assert_eq!(result["capabilities"], expected);
+    for era in Era::BOTH {
+        assert_eq!(site.send(Post::call(era, "x", json!({}))).await.tool_text(), "one: x");
+        let result = site.result(era.post("prompts/get", json!({"name": "x"}))).await;
+        assert_eq!(result["messages"][0]["content"]["text"], "said");
+        for (uri, text) in [("r:fixed", "fixed"), ("r:t/1", "templated")] {
+            let result = site.result(era.post("resources/read", json!({"uri": uri}))).await;
+            assert_eq!(result["contents"][0]["text"], text);
+        }
+        for reference in
+            [json!({"type": "ref/prompt", "name": "x"}), json!({"type": "ref/resource", "uri": "r:t/{a}"})]
+        {
+            site.result(complete(era, &reference)).await;
+        }
+        for (post, code) in [
+            (Post::call(era, "y", json!({})), -32602),
+            (era.post("prompts/get", json!({"name": "y"})), -32602),
+            (complete(era, &json!({"type": "ref/prompt", "name": "y"})), -32602),
+        ] {
+            assert_eq!(site.send(post).await.error(), (200, code));
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_call_goes_to_the_registry_that_has_its_name() {
+    let catalog = Catalog::builder().add(tools("one", &["b", "a"])).add(tools("two", &["c"]));
+    let site = Site::new(catalog.build().expect("no collisions"));
+    for era in Era::BOTH {
+        assert_eq!(site.names(era, "tools/list", |post| post).await, ["b", "a", "c"]);
+        assert_eq!(site.send(Post::call(era, "a", json!({}))).await.tool_text(), "one: a");
+        assert_eq!(site.send(Post::call(era, "c", json!({}))).await.tool_text(), "two: c");
+    }
+}
+
+#[tokio::test]
+async fn a_prefix_goes_before_names_and_nothing_else() {
+    let part = || {
+        let parts = Catalog::builder().add(tools("t", &["x"])).add(prompts(&["x"])).add(resources("r"));
+        parts.build().expect("no collisions")
+    };
+    let plain = Site::new(part());
+    let catalog = Catalog::builder().add_prefixed("p", part()).add_prefixed("q", tools("q", &["x", "p-x"]));
+    let site = Site::new(catalog.build().expect("no collisions"));
+    for era in Era::BOTH {
+        assert_eq!(site.names(era, "tools/list", |post| post).await, ["p-x", "q-x", "q-p-x"]);
+        assert_eq!(site.names(era, "prompts/list", |post| post).await, ["p-x"]);
+        assert_eq!(site.names(era, "resources/list", |post| post).await, ["r:fixed"]);
+        assert_eq!(site.names(era, "resources/templates/list", |post| post).await, ["r:t/{a}"]);
+        // All else of a definition stays as it is.
+        let (before, after) = (
+            plain.send(era.post("tools/list", json!({}))).await,
+            site.send(era.post("tools/list", json!({}))).await,
+        );
+        let definition = before.text().split_once(r#"[{"name":"x","#).expect("a tool").1;
+        let definition = definition.split_once("}]").expect("one tool").0;
+        assert!(after.text().contains(&format!(r#"{{"name":"p-x",{definition}}},"#)), "{after:?}");
+
+        assert_eq!(site.send(Post::call(era, "p-x", json!({}))).await.tool_text(), "t: x");
+        assert_eq!(site.send(Post::call(era, "q-p-x", json!({}))).await.tool_text(), "q: p-x");
+        site.result(era.post("prompts/get", json!({"name": "p-x"}))).await;
+        let result = site.result(complete(era, &json!({"type": "ref/prompt", "name": "p-x"}))).await;
+        assert_eq!(result["completion"]["values"], json!(["x"]));
+        for stranger in ["x", "p-", "-x", "px", "q-p-p-x"] {
+            let answer = site.send(Post::call(era, stranger, json!({}))).await;
+            assert_eq!(answer.error(), (200, -32602));
+            assert!(answer.error_message().contains(stranger));
+        }
+    }
+}
+
+#[test]
+fn equal_names_in_two_registries_are_an_error_when_the_catalog_is_built() {
+    for (builder, words) in [
+        (Catalog::builder().add(tools("1", &["x", "y"])).add(tools("2", &["z", "y"])), ["tool", "y"]),
+        (Catalog::builder().add(build_tools("1", &["x", "y"], 1)).add(tools("2", &["y"])), ["tool", "y"]),
+        (Catalog::builder().add(prompts(&["x"])).add(prompts(&["x"])), ["prompt", "x"]),
+        (Catalog::builder().add(resources("r")).add_prefixed("p", resources("r")), ["resource", "r:fixed"]),
+        (Catalog::builder().add(tools("1", &["p-x"])).add_prefixed("p", tools("2", &["x"])), ["tool", "p-x"]),
+        (
+            Catalog::builder().add_prefixed("p", tools("1", &["x"])).add_prefixed("p", tools("2", &["x"])),
+            ["tool", "p-x"],
+        ),
+    ] {
+        let error = builder.build().expect_err("a collision").to_string();
+        assert!(words.iter().all(|word| error.contains(word)), "{error}");
+    }
+    let builder = Catalog::builder().add(tools("1", &["x"])).add_prefixed("p", tools("2", &["x"]));
+    assert!(builder.build().is_ok());
+}
+
+#[tokio::test]
+async fn a_cursor_leads_through_the_pages_of_every_part() {
+    let catalog = Catalog::builder()
+        .add(build_tools("1", &["a", "b", "c"], 2))
+        .add(prompts(&["never"]))
+        .add_prefixed("p", build_tools("2", &["d", "e", "f", "g"], 3))
+        .add(tools("3", &["h"]));
+    let site = Site::new(catalog.build().expect("no collisions"));
+    let expected = ["a", "b", "c", "p-d", "p-e", "p-f", "p-g", "h"];
+    for era in Era::BOTH {
+        assert_eq!(site.names(era, "tools/list", |post| post).await, expected);
+    }
+    // Which page is the last is not known before, so all have the scope that fits them all.
+    let first = site.result(Post::modern("tools/list", json!({}))).await;
+    assert_eq!(first["cacheScope"], "private");
+}
+
+#[tokio::test]
+async fn a_cursor_that_was_never_given_out_is_refused() {
+    let parts = Catalog::builder()
+        .add(build_tools("1", &["a", "b"], 1))
+        .add(prompts(&["never"]))
+        .add(build_tools("2", &["c", "d"], 1));
+    let site = Site::new(parts.build().expect("no collisions"));
+    let first = site.result(Post::modern("tools/list", json!({}))).await;
+    let given = first["nextCursor"].as_str().expect("a cursor");
+    let given = String::from_utf8(URL_SAFE_NO_PAD.decode(given).expect("base64")).expect("UTF-8");
+    let inner = given.strip_prefix("0:").expect("the first part");
+    for stranger in [
+        "",
+        "0",
+        "0:nonsense",
+        "-1:x",
+        &format!("1:{inner}"),
+        &format!("2:{inner}"),
+        &format!("3:{inner}"),
+        "99:x",
+    ] {
+        for cursor in [stranger.to_owned(), URL_SAFE_NO_PAD.encode(stranger)] {
+            let answer = site.send(Post::modern("tools/list", json!({"cursor": cursor}))).await;
+            assert_eq!(answer.status, 200);
+            assert_eq!(answer.json()["error"]["code"], -32602, "{stranger}: {answer:?}");
+        }
+    }
+}
+
+/// A registry whose lists fail, each in a way of its own.
+#[derive(Clone, Copy)]
+enum Down {
+    AtOnce,
+    Later,
+    PanicAtOnce,
+    PanicLater,
+}
+
+impl Registry for Down {
+    fn capabilities(&self) -> ServerCapabilities {
+        ServerCapabilities::TOOLS
+    }
+
+    fn has(&self, item: Item<'_>) -> bool {
+        item == Item::Tool("down")
+    }
+
+    fn list_tools(&self, request: ListRequest<'_>) -> Answer<'_, Page> {
+        assert!(!matches!(self, Self::PanicAtOnce) || !request.head.headers.contains_key("host"), "a secret");
+        match self {
+            Self::AtOnce => Answer::ready(Err(RpcError::internal())),
+            Self::Later => Answer::later(async { Err(RpcError::invalid_params("upside down")) }),
+            Self::PanicLater | Self::PanicAtOnce => Answer::later(async { panic!("a secret") }),
+        }
+    }
+}
+
+#[tokio::test]
+async fn one_part_that_is_down_does_not_take_the_list_of_the_others_with_it() {
+    for down in [Down::AtOnce, Down::Later, Down::PanicAtOnce, Down::PanicLater] {
+        let catalog =
+            Catalog::builder().add(build_tools("1", &["a", "b"], 1)).add(down).add(tools("2", &["c"]));
+        let site = Site::new(catalog.build().expect("no collisions"));
+        for era in Era::BOTH {
+            assert_eq!(site.names(era, "tools/list", |post| post).await, ["a", "b", "c"]);
+            assert_eq!(site.send(Post::call(era, "c", json!({}))).await.tool_text(), "2: c");
+            assert_eq!(site.send(Post::call(era, "down", json!({}))).await.error(), (200, -32602));
+        }
+        // Nobody is to keep a list that lacks something.
+        let catalog = Catalog::builder().add(down).add(tools("2", &["c"])).build().expect("no collisions");
+        let result = Site::new(catalog).result(Post::modern("tools/list", json!({}))).await;
+        assert_eq!((&result["ttlMs"], &result["tools"][0]["name"]), (&json!(0), &json!("c")));
+    }
+}
+
+#[tokio::test]
+async fn a_registry_that_panics_answers_this_request_with_an_error() {
+    for down in [Down::PanicAtOnce, Down::PanicLater] {
+        let answer = Site::new(down).send(Post::modern("tools/list", json!({}))).await;
+        assert_eq!(answer.error(), (200, -32603));
+        assert!(!answer.text().contains("secret"));
+    }
+}
+
+/// What only those with the header see: whatever has an `x` in its name.
+fn sees(item: Item<'_>, head: &http::request::Parts) -> bool {
+    let (Item::Tool(name) | Item::Prompt(name) | Item::Resource(name) | Item::ResourceTemplate(name)) = item
+    else {
+        return false;
+    };
+    !name.starts_with('x') || head.headers.contains_key("x-admin")
+}
+
+#[tokio::test]
+async fn one_filter_governs_lists_and_calls_alike() {
+    let parts = Catalog::builder()
+        .add(tools("t", &["a", "x"]))
+        .add(prompts(&["a", "x"]))
+        .add(resources("a"))
+        .add(resources("x"));
+    let site = Site::new(Filtered::new(parts.build().expect("no collisions"), sees));
+    let admin = |post: Post| post.header("x-admin", "yes");
+    for era in Era::BOTH {
+        for (list, all) in [
+            ("tools/list", ["a", "x"]),
+            ("prompts/list", ["a", "x"]),
+            ("resources/list", ["a:fixed", "x:fixed"]),
+            ("resources/templates/list", ["a:t/{a}", "x:t/{a}"]),
+        ] {
+            assert_eq!(site.names(era, list, |post| post).await, all[..1], "{list}");
+            assert_eq!(site.names(era, list, admin).await, all, "{list}");
+        }
+        let resource = if era == Era::Modern { -32602 } else { -32002 };
+        for (post, code) in [
+            (Post::call(era, "x", json!({})), -32602),
+            (era.post("prompts/get", json!({"name": "x"})), -32602),
+            (era.post("resources/read", json!({"uri": "x:fixed"})), resource),
+            (era.post("resources/read", json!({"uri": "x:t/1"})), resource),
+            (complete(era, &json!({"type": "ref/prompt", "name": "x"})), -32602),
+            (complete(era, &json!({"type": "ref/resource", "uri": "x:t/{a}"})), -32602),
+        ] {
+            // It looks as if it did not exist.
+            assert_eq!(site.send(post.clone()).await.error(), (200, code));
+            site.result(admin(post)).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_is_filtered_is_for_its_caller_alone() {
+    let hint = CacheHint::public(Duration::from_secs(60));
+    let fixed = mcp_stateless::Resource::new("a:1", "", async || "").cache_hint(hint);
+    let parts = Catalog::builder()
+        .add(tools("t", &["a", "x"]))
+        .add(ResourceRegistry::builder().register(fixed).cache_hint(hint).build().expect("valid resources"));
+    let site = Site::new(Filtered::new(parts.build().expect("no collisions"), sees));
+    for post in [
+        Post::modern("tools/list", json!({})),
+        Post::modern("resources/list", json!({})),
+        Post::modern("resources/templates/list", json!({})),
+        // Whoever keeps it might hand it to one who does not see it.
+        Post::modern("resources/read", json!({"uri": "a:1"})),
+    ] {
+        assert_eq!(site.result(post).await["cacheScope"], "private");
+    }
+}
+
+#[tokio::test]
+async fn the_cursors_of_a_filtered_list_do_not_name_what_is_hidden() {
+    let tools = build_tools("t", &["a", "x_secret", "b"], 2);
+    let site = Site::new(Filtered::new(tools, sees));
+    let result = site.result(Post::modern("tools/list", json!({}))).await;
+    let cursor = URL_SAFE_NO_PAD.decode(result["nextCursor"].as_str().expect("a cursor")).expect("base64");
+    assert!(!String::from_utf8_lossy(&cursor).contains("secret"), "{cursor:?}");
+    assert_eq!(site.names(Era::Modern, "tools/list", |post| post).await, ["a", "b"]);
+    // A replica with the same list goes on from there.
+    let other = Site::new(build_tools("t", &["a", "x_secret", "b"], 2));
+    let next = other.result(Post::modern("tools/list", json!({"cursor": result["nextCursor"]}))).await;
+    assert_eq!(next["tools"][0]["name"], "b");
+}
+
+#[tokio::test]
+async fn a_registry_is_replaced_while_it_serves() {
+    let (proceed, wait) = tokio::sync::oneshot::channel::<()>();
+    let wait = std::sync::Arc::new(tokio::sync::Mutex::new(Some(wait)));
+    let slow = ToolRegistry::builder().tool("slow", "", move |_: NoArguments| {
+        let wait = std::sync::Arc::clone(&wait);
+        async move {
+            let wait = wait.lock().await.take().expect("called once");
+            wait.await.expect("told to go on");
+            "the old one"
+        }
+    });
+    let live = Live::new(slow.build().expect("valid tools"), Changes::in_process());
+    let site = std::sync::Arc::new(Site::new(live.clone()));
+    let call = tokio::spawn({
+        let site = std::sync::Arc::clone(&site);
+        async move { site.send(Post::call(Era::Modern, "slow", json!({}))).await.tool_text() }
+    });
+    tokio::task::yield_now().await;
+    live.replace(tools("new", &["a"]));
+    for era in Era::BOTH {
+        assert_eq!(site.names(era, "tools/list", |post| post).await, ["a"]);
+        assert_eq!(site.send(Post::call(era, "slow", json!({}))).await.error(), (200, -32602));
+        assert_eq!(site.send(Post::call(era, "a", json!({}))).await.tool_text(), "new: a");
+    }
+    proceed.send(()).expect("a call under way");
+    assert_eq!(call.await.expect("no panic"), "the old one");
+}

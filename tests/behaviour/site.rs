@@ -1,0 +1,110 @@
+//! A server of any registry, and its streams, message by message.
+
+use http::{HeaderMap, Response, StatusCode};
+use mcp_stateless::{Body, ManagerBuilder, Registry, StatelessSessionManager};
+use serde_json::{Value, json};
+
+use crate::support::{Answer, Era, Post, next_frame};
+
+/// A manager with a registry.
+pub(crate) struct Site<R> {
+    pub(crate) manager: StatelessSessionManager,
+    pub(crate) registry: R,
+}
+
+impl<R: Registry> Site<R> {
+    pub(crate) fn new(registry: R) -> Self {
+        Self::with(registry, |builder| builder)
+    }
+
+    pub(crate) fn with(registry: R, set: impl FnOnce(ManagerBuilder) -> ManagerBuilder) -> Self {
+        let manager = set(StatelessSessionManager::builder("site", "0.0.1")).build();
+        Self { manager: manager.expect("valid settings"), registry }
+    }
+
+    /// Sends a request and reads the whole answer.
+    pub(crate) async fn send(&self, post: Post) -> Answer {
+        Answer::read(self.manager.handle(post.into_request(), &self.registry).await).await
+    }
+
+    /// Sends a request whose answer is read message by message.
+    pub(crate) async fn open(&self, post: Post) -> Wire {
+        Wire::new(self.manager.handle(post.into_request(), &self.registry).await)
+    }
+
+    /// The result of a request that succeeds.
+    pub(crate) async fn result(&self, post: Post) -> Value {
+        let answer = self.send(post).await;
+        let result = answer.json()["result"].take();
+        assert!(result.is_object(), "{answer:?}");
+        result
+    }
+
+    /// The names (or URIs) in a list, of all its pages.
+    pub(crate) async fn names(&self, era: Era, list: &str, post: impl Fn(Post) -> Post) -> Vec<String> {
+        let (member, key) = match list {
+            "resources/templates/list" => ("resourceTemplates", "uriTemplate"),
+            "resources/list" => ("resources", "uri"),
+            _ => (list.trim_end_matches("/list"), "name"),
+        };
+        let mut names = Vec::new();
+        let mut params = json!({});
+        loop {
+            let page = self.result(post(era.post(list, params))).await;
+            let items = page[member].as_array().expect("a list");
+            names.extend(items.iter().map(|item| item[key].as_str().expect("a name").to_owned()));
+            match page.get("nextCursor") {
+                Some(cursor) => params = json!({"cursor": cursor}),
+                None => return names,
+            }
+        }
+    }
+}
+
+/// A stream, read as it comes.
+pub(crate) struct Wire {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    response: Response<Body>,
+    /// What has come and was not looked at.
+    text: String,
+}
+
+impl Wire {
+    fn new(response: Response<Body>) -> Self {
+        let (status, headers) = (response.status(), response.headers().clone());
+        Self { status, headers, response, text: String::new() }
+    }
+
+    /// The next block, with its end; `None` after the last.
+    pub(crate) async fn block(&mut self) -> Option<String> {
+        loop {
+            if let Some(end) = self.text.find("\n\n") {
+                let rest = self.text.split_off(end + 2);
+                return Some(std::mem::replace(&mut self.text, rest));
+            }
+            self.text += &next_frame(&mut self.response).await?;
+        }
+    }
+
+    /// The next message as it is written, comments passed over; `None` at the end.
+    pub(crate) async fn raw(&mut self) -> Option<String> {
+        loop {
+            let block = self.block().await?;
+            if block != ":\n\n" {
+                let data = block.strip_prefix("data: ").unwrap_or_else(|| panic!("not data: {block:?}"));
+                return Some(data.trim_end().to_owned());
+            }
+        }
+    }
+
+    /// The next message; `None` at the end.
+    pub(crate) async fn next(&mut self) -> Option<Value> {
+        Some(serde_json::from_str(&self.raw().await?).expect("JSON"))
+    }
+
+    /// The next message, of a stream that goes on.
+    pub(crate) async fn message(&mut self) -> Value {
+        self.next().await.expect("a message")
+    }
+}
