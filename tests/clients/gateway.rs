@@ -187,6 +187,10 @@ asking! {
     servers_ask_the_user_of_python_2_legacy: Python2, "legacy", LEGACY;
     servers_ask_the_user_of_python_2_auto: Python2, "auto", MODERN;
     servers_ask_the_user_of_python_2_pinned: Python2, "pinned", MODERN;
+    servers_ask_the_user_of_typescript_1: TypeScript1, "legacy", LEGACY;
+    servers_ask_the_user_of_typescript_2_legacy: TypeScript2, "legacy", LEGACY;
+    servers_ask_the_user_of_typescript_2_auto: TypeScript2, "auto", MODERN;
+    servers_ask_the_user_of_typescript_2_pinned: TypeScript2, "pinned", MODERN;
 }
 
 macro_rules! through_the_gateway {
