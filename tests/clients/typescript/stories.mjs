@@ -130,6 +130,18 @@ class Stories {
         }, () => undefined);
     }
 
+    // Servers of others ask the user for a name, which another user does not tell.
+    async greeting(...prefixes) {
+        for (const prefix of prefixes) {
+            for (const [answer, text] of [[{ name: 'Ada' }, 'Hello, Ada!'], [undefined, 'The user said decline.']]) {
+                await this.withClient(async client => {
+                    const greeted = await client.call(`${prefix}ask_name`, {});
+                    assert.deepEqual(greeted, { text, isError: false }, `${prefix}ask_name`);
+                }, () => answer);
+            }
+        }
+    }
+
     async cancelling() {
         await this.withClient(async client => {
             const abort = new AbortController();

@@ -1,0 +1,7 @@
+//! The example `gateway`: published clients through it to published servers, and what it does when
+//! those servers fail.
+
+mod clients;
+mod running;
+mod starting;
+mod support;

@@ -1,0 +1,142 @@
+//! What it tells of its configuration and its servers.
+
+use serde_json::{Value, json};
+use tokio::process::Command;
+
+use super::support::{Config, connect, gateway, line, number};
+use crate::{
+    cast, rmcp_client, script,
+    server::{self, ExampleServer},
+};
+
+#[tokio::test]
+async fn check_tells_what_each_server_is_and_has() {
+    let http = cast::arithmetic_over_http(0).await;
+    let (counter, nosession) =
+        (cast::typescript("counter.mjs").await, cast::typescript("nosession.mjs").await);
+    let modern = cast::modern().await;
+    let checked = Config::of(&json!({
+        "math": cast::stdio("arithmetic.py", &[]),
+        "flood": cast::stdio("flood.py", &[]),
+        "far": cast::http(&http),
+        "counter": cast::http(&counter),
+        "nosession": cast::http(&nosession),
+        "modern": cast::http(&modern),
+    }))
+    .check()
+    .await;
+    let said = script::said(&checked);
+    assert_eq!(checked.status.code(), Some(0), "{said}");
+    for (server, transport, name, revision, counts) in [
+        ("math", "stdio", "arithmetic", "2025-11-25", ["5", "1", "1", "1"]),
+        ("flood", "stdio", "flood", "2025-11-25", ["1", "0", "0", "0"]),
+        ("far", "http", "arithmetic", "2025-11-25", ["5", "1", "1", "1"]),
+        ("counter", "http", "counter", "2025-11-25", ["2", "0", "0", "0"]),
+        ("nosession", "http", "nosession", "2025-11-25", ["1", "0", "0", "0"]),
+        ("modern", "http", "modern", "2026-07-28", ["3", "0", "0", "0"]),
+    ] {
+        let words = line(said.lines(), server);
+        assert_eq!(words[..3], [server, transport, name], "{said}");
+        assert_eq!(words[words.len() - 5..], [[revision].as_slice(), &counts].concat(), "{said}");
+    }
+    for tool in ["math-add", "math-multiply", "far-add", "counter-count", "modern-revision"] {
+        assert!(said.split_whitespace().any(|word| word == tool), "{tool} is not in {said}");
+    }
+}
+
+#[tokio::test]
+async fn check_fails_when_a_server_is_down_and_tells_why() {
+    let gone = cast::typescript("nosession.mjs").await;
+    let url = gone.url().to_owned();
+    gone.ends_by("KILL").await;
+    let checked = Config::of(&json!({
+        "math": cast::stdio("arithmetic.py", &[]),
+        "gone": { "url": url },
+        "broken": cast::stdio("crasher.py", &["--crash-on-start"]),
+        "missing": { "command": "/no/such/program" },
+    }))
+    .check()
+    .await;
+    let said = script::said(&checked);
+    assert_eq!(checked.status.code(), Some(1), "{said}");
+    assert!(said.contains("math-add"), "{said}");
+    for server in ["gone", "broken", "missing"] {
+        let words = line(said.lines(), server);
+        assert_eq!(words[2], "down:", "{said}");
+        assert!(words.len() > 3, "no reason: {said}");
+    }
+}
+
+#[tokio::test]
+async fn a_wrong_configuration_is_explained() {
+    let far = json!({ "url": "http://127.0.0.1:1/mcp" });
+    for (text, reason) in [
+        ("{".to_owned(), "not JSON"),
+        ("{}".to_owned(), "mcpServers"),
+        (json!({ "mcpServers": { "a": {} } }).to_string(), "line 1, server \"a\": there is neither"),
+        (json!({ "mcpServers": { "a/b": far } }).to_string(), "line 1, server \"a/b\": a name has"),
+    ] {
+        let run = script::run(Config::new(&text).command()).await;
+        let said = String::from_utf8_lossy(&run.stderr);
+        assert_eq!(run.status.code(), Some(2), "{said}");
+        assert!(said.contains(reason), "{said}");
+    }
+    for arguments in [&[][..], &["/no/such/file"], &["--check"], &["a.json", "b.json"], &["a.json", "--port"]]
+    {
+        let mut command = Command::new(server::example("gateway"));
+        let run = script::run({
+            command.args(arguments);
+            command
+        })
+        .await;
+        assert_eq!(run.status.code(), Some(2), "{arguments:?}: {}", script::said(&run));
+    }
+}
+
+#[tokio::test]
+async fn warnings_do_not_keep_it_from_running() {
+    let mut math = cast::stdio("arithmetic.py", &[]);
+    math["timeout"] = json!(5);
+    let checked = Config::of(&json!({ "math": math, "off": { "disabled": true } })).check().await;
+    let warnings = String::from_utf8_lossy(&checked.stderr);
+    assert!(warnings.contains("server \"math\": \"timeout\" is ignored"), "{warnings}");
+    assert!(warnings.contains("server \"off\": the server is disabled"), "{warnings}");
+    assert_eq!(checked.status.code(), Some(0), "{warnings}");
+}
+
+/// Gateways can stand in front of each other: the tools of `inner` are named `b-…` by itself.
+async fn two_levels(inner: &Value) -> (ExampleServer, Value) {
+    let inner = gateway(json!({ "b": inner })).await;
+    let servers = json!({ "a": cast::http(&inner), "a-b": cast::stdio("arithmetic.py", &[]) });
+    (inner, servers)
+}
+
+#[tokio::test]
+async fn names_that_collide_are_refused_at_start_up() {
+    let (_inner, servers) = two_levels(&cast::stdio("arithmetic.py", &[])).await;
+    let config = Config::of(&servers);
+    for arguments in [["--check"].as_slice(), &["--addr", "127.0.0.1:0"]] {
+        let mut command = config.command();
+        command.args(arguments);
+        let run = script::run(command).await;
+        let said = String::from_utf8_lossy(&run.stderr);
+        assert_eq!(run.status.code(), Some(2), "{said}");
+        assert!(said.contains(r#"of "a" and of "a-b""#), "{said}");
+    }
+}
+
+#[tokio::test]
+async fn a_server_may_be_named_as_the_beginning_of_anothers_names() {
+    let counter = cast::typescript("counter.mjs").await;
+    let (_inner, servers) = two_levels(&cast::http(&counter)).await;
+    let gateway = gateway(servers).await;
+    let client = connect(gateway.url()).await;
+    let tools = client.tools().await;
+    for tool in ["a-b-count", "a-b-add"] {
+        assert!(tools.contains(&tool.to_owned()), "{tool} is not among {tools:?}");
+    }
+    assert_eq!(number(&client, "a-b-count").await, 1);
+    let answer = client.call("a-b-add", json!({ "a": 10, "b": 20 })).await.expect("a result");
+    assert_eq!(rmcp_client::text(&answer), "30");
+    client.leave().await;
+}
