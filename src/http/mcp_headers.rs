@@ -61,9 +61,10 @@ pub(crate) fn encoded(text: &str) -> Option<http::HeaderValue> {
     let is_plain = text.bytes().all(|byte| (b' '..=b'~').contains(&byte))
         && text.trim_matches(' ').len() == text.len()
         && !text.starts_with("=?base64?");
-    match is_plain {
-        true => http::HeaderValue::from_str(text).ok(),
-        false => http::HeaderValue::try_from(format!("=?base64?{}?=", STANDARD.encode(text))).ok(),
+    if is_plain {
+        http::HeaderValue::from_str(text).ok()
+    } else {
+        http::HeaderValue::try_from(format!("=?base64?{}?=", STANDARD.encode(text))).ok()
     }
 }
 

@@ -12,9 +12,9 @@ use serde_json::{Map, Value};
 
 use super::lists::{Kind, Lists};
 use super::parked::Parked;
+use super::pending::{Failure, Lease, Next, Pending};
 use super::pool::{Key, Pool};
 use super::router::{Ask, Event, Slot};
-use super::session::{Failure, Lease, Next, Pending};
 use super::target::Target;
 use super::wire::OutgoingParts;
 use crate::ask::{AskError, InputRequired, Question};
@@ -288,20 +288,15 @@ impl UpstreamCall {
             )
         };
         let parked = parked.ok_or_else(gone)?;
-        match self.cx.brought().remove(&question_key(number)) {
-            Some(answer) => {
-                let _ = parked.reply.send(value_of(&answer));
-                Ok(parked.pending)
-            }
-            // Asked again.
-            None => {
-                let question = parked.question.clone();
-                let id = self.pool.parked.park(parked);
-                let full =
-                    || unavailable(&self.pool.settings.name, "has too many calls that wait for answers");
-                Err(required_by(id.ok_or_else(full)?, question, number).into())
-            }
+        if let Some(answer) = self.cx.brought().remove(&question_key(number)) {
+            let _ = parked.reply.send(value_of(&answer));
+            return Ok(parked.pending);
         }
+        // Asked again.
+        let question = parked.question.clone();
+        let id = self.pool.parked.park(parked);
+        let full = || unavailable(&self.pool.settings.name, "has too many calls that wait for answers");
+        Err(required_by(id.ok_or_else(full)?, question, number).into())
     }
 
     /// What the result asks for, if it is no result yet.

@@ -38,6 +38,10 @@ const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const EVENTS: HeaderValue = HeaderValue::from_static("text/event-stream");
 const SESSION: HeaderName = HeaderName::from_static("mcp-session-id");
 const LAST_EVENT: HeaderName = HeaderName::from_static("last-event-id");
+/// When a stream that has ended is asked for again, in milliseconds, whatever the upstream
+/// wants.
+const SOONEST_RETRY: u64 = 100;
+const LATEST_RETRY: u64 = 60_000;
 const CONNECT_LIMIT: Duration = Duration::from_secs(10);
 const IDLE_CONNECTION: Duration = Duration::from_secs(30);
 
@@ -193,6 +197,7 @@ impl Events {
                 if event.data.is_some() || event.id.is_some() || event.retry.is_some() {
                     event.data.get_or_insert_default();
                     event.event = None;
+                    event.retry = event.retry.map(|retry| retry.clamp(SOONEST_RETRY, LATEST_RETRY));
                     return Ok(Some(event));
                 }
             }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use http::HeaderMap;
 use serde_json::Map;
 
-use super::session::{Failure, Lease};
+use super::pending::{Failure, Lease};
 use super::target::Target;
 use crate::protocol::{CacheHint, CacheScope, Era};
 use crate::registry::Page;
@@ -179,7 +179,8 @@ async fn fetch(lease: &Lease, target: &Target, kind: Kind, headers: &HeaderMap) 
                 params.insert("cursor".to_owned(), cursor.as_str().into());
             }
             let text = lease.request(kind.method(), params, headers).await?;
-            let next = fetched.add(kind, &text).ok_or_else(|| unreadable(kind))?;
+            fetched.add(kind, &text).ok_or_else(|| unreadable(kind))?;
+            let next = fetched.next.take();
             if next.is_none() || next == cursor {
                 break;
             }
@@ -213,11 +214,13 @@ struct Fetched {
     names: HashSet<String>,
     ttl: Option<Duration>,
     scope: Option<CacheScope>,
+    /// The cursor of the next page.
+    next: Option<String>,
 }
 
 impl Fetched {
-    /// Adds a page, and tells the cursor of the next.
-    fn add(&mut self, kind: Kind, text: &str) -> Option<Option<String>> {
+    /// Adds a page; `None` when it cannot be read, or is too much.
+    fn add(&mut self, kind: Kind, text: &str) -> Option<()> {
         let result = Raw::read(text)?;
         let definitions = result.member(kind.member()).ok()??.text();
         let definitions = definitions.strip_prefix('[')?.strip_suffix(']')?.trim();
@@ -245,7 +248,8 @@ impl Fetched {
             None | Some(CacheScope::Public) => Some(scope),
             Some(CacheScope::Private) => Some(CacheScope::Private),
         };
-        Some(member("nextCursor").and_then(Raw::string).map(std::borrow::Cow::into_owned))
+        self.next = member("nextCursor").and_then(Raw::string).map(std::borrow::Cow::into_owned);
+        Some(())
     }
 }
 
@@ -260,9 +264,11 @@ mod tests {
     fn pages_are_joined_as_they_are() {
         let mut fetched = Fetched::default();
         let first = r#"{"tools":[{"name":"a","odd":1.0}, {"name":"b"}],"nextCursor":"2","ttlMs":9}"#;
-        assert_eq!(fetched.add(Kind::Tools, first), Some(Some("2".to_owned())));
-        assert_eq!(fetched.add(Kind::Tools, r#"{"tools":[ ]}"#), Some(None));
-        assert_eq!(fetched.add(Kind::Tools, r#"{"tools":[{"name":"c"}]}"#), Some(None));
+        assert_eq!(fetched.add(Kind::Tools, first), Some(()));
+        assert_eq!(fetched.next.as_deref(), Some("2"));
+        assert_eq!(fetched.add(Kind::Tools, r#"{"tools":[ ]}"#), Some(()));
+        assert_eq!(fetched.add(Kind::Tools, r#"{"tools":[{"name":"c"}]}"#), Some(()));
+        assert_eq!(fetched.next, None);
         let text = String::from_utf8(fetched.definitions).expect("UTF-8");
         assert_eq!(text, r#"{"name":"a","odd":1.0}, {"name":"b"},{"name":"c"}"#);
         assert_eq!(fetched.names.len(), 3);

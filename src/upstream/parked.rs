@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use tokio::sync::oneshot;
 
+use super::pending::Pending;
 use super::pool::Key;
-use super::session::Pending;
 use crate::ask::Question;
 use crate::rpc::RpcError;
 

@@ -2,28 +2,27 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use http::HeaderMap;
 use tokio::sync::{Semaphore, watch};
-use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use super::builder::Settings;
 use super::counters::Counters;
 use super::http::Connections;
 use super::lists::{Kind, List};
+use super::opening::{Changed, open, wait_after};
 use super::parked::ParkedCalls;
-use super::router::{Closing, Notices};
-use super::session::{Lease, Opening, Session};
+use super::pending::Lease;
+use super::router::Closing;
+use super::session::{Opening, Session};
+use super::tasks::{Aborting, clean};
 use super::{UpstreamError, UpstreamStats};
-use crate::changes::{Change, Changes};
+use crate::changes::Changes;
 use crate::protocol::Era;
 
-/// The wait after the first failure, and the longest.
-const FIRST_WAIT: Duration = Duration::from_millis(100);
-const LONGEST_WAIT: Duration = Duration::from_secs(10);
 /// How long it may take until nothing is left of sessions that are closed.
 const SHUT_DOWN_LIMIT: Duration = Duration::from_secs(10);
 /// How long it is remembered that an upstream failed.
@@ -32,7 +31,7 @@ const REMEMBERED: Duration = Duration::from_secs(60);
 /// Who calls, as far as sessions are concerned; `None` is everyone without a key.
 pub(super) type Key = Option<String>;
 
-type Opened = Result<(), UpstreamError>;
+pub(super) type Opened = Result<(), UpstreamError>;
 
 /// The sessions of one upstream.
 pub(super) struct Pool {
@@ -77,15 +76,6 @@ enum Slot {
         was_open: bool,
         error: UpstreamError,
     },
-}
-
-/// A task that ends with this.
-struct Aborting(JoinHandle<()>);
-
-impl Drop for Aborting {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
 }
 
 /// What is to be done for a caller.
@@ -181,7 +171,9 @@ impl Pool {
         let (pool, key_of_task, headers) = (Arc::downgrade(self), key.clone(), headers.clone());
         let opening = self.opening(headers);
         let task = tokio::spawn(async move {
-            end.send_replace(Some(open(opening, pool, key_of_task, failures).await));
+            let outcome = open(opening, pool, key_of_task, failures).await;
+            // Its slot is another one by now, so that nothing may be waited for from here on.
+            end.send_replace(Some(outcome));
         });
         slots.insert(key.clone(), Slot::Opening { done: done.clone(), _task: Aborting(task) });
         Step::Wait(done)
@@ -237,7 +229,7 @@ impl Pool {
     }
 
     /// Puts the outcome of an opening in its place.
-    fn opened(&self, key: Key, outcome: &Result<Arc<Session>, UpstreamError>, failures: u32) {
+    pub(super) fn opened(&self, key: Key, outcome: &Result<Arc<Session>, UpstreamError>, failures: u32) {
         let mut slots = self.lock();
         let slot = match outcome {
             Ok(session) if self.is_shut.load(Ordering::Acquire) => {
@@ -285,6 +277,23 @@ impl Pool {
     /// Remembers a list beyond its session, for [`has`](Self::has).
     pub(super) fn remember(&self, kind: Kind, list: &Arc<List>) {
         self.known().lists[kind as usize] = Some(Arc::clone(list));
+    }
+
+    /// What one session was told to have changed.
+    pub(super) fn forget_lists(&self, session_id: u64, kinds: &[Kind]) {
+        for slot in self.lock().values() {
+            if let Slot::Open { session, .. } = slot
+                && session.id == session_id
+            {
+                for kind in kinds {
+                    session.lists.drop(*kind);
+                }
+            }
+        }
+        let mut known = self.known();
+        for kind in kinds {
+            known.lists[*kind as usize] = None;
+        }
     }
 
     /// Whether some list has an item; `None` when no list is known.
@@ -346,7 +355,7 @@ impl Pool {
     }
 
     /// Ends what nobody has used for long.
-    fn sweep(&self) {
+    pub(super) fn sweep(&self) {
         self.parked.sweep();
         let now = Instant::now();
         self.lock().retain(|_, slot| match slot {
@@ -371,96 +380,5 @@ impl Drop for Pool {
                 session.close(Closing::Now);
             }
         }
-    }
-}
-
-/// How long an upstream is left alone after so many failures.
-fn wait_after(failures: u32) -> Duration {
-    let factor = 2_u32.saturating_pow(failures.saturating_sub(1));
-    FIRST_WAIT.saturating_mul(factor).min(LONGEST_WAIT)
-}
-
-async fn clean(pool: Weak<Pool>, idle_timeout: Duration) {
-    let often = (idle_timeout / 4).clamp(Duration::from_millis(10), Duration::from_secs(15));
-    loop {
-        tokio::time::sleep(often).await;
-        match pool.upgrade() {
-            Some(pool) => pool.sweep(),
-            None => return,
-        }
-    }
-}
-
-/// Opens the session of a caller.
-async fn open(opening: Opening, pool: Weak<Pool>, key: Key, failures: u32) -> Opened {
-    let (id, limit) = (opening.id, opening.settings.open_timeout);
-    let upstream = opening.settings.name.to_string();
-    let ended = {
-        let (pool, key) = (Weak::clone(&pool), key.clone());
-        move || {
-            if let Some(pool) = pool.upgrade() {
-                pool.ended(&key, id);
-            }
-        }
-    };
-    let outcome = match timeout(limit, opening.open(ended)).await {
-        Ok(opened) => opened.map_err(|reason| UpstreamError::Open { upstream, reason }),
-        Err(_) => Err(UpstreamError::OpenTimeout { upstream, limit }),
-    };
-    match &outcome {
-        Ok(_) => tracing::debug!(session = id, "a session with an upstream is open"),
-        Err(error) => tracing::warn!(%error),
-    }
-    match pool.upgrade() {
-        Some(pool) => pool.opened(key, &outcome, failures),
-        None => {
-            if let Ok(session) = &outcome {
-                session.close(Closing::Now);
-            }
-        }
-    }
-    outcome.map(drop)
-}
-
-/// Passes on what a session hears of changes.
-struct Changed {
-    pool: Weak<Pool>,
-    session: u64,
-}
-
-impl Notices for Changed {
-    fn changed(&self, change: Change<'_>) {
-        let Some(pool) = self.pool.upgrade() else { return };
-        let kinds: &[Kind] = match change {
-            Change::Tools => &[Kind::Tools],
-            Change::Prompts => &[Kind::Prompts],
-            Change::Resources => &[Kind::Resources, Kind::Templates],
-            Change::Resource(_) => &[],
-        };
-        for slot in pool.lock().values() {
-            if let Slot::Open { session, .. } = slot
-                && session.id == self.session
-            {
-                kinds.iter().for_each(|kind| session.lists.drop(*kind));
-            }
-        }
-        let mut known = pool.known();
-        kinds.iter().for_each(|kind| known.lists[*kind as usize] = None);
-        drop(known);
-        pool.changes.publish(change);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use super::{LONGEST_WAIT, wait_after};
-
-    #[test]
-    fn the_wait_doubles_up_to_its_bound() {
-        assert_eq!(wait_after(1), Duration::from_millis(100));
-        assert_eq!(wait_after(2), Duration::from_millis(200));
-        assert_eq!(wait_after(u32::MAX), LONGEST_WAIT);
     }
 }

@@ -3,18 +3,20 @@
 use std::ffi::OsString;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::HeaderMap;
 use http::request::Parts;
 use serde_json::{Map, Value, json};
+use tokio::time::timeout;
 
 use super::builder::Settings;
 use super::call::{Method, UpstreamCall, failed};
 use super::child::Program;
 use super::http::connections;
 use super::lists::{Kind, List, Lists};
+use super::pending::{Failure, Lease};
 use super::pool::{Key, Pool};
-use super::session::{Failure, Lease};
 use super::target::Target;
 use super::{UpstreamBuilder, UpstreamError, UpstreamInfo, UpstreamStats};
 use crate::call::{Call, CallFuture, Output, ToolError};
@@ -27,6 +29,9 @@ use crate::registry::{Answer, Item, ListRequest, Page, Registry, foreign_cursor}
 use crate::resource::ResourceOutput;
 use crate::rpc::{Raw, RpcError};
 use crate::tool::ToolOutput;
+
+/// How long an upstream may take to list what it has, unless its calls have a limit.
+const LIST_LIMIT: Duration = Duration::from_secs(60);
 
 /// Another MCP server, whose tools, prompts and resources are served here. Clones are the
 /// same one.
@@ -162,6 +167,21 @@ impl Pool {
         key: &Key,
         headers: &HeaderMap,
     ) -> Result<Arc<List>, UpstreamError> {
+        let limit = self.settings.call_timeout.unwrap_or(LIST_LIMIT);
+        let list = match timeout(limit, self.fetch(kind, key, headers)).await {
+            Ok(list) => list?,
+            Err(_) => return Err(self.refused(Failure::Failed(format!("it lists nothing within {limit:?}")))),
+        };
+        self.remember(kind, &list);
+        Ok(list)
+    }
+
+    async fn fetch(
+        self: &Arc<Self>,
+        kind: Kind,
+        key: &Key,
+        headers: &HeaderMap,
+    ) -> Result<Arc<List>, UpstreamError> {
         let lease = self.lease(key, headers).await?;
         let list = match Lists::list(&lease, &self.settings.target, kind, headers).await {
             Err(Failure::Forgotten) => {
@@ -170,9 +190,7 @@ impl Pool {
             }
             list => list,
         };
-        let list = list.map_err(|failure| self.refused(failure))?;
-        self.remember(kind, &list);
-        Ok(list)
+        list.map_err(|failure| self.refused(failure))
     }
 
     /// A session in the place of one that the upstream has forgotten.

@@ -278,13 +278,15 @@ impl Router {
         }
     }
 
-    /// Hands a question to the call that it most likely belongs to: the only one, or that
-    /// on whose stream it came, or the latest. `None` when there is none.
+    /// Hands a question to the call on whose stream it came; where that is not known, to the
+    /// only call or, of several, to the latest. `None` when there is none.
     pub(super) async fn ask(&self, ask: Ask, origin: Option<i64>) -> Option<()> {
         let slot = {
             let calls = lock(&self.calls);
-            let latest = || calls.iter().max_by_key(|(id, _)| **id).map(|(_, slot)| slot);
-            origin.and_then(|id| calls.get(&id)).or_else(latest).cloned()?
+            match origin {
+                Some(id) => calls.get(&id).cloned(),
+                None => calls.iter().max_by_key(|(id, _)| **id).map(|(_, slot)| Arc::clone(slot)),
+            }?
         };
         slot.events.send(Event::Ask(ask)).await.ok()
     }

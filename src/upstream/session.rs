@@ -5,53 +5,39 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use http::HeaderMap;
+use rmcp::RoleClient;
 use rmcp::model::{
-    CancelledNotification, CancelledNotificationParam, ClientCapabilities, ClientConfig, ClientRequest,
-    ClientResult, CustomRequest, CustomResult, ErrorCode as RmcpCode, ErrorData, Implementation, PingRequest,
-    ProtocolVersion, RequestId, ServerNotification, ServerPeerInfo, ServerRequest, ServerResult,
-    SubscriptionFilter,
+    CancelledNotification, CancelledNotificationParam, ClientCapabilities, ClientConfig, ClientResult,
+    CustomRequest, CustomResult, ErrorCode as RmcpCode, ErrorData, Implementation, PingRequest,
+    ProtocolVersion, RequestId, ServerNotification, ServerPeerInfo, ServerRequest, SubscriptionFilter,
 };
 use rmcp::service::{
-    ClientLifecycleMode, NotificationContext, Peer, PeerRequestOptions, RequestContext, RunningService,
-    Service, serve_client_with_lifecycle,
+    ClientLifecycleMode, NotificationContext, Peer, RequestContext, RunningService, Service,
+    serve_client_with_lifecycle,
 };
+use rmcp::transport::common::client_side_sse::ExponentialBackoff;
 use rmcp::transport::streamable_http_client::{
-    StreamableHttpClientTransportConfig, StreamableHttpClientWorker, StreamableHttpError,
+    StreamableHttpClientTransportConfig, StreamableHttpClientWorker,
 };
-use rmcp::{RoleClient, ServiceError};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio::time::timeout;
 
 use super::builder::Settings;
 use super::counters::Counters;
-use super::http::{Connections, Fault, HttpClient};
+use super::http::{Connections, HttpClient};
 use super::lists::Lists;
-use super::router::{Ask, Closing, Event, Notices, Router};
+use super::router::{Ask, Closing, Notices, Router};
 use super::stdio::{MAX_MESSAGE, Stdio};
 use super::target::Target;
-use super::wire::{ASK, Asked, Outgoing, OutgoingParts, unwrap_response};
+use super::wire::{ASK, Asked};
 use crate::protocol::Era;
-use crate::rpc::RpcError;
 
 /// How many cancellations wait to be sent; those beyond are not.
 const CANCELLATIONS: usize = 256;
 const CANCELLATION_LIMIT: Duration = Duration::from_secs(5);
 /// How many POSTs of one session may wait for their first byte.
 const MOST_POSTS: usize = 1024;
-
-/// Why a request has no result.
-#[derive(Debug)]
-pub(super) enum Failure {
-    /// The upstream's own error, or what is to be said in its place.
-    Rpc(RpcError),
-    /// The upstream knows the session no more, and has not done anything.
-    Forgotten,
-    /// The session is over, or its answer is lost.
-    Lost,
-    /// The upstream is there, but this request failed.
-    Failed(String),
-}
 
 /// What an upstream told at the opening of a session.
 #[derive(Debug)]
@@ -68,13 +54,13 @@ pub(super) struct Session {
     pub(super) about: About,
     pub(super) router: Arc<Router>,
     pub(super) lists: Lists,
-    peer: Peer<RoleClient>,
-    cancellations: mpsc::Sender<RequestId>,
-    in_use: AtomicUsize,
+    pub(super) peer: Peer<RoleClient>,
+    pub(super) cancellations: mpsc::Sender<RequestId>,
+    pub(super) in_use: AtomicUsize,
     last_used: Mutex<Instant>,
-    was_good: AtomicBool,
+    pub(super) was_good: AtomicBool,
     has_ended: watch::Receiver<bool>,
-    counters: Arc<Counters>,
+    pub(super) counters: Arc<Counters>,
 }
 
 /// Reads the questions of an upstream out of `rmcp`.
@@ -184,6 +170,7 @@ impl Opening {
                 config.allow_stateless = true;
                 config.max_sse_event_size = MAX_MESSAGE;
                 config.max_concurrent_requests = MOST_POSTS;
+                config.retry_config = Arc::new(resumption());
                 let worker = StreamableHttpClientWorker::new(client, config);
                 serve_client_with_lifecycle(questions, worker, lifecycle).await
             }
@@ -198,6 +185,15 @@ impl Opening {
         let session = begin(self.id, service, router, self.counters, ended);
         session.ok_or_else(|| "it tells nothing of itself".to_owned())
     }
+}
+
+/// How often a broken stream is resumed, before its call fails.
+fn resumption() -> ExponentialBackoff {
+    let mut resumption = ExponentialBackoff::default();
+    resumption.max_times = Some(5);
+    resumption.base_duration = Duration::from_millis(200);
+    resumption.max_delay = Some(Duration::from_secs(2));
+    resumption
 }
 
 /// Begins to attend to a session that is open.
@@ -314,176 +310,7 @@ impl Session {
         is_idle.then(|| *self.last_used.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    fn touch(&self) {
+    pub(super) fn touch(&self) {
         *self.last_used.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
-    }
-}
-
-/// Somebody uses the session, which so is not closed to make room.
-pub(super) struct Lease(pub(super) Arc<Session>);
-
-impl Lease {
-    pub(super) fn new(session: &Arc<Session>) -> Self {
-        session.in_use.fetch_add(1, Ordering::AcqRel);
-        session.touch();
-        Self(Arc::clone(session))
-    }
-}
-
-impl Drop for Lease {
-    fn drop(&mut self) {
-        self.0.touch();
-        self.0.in_use.fetch_sub(1, Ordering::AcqRel);
-    }
-}
-
-impl Lease {
-    /// Sends a request; what comes of it is up to the [`Pending`].
-    pub(super) async fn send(
-        self,
-        method: &'static str,
-        params: Map<String, Value>,
-        parts: OutgoingParts,
-        events: Option<mpsc::Receiver<Event>>,
-    ) -> Result<Pending, Failure> {
-        let mut request = CustomRequest::new(method, Some(params.into()));
-        request.extensions.insert(Outgoing(Arc::new(parts)));
-        let request = ClientRequest::CustomRequest(request);
-        let handle = self.0.peer.send_request_with_option(request, PeerRequestOptions::no_options());
-        let handle = handle.await.map_err(|_| Failure::Lost)?;
-        self.0.counters.in_flight.fetch_add(1, Ordering::Relaxed);
-        Ok(Pending { lease: self, id: handle.id, response: Some(handle.rx), result: None, events })
-    }
-
-    /// Sends a request that needs nothing of its caller, and waits for the text of the
-    /// result.
-    pub(super) async fn request(
-        &self,
-        method: &'static str,
-        params: Map<String, Value>,
-        headers: &HeaderMap,
-    ) -> Result<String, Failure> {
-        let parts = OutgoingParts { headers: headers.clone(), ..OutgoingParts::default() };
-        Self::new(&self.0).send(method, params, parts, None).await?.result().await
-    }
-}
-
-/// A request that the upstream works on. Dropping it cancels it there.
-pub(super) struct Pending {
-    lease: Lease,
-    id: RequestId,
-    /// `None` once it has come.
-    response: Option<oneshot::Receiver<Result<ServerResult, ServiceError>>>,
-    /// What came, while something that was sent before it is still to be handed out, and how
-    /// much of that there is.
-    result: Option<(Result<String, Failure>, usize)>,
-    events: Option<mpsc::Receiver<Event>>,
-}
-
-/// What comes next of a request.
-pub(super) enum Next {
-    Event(Event),
-    /// The text of the result. After it nothing comes.
-    Result(Result<String, Failure>),
-}
-
-impl Pending {
-    /// The session that it is of.
-    pub(super) fn session(&self) -> &Arc<Session> {
-        &self.lease.0
-    }
-
-    /// The next thing to happen.
-    pub(super) async fn next(&mut self) -> Next {
-        if self.result.is_none() {
-            if let Some(event) = self.event_before_result().await {
-                return Next::Event(event);
-            }
-        }
-        if let (Some((_, before)), Some(events)) = (&mut self.result, &mut self.events)
-            && *before > 0
-            && let Ok(event) = events.try_recv()
-        {
-            *before -= 1;
-            return Next::Event(event);
-        }
-        Next::Result(self.result.take().map_or(Err(Failure::Lost), |(result, _)| result))
-    }
-
-    /// The next event; `None` when the result has come.
-    async fn event_before_result(&mut self) -> Option<Event> {
-        let response = self.response.as_mut()?;
-        let events = &mut self.events;
-        let event = async {
-            match events {
-                Some(events) => events.recv().await,
-                None => None,
-            }
-        };
-        // A result that is there before the session's end counts.
-        let response = tokio::select! {
-            biased;
-            response = response => response.unwrap_or(Err(ServiceError::TransportClosed)),
-            Some(event) = event => return Some(event),
-            () = self.lease.0.router.closed() => Err(ServiceError::TransportClosed),
-        };
-        self.response = None;
-        let before = self.events.as_ref().map_or(0, mpsc::Receiver::len);
-        self.result = Some((self.lease.0.read(response), before));
-        None
-    }
-
-    /// Waits for the result alone.
-    pub(super) async fn result(mut self) -> Result<String, Failure> {
-        loop {
-            if let Next::Result(result) = self.next().await {
-                return result;
-            }
-        }
-    }
-}
-
-impl Session {
-    fn read(&self, result: Result<ServerResult, ServiceError>) -> Result<String, Failure> {
-        match result {
-            Ok(ServerResult::CustomResult(result)) => {
-                self.was_good.store(true, Ordering::Relaxed);
-                unwrap_response(&result.0).map(str::to_owned).map_err(Failure::Rpc)
-            }
-            Ok(_) => Err(Failure::Failed("its answer cannot be read".to_owned())),
-            Err(ServiceError::TransportSend(error)) => {
-                Err(match error.error.downcast_ref::<StreamableHttpError<Fault>>() {
-                    Some(StreamableHttpError::SessionExpired) => Failure::Forgotten,
-                    Some(StreamableHttpError::Client(Fault::Connect(_))) => {
-                        // Whoever comes next tries anew.
-                        self.close(Closing::Now);
-                        Failure::Lost
-                    }
-                    Some(other) => Failure::Failed(other.to_string()),
-                    None => Failure::Lost,
-                })
-            }
-            Err(ServiceError::McpError(error)) => {
-                let code = crate::rpc::ErrorCode(error.code.0.into());
-                Err(Failure::Rpc(RpcError::new(code, error.message)))
-            }
-            Err(_) => Err(Failure::Lost),
-        }
-    }
-}
-
-impl Drop for Pending {
-    fn drop(&mut self) {
-        // First, so that it is not registered any more from here on.
-        self.events = None;
-        let session = &self.lease.0;
-        session.counters.in_flight.fetch_sub(1, Ordering::Relaxed);
-        if let RequestId::Number(id) = self.id {
-            session.router.forget(id);
-        }
-        if self.response.is_some() {
-            // Beyond the bound the upstream is only not told.
-            let _ = session.cancellations.try_send(self.id.clone());
-        }
     }
 }

@@ -2,10 +2,12 @@
 
 use std::borrow::Cow;
 use std::io;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt;
+use futures_util::future::{Fuse, FusedFuture};
 use rmcp::RoleClient;
 use rmcp::model::{ClientJsonRpcMessage, ServerJsonRpcMessage};
 use rmcp::transport::Transport;
@@ -104,21 +106,19 @@ async fn supervise(
     upstream: Arc<str>,
 ) {
     let Streams { input, output, complaints } = streams;
-    let mut drained = pin!(drain(complaints, &upstream));
-    let mut read = pin!(read(output, incoming, &router));
-    let mut written = Box::pin(write(input, outgoing));
-    let (mut is_drained, mut is_written, mut is_read) = (false, false, false);
+    let drained = drain(complaints, &upstream);
+    let read = async {
+        if let Err(error) = read(output, incoming, &router).await {
+            tracing::warn!(%upstream, %error, "an upstream cannot be read any more");
+        }
+    };
+    let (mut drained, mut read) = (pin!(drained.fuse()), pin!(read.fuse()));
+    let mut written = Box::pin(write(input, outgoing).fuse());
     loop {
         tokio::select! {
-            () = &mut drained, if !is_drained => is_drained = true,
-            () = &mut written, if !is_written => is_written = true,
-            result = &mut read => {
-                is_read = true;
-                if let Err(error) = result {
-                    tracing::warn!(%upstream, %error, "an upstream cannot be read any more");
-                }
-                break;
-            }
+            () = &mut drained, if !drained.is_terminated() => {}
+            () = &mut written, if !written.is_terminated() => {}
+            () = &mut read => break,
             status = running.exit() => {
                 if let Ok(status) = status && !router.is_closing() {
                     tracing::warn!(%upstream, %status, "an upstream has ended");
@@ -134,14 +134,9 @@ async fn supervise(
     router.close(Closing::Gently);
     // Its input ends with this, which asks it to end.
     drop(written);
+    // It must be read on, or it might not get to its end.
     let rest = async {
-        // It must be read on, or it might not get to its end.
-        if !is_read {
-            let _ = read.await;
-        }
-        if !is_drained {
-            drained.await;
-        }
+        tokio::join!(unless_over(read), unless_over(drained));
         std::future::pending::<()>().await;
     };
     tokio::select! {
@@ -150,6 +145,13 @@ async fn supervise(
         () = router.closes(Closing::Now) => {}
     }
     running.kill().await;
+}
+
+/// Waits for what may have been waited for already.
+async fn unless_over(future: Pin<&mut Fuse<impl Future<Output = ()>>>) {
+    if !future.is_terminated() {
+        future.await;
+    }
 }
 
 async fn write(mut input: ChildStdin, mut outgoing: mpsc::Receiver<Vec<u8>>) {

@@ -23,7 +23,10 @@ impl Target {
         if let Self::Http { forwarded, .. } = self {
             for name in forwarded {
                 for value in head.headers.get_all(name) {
-                    headers.append(name.clone(), value.clone());
+                    let mut value = value.clone();
+                    // It may tell who the caller is, which is not for logs.
+                    value.set_sensitive(true);
+                    headers.append(name.clone(), value);
                 }
             }
         }

@@ -43,21 +43,17 @@ pub(super) fn encode(message: &ClientJsonRpcMessage, router: &Router) -> Result<
         JsonRpcMessage::Request(request) => {
             // Our ids are numbers that `rmcp` counts up.
             let NumberOrString::Number(id) = request.id else { return serde_json::to_vec(message) };
-            match &request.request {
-                ClientRequest::CustomRequest(custom) => {
-                    let Some(Outgoing(parts)) = custom.extensions.get::<Outgoing>() else {
-                        return serde_json::to_vec(message);
-                    };
-                    if let Some(slot) = &parts.slot {
-                        router.register(id, slot);
-                    }
-                    encode_request(id, serde_json::to_value(&request.request)?, parts)
-                }
-                _ => {
-                    router.leave(id);
-                    serde_json::to_vec(message)
-                }
+            let ClientRequest::CustomRequest(custom) = &request.request else {
+                router.leave(id);
+                return serde_json::to_vec(message);
+            };
+            let Some(Outgoing(parts)) = custom.extensions.get::<Outgoing>() else {
+                return serde_json::to_vec(message);
+            };
+            if let Some(slot) = &parts.slot {
+                router.register(id, slot);
             }
+            encode_request(id, &serde_json::to_value(&request.request)?, parts)
         }
         JsonRpcMessage::Response(response) => {
             router.answered(&number_or_string(&response.id));
@@ -73,7 +69,7 @@ pub(super) fn encode(message: &ClientJsonRpcMessage, router: &Router) -> Result<
     }
 }
 
-fn encode_request(id: i64, request: Value, parts: &OutgoingParts) -> Result<Vec<u8>, serde_json::Error> {
+fn encode_request(id: i64, request: &Value, parts: &OutgoingParts) -> Result<Vec<u8>, serde_json::Error> {
     let method = request["method"].as_str().unwrap_or_default();
     let mut params = request["params"].as_object().cloned().unwrap_or_default();
     let mut meta = match params.remove("_meta") {
@@ -277,17 +273,15 @@ pub(super) fn text_member(object: &RawValue, name: &str) -> Option<String> {
 /// The call that a progress is of, by its token, which is its id.
 pub(super) fn progress(params: &RawValue) -> Option<(i64, Event)> {
     #[derive(Deserialize)]
-    #[serde(rename_all = "camelCase")]
-    struct Progress<'a> {
-        #[serde(borrow)]
-        progress_token: &'a RawValue,
+    struct Params<'a> {
+        #[serde(borrow, rename = "progressToken")]
+        token: &'a RawValue,
         progress: f64,
         total: Option<f64>,
         message: Option<String>,
     }
-    let progress: Progress<'_> = serde_json::from_str(params.get()).ok()?;
-    let token = progress.progress_token.get().trim_matches('"').parse().ok()?;
-    let Progress { progress, total, message, .. } = progress;
+    let Params { token, progress, total, message } = serde_json::from_str(params.get()).ok()?;
+    let token = token.get().trim_matches('"').parse().ok()?;
     Some((token, Event::Progress { progress, total, message: message.unwrap_or_default() }))
 }
 
@@ -380,7 +374,7 @@ mod tests {
         let raw = RawValue::from_string(arguments.to_owned()).expect("JSON");
         let parts = OutgoingParts { raw: vec![("arguments", raw)], ..Default::default() };
         let request = json!({"method": "tools/call", "params": {"name": "t", "_meta": {"progressToken": 3}}});
-        let text = String::from_utf8(encode_request(9, request, &parts).expect("JSON")).expect("UTF-8");
+        let text = String::from_utf8(encode_request(9, &request, &parts).expect("JSON")).expect("UTF-8");
         let expected = format!(
             r#"{{"jsonrpc":"2.0","id":9,"method":"tools/call","params":{{"name":"t","arguments":{arguments}}}}}"#
         );

@@ -108,7 +108,6 @@ impl Client<'_> {
     }
 
     /// Answers a question that came on a stream.
-    #[expect(clippy::needless_pass_by_value, reason = "the calls read better")]
     pub(super) async fn answer(&self, id: &Value, result: Value) {
         let message = json!({"jsonrpc": "2.0", "id": id, "result": result});
         assert_eq!(self.post(Request::post("/mcp"), &message).await.status(), 202);

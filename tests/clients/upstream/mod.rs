@@ -5,5 +5,6 @@ mod canned;
 mod cast;
 mod failures;
 mod gateway;
+mod own;
 mod questions;
 mod sessions;
