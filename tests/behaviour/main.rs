@@ -8,6 +8,8 @@ mod asking;
 mod asking_forged;
 mod asking_legacy;
 mod catalogs;
+mod draining;
+mod listening;
 mod origins;
 mod prompts;
 mod reading;
