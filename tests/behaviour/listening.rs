@@ -266,8 +266,10 @@ async fn a_change_is_told_once_whatever_a_catalog_is_made_of() {
     let mut wire = listener(&site, &everything()).await;
     changes.publish(Change::Tools);
     changes.publish(Change::Resource("a:1"));
+    site.manager.shut_down(Duration::ZERO).await;
     assert_eq!(wire.message().await, notification("tools/list_changed", json!({})));
     assert_eq!(wire.message().await, updated("a:1"));
+    assert_eq!(wire.message().await["result"]["resultType"], "complete");
 }
 
 #[tokio::test]
