@@ -146,8 +146,11 @@ impl OwnedCompletionRequest {
         }
 
         fn read<T: DeserializeOwned>(name: &str, param: Option<Raw<'_>>) -> Result<T, RpcError> {
-            let misfit = |error| RpcError::invalid_params(format!("`{name}` does not fit: {error}"));
-            serde_json::from_str(param.map_or("null", Raw::text)).map_err(misfit)
+            let misfit = |fault: String| RpcError::invalid_params(format!("`{name}` does not fit: {fault}"));
+            // Read as a struct, an array would do as well.
+            let param = param.filter(|param| param.is_object());
+            let param = param.ok_or_else(|| misfit("it must be an object".to_owned()))?;
+            serde_json::from_str(param.text()).map_err(|error| misfit(error.to_string()))
         }
 
         let (is_prompt, reference) = match read("ref", params.reference)? {

@@ -180,7 +180,7 @@ impl<'r, R: Registry> Dispatcher<'r, '_, R> {
             answers,
             exchange: &mut exchange,
         };
-        let running = Running::start(&target, || start(call), self.settings.tool_time_limit);
+        let running = Running::start(&target, || start(call), self.settings);
         Ok(Box::new(Answering::new(running, exchange, draft)))
     }
 

@@ -38,16 +38,20 @@ impl Drain {
     /// Begins to serve, unless the server is shutting down.
     pub(crate) fn enter(self: &Arc<Self>) -> Option<Serving> {
         // Counted before it is asked, so that nobody slips through between the two.
-        self.serving.fetch_add(1, Ordering::SeqCst);
-        let serving = Serving(Arc::clone(self));
+        let serving = self.hold();
         (!self.is_closing.load(Ordering::SeqCst)).then_some(serving)
+    }
+
+    /// Goes on serving apart from the request that began it.
+    pub(crate) fn hold(self: &Arc<Self>) -> Serving {
+        self.serving.fetch_add(1, Ordering::SeqCst);
+        Serving(Arc::clone(self))
     }
 
     /// Begins to listen, unless `most` do already.
     pub(crate) fn listen(self: &Arc<Self>, most: usize) -> Option<Listener> {
-        self.serving.fetch_add(1, Ordering::SeqCst);
         self.listening.fetch_add(1, Ordering::SeqCst);
-        let listener = Listener { serving: Serving(Arc::clone(self)), end: self.listeners.subscribe(END) };
+        let listener = Listener { serving: self.hold(), end: self.listeners.subscribe(END) };
         if self.is_closing.load(Ordering::SeqCst) {
             self.listeners.publish(END, Bytes::new());
         }

@@ -147,9 +147,10 @@ impl StatelessSessionManager {
     }
 
     /// Shuts down: new requests get 503, streams of subscriptions end with their result at
-    /// once (2026-07-28, Patterns, "Graceful Closure"), and calls under way may come to their
-    /// end until `deadline` is over. Gives how many have not; they end when the server
-    /// drops them.
+    /// once (2026-07-28, Patterns, "Graceful Closure"), and calls under way, those
+    /// [detached](crate::Tool::detached) from their clients too, may come to their end until
+    /// `deadline` is over. Gives how many have not (a detached one counts twice while its
+    /// client waits); they end when the server drops them, or with the runtime.
     ///
     /// The server around it should take no new connections before this, and close those it
     /// has after it.

@@ -117,7 +117,13 @@ impl ToolContext {
     }
 
     fn read<T: DeserializeOwned>(&self, key: &str, answer: &str) -> Result<T, AskError> {
-        crate::call::from_json(answer).map_err(|fault| {
+        // Read as a struct, an array would do as well.
+        let read = if answer.starts_with('{') {
+            crate::call::from_json(answer)
+        } else {
+            Err("it must be an object".to_owned())
+        };
+        read.map_err(|fault| {
             let fault = fault.trim_start_matches("Invalid arguments: ");
             match self.revision().era() {
                 Era::Modern => {

@@ -8,7 +8,9 @@ use std::time::Duration;
 
 use super::future::{CallFuture, Limit, Work};
 use super::{CallError, Output};
+use crate::config::Settings;
 use crate::deadline::Deadline;
+use crate::drain::Drain;
 use crate::rpc::RpcError;
 
 /// A call under way: bounded in time, its panics caught.
@@ -21,28 +23,30 @@ pub(crate) struct Running<T> {
 
 impl<T: Output> Running<T> {
     /// Begins to run the future that `start` gives; a panic in `start` is the tool's.
-    pub(crate) fn start(
-        name: &str,
-        start: impl FnOnce() -> CallFuture<T>,
-        default_limit: Option<Duration>,
-    ) -> Self {
+    pub(crate) fn start(name: &str, start: impl FnOnce() -> CallFuture<T>, settings: &Settings) -> Self {
         let future = catch_unwind(AssertUnwindSafe(start)).unwrap_or_else(|_| {
             report_panic(Some(name));
             CallFuture::refused(RpcError::internal())
         });
         let limit = match future.limit {
-            Limit::OfManager => default_limit,
+            Limit::OfManager => settings.tool_time_limit,
             Limit::At(limit) => Some(limit),
             Limit::Never => None,
         };
         let running = Self { work: Some(future.work), deadline: limit.map(Deadline::new), name: future.name };
-        if future.is_detached { running.detach() } else { running }
+        if future.is_detached { running.detach(&settings.drain) } else { running }
     }
 
-    /// Hands the work to the runtime; what is left here only waits for it.
-    fn detach(self) -> Self {
+    /// Hands the work to the runtime; what is left here only waits for it, while the server
+    /// waits for the work itself before it shuts down.
+    fn detach(self, drain: &Arc<Drain>) -> Self {
         let Ok(runtime) = tokio::runtime::Handle::try_current() else { return self };
-        let task = runtime.spawn(self);
+        let serving = drain.hold();
+        let task = runtime.spawn(async move {
+            let outcome = self.await;
+            drop(serving);
+            outcome
+        });
         let work = async move { task.await.unwrap_or_else(|_| Err(RpcError::internal().into())) };
         Self { work: Some(Work::Boxed(Box::pin(work))), deadline: None, name: None }
     }

@@ -64,6 +64,12 @@ struct Source {
     topic: Arc<str>,
 }
 
+impl Source {
+    fn is_same(&self, other: &Self) -> bool {
+        std::ptr::addr_eq(Arc::as_ptr(&self.bus), Arc::as_ptr(&other.bus)) && self.topic == other.topic
+    }
+}
+
 impl Changes {
     /// Nowhere: nothing ever changes.
     pub fn none() -> Self {
@@ -81,9 +87,15 @@ impl Changes {
         Self(vec![Source { bus, topic: topic.into() }])
     }
 
-    /// All of these places.
+    /// All of these places, each once.
     pub fn all(changes: impl IntoIterator<Item = Self>) -> Self {
-        Self(changes.into_iter().flat_map(|changes| changes.0).collect())
+        let mut sources: Vec<Source> = Vec::new();
+        for source in changes.into_iter().flat_map(|changes| changes.0) {
+            if !sources.iter().any(|other| other.is_same(&source)) {
+                sources.push(source);
+            }
+        }
+        Self(sources)
     }
 
     /// Says that something has changed.

@@ -39,6 +39,10 @@ impl Wanted {
     /// Reads the `notifications` parameter.
     pub(crate) fn read(json: &str) -> Result<Self, RpcError> {
         let misfit = |fault| RpcError::invalid_params(format!("`notifications` does not fit: {fault}"));
+        // Read as a struct, an array would do as well.
+        if !json.starts_with('{') {
+            return Err(misfit("it must be an object".to_owned()));
+        }
         let wanted: Self = serde_json::from_str(json).map_err(|error| misfit(error.to_string()))?;
         if wanted.resource_subscriptions.len() > MAX_RESOURCES {
             return Err(misfit(format!("more than {MAX_RESOURCES} resources")));

@@ -102,6 +102,7 @@ async fn an_answer_that_makes_no_sense_is_refused() {
         (json!("Ada"), "`inputResponses`"),
         (json!({"name": null}), "`name`"),
         (json!({"name": "Ada"}), "`name`"),
+        (json!({"name": ["accept", {"name": "Ada"}]}), "`name`"),
         (json!({"name": {"content": {"name": "Ada"}}}), "action"),
         (json!({"name": {"action": "shrug"}}), "shrug"),
         (json!({"name": {"action": "accept"}}), "`name`"),

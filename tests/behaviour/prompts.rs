@@ -248,6 +248,7 @@ async fn a_completion_that_makes_no_sense_is_refused() {
             json!({"ref": {"type": "ref/planet", "name": "review"}, "argument": argument}),
             json!({"ref": "review", "argument": argument}),
             json!({"argument": argument}),
+            json!({"ref": reference, "argument": ["code", ""]}),
             json!({"ref": reference}),
             json!({"ref": reference, "argument": {"name": "code", "value": 7}}),
             json!({"ref": reference, "argument": argument, "context": {"arguments": {"a": 1}}}),

@@ -64,7 +64,7 @@ impl<R: Registry> Site<R> {
 /// A stream, read as it comes.
 pub(crate) struct Wire {
     pub(crate) status: StatusCode,
-    pub(crate) headers: HeaderMap,
+    headers: HeaderMap,
     response: Response<Body>,
     /// What has come and was not looked at.
     text: String,
@@ -74,6 +74,10 @@ impl Wire {
     fn new(response: Response<Body>) -> Self {
         let (status, headers) = (response.status(), response.headers().clone());
         Self { status, headers, response, text: String::new() }
+    }
+
+    pub(crate) fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", |value| value.to_str().expect("ASCII"))
     }
 
     /// The next block, with its end; `None` after the last.
