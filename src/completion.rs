@@ -48,7 +48,13 @@ impl Completion {
         let mut values: Vec<String> = values.into_iter().map(Into::into).collect();
         let total = values.len();
         values.truncate(MAX_VALUES);
-        Self { has_more: total > values.len(), values, total: Some(total), ..Self::default() }
+        Self {
+            has_more: total > values.len(),
+            values,
+            total: Some(total),
+            #[cfg(feature = "upstream")]
+            raw: None,
+        }
     }
 
     /// Says how many suggestions there are in all, when that is more than were given.
