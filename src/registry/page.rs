@@ -115,7 +115,9 @@ impl Pages {
         let mut fingerprint = Fingerprint::default();
         while let Some(chunk) = chunks.next() {
             let more = chunks.peek().is_some();
-            chunk.iter().for_each(|(key, _)| fingerprint.add(key));
+            for (key, _) in chunk {
+                fingerprint.add(key);
+            }
             let next_cursor = more.then(|| fingerprint.to_cursor());
             let bytes: Vec<&[u8]> = chunk.iter().map(|(_, definition)| *definition).collect();
             let page =
