@@ -156,8 +156,9 @@ impl<'r, R: Registry> Dispatcher<'r, '_, R> {
             Err(error) => return Err(draft.error(&error)),
         };
         #[cfg(feature = "ask")]
-        let origin =
-            crate::ask::Origin { method: &request.method_name, target: &target, arguments, body: self.body };
+        let purpose = crate::ask::Purpose { method: &request.method_name, target: &target, arguments };
+        #[cfg(feature = "ask")]
+        let origin = crate::ask::Origin { purpose, body: self.body };
         #[cfg(feature = "ask")]
         let answers = match crate::ask::Answers::of(request, &head, &origin, self.settings) {
             Ok(answers) => answers,

@@ -47,13 +47,26 @@
 //! Not only axum: see [`StatelessSessionManager::handle`] for anything that has a
 //! request and wants a response, and `McpService` for hyper.
 //!
+//! # Beyond tools
+//!
+//! [`PromptRegistry`] and [`ResourceRegistry`] are written like [`ToolRegistry`], and a
+//! [`Catalog`] joins them; [`Filtered`] shows each caller a part of one, [`Live`] replaces
+//! one while it serves. A handler asks the client's user in one line (feature `ask`), and is
+//! the same for clients of all revisions.
+//!
 //! # Features
 //!
-//! All are on by default; without any, the crate still serves tools whose schemas
-//! are [given](Tool::with_schema), through [`StatelessSessionManager::handle`].
+//! On by default; without any, the crate still serves tools whose schemas are
+//! [given](Tool::with_schema), through [`StatelessSessionManager::handle`]:
 //!
-//! - `schemas`: input schemas are derived from the types of arguments, by `schemars`.
+//! - `schemas`: schemas are derived from the types of arguments, by `schemars`.
 //! - `tower`, `hyper`: `StatelessSessionManager::service` makes a service of theirs.
+//!
+//! For those who need them:
+//!
+//! - `ask`: questions to the client's user, its model and its file system.
+//! - `jsonschema`: arguments and structured content are checked against their schemas.
+//! - `templates`: resource templates.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 #[cfg(feature = "ask")]

@@ -6,19 +6,17 @@ use bytes::Bytes;
 use http::request::Parts;
 use serde_json::value::RawValue;
 
-use super::state::{Binding, State, refusal};
+use super::state::{Binding, Purpose, State, refusal};
 use crate::config::Settings;
 use crate::protocol::Era;
 use crate::request::{Params, ValidRequest};
 use crate::rpc::{Raw, RpcError};
 
-/// What a call came for, as the client said it: what its state is bound to.
+/// What a call came for, which its state is bound to, and whence.
 #[derive(Clone, Copy)]
 pub(crate) struct Origin<'a> {
-    pub(crate) method: &'a str,
-    pub(crate) target: &'a str,
-    pub(crate) arguments: &'a str,
-    /// What the others are parts of, mostly.
+    pub(crate) purpose: Purpose<'a>,
+    /// What the purpose lies in, mostly.
     pub(crate) body: &'a Bytes,
 }
 
@@ -65,8 +63,7 @@ impl Answers {
         let state = match state {
             Some(state) => {
                 let text = state.string().ok_or_else(refusal)?;
-                let Origin { method, target, arguments, .. } = *origin;
-                State::open(&text, &Binding { head, method, target, arguments }, &settings.ask)?
+                State::open(&text, &Binding { head, purpose: origin.purpose }, &settings.ask)?
             }
             None => State::default(),
         };

@@ -9,7 +9,7 @@ use std::task::{Context, Poll, Waker};
 use bytes::Bytes;
 use serde_json::value::RawValue;
 
-use super::state::{Binding, State};
+use super::state::{Binding, Purpose, State};
 use super::{Answers, AskError, InputRequired, Origin, Question};
 use crate::call::{Exchange, ToolContext};
 use crate::config::Settings;
@@ -50,7 +50,8 @@ impl Asks {
             Era::Modern => origin.keep(part),
             Era::Legacy => Bytes::new(),
         };
-        let (method, target, arguments) = (keep(origin.method), keep(origin.target), keep(origin.arguments));
+        let Purpose { method, target, arguments } = origin.purpose;
+        let (method, target, arguments) = (keep(method), keep(target), keep(arguments));
         Self { era, settings, method, target, arguments, answers, so_far: Mutex::default() }
     }
 
@@ -160,12 +161,12 @@ impl Asks {
         let by_hand = by_hand.transpose().map_err(|_| RpcError::internal())?;
         // They were parts of texts, and still are.
         let text = |bytes| std::str::from_utf8(bytes).unwrap_or_default();
-        let binding = Binding {
-            head: &exchange.head,
+        let purpose = Purpose {
             method: text(&self.method),
             target: text(&self.target),
             arguments: text(&self.arguments),
         };
+        let binding = Binding { head: &exchange.head, purpose };
         let state = State::seal(seen, by_hand, &binding, &self.settings.ask)?;
         Ok(Required { questions, state })
     }

@@ -34,3 +34,4 @@ pub use error::AskError;
 pub use keys::{Sealer, StateKeys};
 pub use question::{Question, Root};
 pub use sampling::{SamplingContent, SamplingMessage, SamplingRequest, SamplingResult};
+pub(crate) use state::Purpose;

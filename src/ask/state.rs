@@ -27,12 +27,18 @@ pub(super) struct State {
     pub(super) by_hand: Option<Box<RawValue>>,
 }
 
+/// What a call came for, as the client said it.
+#[derive(Clone, Copy)]
+pub(crate) struct Purpose<'a> {
+    pub(crate) method: &'a str,
+    pub(crate) target: &'a str,
+    pub(crate) arguments: &'a str,
+}
+
 /// What a state belongs to: of anything else it does not open.
 pub(super) struct Binding<'a> {
     pub(super) head: &'a Parts,
-    pub(super) method: &'a str,
-    pub(super) target: &'a str,
-    pub(super) arguments: &'a str,
+    pub(super) purpose: Purpose<'a>,
 }
 
 impl Binding<'_> {
@@ -40,12 +46,13 @@ impl Binding<'_> {
     /// over into the next.
     fn to_bytes(&self) -> Vec<u8> {
         let principal = Principal::of(self.head);
+        let Purpose { method, target, arguments } = self.purpose;
         let mut bytes = vec![u8::from(principal.is_some())];
-        for part in [principal.unwrap_or_default(), self.method, self.target] {
+        for part in [principal.unwrap_or_default(), method, target] {
             bytes.extend_from_slice(&(part.len() as u64).to_le_bytes());
             bytes.extend_from_slice(part.as_bytes());
         }
-        canonical(&mut bytes, self.arguments);
+        canonical(&mut bytes, arguments);
         bytes
     }
 }

@@ -158,16 +158,11 @@ impl Prompt {
         if let Some(stray) = self.completers.keys().find(|name| !known(name)) {
             return Err(error(format!("`{stray}` is completed, but is no argument")));
         }
-        let mut buffer = vec![b'{'];
-        let mut text = |name, value: &str| {
-            write::key(&mut buffer, name);
-            write::string(&mut buffer, value);
-        };
-        text("name", &self.name);
-        if let Some(title) = &self.title {
-            text("title", title);
-        }
-        text("description", &self.description);
+        let mut buffer = write::texts([
+            ("name", Some(self.name.as_str())),
+            ("title", self.title.as_deref()),
+            ("description", Some(&self.description)),
+        ]);
         // Lists of texts and flags are always JSON.
         if !self.arguments.is_empty() {
             write::key(&mut buffer, "arguments");

@@ -59,20 +59,13 @@ impl About {
 
     /// Writes the definition, which begins with the URI or the template.
     pub(super) fn write(&self, (key, uri): (&str, &str), size: Option<u64>) -> Vec<u8> {
-        let mut buffer = vec![b'{'];
-        let texts = [
+        let mut buffer = write::texts([
             (key, Some(uri)),
             ("name", Some(&self.name)),
             ("title", self.title.as_deref()),
             ("description", self.description.as_deref()),
             ("mimeType", self.mime_type.as_deref()),
-        ];
-        for (name, text) in texts {
-            if let Some(text) = text {
-                write::key(&mut buffer, name);
-                write::string(&mut buffer, text);
-            }
-        }
+        ]);
         if let Some(size) = size {
             write::key(&mut buffer, "size");
             write::display(&mut buffer, size);

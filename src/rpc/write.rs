@@ -91,6 +91,18 @@ pub(crate) fn key(buffer: &mut Vec<u8>, name: &str) {
     buffer.push(b':');
 }
 
+/// Begins an object with the texts that are there.
+pub(crate) fn texts<'t>(texts: impl IntoIterator<Item = (&'t str, Option<&'t str>)>) -> Vec<u8> {
+    let mut buffer = vec![b'{'];
+    for (name, text) in texts {
+        if let Some(text) = text {
+            key(&mut buffer, name);
+            string(&mut buffer, text);
+        }
+    }
+    buffer
+}
+
 /// Writes a number, which must be one that displays as JSON.
 pub(crate) fn display(buffer: &mut Vec<u8>, number: impl fmt::Display) {
     // A vector takes all that it is given.

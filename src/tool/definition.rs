@@ -224,16 +224,11 @@ impl Tool {
     }
 
     fn write_definition(&self, input: &RawValue, output: Option<&RawValue>) -> Vec<u8> {
-        let mut buffer = vec![b'{'];
-        let mut text = |name, value: &str| {
-            write::key(&mut buffer, name);
-            write::string(&mut buffer, value);
-        };
-        text("name", &self.name);
-        if let Some(title) = &self.title {
-            text("title", title);
-        }
-        text("description", &self.description);
+        let mut buffer = write::texts([
+            ("name", Some(self.name.as_str())),
+            ("title", self.title.as_deref()),
+            ("description", Some(&self.description)),
+        ]);
         let mut json = |name, value: &str| {
             write::key(&mut buffer, name);
             buffer.extend_from_slice(value.as_bytes());

@@ -20,10 +20,10 @@ const MAX_SAFE_INTEGER: i64 = 9_007_199_254_740_991;
 /// The parameters of one tool that clients repeat in headers, found by the
 /// `x-mcp-header` annotations of its input schema. A [`ToolRegistry`] sees to them
 /// itself; a registry of one's own finds them once, and hands them to
-/// [`ToolCall::check_headers`] with each call.
+/// [`Call::check_headers`] with each call.
 ///
 /// [`ToolRegistry`]: crate::ToolRegistry
-/// [`ToolCall::check_headers`]: crate::ToolCall::check_headers
+/// [`Call::check_headers`]: crate::Call::check_headers
 #[derive(Debug, Default)]
 pub struct MirroredParams(Vec<MirroredParam>);
 

@@ -72,6 +72,11 @@ impl Client {
         self.goes_through(&["asking"], server.url()).await;
     }
 
+    async fn browses_everything(&self) {
+        let server = ExampleServer::start("everything").await;
+        self.goes_through(&["browsing"], server.url()).await;
+    }
+
     async fn with_hyper_server(&self) {
         let server = ExampleServer::start("hyper_server").await;
         self.goes_through(&ALL, server.url()).await;
@@ -178,7 +183,7 @@ stories!(rmcp_auto: Rmcp, "auto", MODERN);
 stories!(rmcp_pinned: Rmcp, "pinned", MODERN);
 stories!(rmcp_legacy: Rmcp, "legacy", LEGACY);
 
-macro_rules! asking {
+macro_rules! single {
     ($($name:ident: $library:ident, $era:literal, $revision:ident, $how:ident;)*) => {$(
         #[tokio::test]
         async fn $name() {
@@ -188,9 +193,16 @@ macro_rules! asking {
     )*};
 }
 
-asking! {
+single! {
+    python_1_browses: Python1, "legacy", LEGACY, browses_everything;
+    python_2_legacy_browses: Python2, "legacy", LEGACY, browses_everything;
+    python_2_pinned_browses: Python2, "pinned", MODERN, browses_everything;
     the_user_of_python_1_is_asked: Python1, "legacy", LEGACY, asked_by_one_process;
     the_user_of_python_2_legacy_is_asked: Python2, "legacy", LEGACY, asked_by_one_process;
     the_user_of_python_2_auto_is_asked_by_two_replicas: Python2, "auto", MODERN, asked_by_two_replicas;
     the_user_of_python_2_pinned_is_asked_by_two_replicas: Python2, "pinned", MODERN, asked_by_two_replicas;
+    the_user_of_typescript_1_is_asked: TypeScript1, "legacy", LEGACY, asked_by_one_process;
+    the_user_of_typescript_2_legacy_is_asked: TypeScript2, "legacy", LEGACY, asked_by_one_process;
+    the_user_of_typescript_2_auto_is_asked_by_two_replicas: TypeScript2, "auto", MODERN, asked_by_two_replicas;
+    the_user_of_typescript_2_pinned_is_asked_by_two_replicas: TypeScript2, "pinned", MODERN, asked_by_two_replicas;
 }

@@ -4,42 +4,42 @@ from contextlib import asynccontextmanager
 
 from mcp import ClientSession, McpError, types
 from mcp.client.streamable_http import streamable_http_client
+from pydantic import AnyUrl
 
 import stories
 
 
 class Client:
     def __init__(self, session, version):
-        self._session = session
+        self.library = session
+        self.types = types
         self.version = version
 
     async def tools(self):
-        return [tool.name for tool in (await self._session.list_tools()).tools]
+        return [tool.name for tool in (await self.library.list_tools()).tools]
 
     async def call(self, name, arguments, on_progress=None):
         try:
-            result = await self._session.call_tool(name, arguments, progress_callback=on_progress)
+            result = await self.library.call_tool(name, arguments, progress_callback=on_progress)
         except McpError as refused:
             raise stories.Refused(refused.error.code, refused.error.message) from refused
         return result.content[0].text, result.isError
 
-
-def answering(answer):
-    async def callback(_context, params):
-        fields = answer(params.message)
-        action = "decline" if fields is None else "accept"
-        return types.ElicitResult(action=action, content=fields)
-
-    return callback if answer else None
+    async def read(self, uri):
+        try:
+            return await self.library.read_resource(AnyUrl(uri))
+        except McpError as refused:
+            raise stories.Refused(refused.error.code, refused.error.message) from refused
 
 
 @asynccontextmanager
 async def connect(era, url, answer):
     if era != "legacy":
         raise ValueError(f"mcp 1.x has no era {era!r}")
+    asked = stories.answering(answer, types.ElicitResult)
     async with (
         streamable_http_client(url) as (read, write, session_id),
-        ClientSession(read, write, elicitation_callback=answering(answer)) as session,
+        ClientSession(read, write, elicitation_callback=asked) as session,
     ):
         initialized = await session.initialize()
         yield Client(session, initialized.protocolVersion)

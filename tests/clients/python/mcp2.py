@@ -17,32 +17,30 @@ MODES = {"auto": "auto", "pinned": "2026-07-28", "legacy": "legacy"}
 
 class Client:
     def __init__(self, client):
-        self._client = client
+        self.library = client
+        self.types = types
         self.version = client.protocol_version
 
     async def tools(self):
-        return [tool.name for tool in (await self._client.list_tools()).tools]
+        return [tool.name for tool in (await self.library.list_tools()).tools]
 
     async def call(self, name, arguments, on_progress=None):
         try:
-            result = await self._client.call_tool(name, arguments, progress_callback=on_progress)
+            result = await self.library.call_tool(name, arguments, progress_callback=on_progress)
         except MCPError as refused:
             raise stories.Refused(refused.code, refused.message) from refused
         return result.content[0].text, result.is_error
 
-
-def answering(answer):
-    async def callback(_context, params):
-        fields = answer(params.message)
-        action = "decline" if fields is None else "accept"
-        return types.ElicitResult(action=action, content=fields)
-
-    return callback if answer else None
+    async def read(self, uri):
+        try:
+            return await self.library.read_resource(uri)
+        except MCPError as refused:
+            raise stories.Refused(refused.code, refused.message) from refused
 
 
 @asynccontextmanager
 async def connect(era, url, answer):
-    asked = answering(answer)
+    asked = stories.answering(answer, types.ElicitResult)
     async with mcp.Client(url, mode=MODES[era], elicitation_callback=asked) as client:
         yield Client(client)
 

@@ -5,11 +5,13 @@ Usage: CLIENT.py ERA VERSION URL STORY...
 A client module hands `main` its `connect(era, url, answer)`, an async context manager that yields
 an object with `version` (the revision really negotiated), `tools()` (their names) and
 `call(name, arguments, on_progress=None)`, which returns the result's text and whether the result
-is an error, and raises `Refused` for a JSON-RPC error. What the server asks the user is answered by
+is an error, and raises `Refused` for a JSON-RPC error. Its `library` is the library's own client,
+its `types` the library's types, and `read(uri)` reads a resource. What the server asks the user is answered by
 `answer(message)`: the fields of the form, or None for a user who says no; without `answer`, the
 client cannot be asked.
 """
 
+import json
 import sys
 from dataclasses import dataclass
 
@@ -17,6 +19,16 @@ import anyio
 
 CLIENTS_AT_ONCE = 20
 INVALID_PARAMS = -32602
+
+
+def answering(answer, ElicitResult):
+    """What both libraries call when the server asks; they differ in the type of the result."""
+
+    async def callback(_context, params):
+        fields = answer(params.message)
+        return ElicitResult(action="decline" if fields is None else "accept", content=fields)
+
+    return callback if answer else None
 
 
 @dataclass
@@ -84,6 +96,44 @@ class Stories:
                 raise AssertionError(f"a number for a text answered {text!r}, {is_error=}")
 
             await self._adds(client, 1, 2)
+
+    async def browsing(self):
+        """Prompts, resources, a template and completion."""
+
+        def plain(result):
+            return result.model_dump(by_alias=True, mode="json", exclude_none=True)
+
+        async with self._connect() as client:
+            library = client.library
+            names = [it["name"] for it in plain(await library.list_prompts())["prompts"]]
+            if "test_prompt_with_arguments" not in names:
+                raise AssertionError(f"the prompt is missing among {names}")
+            got = await library.get_prompt("test_prompt_with_arguments", {"arg1": "a", "arg2": "b"})
+            text = plain(got)["messages"][0]["content"]["text"]
+            expect("the prompt", text, "Prompt with arguments: arg1='a', arg2='b'")
+
+            uris = [it["uri"] for it in plain(await library.list_resources())["resources"]]
+            if "test://static-binary" not in uris:
+                raise AssertionError(f"the resource is missing among {uris}")
+            contents = plain(await client.read("test://static-text"))["contents"]
+            expect("the text", contents[0]["text"], "This is the content of the static text resource.")
+            contents = plain(await client.read("test://static-binary"))["contents"]
+            expect("the type of the bytes", contents[0]["mimeType"], "image/png")
+            templates = plain(await library.list_resource_templates())["resourceTemplates"]
+            expect("the template", templates[0]["uriTemplate"], "test://template/{id}/data")
+            contents = plain(await client.read("test://template/7/data"))["contents"]
+            expect("its id", json.loads(contents[0]["text"])["id"], "7")
+            try:
+                answer = await client.read("test://nowhere")
+                raise AssertionError(f"a missing resource answered {answer}")
+            except Refused as refused:
+                code = -32602 if self._version == "2026-07-28" else -32002
+                expect("the error of a missing resource", refused.code, code)
+
+            prompt = client.types.PromptReference(type="ref/prompt", name="test_prompt_with_arguments")
+            completed = await library.complete(prompt, {"name": "arg1", "value": "pa"})
+            values = plain(completed)["completion"]["values"]
+            expect("the suggestions", values, ["paris", "park", "party"])
 
     async def asking(self):
         """A tool asks the user twice; another user says no."""

@@ -2,13 +2,20 @@
 
 import { Client } from '@modelcontextprotocol/sdk/client/index.js';
 import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
-import { McpError } from '@modelcontextprotocol/sdk/types.js';
+import { ElicitRequestSchema, McpError } from '@modelcontextprotocol/sdk/types.js';
 
 import { main, Refused } from './stories.mjs';
 
-async function connect(era, url) {
+async function connect(era, url, answer) {
     if (era !== 'legacy') throw new Error(`sdk 1.x has no era ${era}`);
-    const client = new Client({ name: 'stories', version: '1.0.0' });
+    const capabilities = answer ? { elicitation: {} } : {};
+    const client = new Client({ name: 'stories', version: '1.0.0' }, { capabilities });
+    if (answer) {
+        client.setRequestHandler(ElicitRequestSchema, ({ params }) => {
+            const content = answer(params.message);
+            return content ? { action: 'accept', content } : { action: 'decline' };
+        });
+    }
     const faults = [];
     client.onerror = error => faults.push(error);
     const transport = new StreamableHTTPClientTransport(url);

@@ -9,11 +9,20 @@ import { main, Refused } from './stories.mjs';
 
 const MODES = { auto: 'auto', pinned: { pin: '2026-07-28' }, legacy: 'legacy' };
 
-async function connect(era, url) {
+async function connect(era, url, answer) {
     const client = new Client(
         { name: 'stories', version: '1.0.0' },
-        { versionNegotiation: { mode: MODES[era] } },
+        {
+            versionNegotiation: { mode: MODES[era] },
+            capabilities: answer ? { elicitation: {} } : {},
+        },
     );
+    if (answer) {
+        client.setRequestHandler('elicitation/create', ({ params }) => {
+            const content = answer(params.message);
+            return content ? { action: 'accept', content } : { action: 'decline' };
+        });
+    }
     const faults = [];
     client.onerror = error => faults.push(error);
     await client.connect(new StreamableHTTPClientTransport(url));

@@ -2,13 +2,15 @@
 //
 // Usage: CLIENT.mjs ERA VERSION URL STORY...
 //
-// A client module hands `main` its `connect(era, url)`, which resolves to an object with
+// A client module hands `main` its `connect(era, url, answer)`, which resolves to an object with
 // - `version()`: the revision really negotiated
 // - `tools()`: their names
 // - `call(name, args, {onprogress, signal})`: resolves to `{text, isError}`, and rejects with a
 //   `Refused` for a JSON-RPC error
 // - `faults`: the errors that the library reported outside of any call, say of an unreadable reply
 // - `close()`
+// What the server asks the user is answered by `answer(message)`: the fields of the form, or
+// undefined for a user who says no; without `answer`, the client cannot be asked.
 
 import assert from 'node:assert/strict';
 
@@ -26,12 +28,12 @@ export class Refused extends Error {
 
 class Stories {
     constructor(connect, era, version, url) {
-        this.connect = () => connect(era, new URL(url));
+        this.connect = answer => connect(era, new URL(url), answer);
         this.version = version;
     }
 
-    async withClient(use) {
-        const client = await this.connect();
+    async withClient(use, answer) {
+        const client = await this.connect(answer);
         try {
             assert.equal(client.version(), this.version, 'the negotiated protocol version');
             await use(client);
@@ -87,6 +89,24 @@ class Stories {
 
             await this.adds(client, 1, 2);
         });
+    }
+
+    // A tool asks the user twice; another user says no.
+    async asking() {
+        const asked = [];
+        const answer = message => {
+            asked.push(message);
+            return message.includes('how many') ? { guests: 4 } : { sure: true };
+        };
+        await this.withClient(async client => {
+            const ordered = await client.call('order', { dish: 'soup' });
+            assert.deepEqual(ordered, { text: 'Ordered soup for 4.', isError: false });
+        }, answer);
+        assert.deepEqual(asked, ['For how many?', 'Order soup for 4?']);
+        await this.withClient(async client => {
+            const { text, isError } = await client.call('order', { dish: 'soup' });
+            assert.ok(isError && text.includes('declined'), text);
+        }, () => undefined);
     }
 
     async cancelling() {
