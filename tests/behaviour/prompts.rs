@@ -66,6 +66,7 @@ fn prompts() -> PromptRegistry {
         .expect("valid prompts")
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "the calls read better")]
 fn get(era: Era, name: &str, arguments: Value) -> Post {
     era.post("prompts/get", json!({"name": name, "arguments": arguments}))
 }
