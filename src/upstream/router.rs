@@ -22,7 +22,7 @@ const EVENTS: usize = 64;
 const MOST_ASKED: usize = 64;
 /// How long a message on a connection that all calls share waits for a call that does not
 /// take it. After that the call gets only what finds room, until it takes something.
-const PATIENCE: Duration = Duration::from_millis(250);
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// What an upstream sends to a call on its way.
 #[derive(Debug)]

@@ -62,8 +62,7 @@ async fn an_upstream_that_says_nothing_is_given_up_and_ended() {
 async fn a_flood_of_log_messages_is_bounded_and_the_answer_comes() {
     let gateway = Gateway::new(python("flood"));
     let client = gateway.client(Era::Legacy, "ada");
-    let params = Params::call("flood", json!({"n": 20_000}));
-    let mut stream = client.open("tools/call", params.clone()).await;
+    let mut stream = client.open("tools/call", Params::call("flood", json!({"n": 20_000}))).await;
     // Nobody reads for now.
     eventually("log messages are dropped", async || gateway.upstream.stats().dropped_logs > 0).await;
     let mut messages = 0;
@@ -78,10 +77,6 @@ async fn a_flood_of_log_messages_is_bounded_and_the_answer_comes() {
         20_001,
         "some were neither sent nor counted"
     );
-    // One who reads gets them.
-    let before = gateway.upstream.stats().dropped_logs;
-    assert_eq!(client.send("tools/call", params).await.len(), 20_001);
-    assert_eq!(gateway.upstream.stats().dropped_logs, before);
 }
 
 #[tokio::test]
