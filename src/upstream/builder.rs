@@ -119,9 +119,9 @@ impl UpstreamBuilder {
         self
     }
 
-    /// Passes a header of the caller's on. None is by default. A session belongs to one
-    /// caller, so a header that tells callers apart, such as `Authorization`, should be
-    /// what [`credential`](Self::credential) looks at as well.
+    /// Passes a header of the caller's on. None is by default. Callers whose `Authorization`
+    /// or `Cookie` differ, if these are passed on, do not share a session; nor do callers
+    /// without a [`credential`](Self::credential) whose other passed-on headers differ.
     pub fn forward_header(mut self, name: HeaderName) -> Self {
         match &mut self.settings.target {
             Target::Http { .. } if is_reserved(&name) => {
@@ -134,8 +134,8 @@ impl UpstreamBuilder {
     }
 
     /// What tells callers apart: calls of the same key share a session, others never do;
-    /// those without a key are one caller. By default the request's
-    /// [`Principal`](crate::Principal).
+    /// those without a key are one caller, unless their passed-on headers differ. By default
+    /// the request's [`Principal`](crate::Principal).
     pub fn credential(mut self, key: impl Fn(&Parts) -> Option<String> + Send + Sync + 'static) -> Self {
         self.settings.credential = Box::new(key);
         self

@@ -17,7 +17,7 @@ use super::http::connections;
 use super::lists::{Kind, List, Lists};
 use super::pending::{Failure, Lease};
 use super::pool::{Key, Pool};
-use super::target::Target;
+use super::target::{Target, session_key};
 use super::{UpstreamBuilder, UpstreamError, UpstreamInfo, UpstreamStats};
 use crate::call::{Call, CallFuture, Output, ToolError};
 use crate::changes::Changes;
@@ -130,7 +130,8 @@ impl Upstream {
     }
 
     fn caller(&self, head: &Parts) -> (Key, HeaderMap) {
-        ((self.0.settings.credential)(head), self.0.settings.target.forwarded(head))
+        let headers = self.0.settings.target.forwarded(head);
+        (session_key((self.0.settings.credential)(head), &headers), headers)
     }
 
     fn call<T: Output>(&self, call: Call<'_>, method: Method, output: fn(String) -> T) -> CallFuture<T> {
