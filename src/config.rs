@@ -278,7 +278,7 @@ impl ManagerBuilder {
             max_listeners: self.max_listeners,
             drain: Arc::default(),
             #[cfg(feature = "ask")]
-            ask: self.ask.build(&self.eras),
+            ask: self.ask.build(&self.server.name, &self.eras),
             version_list: json!(names).to_string(),
             revisions,
             instructions: self.instructions,

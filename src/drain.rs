@@ -1,13 +1,17 @@
 //! Shutting down: who is still being served, and who is to be told.
 
+use std::future::poll_fn;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::sync::Notify;
 
 use crate::changes::{ChangeBus, LocalBus, Subscription};
+use crate::deadline::Deadline;
 
 const END: &str = "end";
 
@@ -63,7 +67,7 @@ impl Drain {
     pub(crate) async fn close(&self, deadline: Duration) -> usize {
         self.is_closing.store(true, Ordering::SeqCst);
         self.listeners.publish(END, Bytes::new());
-        let idle = async {
+        let mut idle = pin!(async {
             loop {
                 let idle = self.idle.notified();
                 if self.serving.load(Ordering::SeqCst) == 0 {
@@ -71,9 +75,13 @@ impl Drain {
                 }
                 idle.await;
             }
-        };
-        // Whether it came to an end is seen by the count.
-        let _ = tokio::time::timeout(deadline, idle).await;
+        });
+        let mut deadline = Deadline::new(deadline);
+        poll_fn(|cx| match idle.as_mut().poll(cx) {
+            Poll::Ready(()) => Poll::Ready(()),
+            Poll::Pending => deadline.poll(cx),
+        })
+        .await;
         self.serving.load(Ordering::SeqCst)
     }
 }

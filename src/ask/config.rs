@@ -13,6 +13,8 @@ use crate::protocol::Era;
 
 /// The settings of asking, fixed once built.
 pub(crate) struct AskSettings {
+    /// The name of the server, which its states belong to.
+    pub(super) server: String,
     pub(super) sealer: Arc<dyn Sealer>,
     pub(super) state_lifetime: Duration,
     pub(super) max_state_size: usize,
@@ -49,7 +51,7 @@ impl fmt::Debug for AskBuilder {
 }
 
 impl AskBuilder {
-    pub(crate) fn build(self, eras: &[Era]) -> AskSettings {
+    pub(crate) fn build(self, server: &str, eras: &[Era]) -> AskSettings {
         let sealer = self.sealer.unwrap_or_else(|| {
             if eras.contains(&Era::Modern) {
                 tracing::warn!(
@@ -63,6 +65,7 @@ impl AskBuilder {
         });
         let bus = self.bus.unwrap_or_else(|| Arc::new(LocalBus::default()));
         AskSettings {
+            server: server.to_owned(),
             sealer,
             state_lifetime: self.state_lifetime,
             max_state_size: self.max_state_size,
@@ -79,7 +82,8 @@ impl AskBuilder {
 /// Settings of the questions that handlers ask their clients (feature `ask`).
 impl ManagerBuilder {
     /// Seals the state of calls that ask their clients something, in 2026-07-28, with
-    /// these keys, which all replicas must share. Without, a random key is made, which no
+    /// these keys, which all replicas must share. A state belongs to the server's name, so
+    /// other servers may have the same keys. Without, a random key is made, which no
     /// other process has, and a warning is logged.
     pub fn state_keys(mut self, keys: impl Sealer) -> Self {
         self.ask.sealer = Some(Arc::new(keys));

@@ -50,7 +50,11 @@ impl Question {
     /// A form of a given schema, which the client gets as it is.
     pub fn form(message: impl Into<String>, schema: impl Serialize) -> Self {
         let schema = serde_json::to_value(schema).map_err(|error| error.to_string());
-        let fault = schema.as_ref().err().cloned();
+        let fault = match &schema {
+            Ok(schema) if schema.is_object() => None,
+            Ok(_) => Some("the schema of a form must be an object".to_owned()),
+            Err(fault) => Some(fault.clone()),
+        };
         let params =
             json!({"mode": "form", "message": message.into(), "requestedSchema": schema.unwrap_or_default()});
         let question = Self::new("elicitation/create", ClientCapability::Elicitation, params);

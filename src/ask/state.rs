@@ -44,11 +44,11 @@ pub(super) struct Binding<'a> {
 impl Binding<'_> {
     /// All of it in one text, each part with its length before it, so that none can run
     /// over into the next.
-    fn to_bytes(&self) -> Vec<u8> {
+    fn to_bytes(&self, server: &str) -> Vec<u8> {
         let principal = Principal::of(self.head);
         let Purpose { method, target, arguments } = self.purpose;
         let mut bytes = vec![u8::from(principal.is_some())];
-        for part in [principal.unwrap_or_default(), method, target] {
+        for part in [server, principal.unwrap_or_default(), method, target] {
             bytes.extend_from_slice(&(part.len() as u64).to_le_bytes());
             bytes.extend_from_slice(part.as_bytes());
         }
@@ -74,7 +74,7 @@ impl State {
             tracing::error!(size, limit, "the state of a call is larger than allowed");
             return Err(RpcError::internal());
         }
-        let sealed = settings.sealer.seal(&plain, &binding.to_bytes());
+        let sealed = settings.sealer.seal(&plain, &binding.to_bytes(&settings.server));
         let sealed = sealed.ok_or_else(|| {
             tracing::error!("the state of a call could not be sealed");
             RpcError::internal()
@@ -85,7 +85,8 @@ impl State {
     /// Opens a state. Whatever is wrong with it, the answer is the same.
     pub(super) fn open(text: &str, binding: &Binding<'_>, settings: &AskSettings) -> Result<Self, RpcError> {
         let state = URL_SAFE_NO_PAD.decode(text).ok();
-        let state = state.and_then(|sealed| settings.sealer.open(&sealed, &binding.to_bytes()));
+        let state =
+            state.and_then(|sealed| settings.sealer.open(&sealed, &binding.to_bytes(&settings.server)));
         let state = state.and_then(|plain| serde_json::from_slice::<Self>(&plain).ok());
         state.filter(|state| now().as_secs() < state.expires).ok_or_else(refusal)
     }

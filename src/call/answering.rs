@@ -97,7 +97,7 @@ impl<T: Output + WriteResult> Underway for Answering<T> {
             && let Poll::Ready(required) = exchange.asks.poll_required(cx, exchange)
             && let Some(draft) = self.draft.take()
         {
-            self.running.stop();
+            self.running.abort();
             return Poll::Ready(draft.input_required(required));
         }
         Poll::Pending

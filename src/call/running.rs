@@ -5,6 +5,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use tokio::task::AbortHandle;
+
 use super::future::{CallFuture, Limit, Work};
 use super::{CallError, Output};
 use crate::config::Settings;
@@ -18,6 +20,8 @@ pub(crate) struct Running<T> {
     work: Option<Work<T>>,
     deadline: Option<Deadline>,
     name: Option<Arc<str>>,
+    /// The task of a detached call.
+    task: Option<AbortHandle>,
 }
 
 impl<T: Output> Running<T> {
@@ -32,7 +36,8 @@ impl<T: Output> Running<T> {
             Limit::At(limit) => Some(limit),
             Limit::Never => None,
         };
-        let running = Self { work: Some(future.work), deadline: limit.map(Deadline::new), name: future.name };
+        let deadline = limit.map(Deadline::new);
+        let running = Self { work: Some(future.work), deadline, name: future.name, task: None };
         if future.is_detached { running.detach(&settings.drain) } else { running }
     }
 
@@ -46,14 +51,24 @@ impl<T: Output> Running<T> {
             drop(serving);
             outcome
         });
+        let handle = task.abort_handle();
         let work = async move { task.await.unwrap_or_else(|_| Err(RpcError::internal().into())) };
-        Self { work: Some(Work::Boxed(Box::pin(work))), deadline: None, name: None }
+        Self { work: Some(Work::Boxed(Box::pin(work))), deadline: None, name: None, task: Some(handle) }
     }
 }
 
 impl<T> Running<T> {
+    /// Ends the call for good, even one that is detached.
+    #[cfg(feature = "ask")]
+    pub(super) fn abort(&mut self) {
+        if let Some(task) = &self.task {
+            task.abort();
+        }
+        self.stop();
+    }
+
     /// Drops the work, whose destructors may panic as well.
-    pub(super) fn stop(&mut self) {
+    fn stop(&mut self) {
         if let Some(work) = self.work.take()
             && catch_unwind(AssertUnwindSafe(|| drop(work))).is_err()
         {

@@ -27,15 +27,13 @@ impl LocalBus {
 
 impl ChangeBus for LocalBus {
     fn publish(&self, topic: &str, message: Bytes) -> Reach {
-        match self.lock().listeners.get(topic) {
-            Some(listeners) => {
-                for (_, listener) in listeners {
-                    listener.send(message.clone());
-                }
-                Reach::Perhaps
-            }
-            None => Reach::Nobody,
+        // Not under the lock: whoever is woken may subscribe.
+        let listeners = self.lock().listeners.get(topic).cloned();
+        let Some(listeners) = listeners else { return Reach::Nobody };
+        for (_, listener) in listeners {
+            listener.send(message.clone());
         }
+        Reach::Perhaps
     }
 
     fn subscribe(&self, topic: &str) -> Subscription {

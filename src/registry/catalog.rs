@@ -2,7 +2,10 @@
 
 use std::collections::HashSet;
 use std::fmt;
+use std::future::poll_fn;
 use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -20,6 +23,9 @@ use crate::resource::ResourceOutput;
 use crate::rpc::scan::Scanner;
 use crate::rpc::{ErrorCode, Raw, RpcError, write};
 use crate::tool::ToolOutput;
+
+/// How long one registry may take to list what it has, when others have lists as well.
+const PART_LIMIT: Duration = Duration::from_secs(15);
 
 /// What stands between a prefix and the name that it is put before.
 const SEPARATOR: char = '-';
@@ -181,9 +187,10 @@ impl Part {
                     take(name);
                 }
             });
+            // A registry whose pages lead nowhere is not followed for ever.
             match page.next_cursor {
-                Some(next) => cursor = Some(next),
-                None => return,
+                Some(next) if cursor.as_ref() != Some(&next) => cursor = Some(next),
+                _ => return,
             }
         }
     }
@@ -237,9 +244,9 @@ impl Catalog {
     }
 
     /// The lists of all registries one after the other, up to the first that goes on on
-    /// another page.
+    /// another page. All are asked at once, so that the slow ones do not add up.
     async fn merge(&self, request: ListRequest<'_>, list: &List) -> Result<Page, RpcError> {
-        let (start, mut inner) = match request.cursor {
+        let (start, inner) = match request.cursor {
             None => (0, None),
             Some(cursor) => {
                 let of_part = |(index, _): &(usize, _)| self.0.get(*index).is_some_and(|it| it.offers(list));
@@ -250,12 +257,20 @@ impl Catalog {
         let mut definitions = Vec::new();
         let mut seen = HashSet::new();
         let mut hint = None;
-        for (index, part) in self.0.iter().enumerate().skip(start).filter(|(_, part)| part.offers(list)) {
-            let cursor = inner.take();
-            let ask = ListRequest { cursor: cursor.as_deref(), ..request };
-            let page = match part.ask(list, ask).within(None).await {
+        let mut is_any_there = false;
+        let parts = self.0.iter().enumerate().skip(start).filter(|(_, part)| part.offers(list));
+        let parts: Vec<_> = parts.collect();
+        let asked = parts.iter().map(|(index, part)| {
+            let cursor = inner.as_deref().filter(|_| *index == start);
+            part.ask(list, ListRequest { cursor, ..request }).within(Some(PART_LIMIT))
+        });
+        let pages = all(asked.collect()).await;
+        for ((index, part), page) in parts.into_iter().zip(pages) {
+            let page = match page {
                 Ok(page) => page,
-                Err(error) if cursor.is_some() && error.code() == ErrorCode::INVALID_PARAMS => {
+                Err(error)
+                    if inner.is_some() && index == start && error.code() == ErrorCode::INVALID_PARAMS =>
+                {
                     return Err(error);
                 }
                 // One that is down does not take the others with it.
@@ -265,6 +280,7 @@ impl Catalog {
                     continue;
                 }
             };
+            is_any_there = true;
             page.each(|definition| {
                 let Some(name) = part.name_of(definition, list) else { return };
                 if seen.contains(&name) {
@@ -283,6 +299,9 @@ impl Catalog {
                 break;
             }
         }
+        if !is_any_there && hint.is_some() {
+            return Err(RpcError::internal());
+        }
         merged.definitions = definitions.into();
         merged.cache = hint.unwrap_or_default();
         // All pages of a list must have the same scope, and the others may have this one.
@@ -298,6 +317,25 @@ impl Catalog {
             part.registry.has(item(own)).then_some((&*part.registry, own))
         })
     }
+}
+
+/// Waits for all of them at once; the results are in the same order.
+async fn all<F: Future>(futures: Vec<F>) -> Vec<F::Output> {
+    let mut futures: Vec<_> = futures.into_iter().map(|future| (Box::pin(future), None)).collect();
+    poll_fn(|cx| {
+        let mut is_pending = false;
+        for (future, outcome) in &mut futures {
+            if outcome.is_none() {
+                match future.as_mut().poll(cx) {
+                    Poll::Ready(ready) => *outcome = Some(ready),
+                    Poll::Pending => is_pending = true,
+                }
+            }
+        }
+        if is_pending { Poll::Pending } else { Poll::Ready(()) }
+    })
+    .await;
+    futures.into_iter().filter_map(|(_, outcome)| outcome).collect()
 }
 
 fn write_cursor(part: usize, inner: &str) -> String {

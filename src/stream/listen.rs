@@ -18,8 +18,9 @@ use crate::registry::Registry;
 use crate::reply::Draft;
 use crate::rpc::{RpcError, write};
 
-/// The most resources that one stream may watch.
+/// The most resources that one stream may watch, and the most bytes of their URIs.
 const MAX_RESOURCES: usize = 1024;
+const MAX_URI_BYTES: usize = 64 * 1024;
 
 /// What a client wants to hear of.
 #[derive(Debug, Default, Deserialize, Serialize)]
@@ -46,6 +47,9 @@ impl Wanted {
         let wanted: Self = serde_json::from_str(json).map_err(|error| misfit(error.to_string()))?;
         if wanted.resource_subscriptions.len() > MAX_RESOURCES {
             return Err(misfit(format!("more than {MAX_RESOURCES} resources")));
+        }
+        if wanted.resource_subscriptions.iter().map(String::len).sum::<usize>() > MAX_URI_BYTES {
+            return Err(misfit(format!("URIs of more than {MAX_URI_BYTES} bytes in all")));
         }
         Ok(wanted)
     }

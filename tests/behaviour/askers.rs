@@ -13,8 +13,8 @@ use serde_json::{Value, json};
 use crate::support::{Era, Post, Probe};
 
 #[derive(Deserialize, JsonSchema)]
-struct Name {
-    name: String,
+pub(crate) struct Name {
+    pub(crate) name: String,
 }
 
 #[derive(Deserialize, JsonSchema)]

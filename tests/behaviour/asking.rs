@@ -1,11 +1,13 @@
 //! Asking a client of 2026-07-28: a question is a reply, and its answer a new request.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use mcp_stateless::StateKeys;
+use mcp_stateless::{NoArguments, StateKeys, Tool, ToolContext, ToolRegistry};
 use serde_json::{Value, json};
 
-use crate::askers::{GREETERS, accept, again, askers, call, call_again, name_question, request};
+use crate::askers::{GREETERS, Name, accept, again, askers, call, call_again, name_question, request};
 use crate::site::Site;
 use crate::support::{Era, Post};
 
@@ -254,6 +256,29 @@ async fn nobody_acts_upon_a_question_that_has_no_answer_yet() {
     let answer = site.send(call_again("swallow", &required, ada())).await;
     assert_eq!(answer.tool_text(), "Hello, Ada");
     assert_eq!(seen.outcomes(), ["Hello, Ada"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_detached_handler_acts_upon_no_question_without_an_answer_either() {
+    let acted = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&acted);
+    let detached = Tool::new("detached", "", move |_: NoArguments, cx: ToolContext| {
+        let acted = Arc::clone(&counted);
+        async move {
+            let name = cx.elicit::<Name>("name", "What is your name?").await;
+            acted.fetch_add(1, Ordering::SeqCst);
+            name.map_or_else(|error| error.to_string(), |name| name.name)
+        }
+    });
+    let site = Site::new(ToolRegistry::builder().register(detached.detached()).build().expect("valid"));
+    let tasks = || tokio::runtime::Handle::current().metrics().num_alive_tasks();
+    let before = tasks();
+    let required = site.result(call(Era::Modern, "detached")).await;
+    assert_eq!(required["resultType"], "input_required");
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    assert_eq!((acted.load(Ordering::SeqCst), tasks()), (0, before));
+    let answer = site.send(call_again("detached", &required, ada())).await;
+    assert_eq!((answer.tool_text().as_str(), acted.load(Ordering::SeqCst)), ("Ada", 1));
 }
 
 #[tokio::test]

@@ -203,6 +203,8 @@ enum Down {
     Later,
     PanicAtOnce,
     PanicLater,
+    /// It never answers.
+    Silent,
 }
 
 impl Registry for Down {
@@ -219,14 +221,15 @@ impl Registry for Down {
         match self {
             Self::AtOnce => Answer::ready(Err(RpcError::internal())),
             Self::Later => Answer::later(async { Err(RpcError::invalid_params("upside down")) }),
+            Self::Silent => Answer::later(std::future::pending()),
             Self::PanicLater | Self::PanicAtOnce => Answer::later(async { panic!("a secret") }),
         }
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn one_part_that_is_down_does_not_take_the_list_of_the_others_with_it() {
-    for down in [Down::AtOnce, Down::Later, Down::PanicAtOnce, Down::PanicLater] {
+    for down in [Down::AtOnce, Down::Later, Down::PanicAtOnce, Down::PanicLater, Down::Silent] {
         let catalog =
             Catalog::builder().add(build_tools("1", &["a", "b"], 1)).add(down).add(tools("2", &["c"]));
         let site = Site::new(catalog.build().expect("no collisions"));
@@ -240,6 +243,13 @@ async fn one_part_that_is_down_does_not_take_the_list_of_the_others_with_it() {
         let result = Site::new(catalog).result(Post::modern("tools/list", json!({}))).await;
         assert_eq!((&result["ttlMs"], &result["tools"][0]["name"]), (&json!(0), &json!("c")));
     }
+}
+
+#[tokio::test]
+async fn a_list_of_which_nothing_is_there_is_an_error() {
+    let catalog = Catalog::builder().add(Down::AtOnce).add(Down::Later).build().expect("no collisions");
+    let answer = Site::new(catalog).send(Post::modern("tools/list", json!({}))).await;
+    assert_eq!(answer.error(), (200, -32603));
 }
 
 #[tokio::test]
