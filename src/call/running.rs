@@ -21,6 +21,7 @@ pub(crate) struct Running<T> {
     deadline: Option<Deadline>,
     name: Option<Arc<str>>,
     /// The task of a detached call.
+    #[cfg_attr(not(feature = "ask"), expect(dead_code, reason = "nothing ends it before its time"))]
     task: Option<AbortHandle>,
 }
 

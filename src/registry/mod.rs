@@ -7,6 +7,7 @@ mod filtered;
 mod item;
 mod live;
 mod page;
+mod part;
 mod prompts;
 mod resources;
 mod source;
