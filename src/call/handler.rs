@@ -36,8 +36,8 @@ where
     T: Output,
 {
     fn start(&self, call: Call<'_>) -> CallFuture<T> {
-        match T::read_arguments(call.arguments()) {
-            Ok(NoArguments {}) => CallFuture::new(self()),
+        match T::takes_none(call.arguments()) {
+            Ok(()) => CallFuture::new(self()),
             Err(misfit) => CallFuture::ready(T::misfit(misfit)),
         }
     }

@@ -4,8 +4,8 @@ use std::borrow::Cow;
 
 use serde::de::DeserializeOwned;
 
-use super::CallError;
 use super::error::{Failure, ToolError};
+use super::{CallError, NoArguments};
 #[cfg(feature = "ask")]
 use crate::rpc::{ErrorCode, RpcError};
 
@@ -26,6 +26,12 @@ pub trait Output: Sized + Send + 'static + sealed::Sealed {
     /// What becomes of a call whose arguments do not fit.
     #[doc(hidden)]
     fn misfit(message: String) -> Result<Self, CallError>;
+
+    /// Whether a handler that takes nothing serves a call with these arguments.
+    #[doc(hidden)]
+    fn takes_none(arguments: &str) -> Result<(), String> {
+        Self::read_arguments(arguments).map(|NoArguments {}| ())
+    }
 
     /// Reads the arguments; the error says what does not fit, and where.
     #[doc(hidden)]

@@ -115,6 +115,11 @@ impl Output for ResourceOutput {
         Err(RpcError::invalid_params(message).into())
     }
 
+    /// A template has variables whether or not its handler cares for them.
+    fn takes_none(_: &str) -> Result<(), String> {
+        Ok(())
+    }
+
     fn read_arguments<A: DeserializeOwned>(arguments: &str) -> Result<A, String> {
         from_texts(arguments)
     }

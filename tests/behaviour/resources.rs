@@ -165,6 +165,14 @@ async fn a_resource_of_a_template_is_read_with_its_variables_decoded() {
 }
 
 #[tokio::test]
+async fn a_template_may_be_served_by_a_handler_that_takes_nothing() {
+    let same = ResourceTemplate::new("same:{any}", "same", async || "always the same");
+    let site = Site::new(ResourceRegistry::builder().register_template(same).build().expect("valid"));
+    let post = Post::legacy("resources/read", &json!({"uri": "same:7"}));
+    assert_eq!(site.result(post).await["contents"][0]["text"], "always the same");
+}
+
+#[tokio::test]
 async fn a_resource_that_is_not_there_is_said_in_the_code_of_its_era() {
     let site = Site::new(resources());
     for uri in ["memo://nothing", "book://a/77", "", "no uri at all"] {
