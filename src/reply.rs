@@ -10,7 +10,7 @@ use crate::http::Body;
 use crate::protocol::{Era, Revision, ServerCapabilities, meta};
 use crate::registry::Page;
 use crate::rejection::Rejection;
-use crate::result::{WriteResult, end_result, write_about, write_cache_hint};
+use crate::result::{WriteResult, end_result, open_meta, write_about, write_cache_hint};
 use crate::rpc::write::{self, ReplyId, ReplyStart};
 use crate::rpc::{ErrorCode, RpcError};
 use crate::stream::{Listening, Stream};
@@ -183,10 +183,9 @@ impl Draft {
     /// The end of a `subscriptions/listen`, tagged with the request's id as all that went
     /// before it.
     pub(crate) fn listened(self, id: &str) -> Reply {
-        self.result(|buffer, _, settings| {
-            buffer.extend_from_slice(br#"{"resultType":"complete","_meta":{"#);
-            write::key(buffer, meta::SERVER_INFO);
-            buffer.extend_from_slice(settings.server_info.as_bytes());
+        self.result(|buffer, era, settings| {
+            buffer.extend_from_slice(br#"{"resultType":"complete""#);
+            open_meta(buffer, era, settings);
             write::key(buffer, meta::SUBSCRIPTION_ID);
             buffer.extend_from_slice(id.as_bytes());
             buffer.extend_from_slice(b"}}");

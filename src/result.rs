@@ -40,12 +40,7 @@ impl WriteResult for ToolOutput {
                 if era == Era::Modern {
                     buffer.extend_from_slice(br#","resultType":"complete""#);
                 }
-                write::key(buffer, "_meta");
-                buffer.push(b'{');
-                if era == Era::Modern {
-                    write::key(buffer, meta::SERVER_INFO);
-                    buffer.extend_from_slice(settings.server_info.as_bytes());
-                }
+                open_meta(buffer, era, settings);
                 for (name, value) in members.iter().filter(|(name, _)| *name != meta::SERVER_INFO) {
                     write::key(buffer, name);
                     buffer.extend_from_slice(value.to_string().as_bytes());
@@ -163,6 +158,16 @@ pub(crate) fn write_cache_hint(buffer: &mut Vec<u8>, hint: CacheHint) {
         CacheScope::Public => "public",
     };
     write::string(buffer, scope);
+}
+
+/// Begins the `_meta` of a result, with what every result of the modern era carries there.
+pub(crate) fn open_meta(buffer: &mut Vec<u8>, era: Era, settings: &Settings) {
+    write::key(buffer, "_meta");
+    buffer.push(b'{');
+    if era == Era::Modern {
+        write::key(buffer, meta::SERVER_INFO);
+        buffer.extend_from_slice(settings.server_info.as_bytes());
+    }
 }
 
 /// Ends the object of a result, with what every result of the modern era carries.

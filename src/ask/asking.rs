@@ -13,8 +13,8 @@ use super::state::{Binding, Purpose, State};
 use super::{Answers, AskError, InputRequired, Origin, Question};
 use crate::call::{Exchange, ToolContext};
 use crate::config::Settings;
-use crate::protocol::{Era, meta};
-use crate::result::WriteResult;
+use crate::protocol::Era;
+use crate::result::{WriteResult, open_meta};
 use crate::rpc::{ErrorCode, RpcError, write};
 
 /// What one call has asked, and been answered.
@@ -211,7 +211,7 @@ pub(crate) struct Required {
 }
 
 impl WriteResult for Required {
-    fn write(&self, buffer: &mut Vec<u8>, _: Era, settings: &Settings) {
+    fn write(&self, buffer: &mut Vec<u8>, era: Era, settings: &Settings) {
         buffer.extend_from_slice(br#"{"resultType":"input_required","#);
         if !self.questions.is_empty() {
             buffer.extend_from_slice(br#""inputRequests":{"#);
@@ -229,9 +229,7 @@ impl WriteResult for Required {
         }
         buffer.extend_from_slice(br#""requestState":"#);
         write::string(buffer, &self.state);
-        buffer.extend_from_slice(br#","_meta":{"#);
-        write::key(buffer, meta::SERVER_INFO);
-        buffer.extend_from_slice(settings.server_info.as_bytes());
+        open_meta(buffer, era, settings);
         buffer.extend_from_slice(b"}}");
     }
 }

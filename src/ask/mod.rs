@@ -32,6 +32,8 @@ pub(crate) use config::{AskBuilder, AskSettings};
 pub use elicit::{ElicitAction, ElicitResult};
 pub use error::AskError;
 pub use keys::{Sealer, StateKeys};
+#[cfg(feature = "upstream")]
+pub(crate) use parking::random_id;
 pub use question::{Question, Root};
 pub use sampling::{SamplingContent, SamplingMessage, SamplingRequest, SamplingResult};
 pub(crate) use state::Purpose;

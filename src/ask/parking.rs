@@ -81,6 +81,7 @@ impl Parking {
         let _space = Space::take(&self.parked, self.most)
             .ok_or(AskError::Unreachable("too many calls wait for answers already"))?;
         let id = random_id().ok_or(AskError::Unreachable("the server has no randomness"))?;
+        let id = format!("{PREFIX}{id}");
         let mut answers = self.bus.subscribe(&topic(&id));
         exchange.outbox.send(|buffer| write_question(buffer, &id, question)).await;
 
@@ -142,11 +143,11 @@ fn write_question(buffer: &mut Vec<u8>, id: &str, mut question: Question) {
     buffer.push(b'}');
 }
 
-/// An id that nobody can guess.
-fn random_id() -> Option<String> {
+/// 128 random bits in hexadecimal digits: an id that nobody can guess.
+pub(crate) fn random_id() -> Option<String> {
     let mut bytes = [0; 16];
     getrandom::fill(&mut bytes).ok()?;
-    Some(format!("{PREFIX}{:032x}", u128::from_be_bytes(bytes)))
+    Some(format!("{:032x}", u128::from_be_bytes(bytes)))
 }
 
 /// The topic on which the answer to the question of this id is published.

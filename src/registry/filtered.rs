@@ -11,7 +11,7 @@ use crate::completion::{Completion, CompletionRequest, Reference, unknown_refere
 use crate::prompt::PromptOutput;
 use crate::protocol::ServerCapabilities;
 use crate::resource::ResourceOutput;
-use crate::rpc::{Raw, RpcError};
+use crate::rpc::RpcError;
 use crate::tool::ToolOutput;
 
 /// A registry that shows each caller what a function of the request's head lets it see:
@@ -62,7 +62,7 @@ where
         let head = head.clone();
         list.map(move |page| {
             let page = page.map(|buffer, definition| {
-                let name = definition.member(key).ok().flatten().and_then(Raw::string);
+                let name = definition.string_member(key);
                 if name.is_some_and(|name| sees(item(&name), &head)) {
                     buffer.extend_from_slice(definition.text().as_bytes());
                 }

@@ -95,7 +95,7 @@ impl Part {
 
     /// The name of a definition, with the prefix.
     pub(super) fn name_of(&self, definition: Raw<'_>, list: &List) -> Option<String> {
-        let name = definition.member(list.key).ok()??.string()?;
+        let name = definition.string_member(list.key)?;
         Some(match &self.prefix {
             Some(prefix) if list.is_name => format!("{prefix}{name}"),
             _ => name.into_owned(),
@@ -112,11 +112,7 @@ impl Part {
         // What was passed over once can be passed over again.
         let _ = Scanner::new(definition.text()).members(|scanner, key| {
             let value = scanner.value()?;
-            if buffer.last() != Some(&b'{') {
-                buffer.push(b',');
-            }
-            buffer.extend_from_slice(key.text().as_bytes());
-            buffer.push(b':');
+            write::raw_key(buffer, key);
             if key.is_key(list.key) {
                 write::string(buffer, name);
             } else {

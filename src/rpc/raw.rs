@@ -68,6 +68,11 @@ impl<'a> Raw<'a> {
         members.map(|()| found).map_err(|_| Repeated)
     }
 
+    /// One member of an object, if it is there once, and a string.
+    pub(crate) fn string_member(self, name: &str) -> Option<Cow<'a, str>> {
+        self.member(name).ok()??.string()
+    }
+
     /// Whether this is the string `name`.
     pub(crate) fn is_key(self, name: &str) -> bool {
         self.string().is_some_and(|key| key == name)

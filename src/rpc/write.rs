@@ -6,7 +6,7 @@ use std::io::Write as _;
 use serde::Serialize;
 
 use super::special::next_special;
-use super::{ErrorCode, Id, RpcError};
+use super::{ErrorCode, Id, Raw, RpcError};
 
 /// Which id an error reply carries.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -84,11 +84,22 @@ pub(crate) fn notification(buffer: &mut Vec<u8>, method: &str, write: impl FnOnc
 
 /// Writes a member of an object, preceded by a comma unless it is the first.
 pub(crate) fn key(buffer: &mut Vec<u8>, name: &str) {
+    separate(buffer);
+    string(buffer, name);
+    buffer.push(b':');
+}
+
+/// The same for a key that is JSON already, and stays as it is.
+pub(crate) fn raw_key(buffer: &mut Vec<u8>, key: Raw<'_>) {
+    separate(buffer);
+    buffer.extend_from_slice(key.text().as_bytes());
+    buffer.push(b':');
+}
+
+fn separate(buffer: &mut Vec<u8>) {
     if buffer.last() != Some(&b'{') {
         buffer.push(b',');
     }
-    string(buffer, name);
-    buffer.push(b':');
 }
 
 /// Begins an object with the texts that are there.

@@ -304,7 +304,7 @@ impl UpstreamCall {
         let name = &self.pool.settings.name;
         let result = Raw::read(text).filter(|result| result.is_object());
         let result = result.ok_or_else(|| unavailable(name, "answered by something that is no result"))?;
-        let kind = result.member("resultType").ok().flatten().and_then(Raw::string);
+        let kind = result.string_member("resultType");
         match kind.as_deref() {
             None | Some("complete") => Ok(None),
             Some("input_required") => {

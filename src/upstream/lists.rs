@@ -1,5 +1,6 @@
 //! The lists of an upstream, kept for as long as they hold.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -101,7 +102,7 @@ impl List {
 }
 
 fn name_of(definition: Raw<'_>, kind: Kind) -> Option<String> {
-    Some(definition.member(kind.key()).ok()??.string()?.into_owned())
+    definition.string_member(kind.key()).map(Cow::into_owned)
 }
 
 /// The lists that one session was told.
@@ -234,13 +235,13 @@ impl Fetched {
         }
         self.definitions.extend_from_slice(definitions.as_bytes());
 
-        let member = |name| result.member(name).ok().flatten();
-        let ttl = member("ttlMs").and_then(|ttl| ttl.text().parse().ok()).map(Duration::from_millis);
+        let ttl = result.member("ttlMs").ok().flatten();
+        let ttl = ttl.and_then(|ttl| ttl.text().parse().ok()).map(Duration::from_millis);
         self.ttl = match (self.ttl, ttl) {
             (Some(one), Some(other)) => Some(one.min(other)),
             (one, other) => one.or(other),
         };
-        let scope = match member("cacheScope").and_then(Raw::string).as_deref() {
+        let scope = match result.string_member("cacheScope").as_deref() {
             Some("public") => CacheScope::Public,
             _ => CacheScope::Private,
         };
@@ -248,7 +249,7 @@ impl Fetched {
             None | Some(CacheScope::Public) => Some(scope),
             Some(CacheScope::Private) => Some(CacheScope::Private),
         };
-        self.next = member("nextCursor").and_then(Raw::string).map(std::borrow::Cow::into_owned);
+        self.next = result.string_member("nextCursor").map(Cow::into_owned);
         Some(())
     }
 }

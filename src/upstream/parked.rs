@@ -13,7 +13,7 @@ use tokio::sync::oneshot;
 
 use super::pending::Pending;
 use super::pool::Key;
-use crate::ask::Question;
+use crate::ask::{Question, random_id};
 use crate::rpc::RpcError;
 
 const MOST: usize = 64;
@@ -39,9 +39,7 @@ impl ParkedCalls {
 
     /// Parks a call, and gives its id; `None` when no more can wait.
     pub(super) fn park(&self, parked: Parked) -> Option<String> {
-        let mut bytes = [0; 16];
-        getrandom::fill(&mut bytes).ok()?;
-        let id = format!("{:032x}", u128::from_be_bytes(bytes));
+        let id = random_id()?;
         let mut calls = self.lock();
         if calls.len() >= MOST {
             return None;

@@ -2,7 +2,7 @@
 
 use crate::config::Settings;
 use crate::protocol::{CacheHint, Era, meta};
-use crate::result::write_cache_hint;
+use crate::result::{open_meta, write_cache_hint};
 use crate::rpc::scan::Scanner;
 use crate::rpc::{Raw, write};
 
@@ -54,12 +54,7 @@ fn write_meta(buffer: &mut Vec<u8>, own: Option<Raw<'_>>, era: Era, settings: &S
     if era == Era::Legacy && own.is_none() {
         return;
     }
-    write::key(buffer, "_meta");
-    buffer.push(b'{');
-    if era == Era::Modern {
-        write::key(buffer, meta::SERVER_INFO);
-        buffer.extend_from_slice(settings.server_info.as_bytes());
-    }
+    open_meta(buffer, era, settings);
     if let Some(own) = own.filter(|own| own.is_object()) {
         let _ = Scanner::new(own.text()).members(|scanner, key| {
             let value = scanner.value()?;
@@ -73,10 +68,6 @@ fn write_meta(buffer: &mut Vec<u8>, own: Option<Raw<'_>>, era: Era, settings: &S
 }
 
 fn member(buffer: &mut Vec<u8>, key: Raw<'_>, value: Raw<'_>) {
-    if buffer.last() != Some(&b'{') {
-        buffer.push(b',');
-    }
-    buffer.extend_from_slice(key.text().as_bytes());
-    buffer.push(b':');
+    write::raw_key(buffer, key);
     buffer.extend_from_slice(value.text().as_bytes());
 }

@@ -1,5 +1,6 @@
 //! Another server as a registry.
 
+use std::borrow::Cow;
 use std::ffi::OsString;
 use std::fmt;
 use std::sync::Arc;
@@ -95,8 +96,7 @@ impl Upstream {
             let list = self.0.list(kind, &key, &headers).await?;
             let mut of_kind = Vec::new();
             list.page.each(|definition| {
-                let name = definition.member(kind.key()).ok().flatten().and_then(Raw::string);
-                of_kind.extend(name.map(std::borrow::Cow::into_owned));
+                of_kind.extend(definition.string_member(kind.key()).map(Cow::into_owned));
             });
             names.push(of_kind);
         }

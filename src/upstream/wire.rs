@@ -89,28 +89,15 @@ fn encode_request(id: i64, request: &Value, parts: &OutgoingParts) -> Result<Vec
     write::key(&mut buffer, "params");
     buffer.push(b'{');
     for (name, value) in &params {
-        separate(&mut buffer);
-        write_name(&mut buffer, name);
+        write::key(&mut buffer, name);
         write::json(&mut buffer, value)?;
     }
     for (name, value) in &parts.raw {
-        separate(&mut buffer);
-        write_name(&mut buffer, name);
+        write::key(&mut buffer, name);
         buffer.extend_from_slice(value.get().as_bytes());
     }
     buffer.extend_from_slice(b"}}");
     Ok(buffer)
-}
-
-fn separate(buffer: &mut Vec<u8>) {
-    if buffer.last() != Some(&b'{') {
-        buffer.push(b',');
-    }
-}
-
-fn write_name(buffer: &mut Vec<u8>, name: &str) {
-    write::string(buffer, name);
-    buffer.push(b':');
 }
 
 fn number_or_string(id: &NumberOrString) -> String {
