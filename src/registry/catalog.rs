@@ -12,8 +12,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::request::Parts;
 
 use super::page::foreign_cursor;
-use super::part::{List, PROMPTS, Part, RESOURCES, TEMPLATES, TOOLS};
-use super::{Answer, Item, ListRequest, Page, Registry};
+use super::part::Part;
+use super::{Answer, Item, Kind, ListRequest, Page, Registry};
 use crate::call::{Call, CallFuture};
 use crate::changes::Changes;
 use crate::completion::{Completion, CompletionRequest, Reference, unknown_reference};
@@ -91,15 +91,19 @@ impl CatalogBuilder {
     /// URI. A registry that does not know its list at once cannot be asked here: of equals
     /// that come up later, the first registry's is listed and called.
     pub fn build(self) -> Result<Catalog, RegistryError> {
-        for list in [&TOOLS, &PROMPTS, &RESOURCES] {
+        for kind in [Kind::Tools, Kind::Prompts, Kind::Resources] {
             let mut taken = HashSet::new();
             for part in &self.0 {
                 let mut own = HashSet::new();
-                part.names_now(list, |name| {
+                part.names_now(kind, |name| {
                     own.insert(name);
                 });
                 if let Some(twin) = own.iter().find(|name| taken.contains(*name)) {
-                    return Err(RegistryError::new(list.kind, twin, "two registries of the catalog have it"));
+                    return Err(RegistryError::new(
+                        kind.noun(),
+                        twin,
+                        "two registries of the catalog have it",
+                    ));
                 }
                 taken.extend(own);
             }
@@ -109,25 +113,25 @@ impl CatalogBuilder {
 }
 
 impl Catalog {
-    fn list(&self, request: ListRequest<'_>, list: &'static List) -> Answer<'_, Page> {
-        let mut offering = self.0.iter().filter(|part| part.offers(list));
+    fn list(&self, request: ListRequest<'_>, kind: Kind) -> Answer<'_, Page> {
+        let mut offering = self.0.iter().filter(|part| part.offers(kind));
         match (offering.next(), offering.next()) {
             // The page is passed on as it is.
-            (Some(part), None) if part.prefix.is_none() || !list.is_name => part.ask(list, request),
+            (Some(part), None) if part.prefix.is_none() || !kind.has_names() => part.ask(kind, request),
             _ => {
                 let owned = request.to_owned();
-                Answer::later(async move { self.merge(owned.borrow(), list).await })
+                Answer::later(async move { self.merge(owned.borrow(), kind).await })
             }
         }
     }
 
     /// The lists of all registries one after the other, up to the first that goes on on
     /// another page. All are asked at once, so that the slow ones do not add up.
-    async fn merge(&self, request: ListRequest<'_>, list: &List) -> Result<Page, RpcError> {
+    async fn merge(&self, request: ListRequest<'_>, kind: Kind) -> Result<Page, RpcError> {
         let (start, inner) = match request.cursor {
             None => (0, None),
             Some(cursor) => {
-                let of_part = |(index, _): &(usize, _)| self.0.get(*index).is_some_and(|it| it.offers(list));
+                let of_part = |(index, _): &(usize, _)| self.0.get(*index).is_some_and(|it| it.offers(kind));
                 read_cursor(cursor).filter(of_part).ok_or_else(foreign_cursor)?
             }
         };
@@ -136,11 +140,11 @@ impl Catalog {
         let mut seen = HashSet::new();
         let mut hint = None;
         let mut is_any_there = false;
-        let parts = self.0.iter().enumerate().skip(start).filter(|(_, part)| part.offers(list));
+        let parts = self.0.iter().enumerate().skip(start).filter(|(_, part)| part.offers(kind));
         let parts: Vec<_> = parts.collect();
         let asked = parts.iter().map(|(index, part)| {
             let cursor = inner.as_deref().filter(|_| *index == start);
-            part.ask(list, ListRequest { cursor, ..request }).within(Some(PART_LIMIT))
+            part.ask(kind, ListRequest { cursor, ..request }).within(Some(PART_LIMIT))
         });
         let pages = all(asked.collect()).await;
         for ((index, part), page) in parts.into_iter().zip(pages) {
@@ -153,22 +157,22 @@ impl Catalog {
                 }
                 // One that is down does not take the others with it.
                 Err(error) => {
-                    tracing::warn!(%error, prefix = part.prefix, kind = list.kind, "a list of the catalog is missing");
+                    tracing::warn!(%error, prefix = part.prefix, kind = kind.noun(), "a list of the catalog is missing");
                     hint = Some(CacheHint::default());
                     continue;
                 }
             };
             is_any_there = true;
             page.each(|definition| {
-                let Some(name) = part.name_of(definition, list) else { return };
+                let Some(name) = part.name_of(definition, kind) else { return };
                 if seen.contains(&name) {
-                    tracing::warn!(name, kind = list.kind, "two registries of the catalog have it");
+                    tracing::warn!(name, kind = kind.noun(), "two registries of the catalog have it");
                     return;
                 }
                 if !definitions.is_empty() {
                     definitions.push(b',');
                 }
-                part.write(&mut definitions, definition, &name, list);
+                part.write(&mut definitions, definition, &name, kind);
                 seen.insert(name);
             });
             hint = Some(hint.map_or(page.cache, |hint| page.cache.narrowest(hint)));
@@ -188,11 +192,10 @@ impl Catalog {
     }
 
     /// The registry that has an item, and what it calls it there.
-    fn find<'a>(&self, name: &'a str, item: fn(&'a str) -> Item<'a>) -> Option<(&dyn Registry, &'a str)> {
+    fn find<'a>(&self, kind: Kind, name: &'a str) -> Option<(&dyn Registry, &'a str)> {
         self.0.iter().find_map(|part| {
-            let own =
-                if matches!(item(name), Item::Tool(_) | Item::Prompt(_)) { part.own(name)? } else { name };
-            part.registry.has(item(own)).then_some((&*part.registry, own))
+            let own = if kind.has_names() { part.own(name)? } else { name };
+            part.registry.has(kind.item(own)).then_some((&*part.registry, own))
         })
     }
 }
@@ -234,45 +237,45 @@ impl Registry for Catalog {
 
     fn has(&self, item: Item<'_>) -> bool {
         match item {
-            Item::Tool(name) => self.find(name, Item::Tool).is_some(),
-            Item::Prompt(name) => self.find(name, Item::Prompt).is_some(),
-            Item::Resource(uri) => self.find(uri, Item::Resource).is_some(),
-            Item::ResourceTemplate(template) => self.find(template, Item::ResourceTemplate).is_some(),
+            Item::Tool(name) => self.find(Kind::Tools, name).is_some(),
+            Item::Prompt(name) => self.find(Kind::Prompts, name).is_some(),
+            Item::Resource(uri) => self.find(Kind::Resources, uri).is_some(),
+            Item::ResourceTemplate(template) => self.find(Kind::Templates, template).is_some(),
         }
     }
 
     fn list_tools(&self, request: ListRequest<'_>) -> Answer<'_, Page> {
-        self.list(request, &TOOLS)
+        self.list(request, Kind::Tools)
     }
 
     fn call_tool(&self, call: Call<'_>) -> CallFuture<ToolOutput> {
-        match self.find(call.target(), Item::Tool) {
+        match self.find(Kind::Tools, call.target()) {
             Some((registry, name)) => registry.call_tool(call.with_target(name)),
             None => CallFuture::refused(RpcError::unknown_tool(call.target())),
         }
     }
 
     fn list_prompts(&self, request: ListRequest<'_>) -> Answer<'_, Page> {
-        self.list(request, &PROMPTS)
+        self.list(request, Kind::Prompts)
     }
 
     fn get_prompt(&self, call: Call<'_>) -> CallFuture<PromptOutput> {
-        match self.find(call.target(), Item::Prompt) {
+        match self.find(Kind::Prompts, call.target()) {
             Some((registry, name)) => registry.get_prompt(call.with_target(name)),
             None => CallFuture::refused(RpcError::unknown_prompt(call.target())),
         }
     }
 
     fn list_resources(&self, request: ListRequest<'_>) -> Answer<'_, Page> {
-        self.list(request, &RESOURCES)
+        self.list(request, Kind::Resources)
     }
 
     fn list_resource_templates(&self, request: ListRequest<'_>) -> Answer<'_, Page> {
-        self.list(request, &TEMPLATES)
+        self.list(request, Kind::Templates)
     }
 
     fn read_resource(&self, call: Call<'_>) -> CallFuture<ResourceOutput> {
-        match self.find(call.target(), Item::Resource) {
+        match self.find(Kind::Resources, call.target()) {
             Some((registry, _)) => registry.read_resource(call),
             None => CallFuture::refused(RpcError::resource_not_found(call.target())),
         }
@@ -281,10 +284,10 @@ impl Registry for Catalog {
     fn complete(&self, request: CompletionRequest<'_>) -> Answer<'_, Completion> {
         let found = match request.reference {
             Reference::Prompt(name) => {
-                self.find(name, Item::Prompt).map(|(registry, own)| (registry, Reference::Prompt(own)))
+                self.find(Kind::Prompts, name).map(|(registry, own)| (registry, Reference::Prompt(own)))
             }
             Reference::Resource(template) => {
-                let found = self.find(template, Item::ResourceTemplate);
+                let found = self.find(Kind::Templates, template);
                 found.map(|(registry, own)| (registry, Reference::Resource(own)))
             }
         };
@@ -299,10 +302,12 @@ impl Registry for Catalog {
     }
 
     fn may_watch(&self, uri: &str, head: &Parts) -> bool {
-        match self.find(uri, Item::Resource) {
+        match self.find(Kind::Resources, uri) {
             Some((registry, _)) => registry.may_watch(uri, head),
             // It may come up in any of those that have resources.
-            None => self.0.iter().any(|part| part.offers(&RESOURCES) && part.registry.may_watch(uri, head)),
+            None => {
+                self.0.iter().any(|part| part.offers(Kind::Resources) && part.registry.may_watch(uri, head))
+            }
         }
     }
 }

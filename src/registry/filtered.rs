@@ -4,7 +4,7 @@ use std::fmt;
 
 use http::request::Parts;
 
-use super::{Answer, Item, ListRequest, Page, Registry};
+use super::{Answer, Item, Kind, ListRequest, Page, Registry};
 use crate::call::{Call, CallFuture};
 use crate::changes::Changes;
 use crate::completion::{Completion, CompletionRequest, Reference, unknown_reference};
@@ -51,19 +51,13 @@ where
     }
 
     /// A list without what the caller does not see.
-    fn list<'s>(
-        &'s self,
-        head: &Parts,
-        list: Answer<'s, Page>,
-        key: &'static str,
-        item: fn(&str) -> Item<'_>,
-    ) -> Answer<'s, Page> {
+    fn list(&self, kind: Kind, request: ListRequest<'_>) -> Answer<'_, Page> {
         let sees = self.sees.clone();
-        let head = head.clone();
-        list.map(move |page| {
+        let head = request.head.clone();
+        kind.list(&self.registry, request).map(move |page| {
             let page = page.map(|buffer, definition| {
-                let name = definition.string_member(key);
-                if name.is_some_and(|name| sees(item(&name), &head)) {
+                let name = definition.string_member(kind.key());
+                if name.is_some_and(|name| sees(kind.item(&name), &head)) {
                     buffer.extend_from_slice(definition.text().as_bytes());
                 }
             });
@@ -92,7 +86,7 @@ where
     }
 
     fn list_tools(&self, request: ListRequest<'_>) -> Answer<'_, Page> {
-        self.list(request.head, self.registry.list_tools(request), "name", |name| Item::Tool(name))
+        self.list(Kind::Tools, request)
     }
 
     fn call_tool(&self, call: Call<'_>) -> CallFuture<ToolOutput> {
@@ -104,7 +98,7 @@ where
     }
 
     fn list_prompts(&self, request: ListRequest<'_>) -> Answer<'_, Page> {
-        self.list(request.head, self.registry.list_prompts(request), "name", |name| Item::Prompt(name))
+        self.list(Kind::Prompts, request)
     }
 
     fn get_prompt(&self, call: Call<'_>) -> CallFuture<PromptOutput> {
@@ -116,12 +110,11 @@ where
     }
 
     fn list_resources(&self, request: ListRequest<'_>) -> Answer<'_, Page> {
-        self.list(request.head, self.registry.list_resources(request), "uri", |uri| Item::Resource(uri))
+        self.list(Kind::Resources, request)
     }
 
     fn list_resource_templates(&self, request: ListRequest<'_>) -> Answer<'_, Page> {
-        let list = self.registry.list_resource_templates(request);
-        self.list(request.head, list, "uriTemplate", |template| Item::ResourceTemplate(template))
+        self.list(Kind::Templates, request)
     }
 
     fn read_resource(&self, call: Call<'_>) -> CallFuture<ResourceOutput> {

@@ -4,7 +4,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use http::request::Parts;
 
-use super::{Answer, Item, ListRequest, Page, Registry};
+use super::{Answer, Item, Kind, ListRequest, Page, Registry};
 use crate::call::{Call, CallFuture};
 use crate::changes::{Change, Changes};
 use crate::completion::{Completion, CompletionRequest, unknown_reference};
@@ -71,18 +71,14 @@ impl<R: Registry> Live<R> {
 }
 
 impl<R: Registry + 'static> Live<R> {
-    fn list(
-        &self,
-        request: ListRequest<'_>,
-        list: impl for<'r> Fn(&'r R, ListRequest<'_>) -> Answer<'r, Page> + Send + 'static,
-    ) -> Answer<'_, Page> {
+    fn list(&self, kind: Kind, request: ListRequest<'_>) -> Answer<'_, Page> {
         let current = self.current();
-        if let Some(answer) = list(&current, request).now() {
+        if let Some(answer) = kind.list(&*current, request).now() {
             return Answer::ready(answer);
         }
         // The registry may be gone from here before it has answered.
         let owned = request.to_owned();
-        Answer::later(async move { list(&current, owned.borrow()).get().await })
+        Answer::later(async move { kind.list(&*current, owned.borrow()).get().await })
     }
 }
 
@@ -96,7 +92,7 @@ impl<R: Registry + 'static> Registry for Live<R> {
     }
 
     fn list_tools(&self, request: ListRequest<'_>) -> Answer<'_, Page> {
-        self.list(request, R::list_tools)
+        self.list(Kind::Tools, request)
     }
 
     fn call_tool(&self, call: Call<'_>) -> CallFuture<ToolOutput> {
@@ -104,7 +100,7 @@ impl<R: Registry + 'static> Registry for Live<R> {
     }
 
     fn list_prompts(&self, request: ListRequest<'_>) -> Answer<'_, Page> {
-        self.list(request, R::list_prompts)
+        self.list(Kind::Prompts, request)
     }
 
     fn get_prompt(&self, call: Call<'_>) -> CallFuture<PromptOutput> {
@@ -112,11 +108,11 @@ impl<R: Registry + 'static> Registry for Live<R> {
     }
 
     fn list_resources(&self, request: ListRequest<'_>) -> Answer<'_, Page> {
-        self.list(request, R::list_resources)
+        self.list(Kind::Resources, request)
     }
 
     fn list_resource_templates(&self, request: ListRequest<'_>) -> Answer<'_, Page> {
-        self.list(request, R::list_resource_templates)
+        self.list(Kind::Templates, request)
     }
 
     fn read_resource(&self, call: Call<'_>) -> CallFuture<ResourceOutput> {

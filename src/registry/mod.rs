@@ -5,6 +5,7 @@ mod answer;
 mod catalog;
 mod filtered;
 mod item;
+mod kind;
 mod live;
 mod page;
 mod part;
@@ -18,6 +19,7 @@ pub(crate) use answer::guarded;
 pub use catalog::{Catalog, CatalogBuilder};
 pub use filtered::Filtered;
 pub use item::Item;
+pub(crate) use kind::Kind;
 pub use live::Live;
 pub use page::Page;
 #[cfg(feature = "upstream")]

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
-use super::lists::{Kind, Lists};
+use super::lists::Lists;
 use super::parked::Parked;
 use super::pending::{Failure, Lease, Next, Pending};
 use super::pool::{Key, Pool};
@@ -20,6 +20,7 @@ use super::wire::OutgoingParts;
 use crate::ask::{AskError, InputRequired, Question};
 use crate::call::{CallError, ToolContext, ToolError};
 use crate::protocol::{Era, meta};
+use crate::registry::Kind;
 use crate::rpc::{ErrorCode, Raw, RpcError};
 use crate::tool::MirroredParams;
 

@@ -12,7 +12,7 @@ use serde_json::Map;
 use super::pending::{Failure, Lease};
 use super::target::Target;
 use crate::protocol::{CacheHint, CacheScope, Era};
-use crate::registry::Page;
+use crate::registry::{Kind, Page};
 use crate::rpc::Raw;
 
 /// How long a list holds when nothing says otherwise.
@@ -20,15 +20,7 @@ const DEFAULT_HOLD: Duration = Duration::from_secs(60);
 const MOST_PAGES: usize = 256;
 const MAX_SIZE: usize = 32 * 1024 * 1024;
 
-/// Which list.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
-    Tools,
-    Prompts,
-    Resources,
-    Templates,
-}
-
+/// What the lists of an upstream are called on the wire.
 impl Kind {
     pub(super) const ALL: [Self; 4] = [Self::Tools, Self::Prompts, Self::Resources, Self::Templates];
 
@@ -48,15 +40,6 @@ impl Kind {
             Self::Prompts => "prompts",
             Self::Resources => "resources",
             Self::Templates => "resourceTemplates",
-        }
-    }
-
-    /// The member of a definition that names it.
-    pub(super) fn key(self) -> &'static str {
-        match self {
-            Self::Tools | Self::Prompts => "name",
-            Self::Resources => "uri",
-            Self::Templates => "uriTemplate",
         }
     }
 

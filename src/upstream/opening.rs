@@ -6,11 +6,12 @@ use std::time::Duration;
 use tokio::time::timeout;
 
 use super::UpstreamError;
-use super::lists::Kind;
+
 use super::pool::{Key, Opened, Pool};
 use super::router::{Closing, Notices};
 use super::session::Opening;
 use crate::changes::Change;
+use crate::registry::Kind;
 
 /// The wait after the first failure, and the longest.
 const FIRST_WAIT: Duration = Duration::from_millis(100);

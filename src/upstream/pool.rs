@@ -12,7 +12,7 @@ use tokio::time::timeout;
 use super::builder::Settings;
 use super::counters::Counters;
 use super::http::Connections;
-use super::lists::{Kind, List};
+use super::lists::List;
 use super::opening::{Changed, open, wait_after};
 use super::parked::ParkedCalls;
 use super::pending::Lease;
@@ -22,6 +22,7 @@ use super::tasks::{Aborting, clean};
 use super::{UpstreamError, UpstreamStats};
 use crate::changes::Changes;
 use crate::protocol::Era;
+use crate::registry::Kind;
 
 /// How long it may take until nothing is left of sessions that are closed.
 const SHUT_DOWN_LIMIT: Duration = Duration::from_secs(10);

@@ -1,0 +1,71 @@
+//! The kinds of things that have a list.
+
+use super::{Answer, Item, ListRequest, Page, Registry};
+use crate::protocol::{Offer, ServerCapabilities};
+
+/// A kind of thing that has a list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Tools,
+    Prompts,
+    Resources,
+    Templates,
+}
+
+impl Kind {
+    /// What one of them is called.
+    pub(crate) fn noun(self) -> &'static str {
+        match self {
+            Self::Tools => "tool",
+            Self::Prompts => "prompt",
+            Self::Resources => "resource",
+            Self::Templates => "resource template",
+        }
+    }
+
+    /// The member of a definition that names it.
+    pub(crate) fn key(self) -> &'static str {
+        match self {
+            Self::Tools | Self::Prompts => "name",
+            Self::Resources => "uri",
+            Self::Templates => "uriTemplate",
+        }
+    }
+
+    /// Whether its names are given by the registry, and so may get a prefix.
+    pub(crate) fn has_names(self) -> bool {
+        matches!(self, Self::Tools | Self::Prompts)
+    }
+
+    pub(crate) fn item(self, name: &str) -> Item<'_> {
+        match self {
+            Self::Tools => Item::Tool(name),
+            Self::Prompts => Item::Prompt(name),
+            Self::Resources => Item::Resource(name),
+            Self::Templates => Item::ResourceTemplate(name),
+        }
+    }
+
+    /// Whether it is served.
+    pub(crate) fn is_in(self, has: ServerCapabilities) -> bool {
+        let offer = match self {
+            Self::Tools => has.tools,
+            Self::Prompts => has.prompts,
+            Self::Resources | Self::Templates => has.resources,
+        };
+        offer != Offer::Nothing
+    }
+
+    /// A page of the list.
+    pub(crate) fn list<'r, R>(self, registry: &'r R, request: ListRequest<'_>) -> Answer<'r, Page>
+    where
+        R: Registry + ?Sized,
+    {
+        match self {
+            Self::Tools => registry.list_tools(request),
+            Self::Prompts => registry.list_prompts(request),
+            Self::Resources => registry.list_resources(request),
+            Self::Templates => registry.list_resource_templates(request),
+        }
+    }
+}
