@@ -10,8 +10,8 @@ use crate::call::{Answering, Call, CallFuture, Output, Running};
 use crate::completion::OwnedCompletionRequest;
 use crate::config::Settings;
 use crate::http::Accepts;
-use crate::protocol::method::Method;
-use crate::protocol::{Era, LogLevel, Offer, Revision};
+use crate::protocol::method::{Method, NamedBy};
+use crate::protocol::{Era, LogLevel, Offer, Revision, ServerCapabilities};
 use crate::registry::{Answer, ListRequest, Page, Registry, guarded};
 use crate::rejection::{self, Rejection};
 use crate::reply::{Draft, Reply};
@@ -76,15 +76,15 @@ impl<'r, R: Registry> Dispatcher<'r, '_, R> {
         let registry = self.registry;
         match (request.method, request.era()) {
             (Method::ToolsCall, _) if has.tools != Offer::Nothing => {
-                let call = self.call(request, head, draft, "name", |call| registry.call_tool(call));
+                let call = self.call(request, head, draft, NamedBy::Name, |call| registry.call_tool(call));
                 call.map_or_else(Request::Answered, Request::Tool)
             }
             (Method::PromptsGet, _) if has.prompts != Offer::Nothing => {
-                let call = self.call(request, head, draft, "name", |call| registry.get_prompt(call));
+                let call = self.call(request, head, draft, NamedBy::Name, |call| registry.get_prompt(call));
                 call.map_or_else(Request::Answered, Request::Prompt)
             }
             (Method::ResourcesRead, _) if has.resources != Offer::Nothing => {
-                let call = self.call(request, head, draft, "uri", |call| registry.read_resource(call));
+                let call = self.call(request, head, draft, NamedBy::Uri, |call| registry.read_resource(call));
                 call.map_or_else(Request::Answered, Request::Resource)
             }
             (Method::ToolsList, _) if has.tools != Offer::Nothing => {
@@ -112,13 +112,12 @@ impl<'r, R: Registry> Dispatcher<'r, '_, R> {
             (Method::SubscriptionsListen, Era::Modern) if has.can_change() => {
                 Request::Answered(self.listen(request, &head, draft))
             }
-            _ => Request::Answered(self.answer_at_once(request, draft)),
+            _ => Request::Answered(self.answer_at_once(request, has, draft)),
         }
     }
 
     /// What needs no registry but for its capabilities.
-    fn answer_at_once(&self, request: &ValidRequest<'_>, draft: Draft) -> Reply {
-        let has = self.registry.capabilities();
+    fn answer_at_once(&self, request: &ValidRequest<'_>, has: ServerCapabilities, draft: Draft) -> Reply {
         match (request.method, request.era()) {
             (Method::Initialize, Era::Legacy) => draft.initialize(has, self.negotiate(request)),
             (Method::ServerDiscover, Era::Modern) => draft.discover(has),
@@ -142,16 +141,16 @@ impl<'r, R: Registry> Dispatcher<'r, '_, R> {
         }
     }
 
-    /// Begins a call of what the parameter `key` names.
+    /// Begins a call.
     fn call<T: Output + WriteResult>(
         &self,
         request: &ValidRequest<'_>,
         head: Parts,
         draft: Draft,
-        key: &'static str,
+        named_by: NamedBy,
         start: impl FnOnce(Call<'_>) -> CallFuture<T>,
     ) -> Result<Box<Answering<T>>, Reply> {
-        let (target, arguments) = match call_params(request, key) {
+        let (target, arguments) = match call_params(request, named_by) {
             Ok(params) => params,
             Err(error) => return Err(draft.error(&error)),
         };
@@ -251,17 +250,17 @@ fn list<'r>(
     Request::List(Box::new((Answer::of(|| list(request)), draft, opening)))
 }
 
-/// What a call names by the parameter `key`, and the JSON of its arguments.
+/// What is called, and the JSON of its arguments.
 fn call_params<'a>(
     request: &ValidRequest<'a>,
-    key: &'static str,
+    named_by: NamedBy,
 ) -> Result<(Cow<'a, str>, &'a str), RpcError> {
-    let target = if key == "uri" { request.params.uri } else { request.params.name };
-    let target = target.and_then(Raw::string);
-    let target = target.ok_or_else(|| RpcError::invalid_params(format!("`{key}` must be a string")))?;
+    let target = request.params.named(named_by).and_then(Raw::string);
+    let fault = || RpcError::invalid_params(format!("`{}` must be a string", named_by.as_str()));
+    let target = target.ok_or_else(fault)?;
     match Params::present(request.params.arguments) {
         // A resource has no arguments.
-        Some(arguments) if key != "uri" => {
+        Some(arguments) if named_by == NamedBy::Name => {
             let fault = || RpcError::invalid_params("`arguments` must be an object");
             Ok((target, arguments.is_object().then(|| arguments.text()).ok_or_else(fault)?))
         }

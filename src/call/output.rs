@@ -5,16 +5,21 @@ use std::borrow::Cow;
 use serde::de::DeserializeOwned;
 
 use super::error::{Failure, ToolError};
-use super::{CallError, NoArguments};
+use super::{CallError, NoArguments, from_texts};
 #[cfg(feature = "ask")]
-use crate::rpc::{ErrorCode, RpcError};
+use crate::rpc::ErrorCode;
+use crate::rpc::RpcError;
 
 /// The result of a call: a [`ToolOutput`](crate::ToolOutput), a
 /// [`PromptOutput`](crate::PromptOutput) or a [`ResourceOutput`](crate::ResourceOutput).
 pub trait Output: Sized + Send + 'static + sealed::Sealed {
-    /// What becomes of a handler that failed with this message.
+    /// What becomes of a handler that failed with this message. Where a result has no place
+    /// for it, it stays here.
     #[doc(hidden)]
-    fn failed(message: Cow<'static, str>) -> Result<Self, CallError>;
+    fn failed(message: Cow<'static, str>) -> Result<Self, CallError> {
+        tracing::error!(%message, "a prompt or a resource failed");
+        Err(RpcError::internal().into())
+    }
 
     /// What becomes of a handler that the client did not answer.
     #[doc(hidden)]
@@ -25,7 +30,9 @@ pub trait Output: Sized + Send + 'static + sealed::Sealed {
 
     /// What becomes of a call whose arguments do not fit.
     #[doc(hidden)]
-    fn misfit(message: String) -> Result<Self, CallError>;
+    fn misfit(message: String) -> Result<Self, CallError> {
+        Err(RpcError::invalid_params(message).into())
+    }
 
     /// Whether a handler that takes nothing serves a call with these arguments.
     #[doc(hidden)]
@@ -33,9 +40,12 @@ pub trait Output: Sized + Send + 'static + sealed::Sealed {
         Self::read_arguments(arguments).map(|NoArguments {}| ())
     }
 
-    /// Reads the arguments; the error says what does not fit, and where.
+    /// Reads the arguments, which are texts unless a tool's; the error says what does not
+    /// fit, and where.
     #[doc(hidden)]
-    fn read_arguments<A: DeserializeOwned>(arguments: &str) -> Result<A, String>;
+    fn read_arguments<A: DeserializeOwned>(arguments: &str) -> Result<A, String> {
+        from_texts(arguments)
+    }
 }
 
 pub(crate) mod sealed {

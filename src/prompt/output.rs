@@ -2,12 +2,9 @@
 
 use std::borrow::Cow;
 
-use serde::de::DeserializeOwned;
-
 use crate::call::output::sealed::Sealed;
-use crate::call::{CallError, IntoOutput, Output, from_texts};
+use crate::call::{CallError, IntoOutput, Output};
 use crate::protocol::{Content, Role};
-use crate::rpc::RpcError;
 
 /// The result of a prompt (2026-07-28, Schema, `GetPromptResult`).
 ///
@@ -70,20 +67,7 @@ impl PromptOutput {
 
 impl Sealed for PromptOutput {}
 
-impl Output for PromptOutput {
-    fn failed(message: Cow<'static, str>) -> Result<Self, CallError> {
-        tracing::error!(%message, "a prompt failed");
-        Err(RpcError::internal().into())
-    }
-
-    fn misfit(message: String) -> Result<Self, CallError> {
-        Err(RpcError::invalid_params(message).into())
-    }
-
-    fn read_arguments<A: DeserializeOwned>(arguments: &str) -> Result<A, String> {
-        from_texts(arguments)
-    }
-}
+impl Output for PromptOutput {}
 
 macro_rules! one_message {
     ($($content:ty),*) => {$(

@@ -29,6 +29,16 @@ pub(crate) enum NamedBy {
     Uri,
 }
 
+impl NamedBy {
+    /// The name of the parameter.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Name => "name",
+            Self::Uri => "uri",
+        }
+    }
+}
+
 impl Method {
     pub(crate) fn from_name(name: &str) -> Self {
         match name {

@@ -9,7 +9,7 @@ use super::{Answer, InBatch, Params, Valid, ValidRequest};
 use crate::config::Settings;
 use crate::http::mcp_headers::{self, HeaderFault};
 use crate::protocol::meta::{self, Meta};
-use crate::protocol::method::{Method, NamedBy};
+use crate::protocol::method::Method;
 use crate::protocol::{Era, LogLevel, Revision};
 use crate::rejection::Rejection;
 use crate::rpc::envelope::{self, Fault, FaultKind, Message};
@@ -221,12 +221,8 @@ impl Checker<'_> {
 
     /// Demands that `Mcp-Name` repeats what the body calls, reads or gets.
     fn same_name(&self, method: Method, params: &Params<'_>) -> Result<(), Rejection> {
-        let expected = match method.named_by() {
-            None => return Ok(()),
-            Some(NamedBy::Name) => params.name,
-            Some(NamedBy::Uri) => params.uri,
-        };
-        let expected = expected.and_then(Raw::string);
+        let Some(by) = method.named_by() else { return Ok(()) };
+        let expected = params.named(by).and_then(Raw::string);
         match (mcp_headers::single_decoded(self.headers, &mcp_headers::NAME), expected) {
             (Ok(value), Some(expected)) if value == expected => Ok(()),
             (Ok(value), Some(expected)) => {

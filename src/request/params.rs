@@ -2,6 +2,7 @@
 
 use super::lenient::Lenient;
 use crate::protocol::meta::Meta;
+use crate::protocol::method::NamedBy;
 use crate::rpc::Raw;
 use crate::rpc::scan::{Scan, ScanFault, Scanner};
 
@@ -65,6 +66,14 @@ impl<'a> Scan<'a> for Params<'a> {
 }
 
 impl<'a> Params<'a> {
+    /// The parameter that names what is called, read or got.
+    pub(crate) fn named(&self, by: NamedBy) -> Option<Raw<'a>> {
+        match by {
+            NamedBy::Name => self.name,
+            NamedBy::Uri => self.uri,
+        }
+    }
+
     /// The parameter, unless it is `null`.
     pub(crate) fn present(param: Option<Raw<'a>>) -> Option<Raw<'a>> {
         param.filter(|param| !param.is_null())

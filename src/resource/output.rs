@@ -4,12 +4,10 @@ use std::borrow::Cow;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use serde::de::DeserializeOwned;
 
 use crate::call::output::sealed::Sealed;
-use crate::call::{CallError, IntoOutput, Output, from_texts};
+use crate::call::{CallError, IntoOutput, Output};
 use crate::protocol::{CacheHint, ResourceContents};
-use crate::rpc::RpcError;
 
 /// The result of reading a resource (2026-07-28, Schema, `ReadResourceResult`).
 ///
@@ -106,22 +104,9 @@ impl ResourceOutput {
 impl Sealed for ResourceOutput {}
 
 impl Output for ResourceOutput {
-    fn failed(message: Cow<'static, str>) -> Result<Self, CallError> {
-        tracing::error!(%message, "a resource failed");
-        Err(RpcError::internal().into())
-    }
-
-    fn misfit(message: String) -> Result<Self, CallError> {
-        Err(RpcError::invalid_params(message).into())
-    }
-
     /// A template has variables whether or not its handler cares for them.
     fn takes_none(_: &str) -> Result<(), String> {
         Ok(())
-    }
-
-    fn read_arguments<A: DeserializeOwned>(arguments: &str) -> Result<A, String> {
-        from_texts(arguments)
     }
 }
 
