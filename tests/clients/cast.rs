@@ -31,9 +31,9 @@ pub(crate) async fn modern() -> ExampleServer {
 }
 
 /// A server in TypeScript.
-pub(crate) async fn typescript(script: &str) -> ExampleServer {
+pub(crate) async fn typescript(script: &str, arguments: &[&str]) -> ExampleServer {
     let mut command = Command::new(setup::node());
-    command.arg(setup::typescript(script));
+    command.arg(setup::typescript(script)).args(arguments);
     ExampleServer::run(command).await
 }
 

@@ -68,7 +68,7 @@ async fn a_server_with_sessions_may_be_restarted() {
 
 #[tokio::test]
 async fn a_session_outlives_the_clients() {
-    let counter = cast::typescript("counter.mjs").await;
+    let counter = cast::typescript("counter.mjs", &[]).await;
     let gateway = gateway(json!({ "counter": cast::http(&counter) })).await;
     for count in 1..=3 {
         let client = connect(gateway.url()).await;
@@ -79,7 +79,7 @@ async fn a_session_outlives_the_clients() {
 
 #[tokio::test]
 async fn a_session_that_the_server_forgets_is_begun_anew() {
-    let forgetful = cast::typescript("forgetful.mjs").await;
+    let forgetful = cast::typescript("forgetful.mjs", &[]).await;
     let gateway = gateway(json!({ "forgetful": cast::http(&forgetful) })).await;
     let client = connect(gateway.url()).await;
     for _ in 0..3 {

@@ -13,7 +13,7 @@ use crate::{
 async fn check_tells_what_each_server_is_and_has() {
     let http = cast::arithmetic_over_http(0).await;
     let (counter, nosession) =
-        (cast::typescript("counter.mjs").await, cast::typescript("nosession.mjs").await);
+        (cast::typescript("counter.mjs", &[]).await, cast::typescript("nosession.mjs", &[]).await);
     let modern = cast::modern().await;
     let checked = Config::of(&json!({
         "math": cast::stdio("arithmetic.py", &[]),
@@ -46,7 +46,7 @@ async fn check_tells_what_each_server_is_and_has() {
 
 #[tokio::test]
 async fn check_fails_when_a_server_is_down_and_tells_why() {
-    let gone = cast::typescript("nosession.mjs").await;
+    let gone = cast::typescript("nosession.mjs", &[]).await;
     let url = gone.url().to_owned();
     gone.ends_by("KILL").await;
     let checked = Config::of(&json!({
@@ -127,7 +127,7 @@ async fn names_that_collide_are_refused_at_start_up() {
 
 #[tokio::test]
 async fn a_server_may_be_named_as_the_beginning_of_anothers_names() {
-    let counter = cast::typescript("counter.mjs").await;
+    let counter = cast::typescript("counter.mjs", &[]).await;
     let (_inner, servers) = two_levels(&cast::http(&counter)).await;
     let gateway = gateway(servers).await;
     let client = connect(gateway.url()).await;

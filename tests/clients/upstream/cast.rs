@@ -2,17 +2,16 @@
 
 use std::fs;
 use std::path::PathBuf;
-use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use mcp_stateless::{Upstream, UpstreamBuilder};
 use serde_json::Value;
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, Lines};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::process::{Child, ChildStdout, Command};
-use tokio::time::{sleep, timeout};
+use tokio::time::sleep;
 
-use crate::setup;
+use crate::server::ExampleServer;
+use crate::{cast, setup};
 
 /// Only bounds how long something that never happens can hold up the tests.
 const LIMIT: Duration = Duration::from_secs(60);
@@ -36,48 +35,36 @@ pub(super) fn python(name: &str) -> UpstreamBuilder {
 }
 
 /// An upstream over HTTP, as its own process, which runs until dropped.
-pub(super) struct Member {
-    pub(super) url: String,
-    pub(super) process: Child,
-    _output: Lines<BufReader<ChildStdout>>,
-}
+pub(super) struct Member(ExampleServer);
 
 impl Member {
     pub(super) async fn node(name: &str, arguments: &[&str]) -> Self {
-        let mut command = Command::new(setup::node());
-        command.arg(setup::typescript(&format!("{name}.mjs"))).args(arguments);
-        Self::start(command).await
+        Self(cast::typescript(&format!("{name}.mjs"), arguments).await)
     }
 
     pub(super) async fn arithmetic() -> Self {
-        let mut command = Command::new(setup::python_1());
-        command.arg(script("arithmetic.py")).args(["--http", "0"]);
-        Self::start(command).await
+        Self(cast::arithmetic_over_http(0).await)
     }
 
     pub(super) async fn modern() -> Self {
-        let mut command = Command::new(setup::python_2());
-        command.arg(script("modern.py"));
-        Self::start(command).await
+        Self(cast::modern().await)
     }
 
-    async fn start(mut command: Command) -> Self {
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).kill_on_drop(true);
-        let mut process = command.spawn().expect("it starts");
-        let output = process.stdout.take().expect("the standard output is piped");
-        let mut output = BufReader::new(output).lines();
-        let line = timeout(LIMIT, output.next_line()).await.expect("it listens").expect("text");
-        let line = line.expect("it says where it listens");
-        let url = line.strip_prefix("listening on ").expect("it says where it listens").to_owned();
-        Self { url, process, _output: output }
+    /// Ends it at once.
+    pub(super) async fn kill(self) {
+        self.0.ends_by("KILL").await;
     }
 
     pub(super) fn upstream(&self) -> UpstreamBuilder {
-        Upstream::http(&*self.url).name("member")
+        Upstream::http(self.0.url()).name("member")
     }
 
     fn authority(&self) -> &str {
-        self.url.strip_prefix("http://").and_then(|url| url.split('/').next()).expect("a URL")
+        self.0.url().strip_prefix("http://").and_then(|url| url.split('/').next()).expect("a URL")
+    }
+
+    pub(super) fn port(&self) -> &str {
+        self.authority().rsplit(':').next().expect("a port")
     }
 
     /// What the counting members tell at `/stats`.
@@ -92,7 +79,7 @@ impl Member {
 
     /// How many connections this process has to it.
     pub(super) fn connections(&self) -> usize {
-        let port: u16 = self.authority().rsplit(':').next().expect("a port").parse().expect("a number");
+        let port: u16 = self.port().parse().expect("a number");
         let table = fs::read_to_string("/proc/self/net/tcp").expect("the table");
         let ours = table.lines().filter(|line| {
             let mut fields = line.split_whitespace().skip(2);

@@ -81,14 +81,14 @@ async fn a_flood_of_log_messages_is_bounded_and_the_answer_comes() {
 
 #[tokio::test]
 async fn an_upstream_that_is_gone_fails_its_calls_and_its_return_is_noticed() {
-    let mut member = Member::node("counter", &[]).await;
+    let member = Member::node("counter", &[]).await;
     let gateway = Gateway::new(member.upstream());
     let client = gateway.client(Era::Legacy, "ada");
     assert_eq!(client.tool("count", json!({})).await, "1");
-    member.process.kill().await.expect("killed");
+    let port = member.port().to_owned();
+    member.kill().await;
     assert_eq!(error(&client.call("count", json!({})).await).0, -32_603);
-    let port = member.url.trim_end_matches("/mcp").rsplit(':').next().expect("a port");
-    let _again = Member::node("counter", &["--port", port]).await;
+    let _again = Member::node("counter", &["--port", &port]).await;
     eventually("it answers again", async || {
         let answer = client.call("count", json!({})).await;
         answer["result"].is_object() && text(&answer) == "1"
