@@ -104,6 +104,11 @@ impl MirroredParams {
         Ok(())
     }
 
+    #[cfg(feature = "upstream")]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// The headers that repeat these arguments, for whoever calls the tool.
     #[cfg(feature = "upstream")]
     pub(crate) fn headers(&self, arguments: &str) -> Vec<(HeaderName, http::HeaderValue)> {

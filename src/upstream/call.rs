@@ -19,10 +19,10 @@ use super::target::Target;
 use super::wire::OutgoingParts;
 use crate::ask::{AskError, InputRequired, Question};
 use crate::call::{CallError, ToolContext, ToolError};
+use crate::protocol::method::NamedBy;
 use crate::protocol::{Era, meta};
 use crate::registry::Kind;
 use crate::rpc::{ErrorCode, Raw, RpcError};
-use crate::tool::MirroredParams;
 
 /// How often an upstream may ask back in one call.
 const MOST_ROUNDS: u32 = 16;
@@ -46,11 +46,10 @@ impl Method {
         }
     }
 
-    /// The parameter that names what is called.
-    fn target(self) -> &'static str {
+    fn named_by(self) -> NamedBy {
         match self {
-            Self::CallTool | Self::GetPrompt => "name",
-            Self::ReadResource => "uri",
+            Self::CallTool | Self::GetPrompt => NamedBy::Name,
+            Self::ReadResource => NamedBy::Uri,
         }
     }
 }
@@ -157,7 +156,7 @@ impl UpstreamCall {
         let lease = self.pool.lease(&self.key, &self.headers).await.map_err(|error| error.to_rpc())?;
         let era = lease.0.about.era;
         let mut params = Map::new();
-        params.insert(self.method.target().to_owned(), self.target.as_str().into());
+        params.insert(self.method.named_by().as_str().to_owned(), self.target.as_str().into());
         if let Some(state) = &round.state {
             params.insert("requestState".to_owned(), state.as_str().into());
         }
@@ -194,11 +193,8 @@ impl UpstreamCall {
             Some(tools) => Some(tools),
             None => Lists::list(lease, target, Kind::Tools, &self.headers).await.ok(),
         };
-        let definition = tools.and_then(|tools| tools.definition(Kind::Tools, &self.target));
-        let schema =
-            definition.as_deref().and_then(Raw::read).and_then(|it| it.member("inputSchema").ok()?);
-        let schema = schema.and_then(|schema| serde_json::from_str(schema.text()).ok());
-        let mirrored = schema.and_then(|schema| MirroredParams::from_schema(&self.target, &schema).ok());
+        let tools = tools.as_deref();
+        let mirrored = tools.and_then(|tools| tools.mirrored.get(&self.target));
         mirrored.map(|mirrored| mirrored.headers(&self.arguments)).unwrap_or_default()
     }
 

@@ -1,19 +1,20 @@
 //! The lists of an upstream, kept for as long as they hold.
 
 use std::borrow::Cow;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use http::HeaderMap;
-use serde_json::Map;
+use serde_json::{Map, Value};
 
 use super::pending::{Failure, Lease};
 use super::target::Target;
-use crate::protocol::{CacheHint, CacheScope, Era};
+use crate::protocol::{CacheHint, CacheScope, Era, Offer, ServerCapabilities};
 use crate::registry::{Kind, Page};
 use crate::rpc::Raw;
+use crate::tool::MirroredParams;
 
 /// How long a list holds when nothing says otherwise.
 const DEFAULT_HOLD: Duration = Duration::from_secs(60);
@@ -52,27 +53,34 @@ impl Kind {
     }
 }
 
+/// What an upstream offers, by the JSON of its capabilities.
+pub(super) fn offered(capabilities: &Value) -> ServerCapabilities {
+    let offer = |kind: Kind| match &capabilities[kind.capability()] {
+        capability if !capability.is_object() => Offer::Nothing,
+        capability if capability["listChanged"] == true => Offer::Changing,
+        _ => Offer::Fixed,
+    };
+    ServerCapabilities {
+        tools: offer(Kind::Tools),
+        prompts: offer(Kind::Prompts),
+        resources: offer(Kind::Resources),
+        completions: capabilities["completions"].is_object(),
+        resource_updates: false,
+    }
+}
+
 /// A list, and what is in it.
 #[derive(Debug)]
 pub(super) struct List {
     pub(super) page: Page,
     pub(super) names: HashSet<String>,
+    /// What is to be repeated in headers, of the tools that want it.
+    pub(super) mirrored: HashMap<String, MirroredParams>,
     /// `None` when it holds until the upstream says otherwise.
     until: Option<Instant>,
 }
 
 impl List {
-    /// The text of a definition.
-    pub(super) fn definition(&self, kind: Kind, name: &str) -> Option<String> {
-        let mut found = None;
-        self.page.each(|definition| {
-            if found.is_none() && name_of(definition, kind).is_some_and(|other| other == name) {
-                found = Some(definition.text().to_owned());
-            }
-        });
-        found
-    }
-
     /// Whether the list has an item. A URI may also be one of a template, which is judged by
     /// the text before its first variable.
     pub(super) fn has(&self, kind: Kind, name: &str) -> bool {
@@ -178,13 +186,32 @@ async fn fetch(lease: &Lease, target: &Target, kind: Kind, headers: &HeaderMap) 
         (_, _, Target::Stdio(_)) if tells_changes => None,
         _ => Some(DEFAULT_HOLD),
     };
+    let has_headers =
+        kind == Kind::Tools && lease.0.about.era == Era::Modern && matches!(target, Target::Http { .. });
     let cache = CacheHint { ttl: fetched.ttl.unwrap_or_default(), scope: fetched.scope.unwrap_or_default() };
+    let page = Page { definitions: fetched.definitions.into(), next_cursor: None, cache };
     Ok(List {
-        page: Page { definitions: fetched.definitions.into(), next_cursor: None, cache },
+        mirrored: if has_headers { mirrored(&page) } else { HashMap::new() },
+        page,
         names: fetched.names,
         // Beyond what the clock knows is for ever.
         until: hold.and_then(|hold| Instant::now().checked_add(hold)),
     })
+}
+
+/// What the definitions of tools want to be repeated in headers. Of two of one name the first
+/// counts.
+fn mirrored(tools: &Page) -> HashMap<String, MirroredParams> {
+    let mut mirrored = HashMap::new();
+    tools.each(|definition| {
+        let Some(name) = name_of(definition, Kind::Tools) else { return };
+        let schema = definition.member("inputSchema").ok().flatten();
+        let schema = schema.and_then(|schema| serde_json::from_str(schema.text()).ok());
+        let params = schema.and_then(|schema| MirroredParams::from_schema(&name, &schema).ok());
+        mirrored.entry(name).or_insert(params.unwrap_or_default());
+    });
+    mirrored.retain(|_, params| !params.is_empty());
+    mirrored
 }
 
 fn unreadable(kind: Kind) -> Failure {
@@ -239,7 +266,7 @@ impl Fetched {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::HashSet;
+    use std::collections::{HashMap, HashSet};
 
     use super::{Fetched, Kind, List};
     use crate::registry::Page;
@@ -262,7 +289,7 @@ mod tests {
     #[test]
     fn a_uri_is_of_a_template_that_begins_alike() {
         let names = HashSet::from(["math://square/{n}".to_owned(), "a://b".to_owned()]);
-        let list = List { page: Page::default(), names, until: None };
+        let list = List { page: Page::default(), names, mirrored: HashMap::new(), until: None };
         assert!(list.has(Kind::Templates, "math://square/3"));
         assert!(!list.has(Kind::Templates, "math://cube/3"));
         assert!(!list.has(Kind::Resources, "math://square/3"));

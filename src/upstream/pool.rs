@@ -12,7 +12,7 @@ use tokio::time::timeout;
 use super::builder::Settings;
 use super::counters::Counters;
 use super::http::Connections;
-use super::lists::List;
+use super::lists::{List, offered};
 use super::opening::{Changed, open, wait_after};
 use super::parked::ParkedCalls;
 use super::pending::Lease;
@@ -21,7 +21,7 @@ use super::session::{Opening, Session};
 use super::tasks::{Aborting, clean};
 use super::{UpstreamError, UpstreamStats};
 use crate::changes::Changes;
-use crate::protocol::Era;
+use crate::protocol::{Era, ServerCapabilities};
 use crate::registry::Kind;
 
 /// How long it may take until nothing is left of sessions that are closed.
@@ -56,7 +56,7 @@ pub(super) struct Pool {
 #[derive(Default)]
 struct Known {
     era: Option<Era>,
-    capabilities: Option<serde_json::Value>,
+    capabilities: Option<ServerCapabilities>,
     lists: [Option<Arc<List>>; 4],
 }
 
@@ -241,7 +241,7 @@ impl Pool {
                 self.counters.opened.fetch_add(1, Ordering::Relaxed);
                 let mut known = self.known();
                 known.era = Some(session.about.era);
-                known.capabilities = Some(session.about.capabilities.clone());
+                known.capabilities = Some(offered(&session.about.capabilities));
                 Slot::Open { session: Arc::clone(session), failures }
             }
             Err(error) => {
@@ -307,9 +307,9 @@ impl Pool {
         (!lists.is_empty()).then(|| lists.iter().any(|list| list.has(kind, name)))
     }
 
-    /// The JSON of the upstream's capabilities, once a session has been opened.
-    pub(super) fn capabilities(&self) -> Option<serde_json::Value> {
-        self.known().capabilities.clone()
+    /// What the upstream offers, once a session has been opened.
+    pub(super) fn capabilities(&self) -> Option<ServerCapabilities> {
+        self.known().capabilities
     }
 
     pub(super) fn stats(&self) -> UpstreamStats {

@@ -169,7 +169,10 @@ impl Pool {
         headers: &HeaderMap,
     ) -> Result<Arc<List>, UpstreamError> {
         let limit = self.settings.call_timeout.unwrap_or(LIST_LIMIT);
-        let list = match timeout(limit, self.fetch(kind, key, headers)).await {
+        let list = self.request(key, headers, |lease| async move {
+            Lists::list(&lease, &self.settings.target, kind, headers).await
+        });
+        let list = match timeout(limit, list).await {
             Ok(list) => list?,
             Err(_) => return Err(self.refused(Failure::Failed(format!("it lists nothing within {limit:?}")))),
         };
@@ -177,33 +180,29 @@ impl Pool {
         Ok(list)
     }
 
-    async fn fetch(
+    /// Makes a request in the session of a caller, and once more in another session when the
+    /// upstream has forgotten it.
+    async fn request<T, F>(
         self: &Arc<Self>,
-        kind: Kind,
         key: &Key,
         headers: &HeaderMap,
-    ) -> Result<Arc<List>, UpstreamError> {
+        request: impl Fn(Lease) -> F,
+    ) -> Result<T, UpstreamError>
+    where
+        F: Future<Output = Result<T, Failure>>,
+    {
         let lease = self.lease(key, headers).await?;
-        let list = match Lists::list(&lease, &self.settings.target, kind, headers).await {
+        let session = Arc::clone(&lease.0);
+        let outcome = match request(lease).await {
             Err(Failure::Forgotten) => {
-                let lease = self.again(lease, key, headers).await?;
-                Lists::list(&lease, &self.settings.target, kind, headers).await
+                self.forgotten(key, &session);
+                // The next one may need its place.
+                drop(session);
+                request(self.lease(key, headers).await?).await
             }
-            list => list,
+            outcome => outcome,
         };
-        list.map_err(|failure| self.refused(failure))
-    }
-
-    /// A session in the place of one that the upstream has forgotten.
-    async fn again(
-        self: &Arc<Self>,
-        lease: Lease,
-        key: &Key,
-        headers: &HeaderMap,
-    ) -> Result<Lease, UpstreamError> {
-        self.forgotten(key, &lease.0);
-        drop(lease);
-        self.lease(key, headers).await
+        outcome.map_err(|failure| self.refused(failure))
     }
 
     fn refused(&self, failure: Failure) -> UpstreamError {
@@ -217,19 +216,16 @@ impl Pool {
         key: &Key,
         headers: &HeaderMap,
     ) -> Result<Completion, UpstreamError> {
-        let lease = self.lease(key, headers).await?;
-        if !lease.0.about.capabilities["completions"].is_object() {
-            return Ok(Completion::default());
-        }
-        let method = "completion/complete";
-        let text = match lease.request(method, params.clone(), headers).await {
-            Err(Failure::Forgotten) => {
-                let lease = self.again(lease, key, headers).await?;
-                lease.request(method, params, headers).await
+        let text = self.request(key, headers, |lease| {
+            let params = params.clone();
+            async move {
+                if !lease.0.about.capabilities["completions"].is_object() {
+                    return Ok(None);
+                }
+                lease.request("completion/complete", params, headers).await.map(Some)
             }
-            text => text,
-        };
-        let text = text.map_err(|failure| self.refused(failure))?;
+        });
+        let Some(text) = text.await? else { return Ok(Completion::default()) };
         match Raw::read(&text) {
             Some(result) if result.is_object() => Ok(Completion::from_raw(text)),
             _ => Err(self.refused(Failure::Failed("its completion cannot be read".to_owned()))),
@@ -237,28 +233,16 @@ impl Pool {
     }
 }
 
-/// What an upstream offers of a kind, once that is known; before, it is hoped for.
-fn offer(capabilities: Option<&Value>, kind: Kind) -> Offer {
-    let Some(capabilities) = capabilities else { return Offer::Fixed };
-    let capability = &capabilities[kind.capability()];
-    match capability.is_object() {
-        false => Offer::Nothing,
-        true if capability["listChanged"] == true => Offer::Changing,
-        true => Offer::Fixed,
-    }
-}
-
 impl Registry for Upstream {
     fn capabilities(&self) -> ServerCapabilities {
-        let known = self.0.capabilities();
-        let known = known.as_ref();
-        ServerCapabilities {
-            tools: offer(known, Kind::Tools),
-            prompts: offer(known, Kind::Prompts),
-            resources: offer(known, Kind::Resources),
-            completions: known.is_none_or(|known| known["completions"].is_object()),
+        // Before anything is known, all is hoped for.
+        self.0.capabilities().unwrap_or(ServerCapabilities {
+            tools: Offer::Fixed,
+            prompts: Offer::Fixed,
+            resources: Offer::Fixed,
+            completions: true,
             resource_updates: false,
-        }
+        })
     }
 
     /// Yes, unless the lists that are known say otherwise.
