@@ -4,6 +4,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::{Call, CallFuture, IntoOutput, Output, ToolContext};
+use crate::rpc::read;
 use crate::tool::ToolOutput;
 
 /// An asynchronous function that serves a tool, a prompt or a resource, as `T` says: a
@@ -75,13 +76,10 @@ where
 
 /// Reads arguments from the text of a JSON object, or says where they do not fit.
 pub(crate) fn from_json<A: DeserializeOwned>(arguments: &str) -> Result<A, String> {
-    serde_json::from_str(arguments).map_err(|_| {
-        // Reads them once more, this time keeping track of where it is.
+    read::json(arguments).or_else(|_| {
+        // Once more, this time keeping track of where it is.
         let deserializer = &mut serde_json::Deserializer::from_str(arguments);
-        match serde_path_to_error::deserialize::<_, A>(deserializer) {
-            Ok(_) => "Invalid arguments".to_owned(),
-            Err(error) => misfit(&error),
-        }
+        serde_path_to_error::deserialize(deserializer).map_err(|error| misfit(&error))
     })
 }
 

@@ -14,7 +14,7 @@ use crate::protocol::{Era, LogLevel, Revision};
 use crate::rejection::Rejection;
 use crate::rpc::envelope::{self, Fault, FaultKind, Message};
 use crate::rpc::write::ReplyId;
-use crate::rpc::{Id, Raw};
+use crate::rpc::{Id, Raw, read};
 
 /// The most messages that a batch may hold.
 const MAX_BATCH: usize = 100;
@@ -32,8 +32,7 @@ type Checked<'a, T> = Result<T, Refused<'a>>;
 /// of the checks. Pure: the same head, body and settings give the same answer.
 pub(crate) fn agree<'a>(headers: &HeaderMap, body: &'a [u8], settings: &Settings) -> Checked<'a, Valid<'a>> {
     let checker = Checker { headers, settings };
-    let text =
-        std::str::from_utf8(body).map_err(|_| checker.refuse(None, Rejection::NotJson("not UTF-8")))?;
+    let text = read::utf8(body).ok_or_else(|| checker.refuse(None, Rejection::NotJson("not UTF-8")))?;
     if text.trim_start().starts_with('[') {
         return checker.batch(text);
     }

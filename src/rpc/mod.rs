@@ -1,12 +1,14 @@
 //! JSON-RPC 2.0: knows nothing of MCP or HTTP.
 //!
-//! [`envelope`] reads a message in one borrowed pass of [`scan`], [`write`] puts
-//! replies straight into their buffer.
+//! [`envelope`] reads a message in one borrowed pass of [`scan`], [`read`] makes typed
+//! values of its parts, [`write`] puts replies straight into their buffer.
 
 pub(crate) mod envelope;
 mod error;
+mod escape;
 mod id;
 mod raw;
+pub(crate) mod read;
 pub(crate) mod scan;
 mod special;
 pub(crate) mod write;

@@ -37,8 +37,7 @@ impl<'a> Raw<'a> {
         if self.is_plain {
             return self.text.get(1..self.text.len() - 1).map(Cow::Borrowed);
         }
-        // Anything but a string is refused by its first byte.
-        serde_json::from_str(self.text).ok().map(Cow::Owned)
+        Scanner::new(self.text).text().ok()
     }
 
     pub(crate) fn is_object(self) -> bool {

@@ -1,11 +1,15 @@
 //! Passes over JSON text once: checks it, and hands out the parts that are wanted.
 //!
 //! What a request holds is read in very different depth: the envelope member by
-//! member, the arguments not at all before their tool is known. So this neither builds
-//! values nor decodes strings; whoever wants a part's value deserialises its text.
+//! member, the arguments not at all before their tool is known. So this builds no values;
+//! whoever wants a part's value reads its text, by [`read`](super::read) or by `serde_json`.
 
+use std::borrow::Cow;
+use std::ops::Range;
+
+use super::escape;
 use super::raw::Raw;
-use super::special::next_special;
+use super::special::Specials;
 
 /// The deepest nesting that is read, that of `serde_json`.
 pub(crate) const MAX_DEPTH: usize = 128;
@@ -24,6 +28,13 @@ pub(crate) enum ScanFault {
 /// What can be read in the same pass as the text around it.
 pub(crate) trait Scan<'a>: Sized {
     fn scan(scanner: &mut Scanner<'a>) -> Result<Self, ScanFault>;
+}
+
+/// The items of an object or an array, as far as they were passed over.
+pub(crate) enum Items {
+    First { close: u8 },
+    More { close: u8 },
+    Over,
 }
 
 /// A place in a text.
@@ -100,41 +111,98 @@ impl<'a> Scanner<'a> {
         close: u8,
         mut item: impl FnMut(&mut Self) -> Result<(), ScanFault>,
     ) -> Result<(), ScanFault> {
-        self.take(open)?;
-        self.depth += 1;
-        if self.depth > MAX_DEPTH {
-            return Err(ScanFault::TooDeep);
+        let mut items = self.enter(open, close)?;
+        while self.another(&mut items)? {
+            item(self)?;
         }
-        if self.peek() == Some(close) {
-            self.at += 1;
-        } else {
-            loop {
-                item(self)?;
-                match self.peek() {
-                    Some(b',') => self.at += 1,
-                    Some(byte) if byte == close => break self.at += 1,
-                    _ => return Err(ScanFault::Syntax),
-                }
-            }
-        }
-        self.depth -= 1;
         Ok(())
     }
 
-    /// Whether the string has no escapes.
+    /// Begins to pass over the items between two brackets.
+    #[inline]
+    pub(crate) fn enter(&mut self, open: u8, close: u8) -> Result<Items, ScanFault> {
+        self.take(open)?;
+        self.depth += 1;
+        if self.depth > MAX_DEPTH { Err(ScanFault::TooDeep) } else { Ok(Items::First { close }) }
+    }
+
+    /// Passes over what separates the items. Whether another one follows; without, over the
+    /// closing bracket.
+    #[inline]
+    pub(crate) fn another(&mut self, items: &mut Items) -> Result<bool, ScanFault> {
+        let (close, is_first) = match *items {
+            Items::First { close } => (close, true),
+            Items::More { close } => (close, false),
+            Items::Over => return Ok(false),
+        };
+        if self.skip(close) {
+            self.depth -= 1;
+            *items = Items::Over;
+            return Ok(false);
+        }
+        if !is_first {
+            self.take(b',')?;
+        }
+        *items = Items::More { close };
+        Ok(true)
+    }
+
+    /// Passes over a string. Whether it has no escapes.
     fn string(&mut self) -> Result<bool, ScanFault> {
-        let bytes = self.text.as_bytes();
-        let mut at = self.at + 1;
         let mut is_plain = true;
-        while let Some(found) = next_special(bytes, at) {
+        self.stretches(|_, escape| {
+            is_plain = false;
+            escape::length(escape)
+        })?;
+        Ok(is_plain)
+    }
+
+    /// Reads a string, if one comes next. Borrows unless it has escapes. A lone surrogate,
+    /// which no Rust string can hold, is [`ScanFault::Unwanted`].
+    pub(crate) fn text(&mut self) -> Result<Cow<'a, str>, ScanFault> {
+        if self.peek() != Some(b'"') {
+            return Err(ScanFault::Unwanted);
+        }
+        let text = self.text;
+        let mut decoded = String::new();
+        let last = self.stretches(|stretch, escape| {
+            let (char, length) = escape::decode(escape)?;
+            let needed = stretch.len() + char.len_utf8();
+            if decoded.capacity() - decoded.len() < needed {
+                // Fewer copies than by doubling, and never more room than can be needed.
+                decoded.reserve((3 * decoded.len() + needed).min(text.len() - stretch.start));
+            }
+            decoded.push_str(&text[stretch]);
+            decoded.push(char);
+            Ok(length)
+        })?;
+        if decoded.is_empty() {
+            return Ok(Cow::Borrowed(&text[last]));
+        }
+        decoded.push_str(&text[last]);
+        Ok(Cow::Owned(decoded))
+    }
+
+    /// Passes over a string. Gives `escape` each clean stretch that an escape ends, and what
+    /// the escape is the beginning of, to learn the escape's length; gives back the last
+    /// stretch.
+    #[inline]
+    fn stretches(
+        &mut self,
+        mut escape: impl FnMut(Range<usize>, &'a [u8]) -> Result<usize, ScanFault>,
+    ) -> Result<Range<usize>, ScanFault> {
+        let bytes = self.text.as_bytes();
+        let mut from = self.at + 1;
+        let mut specials = Specials::new(bytes, from);
+        while let Some(found) = specials.next() {
             match bytes[found] {
                 b'"' => {
                     self.at = found + 1;
-                    return Ok(is_plain);
+                    return Ok(from..found);
                 }
                 b'\\' => {
-                    is_plain = false;
-                    at = found + length_of_escape(&bytes[found + 1..]).ok_or(ScanFault::Syntax)?;
+                    from = found + escape(from..found, &bytes[found..])?;
+                    specials.skip_to(from);
                 }
                 _ => return Err(ScanFault::Syntax),
             }
@@ -189,21 +257,13 @@ impl<'a> Scanner<'a> {
         comes
     }
 
-    fn take(&mut self, byte: u8) -> Result<(), ScanFault> {
+    /// Demands `byte`, and passes over it.
+    pub(crate) fn take(&mut self, byte: u8) -> Result<(), ScanFault> {
         if self.skip(byte) { Ok(()) } else { Err(ScanFault::Syntax) }
     }
 
     fn byte(&self) -> Option<u8> {
         self.text.as_bytes().get(self.at).copied()
-    }
-}
-
-/// The length of an escape, given what follows its backslash.
-fn length_of_escape(rest: &[u8]) -> Option<usize> {
-    match rest {
-        [b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't', ..] => Some(2),
-        [b'u', hex @ ..] => hex.first_chunk::<4>()?.iter().all(u8::is_ascii_hexdigit).then_some(6),
-        _ => None,
     }
 }
 

@@ -6,47 +6,139 @@ pub(crate) fn is_special(byte: u8) -> bool {
     byte < 0x20 || byte == b'"' || byte == b'\\'
 }
 
-/// The index of the next special byte, from `at` on; looked for eight bytes at a time.
-pub(crate) fn next_special(bytes: &[u8], mut at: usize) -> Option<usize> {
-    while let Some(chunk) = bytes.get(at..).and_then(|rest| rest.first_chunk()) {
-        let marks = marks(u64::from_le_bytes(*chunk));
-        if marks != 0 {
-            return Some(at + marks.trailing_zeros() as usize / 8);
-        }
-        at += 8;
-    }
-    bytes.get(at..)?.iter().position(|&byte| is_special(byte)).map(|found| at + found)
+/// As many bytes as are looked at together.
+const BLOCK: usize = 16;
+
+/// The places of the quotes, backslashes and control characters in a text, one after
+/// the other.
+///
+/// Which bytes of a block are special is known before any of them is asked for, and
+/// without knowing where the last one was: so the processor looks ahead, where a search
+/// that begins anew behind each of them would have to wait.
+pub(crate) struct Specials<'a> {
+    bytes: &'a [u8],
+    block: usize,
+    /// A bit for each byte of the block that is special and still to come.
+    marks: u32,
 }
 
-/// Sets the high bit of the first special byte; bytes above it may be marked wrongly,
-/// for a borrow runs upwards.
-fn marks(word: u64) -> u64 {
+impl<'a> Specials<'a> {
+    /// Those from `at` on.
+    #[inline]
+    pub(crate) fn new(bytes: &'a [u8], at: usize) -> Self {
+        let mut this = Self { bytes, block: at, marks: 0 };
+        this.load();
+        this
+    }
+
+    /// Passes over those before `at`, which must not be before the last one.
+    #[inline]
+    pub(crate) fn skip_to(&mut self, at: usize) {
+        let past = at - self.block;
+        if past < BLOCK {
+            self.marks &= u32::MAX << past;
+        } else {
+            self.block = at;
+            self.load();
+        }
+    }
+
+    #[inline]
+    fn load(&mut self) {
+        let rest = self.bytes.get(self.block..).unwrap_or_default();
+        let block = rest.first_chunk().copied().unwrap_or_else(|| {
+            let mut padded = [b' '; BLOCK];
+            padded[..rest.len()].copy_from_slice(rest);
+            padded
+        });
+        self.marks = marks(block);
+    }
+}
+
+impl Iterator for Specials<'_> {
+    type Item = usize;
+
+    #[inline]
+    fn next(&mut self) -> Option<usize> {
+        while self.marks == 0 {
+            self.block += BLOCK;
+            if self.block >= self.bytes.len() {
+                return None;
+            }
+            self.load();
+        }
+        let found = self.block + self.marks.trailing_zeros() as usize;
+        self.marks &= self.marks - 1;
+        Some(found)
+    }
+}
+
+/// Sets the bit of each special byte.
+#[cfg(feature = "simd")]
+fn marks(block: [u8; BLOCK]) -> u32 {
+    use wide::u8x16;
+
+    let block = u8x16::new(block);
+    let control = block.min(u8x16::splat(0x1f)).simd_eq(block);
+    let quote = block.simd_eq(u8x16::splat(b'"'));
+    let backslash = block.simd_eq(u8x16::splat(b'\\'));
+    (control | quote | backslash).to_bitmask()
+}
+
+/// The same with what every processor has.
+#[cfg(not(feature = "simd"))]
+use self::marks_of_words as marks;
+
+#[cfg(any(test, not(feature = "simd")))]
+fn marks_of_words(block: [u8; BLOCK]) -> u32 {
+    let (words, _) = block.as_chunks();
+    words.iter().rev().fold(0, |marks, word| marks << 8 | marks_of_word(u64::from_le_bytes(*word)))
+}
+
+#[cfg(any(test, not(feature = "simd")))]
+fn marks_of_word(word: u64) -> u32 {
     const ONES: u64 = u64::from_le_bytes([1; 8]);
-    let control = word.wrapping_sub(ONES * 0x20);
-    let quote = (word ^ (ONES * u64::from(b'"'))).wrapping_sub(ONES);
-    let backslash = (word ^ (ONES * u64::from(b'\\'))).wrapping_sub(ONES);
-    // A byte beyond ASCII is none of them, and the others have no high bit of their own.
-    (control | quote | backslash) & !word & (ONES << 7)
+    // Of each byte but its high bit, which keeps the sums apart; the high bits of the sums
+    // tell of bytes that are not special.
+    let low = word & (ONES * 0x7f);
+    let graphic = low + ONES * (0x80 - 0x20);
+    let no_quote = (low ^ (ONES * u64::from(b'"'))) + ONES * 0x7f;
+    let no_backslash = (low ^ (ONES * u64::from(b'\\'))) + ONES * 0x7f;
+    // A byte beyond ASCII is never special.
+    let special = !((graphic & no_quote & no_backslash) | word) & (ONES << 7);
+    // Gathers the high bits in the highest byte.
+    ((special >> 7).wrapping_mul(0x0102_0408_1020_4080) >> 56) as u32
 }
 
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
-    use super::{is_special, marks, next_special};
+    use super::{BLOCK, Specials, is_special, marks, marks_of_words};
 
     proptest! {
         #[test]
-        fn the_next_special_byte_is_found(bytes in prop::collection::vec(any::<u8>(), 0..64), at in 0_usize..70) {
-            let slowly = (at..bytes.len()).find(|&index| is_special(bytes[index]));
-            prop_assert_eq!(next_special(&bytes, at), slowly);
+        fn special_bytes_are_found_one_after_the_other(
+            bytes in prop::collection::vec(prop_oneof![any::<u8>(), Just(b'"'), Just(b'a')], 0..80),
+            at in 0_usize..85,
+            steps in prop::collection::vec(0_usize..40, 0..8),
+        ) {
+            let mut specials = Specials::new(&bytes, at);
+            let mut from = at;
+            for step in steps {
+                let slowly = (from..bytes.len()).find(|&index| is_special(bytes[index]));
+                prop_assert_eq!(specials.next(), slowly);
+                let Some(found) = slowly else { break };
+                from = found + 1 + step;
+                specials.skip_to(from);
+            }
         }
 
         #[test]
-        fn plain_words_mark_the_first_special_byte(bytes in any::<[u8; 8]>()) {
-            let slowly = bytes.iter().position(|&byte| is_special(byte));
-            let marks = marks(u64::from_le_bytes(bytes));
-            prop_assert_eq!((marks != 0).then(|| marks.trailing_zeros() as usize / 8), slowly);
+        fn blocks_are_marked_alike_however_it_is_done(block in any::<[u8; BLOCK]>()) {
+            let slowly = (0..BLOCK).filter(|&index| is_special(block[index])).map(|index| 1 << index).sum::<u32>();
+            prop_assert_eq!(marks(block), slowly);
+            prop_assert_eq!(marks_of_words(block), slowly);
         }
     }
 }

@@ -5,8 +5,8 @@ use std::io::Write as _;
 
 use serde::Serialize;
 
-use super::special::next_special;
-use super::{ErrorCode, Id, Raw, RpcError};
+use super::special::{Specials, is_special};
+use super::{ErrorCode, Id, Raw, RpcError, escape};
 
 /// Which id an error reply carries.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -130,13 +130,13 @@ pub(crate) fn json(buffer: &mut Vec<u8>, value: &impl Serialize) -> serde_json::
     serde_json::to_writer(&mut *buffer, value).inspect_err(|_| buffer.truncate(start))
 }
 
-/// A text longer than this, in bytes, is worth an exact buffer.
+/// A text longer than this, in bytes, is worth a buffer of its own size.
 const LARGE: usize = 1024;
 
 /// Writes a JSON string.
 ///
-/// Large texts are everyday results, so clean stretches are found eight bytes at a
-/// time and copied whole, and the buffer grows once, to the exact size.
+/// Large texts are everyday results, so clean stretches are found and copied many bytes
+/// at a time, and the buffer grows once.
 pub(crate) fn string(buffer: &mut Vec<u8>, text: &str) {
     let bytes = text.as_bytes();
     let length = escaped_len(bytes);
@@ -146,55 +146,36 @@ pub(crate) fn string(buffer: &mut Vec<u8>, text: &str) {
     buffer.reserve(length + 2 + end);
     buffer.push(b'"');
     let mut clean_from = 0;
-    while let Some(found) = next_special(bytes, clean_from) {
-        buffer.extend_from_slice(&bytes[clean_from..found]);
-        escape(buffer, bytes[found]);
+    for found in Specials::new(bytes, 0) {
+        clean(buffer, &bytes[clean_from..], found - clean_from);
+        escape::write(buffer, bytes[found]);
         clean_from = found + 1;
     }
     buffer.extend_from_slice(&bytes[clean_from..]);
     buffer.push(b'"');
 }
 
-/// The length of the string's content once it is escaped. Counted in bytes of a
-/// few at a time, which the compiler turns into vectors.
+/// The length of the string's content once it is escaped, if it has no control characters
+/// but those with an escape of two bytes. Nearly always it has no others, and this is
+/// counted without branches, in bytes of many at a time.
 fn escaped_len(bytes: &[u8]) -> usize {
-    // Five more at most for a byte must fit a byte for all of them.
-    const STRIDE: usize = 48;
-    let more = |stride: &[u8]| stride.iter().map(|&byte| more_when_escaped(byte)).sum::<u8>();
-    bytes.len() + bytes.chunks(STRIDE).map(|stride| usize::from(more(stride))).sum::<usize>()
+    // So many at most that a byte can count them.
+    let (chunks, rest) = bytes.as_chunks::<240>();
+    let specials =
+        |bytes: &[u8]| usize::from(bytes.iter().map(|&byte| u8::from(is_special(byte))).sum::<u8>());
+    bytes.len() + chunks.iter().map(|chunk| specials(chunk)).sum::<usize>() + specials(rest)
 }
 
-/// How many bytes longer a byte gets by being escaped: none, one for `\\n`, five for
-/// `\\u0001`. Without branches.
-fn more_when_escaped(byte: u8) -> u8 {
-    let control = u8::from(byte < 0x20);
-    let short = u8::from(byte == b'\n')
-        | u8::from(byte == b'\r')
-        | u8::from(byte == b'\t')
-        | u8::from(byte == 0x08)
-        | u8::from(byte == 0x0c);
-    u8::from(byte == b'"') + u8::from(byte == b'\\') + 5 * control - 4 * short
-}
-
-fn short_escape(byte: u8) -> Option<u8> {
-    Some(match byte {
-        b'"' | b'\\' => byte,
-        b'\n' => b'n',
-        b'\r' => b'r',
-        b'\t' => b't',
-        0x08 => b'b',
-        0x0c => b'f',
-        _ => return None,
-    })
-}
-
-fn escape(buffer: &mut Vec<u8>, byte: u8) {
-    const HEX: &[u8; 16] = b"0123456789abcdef";
-    if let Some(letter) = short_escape(byte) {
-        buffer.extend_from_slice(&[b'\\', letter]);
-    } else {
-        let (high, low) = (HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]);
-        buffer.extend_from_slice(&[b'\\', b'u', b'0', b'0', high, low]);
+/// Appends the first `length` bytes of `text`. Most stretches are short, and a copy of a
+/// fixed size is cheaper than one of just as many bytes.
+fn clean(buffer: &mut Vec<u8>, text: &[u8], length: usize) {
+    match text.first_chunk::<32>() {
+        Some(chunk) if length <= chunk.len() => {
+            let end = buffer.len() + length;
+            buffer.extend_from_slice(chunk);
+            buffer.truncate(end);
+        }
+        _ => buffer.extend_from_slice(&text[..length]),
     }
 }
 
@@ -215,7 +196,8 @@ mod tests {
         #[test]
         fn strings_are_written_as_serde_json_writes_them(text in "(?s)(.|[\u{0}-\u{1f}\"\\\\]|[a-z ]{0,12}){0,64}") {
             prop_assert_eq!(written(&text), serde_json::to_string(&text).expect("a string is JSON"));
-            prop_assert_eq!(written(&text).len(), escaped_len(text.as_bytes()) + 2);
+            let long = text.bytes().filter(|byte| byte.is_ascii_control() && !b"\x08\t\n\x0c\r\x7f".contains(byte)).count();
+            prop_assert_eq!(written(&text).len(), escaped_len(text.as_bytes()) + 2 + 4 * long);
         }
     }
 

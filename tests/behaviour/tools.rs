@@ -242,6 +242,32 @@ async fn any_error_becomes_a_message_to_the_model() {
 }
 
 #[tokio::test]
+async fn texts_arrive_and_return_as_they_were_however_they_are_escaped() {
+    let ascii: String = (0..128).map(char::from).collect();
+    let texts = [
+        String::new(),
+        ascii.clone(),
+        format!("{ascii}\u{80}é\u{7ff}\u{800}東京\u{ffff}\u{10000}😀\u{10ffff}"),
+        "C:\\Users\\Zoë \"quoted\"\tand\r\n".repeat(10_000),
+    ];
+    let server = Server::new();
+    for text in texts {
+        let plain = json!(text).to_string();
+        let escaped: String = text.encode_utf16().map(|unit| format!("\\u{unit:04x}")).collect();
+        for json in [plain, format!("\"{escaped}\"")] {
+            let call = format!(
+                r#"{{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{{"name":"echo","arguments":{{"text":{json}}}}}}}"#
+            );
+            assert!(server.send(Post::raw(call)).await.tool_text() == text, "{:.200}", json);
+        }
+    }
+    let lone = r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"echo","arguments":{"text":"\ud83d"}}}"#;
+    let result = &server.send(Post::raw(lone)).await.json()["result"];
+    assert_eq!(result["isError"], true);
+    assert!(result["content"][0]["text"].as_str().is_some_and(|text| text.contains("`text`")), "{result}");
+}
+
+#[tokio::test]
 async fn arguments_may_be_one_of_several_objects() {
     #[derive(serde::Deserialize, schemars::JsonSchema)]
     #[serde(tag = "shape", rename_all = "lowercase")]

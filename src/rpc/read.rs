@@ -1,0 +1,376 @@
+//! Reads typed values from JSON text: its structure and its strings, which can be large,
+//! by the [scanner](super::scan); numbers and whatever is rare by `serde_json`.
+
+use std::borrow::Cow;
+
+use serde::Deserialize;
+use serde::de::value::CowStrDeserializer;
+use serde::de::{DeserializeSeed, Deserializer, Error as _, IntoDeserializer, MapAccess, SeqAccess, Visitor};
+use serde_json::Error;
+use serde_json::de::StrRead;
+
+use super::scan::{Items, ScanFault, Scanner};
+
+/// The text, if it is UTF-8, which JSON must be.
+#[cfg(feature = "simd")]
+pub(crate) fn utf8(bytes: &[u8]) -> Option<&str> {
+    simdutf8::basic::from_utf8(bytes).ok()
+}
+
+/// The text, if it is UTF-8, which JSON must be.
+#[cfg(not(feature = "simd"))]
+pub(crate) fn utf8(bytes: &[u8]) -> Option<&str> {
+    std::str::from_utf8(bytes).ok()
+}
+
+/// Reads a value.
+///
+/// # Errors
+/// When the value does not fit, or is of a kind that only `serde_json` reads: a map whose
+/// keys are no strings. The error says little; whoever wants to know asks `serde_json`,
+/// which gives the same value for whatever is read here.
+pub(crate) fn json<'de, T: Deserialize<'de>>(text: &'de str) -> Result<T, Error> {
+    let mut scanner = Scanner::new(text);
+    let value = T::deserialize(Value(&mut scanner))?;
+    scanner.end()?;
+    Ok(value)
+}
+
+impl From<ScanFault> for Error {
+    fn from(_: ScanFault) -> Self {
+        Self::custom("not the JSON that is expected")
+    }
+}
+
+/// The value that comes next.
+struct Value<'s, 'de>(&'s mut Scanner<'de>);
+
+impl<'de> Value<'_, 'de> {
+    fn string<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        match self.0.text()? {
+            Cow::Borrowed(text) => visitor.visit_borrowed_str(text),
+            Cow::Owned(text) => visitor.visit_string(text),
+        }
+    }
+
+    fn object<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        self.items(b'{', b'}', |items| visitor.visit_map(items))
+    }
+
+    fn array<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        self.items(b'[', b']', |items| visitor.visit_seq(items))
+    }
+
+    fn items<T>(
+        self,
+        open: u8,
+        close: u8,
+        visit: impl FnOnce(&mut Values<'_, 'de>) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let items = self.0.enter(open, close)?;
+        let mut values = Values { scanner: self.0, items };
+        let value = visit(&mut values)?;
+        // Nothing may be left over.
+        if values.another()? { Err(ScanFault::Unwanted.into()) } else { Ok(value) }
+    }
+
+    fn by_serde_json<T>(
+        self,
+        read: impl FnOnce(&mut serde_json::Deserializer<StrRead<'de>>) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let mut deserializer = serde_json::Deserializer::from_str(self.0.value()?.text());
+        let value = read(&mut deserializer)?;
+        // It may have been content with the beginning of a number.
+        deserializer.end()?;
+        Ok(value)
+    }
+}
+
+macro_rules! forward {
+    ($($method:ident($($name:ident: $type:ty),*) => $to:ident;)*) => {$(
+        fn $method<V: Visitor<'de>>(self, $($name: $type,)* visitor: V) -> Result<V::Value, Error> {
+            self.$to(visitor)
+        }
+    )*};
+}
+
+macro_rules! by_serde_json {
+    ($($method:ident($($name:ident: $type:ty),*);)*) => {$(
+        fn $method<V: Visitor<'de>>(self, $($name: $type,)* visitor: V) -> Result<V::Value, Error> {
+            self.by_serde_json(|deserializer| deserializer.$method($($name,)* visitor))
+        }
+    )*};
+}
+
+impl<'de> Deserializer<'de> for Value<'_, 'de> {
+    type Error = Error;
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        match self.0.peek() {
+            Some(b'"') => self.string(visitor),
+            Some(b'{') => self.object(visitor),
+            Some(b'[') => self.array(visitor),
+            _ => self.by_serde_json(|deserializer| deserializer.deserialize_any(visitor)),
+        }
+    }
+
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        _: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Error> {
+        if self.0.peek() == Some(b'[') { self.array(visitor) } else { self.object(visitor) }
+    }
+
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        if self.0.peek() != Some(b'n') {
+            return visitor.visit_some(self);
+        }
+        self.0.value()?;
+        visitor.visit_none()
+    }
+
+    fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        self.0.value()?;
+        visitor.visit_unit()
+    }
+
+    forward! {
+        deserialize_str() => string;
+        deserialize_string() => string;
+        deserialize_identifier() => string;
+        deserialize_map() => object;
+        deserialize_seq() => array;
+        deserialize_tuple(_length: usize) => array;
+        deserialize_tuple_struct(_name: &'static str, _length: usize) => array;
+    }
+
+    by_serde_json! {
+        deserialize_bool();
+        deserialize_i8();
+        deserialize_i16();
+        deserialize_i32();
+        deserialize_i64();
+        deserialize_i128();
+        deserialize_u8();
+        deserialize_u16();
+        deserialize_u32();
+        deserialize_u64();
+        deserialize_u128();
+        deserialize_f32();
+        deserialize_f64();
+        deserialize_char();
+        deserialize_bytes();
+        deserialize_byte_buf();
+        deserialize_unit();
+        deserialize_unit_struct(name: &'static str);
+        deserialize_newtype_struct(name: &'static str);
+        deserialize_enum(name: &'static str, variants: &'static [&'static str]);
+    }
+}
+
+/// The members of an object, or the elements of an array.
+struct Values<'s, 'de> {
+    scanner: &'s mut Scanner<'de>,
+    items: Items,
+}
+
+impl Values<'_, '_> {
+    fn another(&mut self) -> Result<bool, ScanFault> {
+        self.scanner.another(&mut self.items)
+    }
+}
+
+impl<'de> MapAccess<'de> for Values<'_, 'de> {
+    type Error = Error;
+
+    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, Error> {
+        if !self.another()? {
+            return Ok(None);
+        }
+        let key: CowStrDeserializer<'_, Error> = self.scanner.text()?.into_deserializer();
+        self.scanner.take(b':')?;
+        seed.deserialize(key).map(Some)
+    }
+
+    fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Error> {
+        seed.deserialize(Value(self.scanner))
+    }
+}
+
+impl<'de> SeqAccess<'de> for Values<'_, 'de> {
+    type Error = Error;
+
+    fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, Error> {
+        if !self.another()? {
+            return Ok(None);
+        }
+        seed.deserialize(Value(self.scanner)).map(Some)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use proptest::prelude::*;
+    use serde::Deserialize;
+    use serde_json::value::RawValue;
+
+    use super::json;
+
+    /// One of each kind of type.
+    #[derive(Debug, Default, Deserialize)]
+    #[serde(default)]
+    #[expect(dead_code, reason = "compared as it is shown")]
+    struct Everything {
+        text: String,
+        borrowed: Option<Box<str>>,
+        character: char,
+        integer: i64,
+        large: u128,
+        number: f64,
+        flag: bool,
+        nothing: (),
+        list: Vec<String>,
+        pair: (u8, String),
+        wrapped: Wrapped,
+        tuple: Tuple,
+        kind: Kind,
+        either: Either,
+        map: BTreeMap<String, Everything>,
+        numbered: BTreeMap<u8, String>,
+        raw: Option<Box<RawValue>>,
+        any: serde_json::Value,
+        #[serde(flatten)]
+        more: BTreeMap<String, serde_json::Value>,
+    }
+
+    #[derive(Debug, Default, Deserialize)]
+    #[expect(dead_code, reason = "compared as it is shown")]
+    struct Wrapped(String);
+
+    #[derive(Debug, Default, Deserialize)]
+    #[expect(dead_code, reason = "compared as it is shown")]
+    struct Tuple(String, i8);
+
+    #[derive(Debug, Default, Deserialize)]
+    #[expect(dead_code, reason = "compared as it is shown")]
+    enum Kind {
+        #[default]
+        Plain,
+        With(String),
+        Having {
+            text: String,
+        },
+    }
+
+    #[derive(Debug, Deserialize)]
+    #[serde(untagged)]
+    #[expect(dead_code, reason = "compared as it is shown")]
+    enum Either {
+        Text(String),
+        Number(f64),
+        Both { text: String, number: f64 },
+    }
+
+    impl Default for Either {
+        fn default() -> Self {
+            Self::Number(0.0)
+        }
+    }
+
+    const NAMES: [&str; 20] = [
+        "text",
+        "borrowed",
+        "character",
+        "integer",
+        "large",
+        "number",
+        "flag",
+        "nothing",
+        "list",
+        "pair",
+        "wrapped",
+        "tuple",
+        "kind",
+        "either",
+        "map",
+        "numbered",
+        "raw",
+        "any",
+        "more",
+        "t\\u0065xt",
+    ];
+
+    const VALUES: [&str; 24] = [
+        "null",
+        "true",
+        "0",
+        "-1",
+        "1.5",
+        "1e400",
+        "18446744073709551616",
+        r#""""#,
+        r#""a""#,
+        r#""\n\u00e9""#,
+        r#""\ud83d\ude00""#,
+        r#""\ud83d""#,
+        r#""Plain""#,
+        "[]",
+        r#"["a","b"]"#,
+        r#"[1,"a"]"#,
+        r#"["a",1]"#,
+        r#"[1,"a",2]"#,
+        "{}",
+        r#"{"With":"a"}"#,
+        r#"{"Having":{"text":"\t"}}"#,
+        r#"{"text":"a","number":1}"#,
+        r#"{"1":"a"}"#,
+        r#"{"a":{"text":"b"}}"#,
+    ];
+
+    fn both(text: &str) -> (Result<String, String>, Result<String, String>) {
+        let shown = |value: Result<Everything, serde_json::Error>| {
+            value.map(|value| format!("{value:?}")).map_err(|error| error.to_string())
+        };
+        (shown(json(text)), shown(serde_json::from_str(text)))
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_read_is_what_serde_json_reads(
+            members in prop::collection::vec((prop::sample::select(&NAMES), prop::sample::select(&VALUES)), 0..5),
+            space in "[ \n]?",
+        ) {
+            let has_numbered = members.iter().any(|(name, _)| *name == "numbered");
+            let members: Vec<_> = members.into_iter().map(|(name, value)| format!("{space}\"{name}\"{space}:{value}")).collect();
+            let text = format!("{{{}{space}}}", members.join(","));
+            let (ours, theirs) = both(&text);
+            if let Ok(ours) = &ours {
+                prop_assert_eq!(Ok(ours), theirs.as_ref(), "{}", text);
+            } else if !has_numbered {
+                prop_assert!(theirs.is_err(), "{}: {:?}", text, ours);
+            }
+        }
+
+        #[test]
+        fn any_json_is_read_as_serde_json_reads_it(text in r#"([ \t\[\]{}:,0-9.eE-]|true|null|"[a-z]?","[a-z\\]{0,3}"|"a":|\\u00e9|é){0,12}"#) {
+            let ours = json::<serde_json::Value>(&text);
+            prop_assert_eq!(ours.ok(), serde_json::from_str(&text).ok());
+        }
+
+        #[test]
+        fn strings_are_read_as_serde_json_reads_them(text in r#"([a-z ]{0,40}|é|\\["\\/bfnrt]|\\u[0-9a-f]{4}|\\ud83d\\ude[0-9a-f]{2}|\\.|[\x00-\x1f]){0,12}"#) {
+            let text = format!("\"{text}\"");
+            prop_assert_eq!(json::<String>(&text).ok(), serde_json::from_str(&text).ok());
+        }
+    }
+
+    #[test]
+    fn nesting_is_bounded() {
+        let deep = "[".repeat(1_000_000);
+        assert!(json::<serde_json::Value>(&deep).is_err());
+    }
+}
