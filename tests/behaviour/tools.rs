@@ -253,12 +253,12 @@ async fn texts_arrive_and_return_as_they_were_however_they_are_escaped() {
     let server = Server::new();
     for text in texts {
         let plain = json!(text).to_string();
-        let escaped: String = text.encode_utf16().map(|unit| format!("\\u{unit:04x}")).collect();
-        for json in [plain, format!("\"{escaped}\"")] {
+        let escaped: Vec<_> = text.encode_utf16().map(|unit| format!("\\u{unit:04x}")).collect();
+        for json in [plain, format!("\"{}\"", escaped.concat())] {
             let call = format!(
                 r#"{{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{{"name":"echo","arguments":{{"text":{json}}}}}}}"#
             );
-            assert!(server.send(Post::raw(call)).await.tool_text() == text, "{:.200}", json);
+            assert!(server.send(Post::raw(call)).await.tool_text() == text, "{json:.200}");
         }
     }
     let lone = r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"echo","arguments":{"text":"\ud83d"}}}"#;
