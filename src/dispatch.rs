@@ -36,9 +36,9 @@ impl<'r, R: Registry> Dispatcher<'r, '_, R> {
     /// Does what can be done while the body is there; the rest borrows nothing of it.
     pub(crate) fn begin(&self, valid: Valid<'_>, head: Parts) -> Work<'r> {
         match valid {
-            Valid::Notification => Work::One(Request::Answered(Reply::Accepted)),
+            Valid::Notification => Work::answered(Reply::Accepted),
             Valid::Request(request) => Work::One(self.request(&request, head)),
-            Valid::Answer(answer) => Work::One(Request::Answered(self.answer(answer, &head))),
+            Valid::Answer(answer) => Work::answered(self.answer(answer, &head)),
             Valid::Batch(messages) => self.batch(messages, &head),
         }
     }
@@ -59,11 +59,7 @@ impl<'r, R: Registry> Dispatcher<'r, '_, R> {
             }
         });
         let requests: Vec<_> = requests.collect();
-        if requests.is_empty() {
-            Work::One(Request::Answered(Reply::Accepted))
-        } else {
-            Work::Batch(requests)
-        }
+        if requests.is_empty() { Work::answered(Reply::Accepted) } else { Work::Batch(requests) }
     }
 
     fn request(&self, request: &ValidRequest<'_>, head: Parts) -> Request<'r> {
@@ -104,7 +100,7 @@ impl<'r, R: Registry> Dispatcher<'r, '_, R> {
                 match OwnedCompletionRequest::read(request.params.rare_params(), head, request.revision) {
                     Ok(owned) => {
                         let completing = Answer::of(|| registry.complete(owned.borrow()));
-                        Request::Completion(Box::new((completing, draft)))
+                        Request::asked(completing, draft, Draft::output)
                     }
                     Err(error) => Request::Answered(draft.error(&error)),
                 }
@@ -247,7 +243,8 @@ fn list<'r>(
         }
     };
     let request = ListRequest { cursor, head, revision: request.revision };
-    Request::List(Box::new((Answer::of(|| list(request)), draft, opening)))
+    let listing = Answer::of(|| list(request));
+    Request::asked(listing, draft, move |draft, page| draft.list(opening, page))
 }
 
 /// What is called, and the JSON of its arguments.

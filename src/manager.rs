@@ -5,6 +5,7 @@ use std::future::ready;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use http::request::Parts;
 use http::{Request, Response};
 
@@ -15,6 +16,7 @@ use crate::registry::Registry;
 use crate::rejection::{Refusal, Rejection};
 use crate::reply::Reply;
 use crate::request::{agree, unread_id};
+use crate::work::Work;
 
 /// Serves MCP over Streamable HTTP with no session: each request is answered from
 /// what it carries itself, by any replica.
@@ -71,16 +73,22 @@ impl StatelessSessionManager {
     /// the response's body: dropping either ends it. Neither spawns a task, unless
     /// the tool is [detached](crate::Tool::detached).
     ///
+    /// The future borrows the registry alone, and is [`Send`] where the request's body is.
+    ///
     /// Waits are bounded by the timer of the Tokio runtime that polls this, which must
     /// be enabled, as `#[tokio::main]` does it; outside a Tokio runtime nothing bounds
     /// them. What bounds a response's body is only polled with it: a server should
     /// give up clients that read nothing at all.
-    pub async fn handle<B, R>(&self, request: Request<B>, registry: &R) -> Response<Body>
+    pub fn handle<'r, B, R>(
+        &self,
+        request: Request<B>,
+        registry: &'r R,
+    ) -> impl Future<Output = Response<Body>> + use<'r, B, R>
     where
         B: http_body::Body,
         R: Registry + ?Sized,
     {
-        self.handle_with(request, |_| ready(Ok(registry))).await
+        self.handle_with(request, move |_| ready(Ok(registry)))
     }
 
     /// Answers a request with the tools that `choose` finds by the request's head:
@@ -89,61 +97,42 @@ impl StatelessSessionManager {
     ///
     /// It is asked once the head has been found in order, and before the body is
     /// read. Its refusal becomes the response.
-    pub async fn handle_with<B, R, F>(
+    pub fn handle_with<B, R, C, F>(
         &self,
         request: Request<B>,
-        choose: impl FnOnce(&Parts) -> F,
-    ) -> Response<Body>
+        choose: C,
+    ) -> impl Future<Output = Response<Body>> + use<B, R, C, F>
     where
         B: http_body::Body,
         R: Registry,
+        C: FnOnce(&Parts) -> F,
         F: Future<Output = Result<R, Refusal>>,
     {
+        let settings = Arc::clone(&self.settings);
+        // Taken apart out here, for whatever moves within a future is in it twice.
         let (head, body) = request.into_parts();
-        let accepts = Accepts::read(&head.headers);
-        let Some(serving) = self.settings.drain.enter() else {
-            let id = unread_id(&head.headers, &self.settings);
-            return respond::respond(Reply::refuse(Rejection::ShuttingDown, id, &self.settings), accepts);
-        };
-        let mut reply = self.reply(head, body, accepts, choose).await.unwrap_or_else(|refused| refused);
-        if let Reply::Stream(stream) = &mut reply {
-            stream.serve(serving);
+        async move {
+            let accepts = Accepts::read(&head.headers);
+            let refuse = |rejection, head: &Parts| {
+                Reply::refuse(rejection, unread_id(&head.headers, &settings), &settings)
+            };
+            let Some(serving) = settings.drain.enter() else {
+                return respond::respond(refuse(Rejection::ShuttingDown, &head), accepts);
+            };
+            let mut reply = match receive(&head, body, accepts, choose, &settings).await {
+                Err(rejection) => refuse(rejection, &head),
+                Ok((registry, body)) => {
+                    let work = begin(head, &body, accepts, &registry, &settings);
+                    // Large arguments are not kept while their tool runs.
+                    drop(body);
+                    work.finish(settings.keep_alive).await
+                }
+            };
+            if let Reply::Stream(stream) = &mut reply {
+                stream.serve(serving);
+            }
+            respond::respond(reply, accepts)
         }
-        respond::respond(reply, accepts)
-    }
-
-    /// The path of one request. `Err` is a reply as well: that of a request which
-    /// did not get all the way.
-    async fn reply<B, R, F>(
-        &self,
-        head: Parts,
-        body: B,
-        accepts: Accepts,
-        choose: impl FnOnce(&Parts) -> F,
-    ) -> Result<Reply, Reply>
-    where
-        B: http_body::Body,
-        R: Registry,
-        F: Future<Output = Result<R, Refusal>>,
-    {
-        let settings = &self.settings;
-        let refuse =
-            |rejection, head: &Parts| Reply::refuse(rejection, unread_id(&head.headers, settings), settings);
-
-        let admitted =
-            admit::admit(&head, accepts, settings).map_err(|rejection| refuse(rejection, &head))?;
-        let registry =
-            choose(&head).await.map_err(|refusal| refuse(Rejection::Refused(Box::new(refusal)), &head))?;
-        let body =
-            read::read(body, &admitted, settings).await.map_err(|rejection| refuse(rejection, &head))?;
-        let work = {
-            let valid = agree(&head.headers, &body, settings)
-                .map_err(|refused| Reply::refuse(refused.rejection, refused.id, settings))?;
-            Dispatcher { registry: &registry, settings, accepts, body: &body }.begin(valid, head)
-        };
-        // Large arguments are not kept while their tool runs.
-        drop(body);
-        Ok(work.finish(settings.keep_alive).await)
     }
 
     /// Shuts down: new requests get 503, streams of subscriptions end with their result at
@@ -162,6 +151,39 @@ impl StatelessSessionManager {
     /// server's own.
     pub fn cors(&self) -> Cors {
         Cors::new(self.clone())
+    }
+}
+
+/// The part of a request's path that waits for others: for the host's choice of a registry,
+/// and for the body.
+async fn receive<B, R, F>(
+    head: &Parts,
+    body: B,
+    accepts: Accepts,
+    choose: impl FnOnce(&Parts) -> F,
+    settings: &Settings,
+) -> Result<(R, Bytes), Rejection>
+where
+    B: http_body::Body,
+    F: Future<Output = Result<R, Refusal>>,
+{
+    let admitted = admit::admit(head, accepts, settings)?;
+    let registry = choose(head).await.map_err(|refusal| Rejection::Refused(Box::new(refusal)))?;
+    let body = read::read(body, &admitted, settings).await?;
+    Ok((registry, body))
+}
+
+/// From an untrusted body to the work that it asks for.
+fn begin<'r, R: Registry>(
+    head: Parts,
+    body: &Bytes,
+    accepts: Accepts,
+    registry: &'r R,
+    settings: &Arc<Settings>,
+) -> Work<'r> {
+    match agree(&head.headers, body, settings) {
+        Ok(valid) => Dispatcher { registry, settings, accepts, body }.begin(valid, head),
+        Err(refused) => Work::answered(Reply::refuse(refused.rejection, refused.id, settings)),
     }
 }
 

@@ -130,10 +130,8 @@ where
     where
         B: http_body::Body<Data: Send> + Send + 'static,
     {
-        let Self { manager, choice } = self.clone();
-        ResponseFuture(Box::pin(async move {
-            manager.handle_with(request, move |head| choice.choose(head)).await
-        }))
+        let choice = self.choice.clone();
+        ResponseFuture(Box::pin(self.manager.handle_with(request, move |head| choice.choose(head))))
     }
 }
 

@@ -7,11 +7,11 @@ use std::task::Poll;
 use std::time::Duration;
 
 use crate::call::Answering;
-use crate::completion::Completion;
 use crate::prompt::PromptOutput;
-use crate::registry::{Answer, Page};
+use crate::registry::{Answer, within};
 use crate::reply::{Draft, Reply};
 use crate::resource::ResourceOutput;
+use crate::rpc::RpcError;
 use crate::tool::ToolOutput;
 
 /// What is left of a body's requests.
@@ -27,12 +27,17 @@ pub(crate) enum Request<'r> {
     Tool(Box<Answering<ToolOutput>>),
     Prompt(Box<Answering<PromptOutput>>),
     Resource(Box<Answering<ResourceOutput>>),
-    /// With what comes before the definitions.
-    List(Box<(Answer<'r, Page>, Draft, &'static str)>),
-    Completion(Box<(Answer<'r, Completion>, Draft)>),
+    /// For an answer that takes its time.
+    Asked(Finishing<'r>),
 }
 
+type Finishing<'r> = Pin<Box<dyn Future<Output = Reply> + Send + 'r>>;
+
 impl Work<'_> {
+    pub(crate) fn answered(reply: Reply) -> Self {
+        Self::One(Request::Answered(reply))
+    }
+
     pub(crate) async fn finish(self, keep_alive: Duration) -> Reply {
         match self {
             Self::One(request) => request.finish(keep_alive).await,
@@ -41,34 +46,36 @@ impl Work<'_> {
     }
 }
 
-impl Request<'_> {
+impl<'r> Request<'r> {
+    /// What `write` makes of a registry's answer: at once, if that is there.
+    pub(crate) fn asked<T: Send + 'r>(
+        answer: Answer<'r, T>,
+        draft: Draft,
+        write: impl FnOnce(Draft, &T) -> Reply + Send + 'r,
+    ) -> Self {
+        let limit = draft.settings.tool_time_limit;
+        let write = move |answer: Result<T, RpcError>| match answer {
+            Ok(answer) => write(draft, &answer),
+            Err(error) => draft.error(&error),
+        };
+        match answer.at_once() {
+            Ok(answer) => Self::Answered(write(answer)),
+            Err(later) => Self::Asked(Box::pin(async move { write(within(later, limit).await) })),
+        }
+    }
+
     async fn finish(self, keep_alive: Duration) -> Reply {
         match self {
             Self::Answered(reply) => reply,
             Self::Tool(call) => call.answer(keep_alive).await,
             Self::Prompt(call) => call.answer(keep_alive).await,
             Self::Resource(call) => call.answer(keep_alive).await,
-            Self::List(list) => {
-                let (answer, draft, opening) = *list;
-                match answer.within(draft.settings.tool_time_limit).await {
-                    Ok(page) => draft.list(opening, &page),
-                    Err(error) => draft.error(&error),
-                }
-            }
-            Self::Completion(completion) => {
-                let (answer, draft) = *completion;
-                match answer.within(draft.settings.tool_time_limit).await {
-                    Ok(completion) => draft.output(&completion),
-                    Err(error) => draft.error(&error),
-                }
-            }
+            Self::Asked(finishing) => finishing.await,
         }
     }
 }
 
 async fn batch(requests: Vec<Request<'_>>, keep_alive: Duration) -> Reply {
-    type Finishing<'r> = Pin<Box<dyn Future<Output = Reply> + Send + 'r>>;
-
     let count = requests.len();
     let mut under_way: Vec<Option<Finishing<'_>>> = Vec::with_capacity(count);
     let mut messages = vec![Vec::new(); count];

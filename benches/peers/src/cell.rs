@@ -17,6 +17,8 @@ use crate::{
 pub(crate) struct Sample {
     /// CPU time of the server per request, in microseconds.
     pub(crate) cpu_us: f64,
+    /// How much of that the kernel took for itself.
+    pub(crate) kernel_us: f64,
     pub(crate) requests_per_second: f64,
     pub(crate) p50_us: f64,
     pub(crate) p99_us: f64,
@@ -110,6 +112,9 @@ fn window(server: &Server, load: &mut Load, conditions: &Conditions) -> io::Resu
 /// CPU time that went.
 struct Spent {
     server: Duration,
+    /// The same, roughly, in user space and in the kernel.
+    user: Duration,
+    system: Duration,
     load: Duration,
     /// On the two cores, by whomever.
     busy: Duration,
@@ -117,15 +122,29 @@ struct Spent {
 
 impl Spent {
     fn until_now(server: &Server, cores: Cores) -> io::Result<Self> {
-        Ok(Self { server: server.cpu()?, load: process::own_cpu()?, busy: process::busy(cores)? })
+        let (user, system) = server.user_and_system()?;
+        Ok(Self {
+            server: server.cpu()?,
+            user,
+            system,
+            load: process::own_cpu()?,
+            busy: process::busy(cores)?,
+        })
     }
 
     fn since(&self, before: &Self) -> Self {
         Self {
             server: self.server.saturating_sub(before.server),
+            user: self.user.saturating_sub(before.user),
+            system: self.system.saturating_sub(before.system),
             load: self.load.saturating_sub(before.load),
             busy: self.busy.saturating_sub(before.busy),
         }
+    }
+
+    /// How much of the server's time was the kernel's: the finer clock does not tell.
+    fn kernel_share(&self) -> f64 {
+        self.system.as_secs_f64() / (self.user + self.system).as_secs_f64().max(f64::MIN_POSITIVE)
     }
 
     fn others(&self) -> Duration {
@@ -158,6 +177,7 @@ fn sample(mut run: Run, spent: &Spent, peak_kib: u64, round_trip_ns: f64) -> io:
     let each_us = |time: Duration| time.as_secs_f64() * 1e6 / replies;
     Ok(Sample {
         cpu_us: rounded(each_us(spent.server)),
+        kernel_us: rounded(each_us(spent.server) * spent.kernel_share()),
         requests_per_second: rounded(replies / run.elapsed.as_secs_f64()),
         p50_us: rounded(quantile(50)),
         p99_us: rounded(quantile(99)),

@@ -79,6 +79,7 @@ fn measured((peer, rounds): (&Peer, Vec<Sample>)) -> Measured {
         server: peer.name(),
         median: Sample {
             cpu_us: of(|sample| sample.cpu_us),
+            kernel_us: of(|sample| sample.kernel_us),
             requests_per_second: of(|sample| sample.requests_per_second),
             p50_us: of(|sample| sample.p50_us),
             p99_us: of(|sample| sample.p99_us),

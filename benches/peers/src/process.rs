@@ -118,6 +118,15 @@ impl Server {
         Ok(ClockId::pid_cpu_clock_id(self.pid())?.now()?.into())
     }
 
+    /// User time and system time apart, each to a hundredth of a second.
+    pub(crate) fn user_and_system(&self) -> io::Result<(Duration, Duration)> {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.pid()))?;
+        // The second field is a name in parentheses, which may hold anything.
+        let mut ticks = stat.rsplit(')').next().into_iter().flat_map(|rest| rest.split_whitespace().skip(11));
+        let mut next = || Some(TICK * ticks.next()?.parse().ok()?);
+        next().zip(next()).ok_or_else(|| io::Error::other("no times of the server"))
+    }
+
     /// Resident memory now, in KiB.
     pub(crate) fn resident(&self) -> io::Result<u64> {
         self.status("VmRSS:")

@@ -13,6 +13,7 @@ pub(super) fn all(rows: &[Row]) -> String {
     let mut out = String::new();
     let mut section = |title, ratios: &[Ratio], value| section(&mut out, rows, title, ratios, value);
     section("CPU per request, µs", &ratios, |sample| sample.cpu_us);
+    section("Of that in user space, µs", &ratios, |sample| sample.cpu_us - sample.kernel_us);
     section("Requests per second", &ratios, |sample| sample.requests_per_second);
     section("Latency, p50, µs", &ratios, |sample| sample.p50_us);
     section("Latency, p99, µs", &ratios, |sample| sample.p99_us);
