@@ -1,13 +1,14 @@
 //! Answering: JSON or a stream, and what travels on it.
 
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::Method;
 use mcp_stateless::{NoArguments, ToolContext, ToolError, ToolRegistry};
 use serde_json::{Value, json};
 
+use crate::log::Log;
 use crate::support::{Answer, Era, Post, Server, events, next_frame};
 
 fn progress(era: Era, steps: u32) -> Post {
@@ -54,51 +55,12 @@ async fn a_client_that_takes_json_alone_gets_json_and_the_dropped_are_counted() 
     let server = Server::new();
     let log = Log::default();
     let answer = {
-        let _guard = tracing::subscriber::set_default(log.clone());
+        let _guard = log.keep();
         server.send(progress(Era::Modern, 3).header("accept", "application/json")).await
     };
     assert_eq!(answer.tool_text(), "done");
     assert_eq!(server.probe.sent(), 3);
-    assert_eq!(log.dropped(), Some(3));
-}
-
-/// Keeps the `dropped` field of log events.
-#[derive(Clone, Default)]
-struct Log(std::sync::Arc<Mutex<Option<u64>>>);
-
-impl Log {
-    fn dropped(&self) -> Option<u64> {
-        *self.0.lock().expect("no panic")
-    }
-}
-
-impl tracing::Subscriber for Log {
-    fn enabled(&self, _: &tracing::Metadata<'_>) -> bool {
-        true
-    }
-
-    fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {
-        tracing::span::Id::from_u64(1)
-    }
-
-    fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {}
-    fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
-    fn enter(&self, _: &tracing::span::Id) {}
-    fn exit(&self, _: &tracing::span::Id) {}
-
-    fn event(&self, event: &tracing::Event<'_>) {
-        struct Dropped<'a>(&'a Log);
-        impl tracing::field::Visit for Dropped<'_> {
-            fn record_u64(&mut self, field: &tracing::field::Field, value: u64) {
-                if field.name() == "dropped" {
-                    *self.0.0.lock().expect("no panic") = Some(value);
-                }
-            }
-
-            fn record_debug(&mut self, _: &tracing::field::Field, _: &dyn std::fmt::Debug) {}
-        }
-        event.record(&mut Dropped(self));
-    }
+    assert!(log.text().contains("dropped=3"), "{}", log.text());
 }
 
 #[tokio::test]

@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use mcp_stateless::{Catalog, ManagerBuilder, StateKeys};
+use mcp_stateless::{Catalog, ManagerBuilder, StateKeys, StatelessSessionManager};
 use serde_json::{Value, json};
 
 use crate::askers::{GREETERS, accept, again, askers, call, call_again, request};
+use crate::log::Log;
 use crate::site::Site;
 use crate::support::{Answer, Era, Post};
 
@@ -204,6 +205,22 @@ async fn keys_are_rotated_without_a_call_being_lost() {
             assert_refused(&answer);
         }
     }
+}
+
+#[test]
+fn a_server_without_keys_says_so_when_it_starts() {
+    let started = |set: fn(ManagerBuilder) -> ManagerBuilder| {
+        let log = Log::default();
+        let guard = log.keep();
+        set(StatelessSessionManager::builder("test", "1.0.0")).build().expect("valid settings");
+        drop(guard);
+        log.text()
+    };
+    let text = started(|builder| builder);
+    assert!(text.contains("WARN") && text.contains("`state_keys`"), "{text}");
+    assert_eq!(started(|builder| builder.state_keys(StateKeys::new([1; 32]))), "");
+    // Nothing is sealed in the legacy era.
+    assert_eq!(started(|builder| builder.only(mcp_stateless::Era::Legacy)), "");
 }
 
 #[tokio::test]

@@ -11,6 +11,7 @@ mod catalogs;
 mod draining;
 mod gateway_config;
 mod listening;
+mod log;
 mod origins;
 mod prompts;
 mod reading;
