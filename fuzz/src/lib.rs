@@ -1,0 +1,115 @@
+//! What must hold of every request, whatever a client sends.
+//!
+//! The requests are answered in memory, by a future that never has to wait.
+
+mod everything;
+mod server;
+
+use std::collections::BTreeMap;
+
+use http::{Request, Response, StatusCode};
+use http_body_util::{BodyExt as _, Full};
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+use crate::everything::Everything;
+use crate::server::Server;
+
+/// Takes the lines up to an empty one for headers, and what follows for the body.
+///
+/// The reply is one that the protocol knows, with the id of the request; it is the same when
+/// the request comes again; and nothing is served that is not JSON.
+pub fn request(data: &[u8]) {
+    let (head, body) = split(data, b"\n\n").unwrap_or((b"", data));
+    let send = || {
+        let mut request = Request::post("/mcp").header("host", "localhost");
+        for line in head.split(|&byte| byte == b'\n') {
+            let Some((name, value)) = split(line, b":") else { continue };
+            request = request.header(name, value);
+        }
+        // What is no header cannot come from an HTTP server.
+        request.body(Full::from(body.to_vec())).ok().map(|request| Server::shared().send(request))
+    };
+    let Some(reply) = send() else { return };
+    check(&reply, body);
+    let again = send().expect("a request, as before");
+    assert_eq!((reply.status(), reply.headers()), (again.status(), again.headers()));
+    assert_eq!(reply.body(), again.body());
+}
+
+/// Takes the data for the arguments of a tool that takes one of each kind of type: they are
+/// understood as `serde_json` understands them.
+pub fn arguments(data: &[u8]) {
+    let Ok(arguments) = std::str::from_utf8(data) else { return };
+    let Ok(object) = serde_json::from_str::<&RawValue>(arguments) else { return };
+    if !object.get().starts_with('{') {
+        return;
+    }
+    let params = format!(r#"{{"name":"everything","arguments":{arguments}}}"#);
+    let body = format!(r#"{{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{params}}}"#);
+    let request = Request::post("/mcp")
+        .header("host", "localhost")
+        .header("content-type", "application/json")
+        .body(Full::from(body))
+        .expect("a request");
+    let reply = Server::shared().send(request);
+    let reply: Value = serde_json::from_slice(reply.body()).expect("JSON");
+    // Deeper than either of the two reads: not by the same count, for there is more around.
+    if reply["error"]["code"] == -32700 {
+        return;
+    }
+    let result = &reply["result"];
+    let text = result["content"][0]["text"].as_str().expect("a text");
+    match serde_json::from_str::<Everything>(arguments) {
+        Ok(everything) => assert_eq!(text, format!("{everything:?}")),
+        Err(error) => assert_eq!(result["isError"], true, "{error}: {text}"),
+    }
+}
+
+/// The members are not read: an id comes back as it was, and may be no text at all.
+type Message = BTreeMap<String, Box<RawValue>>;
+
+fn check(reply: &Response<Vec<u8>>, body: &[u8]) {
+    let status = reply.status();
+    assert!(!reply.headers().contains_key("mcp-session-id"));
+    if status == StatusCode::ACCEPTED {
+        return assert_eq!(reply.body(), b"");
+    }
+    assert!([200, 400, 403, 404, 405, 406, 413, 415].contains(&status.as_u16()), "{status}");
+    let messages: Vec<Message> = match reply.headers()["content-type"].as_bytes() {
+        b"application/json" if reply.body().starts_with(b"[") => {
+            serde_json::from_slice(reply.body()).expect("messages")
+        }
+        b"application/json" => vec![serde_json::from_slice(reply.body()).expect("a message")],
+        b"text/event-stream" => {
+            let text = std::str::from_utf8(reply.body()).expect("UTF-8");
+            let data = text.lines().filter_map(|line| line.strip_prefix("data: "));
+            data.map(|data| serde_json::from_str(data).expect("a message")).collect()
+        }
+        other => panic!("{other:?}"),
+    };
+    for message in &messages {
+        assert_eq!(message["jsonrpc"].get(), r#""2.0""#);
+        let kinds = ["result", "error", "method"].into_iter().filter(|&kind| message.contains_key(kind));
+        assert_eq!(kinds.count(), 1, "{message:?}");
+    }
+    if status == StatusCode::OK {
+        assert!(serde_json::from_slice::<&RawValue>(body).is_ok(), "served, but no JSON");
+    }
+}
+
+/// What comes before and after the first `separator`.
+fn split<'a>(bytes: &'a [u8], separator: &[u8]) -> Option<(&'a [u8], &'a [u8])> {
+    let at = bytes.windows(separator.len()).position(|window| window == separator)?;
+    Some((&bytes[..at], &bytes[at + separator.len()..]))
+}
+
+/// The reply with its body, which nothing has to wait for.
+async fn collect(response: Response<mcp_stateless::Body>) -> Response<Vec<u8>> {
+    let (head, body) = response.into_parts();
+    let body = match body.collect().await {
+        Ok(body) => body.to_bytes().to_vec(),
+        Err(error) => match error {},
+    };
+    Response::from_parts(head, body)
+}
