@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::call::Answering;
 use crate::prompt::PromptOutput;
-use crate::registry::{Answer, within};
+use crate::registry::Answer;
 use crate::reply::{Draft, Reply};
 use crate::resource::ResourceOutput;
 use crate::rpc::RpcError;
@@ -60,7 +60,7 @@ impl<'r> Request<'r> {
         };
         match answer.at_once() {
             Ok(answer) => Self::Answered(write(answer)),
-            Err(later) => Self::Asked(Box::pin(async move { write(within(later, limit).await) })),
+            Err(later) => Self::Asked(Box::pin(async move { write(later.within(limit).await) })),
         }
     }
 

@@ -78,8 +78,10 @@ where
 pub(crate) fn from_json<A: DeserializeOwned>(arguments: &str) -> Result<A, String> {
     read::json(arguments).or_else(|_| {
         // Once more, this time keeping track of where it is.
-        let deserializer = &mut serde_json::Deserializer::from_str(arguments);
-        serde_path_to_error::deserialize(deserializer).map_err(|error| misfit(&error))
+        let mut deserializer = serde_json::Deserializer::from_str(arguments);
+        let read = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| misfit(&error))?;
+        // A type that makes do with a fault may have left the rest unread.
+        deserializer.end().map(|()| read).map_err(|_| "Invalid arguments".to_owned())
     })
 }
 
@@ -92,5 +94,40 @@ pub(crate) fn misfit(error: &serde_path_to_error::Error<impl std::fmt::Display>)
         format!("Invalid arguments: {fault}")
     } else {
         format!("Invalid arguments: at `{path}`: {fault}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde::{Deserialize, Deserializer};
+
+    use super::from_json;
+
+    #[derive(Debug, Default, Deserialize, PartialEq)]
+    struct Inner {
+        number: u32,
+    }
+
+    #[derive(Debug, Deserialize, PartialEq)]
+    struct Outer {
+        #[serde(deserialize_with = "or_default")]
+        inner: Inner,
+        #[serde(default)]
+        more: u32,
+    }
+
+    fn or_default<'de, D: Deserializer<'de>>(value: D) -> Result<Inner, D::Error> {
+        Ok(Inner::deserialize(value).unwrap_or_default())
+    }
+
+    #[test]
+    fn nothing_is_left_out_by_a_type_that_makes_do_with_a_fault() {
+        let read = |inner: &str| from_json::<Outer>(&format!(r#"{{"inner":{inner},"more":2}}"#));
+        let expected = |number| Ok(Outer { inner: Inner { number }, more: 2 });
+        assert_eq!(read(r#"{"number":1,"x":1}"#), expected(1));
+        assert_eq!(read("5"), expected(0));
+        for inner in [r#"{"number":"a","x":1}"#, r#"{"number":[1],"x":1}"#] {
+            assert!(read(inner).is_err(), "{inner}: {:?}", read(inner));
+        }
     }
 }

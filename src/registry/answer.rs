@@ -17,11 +17,8 @@ pub struct Answer<'a, T>(Kind<'a, T>);
 
 enum Kind<'a, T> {
     Ready(Result<T, RpcError>),
-    Later(Later<'a, T>),
+    Later(Pin<Box<dyn Future<Output = Result<T, RpcError>> + Send + 'a>>),
 }
-
-/// An answer that has to be waited for.
-pub(crate) type Later<'a, T> = Pin<Box<dyn Future<Output = Result<T, RpcError>> + Send + 'a>>;
 
 impl<T> fmt::Debug for Answer<'_, T> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -48,11 +45,11 @@ impl<'a, T> Answer<'a, T> {
         self.at_once().ok()
     }
 
-    /// The answer, if it is there already, else what is left to wait for.
-    pub(crate) fn at_once(self) -> Result<Result<T, RpcError>, Later<'a, T>> {
+    /// The answer, if it is there already, else what has to be waited for.
+    pub(crate) fn at_once(self) -> Result<Result<T, RpcError>, Self> {
         match self.0 {
             Kind::Ready(answer) => Ok(answer),
-            Kind::Later(later) => Err(later),
+            Kind::Later(_) => Err(self),
         }
     }
 
@@ -72,12 +69,26 @@ impl<'a, T> Answer<'a, T> {
         }
     }
 
-    /// Waits for the answer, as [`within`] does.
+    /// Waits for the answer, but no longer than `limit`; a panic on the way becomes an
+    /// error.
     pub(crate) async fn within(self, limit: Option<Duration>) -> Result<T, RpcError> {
-        match self.at_once() {
-            Ok(answer) => answer,
-            Err(later) => within(later, limit).await,
-        }
+        let mut answer = match self.0 {
+            Kind::Ready(answer) => return answer,
+            Kind::Later(answer) => answer,
+        };
+        let mut deadline = limit.map(Deadline::new);
+        poll_fn(|cx| {
+            match guarded(|| answer.as_mut().poll(cx)) {
+                Ok(Poll::Ready(answer)) => return Poll::Ready(answer),
+                Ok(Poll::Pending) => {}
+                Err(error) => return Poll::Ready(Err(error)),
+            }
+            let Some(deadline) = &mut deadline else { return Poll::Pending };
+            ready!(deadline.poll(cx));
+            tracing::error!(limit = ?deadline.length(), "a registry took longer than its limit");
+            Poll::Ready(Err(RpcError::internal()))
+        })
+        .await
     }
 
     /// Waits for the answer.
@@ -87,23 +98,6 @@ impl<'a, T> Answer<'a, T> {
             Kind::Later(answer) => answer.await,
         }
     }
-}
-
-/// Waits for an answer, but no longer than `limit`; a panic on the way becomes an error.
-pub(crate) async fn within<T>(mut later: Later<'_, T>, limit: Option<Duration>) -> Result<T, RpcError> {
-    let mut deadline = limit.map(Deadline::new);
-    poll_fn(|cx| {
-        match guarded(|| later.as_mut().poll(cx)) {
-            Ok(Poll::Ready(answer)) => return Poll::Ready(answer),
-            Ok(Poll::Pending) => {}
-            Err(error) => return Poll::Ready(Err(error)),
-        }
-        let Some(deadline) = &mut deadline else { return Poll::Pending };
-        ready!(deadline.poll(cx));
-        tracing::error!(limit = ?deadline.length(), "a registry took longer than its limit");
-        Poll::Ready(Err(RpcError::internal()))
-    })
-    .await
 }
 
 /// What a registry does; its panic becomes an error.

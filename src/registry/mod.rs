@@ -15,7 +15,7 @@ mod source;
 mod tools;
 
 pub use answer::Answer;
-pub(crate) use answer::{guarded, within};
+pub(crate) use answer::guarded;
 pub use catalog::{Catalog, CatalogBuilder};
 pub use filtered::Filtered;
 pub use item::Item;

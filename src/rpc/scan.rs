@@ -11,7 +11,7 @@ use super::escape;
 use super::raw::Raw;
 use super::special::Specials;
 
-/// The deepest nesting that is read, that of `serde_json`.
+/// The deepest nesting that is read; `serde_json` reads one level less.
 pub(crate) const MAX_DEPTH: usize = 128;
 
 /// Why a text cannot be read.
@@ -157,8 +157,8 @@ impl<'a> Scanner<'a> {
         Ok(is_plain)
     }
 
-    /// Reads a string, if one comes next. Borrows unless it has escapes. A lone surrogate,
-    /// which no Rust string can hold, is [`ScanFault::Unwanted`].
+    /// Reads a string, if one comes next. Borrows unless it has escapes. A lone surrogate is
+    /// a fault: no Rust string can hold it.
     pub(crate) fn text(&mut self) -> Result<Cow<'a, str>, ScanFault> {
         if self.peek() != Some(b'"') {
             return Err(ScanFault::Unwanted);
@@ -167,11 +167,6 @@ impl<'a> Scanner<'a> {
         let mut decoded = String::new();
         let last = self.stretches(|stretch, escape| {
             let (char, length) = escape::decode(escape)?;
-            let needed = stretch.len() + char.len_utf8();
-            if decoded.capacity() - decoded.len() < needed {
-                // Fewer copies than by doubling, and never more room than can be needed.
-                decoded.reserve((3 * decoded.len() + needed).min(text.len() - stretch.start));
-            }
             decoded.push_str(&text[stretch]);
             decoded.push(char);
             Ok(length)
@@ -248,6 +243,11 @@ impl<'a> Scanner<'a> {
         }
         self.at += literal.len();
         Ok(())
+    }
+
+    /// Goes back to where a value began that [was passed over](Self::value).
+    pub(crate) fn back_to(&mut self, value: Raw<'a>) {
+        self.at -= value.text().len();
     }
 
     /// Passes over `byte`, if it comes next.
