@@ -116,6 +116,7 @@ mod tests {
         more: u32,
     }
 
+    #[expect(clippy::unnecessary_wraps, reason = "what `serde` calls returns a result")]
     fn or_default<'de, D: Deserializer<'de>>(value: D) -> Result<Inner, D::Error> {
         Ok(Inner::deserialize(value).unwrap_or_default())
     }

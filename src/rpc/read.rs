@@ -353,6 +353,7 @@ mod tests {
     }
 
     /// Makes do with a fault.
+    #[expect(clippy::unnecessary_wraps, reason = "what `serde` calls returns a result")]
     fn lenient<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(value: D) -> Result<T, D::Error> {
         Ok(T::deserialize(value).unwrap_or_default())
     }

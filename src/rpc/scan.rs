@@ -167,6 +167,11 @@ impl<'a> Scanner<'a> {
         let mut decoded = String::new();
         let last = self.stretches(|stretch, escape| {
             let (char, length) = escape::decode(escape)?;
+            let needed = stretch.len() + char.len_utf8();
+            if decoded.capacity() - decoded.len() < needed {
+                // Of a large text this is soon all that it can need, and nothing is copied again.
+                decoded.reserve((3 * decoded.len() + needed).min(text.len() - stretch.start));
+            }
             decoded.push_str(&text[stretch]);
             decoded.push(char);
             Ok(length)
@@ -175,6 +180,9 @@ impl<'a> Scanner<'a> {
             return Ok(Cow::Borrowed(&text[last]));
         }
         decoded.push_str(&text[last]);
+        if decoded.capacity() > 2 * decoded.len() {
+            decoded.shrink_to_fit();
+        }
         Ok(Cow::Owned(decoded))
     }
 

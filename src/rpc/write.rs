@@ -169,8 +169,8 @@ fn escaped_len(bytes: &[u8]) -> usize {
 /// How many bytes longer a byte gets by being escaped: none, one for `\\n`, five for
 /// `\\u0001`.
 fn more_when_escaped(byte: u8) -> u8 {
-    let is_long = (byte < 0x20) & !(0x08..=0x0d).contains(&byte) | (byte == 0x0b);
-    u8::from(is_special(byte)) + 4 * u8::from(is_long)
+    let with_letter = u8::from((0x08..=0x0d).contains(&byte)) - u8::from(byte == 0x0b);
+    u8::from(is_special(byte)) + 4 * (u8::from(byte < 0x20) - with_letter)
 }
 
 /// Appends the first `length` bytes of `text`. Most stretches are short, and a copy of a
