@@ -73,7 +73,7 @@ pub trait Choice: Clone {
     type Future: Future<Output = Result<Self::Registry, Refusal>>;
 
     /// Chooses.
-    fn choose(&self, head: &Parts) -> Self::Future;
+    fn choose(self, head: &Parts) -> Self::Future;
 }
 
 /// The same tools for every request; made by
@@ -85,8 +85,8 @@ impl<R: Registry + Clone> Choice for Fixed<R> {
     type Registry = R;
     type Future = Ready<Result<R, Refusal>>;
 
-    fn choose(&self, _: &Parts) -> Self::Future {
-        ready(Ok(self.0.clone()))
+    fn choose(self, _: &Parts) -> Self::Future {
+        ready(Ok(self.0))
     }
 }
 
@@ -99,7 +99,7 @@ where
     type Registry = R;
     type Future = F;
 
-    fn choose(&self, head: &Parts) -> F {
+    fn choose(self, head: &Parts) -> F {
         self(head)
     }
 }
