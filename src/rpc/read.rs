@@ -93,6 +93,30 @@ impl<'de> Value<'_, 'de> {
     }
 }
 
+/// The methods that `serde_json` has to see to, whether for a value or for a key.
+macro_rules! left_to_serde_json {
+    ($methods:ident) => {
+        $methods! {
+            deserialize_bool();
+            deserialize_i8();
+            deserialize_i16();
+            deserialize_i32();
+            deserialize_i64();
+            deserialize_i128();
+            deserialize_u8();
+            deserialize_u16();
+            deserialize_u32();
+            deserialize_u64();
+            deserialize_u128();
+            deserialize_f32();
+            deserialize_f64();
+            deserialize_bytes();
+            deserialize_byte_buf();
+            deserialize_newtype_struct(name: &'static str);
+        }
+    };
+}
+
 macro_rules! forward {
     ($($method:ident($($name:ident: $type:ty),*) => $to:ident;)*) => {$(
         fn $method<V: Visitor<'de>>(self, $($name: $type,)* visitor: V) -> Result<V::Value, Error> {
@@ -153,26 +177,12 @@ impl<'de> Deserializer<'de> for Value<'_, 'de> {
         deserialize_tuple_struct(_name: &'static str, _length: usize) => array;
     }
 
+    left_to_serde_json! { by_serde_json }
+
     by_serde_json! {
-        deserialize_bool();
-        deserialize_i8();
-        deserialize_i16();
-        deserialize_i32();
-        deserialize_i64();
-        deserialize_i128();
-        deserialize_u8();
-        deserialize_u16();
-        deserialize_u32();
-        deserialize_u64();
-        deserialize_u128();
-        deserialize_f32();
-        deserialize_f64();
         deserialize_char();
-        deserialize_bytes();
-        deserialize_byte_buf();
         deserialize_unit();
         deserialize_unit_struct(name: &'static str);
-        deserialize_newtype_struct(name: &'static str);
         deserialize_enum(name: &'static str, variants: &'static [&'static str]);
     }
 }
@@ -221,7 +231,7 @@ struct Key<'de>(Cow<'de, str>);
 
 macro_rules! unwanted {
     ($($method:ident($($name:ident: $type:ty),*);)*) => {$(
-        fn $method<V: Visitor<'de>>(self, $($name: $type,)* _: V) -> Result<V::Value, Error> {
+        fn $method<V: Visitor<'de>>(self, $(_: $type,)* _: V) -> Result<V::Value, Error> {
             Err(ScanFault::Unwanted.into())
         }
     )*};
@@ -254,24 +264,7 @@ impl<'de> Deserializer<'de> for Key<'de> {
         char str string identifier ignored_any unit unit_struct seq tuple tuple_struct map struct
     }
 
-    unwanted! {
-        deserialize_bool();
-        deserialize_i8();
-        deserialize_i16();
-        deserialize_i32();
-        deserialize_i64();
-        deserialize_i128();
-        deserialize_u8();
-        deserialize_u16();
-        deserialize_u32();
-        deserialize_u64();
-        deserialize_u128();
-        deserialize_f32();
-        deserialize_f64();
-        deserialize_bytes();
-        deserialize_byte_buf();
-        deserialize_newtype_struct(_name: &'static str);
-    }
+    left_to_serde_json! { unwanted }
 }
 
 #[cfg(test)]
