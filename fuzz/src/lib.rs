@@ -8,7 +8,7 @@ mod server;
 use std::collections::BTreeMap;
 
 use http::{Request, Response, StatusCode};
-use http_body_util::{BodyExt as _, Full};
+use http_body_util::Full;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
@@ -17,8 +17,8 @@ use crate::server::Server;
 
 /// Takes the lines up to an empty one for headers, and what follows for the body.
 ///
-/// The reply is one that the protocol knows, with the id of the request; it is the same when
-/// the request comes again; and nothing is served that is not JSON.
+/// The reply is one that the protocol knows; it is the same when the request comes again; and
+/// nothing is served that is not JSON.
 pub fn request(data: &[u8]) {
     let (head, body) = split(data, b"\n\n").unwrap_or((b"", data));
     let send = || {
@@ -102,14 +102,4 @@ fn check(reply: &Response<Vec<u8>>, body: &[u8]) {
 fn split<'a>(bytes: &'a [u8], separator: &[u8]) -> Option<(&'a [u8], &'a [u8])> {
     let at = bytes.windows(separator.len()).position(|window| window == separator)?;
     Some((&bytes[..at], &bytes[at + separator.len()..]))
-}
-
-/// The reply with its body, which nothing has to wait for.
-async fn collect(response: Response<mcp_stateless::Body>) -> Response<Vec<u8>> {
-    let (head, body) = response.into_parts();
-    let body = match body.collect().await {
-        Ok(body) => body.to_bytes().to_vec(),
-        Err(error) => match error {},
-    };
-    Response::from_parts(head, body)
 }

@@ -46,10 +46,7 @@ struct Value<'s, 'de>(&'s mut Scanner<'de>);
 
 impl<'de> Value<'_, 'de> {
     fn string<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
-        match self.0.text()? {
-            Cow::Borrowed(text) => visitor.visit_borrowed_str(text),
-            Cow::Owned(text) => visitor.visit_string(text),
-        }
+        Text(self.0.text()?).deserialize_any(visitor)
     }
 
     fn object<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
@@ -206,7 +203,7 @@ impl<'de> MapAccess<'de> for Values<'_, 'de> {
         if !self.another()? {
             return Ok(None);
         }
-        seed.deserialize(Key(self.scanner.text()?)).map(Some)
+        seed.deserialize(Text(self.scanner.text()?)).map(Some)
     }
 
     fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Error> {
@@ -226,8 +223,9 @@ impl<'de> SeqAccess<'de> for Values<'_, 'de> {
     }
 }
 
-/// The key of a member. Keys that are no strings are `serde_json`'s.
-struct Key<'de>(Cow<'de, str>);
+/// A text that was read, which can be the key of a member. Keys that are no strings are
+/// `serde_json`'s.
+struct Text<'de>(Cow<'de, str>);
 
 macro_rules! unwanted {
     ($($method:ident($($name:ident: $type:ty),*);)*) => {$(
@@ -237,7 +235,7 @@ macro_rules! unwanted {
     )*};
 }
 
-impl<'de> Deserializer<'de> for Key<'de> {
+impl<'de> Deserializer<'de> for Text<'de> {
     type Error = Error;
 
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {

@@ -166,8 +166,8 @@ fn escaped_len(bytes: &[u8]) -> usize {
     bytes.len() + chunks.iter().map(|chunk| more(chunk)).sum::<usize>() + more(rest)
 }
 
-/// How many bytes longer a byte gets by being escaped: none, one for `\\n`, five for
-/// `\\u0001`.
+/// How many bytes longer a byte gets by being escaped: none, one for `\n`, five for
+/// `\u0001`.
 fn more_when_escaped(byte: u8) -> u8 {
     let with_letter = u8::from((0x08..=0x0d).contains(&byte)) - u8::from(byte == 0x0b);
     u8::from(is_special(byte)) + 4 * (u8::from(byte < 0x20) - with_letter)
