@@ -2,18 +2,27 @@
 //!
 //! The requests are answered in memory, by a future that never has to wait.
 
+mod asking;
 mod everything;
 mod server;
+mod uris;
 
 use std::collections::BTreeMap;
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
+
+use bytes::Bytes;
 
 use http::{Request, Response, StatusCode};
-use http_body_util::Full;
+use http_body_util::{BodyExt as _, Full};
+use mcp_stateless::{Body, Registry, StatelessSessionManager};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
+pub use crate::asking::{answers, state};
 use crate::everything::Everything;
 use crate::server::Server;
+pub use crate::uris::uris;
 
 /// Takes the lines up to an empty one for headers, and what follows for the body.
 ///
@@ -64,6 +73,32 @@ pub fn arguments(data: &[u8]) {
         Ok(everything) => assert_eq!(text, format!("{everything:?}")),
         Err(error) => assert_eq!(result["isError"], true, "{error}: {text}"),
     }
+}
+
+/// The outcome of a future that never has to wait for another thread.
+fn ready<F: Future>(future: F) -> F::Output {
+    let mut future = pin!(future);
+    let mut cx = Context::from_waker(Waker::noop());
+    loop {
+        if let Poll::Ready(output) = future.as_mut().poll(&mut cx) {
+            return output;
+        }
+    }
+}
+
+/// Sends a request and reads the whole reply.
+fn send<R: Registry + ?Sized>(
+    manager: &StatelessSessionManager,
+    registry: &R,
+    request: Request<Full<Bytes>>,
+) -> Response<Vec<u8>> {
+    let response = ready(manager.handle(request, registry));
+    let (head, body) = response.into_parts();
+    let body = match ready(Body::collect(body)) {
+        Ok(body) => body.to_bytes().to_vec(),
+        Err(error) => match error {},
+    };
+    Response::from_parts(head, body)
 }
 
 /// The members are not read: an id comes back as it was, and may be no text at all.

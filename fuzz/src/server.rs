@@ -1,12 +1,10 @@
 //! A server with one of each thing that can be asked for.
 
-use std::pin::pin;
 use std::sync::LazyLock;
-use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
 use http::{Request, Response};
-use http_body_util::{BodyExt as _, Full};
+use http_body_util::Full;
 use mcp_stateless::{
     Catalog, Completing, Prompt, PromptRegistry, ResourceRegistry, ResourceTemplate, StatelessSessionManager,
     ToolContext, ToolRegistry,
@@ -85,21 +83,6 @@ impl Server {
     }
 
     pub(crate) fn send(&self, request: Request<Full<Bytes>>) -> Response<Vec<u8>> {
-        let mut answering = pin!(self.answer(request));
-        let mut cx = Context::from_waker(Waker::noop());
-        loop {
-            if let Poll::Ready(reply) = answering.as_mut().poll(&mut cx) {
-                return reply;
-            }
-        }
-    }
-
-    async fn answer(&self, request: Request<Full<Bytes>>) -> Response<Vec<u8>> {
-        let (head, body) = self.manager.handle(request, &self.catalog).await.into_parts();
-        let body = match body.collect().await {
-            Ok(body) => body.to_bytes().to_vec(),
-            Err(error) => match error {},
-        };
-        Response::from_parts(head, body)
+        crate::send(&self.manager, &self.catalog, request)
     }
 }

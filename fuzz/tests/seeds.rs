@@ -21,3 +21,18 @@ fn requests_hold_what_must_hold() {
 fn arguments_are_understood_as_serde_json_understands_them() {
     each("arguments", mcp_stateless_fuzz::arguments);
 }
+
+#[test]
+fn no_state_opens_but_the_very_one_that_was_sealed() {
+    each("state", mcp_stateless_fuzz::state);
+}
+
+#[test]
+fn no_answer_keeps_the_right_one_from_its_call() {
+    each("answers", mcp_stateless_fuzz::answers);
+}
+
+#[test]
+fn no_handler_gets_what_the_filter_refuses() {
+    each("uris", mcp_stateless_fuzz::uris);
+}

@@ -1,0 +1,5 @@
+//! Whatever a client answers to a question.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| mcp_stateless_fuzz::answers(data));

@@ -1,0 +1,5 @@
+//! States that were altered or made up.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| mcp_stateless_fuzz::state(data));

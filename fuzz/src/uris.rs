@@ -1,0 +1,77 @@
+//! What must hold of a filter, however a URI is written.
+
+use std::sync::LazyLock;
+
+use http::Request;
+use http::request::Parts;
+use http_body_util::Full;
+use mcp_stateless::{Filtered, Item, Registry, ResourceRegistry, ResourceTemplate, StatelessSessionManager};
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::send;
+
+#[derive(Deserialize, JsonSchema)]
+struct Note {
+    folder: String,
+    id: String,
+}
+
+#[derive(Deserialize, JsonSchema)]
+struct File {
+    path: String,
+}
+
+/// Everything but what is private.
+fn sees(item: Item<'_>, _: &Parts) -> bool {
+    match item {
+        Item::Resource(uri) => !uri.starts_with("note://private/") && !uri.starts_with("file:///private/"),
+        _ => true,
+    }
+}
+
+static MANAGER: LazyLock<StatelessSessionManager> =
+    LazyLock::new(|| StatelessSessionManager::builder("fuzz", "1.0.0").build().expect("valid settings"));
+
+static RESOURCES: LazyLock<Box<dyn Registry>> = LazyLock::new(|| {
+    let note = async |Note { folder, id }: Note| {
+        assert!(!folder.eq_ignore_ascii_case("private"), "the filter was passed");
+        assert!(!folder.contains(['/', '\\', '\0']) && !id.contains(['/', '\\', '\0']), "{folder:?} {id:?}");
+        format!("{folder}: {id}")
+    };
+    let file = async |File { path }: File| {
+        let mut folders: Vec<&str> = Vec::new();
+        for part in path.split('/') {
+            match part {
+                "" | "." => {}
+                ".." => drop(folders.pop()),
+                folder => folders.push(folder),
+            }
+        }
+        assert_ne!(folders.first(), Some(&"private"), "the filter was passed: {path:?}");
+        path
+    };
+    let resources = ResourceRegistry::builder()
+        .register_template(ResourceTemplate::new("note://{folder}/{id}", "note", note))
+        .register_template(ResourceTemplate::new("file:///{+path}", "file", file))
+        .build()
+        .expect("valid templates");
+    Box::new(Filtered::new(resources, sees))
+});
+
+/// Takes the data for the end of a URI, behind `note://` and behind `file:///`: no handler gets
+/// what the filter refuses.
+pub fn uris(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    for scheme in ["note://", "NOTE://", "file:///", "file://", "file:/"] {
+        let uri = format!("{scheme}{text}");
+        let body = json!({"jsonrpc": "2.0", "id": 1, "method": "resources/read", "params": {"uri": uri}});
+        let request = Request::post("/mcp").header("host", "localhost").header("content-type", "application/json");
+        let request = request.body(Full::from(body.to_string())).expect("a request");
+        let reply = send(&MANAGER, &**RESOURCES, request);
+        let reply: Value = serde_json::from_slice(reply.body()).expect("JSON");
+        // A handler that is reached by what it must not get panics, which is this error.
+        assert_ne!(reply["error"]["code"], -32603, "{uri}");
+    }
+}
