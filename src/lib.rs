@@ -67,6 +67,7 @@
 //! - `ask`: questions to the client's user, its model and its file system.
 //! - `jsonschema`: arguments and structured content are checked against their schemas.
 //! - `templates`: resource templates.
+//! - `test-util`: a client in memory, for tests of what a server offers.
 //! - `upstream`: registries that live in other servers.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
@@ -95,6 +96,8 @@ mod rpc;
 #[cfg(any(feature = "hyper", feature = "tower"))]
 mod service;
 mod stream;
+#[cfg(feature = "test-util")]
+pub mod testing;
 mod tool;
 #[cfg(feature = "upstream")]
 mod upstream;

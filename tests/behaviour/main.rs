@@ -20,6 +20,7 @@ mod schemas;
 mod site;
 mod stateless;
 mod support;
+mod testing;
 mod tools;
 mod versions;
 mod ways_in;

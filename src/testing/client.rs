@@ -1,0 +1,303 @@
+//! A client in memory.
+
+use http::{HeaderName, HeaderValue};
+use serde_json::{Map, Value, json};
+
+use super::question::{Answers, TestQuestion};
+use super::reply::TestReply;
+use super::request::Caller;
+use super::wire::Wire;
+use crate::manager::StatelessSessionManager;
+use crate::principal::Principal;
+use crate::protocol::{Era, LogLevel, Revision};
+use crate::registry::Registry;
+
+/// How often a server may ask in one call.
+const MOST_ROUNDS: usize = 64;
+/// How many pages a list may have.
+const MOST_PAGES: usize = 10_000;
+
+/// A client of one registry, in memory; see the [module](super).
+///
+/// By default it speaks 2026-07-28, declares every capability, and asks for all progress and log
+/// messages.
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct TestClient<R> {
+    manager: StatelessSessionManager,
+    registry: R,
+    caller: Caller,
+    answers: Answers,
+}
+
+impl<R: Registry> TestClient<R> {
+    /// Creates a client of a registry, behind a manager with default settings.
+    ///
+    /// # Panics
+    /// Never: the default settings are valid.
+    pub fn new(registry: R) -> Self {
+        let manager = StatelessSessionManager::builder("test", "0.0.0").build();
+        Self::with_manager(manager.expect("the default settings are valid"), registry)
+    }
+
+    /// Creates a client of a registry behind a manager of the host's own settings.
+    pub fn with_manager(manager: StatelessSessionManager, registry: R) -> Self {
+        Self { manager, registry, caller: Caller::new(Revision::V2026_07_28), answers: Answers::default() }
+    }
+
+    /// Speaks this revision.
+    pub fn revision(mut self, revision: Revision) -> Self {
+        self.caller.revision = revision;
+        self
+    }
+
+    /// Speaks the newest revision with a handshake, 2025-11-25.
+    pub fn legacy(self) -> Self {
+        self.revision(Revision::V2025_11_25)
+    }
+
+    /// Sends a header with every request, in place of one of the same name.
+    pub fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.caller.headers.insert(name, value);
+        self
+    }
+
+    /// Adds an extension to every request, as a host's middleware does.
+    pub fn extension<T: Clone + Send + Sync + 'static>(mut self, extension: T) -> Self {
+        self.caller.extensions.insert(extension);
+        self
+    }
+
+    /// Calls as this [`Principal`].
+    pub fn principal(self, name: &str) -> Self {
+        self.extension(Principal::new(name))
+    }
+
+    /// Declares these capabilities, the JSON of `ClientCapabilities`, instead of all. Only
+    /// 2026-07-28 sends them with each request.
+    pub fn capabilities(mut self, capabilities: Value) -> Self {
+        self.caller.capabilities = capabilities;
+        self
+    }
+
+    /// Asks for log messages from this level on, or for none. Earlier revisions than 2026-07-28
+    /// get all of them.
+    pub fn log_level(mut self, level: Option<LogLevel>) -> Self {
+        self.caller.log_level = level;
+        self
+    }
+
+    /// Answers the server's questions by what `answer` returns: the JSON of the result, such as
+    /// an `ElicitResult`. Without it, or [`accept`](Self::accept), a question panics.
+    pub fn answer(mut self, answer: impl Fn(&TestQuestion) -> Value + Send + Sync + 'static) -> Self {
+        self.answers = Answers::new(answer);
+        self
+    }
+
+    /// Accepts every elicitation with this content.
+    pub fn accept(mut self, content: Value) -> Self {
+        self.answers = Answers::accept(content);
+        self
+    }
+
+    /// Calls a tool.
+    pub async fn call(&self, tool: &str, arguments: Value) -> TestReply {
+        self.request("tools/call", json!({"name": tool, "arguments": arguments})).await
+    }
+
+    /// Gets a prompt.
+    pub async fn get_prompt(&self, prompt: &str, arguments: Value) -> TestReply {
+        self.request("prompts/get", json!({"name": prompt, "arguments": arguments})).await
+    }
+
+    /// Reads a resource.
+    pub async fn read(&self, uri: &str) -> TestReply {
+        self.request("resources/read", json!({"uri": uri})).await
+    }
+
+    /// Asks for completions of an argument of a prompt (`{"type": "ref/prompt", "name": …}`) or of a
+    /// template (`{"type": "ref/resource", "uri": …}`), and returns the values.
+    ///
+    /// # Panics
+    /// When the server answers by an error.
+    pub async fn complete(&self, reference: Value, argument: &str, typed: &str) -> Vec<String> {
+        let argument = json!({"name": argument, "value": typed});
+        let reply =
+            self.request("completion/complete", json!({"ref": reference, "argument": argument})).await;
+        let values = reply.result()["completion"]["values"].as_array().cloned().unwrap_or_default();
+        values.iter().filter_map(|value| value.as_str().map(str::to_owned)).collect()
+    }
+
+    /// Lists the tools, of all pages.
+    ///
+    /// # Panics
+    /// When the server answers by an error.
+    pub async fn list_tools(&self) -> Vec<Value> {
+        self.list("tools/list", "tools").await
+    }
+
+    /// Lists the prompts, of all pages.
+    ///
+    /// # Panics
+    /// When the server answers by an error.
+    pub async fn list_prompts(&self) -> Vec<Value> {
+        self.list("prompts/list", "prompts").await
+    }
+
+    /// Lists the resources, of all pages.
+    ///
+    /// # Panics
+    /// When the server answers by an error.
+    pub async fn list_resources(&self) -> Vec<Value> {
+        self.list("resources/list", "resources").await
+    }
+
+    /// Lists the resource templates, of all pages.
+    ///
+    /// # Panics
+    /// When the server answers by an error.
+    pub async fn list_resource_templates(&self) -> Vec<Value> {
+        self.list("resources/templates/list", "resourceTemplates").await
+    }
+
+    async fn list(&self, method: &str, member: &str) -> Vec<Value> {
+        let mut all = Vec::new();
+        let mut params = json!({});
+        for _ in 0..MOST_PAGES {
+            let reply = self.request(method, params).await;
+            let result = reply.result();
+            all.extend(result[member].as_array().cloned().unwrap_or_default());
+            match result.get("nextCursor") {
+                Some(cursor) => params = json!({"cursor": cursor}),
+                None => return all,
+            }
+        }
+        panic!("{method} has more than {MOST_PAGES} pages");
+    }
+
+    /// Listens to changes (2026-07-28): `wanted` is the `notifications` of `subscriptions/listen`,
+    /// such as `{"toolsListChanged": true}`.
+    ///
+    /// # Panics
+    /// When the server refuses, with what it said.
+    pub async fn listen(&self, wanted: Value) -> TestListener {
+        let Value::Object(params) = json!({"notifications": wanted}) else { unreachable!("it is an object") };
+        let mut wire = self.send("subscriptions/listen", params).await;
+        let first = wire.next().await.unwrap_or_default();
+        assert_eq!(
+            first["method"], "notifications/subscriptions/acknowledged",
+            "the server refuses: {first}"
+        );
+        TestListener { acknowledged: first["params"]["notifications"].clone(), wire }
+    }
+
+    /// Sends any request, and answers what the server asks, until the result comes.
+    ///
+    /// # Panics
+    /// When the server asks and there is no [`answer`](Self::answer), or asks for ever.
+    pub async fn request(&self, method: &str, params: Value) -> TestReply {
+        let Value::Object(params) = params else { panic!("parameters must be an object: {params}") };
+        let mut wire = self.send(method, params.clone()).await;
+        let mut reply = TestReply {
+            status: wire.status,
+            message: Value::Null,
+            progress: Vec::new(),
+            logs: Vec::new(),
+            questions: 0,
+        };
+        for _ in 0..MOST_ROUNDS {
+            self.read_to_end(&mut wire, &mut reply).await;
+            let required = &reply.message["result"];
+            if required["resultType"] != "input_required" {
+                return reply;
+            }
+            let mut again = params.clone();
+            again.extend(self.round(required, &mut reply.questions));
+            wire = self.send(method, again).await;
+            reply.status = wire.status;
+        }
+        panic!("the server asks more than {MOST_ROUNDS} times: {}", reply.message);
+    }
+
+    /// Reads the messages of one response, and answers the questions among them.
+    async fn read_to_end(&self, wire: &mut Wire, reply: &mut TestReply) {
+        while let Some(mut message) = wire.next().await {
+            match (message["method"].as_str(), message.get("id").cloned()) {
+                (Some("notifications/progress"), None) => {
+                    let progress = serde_json::from_value(message["params"].take());
+                    reply.progress.push(progress.unwrap_or_else(|error| panic!("progress: {error}")));
+                }
+                (Some("notifications/message"), None) => reply.logs.push(message["params"].take()),
+                (Some(_), None) => {}
+                (Some(method), Some(id)) => {
+                    let method = method.to_owned();
+                    let question = TestQuestion { method, params: message["params"].take(), key: None };
+                    reply.questions += 1;
+                    let answer =
+                        json!({"jsonrpc": "2.0", "id": id, "result": self.answers.answer(&question)});
+                    self.post(answer.to_string()).await;
+                }
+                (None, _) => reply.message = message,
+            }
+        }
+    }
+
+    /// The parameters of the next round of a call that asks.
+    fn round(&self, required: &Value, questions: &mut usize) -> Map<String, Value> {
+        let mut answers = Map::new();
+        for (key, question) in required["inputRequests"].as_object().into_iter().flatten() {
+            let method = question["method"].as_str().unwrap_or_default().to_owned();
+            let question =
+                TestQuestion { method, params: question["params"].clone(), key: Some(key.clone()) };
+            *questions += 1;
+            answers.insert(key.clone(), self.answers.answer(&question));
+        }
+        let mut params = Map::from_iter([("inputResponses".to_owned(), answers.into())]);
+        if let Some(state) = required.get("requestState") {
+            params.insert("requestState".to_owned(), state.clone());
+        }
+        params
+    }
+
+    async fn send(&self, method: &str, params: Map<String, Value>) -> Wire {
+        Wire::new(self.manager.handle(self.caller.request(method, params), &self.registry).await)
+    }
+
+    async fn post(&self, message: String) {
+        let response = self.manager.handle(self.caller.post(message), &self.registry).await;
+        assert!(response.status().is_success(), "the answer to a question is refused: {}", response.status());
+    }
+
+    /// Returns the era that the client speaks.
+    pub fn era(&self) -> Era {
+        self.caller.revision.era()
+    }
+}
+
+/// A stream of changes; see [`TestClient::listen`].
+pub struct TestListener {
+    acknowledged: Value,
+    wire: Wire,
+}
+
+impl std::fmt::Debug for TestListener {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("TestListener")
+            .field("acknowledged", &self.acknowledged)
+            .finish_non_exhaustive()
+    }
+}
+
+impl TestListener {
+    /// Returns what the server agreed to tell of.
+    pub fn acknowledged(&self) -> &Value {
+        &self.acknowledged
+    }
+
+    /// Waits for the next notification, and returns it whole; `None` when the server has ended
+    /// the stream.
+    pub async fn next(&mut self) -> Option<Value> {
+        self.wire.next().await.filter(|message| message.get("method").is_some())
+    }
+}

@@ -1,0 +1,101 @@
+//! What a test client got.
+
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use http::StatusCode;
+
+use crate::rpc::ErrorCode;
+
+/// The reply to one request, with all that came before it.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct TestReply {
+    /// The HTTP status.
+    pub status: StatusCode,
+    /// The whole JSON-RPC message that ended the request; `null` when there was none.
+    pub message: Value,
+    /// The progress that was reported, in order.
+    pub progress: Vec<Progress>,
+    /// The parameters of the log messages that were sent, in order.
+    pub logs: Vec<Value>,
+    /// How many questions the client answered.
+    pub questions: usize,
+}
+
+/// A report of progress.
+#[derive(Clone, Debug, PartialEq, serde::Deserialize)]
+#[non_exhaustive]
+pub struct Progress {
+    /// How far the work is.
+    pub progress: f64,
+    /// The value at which it is done, if that is known.
+    pub total: Option<f64>,
+    /// What is being done.
+    pub message: Option<String>,
+}
+
+impl TestReply {
+    /// Returns the result.
+    ///
+    /// # Panics
+    /// When the request was answered by an error.
+    #[track_caller]
+    pub fn result(&self) -> &Value {
+        match self.message.get("result") {
+            Some(result) => result,
+            None => panic!("no result: {} {}", self.status, self.message),
+        }
+    }
+
+    /// Returns the code and the message of the JSON-RPC error.
+    ///
+    /// # Panics
+    /// When the request has a result.
+    #[track_caller]
+    pub fn error(&self) -> (ErrorCode, &str) {
+        let error = &self.message["error"];
+        match (error["code"].as_i64(), error["message"].as_str()) {
+            (Some(code), Some(message)) => (ErrorCode(code), message),
+            _ => panic!("no error: {} {}", self.status, self.message),
+        }
+    }
+
+    /// Returns whether a tool's result says that the tool failed.
+    ///
+    /// # Panics
+    /// When the request was answered by a JSON-RPC error.
+    #[track_caller]
+    pub fn is_error(&self) -> bool {
+        self.result()["isError"] == true
+    }
+
+    /// Returns the texts of a tool's content, of a prompt's messages or of a resource's
+    /// contents, with line feeds between them.
+    ///
+    /// # Panics
+    /// When the request was answered by a JSON-RPC error.
+    #[track_caller]
+    pub fn text(&self) -> String {
+        let result = self.result();
+        let parts = ["content", "messages", "contents"].iter().find_map(|name| result[*name].as_array());
+        let texts = parts.into_iter().flatten().filter_map(|part| {
+            let text = part.get("text").or_else(|| part.get("content")?.get("text"));
+            text?.as_str()
+        });
+        texts.collect::<Vec<_>>().join("\n")
+    }
+
+    /// Reads the structured content of a tool's result.
+    ///
+    /// # Panics
+    /// When there is none, or it does not fit `T`.
+    #[track_caller]
+    pub fn structured<T: DeserializeOwned>(&self) -> T {
+        match self.result().get("structuredContent").map(T::deserialize) {
+            Some(Ok(content)) => content,
+            Some(Err(error)) => panic!("the structured content does not fit: {error}: {}", self.message),
+            None => panic!("no structured content: {}", self.message),
+        }
+    }
+}
