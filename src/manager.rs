@@ -123,6 +123,16 @@ impl StatelessSessionManager {
                 Err(rejection) => refuse(rejection, &head),
                 Ok((registry, body)) => {
                     let work = begin(head, &body, accepts, &registry, &settings);
+                    #[cfg(feature = "ask")]
+                    let work = match work {
+                        Work::One(crate::work::Request::Unredeemed(unredeemed)) => {
+                            match Box::pin(unredeemed.redeem()).await {
+                                Ok(head) => begin(head, &body, accepts, &registry, &settings),
+                                Err(reply) => Work::answered(reply),
+                            }
+                        }
+                        work => work,
+                    };
                     // Large arguments are not kept while their tool runs.
                     drop(body);
                     work.finish(settings.keep_alive).await
@@ -182,7 +192,7 @@ fn begin<'r, R: Registry>(
     settings: &Arc<Settings>,
 ) -> Work<'r> {
     match agree(&head.headers, body, settings) {
-        Ok(valid) => Dispatcher { registry, settings, accepts, body }.begin(valid, head),
+        Ok(valid) => Dispatcher { registry, settings, accepts }.begin(valid, head),
         Err(refused) => Work::answered(Reply::refuse(refused.rejection, refused.id, settings)),
     }
 }

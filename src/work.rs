@@ -29,6 +29,9 @@ pub(crate) enum Request<'r> {
     Resource(Box<Answering<ResourceOutput>>),
     /// For an answer that takes its time.
     Asked(Finishing<'r>),
+    /// A call whose state is to be redeemed before it begins.
+    #[cfg(feature = "ask")]
+    Unredeemed(Box<crate::ask::Unredeemed>),
 }
 
 type Finishing<'r> = Pin<Box<dyn Future<Output = Reply> + Send + 'r>>;
@@ -71,6 +74,9 @@ impl<'r> Request<'r> {
             Self::Prompt(call) => call.answer(keep_alive).await,
             Self::Resource(call) => call.answer(keep_alive).await,
             Self::Asked(finishing) => finishing.await,
+            // The manager redeems it before; batches are of an era without states.
+            #[cfg(feature = "ask")]
+            Self::Unredeemed(unredeemed) => unredeemed.refuse(),
         }
     }
 }

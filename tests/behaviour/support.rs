@@ -61,7 +61,7 @@ impl Probe {
         self.0.sent.load(Ordering::SeqCst)
     }
 
-    fn finish(&self) {
+    pub(crate) fn finish(&self) {
         self.0.finished.fetch_add(1, Ordering::SeqCst);
         self.0.changed.notify_waiters();
     }
