@@ -10,10 +10,10 @@ use super::state::{Binding, State, refusal};
 use super::{Purpose, Redemption};
 use crate::config::Settings;
 use crate::principal::Principal;
+use crate::protocol::Era;
 use crate::request::{Params, ValidRequest};
 use crate::rpc::scan::{ScanFault, Scanner};
 use crate::rpc::{Raw, RpcError};
-use crate::protocol::Era;
 
 /// How many answers a request may bring, known and unknown ones. What is kept of each takes
 /// some memory besides its text.

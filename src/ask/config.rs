@@ -87,7 +87,9 @@ impl AskBuilder {
         }
         if !missing.is_empty() {
             let missing = missing.join(" and no ");
-            tracing::warn!("no {missing} set: calls that ask their clients can be answered in this process only");
+            tracing::warn!(
+                "no {missing} set: calls that ask their clients can be answered in this process only"
+            );
         }
         let sealer = self.sealer.unwrap_or_else(|| match StateKeys::random() {
             Some(keys) => Arc::new(keys),

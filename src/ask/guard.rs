@@ -206,7 +206,8 @@ mod tests {
     #[test]
     fn at_its_bound_a_guard_refuses_rather_than_forgets() {
         let guard = LocalAnswerGuard::with_capacity(16);
-        let redeem = |id, caller| guard.redeem_now(&redemption(id, caller, 600)).map_err(|full| full.to_string());
+        let redeem =
+            |id, caller| guard.redeem_now(&redemption(id, caller, 600)).map_err(|full| full.to_string());
         assert_eq!((redeem(1, Some("a")), redeem(2, Some("a"))), (Ok(true), Ok(true)));
         // The third of this caller is too many; others notice nothing.
         assert!(redeem(3, Some("a")).is_err_and(|full| full.contains("this caller")));

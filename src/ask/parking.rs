@@ -145,7 +145,9 @@ fn poll_answer(
         let message = match std::task::ready!(answers.poll_next(cx)) {
             Some(News::Message(message)) => message,
             Some(News::Missed) => continue,
-            None => return Poll::Ready(Err(AskError::Unreachable("the `answer_bus` of the server has given up"))),
+            None => {
+                return Poll::Ready(Err(AskError::Unreachable("the `answer_bus` of the server has given up")));
+            }
         };
         // The answer of another caller is ignored, even of one who knows the id.
         if let Some(answer) = read(&message, principal) {

@@ -43,7 +43,10 @@ pub(super) enum KeptPurpose {
     /// Of a call whose questions are not bound to it.
     Nothing,
     /// All parts in one text, and where the first two end.
-    Text { text: Box<str>, ends: (usize, usize) },
+    Text {
+        text: Box<str>,
+        ends: (usize, usize),
+    },
     Digest([u8; 32]),
 }
 

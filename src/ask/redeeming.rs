@@ -44,7 +44,8 @@ impl Unredeemed {
 }
 
 async fn redeem(redemption: &Redemption, settings: &Settings) -> Result<(), RpcError> {
-    let unknown = || RpcError::new(ErrorCode::INTERNAL_ERROR, "The answers cannot be taken now: try again later");
+    let unknown =
+        || RpcError::new(ErrorCode::INTERNAL_ERROR, "The answers cannot be taken now: try again later");
     let Some(guard) = &settings.ask.guard else { return Err(unknown()) };
     let redeeming = guard.redeem(redemption);
     let redeemed = if tokio::runtime::Handle::try_current().is_ok() {

@@ -70,8 +70,7 @@ impl Settling {
 
 impl Open {
     fn new(asks: &Asks, cx: &Context<'_>) -> Self {
-        let waker =
-            Arc::new(Counted { call: Mutex::new(cx.waker().clone()), woken: AtomicBool::new(false) });
+        let waker = Arc::new(Counted { call: Mutex::new(cx.waker().clone()), woken: AtomicBool::new(false) });
         asks.count_with(Arc::as_ptr(&waker).addr());
         Self { waker, grace: Deadline::new(asks.grace()), quiet: Deadline::new(QUIET) }
     }

@@ -89,7 +89,9 @@ impl State {
         let by_hand = self.by_hand.as_ref().map_or(0, |by_hand| by_hand.get().len());
         if by_hand < limit && !self.answers.is_empty() {
             tracing::warn!(size, limit, "a client's answers are larger than `max_state_size` allows");
-            return RpcError::invalid_params("The answers are larger than this server keeps from round to round");
+            return RpcError::invalid_params(
+                "The answers are larger than this server keeps from round to round",
+            );
         }
         tracing::error!(size, limit, "the state of a call is larger than `max_state_size` allows");
         RpcError::internal()

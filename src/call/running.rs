@@ -121,13 +121,16 @@ impl<T: Output> Running<T> {
             return Poll::Ready(Err(unanswered()));
         }
         let limit = deadline.length();
-        Poll::Ready(T::failed(format!("The call was stopped: it took longer than its limit of {limit:?}").into()))
+        Poll::Ready(T::failed(
+            format!("The call was stopped: it took longer than its limit of {limit:?}").into(),
+        ))
     }
 
     /// Polls the handler. In place of its result, a question that has no answer ends the call.
     fn poll_work(&mut self, cx: &mut Context<'_>, exchange: Option<&Exchange>) -> Poll<Polled<T>> {
         let Some(Work::Boxed(work)) = &mut self.work else { return Poll::Pending };
-        let mut poll = |cx: &mut Context<'_>| match catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(cx))) {
+        let mut poll = |cx: &mut Context<'_>| match catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(cx)))
+        {
             Ok(polled) => polled.map(Ok),
             Err(_) => Poll::Ready(Err(Panicked)),
         };

@@ -49,16 +49,22 @@ fn second(seconds: u64) -> Duration {
 async fn a_handler_that_only_asks_ends_at_once() {
     let (plain, _) = site(|tool| tool, async |cx, _| name(&cx, "a").await);
     assert_eq!(ask(&plain).await, (vec!["a".to_owned()], Duration::ZERO));
-    let (joined, _) = site(|tool| tool, async |cx, _| {
-        let (a, b, c) = tokio::join!(name(&cx, "a"), name(&cx, "b"), async { name(&cx, "c").await });
-        Ok(a? + &b? + &c?)
-    });
+    let (joined, _) = site(
+        |tool| tool,
+        async |cx, _| {
+            let (a, b, c) = tokio::join!(name(&cx, "a"), name(&cx, "b"), async { name(&cx, "c").await });
+            Ok(a? + &b? + &c?)
+        },
+    );
     assert_eq!(ask(&joined).await, (["a", "b", "c"].map(str::to_owned).to_vec(), Duration::ZERO));
-    let (few, _) = site(|tool| tool, async |cx, _| {
-        let keys = ["a", "b"];
-        let names = futures_util::future::try_join_all(keys.map(|key| name(&cx, key))).await?;
-        Ok(names.concat())
-    });
+    let (few, _) = site(
+        |tool| tool,
+        async |cx, _| {
+            let keys = ["a", "b"];
+            let names = futures_util::future::try_join_all(keys.map(|key| name(&cx, key))).await?;
+            Ok(names.concat())
+        },
+    );
     assert_eq!(ask(&few).await, (["a", "b"].map(str::to_owned).to_vec(), Duration::ZERO));
 }
 
@@ -89,29 +95,35 @@ async fn work_beside_a_question_is_finished() {
 
 #[tokio::test(start_paused = true)]
 async fn work_beside_a_question_that_asks_as_well_is_asked_for_together() {
-    let (site, _) = site(|tool| tool, async |cx, _| {
-        let later = async {
-            sleep(second(5)).await;
-            name(&cx, "b").await
-        };
-        let (a, b) = tokio::join!(name(&cx, "a"), later);
-        Ok(a? + &b?)
-    });
+    let (site, _) = site(
+        |tool| tool,
+        async |cx, _| {
+            let later = async {
+                sleep(second(5)).await;
+                name(&cx, "b").await
+            };
+            let (a, b) = tokio::join!(name(&cx, "a"), later);
+            Ok(a? + &b?)
+        },
+    );
     let (keys, took) = ask(&site).await;
     assert_eq!((keys, took.as_secs()), (["a", "b"].map(str::to_owned).to_vec(), 5));
 }
 
 #[tokio::test(start_paused = true)]
 async fn work_beside_a_question_may_report() {
-    let (site, _) = site(|tool| tool, async |cx, _| {
-        let work = async {
-            for step in 1..=3_u8 {
-                sleep(second(1)).await;
-                cx.progress(f64::from(step), None, "").await;
-            }
-        };
-        tokio::join!(name(&cx, "a"), work).0
-    });
+    let (site, _) = site(
+        |tool| tool,
+        async |cx, _| {
+            let work = async {
+                for step in 1..=3_u8 {
+                    sleep(second(1)).await;
+                    cx.progress(f64::from(step), None, "").await;
+                }
+            };
+            tokio::join!(name(&cx, "a"), work).0
+        },
+    );
     let params = json!({"name": "ask", "arguments": {}, "_meta": {"progressToken": "p"}});
     let events = site.send(request(Era::Modern, "tools/call", params)).await.events();
     let progress = events.iter().filter_map(|event| event["params"]["progress"].as_u64());
@@ -145,82 +157,103 @@ async fn work_beside_a_question_that_never_ends_is_bounded() {
 
 #[tokio::test(start_paused = true)]
 async fn questions_that_others_poll_end_the_call_soon() {
-    let (unordered, _) = site(|tool| tool, async |cx, _| {
-        let questions: FuturesUnordered<_> = ["a", "b"].map(|key| name(&cx, key)).into_iter().collect();
-        let names: Vec<_> = questions.collect().await;
-        names.into_iter().collect::<Result<Vec<_>, _>>().map(|names| names.concat())
-    });
+    let (unordered, _) = site(
+        |tool| tool,
+        async |cx, _| {
+            let questions: FuturesUnordered<_> = ["a", "b"].map(|key| name(&cx, key)).into_iter().collect();
+            let names: Vec<_> = questions.collect().await;
+            names.into_iter().collect::<Result<Vec<_>, _>>().map(|names| names.concat())
+        },
+    );
     let (keys, took) = ask(&unordered).await;
     assert_eq!((keys, took.as_secs()), (["a", "b"].map(str::to_owned).to_vec(), 1));
 
-    let (many, _) = site(|tool| tool, async |cx, _| {
-        let questions = (0..100).map(|number| (cx.clone(), number.to_string()));
-        let names = questions.map(|(cx, key)| async move { name(&cx, &key).await });
-        futures_util::future::try_join_all(names).await.map(|names| names.concat())
-    });
+    let (many, _) = site(
+        |tool| tool,
+        async |cx, _| {
+            let questions = (0..100).map(|number| (cx.clone(), number.to_string()));
+            let names = questions.map(|(cx, key)| async move { name(&cx, &key).await });
+            futures_util::future::try_join_all(names).await.map(|names| names.concat())
+        },
+    );
     let (keys, took) = ask(&many).await;
     assert_eq!((keys.len(), took.as_secs()), (100, 1));
 
-    let (spawned, _) = site(|tool| tool, async |cx, _| {
-        let task = tokio::spawn(async move { name(&cx, "a").await });
-        task.await.expect("no panic")
-    });
+    let (spawned, _) = site(
+        |tool| tool,
+        async |cx, _| {
+            let task = tokio::spawn(async move { name(&cx, "a").await });
+            task.await.expect("no panic")
+        },
+    );
     let (keys, took) = ask(&spawned).await;
     assert_eq!((keys, took.as_secs()), (vec!["a".to_owned()], 1));
 
     // What wakes the handler meanwhile goes on.
-    let (busy, done) = site(|tool| tool, async |cx, done| {
-        let questions: FuturesUnordered<_> = ["a", "b"].map(|key| name(&cx, key)).into_iter().collect();
-        let work = async {
-            for _ in 0..10 {
-                sleep(Duration::from_millis(900)).await;
-                done.finish();
-            }
-        };
-        let (names, ()) = tokio::join!(questions.collect::<Vec<_>>(), work);
-        names.into_iter().collect::<Result<Vec<_>, _>>().map(|names| names.concat())
-    });
+    let (busy, done) = site(
+        |tool| tool,
+        async |cx, done| {
+            let questions: FuturesUnordered<_> = ["a", "b"].map(|key| name(&cx, key)).into_iter().collect();
+            let work = async {
+                for _ in 0..10 {
+                    sleep(Duration::from_millis(900)).await;
+                    done.finish();
+                }
+            };
+            let (names, ()) = tokio::join!(questions.collect::<Vec<_>>(), work);
+            names.into_iter().collect::<Result<Vec<_>, _>>().map(|names| names.concat())
+        },
+    );
     let (_, took) = ask(&busy).await;
     assert_eq!((done.finished(), took.as_secs()), (10, 10));
 }
 
 #[tokio::test(start_paused = true)]
 async fn nobody_decides_without_the_answer_by_dropping_the_question() {
-    let (site, done) = site(|tool| tool, async |cx, done| {
-        let Ok(name) = tokio::time::timeout(second(5), name(&cx, "a")).await else {
-            sleep(second(1)).await;
-            done.finish();
-            return Ok("nobody".to_owned());
-        };
-        name
-    });
+    let (site, done) = site(
+        |tool| tool,
+        async |cx, done| {
+            let Ok(name) = tokio::time::timeout(second(5), name(&cx, "a")).await else {
+                sleep(second(1)).await;
+                done.finish();
+                return Ok("nobody".to_owned());
+            };
+            name
+        },
+    );
     let (keys, took) = ask(&site).await;
     assert_eq!((keys, took.as_secs(), done.finished()), (vec!["a".to_owned()], 5, 0));
     let required = site.result(call(Era::Modern, "ask")).await;
     let answers = json!({"a": accept(&json!({"name": "Ada"}))});
     assert_eq!(site.send(call_again("ask", &required, answers)).await.tool_text(), "Ada");
     // Not even in the same breath.
-    let (site, _) = self::site(|tool| tool, async |cx, _| {
-        tokio::select! {
-            name = name(&cx, "a") => name,
-            () = sleep(second(2)) => Ok("nobody".to_owned()),
-        }
-    });
+    let (site, _) = self::site(
+        |tool| tool,
+        async |cx, _| {
+            tokio::select! {
+                name = name(&cx, "a") => name,
+                () = sleep(second(2)) => Ok("nobody".to_owned()),
+            }
+        },
+    );
     let (keys, took) = ask(&site).await;
     assert_eq!((keys, took.as_secs()), (vec!["a".to_owned()], 2));
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_client_that_leaves_ends_the_question_and_the_work_beside_it() {
-    let (site, done) = site(|tool| tool, async |cx, done| {
-        let work = async {
-            let running = done.run();
-            sleep(second(20)).await;
-            drop(running);
-            done.finish();
-        };
-        tokio::join!(name(&cx, "a"), work).0
-    });
+    let (site, done) = site(
+        |tool| tool,
+        async |cx, done| {
+            let work = async {
+                let running = done.run();
+                sleep(second(20)).await;
+                drop(running);
+                done.finish();
+            };
+            tokio::join!(name(&cx, "a"), work).0
+        },
+    );
     let (registry, manager) = (Arc::new(site.registry), site.manager);
     let handling = manager.handle(call(Era::Modern, "ask").into_request(), &*registry);
     assert!(tokio::time::timeout(second(10), handling).await.is_err());
@@ -247,10 +280,13 @@ async fn a_detached_handler_whose_client_leaves_goes_on_without_the_answer() {
 
 #[tokio::test]
 async fn questions_under_one_key_go_out_under_several_however_they_are_asked() {
-    let (site, _) = site(|tool| tool, async |cx, _| {
-        let names = tokio::join!(name(&cx, "a"), name(&cx, "a"), name(&cx, "a#2"));
-        Ok([names.0?, names.1?, names.2?].join(" "))
-    });
+    let (site, _) = site(
+        |tool| tool,
+        async |cx, _| {
+            let names = tokio::join!(name(&cx, "a"), name(&cx, "a"), name(&cx, "a#2"));
+            Ok([names.0?, names.1?, names.2?].join(" "))
+        },
+    );
     let required = site.result(call(Era::Modern, "ask")).await;
     let questions = required["inputRequests"].as_object().expect("questions");
     assert_eq!(questions.keys().collect::<Vec<_>>(), ["a", "a#2", "a#2#2"]);
@@ -261,10 +297,13 @@ async fn questions_under_one_key_go_out_under_several_however_they_are_asked() {
 
 #[test]
 fn outside_of_a_runtime_questions_that_others_poll_end_the_call_at_once() {
-    let (site, _) = site(|tool| tool, async |cx, _| {
-        let questions: FuturesUnordered<_> = ["a", "b"].map(|key| name(&cx, key)).into_iter().collect();
-        questions.collect::<Vec<_>>().await.remove(0)
-    });
+    let (site, _) = site(
+        |tool| tool,
+        async |cx, _| {
+            let questions: FuturesUnordered<_> = ["a", "b"].map(|key| name(&cx, key)).into_iter().collect();
+            questions.collect::<Vec<_>>().await.remove(0)
+        },
+    );
     let required = futures_util::FutureExt::now_or_never(site.result(call(Era::Modern, "ask")));
     assert_eq!(required.expect("at once")["resultType"], "input_required");
 }

@@ -49,7 +49,13 @@ async fn a_state_that_was_altered_is_refused() {
     for at in 0..sealed.len() {
         assert_refused(&send(json!(URL_SAFE_NO_PAD.encode(&sealed[..at]))).await);
     }
-    let plain = json!({"until": u64::MAX, "answers": ada()});
+    // The first byte tells the format, so that a later one can be told from it.
+    assert_eq!(sealed[0], 1);
+    for version in [0, 2, 255] {
+        let other = [&[version], &sealed[1..]].concat();
+        assert_refused(&send(json!(URL_SAFE_NO_PAD.encode(other))).await);
+    }
+    let plain = json!({"id": "1", "until": u64::MAX, "answers": ada()});
     for state in [
         json!(format!("{state}A")),
         json!(format!("{state}=")),

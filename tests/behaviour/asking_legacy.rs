@@ -286,7 +286,10 @@ async fn no_caller_takes_the_places_of_others() {
         assert_eq!(ask(Some("ada")).await, "");
     }
     let refused = ask(Some("ada")).await;
-    assert!(refused.contains("`max_parked_per_principal`") && refused.contains("\"isError\":true"), "{refused}");
+    assert!(
+        refused.contains("`max_parked_per_principal`") && refused.contains("\"isError\":true"),
+        "{refused}"
+    );
     // Others notice nothing of it, and callers who cannot be told apart have places of their own.
     for _ in 0..16 {
         assert_eq!(ask(None).await, "");

@@ -341,6 +341,11 @@ impl Post {
         self
     }
 
+    /// The body, shared with the request.
+    pub(crate) fn text(&self) -> Bytes {
+        self.body.clone()
+    }
+
     pub(crate) fn body(mut self, body: impl Into<Bytes>) -> Self {
         self.body = body.into();
         self
