@@ -263,10 +263,13 @@ impl Future for UntilOver<'_> {
         let is_handler = so_far.counted == Some(cx.waker().data().addr());
         let number = self.number.unwrap_or(so_far.next_wait);
         so_far.next_wait = so_far.next_wait.max(number + 1);
-        match so_far.waits.entry(number).or_insert(Waiter::Handler) {
-            waiter if is_handler => *waiter = Waiter::Handler,
-            Waiter::Other(waker) => waker.clone_from(cx.waker()),
-            waiter @ Waiter::Handler => *waiter = Waiter::Other(cx.waker().clone()),
+        let waiter = so_far.waits.entry(number).or_insert(Waiter::Handler);
+        if is_handler {
+            *waiter = Waiter::Handler;
+        } else if let Waiter::Other(waker) = waiter {
+            waker.clone_from(cx.waker());
+        } else {
+            *waiter = Waiter::Other(cx.waker().clone());
         }
         drop(so_far);
         self.number = Some(number);

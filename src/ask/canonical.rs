@@ -19,13 +19,13 @@ const MOST_ITEMS: usize = 64 * 1024;
 /// white space is left out. Whatever a handler could tell apart stays apart: numbers keep
 /// their digits, and repeated members their order.
 pub(super) fn hash(hasher: &mut Sha256, text: &str) {
-    let hashed = Layout::read(text).and_then(|layout| {
-        // Nothing is fed to the hasher of the caller until all of it is known to be good.
+    let digest = Layout::read(text).and_then(|layout| {
+        // The caller's hasher gets nothing until all of it is known to be good.
         let mut canonical = Sha256::new();
         layout.hash(&mut canonical, &mut Scanner::new(text))?;
         Ok(canonical.finalize())
     });
-    match hashed {
+    match digest {
         Ok(digest) => part(hasher, b'j', &digest),
         Err(_) => part(hasher, b'x', text.as_bytes()),
     }
