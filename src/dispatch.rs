@@ -6,7 +6,7 @@ use std::sync::Arc;
 use http::request::Parts;
 
 #[cfg(feature = "ask")]
-use crate::ask::{Delivered, NoAnswers, Unredeemed};
+use crate::ask::{AnswersError, DeliveryOutcome, UnredeemedCall};
 use crate::call::{Answering, Call, CallFuture, Output, Running};
 use crate::completion::OwnedCompletionRequest;
 use crate::config::Settings;
@@ -153,9 +153,9 @@ impl<'r, R: Registry> Dispatcher<'r, '_, R> {
         #[cfg(feature = "ask")]
         let answers = match crate::ask::Answers::of(request, &head, purpose, self.settings) {
             Ok(answers) => answers,
-            Err(NoAnswers::Refused(error)) => return Err(Request::Answered(draft.error(&error))),
-            Err(NoAnswers::Unredeemed(redemption)) => {
-                return Err(Request::Unredeemed(Box::new(Unredeemed { head, redemption, draft })));
+            Err(AnswersError::Refused(error)) => return Err(Request::Answered(draft.error(&error))),
+            Err(AnswersError::Unredeemed(redemption)) => {
+                return Err(Request::Unredeemed(Box::new(UnredeemedCall { head, redemption, draft })));
             }
         };
         let mut exchange = None;
@@ -204,9 +204,9 @@ impl<'r, R: Registry> Dispatcher<'r, '_, R> {
     fn answer(&self, answer: request::Answer<'_>, head: &Parts) -> Reply {
         #[cfg(feature = "ask")]
         let rejection = match self.settings.ask.parking.deliver(answer, head) {
-            Delivered::Perhaps => return Reply::Accepted,
-            Delivered::Nowhere => Rejection::UnexpectedResponse,
-            Delivered::NotHere => Rejection::ResponseToAnotherReplica,
+            DeliveryOutcome::Perhaps => return Reply::Accepted,
+            DeliveryOutcome::Nowhere => Rejection::UnexpectedResponse,
+            DeliveryOutcome::NotHere => Rejection::ResponseToAnotherReplica,
         };
         #[cfg(not(feature = "ask"))]
         let (rejection, _) = (Rejection::UnexpectedResponse, head);

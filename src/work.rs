@@ -31,7 +31,7 @@ pub(crate) enum Request<'r> {
     Asked(Finishing<'r>),
     /// A call whose state is to be redeemed before it begins.
     #[cfg(feature = "ask")]
-    Unredeemed(Box<crate::ask::Unredeemed>),
+    Unredeemed(Box<crate::ask::UnredeemedCall>),
 }
 
 type Finishing<'r> = Pin<Box<dyn Future<Output = Reply> + Send + 'r>>;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use http::request::Parts;
 use serde_json::value::RawValue;
 
-use super::redeeming::Redeemed;
+use super::redeeming::RedeemedMark;
 use super::state::{Binding, State, refusal};
 use super::{Purpose, Redemption};
 use crate::config::Settings;
@@ -33,13 +33,13 @@ struct Brought {
 }
 
 /// Why a call cannot begin with what the request brings.
-pub(crate) enum NoAnswers {
+pub(crate) enum AnswersError {
     Refused(RpcError),
     /// Its state is to be redeemed first.
     Unredeemed(Redemption),
 }
 
-impl From<RpcError> for NoAnswers {
+impl From<RpcError> for AnswersError {
     fn from(error: RpcError) -> Self {
         Self::Refused(error)
     }
@@ -56,7 +56,7 @@ impl Answers {
         head: &Parts,
         purpose: Purpose<'_>,
         settings: &Settings,
-    ) -> Result<Self, NoAnswers> {
+    ) -> Result<Self, AnswersError> {
         let params = request.params.rare_params();
         let (responses, state) =
             (Params::present(params.input_responses), Params::present(params.request_state));
@@ -76,9 +76,11 @@ impl Answers {
         match &state {
             // Nobody was asked.
             None if is_guarded && !now.is_empty() => return Err(refusal().into()),
-            Some(State { id, expires, .. }) if is_guarded && head.extensions.get::<Redeemed>().is_none() => {
+            Some(State { id, expires, .. })
+                if is_guarded && head.extensions.get::<RedeemedMark>().is_none() =>
+            {
                 let (id, expires, principal) = (id.clone(), *expires, Principal::of(head).cloned());
-                return Err(NoAnswers::Unredeemed(Redemption { id, expires, principal }));
+                return Err(AnswersError::Unredeemed(Redemption { id, expires, principal }));
             }
             _ => {}
         }
@@ -93,7 +95,7 @@ impl Answers {
 
     /// What a handler that returns [`InputRequired`](super::InputRequired) put into the state.
     pub(super) fn state(&self) -> Option<&RawValue> {
-        self.0.as_deref()?.state.by_hand.as_deref()
+        self.0.as_deref()?.state.handler_state.as_deref()
     }
 
     /// The answers of this round alone.

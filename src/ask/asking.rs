@@ -101,14 +101,14 @@ impl Asks {
         if let Some(call) = call {
             call.wake();
         }
-        UntilOver { asks: self, number: None, key: Some(key) }.await;
+        CallEnd { asks: self, number: None, key: Some(key) }.await;
         Err(AskError::Ended)
     }
 
     /// Asks on the call's stream, for as long as there is one.
     async fn ask_aside(&self, question: Question, exchange: &Exchange) -> Result<Box<RawValue>, AskError> {
         self.settings.ask.note_caller(&exchange.head);
-        let mut over = UntilOver { asks: self, number: None, key: None };
+        let mut over = CallEnd { asks: self, number: None, key: None };
         let mut asking = pin!(self.settings.ask.parking.ask(question, exchange));
         std::future::poll_fn(|cx| match Pin::new(&mut over).poll(cx) {
             Poll::Ready(()) => Poll::Ready(Err(AskError::Ended)),
@@ -174,7 +174,7 @@ impl Asks {
     /// The questions that have no answer, and those that a handler has returned, as a reply.
     pub(crate) fn required(
         &self,
-        by_hand: InputRequired,
+        returned: InputRequired,
         exchange: &Arc<Exchange>,
     ) -> Result<Required, RpcError> {
         if self.era == Era::Legacy {
@@ -182,23 +182,23 @@ impl Asks {
             return Err(RpcError::new(ErrorCode::INVALID_REQUEST, reason));
         }
         let cx = ToolContext::new(Arc::clone(exchange));
-        by_hand.questions.iter().try_for_each(|(_, question)| cx.require(question.needs))?;
+        returned.questions.iter().try_for_each(|(_, question)| cx.require(question.needs))?;
         let (mut questions, seen) = {
             let mut so_far = self.lock();
             self.is_open.store(false, Ordering::Release);
             (std::mem::take(&mut so_far.asked), std::mem::take(&mut so_far.seen))
         };
-        questions.retain(|(key, _)| by_hand.questions.iter().all(|(other, _)| other != key));
-        questions.extend(by_hand.questions);
+        questions.retain(|(key, _)| returned.questions.iter().all(|(other, _)| other != key));
+        questions.extend(returned.questions);
         if let Some((key, fault)) = questions.iter().find_map(|(key, it)| Some((key, it.fault.as_ref()?))) {
             tracing::error!(key, fault, "a question cannot be asked");
             return Err(RpcError::internal());
         }
-        let by_hand = by_hand.state.map(|state| serde_json::value::to_raw_value(&state));
-        let by_hand = by_hand.transpose().map_err(|_| RpcError::internal())?;
+        let handler_state = returned.state.map(|state| serde_json::value::to_raw_value(&state));
+        let handler_state = handler_state.transpose().map_err(|_| RpcError::internal())?;
         self.settings.ask.note_caller(&exchange.head);
         let binding = Binding { head: &exchange.head, purpose: self.purpose.digest() };
-        let state = State::seal(seen, by_hand, &binding, &self.settings.ask)?;
+        let state = State::seal(seen, handler_state, &binding, &self.settings.ask)?;
         Ok(Required { questions, state })
     }
 
@@ -244,7 +244,7 @@ impl SoFar {
 }
 
 /// Waits until the call is over.
-struct UntilOver<'a> {
+struct CallEnd<'a> {
     asks: &'a Asks,
     /// Of this wait, once it was polled.
     number: Option<u64>,
@@ -252,7 +252,7 @@ struct UntilOver<'a> {
     key: Option<String>,
 }
 
-impl Future for UntilOver<'_> {
+impl Future for CallEnd<'_> {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
@@ -277,7 +277,7 @@ impl Future for UntilOver<'_> {
     }
 }
 
-impl Drop for UntilOver<'_> {
+impl Drop for CallEnd<'_> {
     fn drop(&mut self) {
         let call = {
             let mut so_far = self.asks.lock();

@@ -98,11 +98,11 @@ impl Redemption {
 #[derive(Debug)]
 pub struct LocalAnswerGuard {
     shares: Shares,
-    redeemed: Mutex<Redeemed>,
+    redeemed: Mutex<RedeemedIds>,
 }
 
 #[derive(Default)]
-struct Redeemed {
+struct RedeemedIds {
     ids: HashSet<String>,
     /// When each is forgotten, the earliest first.
     by_end: BTreeSet<Entry>,
@@ -156,7 +156,7 @@ impl AnswerGuard for LocalAnswerGuard {
     }
 }
 
-impl Redeemed {
+impl RedeemedIds {
     fn forget(&mut self, now: u64) {
         while self.by_end.first().is_some_and(|entry| entry.end <= now)
             && let Some(entry) = self.by_end.pop_first()
@@ -167,9 +167,9 @@ impl Redeemed {
     }
 }
 
-impl fmt::Debug for Redeemed {
+impl fmt::Debug for RedeemedIds {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("Redeemed").field("states", &self.ids.len()).finish_non_exhaustive()
+        formatter.debug_struct("RedeemedIds").field("states", &self.ids.len()).finish_non_exhaustive()
     }
 }
 

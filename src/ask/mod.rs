@@ -3,7 +3,7 @@
 //!
 //! A handler asks in one line, `cx.elicit("key", "…").await?`, and is written once for both
 //! eras. In the modern one, a question that has no answer yet ends the request, as soon as the
-//! handler has [nothing else to do](settling): the reply is `input_required`, and its
+//! handler has [nothing else to do](idle): the reply is `input_required`, and its
 //! `requestState` holds the answers so far, [sealed](keys). The client calls again with what
 //! it was asked for, on any replica, and the handler runs anew; this time the answer is there
 //! (2026-07-28, Patterns, "Multi Round-Trip Requests"). In the legacy era the question goes
@@ -17,13 +17,14 @@
 
 mod answers;
 mod asking;
-mod by_hand;
 mod canonical;
 mod config;
 mod context;
 mod elicit;
 mod error;
 mod guard;
+mod idle;
+mod input_required;
 mod keys;
 mod parking;
 mod purpose;
@@ -32,21 +33,20 @@ mod redeeming;
 mod sampling;
 #[cfg(feature = "schemas")]
 mod schema;
-mod settling;
 mod shares;
 mod state;
 
-pub(crate) use answers::{Answers, NoAnswers};
+pub(crate) use answers::{Answers, AnswersError};
 pub(crate) use asking::{Asks, Required};
-pub use by_hand::InputRequired;
 pub(crate) use config::{AskBuilder, AskSettings};
 pub use elicit::{ElicitAction, ElicitResult};
 pub use error::AskError;
 pub use guard::{AnswerGuard, LocalAnswerGuard, Redeeming, Redemption};
+pub(crate) use idle::IdleDetector;
+pub use input_required::InputRequired;
 pub use keys::{Sealer, StateKeys};
-pub(crate) use parking::{Delivered, random_id};
+pub(crate) use parking::{DeliveryOutcome, random_id};
 pub(crate) use purpose::Purpose;
 pub use question::{Question, Root};
-pub(crate) use redeeming::Unredeemed;
+pub(crate) use redeeming::UnredeemedCall;
 pub use sampling::{SamplingContent, SamplingMessage, SamplingRequest, SamplingResult};
-pub(crate) use settling::Settling;

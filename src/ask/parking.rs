@@ -45,7 +45,7 @@ pub(super) struct Replica {
 
 /// Where an answer went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Delivered {
+pub(crate) enum DeliveryOutcome {
     /// To a call that waits for it, as far as the bus knows.
     Perhaps,
     /// Nowhere: no call waits for it.
@@ -79,18 +79,18 @@ struct Failure {
 
 impl Parking {
     /// Hands an answer to the call that waits for it, if there is one.
-    pub(crate) fn deliver(&self, answer: Answer<'_>, head: &Parts) -> Delivered {
-        let Some(id) = QuestionId::read(answer.id.as_json()) else { return Delivered::Nowhere };
-        let Ok(message) = serde_json::from_str(answer.text) else { return Delivered::Nowhere };
+    pub(crate) fn deliver(&self, answer: Answer<'_>, head: &Parts) -> DeliveryOutcome {
+        let Some(id) = QuestionId::read(answer.id.as_json()) else { return DeliveryOutcome::Nowhere };
+        let Ok(message) = serde_json::from_str(answer.text) else { return DeliveryOutcome::Nowhere };
         let principal = Principal::of(head).map(|principal| Cow::Borrowed(principal.as_str()));
         let Ok(delivery) = serde_json::to_vec(&Delivery { principal, message }) else {
-            return Delivered::Nowhere;
+            return DeliveryOutcome::Nowhere;
         };
         if self.bus.publish(&id.topic(), delivery.into()) == Reach::Perhaps {
-            return Delivered::Perhaps;
+            return DeliveryOutcome::Perhaps;
         }
         if id.replica == self.replica.name {
-            return Delivered::Nowhere;
+            return DeliveryOutcome::Nowhere;
         }
         // Once, because anyone can make up such an id.
         if !self.replica.has_told.swap(true, Ordering::Relaxed) {
@@ -98,7 +98,7 @@ impl Parking {
                 "an answer to another replica's question finds no call: replicas must share an `answer_bus`"
             );
         }
-        Delivered::NotHere
+        DeliveryOutcome::NotHere
     }
 
     /// Sends a question on the stream of the call, and waits for its answer.
@@ -146,7 +146,9 @@ fn poll_answer(
             Some(News::Message(message)) => message,
             Some(News::Missed) => continue,
             None => {
-                return Poll::Ready(Err(AskError::Unreachable("the `answer_bus` of the server has given up")));
+                return Poll::Ready(Err(AskError::Unreachable(
+                    "the `answer_bus` of the server has given up",
+                )));
             }
         };
         // The answer of another caller is ignored, even of one who knows the id.

@@ -15,22 +15,22 @@ const LIMIT: Duration = Duration::from_secs(10);
 
 /// In the extensions of a request whose state has been redeemed.
 #[derive(Clone, Copy)]
-pub(super) struct Redeemed;
+pub(super) struct RedeemedMark;
 
 /// A request that waits until its state is redeemed.
-pub(crate) struct Unredeemed {
+pub(crate) struct UnredeemedCall {
     pub(crate) head: Parts,
     pub(crate) redemption: Redemption,
     pub(crate) draft: Draft,
 }
 
-impl Unredeemed {
+impl UnredeemedCall {
     /// Redeems the state. Gives the head, with which the request can be served from its
     /// beginning; or why it is not served.
     pub(crate) async fn redeem(mut self) -> Result<Parts, Reply> {
         match redeem(&self.redemption, &self.draft.settings).await {
             Ok(()) => {
-                self.head.extensions.insert(Redeemed);
+                self.head.extensions.insert(RedeemedMark);
                 Ok(self.head)
             }
             Err(error) => Err(self.draft.error(&error)),

@@ -30,8 +30,8 @@ pub(super) struct State {
     /// The answers that the handler has had so far, by their keys.
     pub(super) answers: BTreeMap<String, Box<RawValue>>,
     /// What a handler that returns [`InputRequired`](super::InputRequired) put there.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) by_hand: Option<Box<RawValue>>,
+    #[serde(rename = "state", skip_serializing_if = "Option::is_none")]
+    pub(super) handler_state: Option<Box<RawValue>>,
 }
 
 /// What a state belongs to. It does not open for anything else.
@@ -64,7 +64,7 @@ impl State {
     /// keeps does, or when it cannot be sealed.
     pub(super) fn seal(
         answers: BTreeMap<String, Box<RawValue>>,
-        by_hand: Option<Box<RawValue>>,
+        handler_state: Option<Box<RawValue>>,
         binding: &Binding<'_>,
         settings: &AskSettings,
     ) -> Result<String, RpcError> {
@@ -74,7 +74,7 @@ impl State {
         };
         let id = random_id().ok_or_else(no_seal)?;
         let expires = now().saturating_add(settings.state_lifetime).as_secs();
-        let state = Self { id, expires, answers, by_hand };
+        let state = Self { id, expires, answers, handler_state };
         // Strings and raw JSON under strings are always JSON.
         let plain = serde_json::to_vec(&state).unwrap_or_default();
         if plain.len() > settings.max_state_size {
@@ -86,8 +86,8 @@ impl State {
     }
 
     fn too_large(&self, size: usize, limit: usize) -> RpcError {
-        let by_hand = self.by_hand.as_ref().map_or(0, |by_hand| by_hand.get().len());
-        if by_hand < limit && !self.answers.is_empty() {
+        let handler_state = self.handler_state.as_ref().map_or(0, |handler_state| handler_state.get().len());
+        if handler_state < limit && !self.answers.is_empty() {
             tracing::warn!(size, limit, "a client's answers are larger than `max_state_size` allows");
             return RpcError::invalid_params(
                 "The answers are larger than this server keeps from round to round",

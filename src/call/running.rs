@@ -21,7 +21,7 @@ pub(crate) struct Running<T> {
     is_detached: bool,
     /// Of a call that runs here rather than in a task.
     #[cfg(feature = "ask")]
-    settling: Option<crate::ask::Settling>,
+    idle: Option<crate::ask::IdleDetector>,
 }
 
 impl<T: Output> Running<T> {
@@ -43,7 +43,7 @@ impl<T: Output> Running<T> {
             name: future.name,
             is_detached: future.is_detached,
             #[cfg(feature = "ask")]
-            settling: Some(crate::ask::Settling::default()),
+            idle: Some(crate::ask::IdleDetector::default()),
         }
     }
 
@@ -69,7 +69,7 @@ impl<T: Output> Running<T> {
             name: None,
             is_detached: true,
             #[cfg(feature = "ask")]
-            settling: None,
+            idle: None,
         }
     }
 }
@@ -135,8 +135,8 @@ impl<T: Output> Running<T> {
             Err(_) => Poll::Ready(Err(Panicked)),
         };
         #[cfg(feature = "ask")]
-        if let (Some(settling), Some(exchange)) = (&mut self.settling, exchange) {
-            return match ready!(settling.poll(&exchange.asks, cx, poll)) {
+        if let (Some(idle), Some(exchange)) = (&mut self.idle, exchange) {
+            return match ready!(idle.poll(&exchange.asks, cx, poll)) {
                 Some(Ok(Ok(_) | Err(CallError::Rpc(_)))) if exchange.asks.is_open() => {
                     Poll::Ready(Ok(Err(unanswered())))
                 }

@@ -8,52 +8,51 @@ use std::time::Duration;
 use super::Asks;
 use crate::deadline::Deadline;
 
-/// How long a handler whose questions are polled by others has to be left unwoken.
+/// For how long nothing must wake a handler whose questions are polled by something else.
 const QUIET: Duration = Duration::from_secs(1);
 
-/// Polls a handler until it has settled: until one of its questions has no answer, and it
-/// waits for nothing else.
+/// Polls a handler until it is idle: until one of its questions has no answer, and it waits
+/// for nothing else.
 ///
-/// From the first such question on, the handler is polled with a waker that counts its
-/// clones. Whatever can wake the handler holds a clone, but a question polled with this waker
-/// keeps none, because its answer does not come in this request. So the handler has settled
-/// when no clone is left after a poll: `cx.elicit(…).await` and several questions in a
-/// `join!` end the call at once. While clones are left, something else is waited for, and the
-/// handler goes on for as long as the server's `question_grace` allows.
+/// From the first such question on, the handler is polled with a waker that counts its clones.
+/// Whatever can wake the handler holds a clone, but a question that is polled with this waker
+/// keeps none, because its answer does not come in this request. So the handler is idle when
+/// no clone is left after a poll: `cx.elicit(…).await` and a `join!` of questions end the call
+/// at once. While clones are left, something else is waited for, and the handler goes on for
+/// as long as the server's `question_grace` allows.
 ///
 /// A question that is polled with another waker, such as in a `FuturesUnordered` or in a
-/// spawned task, says that some of the clones are there for its sake. Which of them cannot be
-/// told: the handler then has settled when it was not woken for a second.
+/// spawned task, shows that some clones may be left on its account. Nothing tells which, so
+/// the handler then counts as idle when it was not woken for a second.
 ///
-/// A handler that drops a question without an answer has decided something else first, such
-/// as in a `select!` or by a timeout. It has settled as well, so that it does not act as if
-/// the client had been asked.
+/// A handler that drops a question without an answer, such as in a `select!` or by a timeout,
+/// is idle as well. Otherwise it would go on as if the client had been asked and said nothing.
 #[derive(Default)]
-pub(crate) struct Settling(Option<Box<Open>>);
+pub(crate) struct IdleDetector(Option<Box<AskedHandler>>);
 
-/// Of a handler that has asked.
-struct Open {
-    waker: Arc<Counted>,
+/// What is known of a handler that has asked.
+struct AskedHandler {
+    waker: Arc<CountedWaker>,
     grace: Deadline,
     quiet: Deadline,
 }
 
-/// A waker that passes on to that of the call, and whose clones are counted.
-struct Counted {
+/// A waker whose clones are counted, and which wakes the call.
+struct CountedWaker {
     call: Mutex<Waker>,
     woken: AtomicBool,
 }
 
-impl Settling {
-    /// Polls the handler; `None` when it has settled.
+impl IdleDetector {
+    /// Polls the handler. `None` when it is idle.
     pub(crate) fn poll<T>(
         &mut self,
         asks: &Asks,
         cx: &mut Context<'_>,
         mut poll: impl FnMut(&mut Context<'_>) -> Poll<T>,
     ) -> Poll<Option<T>> {
-        let open = if let Some(open) = &mut self.0 {
-            open
+        let asked = if let Some(asked) = &mut self.0 {
+            asked
         } else {
             if let Poll::Ready(ready) = poll(cx) {
                 return Poll::Ready(Some(ready));
@@ -61,16 +60,17 @@ impl Settling {
             if !asks.watch(cx) {
                 return Poll::Pending;
             }
-            // What it waits for may hold another waker: once more, with the one that counts.
-            self.0.insert(Box::new(Open::new(asks, cx)))
+            // Poll once more, so that what it waits for holds the waker that counts.
+            self.0.insert(Box::new(AskedHandler::new(asks, cx)))
         };
-        open.poll(asks, cx, poll)
+        asked.poll(asks, cx, poll)
     }
 }
 
-impl Open {
+impl AskedHandler {
     fn new(asks: &Asks, cx: &Context<'_>) -> Self {
-        let waker = Arc::new(Counted { call: Mutex::new(cx.waker().clone()), woken: AtomicBool::new(false) });
+        let waker =
+            Arc::new(CountedWaker { call: Mutex::new(cx.waker().clone()), woken: AtomicBool::new(false) });
         asks.count_with(Arc::as_ptr(&waker).addr());
         Self { waker, grace: Deadline::new(asks.grace()), quiet: Deadline::new(QUIET) }
     }
@@ -114,14 +114,14 @@ impl Open {
     }
 }
 
-impl Counted {
+impl CountedWaker {
     fn call(&self) -> MutexGuard<'_, Waker> {
         // Nothing in here panics half-way, so it is whole even if poisoned.
         self.call.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Wake for Counted {
+impl Wake for CountedWaker {
     fn wake(self: Arc<Self>) {
         self.wake_by_ref();
     }
