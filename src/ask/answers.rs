@@ -6,7 +6,7 @@ use http::request::Parts;
 use serde_json::value::RawValue;
 
 use super::redeeming::RedeemedMark;
-use super::state::{Binding, State, refusal};
+use super::state::{Binding, Issued, State, refusal};
 use super::{Purpose, Redemption};
 use crate::config::Settings;
 use crate::principal::Principal;
@@ -63,26 +63,16 @@ impl Answers {
         if request.era() == Era::Legacy || (responses.is_none() && state.is_none()) {
             return Ok(Self::default());
         }
-        let is_guarded = settings.ask.guard.is_some();
         let state = match state {
             Some(state) => {
                 let text = state.string().ok_or_else(refusal)?;
-                let state = State::open(&text, &Binding { head, purpose: purpose.digest() }, &settings.ask)?;
-                Some(state)
+                Some(State::open(&text, &Binding { head, purpose: purpose.digest() }, &settings.ask)?)
             }
             None => None,
         };
-        let now = responses.map_or_else(|| Ok(BTreeMap::new()), read)?;
-        match &state {
-            // Nobody was asked.
-            None if is_guarded && !now.is_empty() => return Err(refusal().into()),
-            Some(State { id, expires, .. })
-                if is_guarded && head.extensions.get::<RedeemedMark>().is_none() =>
-            {
-                let (id, expires, principal) = (id.clone(), *expires, Principal::of(head).cloned());
-                return Err(AnswersError::Unredeemed(Redemption { id, expires, principal }));
-            }
-            _ => {}
+        let mut now = responses.map_or_else(|| Ok(BTreeMap::new()), read)?;
+        if settings.ask.guard.is_some() {
+            guard(state.as_ref(), &mut now, head)?;
         }
         Ok(Self(Some(Box::new(Brought { state: state.unwrap_or_default(), now }))))
     }
@@ -103,6 +93,25 @@ impl Answers {
     pub(super) fn brought(&self) -> BTreeMap<String, Box<RawValue>> {
         self.0.as_deref().map(|brought| brought.now.clone()).unwrap_or_default()
     }
+}
+
+/// Keeps the answers to questions that were asked, where they are to be taken once.
+fn guard(
+    state: Option<&State>,
+    now: &mut BTreeMap<String, Box<RawValue>>,
+    head: &Parts,
+) -> Result<(), AnswersError> {
+    let Some(state) = state else {
+        // Nothing was asked.
+        return if now.is_empty() { Ok(()) } else { Err(refusal().into()) };
+    };
+    let Issued { id, asked } = state.issued.as_ref().ok_or_else(refusal)?;
+    if head.extensions.get::<RedeemedMark>().is_none_or(|RedeemedMark(redeemed)| redeemed != id) {
+        let (id, principal) = (id.clone(), Principal::of(head).cloned());
+        return Err(AnswersError::Unredeemed(Redemption { id, expires: state.expires, principal }));
+    }
+    now.retain(|key, _| asked.contains(key));
+    Ok(())
 }
 
 /// Reads `inputResponses`.

@@ -198,7 +198,7 @@ impl Asks {
         let handler_state = handler_state.transpose().map_err(|_| RpcError::internal())?;
         self.settings.ask.note_caller(&exchange.head);
         let binding = Binding { head: &exchange.head, purpose: self.purpose.digest() };
-        let state = State::seal(seen, handler_state, &binding, &self.settings.ask)?;
+        let state = State::seal(&questions, seen, handler_state, &binding, &self.settings.ask)?;
         Ok(Required { questions, state })
     }
 

@@ -138,11 +138,13 @@ impl ManagerBuilder {
         self
     }
 
-    /// Takes answers once, in 2026-07-28: only together with a state that this server sent,
-    /// and each state once. Without a guard, which is the default, a client may send answers
+    /// Takes answers once, in 2026-07-28: only together with a state that this server sent, for
+    /// the questions that went out with it, and each state once. Without a guard, which is the default, a client may send answers
     /// to questions that it was not asked yet, and may send a request with its answers again.
     ///
-    /// Any other answer gets `-32602`, and the handler is not called. A state counts as
+    /// Answers without a state, and a state that was redeemed, get `-32602`, and the handler is
+    /// not called. Answers to other questions are ignored, and these asked when it comes to
+    /// them. A state counts as
     /// redeemed from before its handler runs, whatever becomes of the call: a client that
     /// loses the reply must call again from the start, without a state. A handler may still
     /// see the same call twice in this way, so this does not make what it does idempotent;

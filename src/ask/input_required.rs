@@ -18,8 +18,8 @@ use crate::call::{CallError, ToolError};
 /// what the handler put there. But the client may send it again with other answers, as often
 /// as it likes while it is valid. So a handler treats an answer as it treats an argument, and
 /// checks by other means whether the caller may do what it asks for. With an
-/// [`answer_guard`](crate::ManagerBuilder::answer_guard) answers are only taken for questions
-/// that were asked, and once.
+/// [`answer_guard`](crate::ManagerBuilder::answer_guard) answers are taken once, and only for
+/// questions that went out with the state.
 ///
 /// ```
 /// use mcp_stateless::{ElicitResult, InputRequired, NoArguments, Question, ToolContext, ToolError};

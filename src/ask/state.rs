@@ -1,6 +1,6 @@
 //! What a client carries from one round of a call to the next.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use base64::Engine as _;
@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::config::AskSettings;
-use super::random_id;
+use super::{Question, random_id};
 use crate::principal::Principal;
 use crate::rpc::RpcError;
 
@@ -22,8 +22,9 @@ const VERSION: u8 = 1;
 /// The plain text of a `requestState`.
 #[derive(Debug, Default, Deserialize, Serialize)]
 pub(super) struct State {
-    /// A random id, by which an [`AnswerGuard`](super::AnswerGuard) knows the state again.
-    pub(super) id: String,
+    /// What an [`AnswerGuard`](super::AnswerGuard) needs, where there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) issued: Option<Issued>,
     /// Until when it is good, in seconds since 1970.
     #[serde(rename = "until")]
     pub(super) expires: u64,
@@ -32,6 +33,15 @@ pub(super) struct State {
     /// What a handler that returns [`InputRequired`](super::InputRequired) put there.
     #[serde(rename = "state", skip_serializing_if = "Option::is_none")]
     pub(super) handler_state: Option<Box<RawValue>>,
+}
+
+/// By what a guarded server knows a state again.
+#[derive(Debug, Deserialize, Serialize)]
+pub(super) struct Issued {
+    /// A random id.
+    pub(super) id: String,
+    /// The keys of the questions that went out with it.
+    pub(super) asked: BTreeSet<String>,
 }
 
 /// What a state belongs to. It does not open for anything else.
@@ -63,6 +73,7 @@ impl State {
     /// `-32602` when the client's answers make it too large; `-32603` when what the handler
     /// keeps does, or when it cannot be sealed.
     pub(super) fn seal(
+        questions: &[(String, Question)],
         answers: BTreeMap<String, Box<RawValue>>,
         handler_state: Option<Box<RawValue>>,
         binding: &Binding<'_>,
@@ -72,9 +83,15 @@ impl State {
             tracing::error!("the state of a call could not be sealed");
             RpcError::internal()
         };
-        let id = random_id().ok_or_else(no_seal)?;
+        let issued = match settings.guard {
+            Some(_) => Some(Issued {
+                id: random_id().ok_or_else(no_seal)?,
+                asked: questions.iter().map(|(key, _)| key.clone()).collect(),
+            }),
+            None => None,
+        };
         let expires = now().saturating_add(settings.state_lifetime).as_secs();
-        let state = Self { id, expires, answers, handler_state };
+        let state = Self { issued, expires, answers, handler_state };
         // Strings and raw JSON under strings are always JSON.
         let plain = serde_json::to_vec(&state).unwrap_or_default();
         if plain.len() > settings.max_state_size {

@@ -21,6 +21,7 @@ struct Store {
     ids: Arc<LocalAnswerGuard>,
     is_down: Arc<AtomicBool>,
     hangs: Arc<AtomicBool>,
+    panics: Arc<AtomicBool>,
 }
 
 impl AnswerGuard for Store {
@@ -29,6 +30,7 @@ impl AnswerGuard for Store {
             if self.hangs.load(Ordering::SeqCst) {
                 std::future::pending::<()>().await;
             }
+            assert!(!self.panics.load(Ordering::SeqCst), "the store is broken");
             if self.is_down.load(Ordering::SeqCst) {
                 return Err(Box::<dyn Error + Send + Sync>::from("redis://secret is down"));
             }
@@ -103,6 +105,23 @@ async fn a_guarded_server_takes_no_answers_to_questions_that_it_did_not_ask() {
 }
 
 #[tokio::test]
+async fn a_guarded_server_asks_whatever_it_did_not_ask_before() {
+    let (_, [site, _]) = replicas();
+    let first = site.result(call(Era::Modern, "rounds")).await;
+    let mut early = ada();
+    early["age"] = accept(&json!({"age": 36}));
+    let second = site.result(call_again("rounds", &first, early)).await;
+    assert_eq!(second["inputRequests"]["age"]["params"]["message"], "Your age, Ada?");
+}
+
+#[tokio::test]
+async fn a_guarded_server_does_not_take_a_state_that_no_guard_knows() {
+    let (_, [site, _]) = replicas();
+    let required = with_keys(|builder| builder).result(call(Era::Modern, "greet")).await;
+    assert_refused(&site.send(call_again("greet", &required, ada())).await);
+}
+
+#[tokio::test]
 async fn each_round_has_a_state_that_counts_once() {
     let (_, [one, other]) = replicas();
     let first = one.result(call(Era::Modern, "rounds")).await;
@@ -123,7 +142,7 @@ async fn each_round_has_a_state_that_counts_once() {
 async fn a_guard_that_cannot_tell_redeems_nothing_and_calls_nothing() {
     let (store, [site, _]) = replicas();
     let required = site.result(call(Era::Modern, "greet")).await;
-    for flag in [&store.is_down, &store.hangs] {
+    for flag in [&store.is_down, &store.hangs, &store.panics] {
         flag.store(true, Ordering::SeqCst);
         let log = Log::default();
         let guard = log.keep();
