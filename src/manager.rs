@@ -122,17 +122,15 @@ impl StatelessSessionManager {
             let mut reply = match receive(&head, body, accepts, choose, &settings).await {
                 Err(rejection) => refuse(rejection, &head),
                 Ok((registry, body)) => {
-                    let work = begin(head, &body, accepts, &registry, &settings);
+                    #[cfg_attr(not(feature = "ask"), expect(unused_mut, reason = "nothing is redeemed"))]
+                    let mut work = begin(head, &body, accepts, &registry, &settings);
                     #[cfg(feature = "ask")]
-                    let work = match work {
-                        Work::One(crate::work::Request::Unredeemed(unredeemed)) => {
-                            match Box::pin(unredeemed.redeem()).await {
-                                Ok(head) => begin(head, &body, accepts, &registry, &settings),
-                                Err(reply) => Work::answered(reply),
-                            }
-                        }
-                        work => work,
-                    };
+                    while let Some(unredeemed) = work.take_unredeemed() {
+                        work = match Box::pin(unredeemed.redeem()).await {
+                            Ok(head) => begin(head, &body, accepts, &registry, &settings),
+                            Err(reply) => Work::answered(reply),
+                        };
+                    }
                     // Large arguments are not kept while their tool runs.
                     drop(body);
                     work.finish(settings.keep_alive).await

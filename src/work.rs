@@ -41,6 +41,18 @@ impl Work<'_> {
         Self::One(Request::Answered(reply))
     }
 
+    /// Takes the call out whose state is to be redeemed before it begins, if it is one.
+    #[cfg(feature = "ask")]
+    pub(crate) fn take_unredeemed(&mut self) -> Option<Box<crate::ask::UnredeemedCall>> {
+        if !matches!(self, Self::One(Request::Unredeemed(_))) {
+            return None;
+        }
+        match std::mem::replace(self, Self::Batch(Vec::new())) {
+            Self::One(Request::Unredeemed(unredeemed)) => Some(unredeemed),
+            _ => None,
+        }
+    }
+
     pub(crate) async fn finish(self, keep_alive: Duration) -> Reply {
         match self {
             Self::One(request) => request.finish(keep_alive).await,

@@ -2,8 +2,10 @@
 
 use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use super::future::{CallFuture, Limit, Work};
 use super::{CallError, Exchange, Output};
@@ -92,67 +94,75 @@ impl<T: Output> Running<T> {
         cx: &mut Context<'_>,
         exchange: Option<&Exchange>,
     ) -> Poll<Result<T, CallError>> {
-        let outcome = match &mut self.work {
-            Some(Work::Boxed(_)) => ready!(self.poll_bounded(cx, exchange)),
+        let polled = match &mut self.work {
+            #[cfg(feature = "ask")]
+            Some(Work::Boxed(work)) if exchange.is_some() => {
+                poll_asking(work.as_mut(), self.idle.as_mut(), exchange, cx)
+            }
+            Some(Work::Boxed(work)) => poll_caught(work.as_mut(), cx),
             Some(Work::Ready(outcome)) => return outcome.take().map_or(Poll::Pending, Poll::Ready),
             None => return Poll::Pending,
+        };
+        let outcome = match polled {
+            Ok(Poll::Ready(outcome)) => outcome,
+            Err(_) => {
+                report_panic(self.name.as_deref());
+                Err(RpcError::internal().into())
+            }
+            Ok(Poll::Pending) => {
+                let Some(deadline) = &mut self.deadline else { return Poll::Pending };
+                ready!(deadline.poll(cx));
+                let limit = deadline.length();
+                stopped(limit, exchange)
+            }
         };
         self.stop();
         Poll::Ready(outcome)
     }
+}
 
-    fn poll_bounded(
-        &mut self,
-        cx: &mut Context<'_>,
-        exchange: Option<&Exchange>,
-    ) -> Poll<Result<T, CallError>> {
-        match self.poll_work(cx, exchange) {
-            Poll::Ready(Ok(outcome)) => return Poll::Ready(outcome),
-            Poll::Ready(Err(Panicked)) => {
-                report_panic(self.name.as_deref());
-                return Poll::Ready(Err(RpcError::internal().into()));
-            }
-            Poll::Pending => {}
-        }
-        let Some(deadline) = &mut self.deadline else { return Poll::Pending };
-        ready!(deadline.poll(cx));
-        #[cfg(feature = "ask")]
-        if exchange.is_some_and(|exchange| exchange.asks.is_open()) {
-            return Poll::Ready(Err(unanswered()));
-        }
-        let limit = deadline.length();
-        Poll::Ready(T::failed(
-            format!("The call was stopped: it took longer than its limit of {limit:?}").into(),
-        ))
-    }
+type Polled<T> = std::thread::Result<Poll<Result<T, CallError>>>;
 
-    /// Polls the handler. In place of its result, a question that has no answer ends the call.
-    fn poll_work(&mut self, cx: &mut Context<'_>, exchange: Option<&Exchange>) -> Poll<Polled<T>> {
-        let Some(Work::Boxed(work)) = &mut self.work else { return Poll::Pending };
-        let mut poll = |cx: &mut Context<'_>| match catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(cx)))
-        {
-            Ok(polled) => polled.map(Ok),
-            Err(_) => Poll::Ready(Err(Panicked)),
-        };
-        #[cfg(feature = "ask")]
-        if let (Some(idle), Some(exchange)) = (&mut self.idle, exchange) {
-            return match ready!(idle.poll(&exchange.asks, cx, poll)) {
-                Some(Ok(Ok(_) | Err(CallError::Rpc(_)))) if exchange.asks.is_open() => {
-                    Poll::Ready(Ok(Err(unanswered())))
-                }
-                Some(polled) => Poll::Ready(polled),
-                None => Poll::Ready(Ok(Err(unanswered()))),
-            };
+fn poll_caught<T>(
+    work: Pin<&mut (dyn Future<Output = Result<T, CallError>> + Send)>,
+    cx: &mut Context<'_>,
+) -> Polled<T> {
+    catch_unwind(AssertUnwindSafe(|| work.poll(cx)))
+}
+
+/// Polls a handler that may ask. Whatever it returns, a question that has no answer ends the
+/// call.
+#[cfg(feature = "ask")]
+fn poll_asking<T>(
+    mut work: Pin<&mut (dyn Future<Output = Result<T, CallError>> + Send)>,
+    idle: Option<&mut crate::ask::IdleDetector>,
+    exchange: Option<&Exchange>,
+    cx: &mut Context<'_>,
+) -> Polled<T> {
+    let (Some(idle), Some(exchange)) = (idle, exchange) else { return poll_caught(work, cx) };
+    let polled = idle.poll(&exchange.asks, cx, |cx| match poll_caught(work.as_mut(), cx) {
+        Ok(polled) => polled.map(Ok),
+        Err(panic) => Poll::Ready(Err(panic)),
+    });
+    match polled {
+        Poll::Pending => Ok(Poll::Pending),
+        Poll::Ready(None) => Ok(Poll::Ready(Err(unanswered()))),
+        Poll::Ready(Some(Ok(Ok(_) | Err(CallError::Rpc(_))))) if exchange.asks.is_open() => {
+            Ok(Poll::Ready(Err(unanswered())))
         }
-        let _ = exchange;
-        poll(cx)
+        Poll::Ready(Some(outcome)) => outcome.map(Poll::Ready),
     }
 }
 
-type Polled<T> = Result<Result<T, CallError>, Panicked>;
-
-/// The handler panicked.
-struct Panicked;
+/// What a call comes to whose time is over.
+fn stopped<T: Output>(limit: Duration, exchange: Option<&Exchange>) -> Result<T, CallError> {
+    #[cfg(feature = "ask")]
+    if exchange.is_some_and(|exchange| exchange.asks.is_open()) {
+        return Err(unanswered());
+    }
+    let _ = exchange;
+    T::failed(format!("The call was stopped: it took longer than its limit of {limit:?}").into())
+}
 
 /// Ends a call with the questions that have no answer.
 #[cfg(feature = "ask")]
