@@ -85,7 +85,7 @@ impl Answers {
 
     /// What a handler that returns [`InputRequired`](super::InputRequired) put into the state.
     pub(super) fn state(&self) -> Option<&RawValue> {
-        self.0.as_deref()?.state.handler_state.as_deref()
+        self.0.as_deref()?.state.returned.as_deref()
     }
 
     /// The answers of this round alone.

@@ -32,7 +32,7 @@ pub(super) struct State {
     pub(super) answers: BTreeMap<String, Box<RawValue>>,
     /// What a handler that returns [`InputRequired`](super::InputRequired) put there.
     #[serde(rename = "state", skip_serializing_if = "Option::is_none")]
-    pub(super) handler_state: Option<Box<RawValue>>,
+    pub(super) returned: Option<Box<RawValue>>,
 }
 
 /// By what a guarded server knows a state again.
@@ -75,7 +75,7 @@ impl State {
     pub(super) fn seal(
         questions: &[(String, Question)],
         answers: BTreeMap<String, Box<RawValue>>,
-        handler_state: Option<Box<RawValue>>,
+        returned: Option<Box<RawValue>>,
         binding: &Binding<'_>,
         settings: &AskSettings,
     ) -> Result<String, RpcError> {
@@ -91,7 +91,7 @@ impl State {
             None => None,
         };
         let expires = now().saturating_add(settings.state_lifetime).as_secs();
-        let state = Self { issued, expires, answers, handler_state };
+        let state = Self { issued, expires, answers, returned };
         // Strings and raw JSON under strings are always JSON.
         let plain = serde_json::to_vec(&state).unwrap_or_default();
         if plain.len() > settings.max_state_size {
@@ -103,8 +103,8 @@ impl State {
     }
 
     fn too_large(&self, size: usize, limit: usize) -> RpcError {
-        let handler_state = self.handler_state.as_ref().map_or(0, |handler_state| handler_state.get().len());
-        if handler_state < limit && !self.answers.is_empty() {
+        let returned = self.returned.as_ref().map_or(0, |returned| returned.get().len());
+        if returned < limit && !self.answers.is_empty() {
             tracing::warn!(size, limit, "a client's answers are larger than `max_state_size` allows");
             return RpcError::invalid_params(
                 "The answers are larger than this server keeps from round to round",
