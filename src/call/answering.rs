@@ -30,8 +30,8 @@ pub(crate) trait Underway: Send {
 }
 
 impl<T: Output + WriteResult> Answering<T> {
-    pub(crate) fn new(running: Running<T>, exchange: Option<Arc<Exchange>>, draft: Draft) -> Self {
-        let running = running.begin(exchange.as_ref(), &draft.settings.drain);
+    pub(crate) fn new(mut running: Running<T>, exchange: Option<Arc<Exchange>>, draft: Draft) -> Self {
+        running.begin(exchange.as_ref(), &draft.settings.drain);
         Self { running, exchange, draft: Some(draft) }
     }
 

@@ -49,30 +49,30 @@ impl<T: Output> Running<T> {
         }
     }
 
-    /// Spawns the call, if it is detached. `exchange` is there when its handler took a context.
-    pub(super) fn begin(self, exchange: Option<&Arc<Exchange>>, drain: &Arc<Drain>) -> Self {
-        if self.is_detached { self.detach(exchange.cloned(), drain) } else { self }
-    }
-
-    /// Hands the work to the runtime; what is left here only waits for it, while the server
-    /// waits for the work itself before it shuts down.
-    fn detach(mut self, exchange: Option<Arc<Exchange>>, drain: &Arc<Drain>) -> Self {
-        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return self };
-        let serving = drain.hold();
+    /// Hands a detached call to the runtime. What is left here only waits for it, while the
+    /// server waits for the work itself before it shuts down. `exchange` is there when the
+    /// handler took a context.
+    pub(super) fn begin(&mut self, exchange: Option<&Arc<Exchange>>, drain: &Arc<Drain>) {
+        if !self.is_detached {
+            return;
+        }
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
+        let (serving, exchange) = (drain.hold(), exchange.cloned());
+        let mut detached = Self {
+            work: self.work.take(),
+            deadline: self.deadline.take(),
+            name: self.name.take(),
+            is_detached: true,
+            #[cfg(feature = "ask")]
+            idle: self.idle.take(),
+        };
         let task = runtime.spawn(async move {
-            let outcome = poll_fn(|cx| self.poll(cx, exchange.as_deref())).await;
+            let outcome = poll_fn(|cx| detached.poll(cx, exchange.as_deref())).await;
             drop(serving);
             outcome
         });
         let work = async move { task.await.unwrap_or_else(|_| Err(RpcError::internal().into())) };
-        Self {
-            work: Some(Work::Boxed(Box::pin(work))),
-            deadline: None,
-            name: None,
-            is_detached: true,
-            #[cfg(feature = "ask")]
-            idle: None,
-        }
+        self.work = Some(Work::Boxed(Box::pin(work)));
     }
 }
 
