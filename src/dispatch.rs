@@ -3,9 +3,10 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use http::request::Parts;
 
+#[cfg(feature = "ask")]
+use crate::ask::{AnswersError, DeliveryOutcome, UnredeemedCall};
 use crate::call::{Answering, Call, CallFuture, Output, Running};
 use crate::completion::OwnedCompletionRequest;
 use crate::config::Settings;
@@ -27,9 +28,6 @@ pub(crate) struct Dispatcher<'r, 'b, R> {
     pub(crate) registry: &'r R,
     pub(crate) settings: &'b Arc<Settings>,
     pub(crate) accepts: Accepts,
-    /// What the requests borrow from.
-    #[cfg_attr(not(feature = "ask"), expect(dead_code, reason = "nothing is kept of it"))]
-    pub(crate) body: &'b Bytes,
 }
 
 impl<'r, R: Registry> Dispatcher<'r, '_, R> {
@@ -73,15 +71,15 @@ impl<'r, R: Registry> Dispatcher<'r, '_, R> {
         match (request.method, request.era()) {
             (Method::ToolsCall, _) if has.tools != Offer::Nothing => {
                 let call = self.call(request, head, draft, NamedBy::Name, |call| registry.call_tool(call));
-                call.map_or_else(Request::Answered, Request::Tool)
+                call.map_or_else(|instead| instead, Request::Tool)
             }
             (Method::PromptsGet, _) if has.prompts != Offer::Nothing => {
                 let call = self.call(request, head, draft, NamedBy::Name, |call| registry.get_prompt(call));
-                call.map_or_else(Request::Answered, Request::Prompt)
+                call.map_or_else(|instead| instead, Request::Prompt)
             }
             (Method::ResourcesRead, _) if has.resources != Offer::Nothing => {
                 let call = self.call(request, head, draft, NamedBy::Uri, |call| registry.read_resource(call));
-                call.map_or_else(Request::Answered, Request::Resource)
+                call.map_or_else(|instead| instead, Request::Resource)
             }
             (Method::ToolsList, _) if has.tools != Offer::Nothing => {
                 list(request, &head, draft, r#"{"tools":["#, |request| registry.list_tools(request))
@@ -145,19 +143,20 @@ impl<'r, R: Registry> Dispatcher<'r, '_, R> {
         draft: Draft,
         named_by: NamedBy,
         start: impl FnOnce(Call<'_>) -> CallFuture<T>,
-    ) -> Result<Box<Answering<T>>, Reply> {
+    ) -> Result<Box<Answering<T>>, Request<'r>> {
         let (target, arguments) = match call_params(request, named_by) {
             Ok(params) => params,
-            Err(error) => return Err(draft.error(&error)),
+            Err(error) => return Err(Request::Answered(draft.error(&error))),
         };
         #[cfg(feature = "ask")]
         let purpose = crate::ask::Purpose { method: &request.method_name, target: &target, arguments };
         #[cfg(feature = "ask")]
-        let origin = crate::ask::Origin { purpose, body: self.body };
-        #[cfg(feature = "ask")]
-        let answers = match crate::ask::Answers::of(request, &head, &origin, self.settings) {
+        let answers = match crate::ask::Answers::of(request, &head, purpose, self.settings) {
             Ok(answers) => answers,
-            Err(error) => return Err(draft.error(&error)),
+            Err(AnswersError::Refused(error)) => return Err(Request::Answered(draft.error(&error))),
+            Err(AnswersError::Unredeemed(redemption)) => {
+                return Err(Request::Unredeemed(Box::new(UnredeemedCall { head, redemption, draft })));
+            }
         };
         let mut exchange = None;
         let call = Call {
@@ -170,7 +169,7 @@ impl<'r, R: Registry> Dispatcher<'r, '_, R> {
             settings: self.settings,
             takes_stream: self.accepts.takes_stream(),
             #[cfg(feature = "ask")]
-            origin,
+            purpose,
             #[cfg(feature = "ask")]
             answers,
             exchange: &mut exchange,
@@ -204,11 +203,14 @@ impl<'r, R: Registry> Dispatcher<'r, '_, R> {
     /// Hands the answer of a client to the call that waits for it.
     fn answer(&self, answer: request::Answer<'_>, head: &Parts) -> Reply {
         #[cfg(feature = "ask")]
-        if self.settings.ask.parking.deliver(answer, head) == crate::changes::Reach::Perhaps {
-            return Reply::Accepted;
-        }
-        let _ = head;
-        Reply::refuse(Rejection::UnexpectedResponse, ReplyId::Request(answer.id), self.settings)
+        let rejection = match self.settings.ask.parking.deliver(answer, head) {
+            DeliveryOutcome::Perhaps => return Reply::Accepted,
+            DeliveryOutcome::Nowhere => Rejection::UnexpectedResponse,
+            DeliveryOutcome::NotHere => Rejection::ResponseToAnotherReplica,
+        };
+        #[cfg(not(feature = "ask"))]
+        let (rejection, _) = (Rejection::UnexpectedResponse, head);
+        Reply::refuse(rejection, ReplyId::Request(answer.id), self.settings)
     }
 
     /// The revision that `initialize` answers. Nothing remembers it: it comes back in

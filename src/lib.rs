@@ -105,8 +105,8 @@ mod work;
 
 #[cfg(feature = "ask")]
 pub use crate::ask::{
-    AskError, ElicitAction, ElicitResult, InputRequired, Question, Root, SamplingContent, SamplingMessage,
-    SamplingRequest, SamplingResult, Sealer, StateKeys,
+    AnswerGuard, AskError, ElicitAction, ElicitResult, InputRequired, LocalAnswerGuard, Question, Redeeming,
+    Redemption, Root, SamplingContent, SamplingMessage, SamplingRequest, SamplingResult, Sealer, StateKeys,
 };
 pub use crate::call::{
     Call, CallError, CallFuture, Handler, IntoOutput, NoArguments, Output, ToolContext, ToolError,

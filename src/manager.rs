@@ -122,7 +122,15 @@ impl StatelessSessionManager {
             let mut reply = match receive(&head, body, accepts, choose, &settings).await {
                 Err(rejection) => refuse(rejection, &head),
                 Ok((registry, body)) => {
-                    let work = begin(head, &body, accepts, &registry, &settings);
+                    #[cfg_attr(not(feature = "ask"), expect(unused_mut, reason = "nothing is redeemed"))]
+                    let mut work = begin(head, &body, accepts, &registry, &settings);
+                    #[cfg(feature = "ask")]
+                    if let Some(unredeemed) = work.take_unredeemed() {
+                        work = match redeem(unredeemed).await {
+                            Ok(head) => begin_again(head, &body, accepts, &registry, &settings),
+                            Err(reply) => Work::answered(reply),
+                        };
+                    }
                     // Large arguments are not kept while their tool runs.
                     drop(body);
                     work.finish(settings.keep_alive).await
@@ -174,6 +182,7 @@ where
 }
 
 /// From an untrusted body to the work that it asks for.
+#[inline]
 fn begin<'r, R: Registry>(
     head: Parts,
     body: &Bytes,
@@ -182,9 +191,31 @@ fn begin<'r, R: Registry>(
     settings: &Arc<Settings>,
 ) -> Work<'r> {
     match agree(&head.headers, body, settings) {
-        Ok(valid) => Dispatcher { registry, settings, accepts, body }.begin(valid, head),
+        Ok(valid) => Dispatcher { registry, settings, accepts }.begin(valid, head),
         Err(refused) => Work::answered(Reply::refuse(refused.rejection, refused.id, settings)),
     }
+}
+
+/// Boxed, because a future that waits for this takes room in the future of every request.
+#[cfg(feature = "ask")]
+#[cold]
+fn redeem(
+    unredeemed: Box<crate::ask::UnredeemedCall>,
+) -> std::pin::Pin<Box<dyn Future<Output = Result<Parts, Reply>> + Send>> {
+    Box::pin(unredeemed.redeem())
+}
+
+/// Begins a request whose state has been redeemed.
+#[cfg(feature = "ask")]
+#[cold]
+fn begin_again<'r, R: Registry>(
+    head: Parts,
+    body: &Bytes,
+    accepts: Accepts,
+    registry: &'r R,
+    settings: &Arc<Settings>,
+) -> Work<'r> {
+    begin(head, body, accepts, registry, settings)
 }
 
 impl fmt::Debug for StatelessSessionManager {

@@ -1,16 +1,17 @@
-//! Who is calling.
+//! The caller of a request.
 
 use std::fmt;
 use std::sync::Arc;
 
 use http::request::Parts;
 
-/// Who is calling: whatever names a user or a client for good, such as the subject of a
-/// token.
+/// A stable identifier of the caller: of a user or a client, such as the subject of a token.
 ///
-/// The host's own authentication leaves it in the request's extensions. What belongs to one
-/// caller is then bound to it: the state of a call that asks its client something, and the
-/// answers to it. Without one, all callers are the same.
+/// The host's own authentication puts it into the request's extensions. What belongs to one
+/// caller is then bound to it: the state of a call that asks its client, the answers to its
+/// questions, and a share of what is bounded. Without one, all callers are the same: anyone
+/// who gets hold of a state or of the id of a question can answer. A server that asks
+/// without one logs a warning, once.
 ///
 /// ```
 /// use mcp_stateless::Principal;
@@ -35,8 +36,8 @@ impl Principal {
 
     /// The caller of a request, if it is known.
     #[cfg_attr(not(feature = "ask"), expect(dead_code, reason = "nothing is bound to it"))]
-    pub(crate) fn of(head: &Parts) -> Option<&str> {
-        head.extensions.get::<Self>().map(Self::as_str)
+    pub(crate) fn of(head: &Parts) -> Option<&Self> {
+        head.extensions.get::<Self>()
     }
 }
 

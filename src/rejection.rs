@@ -42,6 +42,12 @@ pub(crate) enum Rejection {
     InvalidRequest(&'static str),
     #[error("Invalid request: a response was sent, but this server asked nothing")]
     UnexpectedResponse,
+    #[cfg(feature = "ask")]
+    #[error(
+        "Invalid request: another replica of this server asked, and no call waits for the answer where this one can \
+         reach it: replicas must share an `answer_bus`, or the answer comes too late"
+    )]
+    ResponseToAnotherReplica,
     #[error("Unsupported protocol version")]
     UnsupportedVersion { requested: String },
     #[error("Header mismatch: {0}")]
@@ -70,6 +76,8 @@ impl Rejection {
             | Self::UnsupportedVersion { .. }
             | Self::HeaderMismatch(_)
             | Self::InvalidMeta(_) => StatusCode::BAD_REQUEST,
+            #[cfg(feature = "ask")]
+            Self::ResponseToAnotherReplica => StatusCode::BAD_REQUEST,
         }
     }
 

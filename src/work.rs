@@ -29,6 +29,9 @@ pub(crate) enum Request<'r> {
     Resource(Box<Answering<ResourceOutput>>),
     /// For an answer that takes its time.
     Asked(Finishing<'r>),
+    /// A call whose state is to be redeemed before it begins.
+    #[cfg(feature = "ask")]
+    Unredeemed(Box<crate::ask::UnredeemedCall>),
 }
 
 type Finishing<'r> = Pin<Box<dyn Future<Output = Reply> + Send + 'r>>;
@@ -36,6 +39,18 @@ type Finishing<'r> = Pin<Box<dyn Future<Output = Reply> + Send + 'r>>;
 impl Work<'_> {
     pub(crate) fn answered(reply: Reply) -> Self {
         Self::One(Request::Answered(reply))
+    }
+
+    /// Takes the call out whose state is to be redeemed before it begins, if it is one.
+    #[cfg(feature = "ask")]
+    pub(crate) fn take_unredeemed(&mut self) -> Option<Box<crate::ask::UnredeemedCall>> {
+        if !matches!(self, Self::One(Request::Unredeemed(_))) {
+            return None;
+        }
+        match std::mem::replace(self, Self::Batch(Vec::new())) {
+            Self::One(Request::Unredeemed(unredeemed)) => Some(unredeemed),
+            _ => None,
+        }
     }
 
     pub(crate) async fn finish(self, keep_alive: Duration) -> Reply {
@@ -71,6 +86,9 @@ impl<'r> Request<'r> {
             Self::Prompt(call) => call.answer(keep_alive).await,
             Self::Resource(call) => call.answer(keep_alive).await,
             Self::Asked(finishing) => finishing.await,
+            // The manager redeems it before; batches are of an era without states.
+            #[cfg(feature = "ask")]
+            Self::Unredeemed(unredeemed) => unredeemed.refuse(),
         }
     }
 }

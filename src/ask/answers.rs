@@ -2,58 +2,61 @@
 
 use std::collections::BTreeMap;
 
-use bytes::Bytes;
 use http::request::Parts;
 use serde_json::value::RawValue;
 
-use super::state::{Binding, Purpose, State, refusal};
+use super::redeeming::RedeemedMark;
+use super::state::{Binding, Issued, State, refusal};
+use super::{Purpose, Redemption};
 use crate::config::Settings;
+use crate::principal::Principal;
 use crate::protocol::Era;
 use crate::request::{Params, ValidRequest};
+use crate::rpc::scan::{ScanFault, Scanner};
 use crate::rpc::{Raw, RpcError};
 
-/// What a call came for, which its state is bound to, and whence.
-#[derive(Clone, Copy)]
-pub(crate) struct Origin<'a> {
-    pub(crate) purpose: Purpose<'a>,
-    /// What the purpose lies in, mostly.
-    pub(crate) body: &'a Bytes,
-}
+/// How many answers a request may bring, known and unknown ones. What is kept of each takes
+/// some memory besides its text.
+const MOST_ANSWERS: usize = 256;
 
-impl Origin<'_> {
-    /// A part of it for those who outlive the body; not copied, if it lies in there.
-    pub(super) fn keep(&self, part: &str) -> Bytes {
-        if self.body.as_ptr_range().contains(&part.as_ptr()) {
-            self.body.slice_ref(part.as_bytes())
-        } else {
-            Bytes::copy_from_slice(part.as_bytes())
-        }
-    }
-}
-
-/// The answers that a request brings along: none, mostly.
+/// The answers that a request brings along; most bring none.
 #[derive(Default)]
 pub(crate) struct Answers(Option<Box<Brought>>);
 
 #[derive(Default)]
 struct Brought {
-    /// What earlier rounds brought, and the handler has seen; sealed, so it goes first.
+    /// What earlier rounds brought and the handler has used. It was sealed, so it is looked
+    /// at first.
     state: State,
     /// What this round brings (`inputResponses`).
     now: BTreeMap<String, Box<RawValue>>,
+}
+
+/// Why a call cannot begin with what the request brings.
+pub(crate) enum AnswersError {
+    Refused(RpcError),
+    /// Its state is to be redeemed first.
+    Unredeemed(Redemption),
+}
+
+impl From<RpcError> for AnswersError {
+    fn from(error: RpcError) -> Self {
+        Self::Refused(error)
+    }
 }
 
 impl Answers {
     /// Reads what the request brings along.
     ///
     /// # Errors
-    /// `-32602` when the state is not good here, or the answers are no object.
+    /// `-32602` when the state is not good for this request, or when the answers are not an
+    /// object, repeat a key or are too many; and a state that a guard has not seen yet.
     pub(crate) fn of(
         request: &ValidRequest<'_>,
         head: &Parts,
-        origin: &Origin<'_>,
+        purpose: Purpose<'_>,
         settings: &Settings,
-    ) -> Result<Self, RpcError> {
+    ) -> Result<Self, AnswersError> {
         let params = request.params.rare_params();
         let (responses, state) =
             (Params::present(params.input_responses), Params::present(params.request_state));
@@ -63,14 +66,15 @@ impl Answers {
         let state = match state {
             Some(state) => {
                 let text = state.string().ok_or_else(refusal)?;
-                State::open(&text, &Binding { head, purpose: origin.purpose }, &settings.ask)?
+                Some(State::open(&text, &Binding { head, purpose: purpose.digest() }, &settings.ask)?)
             }
-            None => State::default(),
+            None => None,
         };
-        let now = responses.map_or("{}", Raw::text);
-        let now = serde_json::from_str(now)
-            .map_err(|_| RpcError::invalid_params("`inputResponses` must be an object"))?;
-        Ok(Self(Some(Box::new(Brought { state, now }))))
+        let mut now = responses.map_or_else(|| Ok(BTreeMap::new()), read)?;
+        if settings.ask.guard.is_some() {
+            guard(state.as_ref(), &mut now, head)?;
+        }
+        Ok(Self(Some(Box::new(Brought { state: state.unwrap_or_default(), now }))))
     }
 
     /// The answer to the question of this key.
@@ -79,9 +83,9 @@ impl Answers {
         brought.state.answers.get(key).or_else(|| brought.now.get(key)).map(|answer| &**answer)
     }
 
-    /// What a handler that asks by hand put into the state.
+    /// What a handler that returns [`InputRequired`](super::InputRequired) put into the state.
     pub(super) fn state(&self) -> Option<&RawValue> {
-        self.0.as_deref()?.state.by_hand.as_deref()
+        self.0.as_deref()?.state.returned.as_deref()
     }
 
     /// The answers of this round alone.
@@ -89,4 +93,43 @@ impl Answers {
     pub(super) fn brought(&self) -> BTreeMap<String, Box<RawValue>> {
         self.0.as_deref().map(|brought| brought.now.clone()).unwrap_or_default()
     }
+}
+
+/// Keeps the answers to questions that were asked, where they are to be taken once.
+fn guard(
+    state: Option<&State>,
+    now: &mut BTreeMap<String, Box<RawValue>>,
+    head: &Parts,
+) -> Result<(), AnswersError> {
+    let Some(state) = state else {
+        // Nothing was asked.
+        return if now.is_empty() { Ok(()) } else { Err(refusal().into()) };
+    };
+    let Issued { id, asked } = state.issued.as_ref().ok_or_else(refusal)?;
+    if head.extensions.get::<RedeemedMark>().is_none_or(|RedeemedMark(redeemed)| redeemed != id) {
+        let (id, principal) = (id.clone(), Principal::of(head).cloned());
+        return Err(AnswersError::Unredeemed(Redemption { id, expires: state.expires, principal }));
+    }
+    now.retain(|key, _| asked.contains(key));
+    Ok(())
+}
+
+/// Reads `inputResponses`.
+fn read(responses: Raw<'_>) -> Result<BTreeMap<String, Box<RawValue>>, RpcError> {
+    if !responses.is_object() {
+        return Err(RpcError::invalid_params("`inputResponses` must be an object"));
+    }
+    let mut answers = BTreeMap::new();
+    let read = Scanner::new(responses.text()).members(|scanner, key| {
+        let answer = RawValue::from_string(scanner.value()?.text().to_owned());
+        let (Some(key), Ok(answer)) = (key.string(), answer) else { return Err(ScanFault::Unwanted) };
+        // Of two answers, another reader might take the other one.
+        let is_repeated = answers.insert(key.into_owned(), answer).is_some();
+        if is_repeated || answers.len() > MOST_ANSWERS { Err(ScanFault::Unwanted) } else { Ok(()) }
+    });
+    read.map_err(|_| {
+        let fault = format!("`inputResponses` must have at most {MOST_ANSWERS} members, and each key once");
+        RpcError::invalid_params(fault)
+    })?;
+    Ok(answers)
 }

@@ -1,30 +1,31 @@
 //! The questions of one call.
 
-use std::collections::BTreeMap;
-use std::future::poll_fn;
-use std::pin::pin;
+use std::collections::{BTreeMap, BTreeSet};
+use std::pin::{Pin, pin};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
-use bytes::Bytes;
 use serde_json::value::RawValue;
 
-use super::state::{Binding, Purpose, State};
-use super::{Answers, AskError, InputRequired, Origin, Question};
+use super::purpose::{KeptPurpose, Purpose};
+use super::state::{Binding, State};
+use super::{Answers, AskError, InputRequired, Question};
 use crate::call::{Exchange, ToolContext};
 use crate::config::Settings;
 use crate::protocol::Era;
 use crate::result::{WriteResult, open_meta};
 use crate::rpc::{ErrorCode, RpcError, write};
 
-/// What one call has asked, and been answered.
+/// The questions and answers of one call.
 pub(crate) struct Asks {
     era: Era,
     settings: Arc<Settings>,
-    method: Bytes,
-    target: Bytes,
-    arguments: Bytes,
+    purpose: KeptPurpose,
     answers: Answers,
+    /// Whether a question waits for the next round. Set under the lock, and read without it.
+    is_open: AtomicBool,
     so_far: Mutex<SoFar>,
 }
 
@@ -32,31 +33,41 @@ pub(crate) struct Asks {
 struct SoFar {
     /// Questions without an answer, by their keys.
     asked: Vec<(String, Question)>,
-    /// How often each key has been answered: under one that has been, another question is
-    /// another question.
-    answered: BTreeMap<String, u32>,
-    /// The answers that the handler has looked at, which the next round needs again.
+    /// The keys of this run's questions, but for those that were dropped without an answer.
+    taken: BTreeSet<String>,
+    /// The answers that the handler has used, which the next round needs again.
     seen: BTreeMap<String, Box<RawValue>>,
-    /// Handlers that wait for an answer which does not come in this request.
-    waiting: Vec<Waker>,
-    /// Who turns questions into the reply.
-    asker: Option<Waker>,
+    /// Questions that wait until the call is over, by their numbers.
+    waits: BTreeMap<u64, Waiter>,
+    next_wait: u64,
+    /// Polls the handler.
+    call: Option<Waker>,
+    /// The address of the waker that counts its clones, once there is one.
+    counted: Option<usize>,
+    /// A question was dropped without an answer.
+    is_abandoned: bool,
     is_closed: bool,
 }
 
+/// Who polls a question.
+enum Waiter {
+    /// The handler itself, which is woken with its call.
+    Handler,
+    Other(Waker),
+}
+
 impl Asks {
-    pub(crate) fn new(era: Era, origin: &Origin<'_>, answers: Answers, settings: Arc<Settings>) -> Self {
-        let keep = |part| match era {
-            Era::Modern => origin.keep(part),
-            Era::Legacy => Bytes::new(),
+    pub(crate) fn new(era: Era, purpose: Purpose<'_>, answers: Answers, settings: Arc<Settings>) -> Self {
+        let purpose = match era {
+            Era::Modern => purpose.keep(),
+            Era::Legacy => KeptPurpose::Nothing,
         };
-        let Purpose { method, target, arguments } = origin.purpose;
-        let (method, target, arguments) = (keep(method), keep(target), keep(arguments));
-        Self { era, settings, method, target, arguments, answers, so_far: Mutex::default() }
+        let is_open = AtomicBool::new(false);
+        Self { era, settings, purpose, answers, is_open, so_far: Mutex::default() }
     }
 
-    /// Asks the client. In the modern era a question without an answer never returns; it
-    /// becomes the reply, and the handler is dropped.
+    /// Asks the client. In the modern era a question without an answer does not return while
+    /// the call lasts: it becomes the reply, and the handler is dropped.
     pub(super) async fn ask(
         &self,
         cx: &ToolContext,
@@ -71,47 +82,49 @@ impl Asks {
             return self.ask_aside(question, cx.exchange()).await;
         }
         cx.require(question.needs).map_err(AskError::Rpc)?;
-        let times = self.lock().answered.get(key).copied().unwrap_or_default();
-        let numbered = match times {
-            0 => key.to_owned(),
-            _ => format!("{key}#{}", times + 1),
-        };
-        if let Some(answer) = self.see(&numbered) {
-            *self.lock().answered.entry(key.to_owned()).or_default() += 1;
+        let key = self.lock().take_key(key);
+        if let Some(answer) = self.see(&key) {
             return Ok(answer);
         }
-        let asker = {
+        let call = {
             let mut so_far = self.lock();
-            if so_far.asked.iter().all(|(other, _)| *other != numbered) {
-                so_far.asked.push((numbered, question));
+            if so_far.is_closed {
+                return Err(AskError::Ended);
             }
-            so_far.asker.take()
+            // Under a key that a dropped question has left, the same is asked again.
+            if !so_far.is_abandoned || so_far.asked.iter().all(|(other, _)| *other != key) {
+                so_far.asked.push((key.clone(), question));
+            }
+            self.is_open.store(true, Ordering::Release);
+            so_far.call.take()
         };
-        if let Some(asker) = asker {
-            asker.wake();
+        if let Some(call) = call {
+            call.wake();
         }
-        poll_fn(|cx| self.poll_closed(cx)).await;
+        CallEnd { asks: self, number: None, key: Some(key) }.await;
         Err(AskError::Ended)
     }
 
     /// Asks on the call's stream, for as long as there is one.
     async fn ask_aside(&self, question: Question, exchange: &Exchange) -> Result<Box<RawValue>, AskError> {
+        self.settings.ask.note_caller(&exchange.head);
+        let mut over = CallEnd { asks: self, number: None, key: None };
         let mut asking = pin!(self.settings.ask.parking.ask(question, exchange));
-        poll_fn(|cx| match self.poll_closed(cx) {
+        std::future::poll_fn(|cx| match Pin::new(&mut over).poll(cx) {
             Poll::Ready(()) => Poll::Ready(Err(AskError::Ended)),
             Poll::Pending => asking.as_mut().poll(cx),
         })
         .await
     }
 
-    /// The answer of this key, which then is kept for the next round.
+    /// The answer of this key, which is kept for the next round.
     pub(super) fn see(&self, key: &str) -> Option<Box<RawValue>> {
         let answer = self.answers.find(key)?;
         self.lock().seen.insert(key.to_owned(), answer.to_owned());
         Some(answer.to_owned())
     }
 
-    /// What a handler that asks by hand left for this round.
+    /// What a handler that returns [`InputRequired`] left for this round.
     pub(super) fn state(&self) -> Option<&RawValue> {
         self.answers.state()
     }
@@ -122,26 +135,46 @@ impl Asks {
         self.answers.brought()
     }
 
-    /// The questions that have no answer, as a reply, once there are any.
-    pub(crate) fn poll_required(
-        &self,
-        cx: &mut Context<'_>,
-        exchange: &Exchange,
-    ) -> Poll<Result<Required, RpcError>> {
-        {
-            let mut so_far = self.lock();
-            if so_far.asked.is_empty() {
-                so_far.asker = Some(cx.waker().clone());
-                return Poll::Pending;
-            }
-        }
-        Poll::Ready(self.required(InputRequired::new(), exchange))
+    /// Whether a question has no answer, so that the call cannot end with a result.
+    pub(crate) fn is_open(&self) -> bool {
+        self.is_open.load(Ordering::Acquire)
     }
 
-    /// What a handler that asks by hand has returned, as a reply.
-    pub(crate) fn by_hand(
+    /// Whether a question has no answer. Whatever changes that, or what follows from it, wakes
+    /// the caller.
+    pub(super) fn watch(&self, cx: &Context<'_>) -> bool {
+        let mut so_far = self.lock();
+        match &mut so_far.call {
+            Some(call) => call.clone_from(cx.waker()),
+            none => *none = Some(cx.waker().clone()),
+        }
+        self.is_open()
+    }
+
+    /// How long the handler may go on once a question has no answer.
+    pub(super) fn grace(&self) -> Duration {
+        self.settings.ask.question_grace
+    }
+
+    /// From now on the handler is polled with the waker of this address.
+    pub(super) fn count_with(&self, address: usize) {
+        self.lock().counted = Some(address);
+    }
+
+    /// Whether a question was dropped without an answer.
+    pub(super) fn is_abandoned(&self) -> bool {
+        self.lock().is_abandoned
+    }
+
+    /// Whether a question is polled by something else than the handler.
+    pub(super) fn has_strangers(&self) -> bool {
+        self.lock().waits.values().any(|waiter| matches!(waiter, Waiter::Other(_)))
+    }
+
+    /// The questions that have no answer, and those that a handler has returned, as a reply.
+    pub(crate) fn required(
         &self,
-        required: InputRequired,
+        returned: InputRequired,
         exchange: &Arc<Exchange>,
     ) -> Result<Required, RpcError> {
         if self.era == Era::Legacy {
@@ -149,58 +182,114 @@ impl Asks {
             return Err(RpcError::new(ErrorCode::INVALID_REQUEST, reason));
         }
         let cx = ToolContext::new(Arc::clone(exchange));
-        required.questions.iter().try_for_each(|(_, question)| cx.require(question.needs))?;
-        self.required(required, exchange)
-    }
-
-    fn required(&self, by_hand: InputRequired, exchange: &Exchange) -> Result<Required, RpcError> {
+        returned.questions.iter().try_for_each(|(_, question)| cx.require(question.needs))?;
         let (mut questions, seen) = {
             let mut so_far = self.lock();
+            self.is_open.store(false, Ordering::Release);
             (std::mem::take(&mut so_far.asked), std::mem::take(&mut so_far.seen))
         };
-        questions.extend(by_hand.questions);
+        questions.retain(|(key, _)| returned.questions.iter().all(|(other, _)| other != key));
+        questions.extend(returned.questions);
         if let Some((key, fault)) = questions.iter().find_map(|(key, it)| Some((key, it.fault.as_ref()?))) {
             tracing::error!(key, fault, "a question cannot be asked");
             return Err(RpcError::internal());
         }
-        let by_hand = by_hand.state.map(|state| serde_json::value::to_raw_value(&state));
-        let by_hand = by_hand.transpose().map_err(|_| RpcError::internal())?;
-        // They were parts of texts, and still are.
-        let text = |bytes| std::str::from_utf8(bytes).unwrap_or_default();
-        let purpose = Purpose {
-            method: text(&self.method),
-            target: text(&self.target),
-            arguments: text(&self.arguments),
-        };
-        let binding = Binding { head: &exchange.head, purpose };
-        let state = State::seal(seen, by_hand, &binding, &self.settings.ask)?;
+        let handler_state = returned.state.map(|state| serde_json::value::to_raw_value(&state));
+        let handler_state = handler_state.transpose().map_err(|_| RpcError::internal())?;
+        self.settings.ask.note_caller(&exchange.head);
+        let binding = Binding { head: &exchange.head, purpose: self.purpose.digest() };
+        let state = State::seal(&questions, seen, handler_state, &binding, &self.settings.ask)?;
         Ok(Required { questions, state })
     }
 
-    /// Lets go of those who wait for what does not come any more.
+    /// Ends the questions that wait, whose answers can no longer come.
     pub(crate) fn close(&self) {
-        let waiting = {
+        let (waits, call) = {
             let mut so_far = self.lock();
             so_far.is_closed = true;
-            std::mem::take(&mut so_far.waiting)
+            let was_open = self.is_open.swap(false, Ordering::AcqRel);
+            let waits = std::mem::take(&mut so_far.waits);
+            // A detached handler goes on.
+            (waits, so_far.call.take().filter(|_| was_open))
         };
-        waiting.into_iter().for_each(Waker::wake);
-    }
-
-    fn poll_closed(&self, cx: &Context<'_>) -> Poll<()> {
-        let mut so_far = self.lock();
-        if so_far.is_closed {
-            return Poll::Ready(());
+        for waiter in waits.into_values() {
+            if let Waiter::Other(waker) = waiter {
+                waker.wake();
+            }
         }
-        if !so_far.waiting.iter().any(|waker| waker.will_wake(cx.waker())) {
-            so_far.waiting.push(cx.waker().clone());
+        if let Some(call) = call {
+            call.wake();
         }
-        Poll::Pending
     }
 
     fn lock(&self) -> MutexGuard<'_, SoFar> {
         // Nothing in here panics half-way, so it is whole even if poisoned.
         self.so_far.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl SoFar {
+    /// The key under which the next question goes: `key#2` and so on, as long as questions
+    /// before it have taken the others.
+    fn take_key(&mut self, key: &str) -> String {
+        let mut numbered = key.to_owned();
+        let mut number = 1_u32;
+        while self.taken.contains(&numbered) {
+            number += 1;
+            numbered = format!("{key}#{number}");
+        }
+        self.taken.insert(numbered.clone());
+        numbered
+    }
+}
+
+/// Waits until the call is over.
+struct CallEnd<'a> {
+    asks: &'a Asks,
+    /// Of this wait, once it was polled.
+    number: Option<u64>,
+    /// Of a question without an answer.
+    key: Option<String>,
+}
+
+impl Future for CallEnd<'_> {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let mut so_far = self.asks.lock();
+        if so_far.is_closed {
+            return Poll::Ready(());
+        }
+        let is_handler = so_far.counted == Some(cx.waker().data().addr());
+        let number = self.number.unwrap_or(so_far.next_wait);
+        so_far.next_wait = so_far.next_wait.max(number + 1);
+        let waiter = so_far.waits.entry(number).or_insert(Waiter::Handler);
+        if is_handler {
+            *waiter = Waiter::Handler;
+        } else if let Waiter::Other(waker) = waiter {
+            waker.clone_from(cx.waker());
+        } else {
+            *waiter = Waiter::Other(cx.waker().clone());
+        }
+        drop(so_far);
+        self.number = Some(number);
+        Poll::Pending
+    }
+}
+
+impl Drop for CallEnd<'_> {
+    fn drop(&mut self) {
+        let call = {
+            let mut so_far = self.asks.lock();
+            let _waiter = self.number.and_then(|number| so_far.waits.remove(&number));
+            let Some(key) = self.key.take().filter(|_| !so_far.is_closed) else { return };
+            so_far.taken.remove(&key);
+            so_far.is_abandoned = true;
+            so_far.call.take()
+        };
+        if let Some(call) = call {
+            call.wake();
+        }
     }
 }
 

@@ -1,104 +1,186 @@
-//! One text for each JSON value, so that a client may write its arguments in another order
-//! or with other white space when it calls again.
+//! A digest of JSON that does not depend on how it is written, so that a client may send its
+//! arguments in another order or with other white space when it calls again.
 
-use std::borrow::Cow;
+use std::ops::Range;
 
+use sha2::{Digest, Sha256};
+
+use crate::rpc::Raw;
 use crate::rpc::scan::{ScanFault, Scanner};
-use crate::rpc::write;
 
-/// Appends the canonical text of a JSON text; a text that is no JSON stands for itself.
+/// How many objects and members are put in order, which bounds the memory that a text can
+/// cost. A text with more of them is hashed as it stands.
+const MOST_ITEMS: usize = 64 * 1024;
+
+/// Feeds the canonical form of a JSON text to a hasher. A text that is not JSON is hashed as
+/// it stands.
 ///
-/// What a handler could tell apart stays apart: numbers keep their digits, and members that
-/// are there twice their order.
-pub(super) fn canonical(buffer: &mut Vec<u8>, text: &str) {
-    match Node::read(&mut Scanner::new(text)) {
-        Ok(node) => node.write(buffer),
-        Err(_) => buffer.extend_from_slice(text.as_bytes()),
+/// Members of an object are hashed in the order of their names, strings by their value, and
+/// white space is left out. Whatever a handler could tell apart stays apart: numbers keep
+/// their digits, and repeated members their order.
+pub(super) fn hash(hasher: &mut Sha256, text: &str) {
+    let digest = Layout::read(text).and_then(|layout| {
+        // The caller's hasher gets nothing until all of it is known to be good.
+        let mut canonical = Sha256::new();
+        layout.hash(&mut canonical, &mut Scanner::new(text))?;
+        Ok(canonical.finalize())
+    });
+    match digest {
+        Ok(digest) => part(hasher, b'j', &digest),
+        Err(_) => part(hasher, b'x', text.as_bytes()),
     }
 }
 
-enum Node<'a> {
-    /// Sorted by names.
-    Object(Vec<(Cow<'a, str>, Self)>),
-    Array(Vec<Self>),
-    String(Cow<'a, str>),
-    /// A number or a literal.
-    Other(&'a str),
+/// Feeds bytes to a hasher after their kind and length, so that no part runs into the next.
+pub(super) fn part(hasher: &mut Sha256, kind: u8, bytes: &[u8]) {
+    hasher.update([kind]);
+    hasher.update((bytes.len() as u64).to_le_bytes());
+    hasher.update(bytes);
 }
 
-impl<'a> Node<'a> {
-    fn read(scanner: &mut Scanner<'a>) -> Result<Self, ScanFault> {
-        Ok(match scanner.peek() {
+/// Where the objects of a text are, and their members in order.
+struct Layout<'a> {
+    text: &'a str,
+    /// In the order in which they begin.
+    objects: Vec<Object>,
+    members: Vec<Member>,
+}
+
+struct Object {
+    at: usize,
+    end: usize,
+    /// Which of the layout's members are its own.
+    members: Range<usize>,
+}
+
+/// The offsets of a member.
+#[derive(Clone, Copy)]
+struct Member {
+    key: usize,
+    value: usize,
+}
+
+impl<'a> Layout<'a> {
+    fn read(text: &'a str) -> Result<Self, ScanFault> {
+        let mut layout = Self { text, objects: Vec::new(), members: Vec::new() };
+        let mut scanner = Scanner::new(text);
+        layout.note(&mut scanner, &mut Vec::new())?;
+        scanner.end().map(|()| layout)
+    }
+
+    /// Passes over a value and notes its objects. `unsorted` holds the members of the objects
+    /// around it.
+    fn note(&mut self, scanner: &mut Scanner<'a>, unsorted: &mut Vec<Member>) -> Result<(), ScanFault> {
+        match scanner.peek() {
+            Some(b'{') => {}
+            Some(b'[') => return scanner.elements(|scanner| self.note(scanner, unsorted)),
+            _ => return scanner.value().map(drop),
+        }
+        let (index, first) = (self.objects.len(), unsorted.len());
+        self.objects.push(Object { at: scanner.position(), end: 0, members: 0..0 });
+        scanner.members(|scanner, key| {
+            if self.objects.len() + self.members.len() + unsorted.len() > MOST_ITEMS {
+                return Err(ScanFault::Unwanted);
+            }
+            scanner.peek();
+            // The key is a part of the text.
+            let key = key.text().as_ptr().addr() - self.text.as_ptr().addr();
+            unsorted.push(Member { key, value: scanner.position() });
+            self.note(scanner, unsorted)
+        })?;
+        let text = self.text;
+        unsorted[first..].sort_by_cached_key(|member| {
+            let key = Scanner::starting_at(text, member.key).value();
+            key.ok().and_then(Raw::string).unwrap_or_default()
+        });
+        let start = self.members.len();
+        self.members.extend(unsorted.drain(first..));
+        let object = &mut self.objects[index];
+        (object.end, object.members) = (scanner.position(), start..self.members.len());
+        Ok(())
+    }
+
+    fn hash(&self, hasher: &mut Sha256, scanner: &mut Scanner<'a>) -> Result<(), ScanFault> {
+        match scanner.peek() {
             Some(b'{') => {
-                let mut members = Vec::new();
-                scanner.members(|scanner, key| {
-                    members.push((key.string().ok_or(ScanFault::Unwanted)?, Self::read(scanner)?));
-                    Ok(())
-                })?;
-                members.sort_by(|(one, _), (other, _)| one.cmp(other));
-                Self::Object(members)
+                let at = scanner.position();
+                let found = self.objects.binary_search_by_key(&at, |object| object.at);
+                let object = &self.objects[found.map_err(|_| ScanFault::Unwanted)?];
+                hasher.update(b"{");
+                for member in &self.members[object.members.clone()] {
+                    let mut key = Scanner::starting_at(self.text, member.key);
+                    hash_scalar(hasher, key.value()?);
+                    self.hash(hasher, &mut Scanner::starting_at(self.text, member.value))?;
+                }
+                hasher.update(b"}");
+                scanner.continue_at(object.end);
             }
             Some(b'[') => {
-                let mut elements = Vec::new();
-                scanner.elements(|scanner| {
-                    elements.push(Self::read(scanner)?);
-                    Ok(())
-                })?;
-                Self::Array(elements)
+                hasher.update(b"[");
+                scanner.elements(|scanner| self.hash(hasher, scanner))?;
+                hasher.update(b"]");
             }
-            Some(b'"') => Self::String(scanner.value()?.string().ok_or(ScanFault::Unwanted)?),
-            _ => Self::Other(scanner.value()?.text()),
-        })
-    }
-
-    fn write(&self, buffer: &mut Vec<u8>) {
-        match self {
-            Self::Object(members) => {
-                buffer.push(b'{');
-                for (name, value) in members {
-                    write::string(buffer, name);
-                    buffer.push(b':');
-                    value.write(buffer);
-                    buffer.push(b',');
-                }
-                buffer.push(b'}');
-            }
-            Self::Array(elements) => {
-                buffer.push(b'[');
-                for element in elements {
-                    element.write(buffer);
-                    buffer.push(b',');
-                }
-                buffer.push(b']');
-            }
-            Self::String(text) => write::string(buffer, text),
-            Self::Other(text) => buffer.extend_from_slice(text.as_bytes()),
+            _ => hash_scalar(hasher, scanner.value()?),
         }
+        Ok(())
+    }
+}
+
+/// A string by its value, unless no Rust string can hold it; anything else by its text.
+fn hash_scalar(hasher: &mut Sha256, value: Raw<'_>) {
+    match value.string() {
+        Some(string) if value.text().starts_with('"') => part(hasher, b's', string.as_bytes()),
+        _ => part(hasher, b'n', value.text().as_bytes()),
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::canonical;
+    use sha2::{Digest, Sha256};
 
-    fn written(text: &str) -> Vec<u8> {
-        let mut buffer = Vec::new();
-        canonical(&mut buffer, text);
-        buffer
+    use super::{MOST_ITEMS, hash};
+
+    fn digest(text: &str) -> [u8; 32] {
+        let mut hasher = Sha256::new();
+        hash(&mut hasher, text);
+        hasher.finalize().into()
     }
 
     #[test]
-    fn equal_values_have_equal_texts_and_others_do_not() {
-        assert_eq!(written(r#"{"b": [1, 2], "a": "\u0061"}"#), written(r#"{"a":"a","b":[1,2]}"#));
+    fn equal_values_have_equal_digests_and_others_do_not() {
+        for (one, other) in [
+            (r#"{"b": [1, {"d":2,"c":"x"}, 3], "a": "\u0061"}"#, r#"{"a":"a","b":[1,{"c":"x","d":2},3]}"#),
+            (r#"{"\u0062":1,"a":2}"#, r#"{"a":2,"b":1}"#),
+            (" [ { } , [ ] ] ", "[{},[]]"),
+        ] {
+            assert_eq!(digest(one), digest(other), "{one} {other}");
+        }
         for (one, other) in [
             ("[1,2]", "[2,1]"),
             (r#"{"a":1}"#, r#"{"a":"1"}"#),
             ("[[1],2]", "[[1,2]]"),
+            (r#"["a","b"]"#, r#"["a\",\"b"]"#),
+            (r#"{"a":{"b":1},"c":2}"#, r#"{"a":{"b":1,"c":2}}"#),
             ("100000000000000000000001", "100000000000000000000002"),
             (r#"{"a":1,"a":2}"#, r#"{"a":2,"a":1}"#),
             (r#"{"a":1,"a":2}"#, r#"{"a":2}"#),
+            (r#""\ud800""#, r#""\ud801""#),
+            ("true", r#""true""#),
         ] {
-            assert_ne!(written(one), written(other));
+            assert_ne!(digest(one), digest(other), "{one} {other}");
+        }
+    }
+
+    #[test]
+    fn a_text_of_very_many_members_is_told_from_others_but_not_put_in_order() {
+        let object = |keys: &mut dyn Iterator<Item = usize>| {
+            let members: Vec<_> = keys.map(|key| format!(r#""{key}":0"#)).collect();
+            format!("{{{}}}", members.join(","))
+        };
+        for (most, fits) in [(1_000, true), (MOST_ITEMS + 1, false)] {
+            let (one, other) = (object(&mut (0..most)), object(&mut (0..most).rev()));
+            assert_eq!(digest(&one) == digest(&other), fits);
+            assert_eq!(digest(&one), digest(&one.clone()));
         }
     }
 }

@@ -2,13 +2,18 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use http::request::Parts;
+
 use super::keys::NoKeys;
-use super::parking::Parking;
-use super::{Sealer, StateKeys};
+use super::parking::{Parking, Replica};
+use super::shares::Shares;
+use super::{AnswerGuard, Sealer, StateKeys};
 use crate::changes::{ChangeBus, LocalBus};
 use crate::config::ManagerBuilder;
+use crate::principal::Principal;
 use crate::protocol::Era;
 
 /// The settings of asking, fixed once built.
@@ -18,7 +23,22 @@ pub(crate) struct AskSettings {
     pub(super) sealer: Arc<dyn Sealer>,
     pub(super) state_lifetime: Duration,
     pub(super) max_state_size: usize,
+    pub(super) question_grace: Duration,
+    pub(super) guard: Option<Arc<dyn AnswerGuard>>,
     pub(crate) parking: Parking,
+    /// Whether it was logged that a call without a principal asks.
+    has_warned: AtomicBool,
+}
+
+impl AskSettings {
+    /// Warns, once, when a call asks whose caller is not known.
+    pub(super) fn note_caller(&self, head: &Parts) {
+        if Principal::of(head).is_none() && !self.has_warned.swap(true, Ordering::Relaxed) {
+            tracing::warn!(
+                "a call without a `Principal` asks its client: anyone who gets hold of its state or question id can answer"
+            );
+        }
+    }
 }
 
 #[derive(Clone)]
@@ -28,7 +48,10 @@ pub(crate) struct AskBuilder {
     max_state_size: usize,
     bus: Option<Arc<dyn ChangeBus>>,
     max_parked: usize,
+    max_parked_per_principal: Option<usize>,
     answer_timeout: Duration,
+    question_grace: Duration,
+    guard: Option<Arc<dyn AnswerGuard>>,
 }
 
 impl Default for AskBuilder {
@@ -39,7 +62,10 @@ impl Default for AskBuilder {
             max_state_size: 64 * 1024,
             bus: None,
             max_parked: 1024,
+            max_parked_per_principal: None,
             answer_timeout: Duration::from_secs(300),
+            question_grace: Duration::from_secs(30),
+            guard: None,
         }
     }
 }
@@ -52,39 +78,48 @@ impl fmt::Debug for AskBuilder {
 
 impl AskBuilder {
     pub(crate) fn build(self, server: &str, eras: &[Era]) -> AskSettings {
-        let sealer = self.sealer.unwrap_or_else(|| {
-            if eras.contains(&Era::Modern) {
-                tracing::warn!(
-                    "no `state_keys` are set: calls that ask their clients go on in this process alone"
-                );
-            }
-            match StateKeys::random() {
-                Some(keys) => Arc::new(keys),
-                None => Arc::new(NoKeys),
-            }
+        let mut missing = Vec::new();
+        if self.sealer.is_none() && eras.contains(&Era::Modern) {
+            missing.push("`state_keys`");
+        }
+        if self.bus.is_none() && eras.contains(&Era::Legacy) {
+            missing.push("`answer_bus`");
+        }
+        if !missing.is_empty() {
+            let missing = missing.join(" and no ");
+            tracing::warn!(
+                "no {missing} set: calls that ask their clients can be answered in this process only"
+            );
+        }
+        let sealer = self.sealer.unwrap_or_else(|| match StateKeys::random() {
+            Some(keys) => Arc::new(keys),
+            None => Arc::new(NoKeys),
         });
-        let bus = self.bus.unwrap_or_else(|| Arc::new(LocalBus::default()));
+        let each = self.max_parked_per_principal.unwrap_or_else(|| (self.max_parked / 8).max(1));
         AskSettings {
             server: server.to_owned(),
             sealer,
             state_lifetime: self.state_lifetime,
             max_state_size: self.max_state_size,
+            question_grace: self.question_grace,
+            guard: self.guard,
             parking: Parking {
-                bus,
-                most: self.max_parked,
+                bus: self.bus.unwrap_or_else(|| Arc::new(LocalBus::default())),
+                shares: Shares::new(self.max_parked, each),
                 timeout: self.answer_timeout,
-                parked: Arc::default(),
+                replica: Replica::new(),
             },
+            has_warned: AtomicBool::new(false),
         }
     }
 }
 
 /// Settings of the questions that handlers ask their clients (feature `ask`).
 impl ManagerBuilder {
-    /// Seals the state of calls that ask their clients something, in 2026-07-28, with
-    /// these keys, which all replicas must share. A state belongs to the server's name, so
-    /// other servers may have the same keys. Without, a random key is made, which no
-    /// other process has, and a warning is logged.
+    /// Seals the state of calls that ask their clients, in 2026-07-28, with these keys, which
+    /// all replicas must share. A state belongs to the server's name, so other servers may
+    /// have the same keys. Without keys a random one is made, which no other process has, and
+    /// a warning is logged.
     pub fn state_keys(mut self, keys: impl Sealer) -> Self {
         self.ask.sealer = Some(Arc::new(keys));
         self
@@ -103,18 +138,59 @@ impl ManagerBuilder {
         self
     }
 
-    /// Carries answers to calls that wait for them, in revisions before 2026-07-28, from
-    /// the replica that gets the answer to the one that waits. By default they must be the
-    /// same process.
+    /// Takes answers once, in 2026-07-28: only together with a state that this server sent, for
+    /// the questions that went out with it, and each state once. Without a guard, which is the default, a client may send answers
+    /// to questions that it was not asked yet, and may send a request with its answers again.
+    ///
+    /// Answers without a state, and a state that was redeemed, get `-32602`, and the handler is
+    /// not called. Answers to other questions are ignored, and these asked when it comes to
+    /// them. A state counts as
+    /// redeemed from before its handler runs, whatever becomes of the call: a client that
+    /// loses the reply must call again from the start, without a state. A handler may still
+    /// see the same call twice in this way, so this does not make what it does idempotent;
+    /// and it says nothing about who answers, see [`InputRequired`](crate::InputRequired).
+    ///
+    /// All replicas need guards that share what they know. Requests that bring a state are
+    /// read twice, and wait for the guard; others cost nothing more.
+    pub fn answer_guard(mut self, guard: impl AnswerGuard) -> Self {
+        self.ask.guard = Some(Arc::new(guard));
+        self
+    }
+
+    /// How long a handler may go on with other work once one of its questions has no answer,
+    /// in 2026-07-28; 30 s by default. Then the call ends with the question, and the work is
+    /// dropped. The time limit of the tool applies as well. See
+    /// [`ToolContext`](crate::ToolContext#questions-beside-other-work) for what counts as
+    /// other work.
+    pub fn question_grace(mut self, grace: Duration) -> Self {
+        self.ask.question_grace = grace;
+        self
+    }
+
+    /// Carries answers to calls that wait for them, in revisions before 2026-07-28, from the
+    /// replica that gets the answer to the one that waits. By default both must be the same
+    /// process, and a warning is logged: an answer that reaches another replica is refused
+    /// with an error that names this setting, while the call goes on waiting for its
+    /// [`answer_timeout`](Self::answer_timeout).
     pub fn answer_bus(mut self, bus: Arc<dyn ChangeBus>) -> Self {
         self.ask.bus = Some(bus);
         self
     }
 
-    /// How many calls may wait for answers at the same time, in revisions before
-    /// 2026-07-28; 1024 by default. The next question fails.
+    /// How many calls may wait for answers at the same time, in revisions before 2026-07-28;
+    /// 1024 by default. Callers without a [`Principal`](crate::Principal) are counted apart,
+    /// all together, with the same bound. At the bound a question fails at once, with an
+    /// error that names this setting.
     pub fn max_parked(mut self, calls: usize) -> Self {
         self.ask.max_parked = calls;
+        self
+    }
+
+    /// How many of these calls one [`Principal`](crate::Principal) may have; an eighth of
+    /// [`max_parked`](Self::max_parked) by default, and at least one. Beyond it a question
+    /// fails at once, with an error that names this setting.
+    pub fn max_parked_per_principal(mut self, calls: usize) -> Self {
+        self.ask.max_parked_per_principal = Some(calls);
         self
     }
 

@@ -11,15 +11,35 @@ use crate::rpc::RpcError;
 
 /// Questions to the client (feature `ask`).
 ///
-/// Each has a key, which is its own among those of a call; a question under a key that has
-/// been answered already is asked anew, as `key#2` and so on, such as in a loop that goes on
-/// until the answer makes sense. In 2026-07-28 a question that
-/// has no answer yet ends the request, and the client calls again: the handler then runs
-/// from its beginning, so it asks before it does what must not be done twice, and asks the
-/// same questions under the same keys. Questions that are waited for together, by
-/// `tokio::join!`, say, go out together. In earlier revisions the handler waits where it
-/// is; there its client must take a stream, and its answer find this process, or one that
-/// shares its [`ChangeBus`](crate::ChangeBus).
+/// Each question has a key, which tells it from others of the same call. A question under a
+/// key that is taken already goes out as `key#2` and so on, such as in a loop that asks until
+/// the answer makes sense. In 2026-07-28 a question that has no answer yet ends the request,
+/// and the client calls again: the handler then runs from its beginning, so it asks before it
+/// does what must not be done twice, and asks the same questions under the same keys in the
+/// same order. Questions that are waited for together, by `tokio::join!`, say, go out
+/// together. In earlier revisions the handler waits where it is; there its client must take a
+/// stream, and its answer must find this process, or one that shares its
+/// [`ChangeBus`](crate::ChangeBus).
+///
+/// An answer is not an authorisation: the client can make it up, see
+/// [`InputRequired`](crate::InputRequired#an-answer-is-not-an-authorisation).
+///
+/// # Questions beside other work
+///
+/// In 2026-07-28, once a question has no answer, the call ends with it as soon as the handler
+/// waits for nothing else. In `tokio::join!(cx.elicit(…), work)` the work goes on, may send
+/// progress, and may ask as well; then the questions go out together. The next round runs all
+/// of it again. Some limits:
+///
+/// - The work has [30 s](crate::ManagerBuilder::question_grace), or less if the time limit of
+///   the tool ends before; then it is dropped.
+/// - Where a question is not polled by the handler's own task, such as in a `FuturesUnordered`
+///   or in a spawned task, the manager cannot tell what else is waited for. The call then ends
+///   when the handler was not woken for a second.
+/// - Whatever the handler returns while a question has no answer, the reply is the question.
+///   So a question is not for a `select!` or under a timeout: no answer comes within this
+///   request, and the question wins as soon as it is dropped. The client's time is the
+///   [`state_lifetime`](crate::ManagerBuilder::state_lifetime).
 impl ToolContext {
     /// Asks the user to fill in a form whose fields are those of `T` (2026-07-28, Client,
     /// "Elicitation"); not for secrets, for which there is
@@ -63,7 +83,7 @@ impl ToolContext {
     }
 
     /// Asks the user to visit a page, for what must not go through the client. Returns when
-    /// the user has agreed to go there; what comes of it the host has to find out itself.
+    /// the user has agreed to go there; the host has to find out itself what they did there.
     pub async fn elicit_url(
         &self,
         key: &str,
@@ -141,7 +161,8 @@ impl ToolContext {
         self.require(capability).is_ok()
     }
 
-    /// For a handler that asks by hand: the answer of this key, if the request brings one.
+    /// For a handler that returns [`InputRequired`](crate::InputRequired): the answer of this
+    /// key, if the request brings one. The client can make it up.
     ///
     /// # Errors
     /// `-32602` when it is not of the type.
@@ -154,8 +175,8 @@ impl ToolContext {
         })
     }
 
-    /// For a handler that asks by hand: the state that it returned before; `None` without
-    /// it, or when it is of another type.
+    /// For a handler that returns [`InputRequired`](crate::InputRequired): the state that it
+    /// returned before; `None` without it, or when it is of another type.
     pub fn state<T: DeserializeOwned>(&self) -> Option<T> {
         self.exchange().asks.state().map(RawValue::get).and_then(|state| serde_json::from_str(state).ok())
     }

@@ -11,7 +11,7 @@ pub enum ElicitAction {
     Accept,
     /// Said no.
     Decline,
-    /// Went away without a word.
+    /// Dismissed it without an answer.
     Cancel,
 }
 

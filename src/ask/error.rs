@@ -16,9 +16,9 @@ use crate::rpc::RpcError;
 pub enum AskError {
     /// The user said no.
     Declined,
-    /// The user went away without a word.
+    /// The user dismissed the question without an answer.
     Cancelled,
-    /// The client answered by an error: it cannot ask, say.
+    /// The client answered with an error, because it cannot ask, say.
     Refused(RpcError),
     /// The answer is not of the type that was asked for.
     Misfit(String),
@@ -26,7 +26,7 @@ pub enum AskError {
     Unreachable(&'static str),
     /// Nothing came in time.
     TimedOut(Duration),
-    /// The call is over; nobody is asked on its behalf any more.
+    /// The call is over, and asks nothing more.
     Ended,
     /// What the client is to be told, such as the capability that it did not declare.
     Rpc(RpcError),

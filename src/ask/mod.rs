@@ -1,39 +1,52 @@
-//! Questions to the client in the midst of a call: to its user (elicitation), its model
+//! Questions to the client in the middle of a call: to its user (elicitation), its model
 //! (sampling) or its file system (roots).
 //!
 //! A handler asks in one line, `cx.elicit("key", "…").await?`, and is written once for both
-//! eras. In the modern one, a question that has no answer yet ends the request: the reply
-//! is `input_required`, and its `requestState` holds the answers so far, [sealed](keys). The
-//! client calls again with what it was asked for, on any replica, and the handler runs
-//! anew; this time the answer is there (2026-07-28, Patterns, "Multi Round-Trip
-//! Requests"). In the legacy era the question goes out on the call's own stream, and the
-//! call waits, [parked](parking), for the answer, which comes as a POST of its own.
+//! eras. In the modern one, a question that has no answer yet ends the request, as soon as the
+//! handler has [nothing else to do](idle): the reply is `input_required`, and its
+//! `requestState` holds the answers so far, [sealed](keys). The client calls again with what
+//! it was asked for, on any replica, and the handler runs anew; this time the answer is there
+//! (2026-07-28, Patterns, "Multi Round-Trip Requests"). In the legacy era the question goes
+//! out on the call's own stream, and the call waits, [parked](parking), for the answer, which
+//! comes as a separate POST.
+//!
+//! An answer is not an authorisation. The client sends it, and may make it up, before it was
+//! asked as well as after; a sealed state only proves which answers were sent earlier. A
+//! [guard](guard) makes sure that answers belong to a question that was asked, and that they
+//! are taken once.
 
 mod answers;
 mod asking;
-mod by_hand;
 mod canonical;
 mod config;
 mod context;
 mod elicit;
 mod error;
+mod guard;
+mod idle;
+mod input_required;
 mod keys;
 mod parking;
+mod purpose;
 mod question;
+mod redeeming;
 mod sampling;
 #[cfg(feature = "schemas")]
 mod schema;
+mod shares;
 mod state;
 
-pub(crate) use answers::{Answers, Origin};
+pub(crate) use answers::{Answers, AnswersError};
 pub(crate) use asking::{Asks, Required};
-pub use by_hand::InputRequired;
 pub(crate) use config::{AskBuilder, AskSettings};
 pub use elicit::{ElicitAction, ElicitResult};
 pub use error::AskError;
+pub use guard::{AnswerGuard, LocalAnswerGuard, Redeeming, Redemption};
+pub(crate) use idle::IdleDetector;
+pub use input_required::InputRequired;
 pub use keys::{Sealer, StateKeys};
-#[cfg(feature = "upstream")]
-pub(crate) use parking::random_id;
+pub(crate) use parking::{DeliveryOutcome, random_id};
+pub(crate) use purpose::Purpose;
 pub use question::{Question, Root};
+pub(crate) use redeeming::UnredeemedCall;
 pub use sampling::{SamplingContent, SamplingMessage, SamplingRequest, SamplingResult};
-pub(crate) use state::Purpose;

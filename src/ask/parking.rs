@@ -1,9 +1,10 @@
 //! Calls of the legacy era that wait for an answer.
 
 use std::borrow::Cow;
+use std::fmt;
 use std::future::poll_fn;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Poll;
 use std::time::Duration;
 
@@ -12,6 +13,7 @@ use http::request::Parts;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use super::shares::{Full, Shares};
 use super::{AskError, Question};
 use crate::call::Exchange;
 use crate::changes::{ChangeBus, News, Reach, Subscription};
@@ -27,9 +29,29 @@ const PREFIX: &str = "ask-";
 /// comes over a bus, so it finds its call on whatever replica that waits.
 pub(crate) struct Parking {
     pub(super) bus: Arc<dyn ChangeBus>,
-    pub(super) most: usize,
+    pub(super) shares: Shares,
     pub(super) timeout: Duration,
-    pub(super) parked: Arc<AtomicUsize>,
+    /// Names this replica in the ids of its questions.
+    pub(super) replica: Replica,
+}
+
+/// The name of a replica: 64 random bits in hexadecimal digits. It only serves to explain why
+/// an answer finds no call, so it may be forged.
+pub(super) struct Replica {
+    name: String,
+    /// Whether answers to other replicas' questions have been logged.
+    has_told: AtomicBool,
+}
+
+/// Where an answer went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum DeliveryOutcome {
+    /// To a call that waits for it, as far as the bus knows.
+    Perhaps,
+    /// Nowhere: no call waits for it.
+    Nowhere,
+    /// Nowhere, and another replica, or this one before it started anew, has asked.
+    NotHere,
 }
 
 /// An answer on its way over the bus.
@@ -57,14 +79,26 @@ struct Failure {
 
 impl Parking {
     /// Hands an answer to the call that waits for it, if there is one.
-    pub(crate) fn deliver(&self, answer: Answer<'_>, head: &Parts) -> Reach {
-        let Some(topic) = topic_of(answer.id.as_json()) else { return Reach::Nobody };
-        let Ok(message) = serde_json::from_str(answer.text) else { return Reach::Nobody };
-        let delivery = Delivery { principal: Principal::of(head).map(Cow::Borrowed), message };
-        match serde_json::to_vec(&delivery) {
-            Ok(delivery) => self.bus.publish(&topic, delivery.into()),
-            Err(_) => Reach::Nobody,
+    pub(crate) fn deliver(&self, answer: Answer<'_>, head: &Parts) -> DeliveryOutcome {
+        let Some(id) = QuestionId::read(answer.id.as_json()) else { return DeliveryOutcome::Nowhere };
+        let Ok(message) = serde_json::from_str(answer.text) else { return DeliveryOutcome::Nowhere };
+        let principal = Principal::of(head).map(|principal| Cow::Borrowed(principal.as_str()));
+        let Ok(delivery) = serde_json::to_vec(&Delivery { principal, message }) else {
+            return DeliveryOutcome::Nowhere;
+        };
+        if self.bus.publish(&id.topic(), delivery.into()) == Reach::Perhaps {
+            return DeliveryOutcome::Perhaps;
         }
+        if id.replica == self.replica.name {
+            return DeliveryOutcome::Nowhere;
+        }
+        // Once, because anyone can make up such an id.
+        if !self.replica.has_told.swap(true, Ordering::Relaxed) {
+            tracing::warn!(
+                "an answer to another replica's question finds no call: replicas must share an `answer_bus`"
+            );
+        }
+        DeliveryOutcome::NotHere
     }
 
     /// Sends a question on the stream of the call, and waits for its answer.
@@ -78,14 +112,21 @@ impl Parking {
                 "it must accept text/event-stream, and call outside of a batch",
             ));
         }
-        let _space = Space::take(&self.parked, self.most)
-            .ok_or(AskError::Unreachable("too many calls wait for answers already"))?;
-        let id = random_id().ok_or(AskError::Unreachable("the server has no randomness"))?;
-        let id = format!("{PREFIX}{id}");
-        let mut answers = self.bus.subscribe(&topic(&id));
+        let principal = Principal::of(&exchange.head);
+        let _share = self.shares.take(principal).map_err(|full| match full {
+            Full::ForAll => AskError::Unreachable(
+                "too many calls wait for answers (the server's `max_parked` setting decides)",
+            ),
+            Full::ForCaller => AskError::Unreachable(
+                "too many calls wait for answers of this caller (the server's `max_parked_per_principal` setting decides)",
+            ),
+        })?;
+        let id = random_id().ok_or(AskError::Unreachable("the system has no random numbers"))?;
+        let id = QuestionId { replica: &self.replica.name, question: &id };
+        let mut answers = self.bus.subscribe(&id.topic());
+        let id = id.to_string();
         exchange.outbox.send(|buffer| write_question(buffer, &id, question)).await;
 
-        let principal = Principal::of(&exchange.head);
         let mut deadline = Deadline::new(self.timeout);
         poll_fn(|cx| match poll_answer(&mut answers, principal, cx) {
             Poll::Ready(answer) => Poll::Ready(answer),
@@ -97,26 +138,30 @@ impl Parking {
 
 fn poll_answer(
     answers: &mut Subscription,
-    principal: Option<&str>,
+    principal: Option<&Principal>,
     cx: &mut std::task::Context<'_>,
 ) -> Poll<Result<Box<RawValue>, AskError>> {
     loop {
         let message = match std::task::ready!(answers.poll_next(cx)) {
             Some(News::Message(message)) => message,
             Some(News::Missed) => continue,
-            None => return Poll::Ready(Err(AskError::Unreachable("the bus of the answers is gone"))),
+            None => {
+                return Poll::Ready(Err(AskError::Unreachable(
+                    "the `answer_bus` of the server has given up",
+                )));
+            }
         };
-        // Somebody else's answer is none, even of one who knows the id.
+        // The answer of another caller is ignored, even of one who knows the id.
         if let Some(answer) = read(&message, principal) {
             return Poll::Ready(answer);
         }
     }
 }
 
-fn read(message: &Bytes, principal: Option<&str>) -> Option<Result<Box<RawValue>, AskError>> {
+fn read(message: &Bytes, principal: Option<&Principal>) -> Option<Result<Box<RawValue>, AskError>> {
     let delivery: Delivery<'_> = serde_json::from_slice(message).ok()?;
-    if delivery.principal.as_deref() != principal {
-        tracing::warn!("the answer of somebody else was sent to a call");
+    if delivery.principal.as_deref() != principal.map(Principal::as_str) {
+        tracing::warn!("an answer came from another caller than the call, and is ignored");
         return None;
     }
     Some(match serde_json::from_str(delivery.message.get()) {
@@ -124,7 +169,7 @@ fn read(message: &Bytes, principal: Option<&str>) -> Option<Result<Box<RawValue>
             Err(AskError::Refused(RpcError::new(ErrorCode(code), message)))
         }
         Ok(Response { result: Some(result), .. }) => Ok(result),
-        _ => Err(AskError::Misfit("it is neither a result nor an error".to_owned())),
+        _ => Err(AskError::Misfit("it has neither a result nor an error".to_owned())),
     })
 }
 
@@ -150,32 +195,43 @@ pub(crate) fn random_id() -> Option<String> {
     Some(format!("{:032x}", u128::from_be_bytes(bytes)))
 }
 
-/// The topic on which the answer to the question of this id is published.
-fn topic(id: &str) -> String {
-    format!("mcp-stateless.{id}")
+/// The id of a question: `ask-`, the replica that asks, and 128 random bits.
+struct QuestionId<'a> {
+    replica: &'a str,
+    question: &'a str,
 }
 
-/// The same, from the JSON of the id that an answer has; `None` when no question has it.
-fn topic_of(id: &str) -> Option<String> {
-    let id = id.strip_prefix('"')?.strip_suffix('"')?;
-    let digits = id.strip_prefix(PREFIX)?;
-    let is_ours = digits.len() == 32 && digits.bytes().all(|byte| byte.is_ascii_hexdigit());
-    is_ours.then(|| topic(id))
-}
-
-/// A place among those who wait.
-struct Space(Arc<AtomicUsize>);
-
-impl Space {
-    fn take(parked: &Arc<AtomicUsize>, most: usize) -> Option<Self> {
-        let before = parked.fetch_add(1, Ordering::Relaxed);
-        let space = Self(Arc::clone(parked));
-        (before < most).then_some(space)
+impl fmt::Display for QuestionId<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{PREFIX}{}-{}", self.replica, self.question)
     }
 }
 
-impl Drop for Space {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
+impl<'a> QuestionId<'a> {
+    /// Reads the JSON of the id that an answer has; `None` when no question has such an id.
+    fn read(id: &'a str) -> Option<Self> {
+        let id = id.strip_prefix('"')?.strip_suffix('"')?;
+        let (replica, question) = id.strip_prefix(PREFIX)?.split_once('-')?;
+        let is_ours = is_hexadecimal(replica, 16) && is_hexadecimal(question, 32);
+        is_ours.then_some(Self { replica, question })
+    }
+
+    /// The topic on which the answer is published.
+    fn topic(&self) -> String {
+        format!("mcp-stateless.{self}")
+    }
+}
+
+fn is_hexadecimal(text: &str, digits: usize) -> bool {
+    text.len() == digits && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+}
+
+impl Replica {
+    /// A name that no other replica has. Without random numbers nothing is asked, so any name
+    /// will do.
+    pub(super) fn new() -> Self {
+        let mut name = random_id().unwrap_or_else(|| "0".repeat(32));
+        name.truncate(16);
+        Self { name, has_told: AtomicBool::new(false) }
     }
 }

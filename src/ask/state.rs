@@ -1,6 +1,6 @@
 //! What a client carries from one round of a call to the next.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use base64::Engine as _;
@@ -9,94 +9,130 @@ use http::request::Parts;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::canonical::canonical;
 use super::config::AskSettings;
+use super::{Question, random_id};
 use crate::principal::Principal;
 use crate::rpc::RpcError;
+
+/// The format of what is sealed, and of what it is bound to. It stands before the sealed
+/// bytes, and other formats are refused, so that replicas of two versions can run side by
+/// side without misreading each other.
+const VERSION: u8 = 1;
 
 /// The plain text of a `requestState`.
 #[derive(Debug, Default, Deserialize, Serialize)]
 pub(super) struct State {
+    /// What an [`AnswerGuard`](super::AnswerGuard) needs, where there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) issued: Option<Issued>,
     /// Until when it is good, in seconds since 1970.
     #[serde(rename = "until")]
-    expires: u64,
+    pub(super) expires: u64,
     /// The answers that the handler has had so far, by their keys.
     pub(super) answers: BTreeMap<String, Box<RawValue>>,
-    /// What a handler that asks by hand put there.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) by_hand: Option<Box<RawValue>>,
+    /// What a handler that returns [`InputRequired`](super::InputRequired) put there.
+    #[serde(rename = "state", skip_serializing_if = "Option::is_none")]
+    pub(super) returned: Option<Box<RawValue>>,
 }
 
-/// What a call came for, as the client said it.
-#[derive(Clone, Copy)]
-pub(crate) struct Purpose<'a> {
-    pub(crate) method: &'a str,
-    pub(crate) target: &'a str,
-    pub(crate) arguments: &'a str,
+/// By what a guarded server knows a state again.
+#[derive(Debug, Deserialize, Serialize)]
+pub(super) struct Issued {
+    /// A random id.
+    pub(super) id: String,
+    /// The keys of the questions that went out with it.
+    pub(super) asked: BTreeSet<String>,
 }
 
-/// What a state belongs to: of anything else it does not open.
+/// What a state belongs to. It does not open for anything else.
 pub(super) struct Binding<'a> {
     pub(super) head: &'a Parts,
-    pub(super) purpose: Purpose<'a>,
+    /// The digest of what the call came for.
+    pub(super) purpose: [u8; 32],
 }
 
 impl Binding<'_> {
-    /// All of it in one text, each part with its length before it, so that none can run
-    /// over into the next.
+    /// All of it in one text, each part of variable length after its length, so that no part
+    /// runs into the next.
     fn to_bytes(&self, server: &str) -> Vec<u8> {
-        let principal = Principal::of(self.head);
-        let Purpose { method, target, arguments } = self.purpose;
-        let mut bytes = vec![u8::from(principal.is_some())];
-        for part in [server, principal.unwrap_or_default(), method, target] {
+        let principal = Principal::of(self.head).map(Principal::as_str);
+        let mut bytes = vec![VERSION, u8::from(principal.is_some())];
+        for part in [server, principal.unwrap_or_default()] {
             bytes.extend_from_slice(&(part.len() as u64).to_le_bytes());
             bytes.extend_from_slice(part.as_bytes());
         }
-        canonical(&mut bytes, arguments);
+        bytes.extend_from_slice(&self.purpose);
         bytes
     }
 }
 
 impl State {
     /// Seals a state for the next round.
+    ///
+    /// # Errors
+    /// `-32602` when the client's answers make it too large; `-32603` when what the handler
+    /// keeps does, or when it cannot be sealed.
     pub(super) fn seal(
+        questions: &[(String, Question)],
         answers: BTreeMap<String, Box<RawValue>>,
-        by_hand: Option<Box<RawValue>>,
+        returned: Option<Box<RawValue>>,
         binding: &Binding<'_>,
         settings: &AskSettings,
     ) -> Result<String, RpcError> {
-        let expires = now().saturating_add(settings.state_lifetime).as_secs();
-        let state = Self { expires, answers, by_hand };
-        // Texts and raw JSON under texts are always JSON.
-        let plain = serde_json::to_vec(&state).unwrap_or_default();
-        if plain.len() > settings.max_state_size {
-            let (size, limit) = (plain.len(), settings.max_state_size);
-            tracing::error!(size, limit, "the state of a call is larger than allowed");
-            return Err(RpcError::internal());
-        }
-        let sealed = settings.sealer.seal(&plain, &binding.to_bytes(&settings.server));
-        let sealed = sealed.ok_or_else(|| {
+        let no_seal = || {
             tracing::error!("the state of a call could not be sealed");
             RpcError::internal()
-        })?;
-        Ok(URL_SAFE_NO_PAD.encode(sealed))
+        };
+        let issued = match settings.guard {
+            Some(_) => Some(Issued {
+                id: random_id().ok_or_else(no_seal)?,
+                asked: questions.iter().map(|(key, _)| key.clone()).collect(),
+            }),
+            None => None,
+        };
+        let expires = now().saturating_add(settings.state_lifetime).as_secs();
+        let state = Self { issued, expires, answers, returned };
+        // Strings and raw JSON under strings are always JSON.
+        let plain = serde_json::to_vec(&state).unwrap_or_default();
+        if plain.len() > settings.max_state_size {
+            return Err(state.too_large(plain.len(), settings.max_state_size));
+        }
+        let sealed = settings.sealer.seal(&plain, &binding.to_bytes(&settings.server));
+        let sealed = sealed.ok_or_else(no_seal)?;
+        Ok(URL_SAFE_NO_PAD.encode([&[VERSION], sealed.as_slice()].concat()))
+    }
+
+    fn too_large(&self, size: usize, limit: usize) -> RpcError {
+        let returned = self.returned.as_ref().map_or(0, |returned| returned.get().len());
+        if returned < limit && !self.answers.is_empty() {
+            tracing::warn!(size, limit, "a client's answers are larger than `max_state_size` allows");
+            return RpcError::invalid_params(
+                "The answers are larger than this server keeps from round to round",
+            );
+        }
+        tracing::error!(size, limit, "the state of a call is larger than `max_state_size` allows");
+        RpcError::internal()
     }
 
     /// Opens a state. Whatever is wrong with it, the answer is the same.
     pub(super) fn open(text: &str, binding: &Binding<'_>, settings: &AskSettings) -> Result<Self, RpcError> {
-        let state = URL_SAFE_NO_PAD.decode(text).ok();
-        let state =
-            state.and_then(|sealed| settings.sealer.open(&sealed, &binding.to_bytes(&settings.server)));
-        let state = state.and_then(|plain| serde_json::from_slice::<Self>(&plain).ok());
-        state.filter(|state| now().as_secs() < state.expires).ok_or_else(refusal)
+        let open = || {
+            let versioned = URL_SAFE_NO_PAD.decode(text).ok()?;
+            let sealed = versioned.strip_prefix(&[VERSION])?;
+            let plain = settings.sealer.open(sealed, &binding.to_bytes(&settings.server))?;
+            let state: Self = serde_json::from_slice(&plain).ok()?;
+            (now().as_secs() < state.expires).then_some(state)
+        };
+        open().ok_or_else(refusal)
     }
 }
 
 /// The one answer to a state that is not good, for whatever reason.
 pub(super) fn refusal() -> RpcError {
-    RpcError::invalid_params("`requestState` is not valid here, or not any more: call again without it")
+    RpcError::invalid_params("`requestState` is not valid for this request: call again without it")
 }
 
-fn now() -> Duration {
+/// The time since 1970.
+pub(super) fn now() -> Duration {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
 }

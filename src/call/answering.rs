@@ -1,7 +1,6 @@
 //! A call under way, and what becomes of it.
 
 use std::future::poll_fn;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -31,7 +30,8 @@ pub(crate) trait Underway: Send {
 }
 
 impl<T: Output + WriteResult> Answering<T> {
-    pub(crate) fn new(running: Running<T>, exchange: Option<Arc<Exchange>>, draft: Draft) -> Self {
+    pub(crate) fn new(mut running: Running<T>, exchange: Option<Arc<Exchange>>, draft: Draft) -> Self {
+        running.begin(exchange.as_ref(), &draft.settings.drain);
         Self { running, exchange, draft: Some(draft) }
     }
 
@@ -72,7 +72,7 @@ impl<T: Output + WriteResult> Answering<T> {
             #[cfg(feature = "ask")]
             Err(CallError::InputRequired(required)) => {
                 if let Some(exchange) = &self.exchange {
-                    draft.input_required(exchange.asks.by_hand(*required, exchange))
+                    draft.input_required(exchange.asks.required(*required, exchange))
                 } else {
                     tracing::error!("a handler without a context asks the client, which needs one");
                     draft.error(&crate::rpc::RpcError::internal())
@@ -84,23 +84,11 @@ impl<T: Output + WriteResult> Answering<T> {
 
 impl<T: Output + WriteResult> Underway for Answering<T> {
     fn poll_reply(&mut self, cx: &mut Context<'_>) -> Poll<Reply> {
-        let outcome = Pin::new(&mut self.running).poll(cx);
-        if let Poll::Ready(outcome) = outcome {
-            return match self.draft.take() {
-                Some(draft) => Poll::Ready(self.reply(draft, outcome)),
-                None => Poll::Pending,
-            };
+        let outcome = std::task::ready!(self.running.poll(cx, self.exchange.as_deref()));
+        match self.draft.take() {
+            Some(draft) => Poll::Ready(self.reply(draft, outcome)),
+            None => Poll::Pending,
         }
-        // A handler whose question has no answer yet goes no further in this request.
-        #[cfg(feature = "ask")]
-        if let Some(exchange) = &self.exchange
-            && let Poll::Ready(required) = exchange.asks.poll_required(cx, exchange)
-            && let Some(draft) = self.draft.take()
-        {
-            self.running.abort();
-            return Poll::Ready(draft.input_required(required));
-        }
-        Poll::Pending
     }
 
     fn close(&self) -> Leftovers {

@@ -8,7 +8,7 @@ use http::request::Parts;
 use super::ToolContext;
 use super::context::{Exchange, LogFrom};
 #[cfg(feature = "ask")]
-use crate::ask::{Answers, Asks, Origin};
+use crate::ask::{Answers, Asks, Purpose};
 use crate::config::Settings;
 use crate::protocol::meta::Meta;
 use crate::protocol::{ClientCapability, Era, LogLevel, Revision};
@@ -29,7 +29,7 @@ pub struct Call<'a> {
     pub(crate) settings: &'a Arc<Settings>,
     pub(crate) takes_stream: bool,
     #[cfg(feature = "ask")]
-    pub(crate) origin: Origin<'a>,
+    pub(crate) purpose: Purpose<'a>,
     #[cfg(feature = "ask")]
     pub(crate) answers: Answers,
     /// Where the manager looks for what is sent on the way.
@@ -103,7 +103,7 @@ impl<'a> Call<'a> {
             log_from,
             outbox: Outbox::new(self.takes_stream),
             #[cfg(feature = "ask")]
-            asks: Asks::new(self.revision.era(), &self.origin, self.answers, Arc::clone(self.settings)),
+            asks: Asks::new(self.revision.era(), self.purpose, self.answers, Arc::clone(self.settings)),
         });
         *self.exchange = Some(Arc::clone(&exchange));
         ToolContext::new(exchange)

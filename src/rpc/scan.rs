@@ -49,6 +49,24 @@ impl<'a> Scanner<'a> {
         Self { text, at: 0, depth: 0 }
     }
 
+    /// A scanner of the same text that continues at `at`, where a value begins.
+    #[cfg(feature = "ask")]
+    pub(crate) fn starting_at(text: &'a str, at: usize) -> Self {
+        Self { text, at, depth: 0 }
+    }
+
+    /// The offset of the next byte.
+    #[cfg(feature = "ask")]
+    pub(crate) fn position(&self) -> usize {
+        self.at
+    }
+
+    /// Continues at `at`, the end of a value that was scanned before.
+    #[cfg(feature = "ask")]
+    pub(crate) fn continue_at(&mut self, at: usize) {
+        self.at = at;
+    }
+
     /// The next byte that is no white space.
     pub(crate) fn peek(&mut self) -> Option<u8> {
         while let Some(b' ' | b'\t' | b'\n' | b'\r') = self.byte() {

@@ -52,7 +52,7 @@ impl UpstreamBuilder {
         let settings = Settings {
             name,
             target,
-            credential: Box::new(|head| Principal::of(head).map(str::to_owned)),
+            credential: Box::new(|head| Principal::of(head).map(ToString::to_string)),
             max_sessions: 100,
             idle_timeout: Duration::from_secs(600),
             open_timeout: Duration::from_secs(30),

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use bytes::Bytes;
 use mcp_stateless::{NoArguments, StateKeys, Tool, ToolContext, ToolRegistry};
 use serde_json::{Value, json};
 
@@ -311,4 +312,65 @@ async fn the_answers_of_a_first_request_are_taken_as_well() {
     // A client that knows what will be asked may say it at once.
     let params = json!({"name": "greet", "arguments": {}, "inputResponses": ada()});
     assert_eq!(site().send(request(Era::Modern, "tools/call", params)).await.tool_text(), "Hello, Ada");
+}
+
+#[tokio::test]
+async fn answers_that_are_ambiguous_or_very_many_are_refused() {
+    let site = site();
+    let required = site.result(call(Era::Modern, "greet")).await;
+    let twice = call_again("greet", &required, ada())
+        .edit(r#""inputResponses":{"#, r#""inputResponses":{"\u006eame":{"action":"decline"},"#);
+    let answer = site.send(twice).await;
+    assert_eq!(answer.error(), (200, -32602));
+    assert!(answer.error_message().contains("each key once"), "{answer:?}");
+    let lone = call_again("greet", &required, ada())
+        .edit(r#""inputResponses":{"#, r#""inputResponses":{"\ud800":{},"#);
+    assert_eq!(site.send(lone).await.error(), (200, -32602));
+    for (strangers, fits) in [(255, true), (256, false)] {
+        let mut answers = ada();
+        for stranger in 0..strangers {
+            answers[stranger.to_string()] = json!([[[{}]]]);
+        }
+        let answer = site.send(call_again("greet", &required, answers)).await;
+        assert_eq!(answer.json().get("result").is_some(), fits, "{answer:?}");
+    }
+}
+
+#[tokio::test]
+async fn answers_that_are_too_large_for_a_state_are_the_clients_fault() {
+    let site = Site::with(askers().0, |builder| builder.state_keys(keys()).max_state_size(1000));
+    let first = site.result(call(Era::Modern, "rounds")).await;
+    let answers = |length| json!({"name": accept(&json!({"name": "x".repeat(length)}))});
+    assert_eq!(site.send(call_again("rounds", &first, answers(1000))).await.error(), (200, -32602));
+    let second = site.result(call_again("rounds", &first, answers(500))).await;
+    assert_eq!(second["resultType"], "input_required");
+    // Answers that no later round needs may be larger.
+    let required = site.result(call(Era::Modern, "greet")).await;
+    let greeting = site.send(call_again("greet", &required, answers(5000))).await.tool_text();
+    assert_eq!(greeting.len(), "Hello, ".len() + 5000);
+}
+
+#[tokio::test]
+async fn a_call_keeps_nothing_of_its_body_while_its_handler_runs() {
+    let body = Arc::new(std::sync::Mutex::new(Bytes::new()));
+    let sent = Arc::clone(&body);
+    let tool =
+        Tool::with_schema("look", "", json!({"type": "object"}), move |arguments: Value, cx: ToolContext| {
+            let sent = Arc::clone(&sent);
+            async move {
+                drop(arguments);
+                tokio::task::yield_now().await;
+                let is_released = sent.lock().expect("not poisoned").is_unique();
+                let name = cx.elicit::<Name>("name", "Your name?").await?;
+                Ok::<_, mcp_stateless::AskError>(format!("{is_released} {}", name.name))
+            }
+        });
+    let site = Site::new(ToolRegistry::builder().register(tool).build().expect("a valid tool"));
+    for length in [0, 10_000, 1_000_000] {
+        let params = json!({"name": "look", "arguments": {"text": "x".repeat(length)}});
+        let required = site.result(request(Era::Modern, "tools/call", params.clone())).await;
+        let post = again("tools/call", params, &required, ada());
+        *body.lock().expect("not poisoned") = post.text();
+        assert_eq!(site.send(post).await.tool_text(), "true Ada");
+    }
 }

@@ -1,10 +1,11 @@
 //! The state of a call that travels by way of the client, who may do to it what it likes.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use mcp_stateless::{Catalog, ManagerBuilder, StateKeys, StatelessSessionManager};
+use mcp_stateless::{Catalog, LocalBus, ManagerBuilder, StateKeys, StatelessSessionManager};
 use serde_json::{Value, json};
 
 use crate::askers::{GREETERS, accept, again, askers, call, call_again, request};
@@ -28,7 +29,7 @@ fn ada() -> Value {
 #[track_caller]
 fn assert_refused(answer: &Answer) {
     assert_eq!(answer.error(), (200, -32602), "{answer:?}");
-    let words = "`requestState` is not valid here, or not any more: call again without it";
+    let words = "`requestState` is not valid for this request: call again without it";
     assert_eq!(answer.json()["error"], json!({"code": -32602, "message": words}));
 }
 
@@ -47,6 +48,12 @@ async fn a_state_that_was_altered_is_refused() {
     let sealed = URL_SAFE_NO_PAD.decode(&state).expect("base64");
     for at in 0..sealed.len() {
         assert_refused(&send(json!(URL_SAFE_NO_PAD.encode(&sealed[..at]))).await);
+    }
+    // The first byte tells the format, so that a later one can be told from it.
+    assert_eq!(sealed[0], 1);
+    for version in [0, 2, 255] {
+        let other = [&[version], &sealed[1..]].concat();
+        assert_refused(&send(json!(URL_SAFE_NO_PAD.encode(other))).await);
     }
     let plain = json!({"until": u64::MAX, "answers": ada()});
     for state in [
@@ -208,19 +215,29 @@ async fn keys_are_rotated_without_a_call_being_lost() {
 }
 
 #[test]
-fn a_server_without_keys_says_so_when_it_starts() {
-    let started = |set: fn(ManagerBuilder) -> ManagerBuilder| {
+fn a_server_that_replicas_cannot_share_says_so_when_it_starts() {
+    let started = |set: &dyn Fn(ManagerBuilder) -> ManagerBuilder| {
         let log = Log::default();
         let guard = log.keep();
         set(StatelessSessionManager::builder("test", "1.0.0")).build().expect("valid settings");
         drop(guard);
         log.text()
     };
-    let text = started(|builder| builder);
-    assert!(text.contains("WARN") && text.contains("`state_keys`"), "{text}");
-    assert_eq!(started(|builder| builder.state_keys(StateKeys::new([1; 32]))), "");
-    // Nothing is sealed in the legacy era.
-    assert_eq!(started(|builder| builder.only(mcp_stateless::Era::Legacy)), "");
+    let bus = |builder: ManagerBuilder| builder.answer_bus(Arc::new(LocalBus::default()));
+    let keys = |builder: ManagerBuilder| builder.state_keys(StateKeys::new([1; 32]));
+    let assert_names = |text: &str, names: [(&str, bool); 2]| {
+        assert_eq!((text.lines().count(), text.contains("WARN")), (1, true), "{text}");
+        for (name, is_missing) in names {
+            assert_eq!(text.contains(name), is_missing, "{text}");
+        }
+    };
+    assert_names(&started(&|builder| builder), [("`state_keys`", true), ("`answer_bus`", true)]);
+    assert_names(&started(&keys), [("`state_keys`", false), ("`answer_bus`", true)]);
+    assert_names(&started(&bus), [("`state_keys`", true), ("`answer_bus`", false)]);
+    assert_eq!(started(&|builder| keys(bus(builder))), "");
+    // Nothing is sealed in the legacy era, and nothing is parked in the modern one.
+    assert_eq!(started(&|builder| bus(builder).only(mcp_stateless::Era::Legacy)), "");
+    assert_eq!(started(&|builder| keys(builder).only(mcp_stateless::Era::Modern)), "");
 }
 
 #[tokio::test]

@@ -5,10 +5,11 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
-use mcp_stateless::{Catalog, ChangeBus, LocalBus, ManagerBuilder, Reach, Subscription};
+use mcp_stateless::{Catalog, ChangeBus, LocalBus, ManagerBuilder, Reach, StateKeys, Subscription};
 use serde_json::{Value, json};
 
 use crate::askers::{GREETERS, Seen, accept, askers, call, name_question, request};
+use crate::log::Log;
 use crate::site::{Site, Wire};
 use crate::support::{Answer, Era, Post};
 
@@ -109,14 +110,15 @@ async fn nobody_can_guess_the_id_of_a_question() {
     for _ in 0..20 {
         let mut wire = site.open(call(Era::Legacy, "greet")).await;
         let (_, id) = question(&mut wire).await;
-        // 128 bits.
-        assert!(id.len() >= 32, "{id}");
+        // The last 128 bits are random.
+        assert!(id.len() >= 21 + 32, "{id}");
         ids.insert(id);
     }
     assert_eq!(ids.len(), 20);
     for place in 0..id_length(&ids) {
         let differ = ids.iter().map(|id| id.as_bytes()[place]).collect::<std::collections::BTreeSet<_>>();
-        assert!(place < 4 || differ.len() > 1, "place {place} is always the same");
+        // Before it stand a prefix and the replica that asks.
+        assert!(place < 21 || differ.len() > 1, "place {place} is always the same");
     }
 }
 
@@ -250,7 +252,7 @@ async fn no_more_calls_wait_than_may() {
     question(&mut second).await;
     let refused = site.send(call(Era::Legacy, "hold")).await;
     assert_eq!(refused.json()["result"]["isError"], true);
-    assert!(refused.tool_text().contains("too many calls wait"), "{refused:?}");
+    assert!(refused.tool_text().contains("`max_parked`"), "{refused:?}");
     // Room is made by an answer as well as by a client that leaves.
     assert_eq!(seen.probe.running(), 2);
     drop(second);
@@ -261,9 +263,58 @@ async fn no_more_calls_wait_than_may() {
     first.message().await;
     let mut fourth = site.open(call(Era::Legacy, "hold")).await;
     question(&mut fourth).await;
-    assert!(site.send(call(Era::Legacy, "hold")).await.tool_text().contains("too many"));
+    assert!(site.send(call(Era::Legacy, "hold")).await.tool_text().contains("`max_parked`"));
     drop((first, third, fourth));
     assert!(bus.is_idle() && seen.probe.running() == 0);
+}
+
+#[tokio::test]
+async fn no_caller_takes_the_places_of_others() {
+    let (site, _) = site_with(&Spy::default(), |builder| builder.max_parked(16));
+    let mut waiting = Vec::new();
+    let mut ask = async |caller: Option<&str>| {
+        let post = call(Era::Legacy, "hold");
+        let mut wire = site.open(caller.map_or_else(|| post.clone(), |caller| post.clone().of(caller))).await;
+        if wire.header("content-type") != "text/event-stream" {
+            return wire.text().await;
+        }
+        question(&mut wire).await;
+        waiting.push(wire);
+        String::new()
+    };
+    for _ in 0..2 {
+        assert_eq!(ask(Some("ada")).await, "");
+    }
+    let refused = ask(Some("ada")).await;
+    assert!(
+        refused.contains("`max_parked_per_principal`") && refused.contains("\"isError\":true"),
+        "{refused}"
+    );
+    // Others notice nothing of it, and callers who cannot be told apart have places of their own.
+    for _ in 0..16 {
+        assert_eq!(ask(None).await, "");
+    }
+    assert!(ask(None).await.contains("`max_parked`"));
+    assert_eq!(ask(Some("bob")).await, "");
+}
+
+#[tokio::test]
+async fn a_server_that_asks_unknown_callers_warns_of_it_once() {
+    let asked = async |era, caller: Option<&str>| {
+        let log = Log::default();
+        let (site, _) = site_with(&Spy::default(), |builder| builder.state_keys(StateKeys::new([7; 32])));
+        let guard = log.keep();
+        for _ in 0..3 {
+            let post = call(era, "greet");
+            let post = caller.map_or_else(|| post.clone(), |caller| post.clone().of(caller));
+            site.open(post).await;
+        }
+        drop(guard);
+        log.text().matches("`Principal`").count()
+    };
+    for era in Era::BOTH {
+        assert_eq!((asked(era, None).await, asked(era, Some("ada")).await), (1, 0), "{era:?}");
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -322,7 +373,10 @@ async fn an_answer_finds_its_call_on_another_replica() {
     let (one, other, stranger) = (site(&bus), site(&bus), site(&Spy::default()));
     let mut wire = one.open(call(Era::Legacy, "rounds")).await;
     let (_, id) = question(&mut wire).await;
-    assert_unexpected(&stranger.send(answer(&id, &ada())).await);
+    // One that does not share the bus says what is wrong.
+    let lost = stranger.send(answer(&id, &ada())).await;
+    assert_eq!(lost.error(), (400, -32600));
+    assert!(lost.error_message().contains("`answer_bus`"), "{lost:?}");
     assert_accepted(&other.send(answer(&id, &ada())).await);
     let (second, id) = question(&mut wire).await;
     assert_eq!(second["params"]["message"], "Your age, Ada?");

@@ -2,9 +2,11 @@
 //! own where time matters) and over sockets. `ARCHITECTURE.md` has the table of
 //! which test shows which behaviour.
 
+mod answer_guard;
 mod answering;
 mod askers;
 mod asking;
+mod asking_beside_work;
 mod asking_forged;
 mod asking_legacy;
 mod catalogs;

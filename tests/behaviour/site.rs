@@ -80,6 +80,14 @@ impl Wire {
         self.headers.get(name).map_or("", |value| value.to_str().expect("ASCII"))
     }
 
+    /// The whole text, of a reply that is no stream.
+    pub(crate) async fn text(mut self) -> String {
+        while let Some(frame) = next_frame(&mut self.response).await {
+            self.text += &frame;
+        }
+        self.text
+    }
+
     /// The next block, with its end; `None` after the last.
     pub(crate) async fn block(&mut self) -> Option<String> {
         loop {

@@ -61,7 +61,7 @@ impl Probe {
         self.0.sent.load(Ordering::SeqCst)
     }
 
-    fn finish(&self) {
+    pub(crate) fn finish(&self) {
         self.0.finished.fetch_add(1, Ordering::SeqCst);
         self.0.changed.notify_waiters();
     }
@@ -339,6 +339,11 @@ impl Post {
     pub(crate) fn without(mut self, name: &str) -> Self {
         self.headers.remove(name);
         self
+    }
+
+    /// The body, shared with the request.
+    pub(crate) fn text(&self) -> Bytes {
+        self.body.clone()
     }
 
     pub(crate) fn body(mut self, body: impl Into<Bytes>) -> Self {

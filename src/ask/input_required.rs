@@ -1,14 +1,25 @@
-//! Asking by hand.
+//! Questions that a handler returns.
 
 use serde_json::Value;
 
 use super::Question;
 use crate::call::{CallError, ToolError};
 
-/// Questions that a handler returns instead of a result, to be called again with the
-/// answers: the plain way of asking, in which the handler keeps the state of the call
-/// itself. `cx.elicit(…)` and the like are shorter, and work in both eras; this only in
+/// Questions that a handler returns instead of a result, to be called again with the answers:
+/// the plain way of asking, in which the handler keeps the state of the call itself.
+/// `cx.elicit(…)` and the like are shorter, and work in both eras; this works only in
 /// 2026-07-28 (Patterns, "Multi Round-Trip Requests").
+///
+/// # An answer is not an authorisation
+///
+/// Answers come from the client, which may make them up: in its first call already, for a
+/// question that it was not asked, or without having shown it to anyone. The state is sealed,
+/// so a handler can rely on it: the client sends back, for the same call of the same caller,
+/// what the handler put there. But the client may send it again with other answers, as often
+/// as it likes while it is valid. So a handler treats an answer as it treats an argument, and
+/// checks by other means whether the caller may do what it asks for. With an
+/// [`answer_guard`](crate::ManagerBuilder::answer_guard) answers are taken once, and only for
+/// questions that went out with the state.
 ///
 /// ```
 /// use mcp_stateless::{ElicitResult, InputRequired, NoArguments, Question, ToolContext, ToolError};

@@ -1,0 +1,234 @@
+//! Answers that are taken once.
+
+use std::collections::{BTreeSet, HashSet};
+use std::error::Error;
+use std::fmt;
+use std::pin::Pin;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use super::shares::{Full, Share, Shares};
+use super::state::now;
+use crate::principal::Principal;
+
+/// Allows each state of a call to be redeemed once, so that a client cannot send the same
+/// answers twice; see [`ManagerBuilder::answer_guard`](crate::ManagerBuilder::answer_guard).
+///
+/// Replicas must share what they know, so a host implements this over a store that all of
+/// them reach and that decides atomically, such as Redis with `SET id 1 NX EX seconds`. A
+/// message bus is not enough: it gives no reply, so two replicas could both go first. One
+/// process has [`LocalAnswerGuard`].
+///
+/// ```
+/// use std::error::Error;
+/// use mcp_stateless::{AnswerGuard, Redeeming, Redemption};
+///
+/// # struct Redis;
+/// # impl Redis {
+/// #     async fn set_nx_ex(&self, _: &str, _: u64) -> Result<bool, std::io::Error> { Ok(true) }
+/// # }
+/// struct RedisGuard(Redis);
+///
+/// impl AnswerGuard for RedisGuard {
+///     fn redeem<'a>(&'a self, redemption: &'a Redemption) -> Redeeming<'a> {
+///         Box::pin(async move {
+///             let seconds = redemption.keep_for().as_secs();
+///             Ok(self.0.set_nx_ex(redemption.id(), seconds).await?)
+///         })
+///     }
+/// }
+/// ```
+pub trait AnswerGuard: Send + Sync + 'static {
+    /// Notes that a state is redeemed. Gives `true` the first time, and `false` whenever this
+    /// id was redeemed before, on any replica. The client of a `false` gets `-32602`.
+    ///
+    /// # Errors
+    /// When it cannot tell: the store is not reached, say. The error is logged, the client
+    /// gets `-32603`, and the handler is not called.
+    fn redeem<'a>(&'a self, redemption: &'a Redemption) -> Redeeming<'a>;
+}
+
+/// The answer of an [`AnswerGuard`] that is still to come. It has ten seconds.
+pub type Redeeming<'a> =
+    Pin<Box<dyn Future<Output = Result<bool, Box<dyn Error + Send + Sync>>> + Send + 'a>>;
+
+/// A state that a client sends back together with answers.
+#[derive(Clone, Debug)]
+pub struct Redemption {
+    pub(super) id: String,
+    pub(super) expires: u64,
+    pub(super) principal: Option<Principal>,
+}
+
+impl Redemption {
+    /// How much longer an id is kept than its state is valid, because the clocks of replicas
+    /// differ.
+    const MARGIN: u64 = 60;
+
+    /// The id of the state: 128 random bits in hexadecimal digits. It was sealed, so the
+    /// client can neither read nor choose it.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// Who redeems it.
+    pub fn principal(&self) -> Option<&Principal> {
+        self.principal.as_ref()
+    }
+
+    /// How long the id must be remembered: until the state has expired, and a minute longer
+    /// because the clocks of replicas differ.
+    pub fn keep_for(&self) -> Duration {
+        Duration::from_secs(self.forgotten_at().saturating_sub(now().as_secs()))
+    }
+
+    fn forgotten_at(&self) -> u64 {
+        self.expires.saturating_add(Self::MARGIN)
+    }
+}
+
+/// An [`AnswerGuard`] for a server of one process.
+///
+/// It remembers each redeemed state until that has expired, and forgets none before. So it is
+/// bounded: in all it remembers 65,536 states of callers with a [`Principal`], by default, at
+/// most an eighth of them for each caller. Callers without a principal share one more such
+/// place, as large as the whole. At a bound further states are refused with `-32603` until
+/// others have expired; they are not redeemed, so the client may try again. A state takes
+/// about 200 bytes.
+#[derive(Debug)]
+pub struct LocalAnswerGuard {
+    shares: Shares,
+    redeemed: Mutex<RedeemedIds>,
+}
+
+#[derive(Default)]
+struct RedeemedIds {
+    ids: HashSet<String>,
+    /// When each is forgotten, the earliest first.
+    by_end: BTreeSet<Entry>,
+    /// What ends before this has been forgotten. Should the clock be set back, such states
+    /// would be good again, and are refused.
+    forgotten_until: u64,
+}
+
+struct Entry {
+    end: u64,
+    id: String,
+    _share: Share,
+}
+
+impl LocalAnswerGuard {
+    /// A guard that remembers 65,536 states.
+    pub fn new() -> Self {
+        Self::with_capacity(65_536)
+    }
+
+    /// A guard that remembers this many states, at least one for each caller.
+    pub fn with_capacity(states: usize) -> Self {
+        Self { shares: Shares::new(states, (states / 8).max(1)), redeemed: Mutex::default() }
+    }
+
+    fn redeem_now(&self, redemption: &Redemption) -> Result<bool, Full> {
+        // Nothing in here panics half-way, so it is whole even if poisoned.
+        let mut redeemed = self.redeemed.lock().unwrap_or_else(PoisonError::into_inner);
+        redeemed.forget(now().as_secs());
+        let end = redemption.forgotten_at();
+        if end <= redeemed.forgotten_until || redeemed.ids.contains(&redemption.id) {
+            return Ok(false);
+        }
+        let share = self.shares.take(redemption.principal.as_ref())?;
+        let id = redemption.id.clone();
+        redeemed.ids.insert(id.clone());
+        redeemed.by_end.insert(Entry { end, id, _share: share });
+        Ok(true)
+    }
+}
+
+impl Default for LocalAnswerGuard {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl AnswerGuard for LocalAnswerGuard {
+    fn redeem<'a>(&'a self, redemption: &'a Redemption) -> Redeeming<'a> {
+        Box::pin(std::future::ready(self.redeem_now(redemption).map_err(Into::into)))
+    }
+}
+
+impl RedeemedIds {
+    fn forget(&mut self, now: u64) {
+        while self.by_end.first().is_some_and(|entry| entry.end <= now)
+            && let Some(entry) = self.by_end.pop_first()
+        {
+            self.ids.remove(&entry.id);
+            self.forgotten_until = self.forgotten_until.max(entry.end);
+        }
+    }
+}
+
+impl fmt::Debug for RedeemedIds {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("RedeemedIds").field("states", &self.ids.len()).finish_non_exhaustive()
+    }
+}
+
+impl PartialEq for Entry {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other).is_eq()
+    }
+}
+
+impl Eq for Entry {}
+
+impl PartialOrd for Entry {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Entry {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        (self.end, &self.id).cmp(&(other.end, &other.id))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{LocalAnswerGuard, Redemption, now};
+    use crate::principal::Principal;
+
+    fn redemption(id: usize, caller: Option<&str>, in_seconds: u64) -> Redemption {
+        let expires = now().as_secs() + in_seconds - Redemption::MARGIN;
+        Redemption { id: id.to_string(), expires, principal: caller.map(Principal::new) }
+    }
+
+    #[test]
+    fn at_its_bound_a_guard_refuses_rather_than_forgets() {
+        let guard = LocalAnswerGuard::with_capacity(16);
+        let redeem =
+            |id, caller| guard.redeem_now(&redemption(id, caller, 600)).map_err(|full| full.to_string());
+        assert_eq!((redeem(1, Some("a")), redeem(2, Some("a"))), (Ok(true), Ok(true)));
+        // The third of this caller is too many; others notice nothing.
+        assert!(redeem(3, Some("a")).is_err_and(|full| full.contains("this caller")));
+        assert_eq!(redeem(4, Some("b")), Ok(true));
+        for id in 100..116 {
+            assert_eq!(redeem(id, None), Ok(true));
+        }
+        assert!(redeem(116, None).is_err());
+        for id in [1, 2, 4, 100] {
+            assert_eq!(redeem(id, Some("a")), Ok(false));
+        }
+    }
+
+    #[test]
+    fn a_guard_forgets_what_has_expired_and_is_not_fooled_by_a_clock_that_goes_back() {
+        let guard = LocalAnswerGuard::with_capacity(1);
+        let first = redemption(1, None, 100);
+        assert!(matches!(guard.redeem_now(&first), Ok(true)));
+        assert!(guard.redeem_now(&redemption(2, None, 200)).is_err());
+        guard.redeemed.lock().expect("not poisoned").forget(now().as_secs() + 150);
+        assert!(matches!(guard.redeem_now(&first), Ok(false)));
+        assert!(matches!(guard.redeem_now(&redemption(2, None, 200)), Ok(true)));
+    }
+}
