@@ -147,6 +147,13 @@ impl StatelessSessionManager {
         self.settings.drain.close(deadline).await
     }
 
+    /// Refuses a request by its head alone.
+    #[cfg(any(feature = "hyper", feature = "tower"))]
+    pub(crate) fn refuse(&self, rejection: Rejection, head: &Parts) -> Response<Body> {
+        let id = unread_id(&head.headers, &self.settings);
+        respond::respond(Reply::refuse(rejection, id, &self.settings), Accepts::read(&head.headers))
+    }
+
     /// Cross-origin resource sharing, for web pages of other origins than the
     /// server's own.
     pub fn cors(&self) -> Cors {

@@ -2,6 +2,7 @@
 //! and its words.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
@@ -25,6 +26,8 @@ pub(crate) enum Rejection {
         "The server is reading as many bytes as it may, {0}: try again later; its `max_bytes_in_flight` setting decides"
     )]
     TooManyBytes(usize),
+    #[error("Not found: this server is at {0}")]
+    NotFound(Arc<str>),
     #[error("Method not allowed: send requests by POST; there is no session to stream or to end")]
     MethodNotAllowed,
     #[error("Host {} is not allowed: the server's `allowed_hosts` setting decides", quoted(.0.as_deref()))]
@@ -64,6 +67,7 @@ impl Rejection {
                 StatusCode::SERVICE_UNAVAILABLE
             }
             Self::TooManyListeners(Full::ForPrincipal(_)) => StatusCode::TOO_MANY_REQUESTS,
+            Self::NotFound(_) => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::HostNotAllowed(_) | Self::OriginNotAllowed(_) => StatusCode::FORBIDDEN,
             Self::NotAcceptable => StatusCode::NOT_ACCEPTABLE,

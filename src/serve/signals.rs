@@ -1,0 +1,32 @@
+//! The signals that ask a process to end.
+
+use std::io;
+
+/// Ends when the process is asked to end: by Ctrl-C (SIGINT) or by SIGTERM, as service
+/// managers, containers and Kubernetes send it. On Windows, by Ctrl-C.
+///
+/// From this call on, neither signal ends the process by itself.
+///
+/// # Errors
+/// When the operating system refuses the handlers, or outside a Tokio runtime with its I/O
+/// enabled, which panics.
+pub fn signals() -> io::Result<impl Future<Output = ()> + Send + 'static> {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        let mut terminate = signal(SignalKind::terminate())?;
+        Ok(std::future::poll_fn(move |cx| {
+            let is_asked = interrupt.poll_recv(cx).is_ready() || terminate.poll_recv(cx).is_ready();
+            if is_asked { std::task::Poll::Ready(()) } else { std::task::Poll::Pending }
+        }))
+    }
+    #[cfg(not(unix))]
+    {
+        let mut interrupt = tokio::signal::windows::ctrl_c()?;
+        Ok(async move {
+            interrupt.recv().await;
+        })
+    }
+}
