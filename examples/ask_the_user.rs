@@ -57,6 +57,7 @@ fn key(text: &str) -> Option<[u8; 32]> {
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let signals = serve::signals()?;
     let tools = ToolRegistry::builder().tool("order", "Order a meal", order).build()?;
     let mut builder = StatelessSessionManager::builder("ask_the_user", env!("CARGO_PKG_VERSION"));
     if let Ok(text) = std::env::var("STATE_KEY") {
@@ -65,6 +66,6 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     }
     let manager = builder.build()?;
     let service = manager.service(tools).at("/mcp");
-    serve(common::listen().await?, service).shutdown_on(serve::signals()?).drain(&manager).await;
+    serve(common::listen().await?, service).shutdown_on(signals).drain(&manager).await;
     Ok(())
 }

@@ -47,6 +47,7 @@ async fn whoami(_: NoArguments, cx: ToolContext) -> Result<&'static str, ToolErr
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let signals = serve::signals()?;
     let users: Users =
         Arc::new(HashMap::from([("ada-secret", User { name: "Ada" }), ("bob-secret", User { name: "Bob" })]));
     let tools = ToolRegistry::builder().tool("whoami", "Tell who is logged in", whoami).build()?;
@@ -60,6 +61,6 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         .route("/health", get(async || "ok"))
         .route("/users", get(async |State(users): State<Users>| users.len().to_string()))
         .with_state(users);
-    serve(common::listen().await?, app).shutdown_on(serve::signals()?).drain(&manager).await;
+    serve(common::listen().await?, app).shutdown_on(signals).drain(&manager).await;
     Ok(())
 }

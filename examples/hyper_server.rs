@@ -16,12 +16,13 @@ mod common;
 
 #[tokio::main(worker_threads = 2)]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let signals = serve::signals()?;
     let manager = StatelessSessionManager::builder("hyper_server", env!("CARGO_PKG_VERSION")).build()?;
     let service = manager.service(common::tools::all()?).at("/mcp");
     let ended = serve(common::listen().await?, service)
         .max_connections(2000)
         .idle_timeout(Duration::from_secs(120))
-        .shutdown_on(serve::signals()?)
+        .shutdown_on(signals)
         .drain(&manager)
         .drain_timeout(Duration::from_secs(5))
         .await;

@@ -64,6 +64,7 @@ fn uri(about: &str) -> String {
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let signals = serve::signals()?;
     let notes = Notes::new()?;
     let resources = notes.resources.clone();
     let write_note = move |note: Note| {
@@ -75,6 +76,6 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     let manager = StatelessSessionManager::builder("live_resources", env!("CARGO_PKG_VERSION")).build()?;
     let service = manager.service(catalog).at("/mcp");
-    serve(common::listen().await?, service).shutdown_on(serve::signals()?).drain(&manager).await;
+    serve(common::listen().await?, service).shutdown_on(signals).drain(&manager).await;
     Ok(())
 }

@@ -41,6 +41,7 @@ fn tenant(request: &Request) -> Option<String> {
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let signals = serve::signals()?;
     let tenants = Tenants::load()?;
     let manager = StatelessSessionManager::builder("per_tenant", "1.0.0").build()?;
     let service = manager.service_with(move |head: &Parts| {
@@ -57,6 +58,6 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
             }
             request
         }));
-    serve(common::listen().await?, app).shutdown_on(serve::signals()?).drain(&manager).await;
+    serve(common::listen().await?, app).shutdown_on(signals).drain(&manager).await;
     Ok(())
 }

@@ -9,10 +9,11 @@ mod common;
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let signals = serve::signals()?;
     let manager = StatelessSessionManager::builder("quickstart", env!("CARGO_PKG_VERSION"))
         .instructions("Adds, multiplies, echoes and counts down.")
         .build()?;
     let service = manager.service(common::tools::all()?).at("/mcp");
-    serve(common::listen().await?, service).shutdown_on(serve::signals()?).drain(&manager).await;
+    serve(common::listen().await?, service).shutdown_on(signals).drain(&manager).await;
     Ok(())
 }

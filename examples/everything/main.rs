@@ -31,12 +31,13 @@ fn tools(changes: &Changes) -> Result<ToolRegistry, RegistryError> {
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let signals = serve::signals()?;
     let changes = Changes::in_process();
     let catalog =
         Catalog::builder().add(tools(&changes)?).add(prompts::all()?).add(resources::all()?).build()?;
     let everything = Live::new(catalog, changes);
     let manager = StatelessSessionManager::builder("everything", env!("CARGO_PKG_VERSION")).build()?;
     let service = manager.service(everything).at("/mcp");
-    serve(common::listen().await?, service).shutdown_on(serve::signals()?).drain(&manager).await;
+    serve(common::listen().await?, service).shutdown_on(signals).drain(&manager).await;
     Ok(())
 }

@@ -9,12 +9,13 @@
 //!
 //! # #[tokio::main]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let signals = serve::signals()?;
 //! let tools = ToolRegistry::builder().tool("greet", "Say hello", async || "Hello").build()?;
 //! let manager = StatelessSessionManager::builder("greeter", "1.0.0").build()?;
 //!
 //! let listener = tokio::net::TcpListener::bind("127.0.0.1:8000").await?;
 //! serve(listener, manager.service(tools).at("/mcp"))
-//!     .shutdown_on(serve::signals()?)
+//!     .shutdown_on(signals)
 //!     .drain(&manager)
 //!     .await;
 //! # Ok(())

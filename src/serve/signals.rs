@@ -2,10 +2,11 @@
 
 use std::io;
 
-/// Ends when the process is asked to end: by Ctrl-C (SIGINT) or by SIGTERM, as service
+/// Returns a future that ends when the process is asked to end: by Ctrl-C (SIGINT) or by SIGTERM, as service
 /// managers, containers and Kubernetes send it. On Windows, by Ctrl-C.
 ///
-/// From this call on, neither signal ends the process by itself.
+/// From this call on, neither signal ends the process by itself, so it belongs at the start of
+/// `main`: a signal that comes before is not waited for.
 ///
 /// # Errors
 /// When the operating system refuses the handlers, or outside a Tokio runtime with its I/O
