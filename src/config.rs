@@ -227,7 +227,7 @@ impl ManagerBuilder {
 
     /// How long a tool may take unless it says otherwise itself, or `None` for
     /// ever; 5 minutes by default. A tool that waits for a client which does not read
-    /// its notifications is only ended with its connection: see
+    /// its notifications is only ended with its connection, which the server must bound: see
     /// [`handle`](StatelessSessionManager::handle).
     pub fn tool_time_limit(mut self, limit: Option<Duration>) -> Self {
         self.tool_time_limit = limit;

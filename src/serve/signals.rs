@@ -2,15 +2,17 @@
 
 use std::io;
 
-/// Returns a future that ends when the process is asked to end: by Ctrl-C (SIGINT) or by SIGTERM, as service
-/// managers, containers and Kubernetes send it. On Windows, by Ctrl-C.
+/// Returns a future that ends when the process is asked to end: by Ctrl-C (SIGINT), or by the
+/// SIGTERM that service managers and containers send. On Windows, by Ctrl-C.
 ///
 /// From this call on, neither signal ends the process by itself, so it belongs at the start of
 /// `main`: a signal that comes before is not waited for.
 ///
 /// # Errors
-/// When the operating system refuses the handlers, or outside a Tokio runtime with its I/O
-/// enabled, which panics.
+/// When the operating system refuses the handlers.
+///
+/// # Panics
+/// Outside a Tokio runtime whose I/O is enabled.
 pub fn signals() -> io::Result<impl Future<Output = ()> + Send + 'static> {
     #[cfg(unix)]
     {

@@ -268,7 +268,7 @@ impl serve::Listener for Exhausted {
             return serve::Listener::poll_accept(&mut self.listener, cx);
         }
         self.failures -= 1;
-        let error = if self.failures % 2 == 0 {
+        let error = if self.failures.is_multiple_of(2) {
             io::Error::from_raw_os_error(24)
         } else {
             io::ErrorKind::ConnectionAborted.into()
