@@ -167,7 +167,7 @@ async fn bodies_that_arrive_slowly_are_bounded_together() {
         // What a body declares counts for nothing.
         (tokio::spawn(async move { send_chunks(&server, body, Some(1024 * 1024)).await }), read)
     };
-    let until_read = async |read: &AtomicUsize, chunks| {
+    let until_read = async |read: &AtomicUsize, chunks: usize| {
         while read.load(Ordering::SeqCst) < chunks * 1024 {
             tokio::task::yield_now().await;
         }
