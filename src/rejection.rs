@@ -2,7 +2,6 @@
 //! and its words.
 
 use std::borrow::Cow;
-use std::sync::Arc;
 use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
@@ -26,8 +25,9 @@ pub(crate) enum Rejection {
         "The server is reading as many bytes as it may, {0}: try again later; its `max_bytes_in_flight` setting decides"
     )]
     TooManyBytes(usize),
+    #[cfg(any(feature = "hyper", feature = "tower"))]
     #[error("Not found: this server is at {0}")]
-    NotFound(Arc<str>),
+    NotFound(std::sync::Arc<str>),
     #[error("Method not allowed: send requests by POST; there is no session to stream or to end")]
     MethodNotAllowed,
     #[error("Host {} is not allowed: the server's `allowed_hosts` setting decides", quoted(.0.as_deref()))]
@@ -67,6 +67,7 @@ impl Rejection {
                 StatusCode::SERVICE_UNAVAILABLE
             }
             Self::TooManyListeners(Full::ForPrincipal(_)) => StatusCode::TOO_MANY_REQUESTS,
+            #[cfg(any(feature = "hyper", feature = "tower"))]
             Self::NotFound(_) => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::HostNotAllowed(_) | Self::OriginNotAllowed(_) => StatusCode::FORBIDDEN,

@@ -50,6 +50,25 @@
 //! it belong to a proxy or to a [`Listener`] of the host; without TLS, clients speak HTTP/2 by
 //! prior knowledge.
 //!
+//! # Memory after a flood
+//!
+//! What is bounded above is given back to the allocator at once, but glibc's does not always give
+//! it back to the operating system. It raises its threshold for separate mappings with the
+//! largest block it has freed, up to 32 MiB, and each thread has its own heap. After three
+//! rounds of 64 calls with 3 MiB each, over 32 connections to the example `hyper_server` with two
+//! workers:
+//!
+//! | environment | memory before, MB | at most | after | CPU, s |
+//! |---|--:|--:|--:|--:|
+//! | as it is | 4 | 120 | 73 | 1.1 |
+//! | `MALLOC_ARENA_MAX=2` | 4 | 116 | 48 | 1.1 |
+//! | `MALLOC_TRIM_THRESHOLD_=131072` | 4 | 84 | 9 | 1.8 |
+//! | `MALLOC_MMAP_THRESHOLD_=131072` | 4 | 79 | 12 | 1.8 |
+//!
+//! Either of the last two keeps glibc's thresholds where they are, and so costs such calls 60 % more CPU
+//! time for mappings that are made anew; calls with small bodies do not come near them. What is
+//! kept otherwise is used again by the next flood, and does not grow with further ones.
+//!
 //! # Shutting down
 //!
 //! When the future of [`shutdown_on`](Serve::shutdown_on) ends, the listener is closed, idle
