@@ -65,9 +65,9 @@
 //! | `MALLOC_TRIM_THRESHOLD_=131072` | 4 | 84 | 9 | 1.8 |
 //! | `MALLOC_MMAP_THRESHOLD_=131072` | 4 | 79 | 12 | 1.8 |
 //!
-//! Either of the last two keeps glibc's thresholds where they are, and so costs such calls 60 % more CPU
-//! time for mappings that are made anew; calls with small bodies do not come near them. What is
-//! kept otherwise is used again by the next flood, and does not grow with further ones.
+//! Either of the last two keeps glibc's thresholds where they are. It costs such calls 60 % more
+//! CPU time, for mappings that are made anew each time; they concern blocks of 128 KiB and more.
+//! What is kept otherwise is used again by the next flood.
 //!
 //! # Shutting down
 //!
