@@ -1,10 +1,11 @@
 //! A tool that asks its user on the way, written once for clients of both eras.
 //!
-//! `cargo run --example ask_the_user --features ask -- --addr 127.0.0.1:8000`
+//! `cargo run --example ask_the_user --features ask,serve -- --addr 127.0.0.1:8000`
 //!
 //! Replicas share the key that `STATE_KEY` holds, 64 hexadecimal digits; without it, only
 //! the process that asked a client of 2026-07-28 can go on with its answer.
 
+use mcp_stateless::serve::{self, serve};
 use mcp_stateless::{AskError, StateKeys, StatelessSessionManager, ToolContext, ToolError, ToolRegistry};
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -56,13 +57,15 @@ fn key(text: &str) -> Option<[u8; 32]> {
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let signals = serve::signals()?;
     let tools = ToolRegistry::builder().tool("order", "Order a meal", order).build()?;
     let mut builder = StatelessSessionManager::builder("ask_the_user", env!("CARGO_PKG_VERSION"));
     if let Ok(text) = std::env::var("STATE_KEY") {
         let key = key(&text).ok_or("STATE_KEY must be 64 hexadecimal digits")?;
         builder = builder.state_keys(StateKeys::new(key));
     }
-    let app = axum::Router::new().route_service("/mcp", builder.build()?.service(tools));
-    axum::serve(common::listen().await?, app).with_graceful_shutdown(common::ctrl_c()).await?;
+    let manager = builder.build()?;
+    let service = manager.service(tools).at("/mcp");
+    serve(common::listen().await?, service).shutdown_on(signals).drain(&manager).await;
     Ok(())
 }

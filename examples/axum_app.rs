@@ -1,7 +1,7 @@
-//! Mounted in an application that has routes, state and authentication of its own:
-//! the user that its middleware found reaches the tool.
+//! Mounted in an application that has its own routes, state and authentication: the user that
+//! its middleware finds reaches the tool, and is the principal that bounds and answers go by.
 //!
-//! `cargo run --example axum_app -- --addr 127.0.0.1:8000`, then send requests with
+//! `cargo run --example axum_app --features serve -- --addr 127.0.0.1:8000`, then send requests with
 //! the header `authorization: Bearer ada-secret`.
 
 use std::collections::HashMap;
@@ -12,7 +12,8 @@ use axum::http::{StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::Response;
 use axum::routing::get;
-use mcp_stateless::{NoArguments, StatelessSessionManager, ToolContext, ToolError, ToolRegistry};
+use mcp_stateless::serve::{self, serve};
+use mcp_stateless::{NoArguments, Principal, StatelessSessionManager, ToolContext, ToolError, ToolRegistry};
 
 mod common;
 
@@ -24,7 +25,7 @@ struct User {
     name: &'static str,
 }
 
-/// The application's own middleware; it knows nothing of MCP.
+/// The application's own middleware. Of MCP it knows that a caller has a name.
 async fn authenticate(
     State(users): State<Users>,
     mut request: Request,
@@ -33,6 +34,7 @@ async fn authenticate(
     let token = request.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
     let user = token.and_then(|token| token.strip_prefix("Bearer ")).and_then(|token| users.get(token));
     let user = user.cloned().ok_or(StatusCode::UNAUTHORIZED)?;
+    request.extensions_mut().insert(Principal::new(user.name));
     request.extensions_mut().insert(user);
     Ok(next.run(request).await)
 }
@@ -45,17 +47,20 @@ async fn whoami(_: NoArguments, cx: ToolContext) -> Result<&'static str, ToolErr
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let signals = serve::signals()?;
     let users: Users =
         Arc::new(HashMap::from([("ada-secret", User { name: "Ada" }), ("bob-secret", User { name: "Bob" })]));
     let tools = ToolRegistry::builder().tool("whoami", "Tell who is logged in", whoami).build()?;
     let manager = StatelessSessionManager::builder("axum_app", "1.0.0").build()?;
 
+    let service = manager.service(tools);
     let app = axum::Router::new()
-        .route_service("/mcp", manager.service(tools))
+        .route_service("/mcp", service.clone())
+        .route_service("/mcp/", service)
         .route_layer(middleware::from_fn_with_state(users.clone(), authenticate))
         .route("/health", get(async || "ok"))
         .route("/users", get(async |State(users): State<Users>| users.len().to_string()))
         .with_state(users);
-    axum::serve(common::listen().await?, app).with_graceful_shutdown(common::ctrl_c()).await?;
+    serve(common::listen().await?, app).shutdown_on(signals).drain(&manager).await;
     Ok(())
 }

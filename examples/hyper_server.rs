@@ -1,34 +1,31 @@
-//! The tools of `common/tools.rs` on bare hyper, with no framework between: the
-//! least that a server can cost.
+//! The tools of `common/tools.rs` on bare hyper, with no framework between: the least that a
+//! server can cost.
 //!
-//! `cargo run --example hyper_server -- --addr 127.0.0.1:8000`
+//! `cargo run --example hyper_server --features serve -- --addr 127.0.0.1:8000`
+//!
+//! [`serve`](mcp_stateless::serve) is hyper, with the bounds that a server needs which others
+//! can reach. A server that has its connections from elsewhere gives hyper the same service:
+//! `hyper::server::conn::http1::Builder::new().serve_connection(io, service)`.
 
-use hyper::server::conn::http1;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use std::time::Duration;
+
 use mcp_stateless::StatelessSessionManager;
+use mcp_stateless::serve::{self, serve};
 
 mod common;
 
 #[tokio::main(worker_threads = 2)]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let signals = serve::signals()?;
     let manager = StatelessSessionManager::builder("hyper_server", env!("CARGO_PKG_VERSION")).build()?;
-    let service = manager.service(common::tools::all()?);
-
-    let listener = common::listen().await?;
-    loop {
-        let (socket, _) = tokio::select! {
-            accepted = listener.accept() => accepted?,
-            () = common::ctrl_c() => return Ok(()),
-        };
-        socket.set_nodelay(true)?;
-        let service = service.clone();
-        tokio::spawn(async move {
-            let connection = http1::Builder::new()
-                .timer(TokioTimer::new())
-                .serve_connection(TokioIo::new(socket), service);
-            if let Err(error) = connection.await {
-                eprintln!("connection: {error}");
-            }
-        });
-    }
+    let service = manager.service(common::tools::all()?).at("/mcp");
+    let ended = serve(common::listen().await?, service)
+        .max_connections(2000)
+        .idle_timeout(Duration::from_secs(120))
+        .shutdown_on(signals)
+        .drain(&manager)
+        .drain_timeout(Duration::from_secs(5))
+        .await;
+    println!("connections that were cut: {}", ended.cut_connections);
+    Ok(())
 }

@@ -1,13 +1,13 @@
 //! Notes that clients can read, and hear of when they change.
 //!
-//! `cargo run --example live_resources -- --addr 127.0.0.1:8000`, then listen:
+//! `cargo run --example live_resources --features serve -- --addr 127.0.0.1:8000`, then listen:
 //! a `subscriptions/listen` with `{"resourcesListChanged": true,
 //! "resourceSubscriptions": ["note://milk"]}`, and call `write_note`.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
+use mcp_stateless::serve::{self, serve};
 use mcp_stateless::{
     Catalog, Changes, Live, RegistryError, Resource, ResourceRegistry, StatelessSessionManager, ToolError,
     ToolRegistry,
@@ -64,6 +64,7 @@ fn uri(about: &str) -> String {
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let signals = serve::signals()?;
     let notes = Notes::new()?;
     let resources = notes.resources.clone();
     let write_note = move |note: Note| {
@@ -74,11 +75,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let catalog = Catalog::builder().add(tools).add(resources).build()?;
 
     let manager = StatelessSessionManager::builder("live_resources", env!("CARGO_PKG_VERSION")).build()?;
-    let app = axum::Router::new().route_service("/mcp", manager.service(catalog));
-    let leave = async move {
-        common::ctrl_c().await;
-        manager.shut_down(Duration::from_secs(5)).await;
-    };
-    axum::serve(common::listen().await?, app).with_graceful_shutdown(leave).await?;
+    let service = manager.service(catalog).at("/mcp");
+    serve(common::listen().await?, service).shutdown_on(signals).drain(&manager).await;
     Ok(())
 }

@@ -1,15 +1,18 @@
-//! Each tenant has tools of its own: the registry is chosen for each request, by
-//! its head.
+//! Each tenant has its own tools: the registry is chosen for each request, by its head. A
+//! layer in front names the tenant as the caller, so that no tenant uses up what all share.
 //!
-//! `cargo run --example per_tenant -- --addr 127.0.0.1:8000`, then send requests
+//! `cargo run --example per_tenant --features serve -- --addr 127.0.0.1:8000`, then send requests
 //! with the header `x-tenant: bakery` or `x-tenant: garage`.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use axum::extract::Request;
+use axum::middleware;
 use http::StatusCode;
 use http::request::Parts;
-use mcp_stateless::{Refusal, RegistryError, StatelessSessionManager, ToolRegistry};
+use mcp_stateless::serve::{self, serve};
+use mcp_stateless::{Principal, Refusal, RegistryError, StatelessSessionManager, ToolRegistry};
 
 mod common;
 
@@ -31,16 +34,30 @@ impl Tenants {
     }
 }
 
+/// The tenant that a request names. A real server would believe a token, not a header.
+fn tenant(request: &Request) -> Option<String> {
+    request.headers().get("x-tenant").and_then(|name| name.to_str().ok()).map(str::to_owned)
+}
+
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let signals = serve::signals()?;
     let tenants = Tenants::load()?;
     let manager = StatelessSessionManager::builder("per_tenant", "1.0.0").build()?;
     let service = manager.service_with(move |head: &Parts| {
-        let name = head.headers.get("x-tenant").and_then(|name| name.to_str().ok()).map(str::to_owned);
+        let name = head.extensions.get::<Principal>().map(|tenant| tenant.as_str().to_owned());
         tenants.clone().find(name)
     });
 
-    let app = axum::Router::new().route_service("/mcp", service);
-    axum::serve(common::listen().await?, app).with_graceful_shutdown(common::ctrl_c()).await?;
+    let app = axum::Router::new()
+        .route_service("/mcp", service.clone())
+        .route_service("/mcp/", service)
+        .layer(middleware::map_request(async |mut request: Request| {
+            if let Some(tenant) = tenant(&request) {
+                request.extensions_mut().insert(Principal::new(tenant));
+            }
+            request
+        }));
+    serve(common::listen().await?, app).shutdown_on(signals).drain(&manager).await;
     Ok(())
 }

@@ -1,19 +1,19 @@
-//! A first server: the four tools of `common/tools.rs` on axum, on this machine only.
+//! A first server: the four tools of `common/tools.rs`, on this machine only.
 //!
-//! `cargo run --example quickstart -- --addr 127.0.0.1:8000`
+//! `cargo run --example quickstart --features serve -- --addr 127.0.0.1:8000`
 
 use mcp_stateless::StatelessSessionManager;
+use mcp_stateless::serve::{self, serve};
 
 mod common;
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let signals = serve::signals()?;
     let manager = StatelessSessionManager::builder("quickstart", env!("CARGO_PKG_VERSION"))
         .instructions("Adds, multiplies, echoes and counts down.")
         .build()?;
-    let app = axum::Router::new().route_service("/mcp", manager.service(common::tools::all()?));
-
-    let listener = common::listen().await?;
-    axum::serve(listener, app).with_graceful_shutdown(common::ctrl_c()).await?;
+    let service = manager.service(common::tools::all()?).at("/mcp");
+    serve(common::listen().await?, service).shutdown_on(signals).drain(&manager).await;
     Ok(())
 }

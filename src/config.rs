@@ -7,9 +7,11 @@ use serde_json::json;
 
 use crate::drain::Drain;
 use crate::error::ConfigError;
+use crate::http::budget::Budget;
 use crate::http::origin::{AllowedHost, AllowedOrigin, Hosts, OriginPolicy, Origins};
 use crate::manager::StatelessSessionManager;
 use crate::protocol::{CacheHint, Era, Icon, Implementation, Revision, meta};
+use crate::stream::Places;
 
 /// What `Accept` must list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -31,7 +33,8 @@ pub(crate) struct Settings {
     pub(crate) tool_time_limit: Option<Duration>,
     pub(crate) logging: bool,
     pub(crate) cache_hint: CacheHint,
-    pub(crate) max_listeners: usize,
+    pub(crate) body_budget: Budget,
+    pub(crate) listeners: Arc<Places>,
     pub(crate) drain: Arc<Drain>,
     #[cfg(feature = "ask")]
     pub(crate) ask: crate::ask::AskSettings,
@@ -81,7 +84,9 @@ pub struct ManagerBuilder {
     tool_time_limit: Option<Duration>,
     logging: bool,
     cache_hint: CacheHint,
+    max_bytes_in_flight: usize,
     max_listeners: usize,
+    max_listeners_per_principal: Option<usize>,
     #[cfg(feature = "ask")]
     pub(crate) ask: crate::ask::AskBuilder,
     eras: Vec<Era>,
@@ -101,7 +106,9 @@ impl ManagerBuilder {
             tool_time_limit: Some(Duration::from_secs(300)),
             logging: true,
             cache_hint: CacheHint::default(),
+            max_bytes_in_flight: 64 * 1024 * 1024,
             max_listeners: 1024,
+            max_listeners_per_principal: None,
             #[cfg(feature = "ask")]
             ask: crate::ask::AskBuilder::default(),
             eras: vec![Era::Modern, Era::Legacy],
@@ -220,7 +227,7 @@ impl ManagerBuilder {
 
     /// How long a tool may take unless it says otherwise itself, or `None` for
     /// ever; 5 minutes by default. A tool that waits for a client which does not read
-    /// its notifications is only ended with its connection: see
+    /// its notifications is only ended with its connection, which the server must bound: see
     /// [`handle`](StatelessSessionManager::handle).
     pub fn tool_time_limit(mut self, limit: Option<Duration>) -> Self {
         self.tool_time_limit = limit;
@@ -239,10 +246,36 @@ impl ManagerBuilder {
         self
     }
 
+    /// The most bytes that all bodies being read may hold together; 64 MiB by default, which
+    /// is sixteen of the largest. What goes beyond gets 503 with `Retry-After`.
+    ///
+    /// A body counts with what has arrived of it while more is to come, whatever length it
+    /// declares. One that is there at once in one piece, as nearly all are, does not count:
+    /// it is served even while slow ones use up the bound. So this is what clients that send
+    /// large bodies slowly can make the server hold for the length of the
+    /// [`read_timeout`](Self::read_timeout). Raise it where many clients send bodies of
+    /// megabytes at the same time.
+    pub fn max_bytes_in_flight(mut self, bytes: usize) -> Self {
+        self.max_bytes_in_flight = bytes;
+        self
+    }
+
     /// How many clients may listen to changes at the same time; 1024 by default. The next
-    /// gets 503.
+    /// gets 503 with `Retry-After`.
+    ///
+    /// Callers without a [`Principal`](crate::Principal) cannot be told apart. They share
+    /// all of these but [one principal's](Self::max_listeners_per_principal), so that they
+    /// do not lock out the callers that are known.
     pub fn max_listeners(mut self, listeners: usize) -> Self {
         self.max_listeners = listeners;
+        self
+    }
+
+    /// How many clients of one [`Principal`](crate::Principal) may listen to changes at the
+    /// same time; an eighth of [`max_listeners`](Self::max_listeners) by default, and at
+    /// least one. The next gets 429 with `Retry-After`.
+    pub fn max_listeners_per_principal(mut self, listeners: usize) -> Self {
+        self.max_listeners_per_principal = Some(listeners);
         self
     }
 
@@ -261,6 +294,7 @@ impl ManagerBuilder {
             return Err(ConfigError::unreadable_origin(&unreadable));
         }
         let server_info = json!(self.server).to_string();
+        let per_principal = self.max_listeners_per_principal.unwrap_or((self.max_listeners / 8).max(1));
         let modern_result_end =
             format!(r#","resultType":"complete","_meta":{{"{}":{server_info}}}}}"#, meta::SERVER_INFO);
         let revisions = Revision::ALL.into_iter().filter(|revision| self.eras.contains(&revision.era()));
@@ -275,7 +309,8 @@ impl ManagerBuilder {
             tool_time_limit: self.tool_time_limit,
             logging: self.logging,
             cache_hint: self.cache_hint,
-            max_listeners: self.max_listeners,
+            body_budget: Budget::new(self.max_bytes_in_flight),
+            listeners: Arc::new(Places::new(self.max_listeners, per_principal)),
             drain: Arc::default(),
             #[cfg(feature = "ask")]
             ask: self.ask.build(&self.server.name, &self.eras),

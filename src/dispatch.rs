@@ -11,6 +11,7 @@ use crate::call::{Answering, Call, CallFuture, Output, Running};
 use crate::completion::OwnedCompletionRequest;
 use crate::config::Settings;
 use crate::http::Accepts;
+use crate::principal::Principal;
 use crate::protocol::method::{Method, NamedBy};
 use crate::protocol::{Era, LogLevel, Offer, Revision, ServerCapabilities};
 use crate::registry::{Answer, ListRequest, Page, Registry, guarded};
@@ -190,10 +191,11 @@ impl<'r, R: Registry> Dispatcher<'r, '_, R> {
             Ok(wanted) => wanted,
             Err(error) => return draft.error(&error),
         };
-        let most = self.settings.max_listeners;
-        let Some(listener) = self.settings.drain.listen(most) else {
-            return refuse(Rejection::TooManyListeners(most));
+        let place = match self.settings.listeners.take(head.extensions.get::<Principal>()) {
+            Ok(place) => place,
+            Err(full) => return refuse(Rejection::TooManyListeners(full)),
         };
+        let listener = self.settings.drain.listen(place);
         let subscriptions = self.registry.changes().subscribe();
         let id = request.id.as_json().to_owned();
         let keep_alive = self.settings.keep_alive;

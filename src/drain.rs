@@ -12,6 +12,7 @@ use tokio::sync::Notify;
 
 use crate::changes::{ChangeBus, LocalBus, Subscription};
 use crate::deadline::Deadline;
+use crate::stream::Place;
 
 const END: &str = "end";
 
@@ -20,7 +21,6 @@ const END: &str = "end";
 pub(crate) struct Drain {
     is_closing: AtomicBool,
     serving: AtomicUsize,
-    listening: AtomicUsize,
     idle: Notify,
     /// Tells those who listen for ever that it is over.
     listeners: LocalBus,
@@ -30,10 +30,11 @@ pub(crate) struct Drain {
 #[derive(Debug)]
 pub(crate) struct Serving(Arc<Drain>);
 
-/// Counts as a listener, too.
+/// Counts as being served, and keeps its place among those who listen.
 #[derive(Debug)]
 pub(crate) struct Listener {
-    serving: Serving,
+    _serving: Serving,
+    _place: Place,
     /// Has something to say when the server shuts down.
     pub(crate) end: Subscription,
 }
@@ -52,14 +53,14 @@ impl Drain {
         Serving(Arc::clone(self))
     }
 
-    /// Begins to listen, unless `most` do already.
-    pub(crate) fn listen(self: &Arc<Self>, most: usize) -> Option<Listener> {
-        self.listening.fetch_add(1, Ordering::SeqCst);
-        let listener = Listener { serving: self.hold(), end: self.listeners.subscribe(END) };
+    /// Begins to listen.
+    pub(crate) fn listen(self: &Arc<Self>, place: Place) -> Listener {
+        let end = self.listeners.subscribe(END);
+        let listener = Listener { _serving: self.hold(), _place: place, end };
         if self.is_closing.load(Ordering::SeqCst) {
             self.listeners.publish(END, Bytes::new());
         }
-        (self.listening.load(Ordering::SeqCst) <= most).then_some(listener)
+        listener
     }
 
     /// Serves nobody new, tells the listeners, and waits until nobody is served any more,
@@ -91,11 +92,5 @@ impl Drop for Serving {
         if self.0.serving.fetch_sub(1, Ordering::SeqCst) == 1 && self.0.is_closing.load(Ordering::SeqCst) {
             self.0.idle.notify_waiters();
         }
-    }
-}
-
-impl Drop for Listener {
-    fn drop(&mut self) {
-        self.serving.0.listening.fetch_sub(1, Ordering::SeqCst);
     }
 }

@@ -66,6 +66,8 @@
 //!
 //! - `ask`: questions to the client's user, its model and its file system.
 //! - `jsonschema`: arguments and structured content are checked against their schemas.
+//! - `serve`: a server for HTTP/1.1 and HTTP/2 that bounds its clients and ends gracefully; see
+//!   the module `serve`.
 //! - `templates`: resource templates.
 //! - `test-util`: a client in memory, for tests of what a server offers.
 //! - `upstream`: registries that live in other servers.
@@ -93,6 +95,8 @@ mod request;
 mod resource;
 mod result;
 mod rpc;
+#[cfg(feature = "serve")]
+pub mod serve;
 #[cfg(any(feature = "hyper", feature = "tower"))]
 mod service;
 mod stream;
@@ -135,8 +139,10 @@ pub use crate::rejection::Refusal;
 pub use crate::resource::ResourceTemplate;
 pub use crate::resource::{Resource, ResourceContent, ResourceOutput};
 pub use crate::rpc::{ErrorCode, RpcError};
+#[cfg(feature = "serve")]
+pub use crate::serve::serve;
 #[cfg(any(feature = "hyper", feature = "tower"))]
-pub use crate::service::{Choice, Fixed, McpService, ResponseFuture};
+pub use crate::service::{Choice, Fixed, McpAt, McpService, ResponseFuture};
 #[cfg(feature = "schemas")]
 pub use crate::tool::TypedArguments;
 pub use crate::tool::{Json, MirroredParams, Tool, ToolOutput};

@@ -77,8 +77,15 @@ impl StatelessSessionManager {
     ///
     /// Waits are bounded by the timer of the Tokio runtime that polls this, which must
     /// be enabled, as `#[tokio::main]` does it; outside a Tokio runtime nothing bounds
-    /// them. What bounds a response's body is only polled with it: a server should
-    /// give up clients that read nothing at all.
+    /// them.
+    ///
+    /// # What the host must bound
+    ///
+    /// A response's body, and the tool's time limit within it, only runs while the server polls
+    /// it. A server stops polling when its client reads nothing, so it must give such clients
+    /// up, or their tools wait for ever. It must also bound its connections, the time to send
+    /// a head, and idle connections, none of which reaches this function. The module `serve`
+    /// (with the feature of that name) does all of it; `axum::serve` does none of it.
     pub fn handle<'r, B, R>(
         &self,
         request: Request<B>,
@@ -149,10 +156,17 @@ impl StatelessSessionManager {
     /// `deadline` is over. Gives how many have not (a detached one counts twice while its
     /// client waits); they end when the server drops them, or with the runtime.
     ///
-    /// The server around it should take no new connections before this, and close those it
-    /// has after it.
+    /// A server that is shutting down takes no new connections before this, and closes those it
+    /// has after it, as the module `serve` does.
     pub async fn shut_down(&self, deadline: Duration) -> usize {
         self.settings.drain.close(deadline).await
+    }
+
+    /// Refuses a request by its head alone.
+    #[cfg(any(feature = "hyper", feature = "tower"))]
+    pub(crate) fn refuse(&self, rejection: Rejection, head: &Parts) -> Response<Body> {
+        let id = unread_id(&head.headers, &self.settings);
+        respond::respond(Reply::refuse(rejection, id, &self.settings), Accepts::read(&head.headers))
     }
 
     /// Cross-origin resource sharing, for web pages of other origins than the

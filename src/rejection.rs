@@ -11,6 +11,7 @@ use thiserror::Error;
 use crate::config::Settings;
 use crate::protocol::{ClientCapability, Era, Revision};
 use crate::rpc::{ErrorCode, Raw, RpcError};
+use crate::stream::Full;
 
 /// Why a request is not served. The words go to the client, so they tell how to
 /// mend the request, or which setting of the server decided.
@@ -18,8 +19,15 @@ use crate::rpc::{ErrorCode, Raw, RpcError};
 pub(crate) enum Rejection {
     #[error("The server is shutting down: try again, of another replica or later")]
     ShuttingDown,
-    #[error("The server already has {0} open streams of subscriptions, and allows no more")]
-    TooManyListeners(usize),
+    #[error("{}", too_many_listeners(.0))]
+    TooManyListeners(Full),
+    #[error(
+        "The server is reading as many bytes as it may, {0}: try again later; its `max_bytes_in_flight` setting decides"
+    )]
+    TooManyBytes(usize),
+    #[cfg(any(feature = "hyper", feature = "tower"))]
+    #[error("Not found: this server is at {0}")]
+    NotFound(std::sync::Arc<str>),
     #[error("Method not allowed: send requests by POST; there is no session to stream or to end")]
     MethodNotAllowed,
     #[error("Host {} is not allowed: the server's `allowed_hosts` setting decides", quoted(.0.as_deref()))]
@@ -61,7 +69,12 @@ pub(crate) enum Rejection {
 impl Rejection {
     pub(crate) fn status(&self) -> StatusCode {
         match self {
-            Self::ShuttingDown | Self::TooManyListeners(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::ShuttingDown | Self::TooManyBytes(_) | Self::TooManyListeners(Full::ForAll(_)) => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
+            Self::TooManyListeners(Full::ForPrincipal(_)) => StatusCode::TOO_MANY_REQUESTS,
+            #[cfg(any(feature = "hyper", feature = "tower"))]
+            Self::NotFound(_) => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::HostNotAllowed(_) | Self::OriginNotAllowed(_) => StatusCode::FORBIDDEN,
             Self::NotAcceptable => StatusCode::NOT_ACCEPTABLE,
@@ -87,6 +100,10 @@ impl Rejection {
             Self::MethodNotAllowed => {
                 HeaderMap::from_iter([(header::ALLOW, HeaderValue::from_static("POST"))])
             }
+            // Another replica may take it at once; bytes are given back within moments, places
+            // of listeners more rarely.
+            Self::ShuttingDown | Self::TooManyBytes(_) => retry_after("1"),
+            Self::TooManyListeners(_) => retry_after("10"),
             Self::Refused(refusal) => refusal.headers,
             _ => HeaderMap::new(),
         }
@@ -98,7 +115,9 @@ impl Rejection {
             Self::UnsupportedVersion { .. } => ErrorCode::UNSUPPORTED_PROTOCOL_VERSION,
             Self::HeaderMismatch(_) => ErrorCode::HEADER_MISMATCH,
             Self::InvalidMeta(_) => ErrorCode::INVALID_PARAMS,
-            Self::ShuttingDown | Self::TooManyListeners(_) => ErrorCode::INTERNAL_ERROR,
+            Self::ShuttingDown | Self::TooManyBytes(_) | Self::TooManyListeners(Full::ForAll(_)) => {
+                ErrorCode::INTERNAL_ERROR
+            }
             Self::Refused(refusal) if refusal.status.is_server_error() => ErrorCode::INTERNAL_ERROR,
             _ => ErrorCode::INVALID_REQUEST,
         }
@@ -121,6 +140,21 @@ impl Rejection {
             _ => error,
         }
     }
+}
+
+fn too_many_listeners(full: &Full) -> String {
+    match full {
+        Full::ForAll(most) => format!(
+            "The server already has {most} open streams of subscriptions, and allows no more: its `max_listeners` setting decides"
+        ),
+        Full::ForPrincipal(most) => format!(
+            "This caller already has {most} open streams of subscriptions, and may have no more: the server's `max_listeners_per_principal` setting decides"
+        ),
+    }
+}
+
+fn retry_after(seconds: &'static str) -> HeaderMap {
+    HeaderMap::from_iter([(header::RETRY_AFTER, HeaderValue::from_static(seconds))])
 }
 
 fn quoted(host: Option<&str>) -> String {

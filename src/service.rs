@@ -4,6 +4,7 @@ use std::convert::Infallible;
 use std::fmt;
 use std::future::{Ready, ready};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use http::request::Parts;
@@ -12,7 +13,7 @@ use http::{Request, Response};
 use crate::http::Body;
 use crate::manager::StatelessSessionManager;
 use crate::registry::Registry;
-use crate::rejection::Refusal;
+use crate::rejection::{Refusal, Rejection};
 
 /// A manager and its tools, as a `tower_service::Service` (feature `tower`) and a
 /// `hyper::service::Service` (feature `hyper`).
@@ -61,6 +62,37 @@ impl StatelessSessionManager {
         R: Registry,
     {
         McpService { manager: self.clone(), choice: choose }
+    }
+}
+
+/// A [`McpService`] at one path: what a server needs that has no router.
+///
+/// It answers at `/mcp` and at `/mcp/`, for a client may put a slash at the end of what it
+/// was given. Elsewhere it answers 404 with a JSON-RPC error that names the path. It is a
+/// service as the one in it is; made by [`McpService::at`].
+#[derive(Clone, Debug)]
+pub struct McpAt<C> {
+    service: McpService<C>,
+    /// Without a slash at its end.
+    path: Arc<str>,
+}
+
+impl<C> McpAt<C>
+where
+    C: Choice<Future: Send> + Send + 'static,
+{
+    fn respond<B>(&self, request: Request<B>) -> ResponseFuture
+    where
+        B: http_body::Body<Data: Send> + Send + 'static,
+    {
+        let path = request.uri().path();
+        if path.strip_suffix('/').unwrap_or(path) == &*self.path {
+            return self.service.respond(request);
+        }
+        let (head, _) = request.into_parts();
+        let path = if self.path.is_empty() { Arc::from("/") } else { Arc::clone(&self.path) };
+        let response = self.service.manager.refuse(Rejection::NotFound(path), &head);
+        ResponseFuture(Box::pin(ready(response)))
     }
 }
 
@@ -122,6 +154,15 @@ impl Future for ResponseFuture {
     }
 }
 
+impl<C> McpService<C> {
+    /// Serves at `path` alone, with or without a slash at its end; answers 404 elsewhere.
+    ///
+    /// For a server that has no router; see [`McpAt`].
+    pub fn at(self, path: &str) -> McpAt<C> {
+        McpAt { service: self, path: path.strip_suffix('/').unwrap_or(path).into() }
+    }
+}
+
 impl<C> McpService<C>
 where
     C: Choice<Future: Send> + Send + 'static,
@@ -135,36 +176,43 @@ where
     }
 }
 
-#[cfg(feature = "tower")]
-impl<C, B> tower_service::Service<Request<B>> for McpService<C>
-where
-    C: Choice<Future: Send> + Send + 'static,
-    B: http_body::Body<Data: Send> + Send + 'static,
-{
-    type Response = Response<Body>;
-    type Error = Infallible;
-    type Future = ResponseFuture;
+/// The same for both services: each request is answered by `respond`.
+macro_rules! services {
+    ($($service:ident),*) => {$(
+        #[cfg(feature = "tower")]
+        impl<C, B> tower_service::Service<Request<B>> for $service<C>
+        where
+            C: Choice<Future: Send> + Send + 'static,
+            B: http_body::Body<Data: Send> + Send + 'static,
+        {
+            type Response = Response<Body>;
+            type Error = Infallible;
+            type Future = ResponseFuture;
 
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        Poll::Ready(Ok(()))
-    }
+            fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+                Poll::Ready(Ok(()))
+            }
 
-    fn call(&mut self, request: Request<B>) -> ResponseFuture {
-        self.respond(request)
-    }
+            fn call(&mut self, request: Request<B>) -> ResponseFuture {
+                self.respond(request)
+            }
+        }
+
+        #[cfg(feature = "hyper")]
+        impl<C, B> hyper::service::Service<Request<B>> for $service<C>
+        where
+            C: Choice<Future: Send> + Send + 'static,
+            B: http_body::Body<Data: Send> + Send + 'static,
+        {
+            type Response = Response<Body>;
+            type Error = Infallible;
+            type Future = ResponseFuture;
+
+            fn call(&self, request: Request<B>) -> ResponseFuture {
+                self.respond(request)
+            }
+        }
+    )*};
 }
 
-#[cfg(feature = "hyper")]
-impl<C, B> hyper::service::Service<Request<B>> for McpService<C>
-where
-    C: Choice<Future: Send> + Send + 'static,
-    B: http_body::Body<Data: Send> + Send + 'static,
-{
-    type Response = Response<Body>;
-    type Error = Infallible;
-    type Future = ResponseFuture;
-
-    fn call(&self, request: Request<B>) -> ResponseFuture {
-        self.respond(request)
-    }
-}
+services!(McpService, McpAt);

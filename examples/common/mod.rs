@@ -19,10 +19,3 @@ pub(crate) async fn listen() -> Result<TcpListener, Box<dyn std::error::Error>> 
     println!("listening on http://{}/mcp", listener.local_addr()?);
     Ok(listener)
 }
-
-/// Ends when the user presses Ctrl-C.
-pub(crate) async fn ctrl_c() {
-    if tokio::signal::ctrl_c().await.is_err() {
-        std::future::pending::<()>().await;
-    }
-}

@@ -1,8 +1,9 @@
 //! One of each thing that a server can have, under the names that the official conformance
 //! suite calls.
 //!
-//! `cargo run --example everything --features ask,jsonschema,templates -- --addr 127.0.0.1:8000`
+//! `cargo run --example everything --features ask,jsonschema,serve,templates -- --addr 127.0.0.1:8000`
 
+use mcp_stateless::serve::{self, serve};
 use mcp_stateless::{Catalog, Change, Changes, Live, RegistryError, StatelessSessionManager, ToolRegistry};
 
 mod asking;
@@ -30,12 +31,13 @@ fn tools(changes: &Changes) -> Result<ToolRegistry, RegistryError> {
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let signals = serve::signals()?;
     let changes = Changes::in_process();
     let catalog =
         Catalog::builder().add(tools(&changes)?).add(prompts::all()?).add(resources::all()?).build()?;
     let everything = Live::new(catalog, changes);
     let manager = StatelessSessionManager::builder("everything", env!("CARGO_PKG_VERSION")).build()?;
-    let app = axum::Router::new().route_service("/mcp", manager.service(everything));
-    axum::serve(common::listen().await?, app).with_graceful_shutdown(common::ctrl_c()).await?;
+    let service = manager.service(everything).at("/mcp");
+    serve(common::listen().await?, service).shutdown_on(signals).drain(&manager).await;
     Ok(())
 }

@@ -6,6 +6,7 @@
 mod accept;
 pub(crate) mod admit;
 mod body;
+pub(crate) mod budget;
 mod cors;
 #[cfg(any(feature = "hyper", feature = "tower"))]
 mod cors_service;

@@ -1,17 +1,21 @@
-//! Reads a request's body, bounded in size and time.
+//! Reads a request's body, bounded in size, in time, and together with all others.
 
 use std::future::poll_fn;
 use std::pin::pin;
 use std::task::{Poll, ready};
 
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::{Buf, Bytes};
 
 use super::admit::Admitted;
 use crate::config::Settings;
 use crate::deadline::Deadline;
 use crate::rejection::Rejection;
 
-/// Reads `body` to its end. A body that arrives in one piece is not copied.
+/// Reads `body` to its end.
+///
+/// A body that is there at once in one piece is not copied, and counts against nothing that
+/// requests share. Any other counts against the budget of all bodies with each byte that
+/// has arrived, until it is complete.
 pub(crate) async fn read<B: http_body::Body>(
     body: B,
     admitted: &Admitted,
@@ -20,10 +24,12 @@ pub(crate) async fn read<B: http_body::Body>(
     let mut body = pin!(body);
     let mut deadline = Deadline::new(settings.read_timeout);
     let limit = settings.max_body_size;
+    let mut share = settings.body_budget.share();
     let mut read = Collected::Nothing;
     loop {
         let frame = poll_fn(|cx| match body.as_mut().poll_frame(cx) {
             Poll::Ready(frame) => Poll::Ready(Ok(frame)),
+            Poll::Pending if !share.grow_to(read.len()) => Poll::Ready(Err(over_budget(settings))),
             Poll::Pending => {
                 ready!(deadline.poll(cx));
                 Poll::Ready(Err(Rejection::ReadTimeout(settings.read_timeout)))
@@ -32,8 +38,12 @@ pub(crate) async fn read<B: http_body::Body>(
         let Some(frame) = frame.await? else { break };
         // Trailers say nothing that is read here.
         let Ok(data) = frame.map_err(|_| Rejection::BrokenBody)?.into_data() else { continue };
-        if data.remaining() > limit - read.len() {
+        let length = read.len() + data.remaining();
+        if length > limit {
             return Err(Rejection::BodyTooLarge(limit));
+        }
+        if !matches!(read, Collected::Nothing) && !share.grow_to(length) {
+            return Err(over_budget(settings));
         }
         read.append(data, admitted.declared_length);
         if body.is_end_stream() {
@@ -43,11 +53,15 @@ pub(crate) async fn read<B: http_body::Body>(
     Ok(read.into_bytes())
 }
 
+fn over_budget(settings: &Settings) -> Rejection {
+    Rejection::TooManyBytes(settings.body_budget.most())
+}
+
 /// What has been read so far.
 enum Collected {
     Nothing,
     One(Bytes),
-    Many(BytesMut),
+    Many(Vec<u8>),
 }
 
 impl Collected {
@@ -64,13 +78,14 @@ impl Collected {
         match self {
             Self::Nothing => *self = Self::One(data.copy_to_bytes(length)),
             Self::One(first) => {
-                let room = declared_length.unwrap_or_default().max(first.len() + length);
-                let mut all = BytesMut::with_capacity(room);
+                let mut all = Vec::new();
+                make_room(&mut all, first.len() + length, declared_length);
                 all.extend_from_slice(first);
                 *self = Self::Many(all);
                 self.append(data, declared_length);
             }
             Self::Many(all) => {
+                make_room(all, length, declared_length);
                 while data.has_remaining() {
                     let chunk = data.chunk();
                     let length = chunk.len();
@@ -85,7 +100,42 @@ impl Collected {
         match self {
             Self::Nothing => Bytes::new(),
             Self::One(bytes) => bytes,
-            Self::Many(bytes) => bytes.freeze(),
+            Self::Many(bytes) => bytes.into(),
         }
+    }
+}
+
+/// Makes room for `more` bytes, and for as many again as have arrived, but for none beyond
+/// the declared length: what a client declares costs nothing before it is sent.
+fn make_room(all: &mut Vec<u8>, more: usize, declared_length: Option<usize>) {
+    let needed = all.len() + more;
+    if needed > all.capacity() {
+        let room = declared_length.map_or(2 * needed, |declared| declared.clamp(needed, 2 * needed));
+        all.reserve_exact(room - all.len());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::Collected;
+
+    #[test]
+    fn room_grows_with_what_has_arrived_and_ends_at_what_was_declared() {
+        let declared = 4 * 1024 * 1024;
+        let mut read = Collected::Nothing;
+        while read.len() < declared {
+            read.append(Bytes::from_static(&[b' '; 1024]), Some(declared));
+            let Collected::Many(all) = &read else { continue };
+            assert!(all.capacity() <= (2 * all.len()).min(declared), "{}", all.capacity());
+        }
+        assert_eq!(read.into_bytes().len(), declared);
+        // More than was declared is only bounded by what has arrived.
+        let mut read = Collected::Nothing;
+        for _ in 0..3 {
+            read.append(Bytes::from_static(b"four"), Some(1));
+        }
+        assert_eq!(read.into_bytes(), "fourfourfour");
     }
 }

@@ -65,6 +65,7 @@ async fn new_requests_are_refused() {
     ] {
         let answer = site.send(post).await;
         assert_eq!(answer.error(), (503, -32603));
+        assert_eq!(answer.headers["retry-after"], "1");
         assert!(answer.error_message().contains("shutting down"), "{answer:?}");
     }
     // A clone of the manager is the same one.

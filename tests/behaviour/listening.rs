@@ -144,10 +144,11 @@ async fn a_stream_on_which_nothing_happens_is_kept_alive() {
 
 #[tokio::test]
 async fn no_more_clients_listen_than_may() {
-    let site = Site::with(live(), |builder| builder.max_listeners(2));
+    let site = Site::with(live(), |builder| builder.max_listeners(3));
     let (first, second) = (listener(&site, &json!({})).await, listener(&site, &json!({})).await);
     let refused = site.send(listen(&json!({}))).await;
     assert_eq!(refused.error(), (503, -32603));
+    assert_eq!(refused.headers["retry-after"], "10");
     assert_eq!(refused.json()["id"], 1);
     assert!(refused.error_message().contains("2 open streams"), "{refused:?}");
     // Others are served all the same.
@@ -157,6 +158,34 @@ async fn no_more_clients_listen_than_may() {
     assert_eq!(site.send(listen(&json!({}))).await.status, 503);
     drop((second, third));
     listener(&site, &json!({})).await;
+}
+
+#[tokio::test]
+async fn no_caller_takes_the_places_of_all_listeners() {
+    let site = Site::with(live(), |builder| builder.max_listeners(8).max_listeners_per_principal(2));
+    let open = async |principal| {
+        let mut wire = site.open(listen(&json!({})).of(principal)).await;
+        wire.message().await;
+        wire
+    };
+    let (first, second) = (open("ada").await, open("ada").await);
+    let refused = site.send(listen(&json!({})).of("ada")).await;
+    assert_eq!(refused.error(), (429, -32600));
+    assert_eq!(refused.headers["retry-after"], "10");
+    assert!(refused.error_message().contains("`max_listeners_per_principal`"), "{refused:?}");
+    // Those who cannot be told apart leave room for one caller.
+    let mut anonymous = Vec::new();
+    for _ in 0..4 {
+        anonymous.push(listener(&site, &json!({})).await);
+    }
+    let bob = open("bob").await;
+    drop((first, second));
+    for _ in 0..2 {
+        anonymous.push(listener(&site, &json!({})).await);
+    }
+    assert_eq!(site.send(listen(&json!({}))).await.error(), (503, -32603));
+    let ada = open("ada").await;
+    drop((ada, bob));
 }
 
 #[tokio::test]

@@ -19,6 +19,7 @@ mod prompts;
 mod reading;
 mod resources;
 mod schemas;
+mod serving;
 mod site;
 mod stateless;
 mod support;

@@ -159,6 +159,46 @@ async fn a_body_that_stalls_is_given_up() {
 }
 
 #[tokio::test]
+async fn bodies_that_arrive_slowly_are_bounded_together() {
+    let server = Arc::new(Server::with(|builder| builder.max_bytes_in_flight(10 * 1024)));
+    let stalled = |chunks| {
+        let (server, read) = (Arc::clone(&server), Arc::new(AtomicUsize::new(0)));
+        let body = Chunks { left: chunks, stalls: true, read: Arc::clone(&read) };
+        // What a body declares counts for nothing.
+        (tokio::spawn(async move { send_chunks(&server, body, Some(1024 * 1024)).await }), read)
+    };
+    let until_read = async |read: &AtomicUsize, chunks: usize| {
+        while read.load(Ordering::SeqCst) < chunks * 1024 {
+            tokio::task::yield_now().await;
+        }
+    };
+    let whole = |chunks| Chunks { left: chunks, stalls: false, read: Arc::default() };
+    // One of them came in one piece, but waits for more.
+    let ((first, first_read), (second, second_read)) = (stalled(8), stalled(1));
+    until_read(&first_read, 8).await;
+    until_read(&second_read, 1).await;
+    let refused = send_chunks(&server, whole(2), None).await;
+    assert_eq!(refused.error(), (503, -32603));
+    assert_eq!(refused.headers["retry-after"], "1");
+    assert!(refused.error_message().contains("`max_bytes_in_flight`"), "{refused:?}");
+    let (third, _) = stalled(2);
+    let third = third.await.expect("no panic");
+    assert_eq!(third.error(), (503, -32603), "{third:?}");
+    // What is there at once in one piece is served all the same.
+    assert_eq!(server.send(add(Era::Legacy)).await.tool_text(), "3");
+    assert_eq!(send_chunks(&server, whole(1), None).await.error(), (400, -32700));
+    // However a body ends, what it held is given back.
+    for stalled in [first, second] {
+        stalled.abort();
+        assert!(stalled.await.is_err());
+    }
+    for _ in 0..3 {
+        assert_eq!(send_chunks(&server, whole(10), None).await.error(), (400, -32700));
+        assert_eq!(send_chunks(&server, whole(11), None).await.error(), (503, -32603));
+    }
+}
+
+#[tokio::test]
 async fn a_body_that_ends_early_is_refused() {
     let server = Server::new();
     let chunks = Chunks { left: 2, stalls: false, read: Arc::default() };

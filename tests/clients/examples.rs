@@ -9,7 +9,15 @@ use hyper_util::{
 };
 use serde_json::{Value, json};
 
-use crate::server::{ExampleServer, run_example};
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
+use tokio::process::Command;
+
+use crate::server::{ExampleServer, example, run_example};
+
+/// The examples that serve with the library's server.
+const SERVERS: [&str; 7] =
+    ["ask_the_user", "axum_app", "everything", "hyper_server", "live_resources", "per_tenant", "quickstart"];
 
 /// Sends one request over a connection of its own.
 async fn send(
@@ -107,6 +115,76 @@ async fn whoever_listens_to_live_resources_hears_of_each_note() {
         assert_eq!(event["method"], expected);
         assert_eq!(event["params"]["_meta"]["io.modelcontextprotocol/subscriptionId"], "a");
     }
+}
+
+/// Connects to a server, and sends what begins a request.
+async fn connect(server: &ExampleServer, opening: &str) -> TcpStream {
+    let url: Uri = server.url().parse().expect("a URL");
+    let mut socket =
+        TcpStream::connect(url.authority().expect("an address").as_str()).await.expect("a server");
+    socket.write_all(opening.as_bytes()).await.expect("it is read");
+    socket
+}
+
+#[tokio::test]
+async fn every_server_ends_on_both_signals_whatever_its_clients_do() {
+    let mut ends = tokio::task::JoinSet::new();
+    for (name, signal) in SERVERS.into_iter().flat_map(|name| [(name, "INT"), (name, "TERM")]) {
+        ends.spawn(async move {
+            let server = ExampleServer::start(name).await;
+            let head = "POST /mcp HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n";
+            let stuck = [
+                connect(&server, "").await,
+                connect(&server, "POST /mcp HT").await,
+                connect(&server, &format!("{head}content-length: 100\r\n\r\n{{")).await,
+                connect(&server, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await,
+            ];
+            let started = std::time::Instant::now();
+            let status = server.ends_by(signal).await;
+            assert!(status.success(), "{name} ends by {signal} with {status}");
+            assert!(started.elapsed().as_secs() < 20, "{name} {signal}");
+            drop(stuck);
+        });
+    }
+    ends.join_all().await;
+}
+
+#[tokio::test]
+async fn a_path_with_a_slash_at_its_end_is_served_by_every_server() {
+    for name in SERVERS {
+        let server = ExampleServer::start(name).await;
+        let ping = json!({"jsonrpc": "2.0", "id": 1, "method": "ping"}).to_string();
+        let headers = [
+            (header::CONTENT_TYPE.as_str(), "application/json"),
+            ("authorization", "Bearer ada-secret"),
+            ("x-tenant", "bakery"),
+        ];
+        for slash in ["", "/"] {
+            let url = format!("{}{slash}", server.url());
+            let (status, _, body) = send(Method::POST, &url, &headers, ping.clone()).await;
+            assert_eq!((status, body.as_str()), (StatusCode::OK, r#"{"jsonrpc":"2.0","id":1,"result":{}}"#));
+        }
+        let (status, ..) = send(Method::POST, &format!("{}/x", server.url()), &headers, ping).await;
+        assert_eq!(status, StatusCode::NOT_FOUND, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_server_outlives_that_it_runs_out_of_descriptors() {
+    let mut command = Command::new("sh");
+    let limited = "ulimit -n 64 && exec \"$0\" --addr 127.0.0.1:0";
+    command.args(["-c", limited]).arg(example("hyper_server"));
+    let server = ExampleServer::run(command).await;
+    let mut connections = Vec::new();
+    for _ in 0..100 {
+        connections.push(connect(&server, "").await);
+    }
+    drop(connections);
+    let ping = json!({"jsonrpc": "2.0", "id": 1, "method": "ping"}).to_string();
+    let headers = [(header::CONTENT_TYPE.as_str(), "application/json")];
+    let (status, ..) = send(Method::POST, server.url(), &headers, ping).await;
+    assert_eq!(status, StatusCode::OK);
+    assert!(server.ends_by("TERM").await.success());
 }
 
 #[tokio::test]

@@ -1,0 +1,98 @@
+//! A bound on the bytes of all bodies that are being read.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// How many bytes the bodies being read may hold together.
+#[derive(Debug)]
+pub(crate) struct Budget {
+    most: usize,
+    held: AtomicUsize,
+}
+
+/// The part of a budget that one body holds; given back on drop.
+pub(crate) struct Share<'a> {
+    budget: &'a Budget,
+    held: usize,
+}
+
+impl Budget {
+    pub(crate) fn new(most: usize) -> Self {
+        Self { most, held: AtomicUsize::new(0) }
+    }
+
+    pub(crate) fn most(&self) -> usize {
+        self.most
+    }
+
+    /// A share that holds nothing yet.
+    pub(crate) fn share(&self) -> Share<'_> {
+        Share { budget: self, held: 0 }
+    }
+}
+
+impl Share<'_> {
+    /// Grows to `length` bytes, or stays as it is and returns `false` if the budget does not
+    /// allow it. Bodies that grow at the same time never refuse one another bytes that
+    /// neither gets.
+    #[must_use]
+    pub(crate) fn grow_to(&mut self, length: usize) -> bool {
+        let Some(more) = length.checked_sub(self.held) else { return true };
+        let fits = |held: usize| held.checked_add(more).filter(|held| *held <= self.budget.most);
+        let grown = self.budget.held.fetch_update(Ordering::Relaxed, Ordering::Relaxed, fits).is_ok();
+        if grown {
+            self.held = length;
+        }
+        grown
+    }
+}
+
+impl Drop for Share<'_> {
+    fn drop(&mut self) {
+        // A body that came in one piece never touched what all share.
+        if self.held > 0 {
+            self.budget.held.fetch_sub(self.held, Ordering::Relaxed);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Barrier;
+
+    use super::Budget;
+
+    #[test]
+    fn shares_are_given_back_and_a_refused_one_keeps_what_it_had() {
+        let budget = Budget::new(10);
+        let (mut first, mut second) = (budget.share(), budget.share());
+        assert!(first.grow_to(6) && second.grow_to(4));
+        assert!(first.grow_to(3) && !first.grow_to(7) && !second.grow_to(usize::MAX));
+        drop(first);
+        assert!(second.grow_to(10) && !budget.share().grow_to(1));
+        drop(second);
+        assert!(budget.share().grow_to(10));
+    }
+
+    #[test]
+    fn of_two_that_race_for_the_last_bytes_one_gets_them() {
+        let budget = Budget::new(1);
+        let (start, end) = (Barrier::new(2), Barrier::new(2));
+        let race = || {
+            let run = |_| {
+                let mut share = budget.share();
+                start.wait();
+                let won = share.grow_to(1);
+                end.wait();
+                drop(share);
+                start.wait();
+                won
+            };
+            (0..500).map(run).collect::<Vec<_>>()
+        };
+        let (first, second) = std::thread::scope(|scope| {
+            let (first, second) = (scope.spawn(race), scope.spawn(race));
+            (first.join().expect("no panic"), second.join().expect("no panic"))
+        });
+        assert!(first.iter().zip(&second).all(|(first, second)| first != second));
+    }
+}

@@ -1,0 +1,35 @@
+//! The signals that ask a process to end.
+
+use std::io;
+
+/// Returns a future that ends when the process is asked to end: by Ctrl-C (SIGINT), or by the
+/// SIGTERM that service managers and containers send. On Windows, by Ctrl-C.
+///
+/// From this call on, neither signal ends the process by itself, so it belongs at the start of
+/// `main`: a signal that comes before is not waited for.
+///
+/// # Errors
+/// When the operating system refuses the handlers.
+///
+/// # Panics
+/// Outside a Tokio runtime whose I/O is enabled.
+pub fn signals() -> io::Result<impl Future<Output = ()> + Send + 'static> {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        let mut terminate = signal(SignalKind::terminate())?;
+        Ok(std::future::poll_fn(move |cx| {
+            let is_asked = interrupt.poll_recv(cx).is_ready() || terminate.poll_recv(cx).is_ready();
+            if is_asked { std::task::Poll::Ready(()) } else { std::task::Poll::Pending }
+        }))
+    }
+    #[cfg(not(unix))]
+    {
+        let mut interrupt = tokio::signal::windows::ctrl_c()?;
+        Ok(async move {
+            interrupt.recv().await;
+        })
+    }
+}
