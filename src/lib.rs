@@ -106,7 +106,8 @@ pub use crate::ask::{
     SamplingRequest, SamplingResult, Sealer, StateKeys,
 };
 pub use crate::call::{
-    Call, CallError, CallFuture, Handler, IntoOutput, NoArguments, Output, ToolContext, ToolError,
+    Call, CallError, CallFuture, CallKind, FailedCall, Handler, HandlerError, IntoOutput, NoArguments,
+    Output, ToolContext, ToolError,
 };
 pub use crate::changes::{BusSender, Change, ChangeBus, Changes, LocalBus, Reach, Subscription};
 pub use crate::completion::{Completer, Completing, Completion, CompletionRequest, Reference};
