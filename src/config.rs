@@ -148,6 +148,13 @@ impl ManagerBuilder {
     /// call; for others see [`allowed_origins`](Self::allowed_origins). A second
     /// call replaces the first.
     ///
+    /// Write `https://host` or `https://host:port` where the pages of the host are served over
+    /// TLS: a page of the same host that came over plain HTTP, which anybody on the way may
+    /// have written, is then refused. The page's scheme is read from its `Origin`, so this
+    /// works behind a proxy that ends TLS, where the server itself sees plain HTTP. It demands
+    /// nothing of clients that send no `Origin`: keeping them from plain HTTP is the proxy's
+    /// part. Without a scheme, pages of both are admitted.
+    ///
     /// `Host` and `Origin` are checked against DNS rebinding, by which a web page
     /// reaches servers on its reader's own network. Others get 403.
     pub fn allowed_hosts<S: AsRef<str>>(mut self, hosts: impl IntoIterator<Item = S>) -> Self {

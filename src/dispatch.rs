@@ -154,7 +154,7 @@ impl<'r, R: Registry> Dispatcher<'r, '_, R> {
         // From here on, everything that judges or reads a URI sees the same text.
         let target = match named_by {
             NamedBy::Uri => uri::canonical(&written),
-            _ => Cow::Borrowed(&*written),
+            NamedBy::Name => Cow::Borrowed(&*written),
         };
         #[cfg(feature = "ask")]
         let purpose = crate::ask::Purpose { method: &request.method_name, target: &target, arguments };

@@ -58,7 +58,7 @@ pub(crate) mod sealed {
 /// content; [`Json`](crate::Json) becomes structured content. For a prompt's
 /// [`PromptOutput`](crate::PromptOutput): a string or content becomes one message of the
 /// user's. For a resource's [`ResourceOutput`](crate::ResourceOutput): a string becomes
-/// its text, bytes its blob. Of a `Result`, an error is what [`ToolError`] says.
+/// its text, bytes its blob. The error of a `Result` is answered as [`ToolError`] says.
 pub trait IntoOutput<T> {
     /// The result of the call.
     ///

@@ -16,7 +16,7 @@ use crate::rpc::write;
 /// use mcp_stateless::{Resource, ResourceRegistry, RpcError};
 ///
 /// let notes = Resource::new("notes://today", "today", async || {
-///     tokio::fs::read_to_string("today.md").await // an error becomes `-32603`, and is logged
+///     tokio::fs::read_to_string("today.md").await // an error is logged, and becomes `-32603`
 /// })
 /// .description("What is to be done today")
 /// .mime_type("text/markdown");

@@ -187,23 +187,22 @@ fn normal_triplets(text: &str) -> String {
     let mut pieces = text.split('%');
     normal.push_str(pieces.next().unwrap_or_default());
     for piece in pieces {
-        let triplet = piece.get(..2).zip(piece.get(2..));
-        let byte = triplet.and_then(|(digits, _)| byte_of(digits.as_bytes()[0], digits.as_bytes()[1]));
-        match (triplet, byte) {
-            (Some((digits, rest)), Some(byte)) => {
-                if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-                    normal.push(char::from(byte));
-                } else {
-                    normal.push('%');
-                    normal.push_str(&digits.to_ascii_uppercase());
-                }
-                normal.push_str(rest);
-            }
-            _ => {
-                normal.push_str("%25");
-                normal.push_str(piece);
-            }
+        let triplet = piece.split_at_checked(2).and_then(|(digits, rest)| match digits.as_bytes() {
+            [high, low] => byte_of(*high, *low).map(|byte| (byte, digits, rest)),
+            _ => None,
+        });
+        let Some((byte, digits, rest)) = triplet else {
+            normal.push_str("%25");
+            normal.push_str(piece);
+            continue;
+        };
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            normal.push(char::from(byte));
+        } else {
+            normal.push('%');
+            normal.push_str(&digits.to_ascii_uppercase());
         }
+        normal.push_str(rest);
     }
     normal
 }
