@@ -14,8 +14,8 @@ use crate::rpc::{ErrorCode, RpcError};
 /// The most bytes of an error that are logged.
 const MAX_LOGGED: usize = 4096;
 
-/// What went wrong in a handler, or with it: its error, its time limit, or arguments that do
-/// not fit. Made by a [`ToolError`](crate::ToolError).
+/// What went wrong in a handler, or with it: its error, a panic, its time limit, or arguments
+/// that do not fit. Made by a [`ToolError`](crate::ToolError).
 ///
 /// Its `Display` is for the host: it may hold what a client must not read.
 #[derive(Debug)]
@@ -39,6 +39,8 @@ enum Cause {
     Misfit,
     /// The time limit.
     TimedOut,
+    /// A panic, whose own message has gone to the panic hook.
+    Panicked,
 }
 
 /// Which kind of call it is.
@@ -145,6 +147,10 @@ impl HandlerError {
         Self::new(message, Cause::TimedOut)
     }
 
+    pub(super) fn panicked() -> Self {
+        Self::new("a handler panicked", Cause::Panicked)
+    }
+
     /// Logs the failure, once.
     pub(super) fn log(&mut self, kind: CallKind, name: &str) {
         if self.reference.is_some() {
@@ -159,6 +165,7 @@ impl HandlerError {
                 tracing::info!(%kind, name, reference, error = chain(&*self.error), "a handler failed");
             }
             Cause::TimedOut => tracing::warn!(%kind, name, "{}", self.error),
+            Cause::Panicked => tracing::error!(%kind, name, reference, "{}", self.error),
             Cause::Undeclared | Cause::Internal => {
                 tracing::error!(%kind, name, reference, error = chain(&*self.error), "a handler failed");
             }
@@ -169,6 +176,9 @@ impl HandlerError {
     pub(super) fn answer<T: Output>(self, name: &str, shown: &ShownErrors) -> Result<T, RpcError> {
         let shown = match (self.cause, shown) {
             (Cause::Misfit, _) => return T::misfit(self.to_string()),
+            (Cause::Panicked, _) => {
+                return Err(RpcError::new(ErrorCode::INTERNAL_ERROR, masked(self.reference.as_ref())));
+            }
             (Cause::Declared | Cause::TimedOut, _) | (Cause::Undeclared, ShownErrors::All) => {
                 Some(self.to_string())
             }
@@ -195,14 +205,6 @@ impl Error for HandlerError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         self.error.source()
     }
-}
-
-/// Logs a panic, and gives the error that is answered. The panic's own message has gone to the
-/// panic hook, and never goes to a client.
-pub(super) fn panicked(kind: CallKind, name: &str) -> RpcError {
-    let reference = Reference::new();
-    tracing::error!(%kind, name = &*escaped(name), reference = reference.as_str(), "a handler panicked");
-    RpcError::new(ErrorCode::INTERNAL_ERROR, masked(Some(&reference)))
 }
 
 /// Logs a JSON-RPC error that a call is answered by.

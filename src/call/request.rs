@@ -80,11 +80,12 @@ impl<'a> Call<'a> {
         self.revision
     }
 
-    /// The same call of something else: what a registry around others knows under
-    /// another name, say.
+    /// Returns the same call of something else, such as a tool that the registry within knows
+    /// under another name. From here on it is judged, read and answered as if the client had
+    /// written that.
     #[must_use]
     pub fn with_target(self, target: &'a str) -> Self {
-        Self { target, ..self }
+        Self { target, written: target, ..self }
     }
 
     /// The same call with other arguments, the JSON text of an object.

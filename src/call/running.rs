@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tokio::task::AbortHandle;
 
-use super::failure::{log_error_result, log_rpc, panicked};
+use super::failure::{log_error_result, log_rpc};
 use super::future::{CallFuture, Limit, Ties, Work};
 use super::{CallError, HandlerError, Output};
 use crate::config::Settings;
@@ -32,7 +32,7 @@ impl<T: Output> Running<T> {
     /// is the tool's.
     pub(crate) fn start(target: &str, start: impl FnOnce() -> CallFuture<T>, settings: &Settings) -> Self {
         let future = catch_unwind(AssertUnwindSafe(start));
-        let future = future.unwrap_or_else(|_| CallFuture::refused(panicked(T::KIND, target)));
+        let future = future.unwrap_or_else(|_| CallFuture::refused(HandlerError::panicked()));
         Self::new(future, target, settings.tool_time_limit, Some(&settings.drain))
     }
 
@@ -80,6 +80,7 @@ impl<T: Output> Running<T> {
     }
 
     /// Logs an outcome in which something is wrong.
+    #[cold]
     fn log(&self, outcome: &mut Result<T, CallError>) {
         match outcome {
             Ok(output) if output.is_error() => log_error_result(T::KIND, self.name()),
@@ -103,7 +104,7 @@ impl<T: Output> Running<T> {
         if let Some(work) = self.work.take()
             && catch_unwind(AssertUnwindSafe(|| drop(work))).is_err()
         {
-            panicked(T::KIND, self.name());
+            HandlerError::panicked().log(T::KIND, self.name());
         }
     }
 }
@@ -120,20 +121,18 @@ impl<T: Output> Future for Running<T> {
             },
             None => return Poll::Pending,
         };
-        let outcome = match polled {
-            Ok(Poll::Ready(mut outcome)) => {
-                self.log(&mut outcome);
-                outcome
-            }
-            Err(_) => Err(panicked(T::KIND, self.name()).into()),
+        let mut outcome = match polled {
+            Ok(Poll::Ready(outcome)) => outcome,
+            Err(_) => Err(HandlerError::panicked().into()),
             Ok(Poll::Pending) => {
                 let Some(deadline) = &mut self.deadline else { return Poll::Pending };
                 std::task::ready!(deadline.poll(cx));
-                let mut outcome = Err(HandlerError::timed_out(deadline.length()).into());
-                self.log(&mut outcome);
-                outcome
+                Err(HandlerError::timed_out(deadline.length()).into())
             }
         };
+        if !matches!(&outcome, Ok(output) if !output.is_error()) {
+            self.log(&mut outcome);
+        }
         self.stop();
         Poll::Ready(outcome)
     }

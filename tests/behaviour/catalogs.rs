@@ -7,9 +7,9 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use mcp_stateless::{
-    Answer, CacheHint, Catalog, Changes, Completing, Filtered, Item, ListRequest, Live, NoArguments, Page,
-    Prompt, PromptArgument, PromptRegistry, Registry, ResourceRegistry, ResourceTemplate, RpcError,
-    ServerCapabilities, ToolRegistry,
+    Answer, CacheHint, Call, CallFuture, Catalog, Changes, Completing, Filtered, Item, ListRequest, Live,
+    NoArguments, Page, Prompt, PromptArgument, PromptRegistry, Registry, ResourceOutput, ResourceRegistry,
+    ResourceTemplate, RpcError, ServerCapabilities, ToolRegistry,
 };
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -373,6 +373,29 @@ async fn a_filter_judges_a_uri_however_it_is_spelt() {
         for uri in ["note://public/1", "note://%70ublic/1", "file:///b/../a", "note://a/private"] {
             site.result(era.post("resources/read", json!({"uri": uri}))).await;
         }
+    }
+}
+
+/// A registry that knows the resources of another one under URIs of its own.
+struct Renamed<R>(R);
+
+impl<R: Registry> Registry for Renamed<R> {
+    fn capabilities(&self) -> ServerCapabilities {
+        self.0.capabilities()
+    }
+
+    fn read_resource(&self, call: Call<'_>) -> CallFuture<ResourceOutput> {
+        let renamed = call.target().replacen("public", "private", 1);
+        self.0.read_resource(call.with_target(&renamed))
+    }
+}
+
+#[tokio::test]
+async fn a_filter_judges_what_a_registry_around_it_reads() {
+    let site = Site::new(Renamed(Filtered::new(notes(), only_public)));
+    for uri in ["note://public/1", "note://%70ublic/1"] {
+        let answer = site.send(Post::modern("resources/read", json!({"uri": uri}))).await;
+        assert_eq!(answer.error(), (200, -32602), "{uri}");
     }
 }
 

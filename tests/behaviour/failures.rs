@@ -272,8 +272,8 @@ async fn a_name_from_a_client_stays_on_its_line_of_the_log() {
     let site = Site::new(Anything);
     let log = Log::default();
     let guard = log.keep();
-    let long = "x".repeat(100_000);
-    for name in ["a\nERROR forged", "b\r\u{1b}[2J\u{85}", &long] {
+    let endless = "x".repeat(100_000);
+    for name in ["a\nERROR forged", "b\r\u{1b}[2J\u{85}", &endless] {
         site.send(Post::call(Era::Legacy, name, json!({}))).await;
     }
     drop(guard);
