@@ -107,7 +107,7 @@ impl<'r, R: Registry> Dispatcher<'r, '_, R> {
                 }
             }
             (Method::SubscriptionsListen, Era::Modern) if has.can_change() => {
-                Request::Answered(self.listen(request, head, draft))
+                Request::Answered(self.listen(request, &head, draft))
             }
             _ => Request::Answered(self.answer_at_once(request, has, draft)),
         }
@@ -186,14 +186,14 @@ impl<'r, R: Registry> Dispatcher<'r, '_, R> {
         Ok(Box::new(Answering::new(running, exchange, draft)))
     }
 
-    fn listen(&self, request: &ValidRequest<'_>, head: Parts, draft: Draft) -> Reply {
+    fn listen(&self, request: &ValidRequest<'_>, head: &Parts, draft: Draft) -> Reply {
         let id = ReplyId::Request(request.id);
         let refuse = |rejection| Reply::refuse(rejection, id, self.settings);
         if !self.accepts.takes_stream() {
             return refuse(Rejection::NotAcceptable);
         }
         let wanted = request.params.rare_params().notifications.map_or("null", Raw::text);
-        let honoured = |wanted: Wanted| guarded(|| wanted.honoured(self.registry, &head));
+        let honoured = |wanted: Wanted| guarded(|| wanted.honoured(self.registry, head));
         let wanted = match Wanted::read(wanted).and_then(honoured) {
             Ok(wanted) => wanted,
             Err(error) => return draft.error(&error),
@@ -207,7 +207,7 @@ impl<'r, R: Registry> Dispatcher<'r, '_, R> {
         let keep_alive = self.settings.keep_alive;
         Reply::Listening(Box::new(Listening::new(
             wanted,
-            head,
+            head.clone(),
             id,
             subscriptions,
             listener,

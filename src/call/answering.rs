@@ -9,6 +9,7 @@ use std::time::Duration;
 use super::{CallError, Exchange, Output, Running};
 use crate::reply::{Draft, Reply};
 use crate::result::WriteResult;
+use crate::rpc::RpcError;
 use crate::stream::{Leftovers, Stream, event};
 
 /// Owns all that a call needs: dropping it ends the call, and leaves nothing.
@@ -64,23 +65,23 @@ impl<T: Output + WriteResult> Answering<T> {
     }
 
     /// The reply to what the handler came to.
-    fn reply(&self, draft: Draft, outcome: Result<T, CallError>) -> Reply {
+    fn reply(&self, draft: Draft, mut outcome: Result<T, CallError>) -> Reply {
+        // In place, because results are large.
+        if let Err(CallError::Failed(error)) = &outcome {
+            outcome = error.answer(self.running.name(), &draft.settings.shown_errors);
+        }
         match outcome {
             Ok(output) => draft.output(&output),
             Err(CallError::Rpc(error)) => draft.error(&error),
-            Err(CallError::Failed(error)) => {
-                match error.answer::<T>(self.running.name(), &draft.settings.shown_errors) {
-                    Ok(output) => draft.output(&output),
-                    Err(error) => draft.error(&error),
-                }
-            }
+            // The answer to a failure is never another one.
+            Err(CallError::Failed(_)) => draft.error(&RpcError::internal()),
             #[cfg(feature = "ask")]
             Err(CallError::InputRequired(required)) => {
                 if let Some(exchange) = &self.exchange {
                     draft.input_required(exchange.asks.by_hand(*required, exchange))
                 } else {
                     tracing::error!("a handler without a context asks the client, which needs one");
-                    draft.error(&crate::rpc::RpcError::internal())
+                    draft.error(&RpcError::internal())
                 }
             }
         }

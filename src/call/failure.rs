@@ -8,7 +8,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::Output;
+use super::{CallError, Output};
 use crate::rpc::{ErrorCode, RpcError};
 
 /// The most bytes of an error that are logged.
@@ -173,17 +173,19 @@ impl HandlerError {
     }
 
     /// The answer to the client.
-    pub(super) fn answer<T: Output>(self, name: &str, shown: &ShownErrors) -> Result<T, RpcError> {
+    #[cold]
+    pub(super) fn answer<T: Output>(&self, name: &str, shown: &ShownErrors) -> Result<T, CallError> {
         let shown = match (self.cause, shown) {
-            (Cause::Misfit, _) => return T::misfit(self.to_string()),
+            (Cause::Misfit, _) => return Ok(T::misfit(self.to_string())?),
             (Cause::Panicked, _) => {
-                return Err(RpcError::new(ErrorCode::INTERNAL_ERROR, masked(self.reference.as_ref())));
+                let message = masked(self.reference.as_ref());
+                return Err(RpcError::new(ErrorCode::INTERNAL_ERROR, message).into());
             }
             (Cause::Declared | Cause::TimedOut, _) | (Cause::Undeclared, ShownErrors::All) => {
                 Some(self.to_string())
             }
             (Cause::Undeclared, ShownErrors::Chosen(hook)) => {
-                let failed = FailedCall { kind: T::KIND, name, error: &self };
+                let failed = FailedCall { kind: T::KIND, name, error: self };
                 catch_unwind(AssertUnwindSafe(|| hook(&failed))).unwrap_or_else(|_| {
                     tracing::error!("the hook for errors panicked");
                     None
@@ -191,7 +193,7 @@ impl HandlerError {
             }
             (Cause::Undeclared, ShownErrors::None) | (Cause::Internal, _) => None,
         };
-        T::failed(shown.map_or_else(|| masked(self.reference.as_ref()), Cow::Owned))
+        Ok(T::failed(shown.map_or_else(|| masked(self.reference.as_ref()), Cow::Owned))?)
     }
 }
 

@@ -38,7 +38,9 @@ use crate::drain::Drain;
 pub struct CallFuture<T> {
     pub(super) work: Work<T>,
     pub(crate) limit: Limit,
-    pub(super) ties: Ties,
+    /// There when the work runs to its end whatever happens to its client: what waits for it
+    /// when the server shuts down, unless the manager that starts it does.
+    pub(crate) detached: Option<Arc<Drain>>,
     /// For the log.
     pub(crate) name: Option<Arc<str>>,
 }
@@ -63,13 +65,6 @@ impl From<Option<Duration>> for Limit {
     fn from(limit: Option<Duration>) -> Self {
         limit.map_or(Self::Never, Self::At)
     }
-}
-
-/// Whether the work ends with its client.
-pub(super) enum Ties {
-    Bound,
-    /// Runs to its end. The server waits for it when it shuts down, if it is known which.
-    Detached(Option<Arc<Drain>>),
 }
 
 impl<T: Output> CallFuture<T> {
@@ -118,7 +113,7 @@ impl<T: Output> CallFuture<T> {
         Fut: Future<Output: IntoOutput<T>> + Send + 'static,
     {
         let inner = Self { limit: Limit::Never, ..Self::of(self.work) };
-        Self { limit: self.limit, ties: self.ties, name: self.name, ..Self::new(around(inner)) }
+        Self { limit: self.limit, detached: self.detached, name: self.name, ..Self::new(around(inner)) }
     }
 
     /// The same call, with what `change` makes of its result.
@@ -127,7 +122,7 @@ impl<T: Output> CallFuture<T> {
     }
 
     fn of(work: Work<T>) -> Self {
-        Self { work, limit: Limit::OfManager, ties: Ties::Bound, name: None }
+        Self { work, limit: Limit::OfManager, detached: None, name: None }
     }
 
     /// Drops the work after `limit`, instead of after the manager's
@@ -141,13 +136,7 @@ impl<T: Output> CallFuture<T> {
     /// Lets the work run to its end, or its time limit, even when the client goes
     /// away: it is spawned on the Tokio runtime.
     pub fn detached(mut self) -> Self {
-        self.ties = Ties::Detached(None);
-        self
-    }
-
-    /// The same for a server that waits for the work when it shuts down, whoever polls it.
-    pub(crate) fn detached_in(mut self, drain: Arc<Drain>) -> Self {
-        self.ties = Ties::Detached(Some(drain));
+        self.detached = Some(Arc::default());
         self
     }
 
@@ -170,7 +159,7 @@ impl<T: Output> Future for CallFuture<T> {
     type Output = Result<T, CallError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        if matches!(self.limit, Limit::At(_)) || matches!(self.ties, Ties::Detached(_)) {
+        if matches!(self.limit, Limit::At(_)) || self.detached.is_some() {
             let call = std::mem::replace(&mut *self, Self::of(Work::Ready(None)));
             let running = Running::new(call, "", None, None);
             *self = Self { limit: Limit::Never, ..Self::of(Work::Boxed(Box::pin(running))) };

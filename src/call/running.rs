@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::task::AbortHandle;
 
 use super::failure::{log_error_result, log_rpc};
-use super::future::{CallFuture, Limit, Ties, Work};
+use super::future::{CallFuture, Limit, Work};
 use super::{CallError, HandlerError, Output};
 use crate::config::Settings;
 use crate::deadline::Deadline;
@@ -53,17 +53,17 @@ impl<T: Output> Running<T> {
         let is_fine = matches!(future.work, Work::Ready(Some(Ok(_))));
         let name = future.name.or_else(|| (!is_fine && !target.is_empty()).then(|| Arc::from(target)));
         let running = Self { work: Some(future.work), deadline: limit.map(Deadline::new), name, task: None };
-        match future.ties {
-            Ties::Bound => running,
-            Ties::Detached(own) => running.detach(own.as_ref().or(drain)),
+        match &future.detached {
+            None => running,
+            Some(own) => running.detach(drain.unwrap_or(own)),
         }
     }
 
     /// Hands the work to the runtime; what is left here only waits for it, while the server
     /// waits for the work itself before it shuts down.
-    fn detach(self, drain: Option<&Arc<Drain>>) -> Self {
+    fn detach(self, drain: &Arc<Drain>) -> Self {
         let Ok(runtime) = tokio::runtime::Handle::try_current() else { return self };
-        let (serving, name) = (drain.map(Drain::hold), self.name.clone());
+        let (serving, name) = (drain.hold(), self.name.clone());
         let task = runtime.spawn(async move {
             let outcome = self.await;
             drop(serving);

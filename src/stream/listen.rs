@@ -133,6 +133,8 @@ impl Listening {
     }
 
     /// The next frame: news, the end, or a sign of life; `None` after the end.
+    // Inlined, it would keep the body of ordinary replies from being inlined itself.
+    #[inline(never)]
     pub(crate) fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
         if self.is_complete() {
             return Poll::Ready(None);

@@ -290,9 +290,7 @@ impl CompiledTool {
         let mut future = future;
         future.limit = self.limit;
         future.name = Some(Arc::clone(&self.name));
-        match drain {
-            Some(drain) => future.detached_in(drain),
-            None => future,
-        }
+        future.detached = drain;
+        future
     }
 }
