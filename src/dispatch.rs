@@ -18,6 +18,7 @@ use crate::registry::{Answer, ListRequest, Page, Registry, guarded};
 use crate::rejection::{self, Rejection};
 use crate::reply::{Draft, Reply};
 use crate::request::{self, InBatch, Params, Refused, Valid, ValidRequest};
+use crate::resource::uri;
 use crate::result::WriteResult;
 use crate::rpc::write::{ReplyId, ReplyStart};
 use crate::rpc::{Raw, RpcError};
@@ -145,9 +146,14 @@ impl<'r, R: Registry> Dispatcher<'r, '_, R> {
         named_by: NamedBy,
         start: impl FnOnce(Call<'_>) -> CallFuture<T>,
     ) -> Result<Box<Answering<T>>, Request<'r>> {
-        let (target, arguments) = match call_params(request, named_by) {
+        let (written, arguments) = match call_params(request, named_by) {
             Ok(params) => params,
             Err(error) => return Err(Request::Answered(draft.error(&error))),
+        };
+        // From here on, everything that judges or reads a URI sees the same text.
+        let target = match named_by {
+            NamedBy::Uri => uri::canonical(&written),
+            NamedBy::Name => Cow::Borrowed(&*written),
         };
         #[cfg(feature = "ask")]
         let purpose = crate::ask::Purpose { method: &request.method_name, target: &target, arguments };
@@ -162,6 +168,7 @@ impl<'r, R: Registry> Dispatcher<'r, '_, R> {
         let mut exchange = None;
         let call = Call {
             target: &target,
+            written: &written,
             arguments,
             head,
             revision: request.revision,
@@ -199,7 +206,15 @@ impl<'r, R: Registry> Dispatcher<'r, '_, R> {
         let subscriptions = self.registry.changes().subscribe();
         let id = request.id.as_json().to_owned();
         let keep_alive = self.settings.keep_alive;
-        Reply::Listening(Box::new(Listening::new(wanted, id, subscriptions, listener, draft, keep_alive)))
+        Reply::Listening(Box::new(Listening::new(
+            wanted,
+            head.clone(),
+            id,
+            subscriptions,
+            listener,
+            draft,
+            keep_alive,
+        )))
     }
 
     /// Hands the answer of a client to the call that waits for it.

@@ -8,10 +8,11 @@ use std::time::Duration;
 use super::{CallError, Exchange, Output, Running};
 use crate::reply::{Draft, Reply};
 use crate::result::WriteResult;
+use crate::rpc::RpcError;
 use crate::stream::{Leftovers, Stream, event};
 
 /// Owns all that a call needs: dropping it ends the call, and leaves nothing.
-pub(crate) struct Answering<T> {
+pub(crate) struct Answering<T: Output> {
     running: Running<T>,
     /// There when the handler took a context, and so may send or ask.
     exchange: Option<Arc<Exchange>>,
@@ -31,7 +32,7 @@ pub(crate) trait Underway: Send {
 
 impl<T: Output + WriteResult> Answering<T> {
     pub(crate) fn new(mut running: Running<T>, exchange: Option<Arc<Exchange>>, draft: Draft) -> Self {
-        running.begin(exchange.as_ref(), &draft.settings.drain);
+        running.begin(exchange.as_ref(), Some(&draft.settings.drain));
         Self { running, exchange, draft: Some(draft) }
     }
 
@@ -64,18 +65,23 @@ impl<T: Output + WriteResult> Answering<T> {
     }
 
     /// The reply to what the handler came to.
-    #[cfg_attr(not(feature = "ask"), expect(clippy::unused_self, reason = "nothing is asked"))]
-    fn reply(&self, draft: Draft, outcome: Result<T, CallError>) -> Reply {
+    fn reply(&self, draft: Draft, mut outcome: Result<T, CallError>) -> Reply {
+        // In place, because results are large.
+        if let Err(CallError::Failed(error)) = &outcome {
+            outcome = error.answer(self.running.name(), &draft.settings.shown_errors);
+        }
         match outcome {
             Ok(output) => draft.output(&output),
             Err(CallError::Rpc(error)) => draft.error(&error),
+            // The answer to a failure is never another one.
+            Err(CallError::Failed(_)) => draft.error(&RpcError::internal()),
             #[cfg(feature = "ask")]
             Err(CallError::InputRequired(required)) => {
                 if let Some(exchange) = &self.exchange {
                     draft.input_required(exchange.asks.required(*required, exchange))
                 } else {
                     tracing::error!("a handler without a context asks the client, which needs one");
-                    draft.error(&crate::rpc::RpcError::internal())
+                    draft.error(&RpcError::internal())
                 }
             }
         }
@@ -96,7 +102,7 @@ impl<T: Output + WriteResult> Underway for Answering<T> {
     }
 }
 
-impl<T> Drop for Answering<T> {
+impl<T: Output> Drop for Answering<T> {
     fn drop(&mut self) {
         if let Some(exchange) = &self.exchange {
             exchange.close();

@@ -7,62 +7,70 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use super::failure::{log_error_result, log_rpc};
 use super::future::{CallFuture, Limit, Work};
-use super::{CallError, Exchange, Output};
+use super::{CallError, Exchange, HandlerError, Output};
 use crate::config::Settings;
 use crate::deadline::Deadline;
 use crate::drain::Drain;
 use crate::rpc::RpcError;
 
-/// A call under way: bounded in time, its panics caught.
-pub(crate) struct Running<T> {
+/// A call under way: bounded in time, its panics caught, what goes wrong in it logged.
+pub(crate) struct Running<T: Output> {
     /// `None` once it has ended.
     work: Option<Work<T>>,
     deadline: Option<Deadline>,
     name: Option<Arc<str>>,
-    is_detached: bool,
+    /// There while the call is still to be handed to the runtime: what waits for it when the
+    /// server shuts down, unless the manager does.
+    detached: Option<Arc<Drain>>,
     /// Of a call that runs here rather than in a task.
     #[cfg(feature = "ask")]
     idle: Option<crate::ask::IdleDetector>,
 }
 
 impl<T: Output> Running<T> {
-    /// Begins to run the future that `start` gives; a panic in `start` is the tool's.
-    pub(crate) fn start(name: &str, start: impl FnOnce() -> CallFuture<T>, settings: &Settings) -> Self {
-        let future = catch_unwind(AssertUnwindSafe(start)).unwrap_or_else(|_| {
-            report_panic(Some(name));
-            CallFuture::refused(RpcError::internal())
-        });
+    /// Begins to run the future that `start` gives for a call of `target`; a panic in `start`
+    /// is the tool's.
+    pub(crate) fn start(target: &str, start: impl FnOnce() -> CallFuture<T>, settings: &Settings) -> Self {
+        let future = catch_unwind(AssertUnwindSafe(start));
+        let future = future.unwrap_or_else(|_| CallFuture::refused(HandlerError::panicked()));
+        Self::new(future, target, settings.tool_time_limit)
+    }
+
+    /// Begins to run a future, within `limit` unless it has one itself. `target` stands for a
+    /// name that it does not have.
+    pub(super) fn new(future: CallFuture<T>, target: &str, limit: Option<Duration>) -> Self {
         let limit = match future.limit {
-            Limit::OfManager => settings.tool_time_limit,
+            Limit::OfManager => limit,
             Limit::At(limit) => Some(limit),
             Limit::Never => None,
         };
-        let deadline = limit.map(Deadline::new);
+        // A result that is there has nothing to tell.
+        let is_fine = matches!(future.work, Work::Ready(Some(Ok(_))));
+        let name = future.name.or_else(|| (!is_fine && !target.is_empty()).then(|| Arc::from(target)));
         Self {
             work: Some(future.work),
-            deadline,
-            name: future.name,
-            is_detached: future.is_detached,
+            deadline: limit.map(Deadline::new),
+            name,
+            detached: future.detached,
             #[cfg(feature = "ask")]
             idle: Some(crate::ask::IdleDetector::default()),
         }
     }
 
     /// Hands a detached call to the runtime. What is left here only waits for it, while the
-    /// server waits for the work itself before it shuts down. `exchange` is there when the
-    /// handler took a context.
-    pub(super) fn begin(&mut self, exchange: Option<&Arc<Exchange>>, drain: &Arc<Drain>) {
-        if !self.is_detached {
-            return;
-        }
+    /// server waits for the work itself before it shuts down: that of `drain`, where a manager
+    /// starts the call. `exchange` is there when the handler took a context.
+    pub(super) fn begin(&mut self, exchange: Option<&Arc<Exchange>>, drain: Option<&Arc<Drain>>) {
+        let Some(own) = self.detached.take() else { return };
         let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
-        let (serving, exchange) = (drain.hold(), exchange.cloned());
+        let (serving, exchange) = (drain.unwrap_or(&own).hold(), exchange.cloned());
         let mut detached = Self {
             work: self.work.take(),
             deadline: self.deadline.take(),
-            name: self.name.take(),
-            is_detached: true,
+            name: self.name.clone(),
+            detached: None,
             #[cfg(feature = "ask")]
             idle: self.idle.take(),
         };
@@ -74,20 +82,32 @@ impl<T: Output> Running<T> {
         let work = async move { task.await.unwrap_or_else(|_| Err(RpcError::internal().into())) };
         self.work = Some(Work::Boxed(Box::pin(work)));
     }
-}
 
-impl<T> Running<T> {
+    /// The name of what is called, as far as it is known.
+    pub(super) fn name(&self) -> &str {
+        self.name.as_deref().unwrap_or_default()
+    }
+
+    /// Logs an outcome in which something is wrong.
+    #[cold]
+    fn log(&self, outcome: &mut Result<T, CallError>) {
+        match outcome {
+            Ok(output) if output.is_error() => log_error_result(T::KIND, self.name()),
+            Err(CallError::Failed(error)) => error.log(T::KIND, self.name()),
+            Err(CallError::Rpc(error)) => log_rpc(T::KIND, self.name(), error),
+            _ => {}
+        }
+    }
+
     /// Drops the work, whose destructors may panic as well.
     fn stop(&mut self) {
         if let Some(work) = self.work.take()
             && catch_unwind(AssertUnwindSafe(|| drop(work))).is_err()
         {
-            report_panic(self.name.as_deref());
+            HandlerError::panicked().log(T::KIND, self.name());
         }
     }
-}
 
-impl<T: Output> Running<T> {
     /// What the call comes to. Once that has been ready, it is pending for ever.
     pub(super) fn poll(
         &mut self,
@@ -100,22 +120,24 @@ impl<T: Output> Running<T> {
                 poll_asking(work.as_mut(), self.idle.as_mut(), exchange, cx)
             }
             Some(Work::Boxed(work)) => poll_caught(work.as_mut(), cx),
-            Some(Work::Ready(outcome)) => return outcome.take().map_or(Poll::Pending, Poll::Ready),
+            Some(Work::Ready(outcome)) => match outcome.take() {
+                Some(outcome) => Ok(Poll::Ready(outcome)),
+                None => return Poll::Pending,
+            },
             None => return Poll::Pending,
         };
-        let outcome = match polled {
+        let mut outcome = match polled {
             Ok(Poll::Ready(outcome)) => outcome,
-            Err(_) => {
-                report_panic(self.name.as_deref());
-                Err(RpcError::internal().into())
-            }
+            Err(_) => Err(HandlerError::panicked().into()),
             Ok(Poll::Pending) => {
                 let Some(deadline) = &mut self.deadline else { return Poll::Pending };
                 ready!(deadline.poll(cx));
-                let limit = deadline.length();
-                stopped(limit, exchange)
+                Err(stopped(deadline.length(), exchange))
             }
         };
+        if !matches!(&outcome, Ok(output) if !output.is_error()) {
+            self.log(&mut outcome);
+        }
         self.stop();
         Poll::Ready(outcome)
     }
@@ -147,7 +169,9 @@ fn poll_asking<T>(
     match polled {
         Poll::Pending => Ok(Poll::Pending),
         Poll::Ready(None) => Ok(Poll::Ready(Err(unanswered()))),
-        Poll::Ready(Some(Ok(Ok(_) | Err(CallError::Rpc(_))))) if exchange.asks.is_open() => {
+        Poll::Ready(Some(Ok(Ok(_) | Err(CallError::Rpc(_) | CallError::Failed(_)))))
+            if exchange.asks.is_open() =>
+        {
             Ok(Poll::Ready(Err(unanswered())))
         }
         Poll::Ready(Some(outcome)) => outcome.map(Poll::Ready),
@@ -155,13 +179,13 @@ fn poll_asking<T>(
 }
 
 /// What a call comes to whose time is over.
-fn stopped<T: Output>(limit: Duration, exchange: Option<&Exchange>) -> Result<T, CallError> {
+fn stopped(limit: Duration, exchange: Option<&Exchange>) -> CallError {
     #[cfg(feature = "ask")]
     if exchange.is_some_and(|exchange| exchange.asks.is_open()) {
-        return Err(unanswered());
+        return unanswered();
     }
     let _ = exchange;
-    T::failed(format!("The call was stopped: it took longer than its limit of {limit:?}").into())
+    HandlerError::timed_out(limit).into()
 }
 
 /// Ends a call with the questions that have no answer.
@@ -170,13 +194,8 @@ fn unanswered() -> CallError {
     crate::ask::InputRequired::new().into()
 }
 
-impl<T> Drop for Running<T> {
+impl<T: Output> Drop for Running<T> {
     fn drop(&mut self) {
         self.stop();
     }
-}
-
-/// The panic's own message has gone to the panic hook, and never goes to a client.
-fn report_panic(name: Option<&str>) {
-    tracing::error!(name, "a handler panicked");
 }

@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use http::request::Parts;
 
 use super::{ChangeBus, LocalBus, Subscription};
 
@@ -62,11 +63,19 @@ pub struct Changes(Vec<Source>);
 struct Source {
     bus: Arc<dyn ChangeBus>,
     topic: Arc<str>,
+    permissions: Vec<Permission>,
 }
+
+/// Whether the caller of a request may hear of a change.
+pub(super) type Permission = Arc<dyn Fn(Change<'_>, &Parts) -> bool + Send + Sync>;
 
 impl Source {
     fn is_same(&self, other: &Self) -> bool {
-        std::ptr::addr_eq(Arc::as_ptr(&self.bus), Arc::as_ptr(&other.bus)) && self.topic == other.topic
+        let has = |it: &Self, permission| it.permissions.iter().any(|other| Arc::ptr_eq(permission, other));
+        std::ptr::addr_eq(Arc::as_ptr(&self.bus), Arc::as_ptr(&other.bus))
+            && self.topic == other.topic
+            && self.permissions.len() == other.permissions.len()
+            && self.permissions.iter().all(|permission| has(other, permission))
     }
 }
 
@@ -84,7 +93,7 @@ impl Changes {
     /// A topic of a bus: what one replica says there, the clients of all hear. Registries
     /// that differ, such as those of two tenants, need topics that differ.
     pub fn over(bus: Arc<dyn ChangeBus>, topic: impl Into<Arc<str>>) -> Self {
-        Self(vec![Source { bus, topic: topic.into() }])
+        Self(vec![Source { bus, topic: topic.into(), permissions: Vec::new() }])
     }
 
     /// All of these places, each once.
@@ -98,6 +107,20 @@ impl Changes {
         Self(sources)
     }
 
+    /// Tells a client of a change only if `may_hear` allows it, which is asked with the head of
+    /// the request that listens, each time that there is something to tell. A right that is
+    /// withdrawn ends what an open stream delivers. `may_hear` must not block.
+    ///
+    /// [`Filtered`](crate::Filtered) restricts the changes of its registry by this.
+    #[must_use]
+    pub fn only_if(mut self, may_hear: impl Fn(Change<'_>, &Parts) -> bool + Send + Sync + 'static) -> Self {
+        let permission: Permission = Arc::new(may_hear);
+        for source in &mut self.0 {
+            source.permissions.push(Arc::clone(&permission));
+        }
+        self
+    }
+
     /// Says that something has changed.
     pub fn publish(&self, change: Change<'_>) {
         for source in &self.0 {
@@ -106,7 +129,8 @@ impl Changes {
     }
 
     pub(crate) fn subscribe(&self) -> Vec<Subscription> {
-        self.0.iter().map(|source| source.bus.subscribe(&source.topic)).collect()
+        let subscribe = |source: &Source| source.bus.subscribe(&source.topic).restricted(&source.permissions);
+        self.0.iter().map(subscribe).collect()
     }
 }
 

@@ -275,9 +275,11 @@ impl Registry for Catalog {
     }
 
     fn read_resource(&self, call: Call<'_>) -> CallFuture<ResourceOutput> {
-        match self.find(Kind::Resources, call.target()) {
+        // Another server's list may spell it otherwise.
+        let found = self.find(Kind::Resources, call.target());
+        match found.or_else(|| self.find(Kind::Resources, call.as_written())) {
             Some((registry, _)) => registry.read_resource(call),
-            None => CallFuture::refused(RpcError::resource_not_found(call.target())),
+            None => CallFuture::refused(RpcError::resource_not_found(call.as_written())),
         }
     }
 
