@@ -195,10 +195,10 @@ impl<'r, R: Registry> Dispatcher<'r, '_, R> {
         let Some(listener) = self.settings.drain.listen(most) else {
             return refuse(Rejection::TooManyListeners(most));
         };
-        let subscriptions = self.registry.changes().subscribe();
+        let changes = self.registry.changes().subscribe();
         let id = request.id.as_json().to_owned();
         let keep_alive = self.settings.keep_alive;
-        Reply::Listening(Box::new(Listening::new(wanted, id, subscriptions, listener, draft, keep_alive)))
+        Reply::Listening(Box::new(Listening::new(wanted, id, changes, listener, draft, keep_alive)))
     }
 
     /// Hands the answer of a client to the call that waits for it.

@@ -34,7 +34,6 @@ impl Principal {
     }
 
     /// The caller of a request, if it is known.
-    #[cfg_attr(not(feature = "ask"), expect(dead_code, reason = "nothing is bound to it"))]
     pub(crate) fn of(head: &Parts) -> Option<&str> {
         head.extensions.get::<Self>().map(Self::as_str)
     }

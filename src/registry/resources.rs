@@ -6,7 +6,7 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use super::page::Pages;
-use super::{Answer, Item, ListRequest, Page, Registry};
+use super::{Answer, Has, Item, ListRequest, Page, Registry};
 use crate::call::{Call, CallFuture, Handler};
 #[cfg(feature = "templates")]
 use crate::completion::{Completion, CompletionRequest, Reference, unknown_reference};
@@ -68,15 +68,16 @@ impl Registry for ResourceRegistry {
         }
     }
 
-    fn has(&self, item: Item<'_>) -> bool {
-        match item {
+    fn has(&self, item: Item<'_>) -> Has {
+        let has = match item {
             Item::Resource(uri) if self.0.by_uri.contains_key(uri) => true,
             #[cfg(feature = "templates")]
             Item::Resource(uri) => self.0.templates.iter().any(|it| it.variables(uri).is_some()),
             #[cfg(feature = "templates")]
             Item::ResourceTemplate(template) => self.0.templates.iter().any(|it| it.template == template),
             _ => false,
-        }
+        };
+        has.into()
     }
 
     fn list_resources(&self, request: ListRequest<'_>) -> Answer<'_, Page> {

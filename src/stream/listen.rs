@@ -10,7 +10,7 @@ use http::request::Parts;
 use serde::{Deserialize, Serialize};
 
 use super::sse::{KEEP_ALIVE, event};
-use crate::changes::{Change, News, Subscription};
+use crate::changes::{Change, ChangeStream, News};
 use crate::deadline::Deadline;
 use crate::drain::Listener;
 use crate::protocol::{Offer, meta};
@@ -86,7 +86,7 @@ pub(crate) struct Listening {
     wanted: Wanted,
     /// The JSON of the request's id, which tags every message.
     id: String,
-    subscriptions: Vec<Subscription>,
+    changes: ChangeStream,
     listener: Listener,
     /// Becomes the result at the end; `None` once it has.
     draft: Option<Draft>,
@@ -98,13 +98,13 @@ impl Listening {
     pub(crate) fn new(
         wanted: Wanted,
         id: String,
-        subscriptions: Vec<Subscription>,
+        changes: ChangeStream,
         listener: Listener,
         draft: Draft,
         keep_alive: Duration,
     ) -> Self {
         let keep_alive = Deadline::new(keep_alive);
-        Self { wanted, id, subscriptions, listener, draft: Some(draft), keep_alive, is_acknowledged: false }
+        Self { wanted, id, changes, listener, draft: Some(draft), keep_alive, is_acknowledged: false }
     }
 
     pub(crate) fn is_complete(&self) -> bool {
@@ -121,24 +121,22 @@ impl Listening {
             self.acknowledge(&mut events);
         }
         let mut is_over = self.listener.end.poll_next(cx).is_ready();
-        for subscription in &mut self.subscriptions {
-            while let Poll::Ready(news) = subscription.poll_next(cx) {
-                match news {
-                    Some(News::Message(message)) => {
-                        let change = Change::from_message(&message);
-                        if let Some(change) = change.filter(|change| self.wanted.has(*change)) {
-                            tell(&mut events, &self.id, change);
-                        }
+        while let Poll::Ready(news) = self.changes.poll_next(cx) {
+            match news {
+                Some(News::Message(message)) => {
+                    let change = Change::from_message(&message);
+                    if let Some(change) = change.filter(|change| self.wanted.has(*change)) {
+                        tell(&mut events, &self.id, change);
                     }
-                    // Any of them may be among what is lost.
-                    Some(News::Missed) => {
-                        self.wanted.all().for_each(|change| tell(&mut events, &self.id, change));
-                    }
-                    // The client may listen anew, perhaps on a replica whose bus still works.
-                    None => {
-                        is_over = true;
-                        break;
-                    }
+                }
+                // Any of them may be among what is lost.
+                Some(News::Missed) => {
+                    self.wanted.all().for_each(|change| tell(&mut events, &self.id, change));
+                }
+                // The client may listen anew, perhaps on a replica whose bus still works.
+                None => {
+                    is_over = true;
+                    break;
                 }
             }
         }

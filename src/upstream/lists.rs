@@ -23,8 +23,6 @@ const MAX_SIZE: usize = 32 * 1024 * 1024;
 
 /// What the lists of an upstream are called on the wire.
 impl Kind {
-    pub(super) const ALL: [Self; 4] = [Self::Tools, Self::Prompts, Self::Resources, Self::Templates];
-
     fn method(self) -> &'static str {
         match self {
             Self::Tools => "tools/list",
@@ -189,7 +187,7 @@ async fn fetch(lease: &Lease, target: &Target, kind: Kind, headers: &HeaderMap) 
     let has_headers =
         kind == Kind::Tools && lease.0.about.era == Era::Modern && matches!(target, Target::Http { .. });
     let cache = CacheHint { ttl: fetched.ttl.unwrap_or_default(), scope: fetched.scope.unwrap_or_default() };
-    let page = Page { definitions: fetched.definitions.into(), next_cursor: None, cache };
+    let page = Page { definitions: fetched.definitions.into(), cache, ..Page::default() };
     Ok(List {
         mirrored: if has_headers { mirrored(&page) } else { HashMap::new() },
         page,

@@ -26,7 +26,7 @@ use crate::completion::{Completion, CompletionRequest, Reference};
 use crate::error::ConfigError;
 use crate::prompt::PromptOutput;
 use crate::protocol::{Offer, ServerCapabilities};
-use crate::registry::{Answer, Item, Kind, ListRequest, Page, Registry, foreign_cursor};
+use crate::registry::{Answer, Has, Item, Kind, ListRequest, Page, Registry, foreign_cursor};
 use crate::resource::ResourceOutput;
 use crate::rpc::{Raw, RpcError};
 use crate::tool::ToolOutput;
@@ -245,17 +245,15 @@ impl Registry for Upstream {
         })
     }
 
-    /// Yes, unless the lists that are known say otherwise.
-    fn has(&self, item: Item<'_>) -> bool {
-        let has = |kind, name| self.0.has(kind, name);
+    /// What the lists say that are known.
+    fn has(&self, item: Item<'_>) -> Has {
+        let has = |kind, name| self.0.has(kind, name).map_or(Has::Maybe, Has::from);
         match item {
-            Item::Tool(name) => has(Kind::Tools, name).unwrap_or(true),
-            Item::Prompt(name) => has(Kind::Prompts, name).unwrap_or(true),
-            Item::ResourceTemplate(template) => has(Kind::Templates, template).unwrap_or(true),
-            Item::Resource(uri) => match (has(Kind::Resources, uri), has(Kind::Templates, uri)) {
-                (None, None) => true,
-                (resource, template) => resource.unwrap_or(false) || template.unwrap_or(false),
-            },
+            Item::Tool(name) => has(Kind::Tools, name),
+            Item::Prompt(name) => has(Kind::Prompts, name),
+            Item::ResourceTemplate(template) => has(Kind::Templates, template),
+            // A list that is known not to have it says nothing of the other.
+            Item::Resource(uri) => has(Kind::Resources, uri).max(has(Kind::Templates, uri)),
         }
     }
 
