@@ -24,8 +24,8 @@ impl Callers {
 
     /// The caller of a request: a digest of what tells it from others.
     pub(crate) fn of(&self, headers: &HeaderMap) -> Option<Principal> {
-        let named = self.header.iter().map(HeaderName::as_str).find(|name| headers.contains_key(*name));
-        let names: Vec<&str> = match named {
+        let chosen = self.header.iter().map(HeaderName::as_str).find(|name| headers.contains_key(*name));
+        let names: Vec<&str> = match chosen {
             Some(name) => vec![name],
             None => CREDENTIALS.into_iter().filter(|name| headers.contains_key(*name)).collect(),
         };

@@ -37,8 +37,8 @@ use crate::signals::Stop;
 
 type Error = Box<dyn std::error::Error>;
 
-/// How long a server may take to answer before it is said to be down. Calls try it anew.
-const ASK_LIMIT: Duration = Duration::from_secs(10);
+/// How long the start waits for a server's answer. One that takes longer is asked on.
+const START_LIMIT: Duration = Duration::from_secs(10);
 /// How long calls under way may take to come to their end.
 const DRAIN_LIMIT: Duration = Duration::from_secs(10);
 /// How long clients may then take to read the answers.
@@ -97,8 +97,13 @@ async fn run() -> Result<ExitCode, Error> {
 
 async fn work(options: &Options, servers: &[Arc<Server>]) -> Result<ExitCode, Error> {
     let stop = Stop::on_signals()?;
+    let limit = match options.action {
+        // The limits of each server decide.
+        Action::Check => Duration::MAX,
+        Action::Serve => START_LIMIT,
+    };
     let findings = tokio::select! {
-        findings = report::ask_all(servers, ASK_LIMIT) => findings,
+        findings = report::ask_all(servers, limit) => findings,
         () = stop.clone().signalled() => return Ok(ExitCode::from(DOWN)),
     };
     print!("{}", Table::new(servers, &findings));

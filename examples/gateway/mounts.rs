@@ -17,7 +17,7 @@ use crate::plain::Plain;
 use crate::servers::Server;
 
 const ROOT: &str = "/mcp";
-/// Chooses servers by their names, with commas between them, as LiteLLM's proxy has it.
+/// Chooses servers by their names, with commas between them, as the proxy of `LiteLLM` has it.
 const SERVERS_HEADER: &str = "x-mcp-servers";
 /// How many choices of several servers are remembered.
 const MOST_CHOICES: usize = 64;

@@ -26,20 +26,22 @@ pub(crate) async fn ask_all(servers: &[Arc<Server>], limit: Duration) -> Vec<Fin
     };
     let asked: Vec<_> = servers.iter().map(ask).collect();
     let mut findings = Vec::with_capacity(asked.len());
-    for answer in asked {
+    for (server, answer) in servers.iter().zip(asked) {
         findings.push(match answer.await {
             Ok(Ok(Ok(info))) => Ok(info),
-            Ok(Ok(Err(error))) => Err(causes(&error)),
-            Ok(Err(_)) => Err(format!("no answer within {limit:?}")),
+            Ok(Ok(Err(error))) => Err(causes(&error, &server.name)),
+            Ok(Err(_)) => Err(format!("no answer within {limit:?} yet")),
             Err(error) => Err(error.to_string()),
         });
     }
     findings
 }
 
-/// An error with all its causes, each once.
-fn causes(error: &UpstreamError) -> String {
-    let mut text = error.to_string();
+/// An error with all its causes, each once, without the name of its server, beside which it
+/// stands.
+fn causes(error: &UpstreamError, server: &str) -> String {
+    let text = error.to_string();
+    let mut text = text.strip_prefix(&format!("upstream {server:?} ")).unwrap_or(&text).to_owned();
     let mut cause = error.source();
     while let Some(error) = cause {
         let more = error.to_string();

@@ -214,13 +214,12 @@ impl ChangeStream {
                 continue;
             }
             let old = before.iter().position(|it| it.topic.is_same(topic));
-            self.followed.push(match old {
-                Some(old) => before.swap_remove(old),
-                None => {
-                    is_new |= current.is_none();
-                    let subscription = topic.bus.subscribe(&topic.name);
-                    Followed { topic: topic.clone(), subscription, is_replaceable: current.is_some() }
-                }
+            self.followed.push(if let Some(old) = old {
+                before.swap_remove(old)
+            } else {
+                is_new |= current.is_none();
+                let subscription = topic.bus.subscribe(&topic.name);
+                Followed { topic: topic.clone(), subscription, is_replaceable: current.is_some() }
             });
             // Asked after the subscription, so that no replacement is missed in between.
             if let Some(current) = current {

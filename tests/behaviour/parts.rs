@@ -1,8 +1,8 @@
 //! Which part of a catalog a call goes to.
 
 use mcp_stateless::{
-    Answer, Call, CallFuture, Catalog, Completion, CompletionRequest, Has, Item, ListRequest, Page,
-    PromptOutput, Registry, ResourceOutput, ServerCapabilities, ToolOutput, ToolRegistry,
+    Answer, Call, CallFuture, Catalog, CatalogBuilder, Completion, CompletionRequest, Has, Item, ListRequest,
+    Page, PromptOutput, Registry, ResourceOutput, ServerCapabilities, ToolOutput, ToolRegistry,
 };
 use serde_json::{Value, json};
 
@@ -56,7 +56,7 @@ impl Registry for Part {
 
 /// Which part answers a tool, a prompt, a resource, and completions of both kinds.
 async fn answering(parts: impl IntoIterator<Item = Part>) -> Vec<Value> {
-    let catalog = parts.into_iter().fold(Catalog::builder(), |builder, part| builder.add(part));
+    let catalog = parts.into_iter().fold(Catalog::builder(), CatalogBuilder::add);
     let site = Site::new(catalog.build().expect("no collisions"));
     let argument = json!({"name": "a", "value": ""});
     let complete = |reference: Value| json!({"ref": reference, "argument": argument});

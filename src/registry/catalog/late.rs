@@ -240,15 +240,14 @@ async fn run(
     let start = Instant::now();
     let mut delay = FIRST_DELAY;
     loop {
-        let under_way = match first.take() {
-            Some(listing) => listing,
-            None => {
-                sleep(delay).await;
-                delay = (delay * 2).min(LONGEST_DELAY);
-                let Some(shared) = shared.upgrade() else { return };
-                progress.send_replace(None);
-                listing(&shared.parts, wanted.part, wanted.kind, &request, None)
-            }
+        let under_way = if let Some(listing) = first.take() {
+            listing
+        } else {
+            sleep(delay).await;
+            delay = (delay * 2).min(LONGEST_DELAY);
+            let Some(shared) = shared.upgrade() else { return };
+            progress.send_replace(None);
+            listing(&shared.parts, wanted.part, wanted.kind, &request, None)
         };
         let outcome = under_way.await;
         let Some(shared) = shared.upgrade() else { return };

@@ -85,7 +85,7 @@ async fn paths_may_end_with_a_slash() {
 async fn a_header_chooses_servers() {
     let quickstart = ExampleServer::start("quickstart").await;
     let entry = || cast::http(&quickstart);
-    let gateway = gateway(json!({ "math_a": entry(), "math_b": entry(), "c": entry() })).await;
+    let gateway = gateway(json!({ "c": entry(), "math_a": entry(), "math_b": entry() })).await;
     let url = gateway.url();
     let chosen = |names| [("x-mcp-servers", names)];
 
@@ -110,7 +110,7 @@ async fn a_header_chooses_servers() {
     let (status, answer) = post(url, &chosen("math_a,planets"), "tools/list", json!({})).await;
     assert_eq!(status, 400);
     let message = answer["error"]["message"].as_str().expect("a message");
-    assert_eq!(message, "there is no server \"planets\"; there are math_a, math_b, c");
+    assert_eq!(message, "there is no server \"planets\"; there are c, math_a, math_b");
 }
 
 #[tokio::test]
@@ -172,7 +172,7 @@ async fn quickstart_at(port: u16) -> ExampleServer {
 async fn a_server_that_comes_later_gets_its_name_and_those_who_listen_hear_of_it() {
     let (port, here) = (free_port(), ExampleServer::start("quickstart").await);
     let late = json!({ "url": format!("http://127.0.0.1:{port}/mcp") });
-    let gateway = gateway(json!({ "late": late, "here": cast::http(&here) })).await;
+    let gateway = gateway(json!({ "here": cast::http(&here), "late": late })).await;
     let url = gateway.url();
     assert_eq!(line(gateway.said().iter().map(String::as_str), "late")[2], "down:");
     let name = async |url: &str| {
@@ -187,9 +187,9 @@ async fn a_server_that_comes_later_gets_its_name_and_those_who_listen_hear_of_it
         "io.modelcontextprotocol/clientCapabilities": {},
     });
     let params = json!({"notifications": {"toolsListChanged": true}, "_meta": meta});
-    let listen = json!({"jsonrpc": "2.0", "id": 1, "method": "subscriptions/listen", "params": params});
+    let message = json!({"jsonrpc": "2.0", "id": 1, "method": "subscriptions/listen", "params": params});
     let headers = [("mcp-protocol-version", VERSION), ("mcp-method", "subscriptions/listen")];
-    let mut stream = open(url, &headers, &listen).await.into_body();
+    let mut stream = open(url, &headers, &message).await.into_body();
     let (_, listed) = post(url, &[], "tools/list", json!({})).await;
     assert_eq!(listed["result"]["_meta"][MISSING][0]["name"], "late", "{listed}");
 
@@ -200,7 +200,7 @@ async fn a_server_that_comes_later_gets_its_name_and_those_who_listen_hear_of_it
         let frame = frame.expect("the stream goes on").expect("the connection holds");
         heard += &String::from_utf8_lossy(frame.data_ref().expect("data"));
     }
-    assert_eq!(tools(url, &[]).await, prefixed(&["late", "here"]));
+    assert_eq!(tools(url, &[]).await, prefixed(&["here", "late"]));
     until("the server has the name that it gives itself", async || name(&alone).await == "quickstart").await;
 }
 
