@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
+use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tracing_subscriber::EnvFilter;
 
@@ -126,9 +127,21 @@ async fn work(options: &Options, servers: &[Arc<Server>]) -> Result<ExitCode, Er
         Action::Serve => {
             // They end with this.
             let mut following = JoinSet::new();
-            for server in servers.iter().map(Arc::clone) {
-                following.spawn(async move { server.follow().await });
+            let is_up = Arc::new(Notify::new());
+            for server in servers {
+                let (server, is_up) = (Arc::clone(server), Arc::clone(&is_up));
+                following.spawn(async move { server.follow(&is_up).await });
             }
+            gateway.warm_up().await;
+            following.spawn({
+                let gateway = Arc::clone(&gateway);
+                async move {
+                    loop {
+                        is_up.notified().await;
+                        gateway.warm_up().await;
+                    }
+                }
+            });
             serve(&options.address, &gateway, stop).await
         }
     }

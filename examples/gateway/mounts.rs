@@ -2,7 +2,8 @@
 
 use std::cmp::Reverse;
 use std::future::ready;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, Response, StatusCode};
@@ -19,6 +20,8 @@ use crate::servers::Server;
 const ROOT: &str = "/mcp";
 /// Chooses servers by their names, with commas between them, as the proxy of `LiteLLM` has it.
 const SERVERS_HEADER: &str = "x-mcp-servers";
+/// How long a list may take that nobody waits for.
+const WARM_UP_LIMIT: Duration = Duration::from_secs(2);
 /// How many choices of several servers are remembered.
 const MOST_CHOICES: usize = 64;
 
@@ -68,7 +71,7 @@ impl Gateway {
         if let Some(caller) = self.callers.of(request.headers()) {
             request.extensions_mut().insert(caller);
         }
-        let (identity, registry) = self.choose(request.uri().path(), request.headers());
+        let (identity, registry) = self.choose(request.uri().path(), request.headers()).await;
         match self.managers.get(&identity) {
             Ok(manager) => manager.handle_with(request, |_| ready(registry)).await,
             Err(error) => {
@@ -81,12 +84,12 @@ impl Gateway {
         }
     }
 
-    fn choose(&self, path: &str, headers: &HeaderMap) -> Chosen {
+    async fn choose(&self, path: &str, headers: &HeaderMap) -> Chosen {
         let refuse = |status, why: String| (Identity::of_all(&self.servers), Err(Refusal::new(status, why)));
         match path.strip_prefix(ROOT).unwrap_or(path).trim_matches('/') {
             "" => match self.named(headers) {
                 Ok(None) => (Identity::of_all(&self.servers), Ok(Arc::new(self.all.clone()))),
-                Ok(Some(chosen)) => self.some(chosen),
+                Ok(Some(chosen)) => self.some(chosen).await,
                 Err(why) => refuse(StatusCode::BAD_REQUEST, why),
             },
             name => match self.find(name) {
@@ -97,6 +100,37 @@ impl Gateway {
                 None => refuse(StatusCode::NOT_FOUND, self.unknown(name)),
             },
         }
+    }
+
+    fn choices(&self) -> MutexGuard<'_, Vec<(Vec<usize>, Catalog)>> {
+        self.choices.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Lists everything once, for nobody, so that these lists can stand in for those of
+    /// callers whose sessions are still to be opened.
+    pub(crate) async fn warm_up(&self) {
+        self.warm(&self.all).await;
+    }
+
+    async fn warm(&self, catalog: &Catalog) {
+        let Ok(manager) = self.managers.get(&Identity::of_all(&self.servers)) else { return };
+        let list = async |method: &str| {
+            let message = format!(r#"{{"jsonrpc":"2.0","id":1,"method":"{method}"}}"#);
+            let request = axum::http::Request::post(ROOT)
+                .header("host", "localhost")
+                .header("content-type", "application/json")
+                .body(axum::body::Body::from(message));
+            if let Ok(request) = request {
+                // What comes later comes by itself.
+                let _ = tokio::time::timeout(WARM_UP_LIMIT, manager.handle(request, catalog)).await;
+            }
+        };
+        tokio::join!(
+            list("tools/list"),
+            list("prompts/list"),
+            list("resources/list"),
+            list("resources/templates/list")
+        );
     }
 
     /// The servers that a header chooses, in the order of the configuration.
@@ -125,7 +159,7 @@ impl Gateway {
     }
 
     /// One server, under plain names too, or several beside each other.
-    fn some(&self, chosen: Vec<usize>) -> Chosen {
+    async fn some(&self, chosen: Vec<usize>) -> Chosen {
         if let [index] = chosen[..] {
             let server = &self.servers[index];
             let prefix = format!("{}-", server.name);
@@ -133,15 +167,20 @@ impl Gateway {
             return (Identity::of(server), Ok(Arc::new(registry)));
         }
         let servers: Vec<_> = chosen.iter().map(|index| Arc::clone(&self.servers[*index])).collect();
-        let mut choices = self.choices.lock().unwrap_or_else(PoisonError::into_inner);
-        let catalog = match choices.iter().find(|(other, _)| *other == chosen) {
-            Some((_, catalog)) => Ok(catalog.clone()),
-            None => joined(&servers).inspect(|catalog| {
+        let known =
+            self.choices().iter().find(|(other, _)| *other == chosen).map(|(_, catalog)| catalog.clone());
+        let catalog = match (known, joined(&servers)) {
+            (Some(catalog), _) => Ok(catalog),
+            (None, Ok(catalog)) => {
+                self.warm(&catalog).await;
+                let mut choices = self.choices();
                 if choices.len() == MOST_CHOICES {
                     choices.remove(0);
                 }
                 choices.push((chosen, catalog.clone()));
-            }),
+                Ok(catalog)
+            }
+            (None, error) => error,
         };
         let registry = catalog.map(|catalog| -> Arc<dyn Registry> { Arc::new(catalog) });
         let refuse =
@@ -150,7 +189,7 @@ impl Gateway {
     }
 }
 
-/// Servers beside each other, each with its name as prefix. Where the name of one begins the
+/// Servers beside each other, whose lists are the same for every caller, each with its name as prefix. Where the name of one begins the
 /// name of another, the longer one is asked first.
 fn joined(servers: &[Arc<Server>]) -> Result<Catalog, RegistryError> {
     let mut by_length: Vec<_> = servers.iter().collect();
@@ -158,5 +197,5 @@ fn joined(servers: &[Arc<Server>]) -> Result<Catalog, RegistryError> {
     let add = |all: mcp_stateless::CatalogBuilder, server: &Arc<Server>| {
         all.add_prefixed(&server.name, Arc::clone(&server.registry))
     };
-    by_length.into_iter().fold(Catalog::builder(), add).build()
+    by_length.into_iter().fold(Catalog::builder().share_lists(), add).build()
 }

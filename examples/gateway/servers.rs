@@ -8,6 +8,7 @@ use mcp_stateless::{
     ConfigError, Filtered, Item, Registry, Upstream, UpstreamBuilder, UpstreamInfo, UpstreamStats,
 };
 use thiserror::Error;
+use tokio::sync::Notify;
 
 use crate::config;
 use crate::entry::Transport;
@@ -68,8 +69,8 @@ impl Server {
     }
 
     /// Keeps up with what the server says of itself: asks until it answers, and again when it
-    /// has been started anew. Never ends.
-    pub(crate) async fn follow(&self) {
+    /// has been started anew, and notifies `is_up` when it is. Never ends.
+    pub(crate) async fn follow(&self, is_up: &Notify) {
         let mut delay = FIRST_DELAY;
         let mut is_known = self.about().is_some();
         loop {
@@ -87,6 +88,7 @@ impl Server {
                         tracing::info!(server = self.name, name, version, "the server is up");
                     }
                     self.found(info);
+                    is_up.notify_one();
                     (is_known, delay) = (true, FIRST_DELAY);
                 }
                 Err(error) => {

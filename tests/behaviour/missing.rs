@@ -176,6 +176,20 @@ async fn a_list_that_is_public_stands_in_for_every_caller() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_list_of_one_caller_stands_in_for_that_of_another_where_they_share_lists() {
+    let remote = Remote::lists(&["x"]);
+    let catalog = Catalog::builder().share_lists().add_prefixed("r", remote.clone()).add(local());
+    let site = Site::new(catalog.build().expect("no collisions"));
+    site.result(list()).await;
+    remote.set(Mood::Hangs);
+    for era in Era::BOTH {
+        let other = era.post("tools/list", json!({})).header("authorization", "bob");
+        assert_eq!(names(&site.result(other).await), ["r-x", "here"]);
+    }
+    assert_eq!(tasks(), 1);
+}
+
+#[tokio::test(start_paused = true)]
 async fn listeners_hear_when_a_part_that_was_missing_is_back() {
     for before in [Mood::Hangs, Mood::Fails] {
         let remote = Remote::new(before);

@@ -58,16 +58,21 @@ pub(super) type Listing = Pin<Box<dyn Future<Output = Result<Page, RpcError>> + 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Caller([u64; 2]);
 
-/// Makes the fingerprints of one catalog.
-#[derive(Default)]
-pub(super) struct Callers([RandomState; 2]);
+/// Makes the fingerprints of one catalog; `None` where lists are the same for every caller.
+pub(super) struct Callers(Option<[RandomState; 2]>);
 
 impl Callers {
+    /// Tells callers apart, unless they share the lists.
+    pub(super) fn new(share_lists: bool) -> Self {
+        Self((!share_lists).then(<[RandomState; 2]>::default))
+    }
+
     /// The caller of a request. It is known by what the host's authentication says, and by
     /// all headers that may say something of it.
     pub(super) fn of(&self, request: &ListRequest<'_>) -> Caller {
+        let Some(keys) = &self.0 else { return Caller([0; 2]) };
         let says = |name: &HeaderName| !OF_THE_MESSAGE.contains(&name.as_str());
-        Caller(self.0.each_ref().map(|keys| {
+        Caller(keys.each_ref().map(|keys| {
             let mut hasher = keys.build_hasher();
             Principal::of(request.head).hash(&mut hasher);
             request.revision.as_str().hash(&mut hasher);
@@ -188,12 +193,6 @@ impl Refreshes {
         if is_there || refreshes.iter().filter(of_list).count() >= MOST_REFRESHES {
             return;
         }
-        let part = &shared.parts[wanted.part];
-        tracing::warn!(
-            part = part.name,
-            kind = wanted.kind.noun(),
-            "a list of the catalog is missing; it is asked for until it comes"
-        );
         let (progress, outcome) = watch::channel(first.is_none().then(|| Err(RpcError::internal())));
         let request = Arc::clone(request);
         let task = runtime.spawn(run(Arc::downgrade(shared), wanted, request, first, progress));
@@ -238,7 +237,7 @@ async fn run(
     progress: watch::Sender<Outcome>,
 ) {
     let start = Instant::now();
-    let mut delay = FIRST_DELAY;
+    let (mut delay, mut has_failed) = (FIRST_DELAY, false);
     loop {
         let under_way = if let Some(listing) = first.take() {
             listing
@@ -254,13 +253,20 @@ async fn run(
         if let Ok(page) = &outcome {
             shared.parts[wanted.part].late(wanted.kind).remember(wanted.caller, page);
         }
+        let (part, kind) = (&*shared.parts[wanted.part].name, wanted.kind.noun());
+        match &outcome {
+            Err(error) if !has_failed => {
+                tracing::warn!(part, kind, %error, "a list of the catalog is missing; it is asked for until it comes");
+                has_failed = true;
+            }
+            Ok(_) if has_failed => tracing::info!(part, kind, "a list of the catalog is back"),
+            _ => {}
+        }
         let is_there = outcome.is_ok();
         progress.send_replace(Some(outcome));
         if is_there || (start.elapsed() > GRACE && !shared.is_heard()) {
             shared.refreshes.end(wanted);
             if is_there {
-                let part = &shared.parts[wanted.part];
-                tracing::info!(part = part.name, kind = wanted.kind.noun(), "a list of the catalog is back");
                 shared.changes.publish(wanted.kind.change());
             }
             return;

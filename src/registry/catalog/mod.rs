@@ -63,7 +63,8 @@ const MOST_SAID: usize = 1000;
 /// has had no success for a minute and no client listens.
 ///
 /// Of lists that had to be waited for the latest is remembered: for everybody if it may be
-/// [cached publicly](crate::CacheHint::public), else for the caller, who is known by the
+/// [cached publicly](crate::CacheHint::public) or if callers
+/// [share their lists](CatalogBuilder::share_lists), else for the caller, who is known by the
 /// request's [`Principal`](crate::Principal) and its headers. A host that tells callers apart
 /// by anything else has to set a `Principal`. Up to 64 callers and 8 MiB are remembered for
 /// each list of a registry.
@@ -102,11 +103,14 @@ impl Shared {
 /// Collects registries; made by [`Catalog::builder`].
 #[derive(Default)]
 #[must_use]
-pub struct CatalogBuilder(Vec<Part>);
+pub struct CatalogBuilder {
+    parts: Vec<Part>,
+    share_lists: bool,
+}
 
 impl fmt::Debug for CatalogBuilder {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_set().entries(self.0.iter().map(|part| &part.name)).finish()
+        formatter.debug_set().entries(self.parts.iter().map(|part| &part.name)).finish()
     }
 }
 
@@ -127,8 +131,8 @@ impl CatalogBuilder {
     /// Adds a registry, whose tools and prompts keep their names.
     #[expect(clippy::should_implement_trait, reason = "nobody takes it for a sum")]
     pub fn add(mut self, registry: impl Registry + 'static) -> Self {
-        let name = (self.0.len() + 1).to_string();
-        self.0.push(Part::new(None, name, Box::new(registry)));
+        let name = (self.parts.len() + 1).to_string();
+        self.parts.push(Part::new(None, name, Box::new(registry)));
         self
     }
 
@@ -136,7 +140,14 @@ impl CatalogBuilder {
     /// keep their URIs.
     pub fn add_prefixed(mut self, prefix: impl fmt::Display, registry: impl Registry + 'static) -> Self {
         let name = prefix.to_string();
-        self.0.push(Part::new(Some(format!("{name}{SEPARATOR}")), name, Box::new(registry)));
+        self.parts.push(Part::new(Some(format!("{name}{SEPARATOR}")), name, Box::new(registry)));
+        self
+    }
+
+    /// Lets a list that one caller got stand in for the list of another while that is
+    /// missing. Right when the lists of the registries do not depend on who calls.
+    pub fn share_lists(mut self) -> Self {
+        self.share_lists = true;
         self
     }
 
@@ -150,7 +161,7 @@ impl CatalogBuilder {
     pub fn build(self) -> Result<Catalog, RegistryError> {
         for kind in Kind::ALL {
             let mut taken = HashSet::new();
-            for part in &self.0 {
+            for part in &self.parts {
                 let own = part.names_now(kind)?;
                 let twin = own.iter().find(|name| taken.contains(*name));
                 // Of templates that are equal the first is used.
@@ -166,8 +177,9 @@ impl CatalogBuilder {
         }
         let bus = LocalBus::default();
         let changes = Changes::over(Arc::new(bus.clone()), TOPIC);
-        let (callers, refreshes, said) = Default::default();
-        Ok(Catalog(Arc::new(Shared { parts: self.0.into(), bus, changes, callers, refreshes, said })))
+        let callers = Callers::new(self.share_lists);
+        let (parts, (refreshes, said)) = (self.parts.into(), Default::default());
+        Ok(Catalog(Arc::new(Shared { parts, bus, changes, callers, refreshes, said })))
     }
 }
 
@@ -202,9 +214,9 @@ impl Catalog {
         suits: impl Fn(&Part) -> bool,
     ) -> Option<(&Part, &'a str, Has)> {
         let mut maybe = None;
-        for part in self.0.parts.iter().filter(|part| part.offers(kind)) {
+        for part in self.0.parts.iter() {
             let own = if kind.has_names() { part.own(name) } else { Some(name) };
-            let Some(own) = own else { continue };
+            let Some(own) = own.filter(|_| part.offers(kind)) else { continue };
             match part.registry.has(kind.item(own)) {
                 Has::Yes => return Some((part, own, Has::Yes)),
                 Has::Maybe if maybe.is_none() && suits(part) => maybe = Some((part, own, Has::Maybe)),

@@ -157,6 +157,21 @@ async fn callers_who_send_different_credentials_have_different_sessions() {
     assert_eq!(whoami(&[("x-user", "ada"), ("authorization", "Bearer 2")]).await, named);
 }
 
+#[tokio::test]
+async fn a_caller_who_was_never_seen_is_listed_what_all_servers_have() {
+    let here = ExampleServer::start("quickstart").await;
+    let math = || cast::stdio("arithmetic.py", &[]);
+    let gateway = gateway(json!({ "math": math(), "other": math(), "here": cast::http(&here) })).await;
+    for names in ["", "math, here, other"] {
+        let headers = [("authorization", "Bearer sk-1234"), ("x-mcp-servers", names)];
+        let listed = tools(gateway.url(), &headers).await;
+        for tool in ["math-add", "math-multiply", "other-add", "here-add"] {
+            assert!(listed.contains(&tool.to_owned()), "{tool} is not in {listed:?}");
+        }
+        assert_eq!(call(gateway.url(), &headers, "math-add").await, "30");
+    }
+}
+
 /// A port that nothing listens on.
 fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a free port").port()
