@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
+use crate::call::{FailedCall, ShownErrors};
 use crate::drain::Drain;
 use crate::error::ConfigError;
 use crate::http::origin::{AllowedHost, AllowedOrigin, Hosts, OriginPolicy, Origins};
@@ -29,6 +30,7 @@ pub(crate) struct Settings {
     pub(crate) read_timeout: Duration,
     pub(crate) keep_alive: Duration,
     pub(crate) tool_time_limit: Option<Duration>,
+    pub(crate) shown_errors: ShownErrors,
     pub(crate) logging: bool,
     pub(crate) cache_hint: CacheHint,
     pub(crate) max_listeners: usize,
@@ -79,6 +81,7 @@ pub struct ManagerBuilder {
     read_timeout: Duration,
     keep_alive: Duration,
     tool_time_limit: Option<Duration>,
+    shown_errors: ShownErrors,
     logging: bool,
     cache_hint: CacheHint,
     max_listeners: usize,
@@ -99,6 +102,7 @@ impl ManagerBuilder {
             read_timeout: Duration::from_secs(30),
             keep_alive: Duration::from_secs(15),
             tool_time_limit: Some(Duration::from_secs(300)),
+            shown_errors: ShownErrors::default(),
             logging: true,
             cache_hint: CacheHint::default(),
             max_listeners: 1024,
@@ -143,6 +147,13 @@ impl ManagerBuilder {
     /// names: `host` for any port, or `host:port`. Pages of the same host may
     /// call; for others see [`allowed_origins`](Self::allowed_origins). A second
     /// call replaces the first.
+    ///
+    /// Write `https://host` or `https://host:port` where the pages of the host are served over
+    /// TLS: a page of the same host that came over plain HTTP, which anybody on the way may
+    /// have written, is then refused. The page's scheme is read from its `Origin`, so this
+    /// works behind a proxy that ends TLS, where the server itself sees plain HTTP. It demands
+    /// nothing of clients that send no `Origin`: keeping them from plain HTTP is the proxy's
+    /// part. Without a scheme, pages of both are admitted.
     ///
     /// `Host` and `Origin` are checked against DNS rebinding, by which a web page
     /// reaches servers on its reader's own network. Others get 403.
@@ -227,6 +238,54 @@ impl ManagerBuilder {
         self
     }
 
+    /// Shows clients the message of every error that a handler returns, except of those made by
+    /// [`ToolError::internal`].
+    ///
+    /// By default clients read only what [`ToolError::new`] declares safe to show; in place of
+    /// other errors there is a reference to the server's log. Messages of libraries name
+    /// files, hosts and at times passwords, and what a model reads goes further than its user.
+    /// So this is for development, and for servers whose clients are as trusted as the server
+    /// itself. It replaces [`on_error`](Self::on_error). Sources of errors are never shown.
+    ///
+    /// [`ToolError::internal`]: crate::ToolError::internal
+    /// [`ToolError::new`]: crate::ToolError::new
+    pub fn show_errors(mut self) -> Self {
+        self.shown_errors = ShownErrors::All;
+        self
+    }
+
+    /// Decides by a function what clients read of an error that a handler returns, whether of
+    /// a tool, a prompt or a resource: `Some` of a message, or `None` for no more than a
+    /// reference to the server's log, as by default.
+    ///
+    /// It is asked about errors that were not declared safe to show: neither about those made
+    /// by [`ToolError::new`], which are shown, nor by [`ToolError::internal`], which never are.
+    /// It replaces [`show_errors`](Self::show_errors), runs on the thread that serves the
+    /// request, and must not block. The error has been logged already.
+    ///
+    /// ```
+    /// use mcp_stateless::StatelessSessionManager;
+    ///
+    /// #[derive(Debug, thiserror::Error)]
+    /// #[error("issue {0} is closed")]
+    /// struct IssueIsClosed(u32);
+    ///
+    /// let manager = StatelessSessionManager::builder("tracker", "1.0.0")
+    ///     .on_error(|failed| failed.error().downcast_ref::<IssueIsClosed>().map(ToString::to_string))
+    ///     .build()?;
+    /// # Ok::<(), mcp_stateless::ConfigError>(())
+    /// ```
+    ///
+    /// [`ToolError::internal`]: crate::ToolError::internal
+    /// [`ToolError::new`]: crate::ToolError::new
+    pub fn on_error(
+        mut self,
+        show: impl Fn(&FailedCall<'_>) -> Option<String> + Send + Sync + 'static,
+    ) -> Self {
+        self.shown_errors = ShownErrors::Chosen(Arc::new(show));
+        self
+    }
+
     /// Declares no `logging` capability and sends no log messages.
     pub fn without_logging(mut self) -> Self {
         self.logging = false;
@@ -273,6 +332,7 @@ impl ManagerBuilder {
             read_timeout: self.read_timeout,
             keep_alive: self.keep_alive,
             tool_time_limit: self.tool_time_limit,
+            shown_errors: self.shown_errors,
             logging: self.logging,
             cache_hint: self.cache_hint,
             max_listeners: self.max_listeners,

@@ -16,6 +16,7 @@ use crate::registry::{Answer, ListRequest, Page, Registry, guarded};
 use crate::rejection::{self, Rejection};
 use crate::reply::{Draft, Reply};
 use crate::request::{self, InBatch, Params, Refused, Valid, ValidRequest};
+use crate::resource::uri;
 use crate::result::WriteResult;
 use crate::rpc::write::{ReplyId, ReplyStart};
 use crate::rpc::{Raw, RpcError};
@@ -106,7 +107,7 @@ impl<'r, R: Registry> Dispatcher<'r, '_, R> {
                 }
             }
             (Method::SubscriptionsListen, Era::Modern) if has.can_change() => {
-                Request::Answered(self.listen(request, &head, draft))
+                Request::Answered(self.listen(request, head, draft))
             }
             _ => Request::Answered(self.answer_at_once(request, has, draft)),
         }
@@ -146,9 +147,14 @@ impl<'r, R: Registry> Dispatcher<'r, '_, R> {
         named_by: NamedBy,
         start: impl FnOnce(Call<'_>) -> CallFuture<T>,
     ) -> Result<Box<Answering<T>>, Reply> {
-        let (target, arguments) = match call_params(request, named_by) {
+        let (written, arguments) = match call_params(request, named_by) {
             Ok(params) => params,
             Err(error) => return Err(draft.error(&error)),
+        };
+        // From here on, everything that judges or reads a URI sees the same text.
+        let target = match named_by {
+            NamedBy::Uri => uri::canonical(&written),
+            NamedBy::Name => Cow::Borrowed(&*written),
         };
         #[cfg(feature = "ask")]
         let purpose = crate::ask::Purpose { method: &request.method_name, target: &target, arguments };
@@ -162,6 +168,7 @@ impl<'r, R: Registry> Dispatcher<'r, '_, R> {
         let mut exchange = None;
         let call = Call {
             target: &target,
+            written: &written,
             arguments,
             head,
             revision: request.revision,
@@ -179,14 +186,14 @@ impl<'r, R: Registry> Dispatcher<'r, '_, R> {
         Ok(Box::new(Answering::new(running, exchange, draft)))
     }
 
-    fn listen(&self, request: &ValidRequest<'_>, head: &Parts, draft: Draft) -> Reply {
+    fn listen(&self, request: &ValidRequest<'_>, head: Parts, draft: Draft) -> Reply {
         let id = ReplyId::Request(request.id);
         let refuse = |rejection| Reply::refuse(rejection, id, self.settings);
         if !self.accepts.takes_stream() {
             return refuse(Rejection::NotAcceptable);
         }
         let wanted = request.params.rare_params().notifications.map_or("null", Raw::text);
-        let honoured = |wanted: Wanted| guarded(|| wanted.honoured(self.registry, head));
+        let honoured = |wanted: Wanted| guarded(|| wanted.honoured(self.registry, &head));
         let wanted = match Wanted::read(wanted).and_then(honoured) {
             Ok(wanted) => wanted,
             Err(error) => return draft.error(&error),
@@ -198,7 +205,7 @@ impl<'r, R: Registry> Dispatcher<'r, '_, R> {
         let changes = self.registry.changes().subscribe();
         let id = request.id.as_json().to_owned();
         let keep_alive = self.settings.keep_alive;
-        Reply::Listening(Box::new(Listening::new(wanted, id, changes, listener, draft, keep_alive)))
+        Reply::Listening(Box::new(Listening::new(wanted, head, id, changes, listener, draft, keep_alive)))
     }
 
     /// Hands the answer of a client to the call that waits for it.

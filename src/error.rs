@@ -10,7 +10,7 @@ pub struct ConfigError(String);
 impl ConfigError {
     pub(crate) fn unreadable_origin(text: &str) -> Self {
         Self(format!(
-            "{text:?} is neither a host (`example.com`, `example.com:8000`) nor an origin (`https://example.com`)"
+            "{text:?} is neither a host (`example.com`, `example.com:8000`, `https://example.com`) nor an origin (`https://example.com`)"
         ))
     }
 

@@ -24,7 +24,7 @@
 //!
 //! async fn import(args: Import, cx: ToolContext) -> Result<String, std::io::Error> {
 //!     cx.progress(1.0, Some(2.0), "reading").await;
-//!     let text = tokio::fs::read_to_string(args.path).await?; // becomes a result with `isError`
+//!     let text = tokio::fs::read_to_string(args.path).await?; // logged; the client gets a reference
 //!     cx.progress(2.0, Some(2.0), "counting").await;
 //!     Ok(format!("{} rows", text.lines().count()))
 //! }
@@ -53,6 +53,24 @@
 //! [`Catalog`] joins them; [`Filtered`] shows each caller a part of one, [`Live`] replaces
 //! one while it serves. A handler asks the client's user in one line (feature `ask`), and is
 //! the same for clients of all revisions.
+//!
+//! # Errors and logs
+//!
+//! A handler that fails tells its client only what its author has declared safe to show, by
+//! [`ToolError::new`]; see there, and [`ManagerBuilder::on_error`] for the host's own choice.
+//!
+//! What happens is logged by `tracing`:
+//!
+//! | level | what |
+//! |---|---|
+//! | error | a handler panicked; it failed with an error that was not declared safe to show |
+//! | warn | a call took longer than its limit; it was answered by an internal error (`-32603`) |
+//! | info | a handler failed with a message for its client |
+//! | debug | arguments did not fit; a call was answered by another JSON-RPC error; a request was refused |
+//!
+//! Each line about a call has its `kind` and its `name`, and where the client was given a
+//! reference in place of a message, that. Arguments and results are not logged; an error's own
+//! text and its sources are. Names and texts are put on one line and shortened to 4 KiB.
 //!
 //! # Features
 //!
@@ -106,7 +124,8 @@ pub use crate::ask::{
     SamplingRequest, SamplingResult, Sealer, StateKeys,
 };
 pub use crate::call::{
-    Call, CallError, CallFuture, Handler, IntoOutput, NoArguments, Output, ToolContext, ToolError,
+    Call, CallError, CallFuture, CallKind, FailedCall, Handler, HandlerError, IntoOutput, NoArguments,
+    Output, ToolContext, ToolError,
 };
 pub use crate::changes::{BusSender, Change, ChangeBus, Changes, LocalBus, Reach, Subscription};
 pub use crate::completion::{Completer, Completing, Completion, CompletionRequest, Reference};

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::Question;
-use crate::call::{CallError, ToolError};
+use crate::call::CallError;
 
 /// Questions that a handler returns instead of a result, to be called again with the
 /// answers: the plain way of asking, in which the handler keeps the state of the call
@@ -58,11 +58,5 @@ impl InputRequired {
 impl From<InputRequired> for CallError {
     fn from(required: InputRequired) -> Self {
         Self::InputRequired(Box::new(required))
-    }
-}
-
-impl From<InputRequired> for ToolError {
-    fn from(required: InputRequired) -> Self {
-        CallError::from(required).into()
     }
 }

@@ -3,12 +3,11 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::call::ToolError;
 use crate::rpc::RpcError;
 
 /// Why a question has no answer that the handler can go on with.
 ///
-/// By `?` it becomes a [`ToolError`] that says so to the model, or a JSON-RPC error where
+/// By `?` it becomes a [`ToolError`](crate::ToolError) that says so to the model, or a JSON-RPC error where
 /// the specification wants one, or where there is no model to tell: of a prompt and a
 /// resource.
 #[derive(Debug)]
@@ -47,12 +46,4 @@ impl fmt::Display for AskError {
     }
 }
 
-/// Not an `Error` of the standard library, so that `?` can tell it from those.
-impl From<AskError> for ToolError {
-    fn from(error: AskError) -> Self {
-        match error {
-            AskError::Rpc(error) => error.into(),
-            other => Self::unanswered(other),
-        }
-    }
-}
+impl std::error::Error for AskError {}

@@ -12,7 +12,7 @@ use crate::result::WriteResult;
 use crate::stream::{Leftovers, Stream, event};
 
 /// Owns all that a call needs: dropping it ends the call, and leaves nothing.
-pub(crate) struct Answering<T> {
+pub(crate) struct Answering<T: Output> {
     running: Running<T>,
     /// There when the handler took a context, and so may send or ask.
     exchange: Option<Arc<Exchange>>,
@@ -64,11 +64,16 @@ impl<T: Output + WriteResult> Answering<T> {
     }
 
     /// The reply to what the handler came to.
-    #[cfg_attr(not(feature = "ask"), expect(clippy::unused_self, reason = "nothing is asked"))]
     fn reply(&self, draft: Draft, outcome: Result<T, CallError>) -> Reply {
         match outcome {
             Ok(output) => draft.output(&output),
             Err(CallError::Rpc(error)) => draft.error(&error),
+            Err(CallError::Failed(error)) => {
+                match error.answer::<T>(self.running.name(), &draft.settings.shown_errors) {
+                    Ok(output) => draft.output(&output),
+                    Err(error) => draft.error(&error),
+                }
+            }
             #[cfg(feature = "ask")]
             Err(CallError::InputRequired(required)) => {
                 if let Some(exchange) = &self.exchange {
@@ -108,7 +113,7 @@ impl<T: Output + WriteResult> Underway for Answering<T> {
     }
 }
 
-impl<T> Drop for Answering<T> {
+impl<T: Output> Drop for Answering<T> {
     fn drop(&mut self) {
         if let Some(exchange) = &self.exchange {
             exchange.close();

@@ -1,66 +1,78 @@
-//! The failure of a call.
+//! Why a call has no result.
 
-use std::borrow::Cow;
+use std::error::Error;
 use std::fmt;
 
+use super::HandlerError;
 #[cfg(feature = "ask")]
-use crate::ask::InputRequired;
+use crate::ask::{AskError, InputRequired};
 use crate::rpc::RpcError;
 
-/// Why a handler failed: a message that the model reads, and may mend its call by.
-///
-/// Whatever becomes a `Box<dyn Error + Send + Sync>` becomes one: any
-/// [`std::error::Error`], a string, an error of `anyhow`. So `?` just works in a
-/// handler; the message is the error's `Display`. For anything else there is
-/// [`ToolError::new`].
-///
-/// Prompts and resources have no place for such a message: it is logged, and their
-/// client gets `-32603` without it.
-///
-/// An [`RpcError`] becomes one as well, and is answered as that error instead of
-/// as a tool's result.
-#[derive(Debug)]
-pub struct ToolError(pub(super) Failure);
+type AnyError = Box<dyn Error + Send + Sync>;
 
+/// The error of a handler: why a tool, a prompt or a resource failed, and what of that a
+/// client may read.
+///
+/// | made by | what the client reads |
+/// |---|---|
+/// | [`ToolError::new`] | the message, which its author declares safe to show |
+/// | `?`, or another conversion from an error or a string | that it was an internal error, unless the host has chosen otherwise by [`ManagerBuilder::show_errors`] or [`ManagerBuilder::on_error`] |
+/// | [`ToolError::internal`] | that it was an internal error, whatever the host has chosen |
+///
+/// A tool's client reads it in a result with `isError`, by which a model can mend its call;
+/// the client of a prompt or a resource reads it in an error with the code `-32603`. In place
+/// of what is not shown there is a reference, which is also in the server's log. Every error
+/// is logged, with its sources.
+///
+/// Everything that becomes a `Box<dyn Error + Send + Sync>` becomes a `ToolError` by `?`: each
+/// [`std::error::Error`], a string, an error of `anyhow`. A string is not taken to be safe,
+/// because it often holds the text of another error. An [`RpcError`] is answered as that error
+/// instead of as a tool's result, and its message is shown.
+///
+/// ```
+/// use mcp_stateless::ToolError;
+///
+/// async fn price(item: &str) -> Result<u32, ToolError> {
+///     let prices = tokio::fs::read_to_string("/srv/prices").await?; // the client reads of no path
+///     let line = prices.lines().find_map(|line| line.strip_prefix(item));
+///     let price = line.ok_or_else(|| ToolError::new(format!("There is no item {item:?}")))?;
+///     price.trim().parse().map_err(ToolError::internal)
+/// }
+/// ```
+///
+/// Does not implement [`std::error::Error`]: it could then not be made of every type that
+/// does. [`CallError`] and [`HandlerError`], which it holds, do.
 #[derive(Debug)]
-pub(super) enum Failure {
-    /// A result with `isError`.
-    Message(Cow<'static, str>),
-    /// The same, but no secret where there is no such result.
-    #[cfg(feature = "ask")]
-    Unanswered(String),
-    /// No result.
-    Call(CallError),
-}
+pub struct ToolError(pub(super) CallError);
 
 impl ToolError {
-    /// A failure with this message.
+    /// Creates an error with a message that is safe to show.
     pub fn new(message: impl fmt::Display) -> Self {
-        Self(Failure::Message(message.to_string().into()))
+        Self(HandlerError::declared(message.to_string()).into())
     }
 
-    /// A failure for want of the client's answer, of which the client may know.
-    #[cfg(feature = "ask")]
-    pub(crate) fn unanswered(message: impl fmt::Display) -> Self {
-        Self(Failure::Unanswered(message.to_string()))
+    /// Creates an error that is logged, with its sources, and never shown.
+    pub fn internal(source: impl Into<AnyError>) -> Self {
+        Self(HandlerError::internal(source.into()).into())
     }
 }
 
-impl<E: Into<Box<dyn std::error::Error + Send + Sync>>> From<E> for ToolError {
+impl<E: Into<AnyError>> From<E> for ToolError {
     fn from(error: E) -> Self {
-        Self::new(error.into())
+        Self(CallError::of(error.into()))
     }
 }
 
-impl From<RpcError> for ToolError {
-    fn from(error: RpcError) -> Self {
-        Self(Failure::Call(error.into()))
+#[cfg(feature = "ask")]
+impl From<InputRequired> for ToolError {
+    fn from(required: InputRequired) -> Self {
+        Self(required.into())
     }
 }
 
-impl From<CallError> for ToolError {
-    fn from(error: CallError) -> Self {
-        Self(Failure::Call(error))
+impl From<ToolError> for CallError {
+    fn from(error: ToolError) -> Self {
+        error.0
     }
 }
 
@@ -68,16 +80,70 @@ impl From<CallError> for ToolError {
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum CallError {
-    /// A JSON-RPC error.
+    /// A JSON-RPC error, sent as it is.
     Rpc(RpcError),
+    /// The handler failed.
+    Failed(HandlerError),
     /// Questions to the client, which then calls again with the answers (2026-07-28,
     /// Patterns, "Multi Round-Trip Requests").
     #[cfg(feature = "ask")]
     InputRequired(Box<InputRequired>),
 }
 
+impl CallError {
+    /// Errors of this crate keep their meaning.
+    fn of(error: AnyError) -> Self {
+        let error = match error.downcast::<Self>() {
+            Ok(error) => return *error,
+            Err(other) => other,
+        };
+        let error = match error.downcast::<RpcError>() {
+            Ok(error) => return Self::Rpc(*error),
+            Err(other) => other,
+        };
+        #[cfg(feature = "ask")]
+        let error = match error.downcast::<AskError>().map(|error| *error) {
+            Ok(AskError::Rpc(error)) => return Self::Rpc(error),
+            // Each says what the client did, so it may know.
+            Ok(other) => return HandlerError::declared(other.to_string()).into(),
+            Err(other) => other,
+        };
+        match error.downcast::<HandlerError>() {
+            Ok(error) => (*error).into(),
+            Err(other) => HandlerError::undeclared(other).into(),
+        }
+    }
+}
+
 impl From<RpcError> for CallError {
     fn from(error: RpcError) -> Self {
         Self::Rpc(error)
+    }
+}
+
+impl From<HandlerError> for CallError {
+    fn from(error: HandlerError) -> Self {
+        Self::Failed(error)
+    }
+}
+
+/// For the host: the message may hold what a client must not read.
+impl fmt::Display for CallError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Rpc(error) => error.fmt(formatter),
+            Self::Failed(error) => error.fmt(formatter),
+            #[cfg(feature = "ask")]
+            Self::InputRequired(_) => formatter.write_str("the client has to answer questions first"),
+        }
+    }
+}
+
+impl Error for CallError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Failed(error) => error.source(),
+            _ => None,
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! A call under way.
+//! A call's work, before the manager runs it.
 
 use std::fmt;
 use std::pin::Pin;
@@ -6,18 +6,39 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use super::{CallError, IntoOutput, Output};
+use super::{CallError, IntoOutput, Output, Running};
+use crate::drain::Drain;
 
 /// The work of one call, as a [`Registry`](crate::Registry) hands it to the manager; it
 /// ends with a `T`, such as a [`ToolOutput`](crate::ToolOutput).
 ///
 /// The manager polls it inside the request's own future or the reply's body, so
 /// dropping either ends the work; see [`detached`](Self::detached) for the exception.
+///
+/// A registry around another one changes what comes out by [`map_outcome`](Self::map_outcome),
+/// or puts work before and after by [`wrap`](Self::wrap). Both keep the time limit, the
+/// detachment and the name of the call:
+///
+/// ```
+/// use std::time::Instant;
+///
+/// use mcp_stateless::{Call, CallFuture, Registry, ToolOutput};
+///
+/// fn timed(registry: &impl Registry, call: Call<'_>) -> CallFuture<ToolOutput> {
+///     let name = call.target().to_owned();
+///     registry.call_tool(call).wrap(async move |work| {
+///         let start = Instant::now();
+///         let outcome = work.await;
+///         println!("{name}: {:?}, failed: {}", start.elapsed(), outcome.is_err());
+///         outcome
+///     })
+/// }
+/// ```
 #[must_use]
 pub struct CallFuture<T> {
     pub(super) work: Work<T>,
     pub(crate) limit: Limit,
-    pub(crate) is_detached: bool,
+    pub(super) ties: Ties,
     /// For the log.
     pub(crate) name: Option<Arc<str>>,
 }
@@ -44,6 +65,13 @@ impl From<Option<Duration>> for Limit {
     }
 }
 
+/// Whether the work ends with its client.
+pub(super) enum Ties {
+    Bound,
+    /// Runs to its end. The server waits for it when it shuts down, if it is known which.
+    Detached(Option<Arc<Drain>>),
+}
+
 impl<T: Output> CallFuture<T> {
     /// The call's work, which ends with its result.
     pub fn new<F>(work: F) -> Self
@@ -63,17 +91,43 @@ impl<T: Output> CallFuture<T> {
         Self::ready(Err(error.into()))
     }
 
-    /// The same call, with what `change` makes of its result.
-    pub(crate) fn map(mut self, change: impl FnOnce(T) -> T + Send + 'static) -> Self {
+    /// Returns the same call, which ends with what `change` makes of its outcome. Its time
+    /// limit, its detachment and its name stay. A call that is answered already is changed at
+    /// once.
+    ///
+    /// An `Err` is an error of the handler, a time-out that a registry within has set, or a
+    /// refusal: see [`CallError`].
+    pub fn map_outcome(
+        mut self,
+        change: impl FnOnce(Result<T, CallError>) -> Result<T, CallError> + Send + 'static,
+    ) -> Self {
         self.work = match self.work {
-            Work::Ready(outcome) => Work::Ready(outcome.map(|outcome| outcome.map(change))),
-            Work::Boxed(work) => Work::Boxed(Box::pin(async move { work.await.map(change) })),
+            Work::Ready(outcome) => Work::Ready(outcome.map(change)),
+            Work::Boxed(work) => Work::Boxed(Box::pin(async move { change(work.await) })),
         };
         self
     }
 
+    /// Returns the same call, run inside the future that `around` makes of it. Its time limit,
+    /// which is then that of the whole, its detachment and its name stay.
+    ///
+    /// `around` need not poll the work: by returning without it, it refuses the call.
+    pub fn wrap<F, Fut>(self, around: F) -> Self
+    where
+        F: FnOnce(Self) -> Fut,
+        Fut: Future<Output: IntoOutput<T>> + Send + 'static,
+    {
+        let inner = Self { limit: Limit::Never, ..Self::of(self.work) };
+        Self { limit: self.limit, ties: self.ties, name: self.name, ..Self::new(around(inner)) }
+    }
+
+    /// The same call, with what `change` makes of its result.
+    pub(crate) fn map(self, change: impl FnOnce(T) -> T + Send + 'static) -> Self {
+        self.map_outcome(|outcome| outcome.map(change))
+    }
+
     fn of(work: Work<T>) -> Self {
-        Self { work, limit: Limit::OfManager, is_detached: false, name: None }
+        Self { work, limit: Limit::OfManager, ties: Ties::Bound, name: None }
     }
 
     /// Drops the work after `limit`, instead of after the manager's
@@ -87,17 +141,40 @@ impl<T: Output> CallFuture<T> {
     /// Lets the work run to its end, or its time limit, even when the client goes
     /// away: it is spawned on the Tokio runtime.
     pub fn detached(mut self) -> Self {
-        self.is_detached = true;
+        self.ties = Ties::Detached(None);
+        self
+    }
+
+    /// The same for a server that waits for the work when it shuts down, whoever polls it.
+    pub(crate) fn detached_in(mut self, drain: Arc<Drain>) -> Self {
+        self.ties = Ties::Detached(Some(drain));
+        self
+    }
+
+    /// Names the call in the log, and to the hook of
+    /// [`ManagerBuilder::on_error`](crate::ManagerBuilder::on_error). The registries of this
+    /// crate do it; without a name, a call is known by what the client called.
+    pub fn named(mut self, name: impl Into<Arc<str>>) -> Self {
+        self.name = Some(name.into());
         self
     }
 }
 
-/// Waits for the result alone, so that a registry around another one can see it:
-/// without limit, in the same task, and with no panic caught.
-impl<T> Future for CallFuture<T> {
+/// Waits for the outcome, so that a registry around another one can see it.
+///
+/// A time limit of the call itself holds, and a detached call is spawned when it is first
+/// polled. Neither can make up for the manager, which knows only the future that it is handed:
+/// its own time limit bounds that one, and dropping that one ends all within that is not
+/// detached. [`wrap`](CallFuture::wrap) hands the settings on.
+impl<T: Output> Future for CallFuture<T> {
     type Output = Result<T, CallError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        if matches!(self.limit, Limit::At(_)) || matches!(self.ties, Ties::Detached(_)) {
+            let call = std::mem::replace(&mut *self, Self::of(Work::Ready(None)));
+            let running = Running::new(call, "", None, None);
+            *self = Self { limit: Limit::Never, ..Self::of(Work::Boxed(Box::pin(running))) };
+        }
         match &mut self.work {
             Work::Boxed(work) => work.as_mut().poll(cx),
             Work::Ready(outcome) => outcome.take().map_or(Poll::Pending, Poll::Ready),

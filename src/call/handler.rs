@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use super::{Call, CallFuture, IntoOutput, Output, ToolContext};
+use super::{Call, CallFuture, HandlerError, IntoOutput, Output, ToolContext};
 use crate::rpc::read;
 use crate::tool::ToolOutput;
 
@@ -39,7 +39,7 @@ where
     fn start(&self, call: Call<'_>) -> CallFuture<T> {
         match T::takes_none(call.arguments()) {
             Ok(()) => CallFuture::new(self()),
-            Err(misfit) => CallFuture::ready(T::misfit(misfit)),
+            Err(misfit) => CallFuture::refused(HandlerError::misfit(misfit)),
         }
     }
 }
@@ -54,7 +54,7 @@ where
     fn start(&self, call: Call<'_>) -> CallFuture<T> {
         match T::read_arguments(call.arguments()) {
             Ok(arguments) => CallFuture::new(self(arguments)),
-            Err(misfit) => CallFuture::ready(T::misfit(misfit)),
+            Err(misfit) => CallFuture::refused(HandlerError::misfit(misfit)),
         }
     }
 }
@@ -69,7 +69,7 @@ where
     fn start(&self, call: Call<'_>) -> CallFuture<T> {
         match T::read_arguments(call.arguments()) {
             Ok(arguments) => CallFuture::new(self(arguments, call.into_context())),
-            Err(misfit) => CallFuture::ready(T::misfit(misfit)),
+            Err(misfit) => CallFuture::refused(HandlerError::misfit(misfit)),
         }
     }
 }

@@ -4,6 +4,7 @@
 mod answering;
 mod context;
 mod error;
+mod failure;
 mod future;
 mod handler;
 pub(crate) mod output;
@@ -17,6 +18,8 @@ pub(crate) use context::Exchange;
 pub(crate) use context::LogFrom;
 pub use context::ToolContext;
 pub use error::{CallError, ToolError};
+pub(crate) use failure::ShownErrors;
+pub use failure::{CallKind, FailedCall, HandlerError};
 pub use future::CallFuture;
 pub(crate) use future::Limit;
 pub(crate) use handler::from_json;

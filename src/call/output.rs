@@ -4,34 +4,32 @@ use std::borrow::Cow;
 
 use serde::de::DeserializeOwned;
 
-use super::error::{Failure, ToolError};
-use super::{CallError, NoArguments, from_texts};
-#[cfg(feature = "ask")]
-use crate::rpc::ErrorCode;
-use crate::rpc::RpcError;
+use super::{CallError, CallKind, NoArguments, ToolError, from_texts};
+use crate::rpc::{ErrorCode, RpcError};
 
 /// The result of a call: a [`ToolOutput`](crate::ToolOutput), a
 /// [`PromptOutput`](crate::PromptOutput) or a [`ResourceOutput`](crate::ResourceOutput).
 pub trait Output: Sized + Send + 'static + sealed::Sealed {
-    /// What becomes of a handler that failed with this message. Where a result has no place
-    /// for it, it stays here.
+    /// What is called.
     #[doc(hidden)]
-    fn failed(message: Cow<'static, str>) -> Result<Self, CallError> {
-        tracing::error!(%message, "a prompt or a resource failed");
-        Err(RpcError::internal().into())
+    const KIND: CallKind;
+
+    /// The answer of a handler that failed, with a message that the client may read.
+    #[doc(hidden)]
+    fn failed(message: Cow<'static, str>) -> Result<Self, RpcError> {
+        Err(RpcError::new(ErrorCode::INTERNAL_ERROR, message))
     }
 
-    /// What becomes of a handler that the client did not answer.
+    /// The answer to a call whose arguments do not fit.
     #[doc(hidden)]
-    #[cfg(feature = "ask")]
-    fn unanswered(message: String) -> Result<Self, CallError> {
-        Err(RpcError::new(ErrorCode::INTERNAL_ERROR, message).into())
+    fn misfit(message: String) -> Result<Self, RpcError> {
+        Err(RpcError::invalid_params(message))
     }
 
-    /// What becomes of a call whose arguments do not fit.
+    /// Whether the result says that it is an error.
     #[doc(hidden)]
-    fn misfit(message: String) -> Result<Self, CallError> {
-        Err(RpcError::invalid_params(message).into())
+    fn is_error(&self) -> bool {
+        false
     }
 
     /// Whether a handler that takes nothing serves a call with these arguments.
@@ -60,7 +58,7 @@ pub(crate) mod sealed {
 /// content; [`Json`](crate::Json) becomes structured content. For a prompt's
 /// [`PromptOutput`](crate::PromptOutput): a string or content becomes one message of the
 /// user's. For a resource's [`ResourceOutput`](crate::ResourceOutput): a string becomes
-/// its text, bytes its blob. Of a `Result`, an error is what [`ToolError`] says.
+/// its text, bytes its blob. The error of a `Result` is answered as [`ToolError`] says.
 pub trait IntoOutput<T> {
     /// The result of the call.
     ///
@@ -79,12 +77,7 @@ impl<T: Output, V: IntoOutput<T>, E: Into<ToolError>> IntoOutput<T> for Result<V
     fn into_output(self) -> Result<T, CallError> {
         match self {
             Ok(value) => value.into_output(),
-            Err(error) => match error.into().0 {
-                Failure::Message(message) => T::failed(message),
-                #[cfg(feature = "ask")]
-                Failure::Unanswered(message) => T::unanswered(message),
-                Failure::Call(error) => Err(error),
-            },
+            Err(error) => Err(error.into().0),
         }
     }
 }

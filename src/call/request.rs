@@ -21,6 +21,8 @@ use crate::tool::MirroredParams;
 /// checks, as a [`Registry`](crate::Registry) gets it. Borrows from the request's body.
 pub struct Call<'a> {
     pub(crate) target: &'a str,
+    /// The target as the client wrote it.
+    pub(crate) written: &'a str,
     pub(crate) arguments: &'a str,
     pub(crate) head: Parts,
     pub(crate) revision: Revision,
@@ -48,9 +50,18 @@ impl fmt::Debug for Call<'_> {
 }
 
 impl<'a> Call<'a> {
-    /// The name of the tool or the prompt, or the URI of the resource.
+    /// Returns the name of the tool or the prompt, or the URI of the resource.
+    ///
+    /// The URI is in its canonical form (RFC 3986, section 6.2.2): what one registry allows is
+    /// what the next one reads, however the client spells it. It may still hold encoded
+    /// characters, which a registry should not decode after the URI has been judged.
     pub fn target(&self) -> &'a str {
         self.target
+    }
+
+    /// Returns the [`target`](Self::target) as the client wrote it, for replies that repeat it.
+    pub fn as_written(&self) -> &'a str {
+        self.written
     }
 
     /// The arguments of the tool or the prompt: the JSON text of an object, as the
@@ -69,11 +80,12 @@ impl<'a> Call<'a> {
         self.revision
     }
 
-    /// The same call of something else: what a registry around others knows under
-    /// another name, say.
+    /// Returns the same call of something else, such as a tool that the registry within knows
+    /// under another name. From here on it is judged, read and answered as if the client had
+    /// written that.
     #[must_use]
     pub fn with_target(self, target: &'a str) -> Self {
-        Self { target, ..self }
+        Self { target, written: target, ..self }
     }
 
     /// The same call with other arguments, the JSON text of an object.

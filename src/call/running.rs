@@ -4,18 +4,20 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use tokio::task::AbortHandle;
 
-use super::future::{CallFuture, Limit, Work};
-use super::{CallError, Output};
+use super::failure::{log_error_result, log_rpc};
+use super::future::{CallFuture, Limit, Ties, Work};
+use super::{CallError, HandlerError, Output};
 use crate::config::Settings;
 use crate::deadline::Deadline;
 use crate::drain::Drain;
 use crate::rpc::RpcError;
 
-/// A call under way: bounded in time, its panics caught.
-pub(crate) struct Running<T> {
+/// A call under way: bounded in time, its panics caught, what goes wrong in it logged.
+pub(crate) struct Running<T: Output> {
     /// `None` once it has ended.
     work: Option<Work<T>>,
     deadline: Option<Deadline>,
@@ -26,27 +28,42 @@ pub(crate) struct Running<T> {
 }
 
 impl<T: Output> Running<T> {
-    /// Begins to run the future that `start` gives; a panic in `start` is the tool's.
-    pub(crate) fn start(name: &str, start: impl FnOnce() -> CallFuture<T>, settings: &Settings) -> Self {
-        let future = catch_unwind(AssertUnwindSafe(start)).unwrap_or_else(|_| {
-            report_panic(Some(name));
-            CallFuture::refused(RpcError::internal())
-        });
+    /// Begins to run the future that `start` gives for a call of `target`; a panic in `start`
+    /// is the tool's.
+    pub(crate) fn start(target: &str, start: impl FnOnce() -> CallFuture<T>, settings: &Settings) -> Self {
+        let future = catch_unwind(AssertUnwindSafe(start));
+        let future = future.unwrap_or_else(|_| CallFuture::refused(HandlerError::panicked()));
+        Self::new(future, target, settings.tool_time_limit, Some(&settings.drain))
+    }
+
+    /// Begins to run a future, within `limit` unless it has one itself. `target` stands for a
+    /// name that it does not have.
+    pub(super) fn new(
+        future: CallFuture<T>,
+        target: &str,
+        limit: Option<Duration>,
+        drain: Option<&Arc<Drain>>,
+    ) -> Self {
         let limit = match future.limit {
-            Limit::OfManager => settings.tool_time_limit,
+            Limit::OfManager => limit,
             Limit::At(limit) => Some(limit),
             Limit::Never => None,
         };
-        let deadline = limit.map(Deadline::new);
-        let running = Self { work: Some(future.work), deadline, name: future.name, task: None };
-        if future.is_detached { running.detach(&settings.drain) } else { running }
+        // A result that is there has nothing to tell.
+        let is_fine = matches!(future.work, Work::Ready(Some(Ok(_))));
+        let name = future.name.or_else(|| (!is_fine && !target.is_empty()).then(|| Arc::from(target)));
+        let running = Self { work: Some(future.work), deadline: limit.map(Deadline::new), name, task: None };
+        match future.ties {
+            Ties::Bound => running,
+            Ties::Detached(own) => running.detach(own.as_ref().or(drain)),
+        }
     }
 
     /// Hands the work to the runtime; what is left here only waits for it, while the server
     /// waits for the work itself before it shuts down.
-    fn detach(self, drain: &Arc<Drain>) -> Self {
+    fn detach(self, drain: Option<&Arc<Drain>>) -> Self {
         let Ok(runtime) = tokio::runtime::Handle::try_current() else { return self };
-        let serving = drain.hold();
+        let (serving, name) = (drain.map(Drain::hold), self.name.clone());
         let task = runtime.spawn(async move {
             let outcome = self.await;
             drop(serving);
@@ -54,11 +71,25 @@ impl<T: Output> Running<T> {
         });
         let handle = task.abort_handle();
         let work = async move { task.await.unwrap_or_else(|_| Err(RpcError::internal().into())) };
-        Self { work: Some(Work::Boxed(Box::pin(work))), deadline: None, name: None, task: Some(handle) }
+        Self { work: Some(Work::Boxed(Box::pin(work))), deadline: None, name, task: Some(handle) }
     }
-}
 
-impl<T> Running<T> {
+    /// The name of what is called, as far as it is known.
+    pub(super) fn name(&self) -> &str {
+        self.name.as_deref().unwrap_or_default()
+    }
+
+    /// Logs an outcome in which something is wrong.
+    #[cold]
+    fn log(&self, outcome: &mut Result<T, CallError>) {
+        match outcome {
+            Ok(output) if output.is_error() => log_error_result(T::KIND, self.name()),
+            Err(CallError::Failed(error)) => error.log(T::KIND, self.name()),
+            Err(CallError::Rpc(error)) => log_rpc(T::KIND, self.name(), error),
+            _ => {}
+        }
+    }
+
     /// Ends the call for good, even one that is detached.
     #[cfg(feature = "ask")]
     pub(super) fn abort(&mut self) {
@@ -73,7 +104,7 @@ impl<T> Running<T> {
         if let Some(work) = self.work.take()
             && catch_unwind(AssertUnwindSafe(|| drop(work))).is_err()
         {
-            report_panic(self.name.as_deref());
+            HandlerError::panicked().log(T::KIND, self.name());
         }
     }
 }
@@ -84,37 +115,34 @@ impl<T: Output> Future for Running<T> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let polled = match self.work.as_mut() {
             Some(Work::Boxed(work)) => catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(cx))),
-            Some(Work::Ready(outcome)) => return outcome.take().map_or(Poll::Pending, Poll::Ready),
+            Some(Work::Ready(outcome)) => match outcome.take() {
+                Some(outcome) => Ok(Poll::Ready(outcome)),
+                None => return Poll::Pending,
+            },
             None => return Poll::Pending,
         };
-        let outcome = match polled {
+        let mut outcome = match polled {
             Ok(Poll::Ready(outcome)) => outcome,
-            Err(_) => {
-                report_panic(self.name.as_deref());
-                Err(RpcError::internal().into())
-            }
+            Err(_) => Err(HandlerError::panicked().into()),
             Ok(Poll::Pending) => {
                 let Some(deadline) = &mut self.deadline else { return Poll::Pending };
                 std::task::ready!(deadline.poll(cx));
-                let limit = deadline.length();
-                T::failed(format!("The call was stopped: it took longer than its limit of {limit:?}").into())
+                Err(HandlerError::timed_out(deadline.length()).into())
             }
         };
+        if !matches!(&outcome, Ok(output) if !output.is_error()) {
+            self.log(&mut outcome);
+        }
         self.stop();
         Poll::Ready(outcome)
     }
 }
 
 // What a call ends with is handed over whole, never looked at in place.
-impl<T> Unpin for Running<T> {}
+impl<T: Output> Unpin for Running<T> {}
 
-impl<T> Drop for Running<T> {
+impl<T: Output> Drop for Running<T> {
     fn drop(&mut self) {
         self.stop();
     }
-}
-
-/// The panic's own message has gone to the panic hook, and never goes to a client.
-fn report_panic(name: Option<&str>) {
-    tracing::error!(name, "a handler panicked");
 }

@@ -6,7 +6,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
+use http::request::Parts;
 use tokio::sync::mpsc;
+
+use super::Change;
+use super::source::Permission;
+use crate::registry::guarded;
 
 /// Carries messages to everyone who listens to a topic, on every replica of a server.
 ///
@@ -41,6 +46,8 @@ pub struct Subscription {
     receiver: mpsc::Receiver<Bytes>,
     missed: Arc<AtomicBool>,
     on_drop: Option<Box<dyn FnOnce() + Send>>,
+    /// All of them have a say in who hears of a change.
+    permissions: Vec<Permission>,
 }
 
 /// Where a bus puts the messages of a [`Subscription`].
@@ -65,7 +72,7 @@ impl Subscription {
         let (sender, receiver) = mpsc::channel(CAPACITY);
         let missed = Arc::new(AtomicBool::new(false));
         let sender = BusSender { sender, missed: Arc::clone(&missed) };
-        (sender, Self { receiver, missed, on_drop: None })
+        (sender, Self { receiver, missed, on_drop: None, permissions: Vec::new() })
     }
 
     /// Runs `end` when nobody listens any more.
@@ -73,6 +80,22 @@ impl Subscription {
     pub fn on_drop(mut self, end: impl FnOnce() + Send + 'static) -> Self {
         self.on_drop = Some(Box::new(end));
         self
+    }
+
+    /// The same subscription, whose listener hears only what each of `permissions` allows.
+    pub(super) fn restricted(mut self, permissions: &[Permission]) -> Self {
+        self.permissions.extend_from_slice(permissions);
+        self
+    }
+
+    /// Tells the listener that messages are lost which it never got.
+    pub(super) fn miss(&self) {
+        self.missed.store(true, Ordering::Release);
+    }
+
+    /// Whether a caller may hear of a change now. A panic in a permission allows nothing.
+    pub(crate) fn may_hear(&self, change: Change<'_>, head: &Parts) -> bool {
+        self.permissions.iter().all(|permission| guarded(|| permission(change, head)).unwrap_or(false))
     }
 
     /// The next message; `None` when the bus has given up.

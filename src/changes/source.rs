@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
+use http::request::Parts;
 
 use super::{ChangeBus, LocalBus, News, Subscription};
 
@@ -62,10 +63,14 @@ pub struct Changes(Vec<Source>);
 #[derive(Clone)]
 struct Source {
     topic: Topic,
+    permissions: Vec<Permission>,
     /// Set when the topic carries no changes itself: a message on it says that what this
     /// returns is another place from now on.
     current: Option<Arc<Current>>,
 }
+
+/// Whether the caller of a request may hear of a change.
+pub(super) type Permission = Arc<dyn Fn(Change<'_>, &Parts) -> bool + Send + Sync>;
 
 type Current = dyn Fn() -> Changes + Send + Sync;
 
@@ -80,6 +85,17 @@ impl Topic {
     fn is_same(&self, other: &Self) -> bool {
         std::ptr::addr_eq(Arc::as_ptr(&self.bus), Arc::as_ptr(&other.bus)) && self.name == other.name
     }
+}
+
+impl Source {
+    fn is_same(&self, topic: &Topic, permissions: &[Permission]) -> bool {
+        self.topic.is_same(topic) && are_same(&self.permissions, permissions)
+    }
+}
+
+fn are_same(some: &[Permission], others: &[Permission]) -> bool {
+    let has = |permission| others.iter().any(|other| Arc::ptr_eq(permission, other));
+    some.len() == others.len() && some.iter().all(has)
 }
 
 impl Changes {
@@ -97,23 +113,37 @@ impl Changes {
     /// that differ, such as those of two tenants, need topics that differ.
     pub fn over(bus: Arc<dyn ChangeBus>, topic: impl Into<Arc<str>>) -> Self {
         let topic = Topic { bus, name: topic.into() };
-        Self(vec![Source { topic, current: None }])
+        Self(vec![Source { topic, permissions: Vec::new(), current: None }])
     }
 
     /// All of these places, each once.
     pub fn all(changes: impl IntoIterator<Item = Self>) -> Self {
         let mut sources: Vec<Source> = Vec::new();
         for source in changes.into_iter().flat_map(|changes| changes.0) {
-            if !sources.iter().any(|other| other.topic.is_same(&source.topic)) {
+            if !sources.iter().any(|other| other.is_same(&source.topic, &source.permissions)) {
                 sources.push(source);
             }
         }
         Self(sources)
     }
 
+    /// Tells a client of a change only if `may_hear` allows it, which is asked with the head of
+    /// the request that listens, each time that there is something to tell. A right that is
+    /// withdrawn ends what an open stream delivers. `may_hear` must not block.
+    ///
+    /// [`Filtered`](crate::Filtered) restricts the changes of its registry by this.
+    #[must_use]
+    pub fn only_if(mut self, may_hear: impl Fn(Change<'_>, &Parts) -> bool + Send + Sync + 'static) -> Self {
+        let permission: Permission = Arc::new(may_hear);
+        for source in &mut self.0 {
+            source.permissions.push(Arc::clone(&permission));
+        }
+        self
+    }
+
     /// Says that something has changed.
     pub fn publish(&self, change: Change<'_>) {
-        for Source { topic, current } in &self.0 {
+        for Source { topic, current, .. } in &self.0 {
             match current {
                 None => {
                     topic.bus.publish(&topic.name, change.to_message());
@@ -126,7 +156,7 @@ impl Changes {
     /// Subscribes to all of these places, and to those that take their place later.
     pub(crate) fn subscribe(&self) -> ChangeStream {
         let mut stream = ChangeStream { changes: self.clone(), followed: Vec::new() };
-        stream.follow();
+        stream.follow(false);
         stream
     }
 }
@@ -151,7 +181,14 @@ impl ReplaceableChanges {
     pub(crate) fn new(current: impl Fn() -> Changes + Send + Sync + 'static) -> Self {
         let bus = LocalBus::default();
         let topic = Topic { bus: Arc::new(bus.clone()), name: REPLACED.into() };
-        Self { bus, changes: Changes(vec![Source { topic, current: Some(Arc::new(current)) }]) }
+        Self {
+            bus,
+            changes: Changes(vec![Source {
+                topic,
+                permissions: Vec::new(),
+                current: Some(Arc::new(current)),
+            }]),
+        }
     }
 
     pub(crate) fn changes(&self) -> Changes {
@@ -172,61 +209,72 @@ pub(crate) struct ChangeStream {
 
 struct Followed {
     topic: Topic,
+    permissions: Vec<Permission>,
     subscription: Subscription,
     /// A message says that what is to be followed has changed.
     is_replaceable: bool,
 }
 
 impl ChangeStream {
-    /// The next message; `None` when a bus has given up.
-    pub(crate) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<News>> {
+    /// The next message, and from where it comes; `None` when a bus has given up.
+    pub(crate) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<(usize, News)>> {
         loop {
             let mut is_replaced = false;
-            for followed in &mut self.followed {
+            for (from, followed) in self.followed.iter_mut().enumerate() {
                 let Poll::Ready(news) = followed.subscription.poll_next(cx) else { continue };
                 if !followed.is_replaceable || news.is_none() {
-                    return Poll::Ready(news);
+                    return Poll::Ready(news.map(|news| (from, news)));
                 }
                 is_replaced = true;
             }
             if !is_replaced {
                 return Poll::Pending;
             }
-            if self.follow() {
-                // What was published there before may concern this subscriber as well.
-                return Poll::Ready(Some(News::Missed));
-            }
+            self.follow(true);
         }
     }
 
-    /// Subscribes to what is there now, and drops the subscriptions to what is not. Returns
-    /// whether there is a subscription that was not there before.
-    fn follow(&mut self) -> bool {
+    /// Whether a caller may hear of a change now that the latest message was about.
+    pub(crate) fn may_hear(&self, from: usize, change: Change<'_>, head: &Parts) -> bool {
+        self.followed.get(from).is_some_and(|followed| followed.subscription.may_hear(change, head))
+    }
+
+    /// Subscribes to what is there now, and drops the subscriptions to what is not. What is
+    /// subscribed to late may have said something before.
+    fn follow(&mut self, is_late: bool) {
         let mut before = std::mem::take(&mut self.followed);
         let changes = self.changes.clone();
-        self.add(&changes, &mut before)
+        self.add(&changes, &[], &mut before, is_late);
     }
 
-    fn add(&mut self, changes: &Changes, before: &mut Vec<Followed>) -> bool {
-        let mut is_new = false;
-        for Source { topic, current } in &changes.0 {
-            if self.followed.iter().any(|it| it.topic.is_same(topic)) {
+    fn add(&mut self, changes: &Changes, outer: &[Permission], before: &mut Vec<Followed>, is_late: bool) {
+        for Source { topic, permissions, current } in &changes.0 {
+            let permissions = [outer, permissions].concat();
+            let is_same = |it: &Followed| it.topic.is_same(topic) && are_same(&it.permissions, &permissions);
+            if self.followed.iter().any(is_same) {
                 continue;
             }
-            let old = before.iter().position(|it| it.topic.is_same(topic));
-            self.followed.push(if let Some(old) = old {
+            let followed = if let Some(old) = before.iter().position(is_same) {
                 before.swap_remove(old)
             } else {
-                is_new |= current.is_none();
-                let subscription = topic.bus.subscribe(&topic.name);
-                Followed { topic: topic.clone(), subscription, is_replaceable: current.is_some() }
-            });
+                let subscription = topic.bus.subscribe(&topic.name).restricted(&permissions);
+                if is_late && current.is_none() {
+                    subscription.miss();
+                }
+                let is_replaceable = current.is_some();
+                Followed {
+                    topic: topic.clone(),
+                    permissions: permissions.clone(),
+                    subscription,
+                    is_replaceable,
+                }
+            };
+            self.followed.push(followed);
             // Asked after the subscription, so that no replacement is missed in between.
             if let Some(current) = current {
-                is_new |= self.add(&current(), before);
+                self.add(&current(), &permissions, before, is_late);
             }
         }
-        is_new
     }
 }
 

@@ -71,18 +71,28 @@ impl AllowedOrigin {
     }
 }
 
-/// A host that is served, on one port or on all.
+/// A host that is served, on one port or on all, with its pages of one scheme or of both.
 #[derive(Clone, Debug)]
 pub(crate) struct AllowedHost {
     name: String,
     port: Option<u16>,
+    /// `http` or `https`, or `None` for both.
+    scheme: Option<String>,
 }
 
 impl AllowedHost {
-    /// Reads `host` or `host:port`.
+    /// Reads `host` or `host:port`, either behind `https://` or `http://`.
     pub(crate) fn parse(text: &str) -> Option<Self> {
-        let authority = Authority::parse(text)?;
-        Some(Self { name: authority.host.to_owned(), port: authority.port })
+        let (scheme, authority) = match WebOrigin::parse(text) {
+            Some(web) => (Some(web.scheme.to_ascii_lowercase()), web.authority),
+            None => (None, Authority::parse(text)?),
+        };
+        Some(Self { name: authority.host.to_owned(), port: authority.port, scheme })
+    }
+
+    /// Whether pages of this host may call that were loaded by this scheme.
+    fn admits_page(&self, scheme: &str) -> bool {
+        self.scheme.as_deref().is_none_or(|allowed| allowed.eq_ignore_ascii_case(scheme))
     }
 
     fn admits(&self, authority: Authority<'_>) -> bool {
@@ -130,9 +140,15 @@ impl OriginPolicy {
     fn admits_origin(&self, origin: &str, host: Option<&str>) -> bool {
         let Origins::Only(allowed) = &self.origins else { return true };
         let web = WebOrigin::parse(origin);
-        let of_this_server = web.is_some_and(|web| match self.hosts {
+        let is_same_host = |web: WebOrigin<'_>| host.is_some_and(|host| web.is_same_host(host));
+        let of_this_server = web.is_some_and(|web| match &self.hosts {
             Hosts::Loopback => web.authority.is_loopback(),
-            Hosts::Only(_) | Hosts::Any => host.is_some_and(|host| web.is_same_host(host)),
+            Hosts::Any => is_same_host(web),
+            Hosts::Only(allowed) => {
+                let host = host.and_then(Authority::parse);
+                let mut entries = allowed.iter().filter(|entry| host.is_some_and(|host| entry.admits(host)));
+                is_same_host(web) && entries.any(|entry| entry.admits_page(web.scheme))
+            }
         });
         of_this_server || allowed.iter().any(|entry| entry.admits(origin, web))
     }

@@ -95,14 +95,16 @@ impl fmt::Debug for Prompt {
 
 impl Prompt {
     /// A prompt whose arguments are those that its `handler` takes: each property of the
-    /// type's schema is one.
+    /// type's schema is one. They are listed in the order in which the type declares them;
+    /// those of a type with flattened fields, in that of the schema.
     #[cfg(feature = "schemas")]
     pub fn new<M, H>(name: impl Into<String>, description: impl Into<String>, handler: H) -> Self
     where
         M: crate::tool::TypedArguments,
         H: Handler<M, PromptOutput>,
     {
-        Self::with_arguments(name, description, arguments_of(&M::input_schema()), handler)
+        let arguments = arguments_of(&M::input_schema(), M::declared());
+        Self::with_arguments(name, description, arguments, handler)
     }
 
     /// A prompt with given arguments. Of those that are required, none may be missing
@@ -149,6 +151,11 @@ impl Prompt {
         if self.name.is_empty() {
             return Err(error("the name must not be empty".to_owned()));
         }
+        if self.name.len() > MAX_NAME || self.name.chars().any(char::is_control) {
+            return Err(error(format!(
+                "the name must have at most {MAX_NAME} bytes, and no control characters"
+            )));
+        }
         for (index, argument) in self.arguments.iter().enumerate() {
             if self.arguments[..index].iter().any(|other| other.name == argument.name) {
                 return Err(error(format!("the argument `{}` is there twice", argument.name)));
@@ -184,9 +191,10 @@ impl Prompt {
     }
 }
 
-/// The properties of a schema, in its order.
+/// The properties of a schema: those that were declared in that order, then the others in
+/// the schema's own.
 #[cfg(feature = "schemas")]
-fn arguments_of(schema: &schemars::Schema) -> Vec<PromptArgument> {
+fn arguments_of(schema: &schemars::Schema, declared: &[&str]) -> Vec<PromptArgument> {
     let Some(properties) = schema.get("properties").and_then(|it| it.as_object()) else { return Vec::new() };
     let required = schema.get("required").and_then(|it| it.as_array());
     let argument = |(name, property): (&String, &serde_json::Value)| {
@@ -198,8 +206,14 @@ fn arguments_of(schema: &schemars::Schema) -> Vec<PromptArgument> {
             required: required.is_some_and(|names| names.iter().any(|it| it == name)),
         }
     };
-    properties.iter().map(argument).collect()
+    let mut arguments: Vec<_> = properties.iter().map(argument).collect();
+    let place = |name: &str| declared.iter().position(|other| *other == name).unwrap_or(declared.len());
+    arguments.sort_by_key(|argument| place(&argument.name));
+    arguments
 }
+
+/// The most bytes of a prompt's name.
+const MAX_NAME: usize = 256;
 
 /// A prompt that has been checked, ready to be got.
 pub(crate) struct CompiledPrompt {

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use crate::call::output::sealed::Sealed;
-use crate::call::{CallError, IntoOutput, Output};
+use crate::call::{CallError, CallKind, IntoOutput, Output};
 use crate::protocol::{Content, Role};
 
 /// The result of a prompt (2026-07-28, Schema, `GetPromptResult`).
@@ -67,7 +67,9 @@ impl PromptOutput {
 
 impl Sealed for PromptOutput {}
 
-impl Output for PromptOutput {}
+impl Output for PromptOutput {
+    const KIND: CallKind = CallKind::Prompt;
+}
 
 macro_rules! one_message {
     ($($content:ty),*) => {$(

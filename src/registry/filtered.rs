@@ -6,33 +6,54 @@ use http::request::Parts;
 
 use super::{Answer, Has, Item, Kind, ListRequest, Page, Registry};
 use crate::call::{Call, CallFuture};
-use crate::changes::Changes;
+use crate::changes::{Change, Changes};
 use crate::completion::{Completion, CompletionRequest, Reference, unknown_reference};
 use crate::prompt::PromptOutput;
 use crate::protocol::ServerCapabilities;
-use crate::resource::ResourceOutput;
+use crate::resource::{ResourceOutput, uri};
 use crate::rpc::RpcError;
 use crate::tool::ToolOutput;
 
-/// A registry that shows each caller what a function of the request's head lets it see:
-/// the rest is neither listed nor called, and a call of it is answered as if it did not
-/// exist. Lists and the contents of resources are private, for the next caller may see
+/// A registry that shows each caller what a function of the request's head lets it see.
+///
+/// The rest is neither listed nor called, and a call of it is answered as if it did not
+/// exist. Lists and the contents of resources are private, because the next caller may see
 /// others.
+///
+/// Write the function so that it names what may be seen and refuses everything else: a tool
+/// that is added later, or a kind of item that a later version of this crate has, is then
+/// hidden until somebody decides about it. Decide by what the host's own middleware has left
+/// in the extensions, not by a header that every client can send.
 ///
 /// ```
 /// use http::request::Parts;
 /// use mcp_stateless::{Filtered, Item, ToolRegistry};
 ///
+/// /// Left in the request's extensions by the authentication.
+/// #[derive(Clone)]
+/// struct User { is_admin: bool }
+///
 /// let tools = ToolRegistry::builder()
 ///     .tool("read", "Read", async || "…")
-///     .tool("admin_reset", "Reset", async || "done")
+///     .tool("reset", "Reset", async || "done")
 ///     .build()?;
 /// let tools = Filtered::new(tools, |item: Item<'_>, head: &Parts| match item {
-///     Item::Tool(name) if name.starts_with("admin_") => head.headers.contains_key("x-admin"),
-///     _ => true,
+///     Item::Tool("read") => true,
+///     Item::Tool("reset") => head.extensions.get::<User>().is_some_and(|user| user.is_admin),
+///     _ => false,
 /// });
 /// # Ok::<(), mcp_stateless::RegistryError>(())
 /// ```
+///
+/// # Spellings
+///
+/// Names of tools and prompts are compared byte for byte, everywhere. A URI can be spelt in
+/// many ways, so the function is asked about each of them that differs: as the client wrote
+/// it, in its canonical form (RFC 3986, section 6.2.2), and with everything decoded. The
+/// caller sees the resource only if the function allows all of them. Neither
+/// `note://%70rivate/1` nor `note://private%2F1` gets past a function that refuses what begins
+/// with `note://private/`. A resource whose URI has an encoded slash is seen only if the
+/// function allows the URI with a plain one, too.
 #[derive(Clone)]
 pub struct Filtered<R, F> {
     registry: R,
@@ -42,12 +63,19 @@ pub struct Filtered<R, F> {
 impl<R, F> Filtered<R, F>
 where
     R: Registry,
-    F: Fn(Item<'_>, &Parts) -> bool + Clone + Send + Sync,
+    F: Fn(Item<'_>, &Parts) -> bool + Clone + Send + Sync + 'static,
 {
     /// Shows of `registry` what `sees` lets a caller see. A resource that is read is
     /// judged by its URI, a template that is listed or completed by its pattern.
+    ///
+    /// `sees` is asked with each request, and once more for each change that a client hears of
+    /// while it listens, so that a right which is withdrawn ends at once. It must not block.
     pub fn new(registry: R, sees: F) -> Self {
         Self { registry, sees }
+    }
+
+    fn sees(&self, item: Item<'_>, head: &Parts) -> bool {
+        sees_every_spelling(&self.sees, item, head)
     }
 
     /// A list without what the caller does not see.
@@ -57,7 +85,7 @@ where
         kind.list(&self.registry, request).map(move |page| {
             let page = page.map(|buffer, definition| {
                 let name = definition.string_member(kind.key());
-                if name.is_some_and(|name| sees(kind.item(&name), &head)) {
+                if name.is_some_and(|name| sees_every_spelling(&sees, kind.item(&name), &head)) {
                     buffer.extend_from_slice(definition.text().as_bytes());
                 }
             });
@@ -75,7 +103,7 @@ impl<R: fmt::Debug, F> fmt::Debug for Filtered<R, F> {
 impl<R, F> Registry for Filtered<R, F>
 where
     R: Registry,
-    F: Fn(Item<'_>, &Parts) -> bool + Clone + Send + Sync,
+    F: Fn(Item<'_>, &Parts) -> bool + Clone + Send + Sync + 'static,
 {
     fn capabilities(&self) -> ServerCapabilities {
         self.registry.capabilities()
@@ -90,7 +118,7 @@ where
     }
 
     fn call_tool(&self, call: Call<'_>) -> CallFuture<ToolOutput> {
-        if (self.sees)(Item::Tool(call.target()), call.head()) {
+        if self.sees(Item::Tool(call.target()), call.head()) {
             self.registry.call_tool(call)
         } else {
             CallFuture::refused(RpcError::unknown_tool(call.target()))
@@ -102,7 +130,7 @@ where
     }
 
     fn get_prompt(&self, call: Call<'_>) -> CallFuture<PromptOutput> {
-        if (self.sees)(Item::Prompt(call.target()), call.head()) {
+        if self.sees(Item::Prompt(call.target()), call.head()) {
             self.registry.get_prompt(call)
         } else {
             CallFuture::refused(RpcError::unknown_prompt(call.target()))
@@ -118,10 +146,10 @@ where
     }
 
     fn read_resource(&self, call: Call<'_>) -> CallFuture<ResourceOutput> {
-        if (self.sees)(Item::Resource(call.target()), call.head()) {
+        if self.sees(Item::Resource(call.as_written()), call.head()) {
             self.registry.read_resource(call).map(ResourceOutput::private)
         } else {
-            CallFuture::refused(RpcError::resource_not_found(call.target()))
+            CallFuture::refused(RpcError::resource_not_found(call.as_written()))
         }
     }
 
@@ -130,7 +158,7 @@ where
             Reference::Prompt(name) => Item::Prompt(name),
             Reference::Resource(template) => Item::ResourceTemplate(template),
         };
-        if (self.sees)(item, request.head) {
+        if self.sees(item, request.head) {
             self.registry.complete(request)
         } else {
             Answer::ready(Err(unknown_reference(request.reference)))
@@ -138,10 +166,27 @@ where
     }
 
     fn changes(&self) -> Changes {
-        self.registry.changes()
+        let sees = self.sees.clone();
+        self.registry.changes().only_if(move |change, head| match change {
+            Change::Resource(uri) => sees_every_spelling(&sees, Item::Resource(uri), head),
+            Change::Tools | Change::Prompts | Change::Resources => true,
+        })
     }
 
     fn may_watch(&self, uri: &str, head: &Parts) -> bool {
-        (self.sees)(Item::Resource(uri), head) && self.registry.may_watch(uri, head)
+        self.sees(Item::Resource(uri), head) && self.registry.may_watch(uri, head)
     }
+}
+
+/// Whether `sees` allows an item however it is spelt.
+fn sees_every_spelling(sees: impl Fn(Item<'_>, &Parts) -> bool, item: Item<'_>, head: &Parts) -> bool {
+    let (text, kind) = match item {
+        Item::Tool(_) | Item::Prompt(_) => return sees(item, head),
+        Item::Resource(uri) => (uri, Kind::Resources),
+        Item::ResourceTemplate(template) => (template, Kind::Templates),
+    };
+    let canonical = uri::canonical(text);
+    sees(item, head)
+        && (canonical == text || sees(kind.item(&canonical), head))
+        && uri::fully_decoded(text).is_none_or(|decoded| sees(kind.item(&decoded), head))
 }

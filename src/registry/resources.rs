@@ -12,7 +12,7 @@ use crate::call::{Call, CallFuture, Handler};
 use crate::completion::{Completion, CompletionRequest, Reference, unknown_reference};
 use crate::error::RegistryError;
 use crate::protocol::{CacheHint, Offer, ServerCapabilities};
-use crate::resource::{CompiledResource, Resource, ResourceOutput};
+use crate::resource::{CompiledResource, Resource, ResourceOutput, uri};
 #[cfg(feature = "templates")]
 use crate::resource::{CompiledTemplate, ResourceTemplate};
 use crate::rpc::RpcError;
@@ -32,11 +32,21 @@ use crate::rpc::RpcError;
 pub struct ResourceRegistry(Arc<Resources>);
 
 struct Resources {
+    /// By their URIs in canonical form.
     by_uri: HashMap<Arc<str>, CompiledResource>,
     pages: Pages,
     template_pages: Pages,
     #[cfg(feature = "templates")]
     templates: Vec<CompiledTemplate>,
+}
+
+#[cfg(feature = "templates")]
+impl Resources {
+    /// The template that is written so, or in an equivalent way.
+    fn template(&self, written: &str) -> Option<&CompiledTemplate> {
+        let written = uri::canonical(written);
+        self.templates.iter().find(|template| template.canonical == written)
+    }
 }
 
 impl ResourceRegistry {
@@ -70,11 +80,15 @@ impl Registry for ResourceRegistry {
 
     fn has(&self, item: Item<'_>) -> Has {
         let has = match item {
-            Item::Resource(uri) if self.0.by_uri.contains_key(uri) => true,
+            Item::Resource(uri) => {
+                let uri = uri::canonical(uri);
+                let is_fixed = self.0.by_uri.contains_key(&*uri);
+                #[cfg(feature = "templates")]
+                let is_fixed = is_fixed || self.0.templates.iter().any(|it| it.variables(&uri).is_some());
+                is_fixed
+            }
             #[cfg(feature = "templates")]
-            Item::Resource(uri) => self.0.templates.iter().any(|it| it.variables(uri).is_some()),
-            #[cfg(feature = "templates")]
-            Item::ResourceTemplate(template) => self.0.templates.iter().any(|it| it.template == template),
+            Item::ResourceTemplate(template) => self.0.template(template).is_some(),
             _ => false,
         };
         has.into()
@@ -91,23 +105,23 @@ impl Registry for ResourceRegistry {
     /// A resource of the URI itself goes before the templates, which are tried in the
     /// order in which they were added.
     fn read_resource(&self, call: Call<'_>) -> CallFuture<ResourceOutput> {
-        let uri = call.target();
-        if let Some(resource) = self.0.by_uri.get(uri) {
+        let uri = uri::canonical(call.target());
+        if let Some(resource) = self.0.by_uri.get(&*uri) {
             return resource.reader.read(call);
         }
         #[cfg(feature = "templates")]
         for template in &self.0.templates {
-            if let Some(variables) = template.variables(uri) {
+            if let Some(variables) = template.variables(&uri) {
                 return template.reader.read(call.with_arguments(&variables));
             }
         }
-        CallFuture::refused(RpcError::resource_not_found(uri))
+        CallFuture::refused(RpcError::resource_not_found(call.as_written()))
     }
 
     #[cfg(feature = "templates")]
     fn complete(&self, request: CompletionRequest<'_>) -> Answer<'_, Completion> {
         let template = match request.reference {
-            Reference::Resource(uri) => self.0.templates.iter().find(|it| it.template == uri),
+            Reference::Resource(template) => self.0.template(template),
             Reference::Prompt(_) => None,
         };
         match template {
@@ -173,13 +187,12 @@ impl ResourceRegistryBuilder {
         let pages = Pages::new(&definitions, self.page_size, self.cache);
         let mut by_uri = HashMap::with_capacity(resources.len());
         for resource in resources {
-            if let Some(twin) = by_uri.insert(Arc::clone(&resource.uri), resource) {
-                return Err(RegistryError::new(
-                    "resource",
-                    &twin.uri,
-                    "the URI is taken by another resource",
-                ));
+            let canonical = uri::canonical(&resource.uri);
+            if by_uri.contains_key(&*canonical) {
+                let fault = "the URI is taken by another resource";
+                return Err(RegistryError::new("resource", &resource.uri, fault));
             }
+            by_uri.insert(Arc::from(canonical), resource);
         }
         #[cfg(feature = "templates")]
         let templates =
@@ -190,7 +203,8 @@ impl ResourceRegistryBuilder {
         #[cfg(not(feature = "templates"))]
         let definitions: Vec<(&str, &[u8])> = Vec::new();
         for (index, (template, _)) in definitions.iter().enumerate() {
-            if definitions[..index].iter().any(|(other, _)| other == template) {
+            let is_same = |other: &str| uri::canonical(other) == uri::canonical(template);
+            if definitions[..index].iter().any(|(other, _)| is_same(other)) {
                 let fault = "the template is there twice";
                 return Err(RegistryError::new("resource template", template, fault));
             }

@@ -102,7 +102,7 @@ pub trait Registry: Send + Sync {
 
     /// Reads a resource.
     fn read_resource(&self, call: Call<'_>) -> CallFuture<ResourceOutput> {
-        CallFuture::refused(RpcError::resource_not_found(call.target()))
+        CallFuture::refused(RpcError::resource_not_found(call.as_written()))
     }
 
     /// Completes an argument of a prompt or a resource template.
@@ -115,8 +115,11 @@ pub trait Registry: Send + Sync {
         Changes::none()
     }
 
-    /// Whether the caller may hear of changes of this resource, which need not be there
-    /// yet. By default every caller may.
+    /// Returns whether the caller may hear of changes of this resource, which need not be
+    /// there yet. By default every caller may.
+    ///
+    /// It is asked when a client begins to listen, with the canonical form of the URI. What is
+    /// to be asked again for each change belongs in [`Changes::only_if`].
     fn may_watch(&self, uri: &str, head: &Parts) -> bool {
         let _ = (uri, head);
         true

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::ResourceOutput;
+use super::{ResourceOutput, uri};
 use crate::call::{Call, CallFuture, Handler};
 use crate::error::RegistryError;
 use crate::protocol::{Annotations, CacheHint, Icon};
@@ -16,7 +16,7 @@ use crate::rpc::write;
 /// use mcp_stateless::{Resource, ResourceRegistry, RpcError};
 ///
 /// let notes = Resource::new("notes://today", "today", async || {
-///     tokio::fs::read_to_string("today.md").await // an error becomes `-32603`, and is logged
+///     tokio::fs::read_to_string("today.md").await // an error is logged, and becomes `-32603`
 /// })
 /// .description("What is to be done today")
 /// .mime_type("text/markdown");
@@ -32,6 +32,9 @@ pub struct Resource {
 }
 
 pub(super) type ErasedHandler = Box<dyn Fn(Call<'_>) -> CallFuture<ResourceOutput> + Send + Sync>;
+
+/// The most bytes of a name.
+const MAX_NAME: usize = 1024;
 
 /// What a resource and a template have in common.
 pub(super) struct About {
@@ -55,6 +58,14 @@ impl About {
             annotations: None,
             cache: CacheHint::default(),
         }
+    }
+
+    /// Refuses a name that cannot be shown on a line.
+    pub(super) fn check(&self) -> Result<(), String> {
+        if self.name.len() > MAX_NAME || self.name.chars().any(char::is_control) {
+            return Err(format!("the name must have at most {MAX_NAME} bytes, and no control characters"));
+        }
+        Ok(())
     }
 
     /// Writes the definition, which begins with the URI or the template.
@@ -158,26 +169,13 @@ impl Resource {
 
     /// Checks the definition and takes it apart.
     pub(crate) fn compile(self) -> Result<CompiledResource, RegistryError> {
-        check_scheme(&self.uri).map_err(|fault| RegistryError::new("resource", &self.uri, fault))?;
+        let checked = uri::check(&self.uri).and_then(|()| self.about.check());
+        checked.map_err(|fault| RegistryError::new("resource", &self.uri, fault))?;
         Ok(CompiledResource {
             definition: self.about.write(("uri", &self.uri), self.size),
             uri: self.uri.into(),
             reader: Reader::new(self.about, self.handler),
         })
-    }
-}
-
-/// A URI begins with its scheme (RFC 3986, section 3.1).
-pub(super) fn check_scheme(uri: &str) -> Result<(), String> {
-    let scheme = uri.split_once(':').map(|(scheme, _)| scheme.as_bytes());
-    match scheme {
-        Some([first, rest @ ..])
-            if first.is_ascii_alphabetic()
-                && rest.iter().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(byte)) =>
-        {
-            Ok(())
-        }
-        _ => Err("a URI begins with a scheme, such as `file:`".to_owned()),
     }
 }
 
@@ -203,7 +201,7 @@ impl Reader {
     }
 
     pub(crate) fn read(&self, call: Call<'_>) -> CallFuture<ResourceOutput> {
-        let (uri, mime_type, cache) = (call.target().to_owned(), self.mime_type.clone(), self.cache);
+        let (uri, mime_type, cache) = (call.as_written().to_owned(), self.mime_type.clone(), self.cache);
         let mut future = (self.handler)(call).map(move |mut output| {
             output.complete(&uri, mime_type.as_deref(), cache);
             output

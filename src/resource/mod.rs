@@ -4,6 +4,7 @@ mod definition;
 mod output;
 #[cfg(feature = "templates")]
 mod template;
+pub(crate) mod uri;
 
 pub(crate) use definition::CompiledResource;
 pub use definition::Resource;

@@ -6,7 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use crate::call::output::sealed::Sealed;
-use crate::call::{CallError, IntoOutput, Output};
+use crate::call::{CallError, CallKind, IntoOutput, Output};
 use crate::protocol::{CacheHint, ResourceContents};
 
 /// The result of reading a resource (2026-07-28, Schema, `ReadResourceResult`).
@@ -104,6 +104,8 @@ impl ResourceOutput {
 impl Sealed for ResourceOutput {}
 
 impl Output for ResourceOutput {
+    const KIND: CallKind = CallKind::Resource;
+
     /// A template has variables whether or not its handler cares for them.
     fn takes_none(_: &str) -> Result<(), String> {
         Ok(())

@@ -5,8 +5,8 @@ use std::fmt;
 
 use uri_template_ex::UriTemplate;
 
-use super::ResourceOutput;
-use super::definition::{About, ErasedHandler, Reader, about, check_scheme};
+use super::definition::{About, ErasedHandler, Reader, about};
+use super::{ResourceOutput, uri};
 use crate::call::Handler;
 use crate::completion::{Complete, Completer, ErasedCompleter};
 use crate::error::RegistryError;
@@ -21,6 +21,13 @@ use crate::protocol::{Annotations, CacheHint, Icon};
 /// The variables become the arguments of the handler: that of `{name}` with its
 /// percent-encoding undone, the others as they stand in the URI, where an encoded character
 /// and a reserved one may mean different things.
+///
+/// A URI is matched in its canonical form (RFC 3986, section 6.2.2), without dot segments and
+/// needless encoding, which is also what a [`Filtered`](crate::Filtered) judges. A URI that
+/// could still be taken for another one matches no template: one in whose variables a slash,
+/// a backslash or a control character is encoded, something is encoded twice, or a segment is
+/// `.` or `..`; and one whose `{name}` has an encoded character at which the pattern itself
+/// splits.
 ///
 /// ```
 /// use mcp_stateless::{ResourceRegistry, ResourceTemplate, RpcError};
@@ -77,8 +84,9 @@ impl ResourceTemplate {
     /// Checks the definition and takes it apart.
     pub(crate) fn compile(self) -> Result<CompiledTemplate, RegistryError> {
         let error = |fault: String| RegistryError::new("resource template", &self.template, fault);
-        check_scheme(&self.template).map_err(error)?;
-        let pattern = UriTemplate::new(&self.template)
+        uri::check(&self.template).and_then(|()| self.about.check()).map_err(error)?;
+        let canonical = uri::canonical(&self.template).into_owned();
+        let pattern = UriTemplate::new(&canonical)
             .map_err(|_| error("it is no URI template of RFC 6570, level 2".to_owned()))?;
         // Of the higher levels, which have lists of variables, it makes one strange name.
         let is_name =
@@ -86,12 +94,18 @@ impl ResourceTemplate {
         if let Some(name) = pattern.var_names().find(|name| name.is_empty() || !is_name(name)) {
             return Err(error(format!("`{{{name}}}` is not of RFC 6570, level 2")));
         }
+        let names: Vec<&str> = pattern.var_names().collect();
+        if let Some(twin) = names.iter().enumerate().find(|(at, name)| names[..*at].contains(name)) {
+            return Err(error(format!("the variable `{}` is there twice", twin.1)));
+        }
         if let Some(stray) = self.completers.keys().find(|name| pattern.find_var_name(name).is_none()) {
             return Err(error(format!("`{stray}` is completed, but is no variable")));
         }
         Ok(CompiledTemplate {
             definition: self.about.write(("uriTemplate", &self.template), None),
             template: self.template,
+            delimiters: delimiters(&canonical),
+            canonical,
             pattern,
             completers: Complete::new(self.completers),
             reader: Reader::new(self.about, self.handler),
@@ -105,22 +119,44 @@ pub(crate) struct CompiledTemplate {
     pub(crate) definition: Vec<u8>,
     pub(crate) completers: Complete,
     pub(crate) reader: Reader,
+    /// The template in its canonical form.
+    pub(crate) canonical: String,
     pattern: UriTemplate,
+    /// The reserved characters at which the pattern splits a URI.
+    delimiters: Vec<char>,
 }
 
 impl CompiledTemplate {
-    /// The variables of a URI of this pattern, as a JSON object.
+    /// Returns the variables of a URI of this pattern, in its canonical form, as a JSON
+    /// object; `None` for a URI of another pattern, or one that could be taken for another.
     pub(crate) fn variables(&self, uri: &str) -> Option<String> {
         let captures = self.pattern.captures(uri)?;
         let mut variables = BTreeMap::new();
         for (name, value) in captures.iter() {
-            if let Some(value) = value {
-                // What decodes to no text names no resource.
-                variables.insert(name, value.value().ok()?);
+            let Some(value) = value else { continue };
+            // Text that is not UTF-8 names no resource.
+            let (decoded, handed_over) = (uri::decoded(value.source())?, value.value().ok()?);
+            let splits = |letter: char| self.delimiters.contains(&letter);
+            let is_ambiguous = value.source().contains("%2F")
+                || decoded.contains(|letter: char| letter == '\\' || letter.is_control())
+                || decoded.split('/').any(|segment| matches!(segment, "." | ".."))
+                || uri::has_triplet(&decoded)
+                || (handed_over != value.source() && handed_over.contains(splits));
+            if is_ambiguous {
+                return None;
             }
+            variables.insert(name, handed_over);
         }
         serde_json::to_string(&variables).ok()
     }
+}
+
+/// The reserved characters of a template that stand outside its variables and after its
+/// scheme.
+fn delimiters(template: &str) -> Vec<char> {
+    let rest = template.split_once(':').map_or(template, |(_, rest)| rest);
+    let literals = rest.split('{').flat_map(|piece| piece.split_once('}').map_or(piece, |it| it.1).chars());
+    literals.filter(|letter| ":/?#[]@!$&'()*+,;=".contains(*letter)).collect()
 }
 
 #[cfg(test)]
@@ -135,7 +171,8 @@ mod tests {
     fn variables_are_taken_out_of_uris_of_the_pattern() {
         for (template, uri, expected) in [
             ("test://{id}/data", "test://12/data", Some(r#"{"id":"12"}"#)),
-            ("test://{id}/data", "test://a%20b%2Fc/data", Some(r#"{"id":"a b/c"}"#)),
+            ("test://{id}/data", "test://a%20b%C3%A9%40/data", Some(r#"{"id":"a bé@"}"#)),
+            ("test://%7Eme/{id}", "test://~me/1", Some(r#"{"id":"1"}"#)),
             ("test://{id}/data", "test://1/2/data", None),
             ("test://{id}/data", "test://12/data/more", None),
             ("test://{id}/data", "more test://12/data", None),
@@ -144,6 +181,28 @@ mod tests {
             ("test://{id}", "test://%ff", None),
         ] {
             assert_eq!(variables(template, uri).as_deref(), expected, "{template} {uri}");
+        }
+    }
+
+    #[test]
+    fn a_uri_that_could_be_taken_for_another_has_no_variables() {
+        for (template, uri) in [
+            ("note://{folder}/{id}", "note://private%2F/1"),
+            ("note://{folder}/{id}", "note://a%5Cb/1"),
+            ("note://{folder}/{id}", "note://a%00/1"),
+            ("note://{folder}/{id}", "note://a%C2%85/1"),
+            ("note://{folder}/{id}", "note://%2570rivate/1"),
+            ("note://{folder}/{id}", "note://../1"),
+            ("note://{folder}/{id}", "note://./1"),
+            ("db:{table}@{host}", "db:a%40b@c"),
+            ("file:///{+path}", "file:///a/..%2Fb"),
+            ("file:///{+path}", "file:///a/..%5Cb"),
+            ("file:///{+path}", "file:///a?/../b"),
+            ("file:///{+path}", "file:///%2570rivate"),
+            ("file:///{+path}", "file:///a%0Ab"),
+            ("doc://a{#part}", "doc://a#..%2Fb"),
+        ] {
+            assert_eq!(variables(template, uri), None, "{template} {uri}");
         }
     }
 }

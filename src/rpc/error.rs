@@ -110,10 +110,11 @@ impl RpcError {
     }
 }
 
-/// Not an `Error` of the standard library, so that a handler's `?` can tell it from
-/// those, which become a tool's result.
 impl fmt::Display for RpcError {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "{} ({})", self.message, self.code)
     }
 }
+
+/// By `?` in a handler it stays what it is, and does not become a tool's result.
+impl std::error::Error for RpcError {}

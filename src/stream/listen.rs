@@ -1,7 +1,7 @@
 //! `subscriptions/listen`: a stream of what changes, until the client leaves or the server
 //! shuts down (2026-07-28, Patterns, "Subscriptions").
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -16,6 +16,7 @@ use crate::drain::Listener;
 use crate::protocol::{Offer, meta};
 use crate::registry::Registry;
 use crate::reply::Draft;
+use crate::resource::uri;
 use crate::rpc::{RpcError, write};
 
 /// The most resources that one stream may watch, and the most bytes of their URIs.
@@ -60,7 +61,8 @@ impl Wanted {
         self.tools_list_changed &= has.tools == Offer::Changing;
         self.prompts_list_changed &= has.prompts == Offer::Changing;
         self.resources_list_changed &= has.resources == Offer::Changing;
-        self.resource_subscriptions.retain(|uri| has.resource_updates && registry.may_watch(uri, head));
+        let may_watch = |uri: &str| registry.may_watch(&uri::canonical(uri), head);
+        self.resource_subscriptions.retain(|uri| has.resource_updates && may_watch(uri));
         self
     }
 
@@ -68,15 +70,16 @@ impl Wanted {
     fn all(&self) -> impl Iterator<Item = Change<'_>> {
         let lists = [Change::Tools, Change::Prompts, Change::Resources].into_iter();
         let resources = self.resource_subscriptions.iter().map(|uri| Change::Resource(uri));
-        lists.filter(|change| self.has(*change)).chain(resources)
+        lists.filter(|change| self.has_list(*change)).chain(resources)
     }
 
-    fn has(&self, change: Change<'_>) -> bool {
+    /// Whether it is a list that is wanted.
+    fn has_list(&self, change: Change<'_>) -> bool {
         match change {
             Change::Tools => self.tools_list_changed,
             Change::Prompts => self.prompts_list_changed,
             Change::Resources => self.resources_list_changed,
-            Change::Resource(uri) => self.resource_subscriptions.contains(uri),
+            Change::Resource(_) => false,
         }
     }
 }
@@ -84,6 +87,10 @@ impl Wanted {
 /// The body of a stream that tells what changes.
 pub(crate) struct Listening {
     wanted: Wanted,
+    /// The canonical forms of the URIs in `wanted`, and how the client spells each.
+    spellings: BTreeMap<String, Vec<String>>,
+    /// The head of the request, by which each change is judged.
+    head: Parts,
     /// The JSON of the request's id, which tags every message.
     id: String,
     changes: ChangeStream,
@@ -97,14 +104,28 @@ pub(crate) struct Listening {
 impl Listening {
     pub(crate) fn new(
         wanted: Wanted,
+        head: Parts,
         id: String,
         changes: ChangeStream,
         listener: Listener,
         draft: Draft,
         keep_alive: Duration,
     ) -> Self {
-        let keep_alive = Deadline::new(keep_alive);
-        Self { wanted, id, changes, listener, draft: Some(draft), keep_alive, is_acknowledged: false }
+        let mut spellings: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        for written in &wanted.resource_subscriptions {
+            spellings.entry(uri::canonical(written).into_owned()).or_default().push(written.clone());
+        }
+        Self {
+            wanted,
+            spellings,
+            head,
+            id,
+            changes,
+            listener,
+            draft: Some(draft),
+            keep_alive: Deadline::new(keep_alive),
+            is_acknowledged: false,
+        }
     }
 
     pub(crate) fn is_complete(&self) -> bool {
@@ -122,22 +143,27 @@ impl Listening {
         }
         let mut is_over = self.listener.end.poll_next(cx).is_ready();
         while let Poll::Ready(news) = self.changes.poll_next(cx) {
+            // The client may listen anew, perhaps on a replica whose bus still works.
+            let Some((from, news)) = news else {
+                is_over = true;
+                break;
+            };
+            let mut tell = |change| {
+                if self.changes.may_hear(from, change, &self.head) {
+                    tell(&mut events, &self.id, change);
+                }
+            };
             match news {
-                Some(News::Message(message)) => {
-                    let change = Change::from_message(&message);
-                    if let Some(change) = change.filter(|change| self.wanted.has(*change)) {
-                        tell(&mut events, &self.id, change);
+                News::Message(message) => match Change::from_message(&message) {
+                    Some(Change::Resource(uri)) => {
+                        let spellings = self.spellings.get(&*uri::canonical(uri)).into_iter().flatten();
+                        spellings.for_each(|uri| tell(Change::Resource(uri)));
                     }
-                }
+                    Some(list) if self.wanted.has_list(list) => tell(list),
+                    _ => {}
+                },
                 // Any of them may be among what is lost.
-                Some(News::Missed) => {
-                    self.wanted.all().for_each(|change| tell(&mut events, &self.id, change));
-                }
-                // The client may listen anew, perhaps on a replica whose bus still works.
-                None => {
-                    is_over = true;
-                    break;
-                }
+                News::Missed => self.wanted.all().for_each(tell),
             }
         }
         if is_over && let Some(draft) = self.draft.take() {

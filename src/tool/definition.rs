@@ -10,6 +10,8 @@ use serde_json::value::RawValue;
 
 use super::ToolOutput;
 use super::mirror::MirroredParams;
+#[cfg(feature = "jsonschema")]
+use crate::call::HandlerError;
 use crate::call::{Call, CallFuture, Handler, Limit};
 use crate::error::RegistryError;
 use crate::protocol::{ClientCapability, Era, Icon, ToolAnnotations};
@@ -279,15 +281,18 @@ impl CompiledTool {
         }
         #[cfg(feature = "jsonschema")]
         if let Some(misfit) = self.checkers.misfit(call.arguments()) {
-            return CallFuture::ready(Ok(ToolOutput::error(misfit)));
+            return CallFuture::refused(HandlerError::misfit(misfit));
         }
+        let drain = self.is_detached.then(|| Arc::clone(&call.settings.drain));
         let future = (self.handler)(call);
         #[cfg(feature = "jsonschema")]
         let future = self.checkers.check_output(future);
         let mut future = future;
         future.limit = self.limit;
-        future.is_detached = self.is_detached;
         future.name = Some(Arc::clone(&self.name));
-        future
+        match drain {
+            Some(drain) => future.detached_in(drain),
+            None => future,
+        }
     }
 }

@@ -15,7 +15,7 @@ use crate::rpc::{Raw, RpcError};
 const ANNOTATION: &str = "x-mcp-header";
 
 /// The greatest integer that IEEE 754 doubles hold with all its neighbours.
-const MAX_SAFE_INTEGER: i64 = 9_007_199_254_740_991;
+const MAX_SAFE_INTEGER: u64 = 9_007_199_254_740_991;
 
 /// The parameters of one tool that clients repeat in headers, found by the
 /// `x-mcp-header` annotations of its input schema. A [`ToolRegistry`] sees to them
@@ -164,7 +164,7 @@ fn safe_integer(text: &str) -> Option<i64> {
     };
     let digits = integer.strip_prefix('-').unwrap_or(integer);
     let value: i64 = digits.bytes().all(|digit| digit.is_ascii_digit()).then_some(integer)?.parse().ok()?;
-    (value.abs() <= MAX_SAFE_INTEGER).then_some(value)
+    (value.unsigned_abs() <= MAX_SAFE_INTEGER).then_some(value)
 }
 
 /// The argument at the end of `path`. A repeated key on the way is refused: the
@@ -253,6 +253,8 @@ mod tests {
             (r#"{"limits":{"rows":42}}"#, &[("mcp-param-rows", "43")]),
             (r#"{"limits":{"rows":42}}"#, &[("mcp-param-rows", "forty-two")]),
             (r#"{"limits":{"rows":9007199254740993}}"#, &[("mcp-param-rows", "9007199254740993")]),
+            (r#"{"limits":{"rows":-9223372036854775808}}"#, &[("mcp-param-rows", "-9223372036854775808")]),
+            (r#"{"limits":{"rows":42}}"#, &[("mcp-param-rows", "-9223372036854775808")]),
             (r#"{"limits":{"rows":1.5}}"#, &[("mcp-param-rows", "1.5")]),
             (r#"{"limits":{"dry":true}}"#, &[("mcp-param-dry", "True")]),
         ] {

@@ -1,6 +1,8 @@
 //! Tools: their definitions, and their results.
 
 mod definition;
+#[cfg(feature = "schemas")]
+mod fields;
 mod mirror;
 mod output;
 #[cfg(feature = "schemas")]

@@ -7,8 +7,9 @@ use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
 use crate::call::output::sealed::Sealed;
-use crate::call::{CallError, IntoOutput, Output, from_json};
+use crate::call::{CallError, CallKind, IntoOutput, Output, ToolError, from_json};
 use crate::protocol::Content;
+use crate::rpc::RpcError;
 
 /// The result of a tool (2026-07-28, Schema, `CallToolResult`).
 ///
@@ -110,17 +111,18 @@ impl ToolOutput {
 impl Sealed for ToolOutput {}
 
 impl Output for ToolOutput {
-    fn failed(message: Cow<'static, str>) -> Result<Self, CallError> {
+    const KIND: CallKind = CallKind::Tool;
+
+    fn failed(message: Cow<'static, str>) -> Result<Self, RpcError> {
         Ok(Self::error(message))
     }
 
-    #[cfg(feature = "ask")]
-    fn unanswered(message: String) -> Result<Self, CallError> {
+    fn misfit(message: String) -> Result<Self, RpcError> {
         Ok(Self::error(message))
     }
 
-    fn misfit(message: String) -> Result<Self, CallError> {
-        Ok(Self::error(message))
+    fn is_error(&self) -> bool {
+        self.is_error
     }
 
     fn read_arguments<A: DeserializeOwned>(arguments: &str) -> Result<A, String> {
@@ -184,7 +186,7 @@ impl<T: Serialize> IntoOutput<ToolOutput> for Json<T> {
                 structured: Some(value.clone()),
                 ..ToolOutput::text(String::from(Box::<str>::from(value)))
             },
-            Err(error) => ToolOutput::error(format!("The result is no JSON: {error}")),
+            Err(error) => return Err(ToolError::internal(error).into()),
         })
     }
 }

@@ -4,7 +4,9 @@ use std::borrow::Cow;
 
 use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde::de::DeserializeOwned;
 
+use super::fields::field_names;
 use crate::call::{NoArguments, ToolContext};
 
 /// Arguments whose schema is derived from their type, by [`schemars`]: what a
@@ -13,23 +15,39 @@ use crate::call::{NoArguments, ToolContext};
 pub trait TypedArguments {
     #[doc(hidden)]
     fn input_schema() -> Schema;
+
+    /// The names of the arguments as they were declared, as far as their type tells them.
+    #[doc(hidden)]
+    fn declared() -> &'static [&'static str];
 }
 
 impl TypedArguments for () {
     fn input_schema() -> Schema {
         schema_of::<NoArguments>()
     }
-}
 
-impl<A: JsonSchema> TypedArguments for (A,) {
-    fn input_schema() -> Schema {
-        schema_of::<A>()
+    fn declared() -> &'static [&'static str] {
+        &[]
     }
 }
 
-impl<A: JsonSchema> TypedArguments for (A, ToolContext) {
+impl<A: JsonSchema + DeserializeOwned> TypedArguments for (A,) {
     fn input_schema() -> Schema {
         schema_of::<A>()
+    }
+
+    fn declared() -> &'static [&'static str] {
+        field_names::<A>()
+    }
+}
+
+impl<A: JsonSchema + DeserializeOwned> TypedArguments for (A, ToolContext) {
+    fn input_schema() -> Schema {
+        schema_of::<A>()
+    }
+
+    fn declared() -> &'static [&'static str] {
+        field_names::<A>()
     }
 }
 

@@ -6,7 +6,7 @@ use jsonschema::{PatternOptions, ValidationError, Validator};
 use serde_json::Value;
 
 use super::ToolOutput;
-use crate::call::{CallError, CallFuture};
+use crate::call::CallFuture;
 use crate::rpc::RpcError;
 
 /// The most faults of a value that are told.
@@ -52,14 +52,14 @@ impl Checkers {
         Some(format!("Invalid arguments: {misfit}"))
     }
 
-    /// Sees to it that what comes out fits.
+    /// Checks what comes out.
     pub(super) fn check_output(&self, future: CallFuture<ToolOutput>) -> CallFuture<ToolOutput> {
         let Some(checker) = self.output.clone() else { return future };
-        CallFuture::new(async move {
-            let output = future.await?;
+        future.map_outcome(move |outcome| {
+            let output = outcome?;
             // A tool that failed has no structured content to show.
             if output.is_error {
-                return Ok::<_, CallError>(output);
+                return Ok(output);
             }
             let structured = output.structured.as_deref().map_or("null", |structured| structured.get());
             let value = serde_json::from_str(structured).unwrap_or_default();

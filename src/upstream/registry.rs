@@ -136,7 +136,8 @@ impl Upstream {
 
     fn call<T: Output>(&self, call: Call<'_>, method: Method, output: fn(String) -> T) -> CallFuture<T> {
         let (key, headers) = self.caller(call.head());
-        let (target, arguments) = (call.target().to_owned(), call.arguments().to_owned());
+        // The upstream may know its resource by no other spelling than that of its list.
+        let (target, arguments) = (call.as_written().to_owned(), call.arguments().to_owned());
         let pool = Arc::clone(&self.0);
         let limit = pool.settings.call_timeout;
         let cx = call.into_context();

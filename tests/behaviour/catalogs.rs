@@ -1,15 +1,17 @@
 //! Several registries as one, parts of one, and one that is replaced while it serves.
 
+use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use mcp_stateless::{
-    Answer, CacheHint, Catalog, Changes, Completing, Filtered, Has, Item, ListRequest, Live, NoArguments,
-    Page, Prompt, PromptArgument, PromptRegistry, Registry, ResourceRegistry, ResourceTemplate, RpcError,
-    ServerCapabilities, ToolRegistry,
+    Answer, CacheHint, Call, CallFuture, Catalog, Changes, Completing, Filtered, Has, Item, ListRequest,
+    Live, NoArguments, Page, Prompt, PromptArgument, PromptRegistry, Registry, ResourceOutput,
+    ResourceRegistry, ResourceTemplate, RpcError, ServerCapabilities, ToolRegistry,
 };
+use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use crate::site::Site;
@@ -301,6 +303,138 @@ async fn one_filter_governs_lists_and_calls_alike() {
             // It looks as if it did not exist.
             assert_eq!(site.send(post.clone()).await.error(), (200, code));
             site.result(admin(post)).await;
+        }
+    }
+}
+
+/// Whoever reads these is told their variables: texts of notes, and paths of files.
+fn notes() -> ResourceRegistry {
+    ResourceRegistry::builder()
+        .resource("note://private/fixed", "fixed", async || "private")
+        .register_template(ResourceTemplate::new(
+            "note://{folder}/{id}",
+            "note",
+            async |of: BTreeMap<String, String>| format!("note://{}/{}", of["folder"], of["id"]),
+        ))
+        .register_template(ResourceTemplate::new(
+            "file:///{+path}",
+            "file",
+            async |of: BTreeMap<String, String>| format!("file:///{}", of["path"]),
+        ))
+        .build()
+        .expect("valid resources")
+}
+
+/// Refuses what is private, as a host would write it that thinks of plain URIs alone.
+fn is_public(uri: &str) -> bool {
+    !uri.starts_with("note://private/") && !uri.starts_with("file:///private/")
+}
+
+fn only_public(item: Item<'_>, _: &http::request::Parts) -> bool {
+    !matches!(item, Item::Resource(uri) if !is_public(uri))
+}
+
+#[tokio::test]
+async fn a_filter_judges_a_uri_however_it_is_spelt() {
+    let live = Live::new(notes(), Changes::in_process());
+    let site = Site::new(Filtered::new(live, only_public));
+    for (era, code) in [(Era::Modern, -32602), (Era::Legacy, -32002)] {
+        for uri in [
+            "note://private/1",
+            "note://%70rivate/1",
+            "NOTE://private/1",
+            "note://private%2F/1",
+            "note://private%2f1/1",
+            "note://private/%2e/1",
+            "note://private/fixed",
+            "note://priv%61te/fixed",
+            "note://%2570rivate/1",
+            "note://%%370rivate/1",
+            "file:///a/../private/x",
+            "file:///a/%2e%2e/private/x",
+            "file:///a/..%2Fprivate/x",
+            "file:///a/..%5Cprivate%5cx",
+            "file:///./private/x",
+            "FILE:///%50/../private/x",
+            "file:///a/..%252Fprivate/x",
+        ] {
+            let answer = site.send(era.post("resources/read", json!({"uri": uri}))).await;
+            assert_eq!(answer.error(), (200, code), "{uri}");
+            assert_eq!(answer.json()["error"]["data"], json!({"uri": uri}));
+            if era == Era::Modern {
+                let post = crate::listening::listen(&json!({"resourceSubscriptions": [uri]}));
+                let honoured = site.open(post).await.message().await["params"]["notifications"].clone();
+                assert_eq!(honoured, json!({}), "{uri}");
+            }
+        }
+        // What is refused in one spelling is refused, even where another is harmless.
+        let answer = site.send(era.post("resources/read", json!({"uri": "file:///private/../a"}))).await;
+        assert_eq!(answer.error(), (200, code));
+        for uri in ["note://public/1", "note://%70ublic/1", "file:///b/../a", "note://a/private"] {
+            site.result(era.post("resources/read", json!({"uri": uri}))).await;
+        }
+    }
+}
+
+/// A registry that knows the resources of another one under URIs of its own.
+struct Renamed<R>(R);
+
+impl<R: Registry> Registry for Renamed<R> {
+    fn capabilities(&self) -> ServerCapabilities {
+        self.0.capabilities()
+    }
+
+    fn read_resource(&self, call: Call<'_>) -> CallFuture<ResourceOutput> {
+        let renamed = call.target().replacen("public", "private", 1);
+        self.0.read_resource(call.with_target(&renamed))
+    }
+}
+
+#[tokio::test]
+async fn a_filter_judges_what_a_registry_around_it_reads() {
+    let site = Site::new(Renamed(Filtered::new(notes(), only_public)));
+    for uri in ["note://public/1", "note://%70ublic/1"] {
+        let answer = site.send(Post::modern("resources/read", json!({"uri": uri}))).await;
+        assert_eq!(answer.error(), (200, -32602), "{uri}");
+    }
+}
+
+/// A URI of something private, each character of it encoded in one of many ways.
+fn disguised() -> impl Strategy<Value = String> {
+    let plain = prop::sample::select(vec![
+        "note://private/1",
+        "note://private//1",
+        "file:///private/x",
+        "file:///a/../private/x",
+        "file:///./private/./x",
+        "file:///private\\x",
+    ]);
+    let ways = prop::collection::vec(0..8_u8, 32);
+    (plain, ways).prop_map(|(plain, ways)| {
+        let disguise = |(letter, way): (char, &u8)| match way {
+            0 => format!("%{:02x}", u32::from(letter)),
+            1 => format!("%{:02X}", u32::from(letter)),
+            2 => format!("%25{:02x}", u32::from(letter)),
+            3 => format!("%%3{:x}{:x}", u32::from(letter) >> 4, u32::from(letter) & 15),
+            4 if letter == '/' => "/./".to_owned(),
+            5 if letter == '/' => "/x/../".to_owned(),
+            6 if letter == '/' => "/x/%2e%2E/".to_owned(),
+            _ => letter.to_string(),
+        };
+        // The scheme is not encoded, or it would be none.
+        let (scheme, rest) = plain.split_at(5);
+        format!("{scheme}{}", rest.chars().zip(&ways).map(disguise).collect::<String>())
+    })
+}
+
+proptest! {
+    #[test]
+    fn no_handler_sees_what_the_filter_would_refuse_in_plain_form(uri in disguised()) {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+        let site = Site::new(Filtered::new(notes(), only_public));
+        let answer = runtime.block_on(site.send(Post::legacy("resources/read", &json!({"uri": uri}))));
+        if let Some(seen) = answer.json()["result"]["contents"][0]["text"].as_str() {
+            prop_assert!(is_public(seen) && seen != "private", "{} is {}", uri, seen);
         }
     }
 }

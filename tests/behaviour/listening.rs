@@ -1,5 +1,6 @@
 //! Subscriptions: streams of what changes.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -117,7 +118,7 @@ async fn a_listener_hears_what_it_asked_for_and_nothing_else() {
         wires.push((listener(&site, &wanted).await, expected));
     }
     site.registry.replace(all());
-    for uri in ["a:1", "a:3", "A:2", "a:2"] {
+    for uri in ["a:1", "a:3", "a:22", "a:2"] {
         site.registry.resource_updated(uri);
     }
     site.manager.shut_down(Duration::ZERO).await;
@@ -231,6 +232,48 @@ async fn a_filter_governs_what_may_be_watched() {
     assert_eq!(wire.message().await, updated("a:1"));
     let answer = site.send(listen(&wanted).header("x-panic", "yes")).await;
     assert_eq!(answer.error(), (200, -32603));
+}
+
+#[tokio::test]
+async fn a_right_that_is_withdrawn_ends_what_an_open_stream_delivers() {
+    let live = live();
+    let revoked = Arc::new(AtomicBool::new(false));
+    let filtered = Filtered::new(live.clone(), {
+        let revoked = Arc::clone(&revoked);
+        move |item: Item<'_>, head: &http::request::Parts| {
+            assert_eq!(head.headers["x-user"], "ann");
+            item != Item::Resource("a:1") || !revoked.load(Ordering::SeqCst)
+        }
+    });
+    let site = Site::new(Catalog::builder().add(filtered).build().expect("no collisions"));
+    let wanted = json!({"resourceSubscriptions": ["a:1", "a:2"]});
+    let mut wire = site.open(listen(&wanted).header("x-user", "ann")).await;
+    assert_eq!(wire.message().await, acknowledged(&wanted));
+    live.resource_updated("a:1");
+    assert_eq!(wire.message().await, updated("a:1"));
+    revoked.store(true, Ordering::SeqCst);
+    live.resource_updated("a:1");
+    live.resource_updated("a:2");
+    assert_eq!(wire.message().await, updated("a:2"));
+    // Nor is it named among what may have been lost.
+    for _ in 0..1000 {
+        live.resource_updated("a:1");
+    }
+    assert_eq!(wire.message().await, updated("a:2"));
+    revoked.store(false, Ordering::SeqCst);
+    live.resource_updated("a:1");
+    assert_eq!(wire.message().await, updated("a:1"));
+}
+
+#[tokio::test]
+async fn a_listener_hears_of_a_resource_under_the_uri_that_it_wrote() {
+    let site = Site::new(live());
+    let wanted = json!({"resourceSubscriptions": ["A:%31", "a:1"]});
+    let mut wire = site.open(listen(&wanted)).await;
+    assert_eq!(wire.message().await, acknowledged(&wanted));
+    site.registry.resource_updated("a:%31");
+    assert_eq!(wire.message().await, updated("A:%31"));
+    assert_eq!(wire.message().await, updated("a:1"));
 }
 
 #[tokio::test]

@@ -9,6 +9,7 @@ mod asking_forged;
 mod asking_legacy;
 mod catalogs;
 mod draining;
+mod failures;
 mod gateway_config;
 mod listening;
 mod log;

@@ -79,6 +79,45 @@ async fn an_allow_list_admits_its_hosts_and_their_own_pages() {
 }
 
 #[tokio::test]
+async fn an_allowed_host_may_demand_that_its_pages_came_over_tls() {
+    let server = Server::with(|builder| {
+        builder.allowed_hosts([
+            "https://mcp.example.com",
+            "HTTPS://other.example.com:8443",
+            "http://plain.example.com",
+            "both.example.com",
+            "both.example.com:1",
+            "https://both.example.com:1",
+        ])
+    });
+    for (host, origin, expected) in [
+        // The proxy has ended TLS, and clients other than browsers send no origin.
+        ("mcp.example.com", None, 200),
+        ("mcp.example.com", Some("https://mcp.example.com"), 200),
+        ("mcp.example.com", Some("HTTPS://MCP.example.com:443"), 200),
+        ("mcp.example.com", Some("http://mcp.example.com"), 403),
+        ("mcp.example.com", Some("http://mcp.example.com:80"), 403),
+        ("mcp.example.com:443", Some("http://mcp.example.com:443"), 403),
+        ("mcp.example.com:9000", Some("https://mcp.example.com:9000"), 200),
+        ("other.example.com:8443", Some("https://other.example.com:8443"), 200),
+        ("other.example.com:8443", Some("http://other.example.com:8443"), 403),
+        ("other.example.com", None, 403),
+        ("plain.example.com", Some("http://plain.example.com"), 200),
+        ("plain.example.com", Some("https://plain.example.com"), 403),
+        ("both.example.com", Some("http://both.example.com"), 200),
+        ("both.example.com", Some("https://both.example.com"), 200),
+        ("both.example.com:1", Some("http://both.example.com:1"), 200),
+    ] {
+        assert_eq!(status(&server, Some(host), origin).await, expected, "{host} {origin:?}");
+    }
+    // An origin that is allowed by name is admitted as it is written.
+    let server = Server::with(|builder| {
+        builder.allowed_hosts(["https://mcp.example.com"]).allowed_origins(["http://mcp.example.com"])
+    });
+    assert_eq!(status(&server, Some("mcp.example.com"), Some("http://mcp.example.com")).await, 200);
+}
+
+#[tokio::test]
 async fn origins_can_be_allowed_one_by_one_or_all() {
     let some = Server::with(|builder| {
         builder
@@ -165,7 +204,8 @@ async fn a_refusal_names_the_setting_to_change() {
 fn hosts_and_origins_that_cannot_be_read_are_refused_when_the_manager_is_built() {
     let builder = || mcp_stateless::StatelessSessionManager::builder("test", "1");
     for (builder, named) in [
-        (builder().allowed_hosts(["https://mcp.example.com"]), "https://mcp.example.com"),
+        (builder().allowed_hosts(["ftp://mcp.example.com"]), "ftp://mcp.example.com"),
+        (builder().allowed_hosts(["https://mcp.example.com/"]), "https://mcp.example.com/"),
         (builder().allowed_hosts(["fine.example.com", "host:port"]), "host:port"),
         (builder().allowed_origins(["app.example.com"]), "app.example.com"),
         (builder().allowed_origins(["https://app.example.com/"]), "https://app.example.com/"),

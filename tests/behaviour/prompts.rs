@@ -97,6 +97,33 @@ async fn prompts_are_listed_with_the_arguments_that_their_handlers_take() {
 }
 
 #[tokio::test]
+async fn arguments_are_listed_in_the_order_of_their_declaration() {
+    #[derive(Deserialize, JsonSchema)]
+    #[expect(dead_code, reason = "only its fields are looked at")]
+    struct Letter {
+        to: String,
+        from: String,
+        #[serde(rename = "about")]
+        subject: Option<String>,
+        body: String,
+    }
+    let prompts = PromptRegistry::builder().prompt("letter", "", async |_: Letter| "").prompt(
+        "with_context",
+        "",
+        async |_: Letter, _: ToolContext| "",
+    );
+    let list = Site::new(prompts.build().expect("valid prompts"))
+        .result(Post::modern("prompts/list", json!({})))
+        .await;
+    for prompt in list["prompts"].as_array().expect("prompts") {
+        let arguments = prompt["arguments"].as_array().expect("arguments");
+        let names: Vec<_> = arguments.iter().map(|it| it["name"].as_str().expect("a name")).collect();
+        assert_eq!(names, ["to", "from", "about", "body"]);
+        assert_eq!(arguments[2]["required"], false);
+    }
+}
+
+#[tokio::test]
 async fn a_prompt_answers_messages_and_texts_become_what_its_type_wants() {
     let site = Site::new(prompts());
     for era in Era::BOTH {
@@ -184,6 +211,8 @@ fn a_prompt_that_cannot_be_right_is_refused_when_the_registry_is_built() {
     for (builder, words) in [
         (PromptRegistry::builder().register(prompt("x")).register(prompt("x")), ["x", "taken"]),
         (PromptRegistry::builder().register(prompt("")), ["prompt", "empty"]),
+        (PromptRegistry::builder().register(prompt("a\u{0}")), ["prompt", "control"]),
+        (PromptRegistry::builder().register(prompt(&"x".repeat(257))), ["xxx", "256 bytes"]),
         (
             PromptRegistry::builder().register(Prompt::with_arguments("x", "", twice, async || "")),
             ["`a`", "twice"],

@@ -145,9 +145,12 @@ async fn a_resource_of_a_template_is_read_with_its_variables_decoded() {
     let site = Site::new(resources());
     for era in Era::BOTH {
         for (uri, text) in [
-            ("book://a%20b%2Fc/3", "a b/c, page 3"),
-            // Here an encoded slash is not what a slash is.
-            ("file:///a/b%2Fc.txt", "a/b%2Fc.txt"),
+            ("book://a%20b%40c/3", "a b@c, page 3"),
+            // Here an encoded character is not what the character is.
+            ("file:///a/b%3Fc.txt", "a/b%3Fc.txt"),
+            // However it is spelt.
+            ("BOOK://%61/3", "a, page 3"),
+            ("file:///a/%2e%2E/b/./c", "b/c"),
             // Neither a template that also fits, nor one that was added later.
             ("book://exact/1", "the very one"),
             ("file:///a", "a"),
@@ -161,6 +164,49 @@ async fn a_resource_of_a_template_is_read_with_its_variables_decoded() {
         let answer = site.send(read(era, "book://a/many")).await;
         assert_eq!(answer.error(), (200, -32602));
         assert!(answer.error_message().contains("`page`"), "{answer:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_uri_that_could_be_taken_for_another_reaches_no_template() {
+    let site = Site::new(resources());
+    for (era, code) in [(Era::Modern, -32602), (Era::Legacy, -32002)] {
+        for uri in [
+            "book://a%2Fb/3",
+            "book://a%5cb/3",
+            "book://a%00/3",
+            "book://%2561/3",
+            "book://../3",
+            "file:///a/..%2Fb",
+            "file:///a/..%5cb",
+            "file:///a%0d%0ab",
+            "file:///%252e%252e/b",
+        ] {
+            let answer = site.send(read(era, uri)).await;
+            assert_eq!(answer.error(), (200, code), "{uri}");
+            assert_eq!(answer.json()["error"]["data"], json!({"uri": uri}));
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_resource_is_read_by_the_uri_that_it_was_given_and_by_equivalent_ones() {
+    let builder = ResourceRegistry::builder()
+        .resource("odd://A%2fb/%7e/x%zz", "odd", async || "odd")
+        .resource("web+x://Host/a/../b", "dots", async || "dots");
+    let site = Site::new(builder.build().expect("valid resources"));
+    for era in Era::BOTH {
+        for (uri, text) in [
+            ("odd://A%2fb/%7e/x%zz", "odd"),
+            ("ODD://A%2Fb/~/x%25zz", "odd"),
+            ("web+x://Host/a/../b", "dots"),
+            ("web+x://Host/b", "dots"),
+        ] {
+            let result = site.result(read(era, uri)).await;
+            assert_eq!(result["contents"], json!([{"uri": uri, "text": text}]));
+        }
+        assert_eq!(site.send(read(era, "odd://A/b/~/x%25zz")).await.status, 200);
+        assert!(site.send(read(era, "odd://A/b/~/x%25zz")).await.json().get("error").is_some());
     }
 }
 
@@ -252,7 +298,22 @@ fn a_resource_that_cannot_be_right_is_refused_when_the_registry_is_built() {
     let template = |pattern: &str| ResourceTemplate::new(pattern, "", async |_: Path| "");
     for (builder, words) in [
         (builder().resource("a:1", "", async || "").resource("a:1", "", async || ""), ["a:1", "taken"]),
+        (builder().resource("a:b", "", async || "").resource("A:%62", "", async || ""), ["A:%62", "taken"]),
+        (builder().resource("a:b\u{7}", "", async || ""), [r"a:b\u{7}", "control"]),
+        (builder().resource("a:b c", "", async || ""), ["a:b c", "white space"]),
+        (builder().resource("a:b", "x\ny", async || ""), ["a:b", "name"]),
+        (builder().resource(format!("a:{}", "b".repeat(8192)), "", async || ""), ["a:b", "8192 bytes"]),
         (builder().resource("nowhere", "", async || ""), ["nowhere", "scheme"]),
+        (builder().register_template(template("a:{path}\n")), ["a:{path}", "white space"]),
+        (
+            builder().register_template(template("a:{path}/{path}")),
+            ["a:{path}/{path}", "`path` is there twice"],
+        ),
+        (builder().register_template(template("a:{path}/{+path}")), ["a:{path}", "`path` is there twice"]),
+        (
+            builder().register_template(template("a:b{path}")).register_template(template("A:%62{path}")),
+            ["A:%62{path}", "twice"],
+        ),
         (builder().resource("1a:b", "", async || ""), ["1a:b", "scheme"]),
         (builder().register_template(template("{path}")), ["{path}", "scheme"]),
         (builder().register_template(template("a:{?path,more}")), ["a:{?path,more}", "level 2"]),

@@ -124,9 +124,7 @@ fn tools(probe: &Probe) -> ToolRegistry {
     ToolRegistry::builder()
         .tool("add", "Add two integers", async |Pair { a, b }: Pair| a + b)
         .tool("echo", "Say a text again", async |Text { text }: Text| text)
-        .tool("fail", "Fail", async || -> Result<(), ToolError> {
-            Err(std::io::Error::other("out of luck").into())
-        })
+        .tool("fail", "Fail", async || -> Result<(), ToolError> { Err(ToolError::new("out of luck")) })
         .tool("panic", "Panic", async || -> String { panic!("a secret") })
         .tool("panic_at_once", "Panic before there is a future", || -> std::future::Ready<()> {
             panic!("a secret")

@@ -222,7 +222,7 @@ async fn a_tool_that_fails_tells_the_model_why() {
 }
 
 #[tokio::test]
-async fn any_error_becomes_a_message_to_the_model() {
+async fn any_error_becomes_a_message_to_the_model_where_errors_are_shown() {
     type Anything = Box<dyn std::error::Error + Send + Sync>;
     let tools = ToolRegistry::builder()
         .tool("io", "", async || Err::<(), _>(std::io::Error::other("why")))
@@ -230,7 +230,10 @@ async fn any_error_becomes_a_message_to_the_model() {
         .tool("string", "", async || Err::<(), _>("why".to_owned()))
         .tool("boxed", "", async || Err::<(), _>(Anything::from("why")))
         .tool("made", "", async || Err::<(), _>(ToolError::new(format_args!("w{}", "hy"))));
-    let server = server_with(tools);
+    let server = Server {
+        tools: tools.build().expect("valid tools"),
+        ..Server::with(mcp_stateless::ManagerBuilder::show_errors)
+    };
     for tool in ["io", "text", "string", "boxed", "made"] {
         let answer = server.send(Post::call(Era::Modern, tool, json!({}))).await;
         assert_eq!(

@@ -274,9 +274,20 @@ impl Registry for Catalog {
     }
 
     fn read_resource(&self, call: Call<'_>) -> CallFuture<ResourceOutput> {
-        match self.find(Kind::Resources, call.target()) {
-            Some((part, _)) => part.registry.read_resource(call),
-            None => CallFuture::refused(RpcError::resource_not_found(call.target())),
+        let written = (call.as_written() != call.target()).then(|| call.as_written());
+        let canonical = self.find_among(Kind::Resources, call.target(), |_| true);
+        // Another server's list may spell it otherwise.
+        let found = match (canonical, written) {
+            (Some((part, uri, Has::Yes)), _) => Some((part, uri, Has::Yes)),
+            (canonical, Some(written)) => {
+                let found = self.find_among(Kind::Resources, written, |_| true);
+                found.filter(|(_, _, has)| canonical.is_none() || *has == Has::Yes).or(canonical)
+            }
+            (canonical, None) => canonical,
+        };
+        match found {
+            Some((part, _, _)) => part.registry.read_resource(call),
+            None => CallFuture::refused(RpcError::resource_not_found(call.as_written())),
         }
     }
 

@@ -1,0 +1,396 @@
+//! Handlers that fail: what their clients read, and what is logged.
+
+use std::error::Error;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use mcp_stateless::{
+    Call, CallFuture, CallKind, Catalog, Filtered, Item, Json, ManagerBuilder, NoArguments, PromptRegistry,
+    Registry, ResourceRegistry, RpcError, ServerCapabilities, Tool, ToolError, ToolOutput, ToolRegistry,
+};
+use serde_json::{Value, json};
+
+use crate::log::Log;
+use crate::site::Site;
+use crate::support::{Answer, Era, Post, Probe};
+
+/// An error as a library's might be, whose message and source hold secrets.
+#[derive(Debug)]
+struct DatabaseError(std::io::Error);
+
+impl fmt::Display for DatabaseError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("cannot connect to postgres://app:secret@db")
+    }
+}
+
+impl Error for DatabaseError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(&self.0)
+    }
+}
+
+fn refused() -> DatabaseError {
+    DatabaseError(std::io::Error::other("secret port\nERROR forged"))
+}
+
+/// The same failures of all three kinds of handlers.
+fn catalog() -> Catalog {
+    let tools = ToolRegistry::builder()
+        .tool("undeclared", "", async || Err::<(), _>(refused()))
+        .tool("declared", "", async || Err::<(), _>(ToolError::new("no such issue")))
+        .tool("internal", "", async || Err::<(), _>(ToolError::internal(refused())))
+        .tool("string", "", async || Err::<(), _>(refused().to_string()))
+        .tool("not_json", "", async || Json(std::collections::HashMap::from([((), "secret")])))
+        .tool("boxed", "", async || {
+            Err::<(), Box<dyn Error + Send + Sync>>(RpcError::invalid_params("as it is").into())
+        })
+        .tool("slow", "", std::future::pending::<()>)
+        .tool("panic", "", async || -> () { panic!("secret") })
+        .tool("error_result", "", async || ToolOutput::error("no luck"))
+        .tool_with_schema(
+            "typed",
+            "",
+            json!({"type": "object"}),
+            async |_: std::collections::BTreeMap<String, u8>| "",
+        );
+    let prompts = PromptRegistry::builder()
+        .prompt("undeclared", "", async || Err::<String, _>(refused()))
+        .prompt("declared", "", async || Err::<String, _>(ToolError::new("no such issue")))
+        .prompt("internal", "", async || Err::<String, _>(ToolError::internal(refused())));
+    let resources = ResourceRegistry::builder()
+        .resource("a:undeclared", "undeclared", async || Err::<String, _>(refused()))
+        .resource("a:declared", "declared", async || Err::<String, _>(ToolError::new("no such issue")))
+        .resource("a:internal", "internal", async || Err::<String, _>(ToolError::internal(refused())));
+    Catalog::builder()
+        .add(tools.build().expect("valid tools"))
+        .add(prompts.build().expect("valid prompts"))
+        .add(resources.build().expect("valid resources"))
+        .build()
+        .expect("no collisions")
+}
+
+const KINDS: [&str; 3] = ["tool", "prompt", "resource"];
+
+fn call(era: Era, kind: &str, name: &str) -> Post {
+    match kind {
+        "tool" => Post::call(era, name, json!({})),
+        "prompt" => era.post("prompts/get", json!({"name": name})),
+        _ => era.post("resources/read", json!({"uri": format!("a:{name}")})),
+    }
+}
+
+/// What a client reads of a failure, wherever it stands.
+fn told(answer: &Answer) -> String {
+    assert_eq!(answer.status, 200);
+    let json = answer.json();
+    if let Some(message) = json["error"]["message"].as_str() {
+        assert_eq!(json["error"]["code"], -32603);
+        return message.to_owned();
+    }
+    assert_eq!(json["result"]["isError"], true);
+    answer.tool_text()
+}
+
+fn reference(told: &str) -> &str {
+    let reference = told.strip_prefix("Internal error (reference ").and_then(|rest| rest.strip_suffix(')'));
+    let reference = reference.unwrap_or_else(|| panic!("no reference: {told}"));
+    assert!(reference.len() == 8 && reference.bytes().all(|byte| byte.is_ascii_hexdigit()), "{reference}");
+    reference
+}
+
+#[tokio::test]
+async fn an_error_that_was_not_declared_safe_is_logged_and_not_shown() {
+    let site = Site::new(catalog());
+    for era in Era::BOTH {
+        for (kind, name) in KINDS.map(|kind| (kind, "undeclared")).into_iter().chain([("tool", "string")]) {
+            let log = Log::default();
+            let guard = log.keep();
+            let told = told(&site.send(call(era, kind, name)).await);
+            drop(guard);
+            let log = log.text();
+            let reference = reference(&told);
+            for part in [
+                "ERROR",
+                "a handler failed",
+                &format!("kind={kind}"),
+                &format!("name=\"{name}\""),
+                &format!("reference=\"{reference}\""),
+                "postgres://app:secret@db",
+            ] {
+                assert!(log.contains(part), "{part}: {log}");
+            }
+            // With its source, but on one line.
+            assert_eq!(log.contains("secret port"), name != "string", "{log}");
+            assert!(!log.lines().any(|line| line.starts_with("ERROR forged")), "{log}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn each_failure_has_a_reference_of_its_own() {
+    let site = Site::new(catalog());
+    let first = told(&site.send(call(Era::Modern, "tool", "undeclared")).await);
+    let second = told(&site.send(call(Era::Modern, "tool", "undeclared")).await);
+    assert_ne!(reference(&first), reference(&second));
+}
+
+#[tokio::test]
+async fn a_message_that_is_declared_safe_is_shown_whatever_failed() {
+    for set in
+        [|builder| builder, ManagerBuilder::show_errors, |builder: ManagerBuilder| builder.on_error(|_| None)]
+    {
+        let site = Site::with(catalog(), set);
+        for era in Era::BOTH {
+            for kind in KINDS {
+                let log = Log::default();
+                let guard = log.keep();
+                assert_eq!(told(&site.send(call(era, kind, "declared")).await), "no such issue");
+                drop(guard);
+                assert!(
+                    log.text().contains("INFO") && log.text().contains("no such issue"),
+                    "{}",
+                    log.text()
+                );
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_internal_error_is_never_shown() {
+    for set in [
+        |builder| builder,
+        ManagerBuilder::show_errors,
+        |builder: ManagerBuilder| builder.on_error(|failed| Some(failed.error().to_string())),
+    ] {
+        let site = Site::with(catalog(), set);
+        for era in Era::BOTH {
+            for (kind, name) in KINDS.map(|kind| (kind, "internal")).into_iter().chain([("tool", "not_json")])
+            {
+                let log = Log::default();
+                let guard = log.keep();
+                let answer = site.send(call(era, kind, name)).await;
+                drop(guard);
+                assert!(!answer.text().contains("secret"), "{answer:?}");
+                assert!(log.text().contains(reference(&told(&answer))), "{}", log.text());
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_host_may_show_every_message_but_no_source() {
+    let site = Site::with(catalog(), ManagerBuilder::show_errors);
+    for era in Era::BOTH {
+        for kind in KINDS {
+            let answer = site.send(call(era, kind, "undeclared")).await;
+            assert_eq!(told(&answer), "cannot connect to postgres://app:secret@db");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_host_chooses_what_is_shown_of_an_error() {
+    let site = Site::with(catalog(), |builder| {
+        builder.on_error(|failed| {
+            assert_eq!(failed.reference().len(), 8);
+            failed.error().downcast_ref::<DatabaseError>()?;
+            Some(format!("{} {} is not available now", failed.kind(), failed.name()))
+        })
+    });
+    for era in Era::BOTH {
+        for kind in KINDS {
+            let told = told(&site.send(call(era, kind, "undeclared")).await);
+            assert_eq!(told, format!("{kind} undeclared is not available now"));
+        }
+        reference(&told(&site.send(call(era, "tool", "string")).await));
+    }
+    assert_eq!(CallKind::Tool.to_string(), "tool");
+    // A hook that panics shows nothing.
+    let site = Site::with(catalog(), |builder| builder.on_error(|_| panic!("secret")));
+    reference(&told(&site.send(call(Era::Modern, "prompt", "undeclared")).await));
+}
+
+#[tokio::test]
+async fn an_error_of_the_protocol_stays_one_in_whatever_box() {
+    let answer = Site::new(catalog()).send(call(Era::Modern, "tool", "boxed")).await;
+    assert_eq!((answer.error(), answer.error_message().as_str()), ((200, -32602), "as it is"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_failure_is_logged_with_the_name_of_what_failed() {
+    let site = Site::new(catalog());
+    for (name, level, words) in [
+        ("slow", "WARN", "its limit of 300s"),
+        ("panic", "ERROR", "a handler panicked"),
+        ("error_result", "INFO", "a handler answered that it failed"),
+        ("boxed", "DEBUG", "code=-32602"),
+    ] {
+        let log = Log::default();
+        let guard = log.keep();
+        let answer = site.send(call(Era::Modern, "tool", name)).await;
+        drop(guard);
+        let log = log.text();
+        let line = log.lines().find(|line| line.contains(words)).unwrap_or_else(|| panic!("{words}: {log}"));
+        assert!(line.contains(level) && line.contains(&format!("name=\"{name}\"")), "{line}");
+        assert!(!log.contains("secret"), "{log}");
+        if name == "panic" {
+            assert!(log.contains(reference(&answer.error_message())), "{log}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn arguments_are_not_logged() {
+    let site = Site::new(catalog());
+    let log = Log::default();
+    let guard = log.keep();
+    let answer = site.send(Post::call(Era::Modern, "typed", json!({"a": "a secret"}))).await;
+    drop(guard);
+    assert!(answer.tool_text().contains("a secret"), "{answer:?}");
+    assert!(log.text().contains("do not fit") && log.text().contains("\"typed\""), "{}", log.text());
+    assert!(!log.text().contains("secret"), "{}", log.text());
+}
+
+/// A registry that fails under whatever name it is called.
+struct Anything;
+
+impl Registry for Anything {
+    fn capabilities(&self) -> ServerCapabilities {
+        ServerCapabilities::TOOLS
+    }
+
+    fn call_tool(&self, _: Call<'_>) -> CallFuture<ToolOutput> {
+        CallFuture::new(async { Err::<(), _>("out of luck") })
+    }
+}
+
+#[tokio::test]
+async fn a_name_from_a_client_stays_on_its_line_of_the_log() {
+    let site = Site::new(Anything);
+    let log = Log::default();
+    let guard = log.keep();
+    let endless = "x".repeat(100_000);
+    for name in ["a\nERROR forged", "b\r\u{1b}[2J\u{85}", &endless] {
+        site.send(Post::call(Era::Legacy, name, json!({}))).await;
+    }
+    drop(guard);
+    let log = log.text();
+    assert_eq!(log.lines().filter(|line| line.contains("a handler failed")).count(), 3, "{log}");
+    assert!(log.lines().all(|line| !line.starts_with("ERROR forged")), "{log}");
+    assert!(!log.contains(['\r', '\u{1b}', '\u{85}']) && log.len() < 20_000, "{log}");
+}
+
+/// A registry around another one, which awaits its calls as anybody would write it.
+struct Around<R> {
+    inner: R,
+    way: Way,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Way {
+    Wrap,
+    Map,
+    Await,
+}
+
+impl<R: Registry> Registry for Around<R> {
+    fn capabilities(&self) -> ServerCapabilities {
+        self.inner.capabilities()
+    }
+
+    fn call_tool(&self, call: Call<'_>) -> CallFuture<ToolOutput> {
+        let work = self.inner.call_tool(call);
+        match self.way {
+            Way::Wrap => work.wrap(async |work| work.await),
+            Way::Map => work.map_outcome(|outcome| outcome),
+            Way::Await => CallFuture::new(work),
+        }
+    }
+}
+
+fn limited_and_detached(probe: &Probe) -> ToolRegistry {
+    let probe = probe.clone();
+    ToolRegistry::builder()
+        .register(Tool::new("brief", "", std::future::pending::<()>).time_limit(Some(Duration::from_secs(7))))
+        .register(
+            Tool::new("patient", "", async || tokio::time::sleep(Duration::from_secs(1000)).await)
+                .time_limit(None),
+        )
+        .register(
+            Tool::new("detached", "", move |_: NoArguments| {
+                let (running, probe) = (probe.run(), probe.clone());
+                async move {
+                    tokio::time::sleep(Duration::from_secs(60)).await;
+                    drop(running);
+                    probe.run();
+                }
+            })
+            .detached(),
+        )
+        .build()
+        .expect("valid tools")
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_registry_around_another_keeps_limit_detachment_and_name() {
+    for way in [Way::Wrap, Way::Map, Way::Await] {
+        let probe = Probe::default();
+        let site = Arc::new(Site::new(Around { inner: limited_and_detached(&probe), way }));
+        let log = Log::default();
+        let guard = log.keep();
+        let started = tokio::time::Instant::now();
+        let answer = site.send(Post::call(Era::Modern, "brief", json!({}))).await;
+        drop(guard);
+        assert!(answer.tool_text().ends_with("its limit of 7s"), "{answer:?}");
+        assert_eq!(started.elapsed().as_secs(), 7);
+        assert!(log.text().contains("name=\"brief\""), "{}", log.text());
+
+        // Only the manager's own limit cannot be lifted from within.
+        let answer = site.send(Post::call(Era::Modern, "patient", json!({}))).await;
+        let is_stopped = answer.json()["result"]["isError"] == true;
+        assert_eq!(is_stopped, way == Way::Await);
+
+        let call = tokio::spawn({
+            let site = Arc::clone(&site);
+            async move { site.send(Post::call(Era::Modern, "detached", json!({}))).await }
+        });
+        probe.until(|probe| probe.running() == 1).await;
+        call.abort();
+        assert!(call.await.expect_err("aborted").is_cancelled());
+        assert_eq!(probe.running(), 1, "it goes on without its client");
+        assert_eq!(site.manager.shut_down(Duration::from_secs(120)).await, 0, "and is waited for");
+        assert_eq!(probe.running(), 0);
+    }
+}
+
+#[tokio::test]
+async fn a_registry_around_another_sees_errors_and_may_refuse() {
+    struct Gate(Catalog);
+    impl Registry for Gate {
+        fn capabilities(&self) -> ServerCapabilities {
+            self.0.capabilities()
+        }
+
+        fn call_tool(&self, call: Call<'_>) -> CallFuture<ToolOutput> {
+            let is_closed = call.head().headers.contains_key("x-closed");
+            self.0.call_tool(call).wrap(async move |work| {
+                if is_closed {
+                    return Err(ToolError::new("closed"));
+                }
+                work.await.map_err(|error| ToolError::new(format!("seen: {error}")))
+            })
+        }
+    }
+    let site = Site::new(Filtered::new(Gate(catalog()), |item: Item<'_>, _: &http::request::Parts| {
+        matches!(item, Item::Tool(_))
+    }));
+    let answer = site.send(call(Era::Modern, "tool", "declared")).await;
+    assert_eq!(told(&answer), "seen: no such issue");
+    let answer = site.send(call(Era::Modern, "tool", "declared").header("x-closed", "yes")).await;
+    assert_eq!(told(&answer), "closed");
+    let fine: Value = site.result(Post::modern("tools/list", json!({}))).await;
+    assert_eq!(fine["tools"], json!([]));
+}
