@@ -1,50 +1,51 @@
-//! The sessions of one upstream: one for each caller, opened when it is needed.
+//! The sessions of one upstream: for each caller one of each era that is spoken, opened when
+//! it is needed.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
 
 use http::HeaderMap;
 use tokio::sync::{Semaphore, watch};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
-use super::builder::Settings;
+use super::connection::{Closing, News};
 use super::counters::Counters;
-use super::http::Connections;
-use super::lists::{List, offered};
-use super::opening::{Changed, open, wait_after};
+use super::eras::{Eras, other};
+use super::failure::Cause;
+use super::lists::{List, Lists, offered};
 use super::parked::ParkedCalls;
-use super::pending::Lease;
-use super::router::Closing;
-use super::session::{Opening, Session};
-use super::tasks::{Aborting, clean};
+use super::session::{Lease, Opening, Session};
+use super::settings::{Key, Settings};
+use super::tasks::Aborting;
+use super::transport::Connections;
+use super::watches::{Listeners, Watcher, Watches};
 use super::{UpstreamError, UpstreamStats};
-use crate::changes::Changes;
-use crate::protocol::{Era, ServerCapabilities};
 use crate::registry::Kind;
+use crate::{Change, Changes, Era, ServerCapabilities};
 
 /// How long it may take until nothing is left of sessions that are closed.
 const SHUT_DOWN_LIMIT: Duration = Duration::from_secs(10);
 /// How long it is remembered that an upstream failed.
 const REMEMBERED: Duration = Duration::from_secs(60);
+/// The wait after the first failure, and the longest.
+const FIRST_WAIT: Duration = Duration::from_millis(100);
+const LONGEST_WAIT: Duration = Duration::from_secs(10);
 
-/// Who calls, as far as sessions are concerned; `None` is everyone without a key.
-pub(super) type Key = Option<String>;
-
-pub(super) type Opened = Result<(), UpstreamError>;
+type Opened = Result<(), UpstreamError>;
 
 /// The sessions of one upstream.
 pub(super) struct Pool {
     pub(super) settings: Arc<Settings>,
     pub(super) changes: Changes,
+    listeners: Listeners,
     pub(super) counters: Arc<Counters>,
     pub(super) parked: ParkedCalls,
     connections: Option<Connections>,
     /// One place for each session that may be open, held until nothing is left of it.
     room: Arc<Semaphore>,
-    slots: Mutex<HashMap<Key, Slot>>,
-    /// What is known of every session alike.
+    callers: Mutex<HashMap<Key, Caller>>,
     known: Mutex<Known>,
     next_id: AtomicU64,
     is_shut: AtomicBool,
@@ -52,16 +53,44 @@ pub(super) struct Pool {
     janitor: Mutex<Option<Aborting>>,
 }
 
-/// What was learned from the latest session.
+/// What was learnt from sessions, whoever's they were.
 #[derive(Default)]
 struct Known {
-    era: Option<Era>,
+    eras: Eras,
     capabilities: Option<ServerCapabilities>,
     lists: [Option<Arc<List>>; 4],
 }
 
-/// The state of one caller's session.
+/// One caller, and what outlives its sessions.
+struct Caller {
+    slots: [Slot; 2],
+    lists: [Arc<Lists>; 2],
+    watches: Arc<Watches>,
+    last_used: Instant,
+}
+
+impl Default for Caller {
+    fn default() -> Self {
+        let (slots, lists, watches) = Default::default();
+        Self { slots, lists, watches, last_used: Instant::now() }
+    }
+}
+
+impl Caller {
+    fn slot(&mut self, era: Era) -> &mut Slot {
+        &mut self.slots[era as usize]
+    }
+
+    fn is_closed(&self) -> bool {
+        self.slots.iter().all(|slot| matches!(slot, Slot::Closed | Slot::Down { .. }))
+    }
+}
+
+/// The state of one session.
+#[derive(Default)]
 enum Slot {
+    #[default]
+    Closed,
     Opening {
         done: watch::Receiver<Option<Opened>>,
         _task: Aborting,
@@ -86,17 +115,33 @@ enum Step {
     Fail(UpstreamError),
 }
 
+/// How long an upstream is left alone after so many failures.
+pub(super) fn wait_after(failures: u32) -> Duration {
+    let factor = 2_u32.saturating_pow(failures.saturating_sub(1));
+    FIRST_WAIT.saturating_mul(factor).min(LONGEST_WAIT)
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // Nothing in here panics half-way, so what it guards is whole even if poisoned.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 impl Pool {
-    pub(super) fn new(settings: Settings, connections: Option<Connections>) -> Arc<Self> {
+    pub(super) fn new(
+        settings: Settings,
+        connections: Option<Connections>,
+        listeners: Listeners,
+    ) -> Arc<Self> {
         let room = Arc::new(Semaphore::new(settings.max_sessions.min(Semaphore::MAX_PERMITS)));
         Arc::new(Self {
             settings: Arc::new(settings),
             room,
-            changes: Changes::in_process(),
+            changes: Changes::over(Arc::new(listeners.clone()), "changes"),
+            listeners,
             counters: Arc::default(),
             parked: ParkedCalls::default(),
             connections,
-            slots: Mutex::default(),
+            callers: Mutex::default(),
             known: Mutex::default(),
             next_id: AtomicU64::new(0),
             is_shut: AtomicBool::new(false),
@@ -104,28 +149,25 @@ impl Pool {
         })
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<Key, Slot>> {
-        // Nothing in here panics half-way, so the slots are whole even if poisoned.
-        self.slots.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     fn known(&self) -> MutexGuard<'_, Known> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.known)
     }
 
     fn name(&self) -> String {
         self.settings.name.to_string()
     }
 
-    /// The session of a caller, opened if need be: once, however many ask for it.
+    /// The session of a caller that speaks the era `wanted` if the upstream does, opened if
+    /// need be: once, however many ask for it, and to its end even if all of them leave.
     pub(super) async fn lease(
         self: &Arc<Self>,
         key: &Key,
+        wanted: Option<Era>,
         headers: &HeaderMap,
     ) -> Result<Lease, UpstreamError> {
         // The session that was waited for may be closed again before its turn comes.
         for _ in 0..8 {
-            let mut done = match self.step(key, headers) {
+            let mut done = match self.step(key, wanted, headers) {
                 Step::Take(lease) => return Ok(lease),
                 Step::Fail(error) => return Err(error),
                 Step::Wait(done) => done,
@@ -143,136 +185,182 @@ impl Pool {
         UpstreamError::Lost { upstream: self.name(), reason: reason.to_owned() }
     }
 
-    fn step(self: &Arc<Self>, key: &Key, headers: &HeaderMap) -> Step {
+    fn step(self: &Arc<Self>, key: &Key, wanted: Option<Era>, headers: &HeaderMap) -> Step {
         if self.is_shut.load(Ordering::Acquire) {
             return Step::Fail(UpstreamError::ShutDown { upstream: self.name() });
         }
-        let mut slots = self.lock();
-        let (failures, was_open) = match slots.get(key) {
-            Some(Slot::Open { session, .. }) if !session.router.is_closing() => {
-                return Step::Take(Lease::new(session));
-            }
-            Some(Slot::Open { session, failures }) => (failures + u32::from(!session.was_good()), true),
-            Some(Slot::Opening { done, .. }) => return Step::Wait(done.clone()),
-            Some(Slot::Down { until, error, .. }) if Instant::now() < *until => {
-                return Step::Fail(error.clone());
-            }
-            Some(Slot::Down { failures, was_open, .. }) => (*failures, *was_open),
-            None => (0, false),
+        let eras = self.known().eras;
+        let era = eras.spoken(self.settings.era.or(wanted));
+        let mut callers = lock(&self.callers);
+        if !callers.contains_key(key) {
+            self.forget_idle(&mut callers);
+        }
+        let caller = callers.entry(key.clone()).or_default();
+        caller.last_used = Instant::now();
+        // What is being opened may tell that this era is not there.
+        if eras.has(era).is_none()
+            && let Slot::Opening { done, .. } = caller.slot(other(era))
+        {
+            return Step::Wait(done.clone());
+        }
+        let (failures, was_open) = match caller.slot(era) {
+            Slot::Open { session, .. } if !session.is_closing() => return Step::Take(Lease::new(session)),
+            Slot::Open { session, failures } => (*failures + u32::from(!session.was_good()), true),
+            Slot::Opening { done, .. } => return Step::Wait(done.clone()),
+            Slot::Down { until, error, .. } if Instant::now() < *until => return Step::Fail(error.clone()),
+            Slot::Down { failures, was_open, .. } => (*failures, *was_open),
+            Slot::Closed => (0, false),
         };
-        slots.remove(key);
-        if let Err(error) = self.make_room(&mut slots) {
+        *caller.slot(era) = Slot::Closed;
+        if let Err(error) = self.make_room(&mut callers) {
             return Step::Fail(error);
         }
-        self.start_janitor();
         if was_open {
             self.counters.reopened.fetch_add(1, Ordering::Relaxed);
         }
+        self.start_janitor();
         let (end, done) = watch::channel(None);
-        let (pool, key_of_task, headers) = (Arc::downgrade(self), key.clone(), headers.clone());
-        let opening = self.opening(headers);
-        let task = tokio::spawn(async move {
-            let outcome = open(opening, pool, key_of_task, failures).await;
-            // Its slot is another one by now, so that nothing may be waited for from here on.
+        let opening =
+            Task { pool: Arc::downgrade(self), key: key.clone(), headers: headers.clone(), era, failures };
+        let task = Aborting::spawn(async move {
+            let outcome = opening.run().await;
+            // Its slot is another one by now, so nothing may be waited for from here on.
             end.send_replace(Some(outcome));
         });
-        slots.insert(key.clone(), Slot::Opening { done: done.clone(), _task: Aborting(task) });
+        let caller = callers.entry(key.clone()).or_default();
+        *caller.slot(era) = Slot::Opening { done: done.clone(), _task: task };
         Step::Wait(done)
     }
 
-    /// Sees to it that one more session may be opened.
-    fn make_room(&self, slots: &mut HashMap<Key, Slot>) -> Result<(), UpstreamError> {
-        let now = Instant::now();
-        let most = self.settings.max_sessions;
-        slots.retain(|_, slot| match slot {
-            Slot::Down { until, .. } => now < *until + REMEMBERED,
-            Slot::Open { session, .. } => !session.router.is_closing(),
-            Slot::Opening { .. } => true,
-        });
-        if slots.len() >= most.saturating_mul(4) {
-            slots.retain(|_, slot| !matches!(slot, Slot::Down { .. }));
+    /// Forgets callers without sessions beyond a number.
+    fn forget_idle(&self, callers: &mut HashMap<Key, Caller>) {
+        let most = self.settings.max_sessions.saturating_mul(2).max(16);
+        if callers.len() < most {
+            return;
         }
-        let open = slots.values().filter(|slot| !matches!(slot, Slot::Down { .. })).count();
-        if open < most {
+        let mut idle: Vec<_> = callers.values().filter(|it| it.is_closed()).map(|it| it.last_used).collect();
+        idle.sort_unstable();
+        // Half of them at once, so that this is not done for each new caller.
+        let Some(oldest) = idle.get(idle.len() / 2).copied() else { return };
+        callers.retain(|_, caller| !caller.is_closed() || caller.last_used > oldest);
+    }
+
+    /// Makes sure that one more session may be opened.
+    fn make_room(&self, callers: &mut HashMap<Key, Caller>) -> Result<(), UpstreamError> {
+        let most = self.settings.max_sessions;
+        let slots = || callers.values().flat_map(|caller| &caller.slots);
+        let is_open = |slot: &&Slot| match slot {
+            Slot::Open { session, .. } => !session.is_closing(),
+            Slot::Opening { .. } => true,
+            Slot::Closed | Slot::Down { .. } => false,
+        };
+        if slots().filter(is_open).count() < most {
             return Ok(());
         }
-        let idle = slots.iter().filter_map(|(key, slot)| match slot {
-            Slot::Open { session, .. } => Some((session.idle_since()?, key)),
+        let idle = callers.values_mut().flat_map(|caller| &mut caller.slots).filter_map(|slot| match slot {
+            Slot::Open { session, .. } if !session.is_closing() => Some((session.idle_since()?, slot)),
             _ => None,
         });
-        let Some(oldest) = idle.min_by_key(|(since, _)| *since).map(|(_, key)| key.clone()) else {
+        let Some((_, slot)) = idle.min_by_key(|(since, _)| *since) else {
             return Err(UpstreamError::Full { upstream: self.name(), limit: most });
         };
-        if let Some(Slot::Open { session, .. }) = slots.remove(&oldest) {
-            self.evict(&session);
-        }
+        self.evict(slot);
         Ok(())
     }
 
-    fn evict(&self, session: &Session) {
-        self.counters.evicted.fetch_add(1, Ordering::Relaxed);
-        session.close(Closing::Gently);
-    }
-
-    fn opening(self: &Arc<Self>, headers: HeaderMap) -> Opening {
-        let id = self.next_id.fetch_add(1, Ordering::Relaxed);
-        let notices = Box::new(Changed { pool: Arc::downgrade(self), session: id });
-        Opening {
-            id,
-            settings: Arc::clone(&self.settings),
-            connections: self.connections.clone(),
-            notices,
-            room: Arc::clone(&self.room),
-            counters: Arc::clone(&self.counters),
-            headers,
-            era: self.known().era,
+    fn evict(&self, slot: &mut Slot) {
+        if let Slot::Open { session, .. } = std::mem::take(slot) {
+            self.counters.evicted.fetch_add(1, Ordering::Relaxed);
+            session.close(Closing::Gently);
         }
     }
 
     /// Puts the outcome of an opening in its place.
-    pub(super) fn opened(&self, key: Key, outcome: &Result<Arc<Session>, UpstreamError>, failures: u32) {
-        let mut slots = self.lock();
-        let slot = match outcome {
-            Ok(session) if self.is_shut.load(Ordering::Acquire) => {
-                session.close(Closing::Gently);
-                return;
-            }
+    fn opened(&self, task: &Task, outcome: &Result<Arc<Session>, UpstreamError>) {
+        let mut callers = lock(&self.callers);
+        let caller = callers.entry(task.key.clone()).or_default();
+        *caller.slot(task.era) = Slot::Closed;
+        match outcome {
+            Ok(session) if self.is_shut.load(Ordering::Acquire) => session.close(Closing::Gently),
             Ok(session) => {
-                self.counters.opened.fetch_add(1, Ordering::Relaxed);
+                let about = &session.about;
                 let mut known = self.known();
-                known.era = Some(session.about.era);
-                known.capabilities = Some(offered(&session.about.capabilities));
-                Slot::Open { session: Arc::clone(session), failures }
+                known.eras.learn(about, task.era);
+                if self.settings.target.is_single() {
+                    known.eras.only(about.era);
+                }
+                known.capabilities = Some(offered(&about.capabilities));
+                drop(known);
+                let slot = caller.slot(about.era);
+                match slot {
+                    // It turned out to be of an era of which there is one.
+                    Slot::Open { session: other, .. } if !other.is_closing() => {
+                        session.close(Closing::Gently)
+                    }
+                    Slot::Opening { .. } => session.close(Closing::Gently),
+                    _ => {
+                        self.counters.opened.fetch_add(1, Ordering::Relaxed);
+                        *slot = Slot::Open { session: Arc::clone(session), failures: task.failures };
+                        caller.lists[about.era as usize].expire();
+                    }
+                }
             }
             Err(error) => {
                 self.counters.failed.fetch_add(1, Ordering::Relaxed);
-                // It may be another server by now.
-                self.known().era = None;
-                let until = Instant::now() + wait_after(failures + 1);
-                Slot::Down { until, failures: failures + 1, was_open: false, error: error.clone() }
+                let failures = task.failures + 1;
+                let until = Instant::now() + wait_after(failures);
+                *caller.slot(task.era) =
+                    Slot::Down { until, failures, was_open: false, error: error.clone() };
             }
-        };
-        slots.insert(key, slot);
+        }
     }
 
     /// A session is over. If nobody wanted that, the next one may have to wait.
-    pub(super) fn ended(&self, key: &Key, id: u64) {
-        let mut slots = self.lock();
-        let Some(Slot::Open { session, failures }) = slots.get(key) else { return };
-        if session.id != id {
-            return;
-        }
+    fn ended(&self, key: &Key, id: u64) {
+        let mut callers = lock(&self.callers);
+        let Some(caller) = callers.get_mut(key) else { return };
+        let slot = caller
+            .slots
+            .iter_mut()
+            .find(|slot| matches!(slot, Slot::Open { session, .. } if session.id == id));
+        let Some(slot) = slot else { return };
+        let Slot::Open { session, failures } = &*slot else { return };
         let failures = if session.was_good() { 0 } else { failures + 1 };
         // The first restart is at once.
         let until = Instant::now() + if failures > 1 { wait_after(failures - 1) } else { Duration::ZERO };
         let error = self.lost("it ends again and again");
-        slots.insert(key.clone(), Slot::Down { until, failures, was_open: true, error });
+        *slot = Slot::Down { until, failures, was_open: true, error };
     }
 
     /// The upstream does not know a session any more.
     pub(super) fn forgotten(&self, key: &Key, session: &Session) {
         self.ended(key, session.id);
-        session.close(Closing::Now);
+        session.close(Closing::Gone);
+    }
+
+    /// The lists of a caller, as a session of this era tells them.
+    pub(super) fn lists(&self, key: &Key, era: Era) -> Arc<Lists> {
+        let mut callers = lock(&self.callers);
+        Arc::clone(&callers.entry(key.clone()).or_default().lists[era as usize])
+    }
+
+    /// The era that would be spoken for someone who wants this one.
+    pub(super) fn era(&self, wanted: Option<Era>) -> Era {
+        self.known().eras.spoken(self.settings.era.or(wanted))
+    }
+
+    fn watches(&self, key: &Key) -> Arc<Watches> {
+        Arc::clone(&lock(&self.callers).entry(key.clone()).or_default().watches)
+    }
+
+    /// Watches a resource for a caller, whose session is opened if need be; `false` when it
+    /// watches too many.
+    pub(super) fn watch(self: &Arc<Self>, key: &Key, uri: &str, watcher: Watcher) -> bool {
+        let (era, headers) = (watcher.era, watcher.headers.clone());
+        let is_watched = self.watches(key).add(uri, watcher);
+        // It goes on by itself.
+        drop(self.step(key, Some(era), &headers));
+        is_watched
     }
 
     /// Remembers a list beyond its session, for [`has`](Self::has).
@@ -280,30 +368,10 @@ impl Pool {
         self.known().lists[kind as usize] = Some(Arc::clone(list));
     }
 
-    /// What one session was told to have changed.
-    pub(super) fn forget_lists(&self, session_id: u64, kinds: &[Kind]) {
-        for slot in self.lock().values() {
-            if let Slot::Open { session, .. } = slot
-                && session.id == session_id
-            {
-                for kind in kinds {
-                    session.lists.drop(*kind);
-                }
-            }
-        }
-        let mut known = self.known();
-        for kind in kinds {
-            known.lists[*kind as usize] = None;
-        }
-    }
-
     /// Whether some list has an item; `None` when no list is known.
     pub(super) fn has(&self, kind: Kind, name: &str) -> Option<bool> {
         let mut lists: Vec<_> = self.known().lists[kind as usize].clone().into_iter().collect();
-        lists.extend(self.lock().values().filter_map(|slot| match slot {
-            Slot::Open { session, .. } => session.lists.latest(kind),
-            _ => None,
-        }));
+        lists.extend(lock(&self.callers).values().flat_map(|it| &it.lists).filter_map(|it| it.known(kind)));
         (!lists.is_empty()).then(|| lists.iter().any(|list| list.has(kind, name)))
     }
 
@@ -314,7 +382,10 @@ impl Pool {
 
     pub(super) fn stats(&self) -> UpstreamStats {
         let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        let open = self.lock().values().filter(|slot| matches!(slot, Slot::Open { .. })).count();
+        let callers = lock(&self.callers);
+        let slots = callers.values().flat_map(|caller| &caller.slots);
+        let open = slots.filter(|slot| matches!(slot, Slot::Open { .. })).count();
+        drop(callers);
         UpstreamStats {
             open,
             opened: load(&self.counters.opened),
@@ -330,10 +401,11 @@ impl Pool {
     /// Closes all sessions, and waits until they are.
     pub(super) async fn shut_down(&self) {
         self.is_shut.store(true, Ordering::Release);
-        let slots = std::mem::take(&mut *self.lock());
+        let callers = std::mem::take(&mut *lock(&self.callers));
         self.parked.clear();
-        let sessions: Vec<_> = slots
+        let sessions: Vec<_> = callers
             .into_values()
+            .flat_map(|caller| caller.slots)
             .filter_map(|slot| match slot {
                 Slot::Open { session, .. } => Some(session),
                 _ => None,
@@ -349,37 +421,161 @@ impl Pool {
     }
 
     fn start_janitor(self: &Arc<Self>) {
-        let mut janitor = self.janitor.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut janitor = lock(&self.janitor);
         if janitor.is_none() {
-            *janitor = Some(Aborting(tokio::spawn(clean(Arc::downgrade(self), self.settings.idle_timeout))));
+            let pool = Arc::downgrade(self);
+            let often =
+                (self.settings.idle_timeout / 4).clamp(Duration::from_millis(10), Duration::from_secs(15));
+            *janitor = Some(Aborting::spawn(async move {
+                loop {
+                    tokio::time::sleep(often).await;
+                    match pool.upgrade() {
+                        Some(pool) => pool.sweep(),
+                        None => return,
+                    }
+                }
+            }));
         }
     }
 
     /// Ends what nobody has used for long.
-    pub(super) fn sweep(&self) {
+    fn sweep(self: &Arc<Self>) {
         self.parked.sweep();
         let now = Instant::now();
-        self.lock().retain(|_, slot| match slot {
-            Slot::Open { session, .. } => {
-                let is_old = |since| now.saturating_duration_since(since) >= self.settings.idle_timeout;
-                let is_idle = session.idle_since().is_some_and(is_old);
-                if is_idle {
-                    self.evict(session);
-                }
-                !is_idle
+        let mut to_open = Vec::new();
+        for (key, caller) in &mut *lock(&self.callers) {
+            if self.listeners.is_empty() {
+                caller.watches.clear();
             }
-            Slot::Down { until, .. } => now < *until + REMEMBERED,
-            Slot::Opening { .. } => true,
-        });
+            // A caller that hears of a resource uses its session.
+            let watcher = caller.watches.watcher();
+            let is_kept = self.settings.target.is_single() || watcher.is_some();
+            for slot in &mut caller.slots {
+                let is_old = |since| now.saturating_duration_since(since) >= self.settings.idle_timeout;
+                match slot {
+                    Slot::Open { session, .. } if session.is_closing() => {}
+                    Slot::Open { session, .. } if !is_kept && session.idle_since().is_some_and(is_old) => {
+                        self.evict(slot);
+                    }
+                    Slot::Down { until, .. } if now >= *until + REMEMBERED => *slot = Slot::Closed,
+                    _ => {}
+                }
+            }
+            if let Some(watcher) = watcher
+                && caller.is_closed()
+            {
+                to_open.push((key.clone(), watcher));
+            }
+        }
+        for (key, Watcher { era, headers }) in to_open {
+            drop(self.step(&key, Some(era), &headers));
+        }
     }
-}
 
-impl Drop for Pool {
-    fn drop(&mut self) {
-        for slot in std::mem::take(&mut *self.lock()).into_values() {
+    /// Ends all sessions at once, and opens no other.
+    pub(super) fn close(&self) {
+        self.is_shut.store(true, Ordering::Release);
+        self.parked.clear();
+        let callers = std::mem::take(&mut *lock(&self.callers));
+        for slot in callers.into_values().flat_map(|caller| caller.slots) {
             if let Slot::Open { session, .. } = slot {
                 session.close(Closing::Now);
             }
         }
+        drop(lock(&self.janitor).take());
+    }
+}
+
+/// The opening of one session, in a task of the pool.
+struct Task {
+    pool: Weak<Pool>,
+    key: Key,
+    headers: HeaderMap,
+    era: Era,
+    failures: u32,
+}
+
+impl Task {
+    async fn run(self) -> Opened {
+        let Some(pool) = self.pool.upgrade() else { return Ok(()) };
+        let (limit, upstream) = (pool.settings.open_timeout, pool.name());
+        let opened = self.open(pool);
+        let outcome = match timeout(limit, opened).await {
+            Ok(opened) => opened.map_err(|cause| UpstreamError::open(&upstream, &cause)),
+            Err(_) => Err(UpstreamError::OpenTimeout { upstream, limit }),
+        };
+        match &outcome {
+            Ok(session) => tracing::debug!(session = session.id, "a session with an upstream is open"),
+            Err(error) => tracing::warn!(%error),
+        }
+        match self.pool.upgrade() {
+            Some(pool) => pool.opened(&self, &outcome),
+            None => {
+                if let Ok(session) = &outcome {
+                    session.close(Closing::Now);
+                }
+            }
+        }
+        outcome.map(drop)
+    }
+
+    /// Opens the session, which does not keep the pool alive.
+    fn open(&self, pool: Arc<Pool>) -> impl Future<Output = Result<Arc<Session>, Cause>> + Send + use<> {
+        let id = pool.next_id.fetch_add(1, Ordering::Relaxed);
+        let (key, weak) = (self.key.clone(), Weak::clone(&self.pool));
+        let ended = move || {
+            if let Some(pool) = weak.upgrade() {
+                pool.ended(&key, id);
+            }
+        };
+        let (news, watches) = (self.news(), pool.watches(&self.key));
+        let second = pool.settings.era.is_none().then(|| other(self.era));
+        let (settings, connections) = (Arc::clone(&pool.settings), pool.connections.clone());
+        let (counters, room) = (Arc::clone(&pool.counters), Arc::clone(&pool.room));
+        let (headers, first) = (self.headers.clone(), self.era);
+        drop(pool);
+        async move {
+            let place = room.acquire_owned().await.map_err(|error| Cause::new(error.to_string()))?;
+            let opening =
+                Opening { id, settings, connections, counters, news, watches, place, headers, first, second };
+            opening.open(ended).await
+        }
+    }
+
+    /// Hears what the session is told to have changed.
+    fn news(&self) -> News {
+        let (pool, key) = (Weak::clone(&self.pool), self.key.clone());
+        Box::new(move |change| {
+            let Some(pool) = pool.upgrade() else { return };
+            let kinds: &[Kind] = match change {
+                Change::Tools => &[Kind::Tools],
+                Change::Prompts => &[Kind::Prompts],
+                Change::Resources => &[Kind::Resources, Kind::Templates],
+                Change::Resource(_) => &[],
+            };
+            if let Some(caller) = lock(&pool.callers).get(&key) {
+                for kind in kinds {
+                    caller.lists.iter().for_each(|lists| lists.changed(*kind));
+                }
+            }
+            for kind in kinds {
+                pool.known().lists[*kind as usize] = None;
+            }
+            pool.changes.publish(change);
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::{LONGEST_WAIT, wait_after};
+
+    #[test]
+    fn the_wait_doubles_up_to_its_bound() {
+        assert_eq!(wait_after(1), Duration::from_millis(100));
+        assert_eq!(wait_after(2), Duration::from_millis(200));
+        assert_eq!(wait_after(u32::MAX), LONGEST_WAIT);
     }
 }
