@@ -35,6 +35,29 @@ pub(super) struct About {
     pub(super) has_other_era: bool,
 }
 
+/// Why a connection could not be opened.
+#[derive(Debug)]
+pub(super) struct Unopened {
+    pub(super) cause: Cause,
+    /// Whether it is only that the upstream lacks the era.
+    pub(super) lacks_era: bool,
+}
+
+impl From<Cause> for Unopened {
+    fn from(cause: Cause) -> Self {
+        Self { cause, lacks_era: false }
+    }
+}
+
+/// Which eras are tried, and how.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Attempts {
+    pub(super) first: Era,
+    pub(super) second: Option<Era>,
+    /// Whether the refusal of the first is the answer, because a session of the second is open.
+    pub(super) is_probe: bool,
+}
+
 /// The answer to `initialize` or `server/discover`.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -67,10 +90,11 @@ type Attempt = BoxFuture<'static, (Era, Result<About, Failure>)>;
 /// # Errors
 /// When the upstream accepts neither, or the connection fails. Does not end before the
 /// upstream answers: the caller limits the time.
-pub(super) async fn open(client: &Arc<Client>, first: Era, second: Option<Era>) -> Result<About, Cause> {
+pub(super) async fn open(client: &Arc<Client>, attempts: Attempts) -> Result<About, Unopened> {
+    let Attempts { first, mut second, is_probe } = attempts;
     let mut attempts: FuturesUnordered<Attempt> = FuturesUnordered::new();
     attempts.push(attempt(client, first));
-    let (mut second, patience) = (second, Instant::now() + SILENCE);
+    let patience = Instant::now() + SILENCE;
     let mut failures = Vec::new();
     let about = loop {
         tokio::select! {
@@ -79,9 +103,12 @@ pub(super) async fn open(client: &Arc<Client>, first: Era, second: Option<Era>) 
                 Err(failure) => {
                     let is_final = matches!(failure, Failure::Lost(_) | Failure::Unreachable(_));
                     failures.push((era, failure));
+                    if is_probe && second.is_some() && !is_final {
+                        return Err(Unopened { cause: cause(client, &failures).await, lacks_era: true });
+                    }
                     match second.take().filter(|_| !is_final) {
                         Some(second) => attempts.push(attempt(client, second)),
-                        None if attempts.is_empty() || is_final => return Err(cause(client, &failures).await),
+                        None if attempts.is_empty() || is_final => return Err(cause(client, &failures).await.into()),
                         None => {}
                     }
                 }

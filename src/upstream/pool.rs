@@ -14,6 +14,7 @@ use super::connection::{Closing, News};
 use super::counters::Counters;
 use super::eras::{Eras, other};
 use super::failure::Cause;
+use super::handshake::{Attempts, Unopened};
 use super::lists::{List, Lists, offered};
 use super::parked::ParkedCalls;
 use super::session::{Lease, Opening, Session};
@@ -57,7 +58,7 @@ pub(super) struct Pool {
 #[derive(Default)]
 struct Known {
     eras: Eras,
-    capabilities: Option<ServerCapabilities>,
+    capabilities: [Option<ServerCapabilities>; 2],
     lists: [Option<Arc<List>>; 4],
 }
 
@@ -203,6 +204,7 @@ impl Pool {
         {
             return Step::Wait(done.clone());
         }
+        let is_open = matches!(caller.slot(other(era)), Slot::Open { session, .. } if !session.is_closing());
         let (failures, was_open) = match caller.slot(era) {
             Slot::Open { session, .. } if !session.is_closing() => return Step::Take(Lease::new(session)),
             Slot::Open { session, failures } => (*failures + u32::from(!session.was_good()), true),
@@ -219,9 +221,19 @@ impl Pool {
             self.counters.reopened.fetch_add(1, Ordering::Relaxed);
         }
         self.start_janitor();
+        let attempts = Attempts {
+            first: era,
+            second: self.settings.era.is_none().then(|| other(era)),
+            is_probe: eras.has(era).is_none() && is_open,
+        };
         let (end, done) = watch::channel(None);
-        let opening =
-            Task { pool: Arc::downgrade(self), key: key.clone(), headers: headers.clone(), era, failures };
+        let opening = Task {
+            pool: Arc::downgrade(self),
+            key: key.clone(),
+            headers: headers.clone(),
+            attempts,
+            failures,
+        };
         let task = Aborting::spawn(async move {
             let outcome = opening.run().await;
             // Its slot is another one by now, so nothing may be waited for from here on.
@@ -276,20 +288,20 @@ impl Pool {
     }
 
     /// Puts the outcome of an opening in its place.
-    fn opened(&self, task: &Task, outcome: &Result<Arc<Session>, UpstreamError>) {
+    fn opened(&self, task: &Task, outcome: &Result<Arc<Session>, Refused>) {
         let mut callers = lock(&self.callers);
         let caller = callers.entry(task.key.clone()).or_default();
-        *caller.slot(task.era) = Slot::Closed;
+        *caller.slot(task.attempts.first) = Slot::Closed;
         match outcome {
             Ok(session) if self.is_shut.load(Ordering::Acquire) => session.close(Closing::Gently),
             Ok(session) => {
                 let about = &session.about;
                 let mut known = self.known();
-                known.eras.learn(about, task.era);
+                known.eras.learn(about, task.attempts.first);
                 if self.settings.target.is_single() {
                     known.eras.only(about.era);
                 }
-                known.capabilities = Some(offered(&about.capabilities));
+                known.capabilities[about.era as usize] = Some(offered(&about.capabilities));
                 drop(known);
                 let slot = caller.slot(about.era);
                 match slot {
@@ -305,11 +317,12 @@ impl Pool {
                     }
                 }
             }
-            Err(error) => {
+            Err(Refused::Lacks) => self.known().eras.only(other(task.attempts.first)),
+            Err(Refused::Error(error)) => {
                 self.counters.failed.fetch_add(1, Ordering::Relaxed);
                 let failures = task.failures + 1;
                 let until = Instant::now() + wait_after(failures);
-                *caller.slot(task.era) =
+                *caller.slot(task.attempts.first) =
                     Slot::Down { until, failures, was_open: false, error: error.clone() };
             }
         }
@@ -377,7 +390,7 @@ impl Pool {
 
     /// What the upstream offers, once a session has been opened.
     pub(super) fn capabilities(&self) -> Option<ServerCapabilities> {
-        self.known().capabilities
+        self.known().capabilities.into_iter().flatten().reduce(ServerCapabilities::with)
     }
 
     pub(super) fn stats(&self) -> UpstreamStats {
@@ -486,12 +499,19 @@ impl Pool {
     }
 }
 
+/// Why there is no session.
+enum Refused {
+    /// The upstream has the other era alone.
+    Lacks,
+    Error(UpstreamError),
+}
+
 /// The opening of one session, in a task of the pool.
 struct Task {
     pool: Weak<Pool>,
     key: Key,
     headers: HeaderMap,
-    era: Era,
+    attempts: Attempts,
     failures: u32,
 }
 
@@ -501,12 +521,19 @@ impl Task {
         let (limit, upstream) = (pool.settings.open_timeout, pool.name());
         let opened = self.open(pool);
         let outcome = match timeout(limit, opened).await {
-            Ok(opened) => opened.map_err(|cause| UpstreamError::open(&upstream, &cause)),
-            Err(_) => Err(UpstreamError::OpenTimeout { upstream, limit }),
+            Ok(opened) => opened.map_err(|Unopened { cause, lacks_era }| {
+                if lacks_era {
+                    Refused::Lacks
+                } else {
+                    Refused::Error(UpstreamError::open(&upstream, &cause))
+                }
+            }),
+            Err(_) => Err(Refused::Error(UpstreamError::OpenTimeout { upstream, limit })),
         };
         match &outcome {
             Ok(session) => tracing::debug!(session = session.id, "a session with an upstream is open"),
-            Err(error) => tracing::warn!(%error),
+            Err(Refused::Lacks) => tracing::debug!("an upstream has one era alone"),
+            Err(Refused::Error(error)) => tracing::warn!(%error),
         }
         match self.pool.upgrade() {
             Some(pool) => pool.opened(&self, &outcome),
@@ -516,11 +543,14 @@ impl Task {
                 }
             }
         }
-        outcome.map(drop)
+        match outcome {
+            Ok(_) | Err(Refused::Lacks) => Ok(()),
+            Err(Refused::Error(error)) => Err(error),
+        }
     }
 
     /// Opens the session, which does not keep the pool alive.
-    fn open(&self, pool: Arc<Pool>) -> impl Future<Output = Result<Arc<Session>, Cause>> + Send + use<> {
+    fn open(&self, pool: Arc<Pool>) -> impl Future<Output = Result<Arc<Session>, Unopened>> + Send + use<> {
         let id = pool.next_id.fetch_add(1, Ordering::Relaxed);
         let (key, weak) = (self.key.clone(), Weak::clone(&self.pool));
         let ended = move || {
@@ -529,15 +559,14 @@ impl Task {
             }
         };
         let (news, watches) = (self.news(), pool.watches(&self.key));
-        let second = pool.settings.era.is_none().then(|| other(self.era));
         let (settings, connections) = (Arc::clone(&pool.settings), pool.connections.clone());
         let (counters, room) = (Arc::clone(&pool.counters), Arc::clone(&pool.room));
-        let (headers, first) = (self.headers.clone(), self.era);
+        let (headers, attempts) = (self.headers.clone(), self.attempts);
         drop(pool);
         async move {
             let place = room.acquire_owned().await.map_err(|error| Cause::new(error.to_string()))?;
             let opening =
-                Opening { id, settings, connections, counters, news, watches, place, headers, first, second };
+                Opening { id, settings, connections, counters, news, watches, place, headers, attempts };
             opening.open(ended).await
         }
     }

@@ -153,10 +153,10 @@ impl Upstream {
         let (key, headers) = pool.settings.caller(request.head);
         let wanted = Some(request.revision.era());
         let lists = pool.lists(&key, pool.era(wanted));
-        if let Some(list) = lists.fresh(kind) {
-            return Answer::ready(Ok(list.page.clone()));
-        }
         Answer::later(async move {
+            if let Some(list) = lists.fresh(kind) {
+                return Ok(list.page.clone());
+            }
             let mut refreshed = lists.refresh(kind, || refresh(Arc::clone(pool), kind, key, wanted, headers));
             let outcome = tokio::select! {
                 outcome = refreshed.wait_for(Option::is_some) => outcome.ok().and_then(|it| it.clone()),

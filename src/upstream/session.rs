@@ -14,7 +14,7 @@ use super::client::{Client, Pending, Request};
 use super::connection::{Closing, Connection, Ends, News};
 use super::counters::Counters;
 use super::failure::{Cause, Failure};
-use super::handshake::{self, About};
+use super::handshake::{self, About, Attempts, Unopened};
 use super::inbox::Next;
 use super::message::Params;
 use super::settings::{Settings, Target};
@@ -50,8 +50,7 @@ pub(super) struct Opening {
     pub(super) place: OwnedSemaphorePermit,
     /// The headers of the caller for whom it is opened.
     pub(super) headers: HeaderMap,
-    pub(super) first: Era,
-    pub(super) second: Option<Era>,
+    pub(super) attempts: Attempts,
 }
 
 impl Opening {
@@ -59,7 +58,7 @@ impl Opening {
     ///
     /// # Errors
     /// Says why it cannot be opened.
-    pub(super) async fn open(self, ended: impl FnOnce() + Send + 'static) -> Result<Arc<Session>, Cause> {
+    pub(super) async fn open(self, ended: impl FnOnce() + Send + 'static) -> Result<Arc<Session>, Unopened> {
         let (connection, ends) = Connection::new(Arc::clone(&self.settings.name), self.counters, self.news);
         let Ends { outgoing, abandoned } = ends;
         let (transport, work) = match (&self.settings.target, self.connections) {
@@ -67,7 +66,7 @@ impl Opening {
             (Target::Http(endpoint), Some(connections)) => {
                 Transport::http(endpoint, connections, self.headers, outgoing, &connection)
             }
-            (Target::Http(_), None) => return Err(Cause::new("it has no connections")),
+            (Target::Http(_), None) => return Err(Cause::new("it has no connections").into()),
             (Target::Streams(streams), _) => {
                 let streams = streams.lock().unwrap_or_else(PoisonError::into_inner).take();
                 let streams = streams.ok_or_else(|| Cause::new("its streams have ended"))?;
@@ -87,7 +86,7 @@ impl Opening {
             ended();
             end.send_replace(true);
         });
-        let about = handshake::open(&client, self.first, self.second).await?;
+        let about = handshake::open(&client, self.attempts).await?;
         opened.send_replace(Some(Subscribable::of(&about)));
         guard.disarm();
         let (in_use, last_used) = (AtomicUsize::new(0), Mutex::new(Instant::now()));

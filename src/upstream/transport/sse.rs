@@ -105,10 +105,9 @@ impl Decoder {
 
 #[cfg(test)]
 mod tests {
+    use super::{Decoder, Event};
 
-    use super::Decoder;
-
-    fn events(decoder: &mut Decoder) -> Vec<Sse> {
+    fn events(decoder: &mut Decoder) -> Vec<Event> {
         std::iter::from_fn(|| decoder.next()).collect()
     }
 

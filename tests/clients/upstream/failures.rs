@@ -22,7 +22,8 @@ async fn a_crash_fails_the_calls_under_way_and_the_next_call_works() {
     };
     let (hanging, crashed) = future::join(ada.call("hang", json!({})), crash).await;
     for answer in [hanging, crashed] {
-        let expected = "The upstream \"crasher\" ended the call without an answer";
+        let expected =
+            "The upstream \"crasher\" ended the call without an answer: it ended with exit status: 3";
         assert_eq!(error(&answer), (-32_603, expected.to_owned()));
     }
     eventually("the grandchild has ended", async || !is_alive(&grandchild)).await;
@@ -37,7 +38,8 @@ async fn an_upstream_that_does_not_start_is_said_so_and_is_not_tried_at_every_ca
     let client = gateway.client(Era::Legacy, "ada");
     for _ in 0..50 {
         let answer = client.ask("tools/list", Params(json!({}))).await;
-        assert_eq!(error(&answer), (-32_603, "The upstream \"crasher\" is not available".to_owned()));
+        let expected = "The upstream \"crasher\" is not available: it ended with exit status: 3";
+        assert_eq!(error(&answer), (-32_603, expected.to_owned()));
     }
     let stats = gateway.upstream.stats();
     assert!(stats.failed < 10, "{stats:?}");

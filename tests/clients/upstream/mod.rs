@@ -8,3 +8,5 @@ mod gateway;
 mod own;
 mod questions;
 mod sessions;
+mod streams;
+mod wire;
