@@ -237,11 +237,8 @@ impl UpstreamCall {
             };
             *asked += 1;
             if self.cx.revision().era() == Era::Modern {
-                if let Err(error) = self.cx.require(question.needs()) {
-                    // The upstream may go on without the answer, as with a client that refuses.
-                    ask.answer(&Err(error));
-                    continue;
-                }
+                // Dropped, the question answers itself.
+                self.cx.require(question.needs())?;
                 return Err(self.park(pending, question, ask, *asked).into());
             }
             let connection = &pending.session().client.connection;

@@ -5,6 +5,7 @@ mod canned;
 mod cast;
 mod failures;
 mod gateway;
+mod http;
 mod own;
 mod questions;
 mod sessions;

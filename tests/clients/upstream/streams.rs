@@ -69,7 +69,10 @@ async fn every_question_of_an_upstream_gets_an_answer() {
         let mut refused = 0;
         while refused < 300 - 16 {
             let answer = wire.next().await;
-            assert!(answer["error"]["message"].as_str().is_some_and(|it| it.contains("Too many")), "{answer}");
+            assert!(
+                answer["error"]["message"].as_str().is_some_and(|it| it.contains("Too many")),
+                "{answer}"
+            );
             refused += 1;
         }
         wire
@@ -181,7 +184,9 @@ async fn nothing_that_an_upstream_sends_makes_a_call_hang_or_panic() {
             r#"{"id":[],"method":"elicitation/create","params":[]}"#.to_owned(),
             r#"{"id":{"a":1},"method":"elicitation/create","params":7}"#.to_owned(),
             r#"{"method":"notifications/progress","params":{"progressToken":[],"progress":"x"}}"#.to_owned(),
-            format!(r#"{{"method":"notifications/progress","params":{{"progressToken":{id},"progress":1e400}}}}"#),
+            format!(
+                r#"{{"method":"notifications/progress","params":{{"progressToken":{id},"progress":1e400}}}}"#
+            ),
             r#"{"method":"notifications/message","params":null}"#.to_owned(),
             r#"{"method":"notifications/message","params":{"level":"loud","data":1}}"#.to_owned(),
             r#"{"method":"notifications/cancelled","params":{"requestId":null}}"#.to_owned(),
@@ -201,7 +206,11 @@ async fn nothing_that_an_upstream_sends_makes_a_call_hang_or_panic() {
         ] {
             let request = wire.wait_for("tools/call").await;
             let (id, reply) = (&request["id"], reply.trim_matches(['{', '}']).to_owned());
-            let reply = if reply.starts_with("\"result\":{") { format!("{reply}{}", "}".repeat(5_000)) } else { reply };
+            let reply = if reply.starts_with("\"result\":{") {
+                format!("{reply}{}", "}".repeat(5_000))
+            } else {
+                reply
+            };
             let comma = if reply.is_empty() { "" } else { "," };
             wire.write(&format!(r#"{{"jsonrpc":"2.0","id":{id}{comma}{reply}}}"#)).await;
         }
@@ -316,10 +325,10 @@ async fn a_listener_hears_of_resources_and_the_upstream_of_listeners() {
         }
         wire.notify("notifications/resources/updated", json!({"uri": "note://1"})).await;
         let news = listener.next().await.expect("news");
-        assert_eq!((&news["method"], &news["params"]["uri"]), (
-            &json!("notifications/resources/updated"),
-            &json!("note://1"),
-        ));
+        assert_eq!(
+            (&news["method"], &news["params"]["uri"]),
+            (&json!("notifications/resources/updated"), &json!("note://1"),)
+        );
         drop(listener);
         let gone = match era {
             Era::Legacy => "resources/unsubscribe",
@@ -354,7 +363,8 @@ async fn relayed(upstream_era: Era, client_era: Era, method: &str, params: Value
             wire.open_modern(tools()).await;
             let request = wire.wait_for("tools/call").await;
             let asked = json!({"k": {"method": method, "params": params}});
-            let required = json!({"resultType": "input_required", "inputRequests": asked, "requestState": "s"});
+            let required =
+                json!({"resultType": "input_required", "inputRequests": asked, "requestState": "s"});
             wire.answer(&request, required).await;
             let request = wire.wait_for("tools/call").await;
             assert_eq!(request["params"]["inputResponses"]["k"], answer, "{request}");

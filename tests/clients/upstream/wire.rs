@@ -2,7 +2,9 @@
 
 use mcp_stateless::{Upstream, UpstreamBuilder};
 use serde_json::{Value, json};
-use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, DuplexStream, Lines, ReadHalf, WriteHalf, duplex, split};
+use tokio::io::{
+    AsyncBufReadExt, AsyncWriteExt, BufReader, DuplexStream, Lines, ReadHalf, WriteHalf, duplex, split,
+};
 
 /// A server that a test plays.
 pub(super) struct Wire {
