@@ -10,7 +10,7 @@ use http::request::Parts;
 use http::{HeaderName, HeaderValue, Uri};
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::Upstream;
+use super::registry::Upstream;
 use super::settings::{Endpoint, Program, Settings, Target};
 use super::transport::{Connections, connections};
 use crate::{ConfigError, Era, Principal};

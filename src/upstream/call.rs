@@ -13,7 +13,7 @@ use serde_json::{Map, Value};
 use super::client::Request;
 use super::failure::{Failure, unavailable};
 use super::inbox::{Event, Next};
-use super::message::Params;
+use super::message::{LogMessage, Params, Progress};
 use super::parked::Parked;
 use super::pool::Pool;
 use super::question::Ask;
@@ -221,11 +221,11 @@ impl UpstreamCall {
         loop {
             let mut ask = match pending.next().await {
                 Next::Outcome(outcome) => return Ok(outcome),
-                Next::Event(Event::Progress { progress, total, message }) => {
+                Next::Event(Event::Progress(Progress { progress, total, message })) => {
                     self.cx.progress(progress, total, &message).await;
                     continue;
                 }
-                Next::Event(Event::Log { level, logger, data }) => {
+                Next::Event(Event::Log(LogMessage { level, logger, data })) => {
                     self.cx.log_as(&logger, level, &*data).await;
                     continue;
                 }

@@ -211,7 +211,7 @@ impl Connection {
     }
 
     /// Fails all that waits, and all that comes later. Only the first cause counts.
-    pub(super) fn end(&self, cause: Cause) {
+    pub(super) fn end(&self, cause: &Cause) {
         self.close(Closing::Gently);
         let waiting: Vec<_> = {
             let mut requests = lock(&self.requests);
@@ -311,15 +311,14 @@ impl Connection {
     fn notice(&self, method: &str, params: Option<&RawValue>, origin: Option<i64>) -> Option<()> {
         match method {
             "notifications/progress" => {
-                let (token, event) = message::progress(params?)?;
+                let (token, progress) = message::progress(params?)?;
                 let inbox = lock(&self.requests).get(&token)?.inbox.clone()?;
-                inbox.offer(event);
+                inbox.offer(Event::Progress(progress));
             }
             "notifications/message" => {
-                let Event::Log { level, logger, data } = message::log(params?)? else { return None };
+                let log = message::log(params?)?;
                 for inbox in self.listeners(origin) {
-                    let (logger, data) = (Arc::clone(&logger), Arc::clone(&data));
-                    if inbox.offer(Event::Log { level, logger, data }) == Offered::Dropped {
+                    if inbox.offer(Event::Log(log.clone())) == Offered::Dropped {
                         self.counters.dropped_logs.fetch_add(1, Ordering::Relaxed);
                     }
                 }

@@ -45,7 +45,7 @@ pub(super) fn shown(text: &str) -> String {
         }
         shown.extend(word.chars().take(SHOWN));
         if shown.len() >= SHOWN {
-            let end = shown.floor_char_boundary(SHOWN);
+            let end = (0..=SHOWN).rev().find(|end| shown.is_char_boundary(*end)).unwrap_or_default();
             shown.truncate(end);
             shown.push('…');
             break;

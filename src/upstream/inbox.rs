@@ -1,14 +1,13 @@
 //! What arrives for one call: events on the way, then its outcome.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use serde_json::value::RawValue;
 use tokio::sync::Notify;
 
 use super::failure::Failure;
+use super::message::{LogMessage, Progress};
 use super::question::Ask;
-use crate::LogLevel;
 
 /// How many events, and how many bytes of them, wait for a call that takes them slowly.
 const MOST_EVENTS: usize = 1024;
@@ -17,16 +16,16 @@ const MOST_BYTES: usize = 1024 * 1024;
 /// What an upstream sends to a call on its way.
 #[derive(Debug)]
 pub(super) enum Event {
-    Progress { progress: f64, total: Option<f64>, message: String },
-    Log { level: LogLevel, logger: Arc<str>, data: Arc<RawValue> },
+    Progress(Progress),
+    Log(LogMessage),
     Ask(Ask),
 }
 
 impl Event {
     fn size(&self) -> usize {
         match self {
-            Self::Progress { message, .. } => message.len(),
-            Self::Log { logger, data, .. } => logger.len() + data.get().len(),
+            Self::Progress(progress) => progress.message.len(),
+            Self::Log(log) => log.logger.len() + log.data.get().len(),
             Self::Ask(_) => 0,
         }
     }
@@ -82,7 +81,7 @@ impl State {
 
     /// Puts progress in the place of the latest that waits.
     fn replace_progress(&mut self, event: Event) {
-        let waiting = self.events.iter_mut().rev().find(|it| matches!(it, Event::Progress { .. }));
+        let waiting = self.events.iter_mut().rev().find(|it| matches!(it, Event::Progress(_)));
         match waiting {
             Some(waiting) => {
                 self.bytes = (self.bytes + event.size()).saturating_sub(waiting.size());
@@ -107,8 +106,8 @@ impl Inbox {
             return Offered::Dropped;
         }
         match event {
-            Event::Log { .. } if state.is_full(event.size()) => return Offered::Dropped,
-            Event::Progress { .. } if state.is_full(event.size()) => state.replace_progress(event),
+            Event::Log(_) if state.is_full(event.size()) => return Offered::Dropped,
+            Event::Progress(_) if state.is_full(event.size()) => state.replace_progress(event),
             event => state.push(event),
         }
         drop(state);
@@ -171,16 +170,16 @@ mod tests {
 
     use serde_json::value::RawValue;
 
-    use super::{Event, Inbox, MOST_BYTES, MOST_EVENTS, Next, Offered};
+    use super::{Event, Inbox, LogMessage, MOST_BYTES, MOST_EVENTS, Next, Offered, Progress};
     use crate::LogLevel;
 
     fn log(size: usize) -> Event {
         let data = RawValue::from_string(format!("{:?}", "x".repeat(size))).expect("JSON");
-        Event::Log { level: LogLevel::Info, logger: "".into(), data: Arc::from(data) }
+        Event::Log(LogMessage { level: LogLevel::Info, logger: "".into(), data: Arc::from(data) })
     }
 
     fn progress(progress: f64) -> Event {
-        Event::Progress { progress, total: None, message: String::new() }
+        Event::Progress(Progress { progress, total: None, message: String::new() })
     }
 
     #[tokio::test]
@@ -194,9 +193,9 @@ mod tests {
         }
         inbox.finish(Ok("done".to_owned()));
         assert_eq!(inbox.lock().events.len(), MOST_EVENTS);
-        assert!(matches!(inbox.next().await, Next::Event(Event::Progress { progress: 999.0, .. })));
+        assert!(matches!(inbox.next().await, Next::Event(Event::Progress(Progress { progress: 999.0, .. }))));
         for _ in 1..MOST_EVENTS {
-            assert!(matches!(inbox.next().await, Next::Event(Event::Log { .. })));
+            assert!(matches!(inbox.next().await, Next::Event(Event::Log(_))));
         }
         assert!(matches!(inbox.next().await, Next::Outcome(Ok(text)) if text == "done"));
     }

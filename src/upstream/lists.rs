@@ -10,8 +10,8 @@ use serde_json::Value;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use super::UpstreamError;
 use super::client::Request;
+use super::error::UpstreamError;
 use super::failure::Failure;
 use super::message::Params;
 use super::session::Lease;

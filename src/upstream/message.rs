@@ -7,8 +7,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
-use super::inbox::Event;
-use crate::{ErrorCode, RpcError};
+use crate::{ErrorCode, LogLevel, RpcError};
 
 /// The most messages in one batch.
 const MOST_IN_BATCH: usize = 1024;
@@ -216,8 +215,24 @@ pub(super) fn text_member(object: &RawValue, name: &str) -> Option<String> {
     object.get(name)?.as_str().map(str::to_owned)
 }
 
+/// How far a request has come.
+#[derive(Clone, Debug)]
+pub(super) struct Progress {
+    pub(super) progress: f64,
+    pub(super) total: Option<f64>,
+    pub(super) message: String,
+}
+
+/// A log message.
+#[derive(Clone, Debug)]
+pub(super) struct LogMessage {
+    pub(super) level: LogLevel,
+    pub(super) logger: Arc<str>,
+    pub(super) data: Arc<RawValue>,
+}
+
 /// The progress of a request, and its token, which is the request's id.
-pub(super) fn progress(params: &RawValue) -> Option<(i64, Event)> {
+pub(super) fn progress(params: &RawValue) -> Option<(i64, Progress)> {
     #[derive(Deserialize)]
     struct Params<'a> {
         #[serde(borrow, rename = "progressToken")]
@@ -228,18 +243,18 @@ pub(super) fn progress(params: &RawValue) -> Option<(i64, Event)> {
     }
     let Params { token, progress, total, message } = serde_json::from_str(params.get()).ok()?;
     let token = token.get().trim_matches('"').parse().ok()?;
-    Some((token, Event::Progress { progress, total, message: message.unwrap_or_default() }))
+    Some((token, Progress { progress, total, message: message.unwrap_or_default() }))
 }
 
-pub(super) fn log(params: &RawValue) -> Option<Event> {
+pub(super) fn log(params: &RawValue) -> Option<LogMessage> {
     #[derive(Deserialize)]
-    struct Log {
-        level: crate::LogLevel,
+    struct Params {
+        level: LogLevel,
         logger: Option<String>,
         data: Box<RawValue>,
     }
-    let Log { level, logger, data } = serde_json::from_str(params.get()).ok()?;
-    Some(Event::Log { level, logger: logger.unwrap_or_default().into(), data: Arc::from(data) })
+    let Params { level, logger, data } = serde_json::from_str(params.get()).ok()?;
+    Some(LogMessage { level, logger: logger.unwrap_or_default().into(), data: Arc::from(data) })
 }
 
 #[cfg(test)]
@@ -260,7 +275,7 @@ mod tests {
         let message = format!(r#"{{"jsonrpc":"2.0", "id": "7", "result": {text} }}"#);
         match Incoming::read(&message).as_slice() {
             [Incoming::Response { id: Some(7), outcome: Outcome::Result(result) }] => {
-                assert_eq!(result.get(), text)
+                assert_eq!(result.get(), text);
             }
             other => panic!("not a response: {other:?}"),
         }

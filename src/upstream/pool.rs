@@ -13,8 +13,10 @@ use tokio::time::{Instant, timeout};
 use super::connection::{Closing, News};
 use super::counters::Counters;
 use super::eras::{Eras, other};
+use super::error::UpstreamError;
 use super::failure::Cause;
 use super::handshake::{Attempts, Unopened};
+use super::info::UpstreamStats;
 use super::lists::{List, Lists, offered};
 use super::parked::ParkedCalls;
 use super::session::{Lease, Opening, Session};
@@ -22,7 +24,6 @@ use super::settings::{Key, Settings};
 use super::tasks::Aborting;
 use super::transport::Connections;
 use super::watches::{Listeners, Watcher, Watches};
-use super::{UpstreamError, UpstreamStats};
 use crate::registry::Kind;
 use crate::{Change, Changes, Era, ServerCapabilities};
 
@@ -307,7 +308,7 @@ impl Pool {
                 match slot {
                     // It turned out to be of an era of which there is one.
                     Slot::Open { session: other, .. } if !other.is_closing() => {
-                        session.close(Closing::Gently)
+                        session.close(Closing::Gently);
                     }
                     Slot::Opening { .. } => session.close(Closing::Gently),
                     _ => {

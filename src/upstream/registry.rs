@@ -13,7 +13,9 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::call::{Method, UpstreamCall, failed};
 use super::client::Request;
+use super::error::UpstreamError;
 use super::failure::Failure;
+use super::info::{UpstreamInfo, UpstreamStats};
 use super::lists::List;
 use super::message::Params;
 use super::pool::{Pool, wait_after};
@@ -22,7 +24,6 @@ use super::settings::{Key, Settings};
 use super::tasks::Aborting;
 use super::transport::Connections;
 use super::watches::{Listeners, Watcher};
-use super::{UpstreamError, UpstreamInfo, UpstreamStats};
 use crate::registry::{Kind, foreign_cursor};
 use crate::rpc::Raw;
 use crate::{

@@ -19,7 +19,7 @@ use super::inbox::Next;
 use super::message::Params;
 use super::settings::{Settings, Target};
 use super::transport::{Connections, Transport, Work};
-use super::watches::Watches;
+use super::watches::{Uris, Watches};
 use crate::Era;
 
 /// The wait before changes are listened to anew, and the longest.
@@ -123,7 +123,7 @@ async fn attend(
         () = work => {}
         _ = beside => {}
     }
-    connection.end(Cause::new("its session was closed"));
+    connection.end(&Cause::new("its session was closed"));
     connection.close(Closing::Now);
 }
 
@@ -166,21 +166,21 @@ async fn listen(
             Era::Legacy => {}
         }
     }
-    std::future::pending().await
+    std::future::pending::<()>().await;
 }
 
 /// Keeps one subscription open, and replaces it when other resources are watched.
 async fn listen_modern(client: &Arc<Client>, subscribable: &Subscribable, watches: &Watches) {
-    let mut watched = watches.subscribe();
+    let mut uris = watches.subscribe();
     let mut wait = FIRST_RETRY;
     loop {
         let mut filter = subscribable.lists.clone();
-        let uris = watched.borrow_and_update().clone();
-        if subscribable.has_resources && !uris.is_empty() {
-            filter.insert("resourceSubscriptions".to_owned(), uris.iter().cloned().collect());
+        let wanted = uris.borrow_and_update().clone();
+        if subscribable.has_resources && !wanted.is_empty() {
+            filter.insert("resourceSubscriptions".to_owned(), wanted.into_iter().collect());
         }
         if filter.is_empty() {
-            if watched.changed().await.is_err() {
+            if uris.changed().await.is_err() {
                 return;
             }
             continue;
@@ -190,7 +190,7 @@ async fn listen_modern(client: &Arc<Client>, subscribable: &Subscribable, watche
         let pending = client.send(request).await;
         let outcome = tokio::select! {
             outcome = pending.outcome() => outcome,
-            changed = watched.changed(), if subscribable.has_resources => {
+            changed = uris.changed(), if subscribable.has_resources => {
                 if changed.is_err() {
                     return;
                 }
@@ -208,15 +208,15 @@ async fn listen_modern(client: &Arc<Client>, subscribable: &Subscribable, watche
 
 /// Subscribes to each resource while it is watched, as the legacy era does.
 async fn subscribe(client: &Arc<Client>, watches: &Watches) {
-    let mut watched = watches.subscribe();
-    let mut subscribed = super::watches::Uris::default();
+    let mut uris = watches.subscribe();
+    let mut subscribed = Uris::default();
     loop {
-        let wanted = watched.borrow_and_update().clone();
-        for (method, uris) in [
+        let wanted = uris.borrow_and_update().clone();
+        for (method, differing) in [
             ("resources/unsubscribe", subscribed.difference(&wanted)),
             ("resources/subscribe", wanted.difference(&subscribed)),
         ] {
-            for uri in uris {
+            for uri in differing {
                 let request = Request::new(method, Params::new().with("uri", uri));
                 if let Err(failure) = client.send(request).await.outcome().await {
                     let cause = failure.cause().full();
@@ -225,7 +225,7 @@ async fn subscribe(client: &Arc<Client>, watches: &Watches) {
             }
         }
         subscribed = wanted;
-        if watched.changed().await.is_err() {
+        if uris.changed().await.is_err() {
             return;
         }
     }

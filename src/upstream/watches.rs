@@ -101,7 +101,9 @@ impl ChangeBus for Listeners {
         if senders.is_empty() {
             return Reach::Nobody;
         }
-        senders.iter().for_each(|sender| sender.send(message.clone()));
+        for sender in senders {
+            sender.send(message.clone());
+        }
         Reach::Perhaps
     }
 

@@ -1,16 +1,20 @@
-//! One request over HTTP: its response, its stream, and what goes on with that after a break.
+//! What goes over HTTP in one session: requests with their responses and streams, which are
+//! resumed after a break, messages without an answer, and the session's own stream.
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
 use http::{Response, StatusCode};
 use hyper::body::Incoming;
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use tokio::time::sleep;
+use tokio::sync::mpsc;
+use tokio::time::{sleep, timeout};
 
 use super::http::{Events, Http, beginning, is_json, whole};
-use super::{MAX_MESSAGE, Parcel};
+use super::parcel::{MAX_MESSAGE, Parcel};
 use crate::upstream::connection::Closing;
 use crate::upstream::failure::{Cause, Failure};
 use crate::upstream::message;
@@ -20,6 +24,9 @@ use crate::upstream::tasks::Aborting;
 const SOONEST_RETRY: Duration = Duration::from_millis(50);
 const USUAL_RETRY: Duration = Duration::from_secs(1);
 const LATEST_RETRY: Duration = Duration::from_secs(60);
+/// How many messages without an answer are sent at a time, and how long the last may take.
+const MOST_NOTICES: usize = 16;
+const LAST_NOTICES: Duration = Duration::from_secs(2);
 /// How often in a row a stream is resumed in vain.
 const MOST_RESUMPTIONS: u32 = 5;
 
@@ -91,10 +98,11 @@ async fn follow(http: &Http, id: i64, mut events: Events, is_resumable: bool) ->
             sleep(progress.retry).await;
             match http.listen(Some(&after)).await {
                 Ok(response) if response.status().is_client_error() => return unanswered(http, id, ENDED),
-                Ok(response) => match Events::of(response, MAX_MESSAGE) {
-                    Some(events) => break events,
-                    None => {}
-                },
+                Ok(response) => {
+                    if let Some(events) = Events::of(response, MAX_MESSAGE) {
+                        break events;
+                    }
+                }
                 Err(_) => {}
             }
         };
@@ -163,6 +171,37 @@ pub(super) async fn listen(http: &Arc<Http>) {
     }
 }
 
+/// Sends what needs no answer, and listens, until the session ends.
+pub(super) async fn attend(http: Arc<Http>, mut others: mpsc::Receiver<Vec<u8>>) {
+    let connection = Arc::clone(&http.connection);
+    let mut under_way = FuturesUnordered::new();
+    let mut listening = Box::pin(listen(&http));
+    loop {
+        tokio::select! {
+            () = connection.closed() => break,
+            Some(message) = others.recv(), if under_way.len() < MOST_NOTICES => {
+                under_way.push(http.notify(message));
+            }
+            Some(outcome) = under_way.next() => {
+                if let Err(failure) = outcome {
+                    let cause = failure.cause().full();
+                    tracing::debug!(upstream = %connection.upstream, cause, "a notification was not sent");
+                }
+            }
+            () = &mut listening => {}
+        }
+    }
+    drop(listening);
+    connection.end(&Cause::new("its session was closed"));
+    // Cancellations that were begun are sent to their end.
+    let rest = async { while under_way.next().await.is_some() {} };
+    let is_gone = connection.closing() == Closing::Gone;
+    if !is_gone && http.has_session() {
+        let _ = timeout(LAST_NOTICES, rest).await;
+        http.delete().await;
+    }
+}
+
 /// What an upstream says that does not serve a request.
 async fn refused(http: &Http, response: Response<Incoming>) -> Failure {
     let status = response.status();
@@ -172,15 +211,12 @@ async fn refused(http: &Http, response: Response<Incoming>) -> Failure {
     let is_access = matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN);
     let may_tell = !is_access && (!status.is_server_error() || is_json(&response));
     let body = beginning(response).await;
-    let error = may_tell.then(|| error_of(&body)).flatten();
-    match error {
-        Some(error) => Failure::Rpc(message::error(error.get())),
-        None => {
-            let first = body.split(|byte| *byte == b'\n').find(|line| !line.trim_ascii().is_empty());
-            let first = String::from_utf8_lossy(first.unwrap_or_default()).into_owned();
-            Failure::Failed(Cause::new(format!("it answers HTTP {status}")).detail(first))
-        }
+    if let Some(error) = may_tell.then(|| error_of(&body)).flatten() {
+        return Failure::Rpc(message::error(error.get()));
     }
+    let first = body.split(|byte| *byte == b'\n').find(|line| !line.trim_ascii().is_empty());
+    let first = String::from_utf8_lossy(first.unwrap_or_default()).into_owned();
+    Failure::Failed(Cause::new(format!("it answers HTTP {status}")).detail(first))
 }
 
 /// The JSON-RPC error that a body holds.

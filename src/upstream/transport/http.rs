@@ -4,20 +4,18 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures_util::StreamExt;
-use futures_util::stream::FuturesUnordered;
 use http::header::{ACCEPT, CONTENT_TYPE, LOCATION};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
-use tokio::sync::{SetOnce, mpsc};
+use tokio::sync::SetOnce;
 use tokio::time::timeout;
 
 use super::connector::Connections;
+use super::parcel::MAX_MESSAGE;
 use super::sse::{Decoder, Event};
-use super::{MAX_MESSAGE, exchange};
 use crate::Era;
-use crate::upstream::connection::{Closing, Connection};
+use crate::upstream::connection::Connection;
 use crate::upstream::failure::{Cause, Failure, shown};
 use crate::upstream::settings::Endpoint;
 
@@ -33,8 +31,6 @@ const MOST_REDIRECTS: usize = 3;
 /// How long an upstream may take to accept a message without an answer, or the end of a session.
 const NOTICE_LIMIT: Duration = Duration::from_secs(10);
 const DELETE_LIMIT: Duration = Duration::from_secs(2);
-/// How many messages without an answer are sent at a time.
-const MOST_NOTICES: usize = 16;
 
 /// The HTTP client of one session.
 pub(in crate::upstream) struct Http {
@@ -168,6 +164,13 @@ impl Http {
         Err(Failure::failed("it redirects in a circle"))
     }
 
+    /// Ends the session at the upstream.
+    pub(super) async fn delete(&self) {
+        let delete = self.send(Method::DELETE, None, HeaderMap::new(), Bytes::new());
+        // What forgets the session, or cannot end one, needs nothing more.
+        let _ = timeout(DELETE_LIMIT, delete).await;
+    }
+
     /// What to say of an upstream that does not take POSTs: one of the transport before
     /// Streamable HTTP answers GET by a stream that names another endpoint.
     pub(super) async fn hint(&self) -> Option<&'static str> {
@@ -278,38 +281,6 @@ impl Events {
                 self.decoder.push(&data).map_err(|error| Cause::new(error.to_string()))?;
             }
         }
-    }
-}
-
-/// Sends what needs no answer, and listens, until the session ends.
-pub(super) async fn attend(http: Arc<Http>, mut others: mpsc::Receiver<Vec<u8>>) {
-    let connection = Arc::clone(&http.connection);
-    let mut under_way = FuturesUnordered::new();
-    let mut listening = Box::pin(exchange::listen(&http));
-    loop {
-        tokio::select! {
-            () = connection.closed() => break,
-            Some(message) = others.recv(), if under_way.len() < MOST_NOTICES => {
-                under_way.push(http.notify(message));
-            }
-            Some(outcome) = under_way.next() => {
-                if let Err(failure) = outcome {
-                    let cause = failure.cause().full();
-                    tracing::debug!(upstream = %connection.upstream, cause, "a notification was not sent");
-                }
-            }
-            () = &mut listening => {}
-        }
-    }
-    drop(listening);
-    connection.end(Cause::new("its session was closed"));
-    // Cancellations that were begun are sent to their end.
-    let rest = async { while under_way.next().await.is_some() {} };
-    let is_gone = connection.closing() == Closing::Gone;
-    if !is_gone && http.has_session() {
-        let _ = timeout(DELETE_LIMIT, rest).await;
-        let delete = http.send(Method::DELETE, None, HeaderMap::new(), Bytes::new());
-        let _ = timeout(DELETE_LIMIT, delete).await;
     }
 }
 

@@ -8,7 +8,7 @@ use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncRead, AsyncWrite, AsyncWrite
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
-use super::MAX_MESSAGE;
+use super::parcel::MAX_MESSAGE;
 use crate::upstream::connection::Connection;
 use crate::upstream::failure::{Cause, Failure};
 

@@ -6,39 +6,24 @@ mod connector;
 mod exchange;
 mod http;
 mod lines;
+mod parcel;
 mod sse;
 mod stdio;
 
 use std::pin::Pin;
 use std::sync::Arc;
 
-use ::http::{HeaderMap, HeaderName, HeaderValue};
+use ::http::HeaderMap;
 use tokio::sync::mpsc;
 
 pub(super) use self::connector::{Connections, connections};
 use self::http::Http;
 use self::lines::Requests;
+pub(super) use self::parcel::Parcel;
 use super::connection::Connection;
 use super::failure::{Cause, Failure};
 use super::settings::{Endpoint, Program, Streams};
 use crate::Era;
-
-/// The largest message that an upstream may send.
-const MAX_MESSAGE: usize = 16 * 1024 * 1024;
-
-/// A request as a transport gets it.
-pub(super) struct Parcel {
-    pub(super) id: i64,
-    pub(super) text: Vec<u8>,
-    /// The headers of the caller that are passed on; `None` when it is nobody's request.
-    pub(super) caller: Option<HeaderMap>,
-    /// Headers of the protocol.
-    pub(super) headers: Vec<(HeaderName, HeaderValue)>,
-    /// Whether its answer may name a session.
-    pub(super) is_initialize: bool,
-    /// Whether its stream may be resumed.
-    pub(super) is_resumable: bool,
-}
 
 /// What a transport does in the background until its session has ended.
 pub(super) type Work = Pin<Box<dyn Future<Output = ()> + Send>>;
@@ -87,7 +72,7 @@ impl Transport {
         connection: &Arc<Connection>,
     ) -> (Self, Work) {
         let http = Http::new(endpoint, connections, forwarded, Arc::clone(connection));
-        let work = http::attend(Arc::clone(&http), others);
+        let work = exchange::attend(Arc::clone(&http), others);
         (Self::Http(http), Box::pin(work))
     }
 

@@ -37,7 +37,7 @@ pub(super) async fn attend_streams(
         () = connection.closed() => Cause::new("its session was closed"),
         never = write => never,
     };
-    connection.end(cause);
+    connection.end(&cause);
 }
 
 /// Reads and writes a child's streams for as long as the session lasts, and then ends it.
@@ -83,7 +83,7 @@ pub(super) async fn attend_child(
         if !connection.is_closing() {
             tracing::warn!(upstream = %connection.upstream, "an upstream has ended: {}", cause.full());
         }
-        connection.end(cause);
+        connection.end(&cause);
         child.kill().await;
         return;
     }
@@ -99,7 +99,7 @@ pub(super) async fn attend_child(
         () = rest => {}
         () = connection.closes(Closing::Now) => {}
     }
-    connection.end(Cause::new("its session was closed"));
+    connection.end(&Cause::new("its session was closed"));
     child.kill().await;
 }
 
