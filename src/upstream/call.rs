@@ -13,6 +13,7 @@ use serde_json::{Map, Value};
 use super::client::Request;
 use super::failure::{Failure, unavailable};
 use super::inbox::{Event, Next};
+use super::listing::failed;
 use super::message::{LogMessage, Params, Progress};
 use super::parked::Parked;
 use super::pool::Pool;
@@ -184,7 +185,12 @@ impl UpstreamCall {
         let lists = self.pool.lists(&self.key, Era::Modern);
         let tools = match lists.known(Kind::Tools) {
             Some(tools) => Some(tools),
-            None => lists.fetch(lease, target, Kind::Tools, &self.headers).await.ok(),
+            None => {
+                let (key, wanted, headers) = (self.key.clone(), Some(Era::Modern), self.headers.clone());
+                let mut refreshed = self.pool.refreshed(&lists, Kind::Tools, key, wanted, headers);
+                let outcome = refreshed.wait_for(Option::is_some).await;
+                outcome.ok().and_then(|it| it.clone()?.ok())
+            }
         };
         let tools = tools.as_deref();
         let mirrored = tools.and_then(|tools| tools.mirrored.get(&self.target));
@@ -221,8 +227,8 @@ impl UpstreamCall {
         loop {
             let mut ask = match pending.next().await {
                 Next::Outcome(outcome) => return Ok(outcome),
-                Next::Event(Event::Progress(Progress { progress, total, message })) => {
-                    self.cx.progress(progress, total, &message).await;
+                Next::Event(Event::Progress(Progress { value, total, message })) => {
+                    self.cx.progress(value, total, &message).await;
                     continue;
                 }
                 Next::Event(Event::Log(LogMessage { level, logger, data })) => {
@@ -353,13 +359,4 @@ fn unanswered(error: AskError) -> RpcError {
         AskError::Rpc(error) | AskError::Refused(error) => error,
         other => RpcError::new(ErrorCode::INTERNAL_ERROR, other.to_string()),
     }
-}
-
-/// A failure as it is told to a client; the log gets all of it.
-pub(super) fn failed(failure: &Failure, upstream: &str) -> RpcError {
-    if !matches!(failure, Failure::Rpc(_)) {
-        let cause = failure.cause().full();
-        tracing::warn!(upstream, cause, "a request to an upstream failed");
-    }
-    failure.to_rpc(upstream)
 }

@@ -178,8 +178,8 @@ mod tests {
         Event::Log(LogMessage { level: LogLevel::Info, logger: "".into(), data: Arc::from(data) })
     }
 
-    fn progress(progress: f64) -> Event {
-        Event::Progress(Progress { progress, total: None, message: String::new() })
+    fn progress(value: f64) -> Event {
+        Event::Progress(Progress { value, total: None, message: String::new() })
     }
 
     #[tokio::test]
@@ -193,7 +193,7 @@ mod tests {
         }
         inbox.finish(Ok("done".to_owned()));
         assert_eq!(inbox.lock().events.len(), MOST_EVENTS);
-        assert!(matches!(inbox.next().await, Next::Event(Event::Progress(Progress { progress: 999.0, .. }))));
+        assert!(matches!(inbox.next().await, Next::Event(Event::Progress(Progress { value: 999.0, .. }))));
         for _ in 1..MOST_EVENTS {
             assert!(matches!(inbox.next().await, Next::Event(Event::Log(_))));
         }

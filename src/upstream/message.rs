@@ -218,7 +218,7 @@ pub(super) fn text_member(object: &RawValue, name: &str) -> Option<String> {
 /// How far a request has come.
 #[derive(Clone, Debug)]
 pub(super) struct Progress {
-    pub(super) progress: f64,
+    pub(super) value: f64,
     pub(super) total: Option<f64>,
     pub(super) message: String,
 }
@@ -243,7 +243,7 @@ pub(super) fn progress(params: &RawValue) -> Option<(i64, Progress)> {
     }
     let Params { token, progress, total, message } = serde_json::from_str(params.get()).ok()?;
     let token = token.get().trim_matches('"').parse().ok()?;
-    Some((token, Progress { progress, total, message: message.unwrap_or_default() }))
+    Some((token, Progress { value: progress, total, message: message.unwrap_or_default() }))
 }
 
 pub(super) fn log(params: &RawValue) -> Option<LogMessage> {

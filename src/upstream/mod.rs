@@ -6,7 +6,8 @@
 //! - [`builder`], [`registry`]: the way in, as settings and as a
 //!   [`Registry`](crate::Registry).
 //! - [`call`], [`parked`]: a call, which may ask its client on the way.
-//! - [`pool`], [`eras`], [`lists`]: whose sessions are open, what they speak, what they list.
+//! - [`listing`]: requests that survive the loss of a session, and lists that survive more.
+//! - [`pool`], [`callers`], [`known`], [`eras`], [`lists`]: whose sessions are open, what they speak, what they list.
 //! - [`session`], [`handshake`], [`watches`]: one session, its opening, what it listens to.
 //! - [`client`]: requests, and waiting for their outcomes.
 //! - [`transport`]: the ways to an upstream, which send texts and hand on what comes.
@@ -20,6 +21,7 @@
 
 mod builder;
 mod call;
+mod callers;
 mod client;
 mod connection;
 mod counters;
@@ -29,6 +31,8 @@ mod failure;
 mod handshake;
 mod inbox;
 mod info;
+mod known;
+mod listing;
 mod lists;
 mod message;
 mod outgoing;

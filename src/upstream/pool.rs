@@ -1,7 +1,6 @@
 //! The sessions of one upstream: for each caller one of each era that is spoken, opened when
 //! it is needed.
 
-use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
@@ -10,14 +9,16 @@ use http::HeaderMap;
 use tokio::sync::{Semaphore, watch};
 use tokio::time::{Instant, timeout};
 
+use super::callers::{Caller, Callers, Full, Opened, Slot, wait_after};
 use super::connection::{Closing, News};
 use super::counters::Counters;
-use super::eras::{Eras, other};
+use super::eras::other;
 use super::error::UpstreamError;
 use super::failure::Cause;
 use super::handshake::{Attempts, Unopened};
 use super::info::UpstreamStats;
-use super::lists::{List, Lists, offered};
+use super::known::Known;
+use super::lists::{List, Lists};
 use super::parked::ParkedCalls;
 use super::session::{Lease, Opening, Session};
 use super::settings::{Key, Settings};
@@ -29,13 +30,6 @@ use crate::{Change, Changes, Era, ServerCapabilities};
 
 /// How long it may take until nothing is left of sessions that are closed.
 const SHUT_DOWN_LIMIT: Duration = Duration::from_secs(10);
-/// How long it is remembered that an upstream failed.
-const REMEMBERED: Duration = Duration::from_secs(60);
-/// The wait after the first failure, and the longest.
-const FIRST_WAIT: Duration = Duration::from_millis(100);
-const LONGEST_WAIT: Duration = Duration::from_secs(10);
-
-type Opened = Result<(), UpstreamError>;
 
 /// The sessions of one upstream.
 pub(super) struct Pool {
@@ -47,7 +41,7 @@ pub(super) struct Pool {
     connections: Option<Connections>,
     /// One place for each session that may be open, held until nothing is left of it.
     room: Arc<Semaphore>,
-    callers: Mutex<HashMap<Key, Caller>>,
+    callers: Mutex<Callers>,
     known: Mutex<Known>,
     next_id: AtomicU64,
     is_shut: AtomicBool,
@@ -55,72 +49,11 @@ pub(super) struct Pool {
     janitor: Mutex<Option<Aborting>>,
 }
 
-/// What was learnt from sessions, whoever's they were.
-#[derive(Default)]
-struct Known {
-    eras: Eras,
-    capabilities: [Option<ServerCapabilities>; 2],
-    lists: [Option<Arc<List>>; 4],
-}
-
-/// One caller, and what outlives its sessions.
-struct Caller {
-    slots: [Slot; 2],
-    lists: [Arc<Lists>; 2],
-    watches: Arc<Watches>,
-    last_used: Instant,
-}
-
-impl Default for Caller {
-    fn default() -> Self {
-        let (slots, lists, watches) = Default::default();
-        Self { slots, lists, watches, last_used: Instant::now() }
-    }
-}
-
-impl Caller {
-    fn slot(&mut self, era: Era) -> &mut Slot {
-        &mut self.slots[era as usize]
-    }
-
-    fn is_closed(&self) -> bool {
-        self.slots.iter().all(|slot| matches!(slot, Slot::Closed | Slot::Down { .. }))
-    }
-}
-
-/// The state of one session.
-#[derive(Default)]
-enum Slot {
-    #[default]
-    Closed,
-    Opening {
-        done: watch::Receiver<Option<Opened>>,
-        _task: Aborting,
-    },
-    Open {
-        session: Arc<Session>,
-        failures: u32,
-    },
-    /// It failed, and is not opened again before its time.
-    Down {
-        until: Instant,
-        failures: u32,
-        was_open: bool,
-        error: UpstreamError,
-    },
-}
-
 /// What is to be done for a caller.
 enum Step {
     Take(Lease),
     Wait(watch::Receiver<Option<Opened>>),
     Fail(UpstreamError),
-}
-
-/// How long an upstream is left alone after so many failures.
-pub(super) fn wait_after(failures: u32) -> Duration {
-    let factor = 2_u32.saturating_pow(failures.saturating_sub(1));
-    FIRST_WAIT.saturating_mul(factor).min(LONGEST_WAIT)
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -136,14 +69,14 @@ impl Pool {
     ) -> Arc<Self> {
         let room = Arc::new(Semaphore::new(settings.max_sessions.min(Semaphore::MAX_PERMITS)));
         Arc::new(Self {
-            settings: Arc::new(settings),
             room,
             changes: Changes::over(Arc::new(listeners.clone()), "changes"),
             listeners,
             counters: Arc::default(),
             parked: ParkedCalls::default(),
             connections,
-            callers: Mutex::default(),
+            callers: Mutex::new(Callers::new(settings.max_sessions)),
+            settings: Arc::new(settings),
             known: Mutex::default(),
             next_id: AtomicU64::new(0),
             is_shut: AtomicBool::new(false),
@@ -194,18 +127,14 @@ impl Pool {
         let eras = self.known().eras;
         let era = eras.spoken(self.settings.era.or(wanted));
         let mut callers = lock(&self.callers);
-        if !callers.contains_key(key) {
-            self.forget_idle(&mut callers);
-        }
-        let caller = callers.entry(key.clone()).or_default();
-        caller.last_used = Instant::now();
+        let caller = callers.entry(key);
         // What is being opened may tell that this era is not there.
         if eras.has(era).is_none()
             && let Slot::Opening { done, .. } = caller.slot(other(era))
         {
             return Step::Wait(done.clone());
         }
-        let is_open = matches!(caller.slot(other(era)), Slot::Open { session, .. } if !session.is_closing());
+        let has_other = caller.slot(other(era)).session().is_some();
         let (failures, was_open) = match caller.slot(era) {
             Slot::Open { session, .. } if !session.is_closing() => return Step::Take(Lease::new(session)),
             Slot::Open { session, failures } => (*failures + u32::from(!session.was_good()), true),
@@ -215,8 +144,13 @@ impl Pool {
             Slot::Closed => (0, false),
         };
         *caller.slot(era) = Slot::Closed;
-        if let Err(error) = self.make_room(&mut callers) {
-            return Step::Fail(error);
+        match callers.make_room() {
+            Ok(None) => {}
+            Ok(Some(session)) => self.evict(&session),
+            Err(Full) => {
+                let limit = self.settings.max_sessions;
+                return Step::Fail(UpstreamError::Full { upstream: self.name(), limit });
+            }
         }
         if was_open {
             self.counters.reopened.fetch_add(1, Ordering::Relaxed);
@@ -225,7 +159,7 @@ impl Pool {
         let attempts = Attempts {
             first: era,
             second: self.settings.era.is_none().then(|| other(era)),
-            is_probe: eras.has(era).is_none() && is_open,
+            is_probe: eras.has(era).is_none() && has_other,
         };
         let (end, done) = watch::channel(None);
         let opening = Task {
@@ -240,70 +174,25 @@ impl Pool {
             // Its slot is another one by now, so nothing may be waited for from here on.
             end.send_replace(Some(outcome));
         });
-        let caller = callers.entry(key.clone()).or_default();
-        *caller.slot(era) = Slot::Opening { done: done.clone(), _task: task };
+        *callers.entry(key).slot(era) = Slot::Opening { done: done.clone(), _task: task };
         Step::Wait(done)
     }
 
-    /// Forgets callers without sessions beyond a number.
-    fn forget_idle(&self, callers: &mut HashMap<Key, Caller>) {
-        let most = self.settings.max_sessions.saturating_mul(2).max(16);
-        if callers.len() < most {
-            return;
-        }
-        let mut idle: Vec<_> = callers.values().filter(|it| it.is_closed()).map(|it| it.last_used).collect();
-        idle.sort_unstable();
-        // Half of them at once, so that this is not done for each new caller.
-        let Some(oldest) = idle.get(idle.len() / 2).copied() else { return };
-        callers.retain(|_, caller| !caller.is_closed() || caller.last_used > oldest);
-    }
-
-    /// Makes sure that one more session may be opened.
-    fn make_room(&self, callers: &mut HashMap<Key, Caller>) -> Result<(), UpstreamError> {
-        let most = self.settings.max_sessions;
-        let slots = || callers.values().flat_map(|caller| &caller.slots);
-        let is_open = |slot: &&Slot| match slot {
-            Slot::Open { session, .. } => !session.is_closing(),
-            Slot::Opening { .. } => true,
-            Slot::Closed | Slot::Down { .. } => false,
-        };
-        if slots().filter(is_open).count() < most {
-            return Ok(());
-        }
-        let idle = callers.values_mut().flat_map(|caller| &mut caller.slots).filter_map(|slot| match slot {
-            Slot::Open { session, .. } if !session.is_closing() => Some((session.idle_since()?, slot)),
-            _ => None,
-        });
-        let Some((_, slot)) = idle.min_by_key(|(since, _)| *since) else {
-            return Err(UpstreamError::Full { upstream: self.name(), limit: most });
-        };
-        self.evict(slot);
-        Ok(())
-    }
-
-    fn evict(&self, slot: &mut Slot) {
-        if let Slot::Open { session, .. } = std::mem::take(slot) {
-            self.counters.evicted.fetch_add(1, Ordering::Relaxed);
-            session.close(Closing::Gently);
-        }
+    fn evict(&self, session: &Session) {
+        self.counters.evicted.fetch_add(1, Ordering::Relaxed);
+        session.close(Closing::Gently);
     }
 
     /// Puts the outcome of an opening in its place.
     fn opened(&self, task: &Task, outcome: &Result<Arc<Session>, Refused>) {
         let mut callers = lock(&self.callers);
-        let caller = callers.entry(task.key.clone()).or_default();
+        let caller = callers.entry(&task.key);
         *caller.slot(task.attempts.first) = Slot::Closed;
         match outcome {
             Ok(session) if self.is_shut.load(Ordering::Acquire) => session.close(Closing::Gently),
             Ok(session) => {
                 let about = &session.about;
-                let mut known = self.known();
-                known.eras.learn(about, task.attempts.first);
-                if self.settings.target.is_single() {
-                    known.eras.only(about.era);
-                }
-                known.capabilities[about.era as usize] = Some(offered(&about.capabilities));
-                drop(known);
+                self.known().learn(about, task.attempts.first, self.settings.target.is_single());
                 let slot = caller.slot(about.era);
                 match slot {
                     // It turned out to be of an era of which there is one.
@@ -329,21 +218,9 @@ impl Pool {
         }
     }
 
-    /// A session is over. If nobody wanted that, the next one may have to wait.
     fn ended(&self, key: &Key, id: u64) {
-        let mut callers = lock(&self.callers);
-        let Some(caller) = callers.get_mut(key) else { return };
-        let slot = caller
-            .slots
-            .iter_mut()
-            .find(|slot| matches!(slot, Slot::Open { session, .. } if session.id == id));
-        let Some(slot) = slot else { return };
-        let Slot::Open { session, failures } = &*slot else { return };
-        let failures = if session.was_good() { 0 } else { failures + 1 };
-        // The first restart is at once.
-        let until = Instant::now() + if failures > 1 { wait_after(failures - 1) } else { Duration::ZERO };
         let error = self.lost("it ends again and again");
-        *slot = Slot::Down { until, failures, was_open: true, error };
+        lock(&self.callers).ended(key, id, error);
     }
 
     /// The upstream does not know a session any more.
@@ -354,8 +231,7 @@ impl Pool {
 
     /// The lists of a caller, as a session of this era tells them.
     pub(super) fn lists(&self, key: &Key, era: Era) -> Arc<Lists> {
-        let mut callers = lock(&self.callers);
-        Arc::clone(&callers.entry(key.clone()).or_default().lists[era as usize])
+        Arc::clone(&lock(&self.callers).entry(key).lists[era as usize])
     }
 
     /// The era that would be spoken for someone who wants this one.
@@ -364,7 +240,7 @@ impl Pool {
     }
 
     fn watches(&self, key: &Key) -> Arc<Watches> {
-        Arc::clone(&lock(&self.callers).entry(key.clone()).or_default().watches)
+        Arc::clone(&lock(&self.callers).entry(key).watches)
     }
 
     /// Watches a resource for a caller, whose session is opened if need be; `false` when it
@@ -379,29 +255,31 @@ impl Pool {
 
     /// Remembers a list beyond its session, for [`has`](Self::has).
     pub(super) fn remember(&self, kind: Kind, list: &Arc<List>) {
-        self.known().lists[kind as usize] = Some(Arc::clone(list));
+        self.known().remember(kind, list);
     }
 
     /// Whether some list has an item; `None` when no list is known.
     pub(super) fn has(&self, kind: Kind, name: &str) -> Option<bool> {
-        let mut lists: Vec<_> = self.known().lists[kind as usize].clone().into_iter().collect();
-        lists.extend(lock(&self.callers).values().flat_map(|it| &it.lists).filter_map(|it| it.known(kind)));
-        (!lists.is_empty()).then(|| lists.iter().any(|list| list.has(kind, name)))
+        let latest = self.known().list(kind);
+        if latest.as_ref().is_some_and(|list| list.has(kind, name)) {
+            return Some(true);
+        }
+        let callers = lock(&self.callers);
+        let mut of_callers =
+            callers.iter().flat_map(|(_, it)| &it.lists).filter_map(|it| it.known(kind)).peekable();
+        let is_known = latest.is_some() || of_callers.peek().is_some();
+        is_known.then(|| of_callers.any(|list| list.has(kind, name)))
     }
 
     /// What the upstream offers, once a session has been opened.
     pub(super) fn capabilities(&self) -> Option<ServerCapabilities> {
-        self.known().capabilities.into_iter().flatten().reduce(ServerCapabilities::with)
+        self.known().capabilities()
     }
 
     pub(super) fn stats(&self) -> UpstreamStats {
         let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        let callers = lock(&self.callers);
-        let slots = callers.values().flat_map(|caller| &caller.slots);
-        let open = slots.filter(|slot| matches!(slot, Slot::Open { .. })).count();
-        drop(callers);
         UpstreamStats {
-            open,
+            open: lock(&self.callers).open(),
             opened: load(&self.counters.opened),
             reopened: load(&self.counters.reopened),
             failed: load(&self.counters.failed),
@@ -415,18 +293,12 @@ impl Pool {
     /// Closes all sessions, and waits until they are.
     pub(super) async fn shut_down(&self) {
         self.is_shut.store(true, Ordering::Release);
-        let callers = std::mem::take(&mut *lock(&self.callers));
+        let sessions = lock(&self.callers).take_all();
         self.parked.clear();
-        let sessions: Vec<_> = callers
-            .into_values()
-            .flat_map(|caller| caller.slots)
-            .filter_map(|slot| match slot {
-                Slot::Open { session, .. } => Some(session),
-                _ => None,
-            })
-            .inspect(|session| session.close(Closing::Gently))
-            .collect();
-        for session in sessions {
+        for session in &sessions {
+            session.close(Closing::Gently);
+        }
+        for session in &sessions {
             session.ended().await;
         }
         // Those that were being opened have a place as well.
@@ -452,35 +324,22 @@ impl Pool {
         }
     }
 
-    /// Ends what nobody has used for long.
+    /// Ends what nobody has used for long, and opens what listeners wait for.
     fn sweep(self: &Arc<Self>) {
         self.parked.sweep();
-        let now = Instant::now();
-        let mut to_open = Vec::new();
-        for (key, caller) in &mut *lock(&self.callers) {
-            if self.listeners.is_empty() {
-                caller.watches.clear();
-            }
-            // A caller that hears of a resource uses its session.
-            let watcher = caller.watches.watcher();
-            let is_kept = self.settings.target.is_single() || watcher.is_some();
-            for slot in &mut caller.slots {
-                let is_old = |since| now.saturating_duration_since(since) >= self.settings.idle_timeout;
-                match slot {
-                    Slot::Open { session, .. } if session.is_closing() => {}
-                    Slot::Open { session, .. } if !is_kept && session.idle_since().is_some_and(is_old) => {
-                        self.evict(slot);
-                    }
-                    Slot::Down { until, .. } if now >= *until + REMEMBERED => *slot = Slot::Closed,
-                    _ => {}
-                }
-            }
-            if let Some(watcher) = watcher
-                && caller.is_closed()
-            {
-                to_open.push((key.clone(), watcher));
-            }
+        let mut callers = lock(&self.callers);
+        if self.listeners.is_empty() {
+            callers.iter().for_each(|(_, caller)| caller.watches.clear());
         }
+        // A caller that hears of a resource uses its session.
+        let keeps = |caller: &Caller| self.settings.target.is_single() || caller.watches.watcher().is_some();
+        for session in callers.take_idle(self.settings.idle_timeout, keeps) {
+            self.evict(&session);
+        }
+        let closed = callers.iter().filter(|(_, caller)| caller.is_closed());
+        let to_open: Vec<_> =
+            closed.filter_map(|(key, caller)| Some((key.clone(), caller.watches.watcher()?))).collect();
+        drop(callers);
         for (key, Watcher { era, headers }) in to_open {
             drop(self.step(&key, Some(era), &headers));
         }
@@ -490,11 +349,9 @@ impl Pool {
     pub(super) fn close(&self) {
         self.is_shut.store(true, Ordering::Release);
         self.parked.clear();
-        let callers = std::mem::take(&mut *lock(&self.callers));
-        for slot in callers.into_values().flat_map(|caller| caller.slots) {
-            if let Slot::Open { session, .. } = slot {
-                session.close(Closing::Now);
-            }
+        let sessions = lock(&self.callers).take_all();
+        for session in sessions {
+            session.close(Closing::Now);
         }
         drop(lock(&self.janitor).take());
     }
@@ -589,23 +446,9 @@ impl Task {
                 }
             }
             for kind in kinds {
-                pool.known().lists[*kind as usize] = None;
+                pool.known().forget(*kind);
             }
             pool.changes.publish(change);
         })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use super::{LONGEST_WAIT, wait_after};
-
-    #[test]
-    fn the_wait_doubles_up_to_its_bound() {
-        assert_eq!(wait_after(1), Duration::from_millis(100));
-        assert_eq!(wait_after(2), Duration::from_millis(200));
-        assert_eq!(wait_after(u32::MAX), LONGEST_WAIT);
     }
 }

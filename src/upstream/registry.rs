@@ -8,20 +8,16 @@ use std::time::Duration;
 use http::HeaderMap;
 use http::request::Parts;
 use serde_json::json;
-use tokio::sync::watch;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::sleep;
 
-use super::call::{Method, UpstreamCall, failed};
+use super::call::{Method, UpstreamCall};
 use super::client::Request;
 use super::error::UpstreamError;
 use super::failure::Failure;
 use super::info::{UpstreamInfo, UpstreamStats};
-use super::lists::List;
 use super::message::Params;
-use super::pool::{Pool, wait_after};
-use super::session::{Lease, Session};
+use super::pool::Pool;
 use super::settings::{Key, Settings};
-use super::tasks::Aborting;
 use super::transport::Connections;
 use super::watches::{Listeners, Watcher};
 use crate::registry::{Kind, foreign_cursor};
@@ -32,12 +28,8 @@ use crate::{
     ToolOutput,
 };
 
-/// How long an upstream may take to list what it has, unless its calls have a limit.
-const LIST_LIMIT: Duration = Duration::from_secs(60);
 /// How long a caller waits for a fresh list when an older one is known.
 const PROMPT: Duration = Duration::from_millis(800);
-/// How long a list that could not be fetched is asked for again in the background.
-const REFRESH_LIMIT: Duration = Duration::from_secs(300);
 
 /// Another MCP server, whose tools, prompts and resources are served here. Clones are the
 /// same one.
@@ -158,7 +150,7 @@ impl Upstream {
             if let Some(list) = lists.fresh(kind) {
                 return Ok(list.page.clone());
             }
-            let mut refreshed = lists.refresh(kind, || refresh(Arc::clone(pool), kind, key, wanted, headers));
+            let mut refreshed = pool.refreshed(&lists, kind, key, wanted, headers);
             let outcome = tokio::select! {
                 outcome = refreshed.wait_for(Option::is_some) => outcome.ok().and_then(|it| it.clone()),
                 () = sleep(PROMPT), if lists.latest(kind).is_some() => None,
@@ -173,92 +165,7 @@ impl Upstream {
     }
 }
 
-/// Fetches a list in the background. When that fails it is tried again for a while, and if
-/// somebody went without the list by then, listeners hear when it is there.
-fn refresh(
-    pool: Arc<Pool>,
-    kind: Kind,
-    key: Key,
-    wanted: Option<Era>,
-    headers: HeaderMap,
-) -> (super::lists::Refreshed, Aborting) {
-    let (sender, refreshed) = watch::channel(None);
-    let task = Aborting::spawn(async move {
-        let lists = pool.lists(&key, pool.era(wanted));
-        let until = Instant::now() + REFRESH_LIMIT;
-        for failures in 1.. {
-            let outcome = pool.fetch(kind, &key, wanted, &headers).await;
-            let is_over = matches!(outcome, Ok(_) | Err(UpstreamError::ShutDown { .. }));
-            if outcome.is_ok() && lists.was_late(kind) {
-                pool.changes.publish(kind.change());
-            }
-            sender.send_if_modified(|first| {
-                let is_first = first.is_none();
-                first.get_or_insert(outcome);
-                is_first
-            });
-            if is_over || Instant::now() > until {
-                return;
-            }
-            sleep(wait_after(failures)).await;
-        }
-    });
-    (refreshed, task)
-}
-
 impl Pool {
-    /// Fetches a list as one caller sees it.
-    async fn fetch(
-        self: &Arc<Self>,
-        kind: Kind,
-        key: &Key,
-        wanted: Option<Era>,
-        headers: &HeaderMap,
-    ) -> Result<Arc<List>, UpstreamError> {
-        let limit = self.settings.call_timeout.unwrap_or(LIST_LIMIT);
-        let list = self.request(key, wanted, headers, |lease| async move {
-            let lists = self.lists(key, lease.0.about.era);
-            lists.fetch(&lease, &self.settings.target, kind, headers).await
-        });
-        let list = match timeout(limit, list).await {
-            Ok(list) => list?,
-            Err(_) => {
-                return Err(self.refused(&Failure::failed(format!("it lists nothing within {limit:?}"))));
-            }
-        };
-        self.remember(kind, &list);
-        Ok(list)
-    }
-
-    /// Makes a request in the session of a caller, and once more in another session when the
-    /// upstream has forgotten it.
-    async fn request<T, F>(
-        self: &Arc<Self>,
-        key: &Key,
-        wanted: Option<Era>,
-        headers: &HeaderMap,
-        request: impl Fn(Lease) -> F,
-    ) -> Result<T, UpstreamError>
-    where
-        F: Future<Output = Result<T, Failure>>,
-    {
-        let lease = self.lease(key, wanted, headers).await?;
-        let session: Arc<Session> = Arc::clone(&lease.0);
-        let outcome = match request(lease).await {
-            Err(Failure::Forgotten) => {
-                self.forgotten(key, &session);
-                request(self.lease(key, wanted, headers).await?).await
-            }
-            outcome => outcome,
-        };
-        outcome.map_err(|failure| self.refused(&failure))
-    }
-
-    fn refused(&self, failure: &Failure) -> UpstreamError {
-        let upstream = self.settings.name.to_string();
-        UpstreamError::Refused { error: failed(failure, &upstream), upstream }
-    }
-
     async fn complete(
         self: &Arc<Self>,
         params: Params,

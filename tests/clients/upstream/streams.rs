@@ -173,7 +173,7 @@ async fn nothing_that_an_upstream_sends_makes_a_call_hang_or_panic() {
         let request = wire.wait_for("tools/call").await;
         let id = &request["id"];
         for text in [
-            "".to_owned(),
+            String::new(),
             "nonsense".to_owned(),
             "[".repeat(100_000),
             "[1,null,{},[],\"x\"]".to_owned(),
@@ -223,7 +223,7 @@ async fn nothing_that_an_upstream_sends_makes_a_call_hang_or_panic() {
             assert_eq!(error(&answer).0, -32_603, "{number}: {answer}");
         }
     };
-    let (_, mut wire) = future::join(calls, serve).await;
+    let ((), mut wire) = future::join(calls, serve).await;
     // One that is too large ends the session, and its call.
     let huge = async {
         wire.wait_for("tools/call").await;
