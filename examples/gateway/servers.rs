@@ -43,10 +43,7 @@ impl Server {
             Some(limit) => builder.call_timeout(limit),
             None => builder,
         };
-        if let Some(era) = entry.era {
-            tracing::warn!(server = name, ?era, "the era cannot be chosen yet");
-        }
-        let upstream = builder.name(name.as_str()).build()?;
+        let upstream = builder.name(name.as_str()).era(entry.era).build()?;
         let registry: Arc<dyn Registry> = if tools.are_empty() {
             Arc::new(upstream.clone())
         } else {
@@ -111,9 +108,7 @@ fn restarts(stats: &UpstreamStats) -> u64 {
 fn builder(transport: Transport) -> (&'static str, UpstreamBuilder) {
     match transport {
         Transport::Stdio { command, args, env, inherited, cwd } => {
-            let inherited = inherited.into_iter().filter_map(|name| Some((std::env::var_os(&name)?, name)));
-            let builder = inherited
-                .fold(Upstream::stdio(command).args(args), |builder, (value, name)| builder.env(name, value));
+            let builder = Upstream::stdio(command).args(args).inherit_env(inherited);
             let builder = env.into_iter().fold(builder, |builder, (name, value)| builder.env(name, value));
             ("stdio", cwd.into_iter().fold(builder, UpstreamBuilder::current_dir))
         }

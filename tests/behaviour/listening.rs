@@ -414,3 +414,24 @@ async fn a_registry_that_takes_the_place_of_another_is_heard_by_those_who_listen
     assert_eq!(wire.message().await, updated("a:2"));
     assert_eq!(wire.message().await["result"]["resultType"], "complete");
 }
+
+#[tokio::test]
+async fn a_filter_governs_what_is_heard_of_a_registry_that_is_put_in_later() {
+    let (new, revoked) = (Changes::in_process(), Arc::new(AtomicBool::new(false)));
+    let live = Live::new(Live::new(all(), Changes::in_process()), Changes::in_process());
+    let filtered = Filtered::new(live.clone(), {
+        let revoked = Arc::clone(&revoked);
+        move |item: Item<'_>, _: &http::request::Parts| {
+            item != Item::Resource("a:1") || !revoked.load(Ordering::SeqCst)
+        }
+    });
+    let site = Site::new(filtered);
+    let mut wire = listener(&site, &json!({"resourceSubscriptions": ["a:1", "a:2"]})).await;
+    live.replace(Live::new(all(), new.clone()));
+    assert_eq!(wire.message().await, updated("a:1"));
+    assert_eq!(wire.message().await, updated("a:2"));
+    revoked.store(true, Ordering::SeqCst);
+    new.publish(Change::Resource("a:1"));
+    new.publish(Change::Resource("a:2"));
+    assert_eq!(wire.message().await, updated("a:2"));
+}

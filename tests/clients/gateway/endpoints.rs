@@ -172,6 +172,49 @@ async fn a_caller_who_was_never_seen_is_listed_what_all_servers_have() {
     }
 }
 
+/// A child whose tool `env` answers the names of the variables that it has.
+const ENVIRONMENT: &str = "
+import json, os, sys
+for line in sys.stdin:
+    request = json.loads(line)
+    if 'id' not in request:
+        continue
+    result = {
+        'initialize': {
+            'protocolVersion': '2025-11-25',
+            'capabilities': {'tools': {}},
+            'serverInfo': {'name': 'environment', 'version': '1'},
+        },
+        'tools/list': {'tools': [{'name': 'env', 'inputSchema': {'type': 'object'}}]},
+        'tools/call': {'content': [{'type': 'text', 'text': ' '.join(os.environ)}]},
+    }.get(request['method'])
+    answer = {'jsonrpc': '2.0', 'id': request['id']}
+    if result is None:
+        answer['error'] = {'code': -32601, 'message': 'Method not found'}
+    else:
+        answer['result'] = result
+    print(json.dumps(answer), flush=True)
+";
+
+#[tokio::test]
+async fn a_child_gets_nothing_of_the_gateways_environment_but_what_is_named() {
+    let config = Config::of(&json!({ "child": {
+        "command": "python3",
+        "args": ["-c", ENVIRONMENT],
+        "env": { "GATEWAY_TEST_SET": "1" },
+        "env_vars": ["GATEWAY_TEST_NAMED", "GATEWAY_TEST_UNSET"],
+        "era": "legacy",
+    }}));
+    let mut command = config.command();
+    command.args(["--addr", "127.0.0.1:0"]).env("RUST_LOG", "off");
+    command.envs([("GATEWAY_TEST_SECRET", "1"), ("GATEWAY_TEST_NAMED", "1")]);
+    let gateway = ExampleServer::run(command).await;
+    let names = call(gateway.url(), &[], "child-env").await;
+    let mut names: Vec<_> = names.split(' ').filter(|name| name.starts_with("GATEWAY_TEST_")).collect();
+    names.sort_unstable();
+    assert_eq!(names, ["GATEWAY_TEST_NAMED", "GATEWAY_TEST_SET"]);
+}
+
 /// A port that nothing listens on.
 fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a free port").port()
