@@ -198,19 +198,19 @@ impl<'r, R: Registry> Dispatcher<'r, '_, R> {
             Ok(wanted) => wanted,
             Err(error) => return draft.error(&error),
         };
-        let place = match self.settings.listeners.take(head.extensions.get::<Principal>()) {
+        let place = match self.settings.listeners.take(Principal::of(head)) {
             Ok(place) => place,
             Err(full) => return refuse(Rejection::TooManyListeners(full)),
         };
         let listener = self.settings.drain.listen(place);
-        let subscriptions = self.registry.changes().subscribe();
+        let changes = self.registry.changes().subscribe();
         let id = request.id.as_json().to_owned();
         let keep_alive = self.settings.keep_alive;
         Reply::Listening(Box::new(Listening::new(
             wanted,
             head.clone(),
             id,
-            subscriptions,
+            changes,
             listener,
             draft,
             keep_alive,

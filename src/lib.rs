@@ -149,7 +149,7 @@ pub use crate::protocol::{
     Implementation, LogLevel, Offer, ResourceLink, Revision, Role, ServerCapabilities, ToolAnnotations,
 };
 pub use crate::registry::{
-    Answer, Catalog, CatalogBuilder, Filtered, Item, ListRequest, Live, Page, PromptRegistry,
+    Answer, Catalog, CatalogBuilder, Filtered, Has, Item, ListRequest, Live, Page, PromptRegistry,
     PromptRegistryBuilder, Registry, ResourceRegistry, ResourceRegistryBuilder, ToolRegistry,
     ToolRegistryBuilder,
 };

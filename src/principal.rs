@@ -35,7 +35,6 @@ impl Principal {
     }
 
     /// The caller of a request, if it is known.
-    #[cfg_attr(not(feature = "ask"), expect(dead_code, reason = "nothing is bound to it"))]
     pub(crate) fn of(head: &Parts) -> Option<&Self> {
         head.extensions.get::<Self>()
     }

@@ -10,7 +10,7 @@ use crate::http::Body;
 use crate::protocol::{Era, Revision, ServerCapabilities, meta};
 use crate::registry::Page;
 use crate::rejection::Rejection;
-use crate::result::{WriteResult, end_result, open_meta, write_about, write_cache_hint};
+use crate::result::{WriteResult, end_result, end_result_with, open_meta, write_about, write_cache_hint};
 use crate::rpc::write::{self, ReplyId, ReplyStart};
 use crate::rpc::{ErrorCode, RpcError};
 use crate::stream::{Listening, Stream};
@@ -148,7 +148,10 @@ impl Draft {
             if self.era == Era::Modern {
                 write_cache_hint(buffer, page.cache);
             }
-            end_result(buffer, self.era, &self.settings);
+            match &page.meta {
+                None => end_result(buffer, self.era, &self.settings),
+                Some(members) => end_result_with(buffer, members, self.era, &self.settings),
+            }
         });
         let whole = Message { text, shared: Some((at, page.definitions.clone())) };
         let is_small = page.definitions.len() < SHARED_FROM;

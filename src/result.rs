@@ -1,5 +1,7 @@
 //! How results are written: straight into the reply's buffer.
 
+use serde_json::{Map, Value};
+
 use crate::completion::Completion;
 use crate::config::Settings;
 use crate::prompt::PromptOutput;
@@ -36,17 +38,7 @@ impl WriteResult for ToolOutput {
         }
         match &self.meta {
             None => end_result(buffer, era, settings),
-            Some(members) => {
-                if era == Era::Modern {
-                    buffer.extend_from_slice(br#","resultType":"complete""#);
-                }
-                open_meta(buffer, era, settings);
-                for (name, value) in members.iter().filter(|(name, _)| *name != meta::SERVER_INFO) {
-                    write::key(buffer, name);
-                    buffer.extend_from_slice(value.to_string().as_bytes());
-                }
-                buffer.extend_from_slice(b"}}");
-            }
+            Some(members) => end_result_with(buffer, members, era, settings),
         }
     }
 }
@@ -176,6 +168,24 @@ pub(crate) fn end_result(buffer: &mut Vec<u8>, era: Era, settings: &Settings) {
         Era::Legacy => buffer.push(b'}'),
         Era::Modern => buffer.extend_from_slice(settings.modern_result_end.as_bytes()),
     }
+}
+
+/// The same, with these members in `_meta` besides.
+pub(crate) fn end_result_with(
+    buffer: &mut Vec<u8>,
+    members: &Map<String, Value>,
+    era: Era,
+    settings: &Settings,
+) {
+    if era == Era::Modern {
+        buffer.extend_from_slice(br#","resultType":"complete""#);
+    }
+    open_meta(buffer, era, settings);
+    for (name, value) in members.iter().filter(|(name, _)| *name != meta::SERVER_INFO) {
+        write::key(buffer, name);
+        buffer.extend_from_slice(value.to_string().as_bytes());
+    }
+    buffer.extend_from_slice(b"}}");
 }
 
 /// Writes a content block. By hand rather than by `serde`, for texts and base64

@@ -8,31 +8,30 @@
 //! }}
 //! ```
 //!
+//! An entry that cannot be understood leaves out its own server and no other. A name that
+//! does not fit into a path is made to: each run of other characters becomes a `_`, and those
+//! at the ends are dropped. A server whose name is then taken is left out.
+//!
 //! `${NAME}` and `${env:NAME}` in a string stand for a variable of the
 //! environment, `${NAME:-default}` for `default` where it is unset or empty.
 //! `serverUrl` and `httpUrl` mean the same as `url`.
 
-use std::collections::BTreeMap;
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
 use thiserror::Error;
 
-use super::fields::{Field, Variable, plain, take, take_any, take_as};
+use super::entry::{Entry, is_disabled};
+use super::fields::{Field, Variable, plain, take};
 
-/// What other programs keep in a server's entry for themselves, of no meaning
-/// to what the server does.
-const HARMLESS: [&str; 5] = ["alwaysAllow", "autoApprove", "description", "icon", "trust"];
 const NAME_MAX: usize = 64;
 
-// None of these is `Debug`: environments and headers hold secrets, which a log
-// must not show.
-
 pub(crate) struct Config {
-    /// In the file's order, without those that are disabled; at least one.
+    /// In the file's order; at least one.
     pub(crate) servers: Vec<Server>,
-    /// What the user should know, with its line: entries without effect and
-    /// servers that are left out.
+    /// What the user should know, with its line: members without effect, and servers that are
+    /// left out or renamed.
     pub(crate) warnings: Vec<String>,
 }
 
@@ -40,12 +39,7 @@ pub(crate) struct Server {
     /// Unique; 1 to 64 of `A-Z a-z 0-9 _ . -`, and neither `.` nor `..`: it
     /// becomes a segment of paths and a prefix of names.
     pub(crate) name: String,
-    pub(crate) transport: Transport,
-}
-
-pub(crate) enum Transport {
-    Stdio { command: String, args: Vec<String>, env: BTreeMap<String, String>, cwd: Option<PathBuf> },
-    Http { url: String, headers: BTreeMap<String, String> },
+    pub(crate) entry: Entry,
 }
 
 #[derive(Debug, Error)]
@@ -56,8 +50,8 @@ pub(crate) enum ConfigError {
     Json(serde_json::Error),
     #[error("line {line}: {fault}")]
     File { line: usize, fault: Fault },
-    #[error("line {line}, server {server:?}: {fault}")]
-    Server { line: usize, server: String, fault: Fault },
+    #[error("{}line {line}: there is no server, or all are disabled or left out", lines(.warnings))]
+    NoServers { line: usize, warnings: Vec<String> },
 }
 
 #[derive(Debug, Error)]
@@ -68,10 +62,10 @@ pub(crate) enum Fault {
     Twice(String),
     #[error("exactly one of \"mcpServers\" and \"servers\" must be there")]
     Lists,
-    #[error("there is no server, or all are disabled")]
-    NoServers,
     #[error("a name has 1 to {NAME_MAX} of the characters A-Z a-z 0-9 _ . - and is neither . nor ..")]
     Name,
+    #[error("it would be named {0:?}, as another server is")]
+    NameTaken(String),
     #[error("there is neither a \"command\" nor a \"url\"")]
     NoTransport,
     #[error("there are both a {0:?} and a {1:?}")]
@@ -82,17 +76,26 @@ pub(crate) enum Fault {
     TransportType { given: String, with: &'static str },
     #[error("the address must begin with http:// or https://")]
     Scheme,
+    #[error("the era is \"legacy\" or \"modern\", not {0:?}")]
+    Era(String),
+    #[error("{0} must be more than 0")]
+    Duration(String),
     #[error("the variable {0} is not set, and there is no default")]
     Unset(String),
     #[error("{0:?} is none of ${{NAME}}, ${{NAME:-default}} and ${{env:NAME}}")]
     Reference(String),
 }
 
+fn lines(texts: &[String]) -> String {
+    texts.iter().flat_map(|text| [text, "\n"]).collect()
+}
+
 impl ConfigError {
-    fn of(self, server: &str) -> Self {
+    /// What is wrong and at which line, when that is in an entry.
+    fn in_entry(self, entry: &Field<'_>) -> (usize, String) {
         match self {
-            Self::File { line, fault } => Self::Server { line, server: server.to_owned(), fault },
-            other => other,
+            Self::File { line, fault } => (line, fault.to_string()),
+            other => (entry.line(), other.to_string()),
         }
     }
 }
@@ -116,86 +119,82 @@ impl Config {
 
         let mut config = Self { servers: Vec::new(), warnings: Vec::new() };
         config.warnings.extend(fields.iter().map(|f| format!("line {}: {:?} is ignored", f.line(), f.key)));
-        for entry in list.object()? {
-            config.add(&entry, &variable).map_err(|error| error.of(&entry.key))?;
+        let entries = list.entries()?;
+        let mut taken: HashSet<&str> =
+            entries.iter().map(|entry| &*entry.key).filter(|key| fits(key)).collect();
+        let renamed: Vec<_> = entries.iter().map(|entry| fitted(&entry.key)).collect();
+        let mut seen = HashSet::new();
+        for (entry, name) in entries.iter().zip(&renamed) {
+            let read = if seen.insert(&entry.key) {
+                config.add(entry, name.as_deref(), &mut taken, &variable)
+            } else {
+                Err(entry.fault(Fault::Twice(entry.key.clone())))
+            };
+            if let Err(error) = read {
+                let (line, fault) = error.in_entry(entry);
+                config.warn(line, &entry.key, &format!("{fault}; the server is left out"));
+            }
         }
         if config.servers.is_empty() {
-            return Err(list.fault(Fault::NoServers));
+            return Err(ConfigError::NoServers { line: list.line(), warnings: config.warnings });
         }
         Ok(config)
     }
 
-    fn add(&mut self, entry: &Field<'_>, variable: &Variable<'_>) -> Result<(), ConfigError> {
+    /// Adds the server of an entry; `renamed` is the name that it gets if its own does not fit.
+    fn add<'n>(
+        &mut self,
+        entry: &Field<'_>,
+        renamed: Option<&'n str>,
+        taken: &mut HashSet<&'n str>,
+        variable: &Variable<'_>,
+    ) -> Result<(), ConfigError> {
         let mut fields = entry.object()?;
-        // What is disabled may well be unfinished: nothing else is asked of it.
-        let disabled = take_as(&mut fields, "disabled", |field| field.read("true or false"))?;
-        let enabled = take_as(&mut fields, "enabled", |field| field.read("true or false"))?;
-        if disabled == Some(true) || enabled == Some(false) {
-            self.warn(entry, &entry.key, "the server is disabled, and left out");
+        if is_disabled(&mut fields)? {
+            self.warn(entry.line(), &entry.key, "the server is disabled, and left out");
             return Ok(());
         }
-
-        let name = &entry.key;
-        let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte);
-        let dots = name == "." || name == "..";
-        if name.is_empty() || name.len() > NAME_MAX || !name.bytes().all(fits) || dots {
-            return Err(entry.fault(Fault::Name));
-        }
-
-        let kinds = [take(&mut fields, "type"), take(&mut fields, "transport")];
-        let transport = match take_any(&mut fields, &["command", "url", "serverUrl", "httpUrl"]).as_slice() {
-            [] => return Err(entry.fault(Fault::NoTransport)),
-            [command] if command.key == "command" => {
-                check_kinds(&kinds, "command", &["stdio"])?;
-                Transport::Stdio {
-                    command: command.string(variable)?,
-                    args: take_as(&mut fields, "args", |args| args.list(variable))?.unwrap_or_default(),
-                    env: take_as(&mut fields, "env", |env| env.map(variable))?.unwrap_or_default(),
-                    cwd: take_as(&mut fields, "cwd", |cwd| cwd.string(variable))?.map(PathBuf::from),
-                }
+        let warnings = &mut self.warnings;
+        let read = Entry::read(entry, fields, variable, |field, what| {
+            warnings.push(format!("line {}, server {:?}: {what}", field.line(), entry.key));
+        })?;
+        let name = if fits(&entry.key) {
+            &entry.key
+        } else {
+            let name = renamed.ok_or_else(|| entry.fault(Fault::Name))?;
+            if !taken.insert(name) {
+                return Err(entry.fault(Fault::NameTaken(name.to_owned())));
             }
-            [address] => {
-                check_kinds(&kinds, "url", &["http", "streamable-http", "streamableHttp"])?;
-                let url = address.string(variable)?;
-                if !url.starts_with("http://") && !url.starts_with("https://") {
-                    return Err(address.fault(Fault::Scheme));
-                }
-                let headers = take_as(&mut fields, "headers", |headers| headers.map(variable))?;
-                Transport::Http { url, headers: headers.unwrap_or_default() }
-            }
-            [first, second, ..] => {
-                return Err(second.fault(Fault::TwoTransports(first.key.clone(), second.key.clone())));
-            }
+            self.warn(entry.line(), &entry.key, &format!("the server is named {name:?} here"));
+            name
         };
-        self.servers.push(Server { name: name.clone(), transport });
-
-        for field in fields.iter().filter(|field| !HARMLESS.contains(&field.key.as_str())) {
-            self.warn(field, name, &format!("{:?} is ignored", field.key));
-        }
+        self.servers.push(Server { name: name.to_owned(), entry: read });
         Ok(())
     }
 
-    fn warn(&mut self, at: &Field<'_>, server: &str, what: &str) {
-        self.warnings.push(format!("line {}, server {server:?}: {what}", at.line()));
+    fn warn(&mut self, line: usize, server: &str, what: &str) {
+        self.warnings.push(format!("line {line}, server {server:?}: {what}"));
     }
 }
 
-type Kinds<'t> = [Option<Field<'t>>; 2];
+/// Whether a name can be a segment of paths and a prefix of names.
+fn fits(name: &str) -> bool {
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte);
+    (1..=NAME_MAX).contains(&name.len()) && name.bytes().all(fits) && name != "." && name != ".."
+}
 
-fn check_kinds(kinds: &Kinds<'_>, with: &'static str, accepted: &[&str]) -> Result<(), ConfigError> {
-    for kind in kinds.iter().flatten() {
-        let given: String = kind.read("a string")?;
-        match given.as_str() {
-            known if accepted.contains(&known) => {}
-            "sse" => return Err(kind.fault(Fault::Sse)),
-            _ => return Err(kind.fault(Fault::TransportType { given, with })),
-        }
-    }
-    Ok(())
+/// The name that a server gets whose own does not fit.
+fn fitted(name: &str) -> Option<String> {
+    let is_kept = |character: char| character.is_ascii_alphanumeric() || "_.-".contains(character);
+    let words = name.split(|character| !is_kept(character)).filter(|word| !word.is_empty());
+    Some(words.collect::<Vec<_>>().join("_")).filter(|name| fits(name))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
+    use super::super::entry::Transport;
     use super::*;
 
     fn parse(text: &str) -> Result<Config, ConfigError> {
@@ -213,14 +212,24 @@ mod tests {
         assert!(error.starts_with(expected), "{error:?} does not begin with {expected:?}");
     }
 
+    /// That the only server of the file is left out, and why.
+    #[track_caller]
+    fn left_out(text: &str, expected: &str) {
+        let error = parse(text).err().expect("nothing is left").to_string();
+        let (warning, rest) = error.split_once('\n').expect("a warning");
+        assert!(warning.starts_with(expected), "{warning:?} does not begin with {expected:?}");
+        assert!(warning.ends_with("the server is left out"), "{warning}");
+        assert!(rest.contains("there is no server"), "{rest}");
+    }
+
     /// One server whose entry has these fields, from line 2 on.
     fn server(fields: &str) -> String {
         format!("{{\"mcpServers\": {{\"one\":\n{{{fields}}}}}}}")
     }
 
     fn stdio(config: &Config) -> (&str, &[String], &BTreeMap<String, String>, Option<&Path>) {
-        match &config.servers[0].transport {
-            Transport::Stdio { command, args, env, cwd } => (command, args, env, cwd.as_deref()),
+        match &config.servers[0].entry.transport {
+            Transport::Stdio { command, args, env, cwd, .. } => (command, args, env, cwd.as_deref()),
             Transport::Http { url, .. } => panic!("it is at {url}"),
         }
     }
@@ -242,7 +251,7 @@ mod tests {
         assert_eq!((command, args), ("npx", &["-y".to_owned(), "x".to_owned()][..]));
         assert_eq!(env, &BTreeMap::from([("A".to_owned(), "1".to_owned())]));
         assert_eq!(cwd, Some(Path::new("/home/ada/w")));
-        let Transport::Http { url, headers } = &config.servers[1].transport else { panic!("not HTTP") };
+        let Transport::Http { url, headers } = &config.servers[1].entry.transport else { panic!("not HTTP") };
         assert_eq!(url, "https://h/mcp");
         assert_eq!(headers, &BTreeMap::from([("X".to_owned(), "y".to_owned())]));
     }
@@ -251,7 +260,7 @@ mod tests {
     fn an_address_goes_by_several_names() {
         for key in ["url", "serverUrl", "httpUrl"] {
             let config = parse(&server(&format!(r#""{key}": "http://h/mcp""#))).unwrap();
-            let Transport::Http { url, .. } = &config.servers[0].transport else { panic!("not HTTP") };
+            let Transport::Http { url, .. } = &config.servers[0].entry.transport else { panic!("not HTTP") };
             assert_eq!(url, "http://h/mcp");
         }
     }
@@ -267,7 +276,7 @@ mod tests {
             let config = parse(&server(&format!(r#""command": "{given}""#))).unwrap();
             assert_eq!(stdio(&config).0, expected, "{given}");
         }
-        let refuse = |fields: &str, expected| refused(&server(fields), expected);
+        let refuse = |fields: &str, expected| left_out(&server(fields), expected);
         refuse(
             "\"command\": \"c\", \"args\": [\"a\",\n\"${NO}\"]",
             "line 3, server \"one\": the variable NO is not set",
@@ -281,7 +290,7 @@ mod tests {
     fn what_has_no_effect_is_told() {
         let config = parse(
             "{\"inputs\": [],\n\"servers\": {\n\"one\": {\"command\": \"c\", \"alwaysAllow\": [], \"type\": \"stdio\",\n\
-             \"timeout\": 5, \"headers\": {}},\n\"two\": {\"disabled\": true, \"url\": \"${NO}\"}}}",
+             \"sandbox\": 5, \"headers\": {}},\n\"two\": {\"disabled\": true, \"url\": \"${NO}\"}}}",
         )
         .unwrap();
         assert_eq!(config.servers.len(), 1);
@@ -289,7 +298,7 @@ mod tests {
             config.warnings,
             [
                 "line 1: \"inputs\" is ignored",
-                "line 4, server \"one\": \"timeout\" is ignored",
+                "line 4, server \"one\": \"sandbox\" is ignored",
                 "line 4, server \"one\": \"headers\" is ignored",
                 "line 5, server \"two\": the server is disabled, and left out",
             ]
@@ -303,11 +312,14 @@ mod tests {
         refused("{}", "line 1: exactly one of");
         refused("{\"servers\": {},\n\"mcpServers\": {}}", "line 1: exactly one of");
         refused("{\n\"mcpServers\": {}}", "line 2: there is no server");
-        refused(&server(r#""command": "c", "enabled": false"#), "line 1: there is no server");
+        refused(
+            &server(r#""command": "c", "enabled": false"#),
+            "line 2, server \"one\": the server is disabled, and left out\nline 1: there is no server",
+        );
     }
 
     #[test]
-    fn a_server_that_cannot_be_reached_is_refused() {
+    fn a_server_whose_entry_cannot_be_understood_is_left_out() {
         for (fields, expected) in [
             ("", "there is neither"),
             (r#""command": "c", "url": "http://h""#, "there are both a \"command\" and a \"url\""),
@@ -323,21 +335,74 @@ mod tests {
             (r#""command": "c", "env": {"A": 1}"#, "A must be a string"),
             (r#""command": "c", "disabled": "yes""#, "disabled must be true or false"),
             (r#""command": "c", "command": "d""#, "\"command\" is there twice"),
+            (r#""command": "c", "disabledTools": "a""#, "disabledTools must be a list of names of tools"),
+            (r#""command": "c", "tools": "a""#, "tools must be a list of names of tools"),
+            (r#""command": "c", "timeout": -1"#, "timeout must be more than 0"),
+            (r#""command": "c", "timeout": "5s""#, "timeout must be a number"),
+            (r#""command": "c", "era": "old""#, "the era is \"legacy\" or \"modern\", not \"old\""),
         ] {
-            refused(&server(fields), &format!("line 2, server \"one\": {expected}"));
+            left_out(&server(fields), &format!("line 2, server \"one\": {expected}"));
         }
     }
 
     #[test]
-    fn names_are_unique_and_fit_for_paths_and_prefixes() {
+    fn one_entry_that_cannot_be_understood_takes_no_other_with_it() {
+        let config = parse(
+            "{\"mcpServers\": {\n\"a\": {\"command\": \"c\", \"env\": {\n\"K\": \"${input:key}\"}},\n\
+             \"b\": {\"command\": \"c\"},\n\"c\": 7,\n\"b\": {\"command\": \"d\"}}}",
+        )
+        .unwrap();
+        let names: Vec<_> = config.servers.iter().map(|server| &*server.name).collect();
+        assert_eq!(names, ["b"]);
+        assert_eq!(stdio(&config).0, "c");
+        assert_eq!(
+            config.warnings,
+            [
+                "line 3, server \"a\": \"${input:key}\" is none of ${NAME}, ${NAME:-default} and ${env:NAME}; the server is left out",
+                "line 5, server \"c\": c must be an object; the server is left out",
+                "line 6, server \"b\": \"b\" is there twice; the server is left out",
+            ]
+        );
+    }
+
+    #[test]
+    fn names_fit_for_paths_and_prefixes_or_are_made_to() {
         let named = |name: &str| format!(r#"{{"mcpServers": {{"{name}": {{"command": "c"}}}}}}"#);
         for good in ["a", "Az09_.-", "...", &"x".repeat(64)] {
-            assert_eq!(parse(&named(good)).unwrap().servers[0].name, good);
+            let config = parse(&named(good)).unwrap();
+            assert_eq!((&*config.servers[0].name, config.warnings), (good, vec![]));
         }
-        for bad in ["", ".", "..", "a/b", "a b", "é", &"x".repeat(65)] {
-            refused(&named(bad), &format!("line 1, server {bad:?}: a name has"));
+        for (given, name) in
+            [("a/b", "a_b"), ("a  b", "a_b"), (" My server (beta)!", "My_server_beta"), ("né", "n")]
+        {
+            let config = parse(&named(given)).unwrap();
+            assert_eq!(config.servers[0].name, name);
+            assert_eq!(
+                config.warnings,
+                [format!("line 1, server {given:?}: the server is named {name:?} here")]
+            );
         }
-        let twice = "{\"mcpServers\": {\"a\": {\"command\": \"c\"},\n\"\\u0061\": {\"command\": \"d\"}}}";
-        refused(twice, "line 2: \"a\" is there twice");
+        for bad in ["", ".", "..", "é", &"x".repeat(65)] {
+            left_out(&named(bad), &format!("line 1, server {bad:?}: a name has"));
+        }
+    }
+
+    #[test]
+    fn no_server_is_renamed_as_another_is_named() {
+        let config = parse(
+            "{\"servers\": {\"a b\": {\"command\": \"c\"},\n\"a_b\": {\"command\": \"d\"},\n\
+             \"x y\": {\"command\": \"e\"},\n\"x/y\": {\"command\": \"f\"}}}",
+        )
+        .unwrap();
+        let names: Vec<_> = config.servers.iter().map(|server| &*server.name).collect();
+        assert_eq!(names, ["a_b", "x_y"]);
+        assert_eq!(stdio(&config).0, "d");
+        let taken = |line, server, name| {
+            format!(
+                "line {line}, server {server:?}: it would be named {name:?}, as another server is; the server is left out"
+            )
+        };
+        assert_eq!(config.warnings[0], taken(1, "a b", "a_b"));
+        assert_eq!(config.warnings[2], taken(4, "x/y", "x_y"));
     }
 }

@@ -1,6 +1,6 @@
 //! The fields of a JSON file, each of which knows its line.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
@@ -41,17 +41,24 @@ impl<'t> Field<'t> {
             .map_err(|_| self.fault(Fault::Type { what: self.key.clone(), wanted }))
     }
 
-    pub(crate) fn object(&self) -> Result<Vec<Self>, ConfigError> {
+    pub(crate) fn is_object(&self) -> bool {
+        self.raw.get().starts_with('{')
+    }
+
+    /// The members of an object, repeated ones too.
+    pub(crate) fn entries(&self) -> Result<Vec<Self>, ConfigError> {
         let Entries(entries) = self.read("an object")?;
-        let mut fields: Vec<Self> = Vec::with_capacity(entries.len());
-        for (key, raw) in entries {
-            let field = Self { text: self.text, key, raw };
-            if fields.iter().any(|other| other.key == field.key) {
-                return Err(field.fault(Fault::Twice(field.key.clone())));
-            }
-            fields.push(field);
+        Ok(entries.into_iter().map(|(key, raw)| Self { text: self.text, key, raw }).collect())
+    }
+
+    /// The members of an object, each there once.
+    pub(crate) fn object(&self) -> Result<Vec<Self>, ConfigError> {
+        let fields = self.entries()?;
+        let mut keys = HashSet::new();
+        match fields.iter().find(|field| !keys.insert(&field.key)) {
+            Some(twin) => Err(twin.fault(Fault::Twice(twin.key.clone()))),
+            None => Ok(fields),
         }
-        Ok(fields)
     }
 
     pub(crate) fn string(&self, variable: &Variable<'_>) -> Result<String, ConfigError> {

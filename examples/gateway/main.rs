@@ -3,35 +3,43 @@
 //!
 //! `cargo run --example gateway --features upstream -- CONFIG.json` serves all of them at
 //! `/mcp`, their tools and prompts named `{server}-{name}`, and each alone at
-//! `/mcp/{server}`. With `--check` it only tells what they answer.
+//! `/mcp/{server}`. With `--check` it only tells what they answer; `--help` tells the rest.
+//! A server that is down at the start is asked again until it comes.
 
 use std::io::IsTerminal as _;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
+use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tracing_subscriber::EnvFilter;
 
+mod caller;
 mod config;
+mod entry;
 mod fields;
+mod managers;
 mod mounts;
 mod options;
+mod plain;
 mod report;
+mod rules;
 mod servers;
 mod signals;
 
 use crate::config::Config;
-use crate::mounts::Mount;
-use crate::options::{Action, Options};
+use crate::mounts::Gateway;
+use crate::options::{Action, Command, HELP, Options};
 use crate::report::Table;
 use crate::servers::Server;
 use crate::signals::Stop;
 
 type Error = Box<dyn std::error::Error>;
 
-/// How long a server may take to answer before it is said to be down. Calls try it anew.
-const ASK_LIMIT: Duration = Duration::from_secs(10);
+/// How long the start waits for a server's answer. One that takes longer is asked on.
+const START_LIMIT: Duration = Duration::from_secs(10);
 /// How long calls under way may take to come to their end.
 const DRAIN_LIMIT: Duration = Duration::from_secs(10);
 /// How long clients may then take to read the answers.
@@ -42,7 +50,7 @@ const WRONG: u8 = 2;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn"));
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn,gateway=info"));
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
@@ -55,12 +63,32 @@ async fn main() -> ExitCode {
 }
 
 async fn run() -> Result<ExitCode, Error> {
-    let options = Options::parse(std::env::args().skip(1))?;
+    let options = match Command::parse(std::env::args().skip(1))? {
+        Command::Run(options) => options,
+        Command::Help => {
+            print!("{HELP}");
+            return Ok(ExitCode::SUCCESS);
+        }
+        Command::Version => {
+            println!("gateway {}", env!("CARGO_PKG_VERSION"));
+            return Ok(ExitCode::SUCCESS);
+        }
+    };
     let config = Config::read(&options.config)?;
     for warning in &config.warnings {
         eprintln!("warning: {warning}");
     }
-    let servers = config.servers.into_iter().map(Server::new).collect::<Result<Vec<_>, _>>()?;
+    let mut servers = Vec::new();
+    for server in config.servers {
+        match Server::new(server) {
+            Ok(server) => servers.push(Arc::new(server)),
+            // The error names it.
+            Err(error) => eprintln!("warning: {error}; the server is left out"),
+        }
+    }
+    if servers.is_empty() {
+        return Err("no server is left".into());
+    }
     let ended = work(&options, &servers).await;
     // However it has ended, no child is left behind.
     let closing = servers.into_iter().map(|server| async move { server.upstream.shut_down().await });
@@ -68,37 +96,66 @@ async fn run() -> Result<ExitCode, Error> {
     ended
 }
 
-async fn work(options: &Options, servers: &[Server]) -> Result<ExitCode, Error> {
+async fn work(options: &Options, servers: &[Arc<Server>]) -> Result<ExitCode, Error> {
     let stop = Stop::on_signals()?;
+    let limit = match options.action {
+        // The limits of each server decide.
+        Action::Check => Duration::MAX,
+        Action::Serve => START_LIMIT,
+    };
     let findings = tokio::select! {
-        findings = report::ask_all(servers, ASK_LIMIT) => findings,
+        findings = report::ask_all(servers, limit) => findings,
         () = stop.clone().signalled() => return Ok(ExitCode::from(DOWN)),
     };
     print!("{}", Table::new(servers, &findings));
     let tools = servers::tool_names(servers, &findings)?;
-    let mounts = mounts::all(servers, &findings, options)?;
+    let is_all_up = findings.iter().all(Result::is_ok);
+    for (server, finding) in servers.iter().zip(findings) {
+        if let Ok(info) = finding {
+            server.found(info);
+        }
+    }
+    let gateway = Arc::new(Gateway::new(servers, options)?);
     match options.action {
         Action::Check => {
             println!();
             for tool in &tools {
                 println!("{}", report::shown(tool));
             }
-            Ok(if findings.iter().all(Result::is_ok) { ExitCode::SUCCESS } else { ExitCode::from(DOWN) })
+            Ok(if is_all_up { ExitCode::SUCCESS } else { ExitCode::from(DOWN) })
         }
-        Action::Serve => serve(&options.address, mounts, stop).await,
+        Action::Serve => {
+            // They end with this.
+            let mut following = JoinSet::new();
+            let is_up = Arc::new(Notify::new());
+            for server in servers {
+                let (server, is_up) = (Arc::clone(server), Arc::clone(&is_up));
+                following.spawn(async move { server.follow(&is_up).await });
+            }
+            gateway.warm_up().await;
+            following.spawn({
+                let gateway = Arc::clone(&gateway);
+                async move {
+                    loop {
+                        is_up.notified().await;
+                        gateway.warm_up().await;
+                    }
+                }
+            });
+            serve(&options.address, &gateway, stop).await
+        }
     }
 }
 
-async fn serve(address: &str, mounts: Vec<Mount>, stop: Stop) -> Result<ExitCode, Error> {
+async fn serve(address: &str, gateway: &Arc<Gateway>, stop: Stop) -> Result<ExitCode, Error> {
     let listener =
         TcpListener::bind(address).await.map_err(|error| format!("cannot listen on {address}: {error}"))?;
     println!("listening on http://{}/mcp", listener.local_addr()?);
-    let serving =
-        axum::serve(listener, mounts::router(&mounts)).with_graceful_shutdown(stop.clone().signalled());
+    let serving = axum::serve(listener, gateway.router()).with_graceful_shutdown(stop.clone().signalled());
     let stopping = async {
         stop.signalled().await;
-        let closing =
-            mounts.into_iter().map(|mount| async move { mount.manager.shut_down(DRAIN_LIMIT).await });
+        let managers = gateway.managers().into_iter();
+        let closing = managers.map(|manager| async move { manager.shut_down(DRAIN_LIMIT).await });
         let left: usize = closing.collect::<JoinSet<_>>().join_all().await.into_iter().sum();
         tokio::time::sleep(HANG_UP_LIMIT).await;
         left

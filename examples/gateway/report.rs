@@ -1,6 +1,8 @@
 //! What the servers answered, for the user to read.
 
+use std::error::Error;
 use std::fmt::{self, Display, Write as _};
+use std::sync::Arc;
 use std::time::Duration;
 
 use mcp_stateless::{UpstreamError, UpstreamInfo};
@@ -17,31 +19,39 @@ const HEADINGS: [&str; 9] =
 const COMMON: usize = 2;
 
 /// Asks all servers at once, each no longer than `limit`; the answers are in their order.
-pub(crate) async fn ask_all(servers: &[Server], limit: Duration) -> Vec<Finding> {
-    let ask = |server: &Server| {
+pub(crate) async fn ask_all(servers: &[Arc<Server>], limit: Duration) -> Vec<Finding> {
+    let ask = |server: &Arc<Server>| {
         let upstream = server.upstream.clone();
         tokio::spawn(async move { tokio::time::timeout(limit, upstream.probe()).await })
     };
     let asked: Vec<_> = servers.iter().map(ask).collect();
     let mut findings = Vec::with_capacity(asked.len());
-    for answer in asked {
+    for (server, answer) in servers.iter().zip(asked) {
         findings.push(match answer.await {
             Ok(Ok(Ok(info))) => Ok(info),
-            Ok(Ok(Err(error))) => Err(reason(&error)),
-            Ok(Err(_)) => Err(format!("no answer within {limit:?}")),
+            Ok(Ok(Err(error))) => Err(causes(&error, &server.name)),
+            Ok(Err(_)) => Err(format!("no answer within {limit:?} yet")),
             Err(error) => Err(error.to_string()),
         });
     }
     findings
 }
 
-/// Without the name that stands before it.
-fn reason(error: &UpstreamError) -> String {
-    let reason = match error {
-        UpstreamError::Open { reason, .. } => reason.clone(),
-        other => other.to_string(),
-    };
-    shown(&reason)
+/// An error with all its causes, each once, without the name of its server, beside which it
+/// stands.
+fn causes(error: &UpstreamError, server: &str) -> String {
+    let text = error.to_string();
+    let mut text = text.strip_prefix(&format!("upstream {server:?} ")).unwrap_or(&text).to_owned();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let more = error.to_string();
+        if !text.contains(&more) {
+            // A `String` takes all that is written.
+            let _ = write!(text, ": {more}");
+        }
+        cause = error.source();
+    }
+    shown(&text)
 }
 
 /// In one line, and without what terminals take for commands: others have written it.
@@ -54,15 +64,17 @@ pub(crate) fn shown(text: &str) -> String {
 pub(crate) struct Table(Vec<Vec<String>>);
 
 impl Table {
-    pub(crate) fn new(servers: &[Server], findings: &[Finding]) -> Self {
+    pub(crate) fn new(servers: &[Arc<Server>], findings: &[Finding]) -> Self {
         let mut rows = vec![HEADINGS.map(str::to_owned).to_vec()];
         rows.extend(servers.iter().zip(findings).map(|(server, finding)| {
             let mut row = vec![server.name.clone(), server.transport.to_owned()];
             match finding {
                 Ok(info) => {
                     row.extend([&info.name, &info.version, &info.revision].map(|text| shown(text)));
-                    let lists = [&info.tools, &info.prompts, &info.resources, &info.resource_templates];
-                    row.extend(lists.map(|list| list.len().to_string()));
+                    let tools = info.tools.iter().filter(|tool| server.tools.admit(tool)).count();
+                    let others = [&info.prompts, &info.resources, &info.resource_templates];
+                    row.push(tools.to_string());
+                    row.extend(others.map(|list| list.len().to_string()));
                 }
                 Err(reason) => row.push(format!("down: {reason}")),
             }

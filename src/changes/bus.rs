@@ -88,6 +88,11 @@ impl Subscription {
         self
     }
 
+    /// Tells the listener that messages are lost which it never got.
+    pub(super) fn miss(&self) {
+        self.missed.store(true, Ordering::Release);
+    }
+
     /// Whether a caller may hear of a change now. A panic in a permission allows nothing.
     pub(crate) fn may_hear(&self, change: Change<'_>, head: &Parts) -> bool {
         self.permissions.iter().all(|permission| guarded(|| permission(change, head)).unwrap_or(false))

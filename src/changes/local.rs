@@ -23,6 +23,11 @@ impl LocalBus {
         // Nothing in here panics half-way, so the topics are whole even if poisoned.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    /// Whether anybody listens to a topic.
+    pub(crate) fn is_heard(&self, topic: &str) -> bool {
+        self.lock().listeners.contains_key(topic)
+    }
 }
 
 impl ChangeBus for LocalBus {

@@ -9,3 +9,4 @@ pub(crate) use bus::News;
 pub use bus::{BusSender, ChangeBus, Reach, Subscription};
 pub use local::LocalBus;
 pub use source::{Change, Changes};
+pub(crate) use source::{ChangeStream, ReplaceableChanges};

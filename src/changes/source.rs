@@ -2,11 +2,12 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http::request::Parts;
 
-use super::{ChangeBus, LocalBus, Subscription};
+use super::{ChangeBus, LocalBus, News, Subscription};
 
 /// Something that has changed in a registry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,22 +62,40 @@ pub struct Changes(Vec<Source>);
 
 #[derive(Clone)]
 struct Source {
-    bus: Arc<dyn ChangeBus>,
-    topic: Arc<str>,
+    topic: Topic,
     permissions: Vec<Permission>,
+    /// Set when the topic carries no changes itself: a message on it says that what this
+    /// returns is another place from now on.
+    current: Option<Arc<Current>>,
 }
 
 /// Whether the caller of a request may hear of a change.
 pub(super) type Permission = Arc<dyn Fn(Change<'_>, &Parts) -> bool + Send + Sync>;
 
-impl Source {
+type Current = dyn Fn() -> Changes + Send + Sync;
+
+/// A topic of a bus.
+#[derive(Clone)]
+struct Topic {
+    bus: Arc<dyn ChangeBus>,
+    name: Arc<str>,
+}
+
+impl Topic {
     fn is_same(&self, other: &Self) -> bool {
-        let has = |it: &Self, permission| it.permissions.iter().any(|other| Arc::ptr_eq(permission, other));
-        std::ptr::addr_eq(Arc::as_ptr(&self.bus), Arc::as_ptr(&other.bus))
-            && self.topic == other.topic
-            && self.permissions.len() == other.permissions.len()
-            && self.permissions.iter().all(|permission| has(other, permission))
+        std::ptr::addr_eq(Arc::as_ptr(&self.bus), Arc::as_ptr(&other.bus)) && self.name == other.name
     }
+}
+
+impl Source {
+    fn is_same(&self, topic: &Topic, permissions: &[Permission]) -> bool {
+        self.topic.is_same(topic) && are_same(&self.permissions, permissions)
+    }
+}
+
+fn are_same(some: &[Permission], others: &[Permission]) -> bool {
+    let has = |permission| others.iter().any(|other| Arc::ptr_eq(permission, other));
+    some.len() == others.len() && some.iter().all(has)
 }
 
 impl Changes {
@@ -85,7 +104,7 @@ impl Changes {
         Self::default()
     }
 
-    /// A place of its own within this process.
+    /// A new place within this process.
     pub fn in_process() -> Self {
         Self::over(Arc::new(LocalBus::default()), "changes")
     }
@@ -93,14 +112,15 @@ impl Changes {
     /// A topic of a bus: what one replica says there, the clients of all hear. Registries
     /// that differ, such as those of two tenants, need topics that differ.
     pub fn over(bus: Arc<dyn ChangeBus>, topic: impl Into<Arc<str>>) -> Self {
-        Self(vec![Source { bus, topic: topic.into(), permissions: Vec::new() }])
+        let topic = Topic { bus, name: topic.into() };
+        Self(vec![Source { topic, permissions: Vec::new(), current: None }])
     }
 
     /// All of these places, each once.
     pub fn all(changes: impl IntoIterator<Item = Self>) -> Self {
         let mut sources: Vec<Source> = Vec::new();
         for source in changes.into_iter().flat_map(|changes| changes.0) {
-            if !sources.iter().any(|other| other.is_same(&source)) {
+            if !sources.iter().any(|other| other.is_same(&source.topic, &source.permissions)) {
                 sources.push(source);
             }
         }
@@ -123,20 +143,138 @@ impl Changes {
 
     /// Says that something has changed.
     pub fn publish(&self, change: Change<'_>) {
-        for source in &self.0 {
-            source.bus.publish(&source.topic, change.to_message());
+        for Source { topic, current, .. } in &self.0 {
+            match current {
+                None => {
+                    topic.bus.publish(&topic.name, change.to_message());
+                }
+                Some(current) => current().publish(change),
+            }
         }
     }
 
-    pub(crate) fn subscribe(&self) -> Vec<Subscription> {
-        let subscribe = |source: &Source| source.bus.subscribe(&source.topic).restricted(&source.permissions);
-        self.0.iter().map(subscribe).collect()
+    /// Subscribes to all of these places, and to those that take their place later.
+    pub(crate) fn subscribe(&self) -> ChangeStream {
+        let mut stream = ChangeStream { changes: self.clone(), followed: Vec::new() };
+        stream.follow(false);
+        stream
     }
 }
 
 impl fmt::Debug for Changes {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_set().entries(self.0.iter().map(|source| &source.topic)).finish()
+        formatter.debug_set().entries(self.0.iter().map(|source| &source.topic.name)).finish()
+    }
+}
+
+/// A place whose changes are those of something that can be replaced.
+#[derive(Clone)]
+pub(crate) struct ReplaceableChanges {
+    bus: LocalBus,
+    changes: Changes,
+}
+
+const REPLACED: &str = "replaced";
+
+impl ReplaceableChanges {
+    /// `current` returns the changes of what is there now.
+    pub(crate) fn new(current: impl Fn() -> Changes + Send + Sync + 'static) -> Self {
+        let bus = LocalBus::default();
+        let topic = Topic { bus: Arc::new(bus.clone()), name: REPLACED.into() };
+        Self {
+            bus,
+            changes: Changes(vec![Source {
+                topic,
+                permissions: Vec::new(),
+                current: Some(Arc::new(current)),
+            }]),
+        }
+    }
+
+    pub(crate) fn changes(&self) -> Changes {
+        self.changes.clone()
+    }
+
+    /// Has every subscriber subscribe to what is there now.
+    pub(crate) fn replaced(&self) {
+        self.bus.publish(REPLACED, Bytes::new());
+    }
+}
+
+/// What is published at some [`Changes`], as it comes.
+pub(crate) struct ChangeStream {
+    changes: Changes,
+    followed: Vec<Followed>,
+}
+
+struct Followed {
+    topic: Topic,
+    permissions: Vec<Permission>,
+    subscription: Subscription,
+    /// A message says that what is to be followed has changed.
+    is_replaceable: bool,
+}
+
+impl ChangeStream {
+    /// The next message, and from where it comes; `None` when a bus has given up.
+    pub(crate) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<(usize, News)>> {
+        loop {
+            let mut is_replaced = false;
+            for (from, followed) in self.followed.iter_mut().enumerate() {
+                let Poll::Ready(news) = followed.subscription.poll_next(cx) else { continue };
+                if !followed.is_replaceable || news.is_none() {
+                    return Poll::Ready(news.map(|news| (from, news)));
+                }
+                is_replaced = true;
+            }
+            if !is_replaced {
+                return Poll::Pending;
+            }
+            self.follow(true);
+        }
+    }
+
+    /// Whether a caller may hear of a change now that the latest message was about.
+    pub(crate) fn may_hear(&self, from: usize, change: Change<'_>, head: &Parts) -> bool {
+        self.followed.get(from).is_some_and(|followed| followed.subscription.may_hear(change, head))
+    }
+
+    /// Subscribes to what is there now, and drops the subscriptions to what is not. What is
+    /// subscribed to late may have said something before.
+    fn follow(&mut self, is_late: bool) {
+        let mut before = std::mem::take(&mut self.followed);
+        let changes = self.changes.clone();
+        self.add(&changes, &[], &mut before, is_late);
+    }
+
+    fn add(&mut self, changes: &Changes, outer: &[Permission], before: &mut Vec<Followed>, is_late: bool) {
+        for Source { topic, permissions, current } in &changes.0 {
+            let permissions = [outer, permissions].concat();
+            let is_same = |it: &Followed| it.topic.is_same(topic) && are_same(&it.permissions, &permissions);
+            if self.followed.iter().any(is_same) {
+                continue;
+            }
+            let followed = if let Some(old) = before.iter().position(is_same) {
+                before.swap_remove(old)
+            } else {
+                let subscription = topic.bus.subscribe(&topic.name).restricted(&permissions);
+                if is_late && current.is_none() {
+                    subscription.miss();
+                }
+                let is_replaceable = current.is_some();
+                Followed {
+                    topic: topic.clone(),
+                    permissions: permissions.clone(),
+                    subscription,
+                    is_replaceable,
+                }
+            };
+            self.followed.push(followed);
+            // Asked after the subscription, so that no replacement is missed in between.
+            if let Some(current) = current {
+                self.add(&current(), &permissions, before, is_late);
+            }
+        }
     }
 }
 

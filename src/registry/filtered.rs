@@ -4,7 +4,7 @@ use std::fmt;
 
 use http::request::Parts;
 
-use super::{Answer, Item, Kind, ListRequest, Page, Registry};
+use super::{Answer, Has, Item, Kind, ListRequest, Page, Registry};
 use crate::call::{Call, CallFuture};
 use crate::changes::{Change, Changes};
 use crate::completion::{Completion, CompletionRequest, Reference, unknown_reference};
@@ -109,7 +109,7 @@ where
         self.registry.capabilities()
     }
 
-    fn has(&self, item: Item<'_>) -> bool {
+    fn has(&self, item: Item<'_>) -> Has {
         self.registry.has(item)
     }
 

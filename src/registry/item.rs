@@ -1,4 +1,4 @@
-//! What a registry has.
+//! What a registry has, and whether it has it.
 
 /// Something that a registry has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -12,4 +12,25 @@ pub enum Item<'a> {
     Resource(&'a str),
     /// The resource template that is written so.
     ResourceTemplate(&'a str),
+}
+
+/// Whether a registry has an [`Item`], as far as it knows without asking anybody else.
+///
+/// A [`Catalog`](crate::Catalog) hands a call to the first part that answers
+/// [`Yes`](Self::Yes), else to the first that answers [`Maybe`](Self::Maybe).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Has {
+    /// It does not have the item.
+    No,
+    /// It does not know, for example because it has not been able to ask yet.
+    Maybe,
+    /// It has the item.
+    Yes,
+}
+
+impl From<bool> for Has {
+    /// The answer of a registry that knows.
+    fn from(has: bool) -> Self {
+        if has { Self::Yes } else { Self::No }
+    }
 }

@@ -1,10 +1,11 @@
 //! The kinds of things that have a list.
 
 use super::{Answer, Item, ListRequest, Page, Registry};
+use crate::changes::Change;
 use crate::protocol::{Offer, ServerCapabilities};
 
 /// A kind of thing that has a list.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Kind {
     Tools,
     Prompts,
@@ -13,6 +14,9 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
+    pub(crate) const ALL: [Self; 4] = [Self::Tools, Self::Prompts, Self::Resources, Self::Templates];
+    pub(crate) const COUNT: usize = Self::ALL.len();
+
     /// What one of them is called.
     pub(crate) fn noun(self) -> &'static str {
         match self {
@@ -35,6 +39,15 @@ impl Kind {
     /// Whether its names are given by the registry, and so may get a prefix.
     pub(crate) fn has_names(self) -> bool {
         matches!(self, Self::Tools | Self::Prompts)
+    }
+
+    /// What is said to have changed with its list.
+    pub(crate) fn change(self) -> Change<'static> {
+        match self {
+            Self::Tools => Change::Tools,
+            Self::Prompts => Change::Prompts,
+            Self::Resources | Self::Templates => Change::Resources,
+        }
     }
 
     pub(crate) fn item(self, name: &str) -> Item<'_> {

@@ -1,12 +1,13 @@
 //! A registry that can be replaced while it serves.
 
+use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use http::request::Parts;
 
-use super::{Answer, Item, Kind, ListRequest, Page, Registry};
+use super::{Answer, Has, Item, Kind, ListRequest, Page, Registry};
 use crate::call::{Call, CallFuture};
-use crate::changes::{Change, Changes};
+use crate::changes::{Change, Changes, ReplaceableChanges};
 use crate::completion::{Completion, CompletionRequest, unknown_reference};
 use crate::prompt::PromptOutput;
 use crate::protocol::{Offer, ServerCapabilities};
@@ -27,19 +28,40 @@ use crate::tool::ToolOutput;
 /// live.replace(tools("Greet the user")?); // clients hear that the list has changed
 /// # Ok::<(), RegistryError>(())
 /// ```
-#[derive(Clone, Debug)]
 pub struct Live<R> {
     current: Arc<RwLock<Arc<R>>>,
     changes: Changes,
+    /// What the current registry says itself.
+    of_current: ReplaceableChanges,
 }
 
-impl<R: Registry> Live<R> {
+// Derived, it would want `R` to be so.
+impl<R> Clone for Live<R> {
+    fn clone(&self) -> Self {
+        let (current, changes) = (Arc::clone(&self.current), self.changes.clone());
+        Self { current, changes, of_current: self.of_current.clone() }
+    }
+}
+
+impl<R: fmt::Debug> fmt::Debug for Live<R> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Live").field("current", &self.current).finish_non_exhaustive()
+    }
+}
+
+impl<R: Registry + 'static> Live<R> {
     /// Serves `registry` until another takes its place.
     pub fn new(registry: R, changes: Changes) -> Self {
-        Self { current: Arc::new(RwLock::new(Arc::new(registry))), changes }
+        let current = Arc::new(RwLock::new(Arc::new(registry)));
+        let weak = Arc::downgrade(&current);
+        let of_current = ReplaceableChanges::new(move || {
+            weak.upgrade().map_or_else(Changes::none, |current| read(&current).changes())
+        });
+        Self { current, changes, of_current }
     }
 
-    /// Serves `registry` from now on, and says that its lists have changed. Calls under
+    /// Serves `registry` from now on, and says that its lists have changed. Clients that
+    /// listen hear the changes of the new registry instead of the old one's. Calls under
     /// way end with the handlers that they began with.
     pub fn replace(&self, registry: R) {
         let offers = registry.capabilities();
@@ -47,6 +69,7 @@ impl<R: Registry> Live<R> {
             let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
             std::mem::replace(&mut *current, Arc::new(registry)).capabilities()
         };
+        self.of_current.replaced();
         let offers = offers.with(before);
         for (offer, change) in [
             (offers.tools, Change::Tools),
@@ -66,8 +89,12 @@ impl<R: Registry> Live<R> {
 
     /// The registry that serves now.
     pub fn current(&self) -> Arc<R> {
-        Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner))
+        read(&self.current)
     }
+}
+
+fn read<R>(current: &RwLock<Arc<R>>) -> Arc<R> {
+    Arc::clone(&current.read().unwrap_or_else(PoisonError::into_inner))
 }
 
 impl<R: Registry + 'static> Live<R> {
@@ -87,7 +114,7 @@ impl<R: Registry + 'static> Registry for Live<R> {
         self.current().capabilities().changing()
     }
 
-    fn has(&self, item: Item<'_>) -> bool {
+    fn has(&self, item: Item<'_>) -> Has {
         self.current().has(item)
     }
 
@@ -129,7 +156,7 @@ impl<R: Registry + 'static> Registry for Live<R> {
     }
 
     fn changes(&self) -> Changes {
-        Changes::all([self.changes.clone(), self.current().changes()])
+        Changes::all([self.changes.clone(), self.of_current.changes()])
     }
 
     fn may_watch(&self, uri: &str, head: &Parts) -> bool {

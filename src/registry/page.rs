@@ -8,6 +8,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
 use serde::Serialize;
+use serde_json::{Map, Value};
 
 use crate::protocol::CacheHint;
 use crate::rpc::scan::Scanner;
@@ -20,7 +21,12 @@ pub struct Page {
     pub(crate) definitions: Bytes,
     pub(crate) next_cursor: Option<Arc<str>>,
     pub(crate) cache: CacheHint,
+    pub(crate) meta: Option<Arc<Map<String, Value>>>,
 }
+
+/// The members of `_meta` by which a [`Catalog`](crate::Catalog) says what its list lacks.
+pub(crate) const MISSING: &str = "mcp-stateless/missing";
+pub(crate) const HIDDEN: &str = "mcp-stateless/hidden";
 
 impl Page {
     /// The only page of a list: definitions as the specification has them (2026-07-28,
@@ -55,8 +61,22 @@ impl Page {
         self
     }
 
+    /// Adds a member to the result's `_meta` (2026-07-28, Base Protocol, "`_meta`").
+    #[must_use]
+    pub fn with_meta(mut self, key: impl Into<String>, value: impl Into<Value>) -> Self {
+        let meta = self.meta.get_or_insert_default();
+        Arc::make_mut(meta).insert(key.into(), value.into());
+        self
+    }
+
+    /// The elements of an array in `_meta`.
+    pub(crate) fn meta_list(&self, key: &str) -> Option<&[Value]> {
+        Some(self.meta.as_ref()?.get(key)?.as_array()?)
+    }
+
     /// The page with what `write` makes of each definition: nothing, to leave it out.
-    /// It may differ from caller to caller, so it is private.
+    /// What it hides is not named any longer either. It may differ from caller to caller, so
+    /// it is private.
     pub(crate) fn map(mut self, mut write: impl FnMut(&mut Vec<u8>, Raw<'_>)) -> Self {
         let mut buffer = Vec::with_capacity(self.definitions.len());
         self.each(|definition| {
@@ -71,6 +91,11 @@ impl Page {
             }
         });
         self.definitions = buffer.into();
+        if self.meta_list(HIDDEN).is_some()
+            && let Some(meta) = &mut self.meta
+        {
+            Arc::make_mut(meta).remove(HIDDEN);
+        }
         self
     }
 
@@ -120,8 +145,12 @@ impl Pages {
             }
             let next_cursor = more.then(|| fingerprint.to_cursor());
             let bytes: Vec<&[u8]> = chunk.iter().map(|(_, definition)| *definition).collect();
-            let page =
-                Page { definitions: bytes.join(&b',').into(), next_cursor: next_cursor.clone(), cache };
+            let page = Page {
+                definitions: bytes.join(&b',').into(),
+                next_cursor: next_cursor.clone(),
+                cache,
+                meta: None,
+            };
             match cursor {
                 None => pages.first = page,
                 Some(cursor) => {

@@ -6,7 +6,7 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use super::page::Pages;
-use super::{Answer, Item, ListRequest, Page, Registry};
+use super::{Answer, Has, Item, ListRequest, Page, Registry};
 use crate::call::{Call, CallFuture};
 use crate::completion::{Completion, CompletionRequest, Reference, unknown_reference};
 use crate::error::RegistryError;
@@ -58,8 +58,8 @@ impl Registry for PromptRegistry {
         }
     }
 
-    fn has(&self, item: Item<'_>) -> bool {
-        matches!(item, Item::Prompt(name) if self.0.by_name.contains_key(name))
+    fn has(&self, item: Item<'_>) -> Has {
+        matches!(item, Item::Prompt(name) if self.0.by_name.contains_key(name)).into()
     }
 
     fn list_prompts(&self, request: ListRequest<'_>) -> Answer<'_, Page> {

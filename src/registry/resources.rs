@@ -6,7 +6,7 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use super::page::Pages;
-use super::{Answer, Item, ListRequest, Page, Registry};
+use super::{Answer, Has, Item, ListRequest, Page, Registry};
 use crate::call::{Call, CallFuture, Handler};
 #[cfg(feature = "templates")]
 use crate::completion::{Completion, CompletionRequest, Reference, unknown_reference};
@@ -78,8 +78,8 @@ impl Registry for ResourceRegistry {
         }
     }
 
-    fn has(&self, item: Item<'_>) -> bool {
-        match item {
+    fn has(&self, item: Item<'_>) -> Has {
+        let has = match item {
             Item::Resource(uri) => {
                 let uri = uri::canonical(uri);
                 let is_fixed = self.0.by_uri.contains_key(&*uri);
@@ -90,7 +90,8 @@ impl Registry for ResourceRegistry {
             #[cfg(feature = "templates")]
             Item::ResourceTemplate(template) => self.0.template(template).is_some(),
             _ => false,
-        }
+        };
+        has.into()
     }
 
     fn list_resources(&self, request: ListRequest<'_>) -> Answer<'_, Page> {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use http::request::Parts;
 
-use super::{Answer, Item, Page};
+use super::{Answer, Has, Item, Page};
 use crate::call::{Call, CallFuture};
 use crate::changes::Changes;
 use crate::completion::{Completion, CompletionRequest, unknown_reference};
@@ -59,11 +59,15 @@ pub trait Registry: Send + Sync {
     /// What the registry can serve.
     fn capabilities(&self) -> ServerCapabilities;
 
-    /// Whether a call of `item` is for this registry: how a [`Catalog`](crate::Catalog)
-    /// finds the one that it hands a call to. By default every call is.
-    fn has(&self, item: Item<'_>) -> bool {
+    /// Returns whether the registry has `item`: how a [`Catalog`](crate::Catalog) finds the
+    /// part that it hands a call to. By default [`Has::Maybe`], which gets a call that no
+    /// other part is known to have.
+    ///
+    /// It is only asked about the kinds of items that [`capabilities`](Self::capabilities)
+    /// declares, once for each call, and must not wait.
+    fn has(&self, item: Item<'_>) -> Has {
         let _ = item;
-        true
+        Has::Maybe
     }
 
     /// A page of the definitions of the tools.
@@ -143,21 +147,21 @@ pub struct ListRequest<'a> {
 }
 
 /// A request for a list that outlives the request's body.
-pub(super) struct OwnedListRequest {
+pub(crate) struct OwnedListRequest {
     cursor: Option<String>,
     head: Parts,
     revision: Revision,
 }
 
 impl ListRequest<'_> {
-    pub(super) fn to_owned(self) -> OwnedListRequest {
+    pub(crate) fn to_owned(self) -> OwnedListRequest {
         let cursor = self.cursor.map(str::to_owned);
         OwnedListRequest { cursor, head: self.head.clone(), revision: self.revision }
     }
 }
 
 impl OwnedListRequest {
-    pub(super) fn borrow(&self) -> ListRequest<'_> {
+    pub(crate) fn borrow(&self) -> ListRequest<'_> {
         ListRequest { cursor: self.cursor.as_deref(), head: &self.head, revision: self.revision }
     }
 }
@@ -169,7 +173,7 @@ macro_rules! registry_behind {
                 (**self).capabilities()
             }
 
-            fn has(&self, item: Item<'_>) -> bool {
+            fn has(&self, item: Item<'_>) -> Has {
                 (**self).has(item)
             }
 

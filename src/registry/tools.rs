@@ -6,7 +6,7 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use super::page::Pages;
-use super::{Answer, Item, ListRequest, Page, Registry};
+use super::{Answer, Has, Item, ListRequest, Page, Registry};
 use crate::call::{Call, CallFuture, Handler};
 use crate::error::RegistryError;
 use crate::protocol::{CacheHint, Era, ServerCapabilities};
@@ -59,8 +59,8 @@ impl Registry for ToolRegistry {
         ServerCapabilities::TOOLS
     }
 
-    fn has(&self, item: Item<'_>) -> bool {
-        matches!(item, Item::Tool(name) if self.0.by_name.contains_key(name))
+    fn has(&self, item: Item<'_>) -> Has {
+        matches!(item, Item::Tool(name) if self.0.by_name.contains_key(name)).into()
     }
 
     fn list_tools(&self, request: ListRequest<'_>) -> Answer<'_, Page> {

@@ -10,7 +10,7 @@ use http::request::Parts;
 use serde::{Deserialize, Serialize};
 
 use super::sse::{KEEP_ALIVE, event};
-use crate::changes::{Change, News, Subscription};
+use crate::changes::{Change, ChangeStream, News};
 use crate::deadline::Deadline;
 use crate::drain::Listener;
 use crate::protocol::{Offer, meta};
@@ -93,7 +93,7 @@ pub(crate) struct Listening {
     head: Parts,
     /// The JSON of the request's id, which tags every message.
     id: String,
-    subscriptions: Vec<Subscription>,
+    changes: ChangeStream,
     listener: Listener,
     /// Becomes the result at the end; `None` once it has.
     draft: Option<Draft>,
@@ -106,7 +106,7 @@ impl Listening {
         wanted: Wanted,
         head: Parts,
         id: String,
-        subscriptions: Vec<Subscription>,
+        changes: ChangeStream,
         listener: Listener,
         draft: Draft,
         keep_alive: Duration,
@@ -120,7 +120,7 @@ impl Listening {
             spellings,
             head,
             id,
-            subscriptions,
+            changes,
             listener,
             draft: Some(draft),
             keep_alive: Deadline::new(keep_alive),
@@ -144,30 +144,28 @@ impl Listening {
             self.acknowledge(&mut events);
         }
         let mut is_over = self.listener.end.poll_next(cx).is_ready();
-        for subscription in &mut self.subscriptions {
-            while let Poll::Ready(news) = subscription.poll_next(cx) {
-                let mut tell = |change| {
-                    if subscription.may_hear(change, &self.head) {
-                        tell(&mut events, &self.id, change);
-                    }
-                };
-                match news {
-                    Some(News::Message(message)) => match Change::from_message(&message) {
-                        Some(Change::Resource(uri)) => {
-                            let spellings = self.spellings.get(&*uri::canonical(uri)).into_iter().flatten();
-                            spellings.for_each(|uri| tell(Change::Resource(uri)));
-                        }
-                        Some(list) if self.wanted.has_list(list) => tell(list),
-                        _ => {}
-                    },
-                    // Any of them may be among what is lost.
-                    Some(News::Missed) => self.wanted.all().for_each(tell),
-                    // The client may listen anew, perhaps on a replica whose bus still works.
-                    None => {
-                        is_over = true;
-                        break;
-                    }
+        while let Poll::Ready(news) = self.changes.poll_next(cx) {
+            // The client may listen anew, perhaps on a replica whose bus still works.
+            let Some((from, news)) = news else {
+                is_over = true;
+                break;
+            };
+            let mut tell = |change| {
+                if self.changes.may_hear(from, change, &self.head) {
+                    tell(&mut events, &self.id, change);
                 }
+            };
+            match news {
+                News::Message(message) => match Change::from_message(&message) {
+                    Some(Change::Resource(uri)) => {
+                        let spellings = self.spellings.get(&*uri::canonical(uri)).into_iter().flatten();
+                        spellings.for_each(|uri| tell(Change::Resource(uri)));
+                    }
+                    Some(list) if self.wanted.has_list(list) => tell(list),
+                    _ => {}
+                },
+                // Any of them may be among what is lost.
+                News::Missed => self.wanted.all().for_each(tell),
             }
         }
         if is_over && let Some(draft) = self.draft.take() {

@@ -10,19 +10,20 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
-use super::lists::Lists;
+use super::client::Request;
+use super::failure::{Failure, unavailable};
+use super::inbox::{Event, Next};
+use super::listing::failed;
+use super::message::{LogMessage, Params, Progress};
 use super::parked::Parked;
-use super::pending::{Failure, Lease, Next, Pending};
-use super::pool::{Key, Pool};
-use super::router::{Ask, Event, Slot};
-use super::target::Target;
-use super::wire::OutgoingParts;
-use crate::ask::{AskError, InputRequired, Question};
-use crate::call::{CallError, ToolContext, ToolError};
-use crate::protocol::method::NamedBy;
-use crate::protocol::{Era, meta};
+use super::pool::Pool;
+use super::question::Ask;
+use super::session::{Lease, PendingCall};
+use super::settings::Key;
+use crate::protocol::meta;
 use crate::registry::Kind;
-use crate::rpc::{ErrorCode, Raw, RpcError};
+use crate::rpc::Raw;
+use crate::{AskError, CallError, Era, ErrorCode, InputRequired, Question, RpcError, ToolContext, ToolError};
 
 /// How often an upstream may ask back in one call.
 const MOST_ROUNDS: u32 = 16;
@@ -46,10 +47,11 @@ impl Method {
         }
     }
 
-    fn named_by(self) -> NamedBy {
+    /// The parameter that names what is called.
+    fn named_by(self) -> &'static str {
         match self {
-            Self::CallTool | Self::GetPrompt => NamedBy::Name,
-            Self::ReadResource => NamedBy::Uri,
+            Self::CallTool | Self::GetPrompt => "name",
+            Self::ReadResource => "uri",
         }
     }
 }
@@ -131,7 +133,7 @@ impl UpstreamCall {
                 }
                 outcome => outcome,
             };
-            let text = outcome.map_err(|failure| self.failed(failure))?;
+            let text = outcome.map_err(|failure| self.failed(&failure))?;
             match self.required(&text)? {
                 None => return Ok(text),
                 Some(required) => round = self.next_round(required, round.number + 1).await?,
@@ -140,7 +142,7 @@ impl UpstreamCall {
     }
 
     /// What goes wrong, as it is told to the client.
-    fn failed(&self, failure: Failure) -> RpcError {
+    fn failed(&self, failure: &Failure) -> RpcError {
         let error = failed(failure, &self.pool.settings.name);
         // What servers say of a resource that is not there.
         let is_unknown = error.code() == ErrorCode::RESOURCE_NOT_FOUND
@@ -152,46 +154,43 @@ impl UpstreamCall {
     }
 
     /// Sends the request.
-    async fn begin(&self, round: &Round) -> Result<Pending, RpcError> {
-        let lease = self.pool.lease(&self.key, &self.headers).await.map_err(|error| error.to_rpc())?;
-        let era = lease.0.about.era;
-        let mut params = Map::new();
-        params.insert(self.method.named_by().as_str().to_owned(), self.target.as_str().into());
+    async fn begin(&self, round: &Round) -> Result<PendingCall, RpcError> {
+        let wanted = Some(self.cx.revision().era());
+        let lease = self.pool.lease(&self.key, wanted, &self.headers).await.map_err(|error| error.told())?;
+        let mut params = Params::new().with(self.method.named_by(), &self.target);
         if let Some(state) = &round.state {
-            params.insert("requestState".to_owned(), state.as_str().into());
+            params = params.with("requestState", state);
         }
-        let mut raw = Vec::new();
-        if self.method != Method::ReadResource
-            && let Ok(arguments) = RawValue::from_string(self.arguments.clone())
-        {
-            raw.push(("arguments", arguments));
+        if self.method != Method::ReadResource {
+            params = params.raw("arguments", &self.arguments);
         }
-        if let Ok(answers) = serde_json::value::to_raw_value(&round.answers)
-            && !round.answers.is_empty()
-        {
-            raw.push(("inputResponses", answers));
+        if !round.answers.is_empty() {
+            params = params.with("inputResponses", &round.answers);
         }
-        let mirrored = self.mirrored(&lease).await;
-        let (slot, events) = Slot::new();
-        let (headers, meta) = (self.headers.clone(), self.meta(era));
-        let parts = OutgoingParts { raw, meta, slot: Some(slot), headers, mirrored };
-        let pending = lease.send(self.method.name(), params, parts, Some(events)).await;
-        pending.map_err(|failure| self.failed(failure))
+        let mut request = Request::new(self.method.name(), params).of(&self.headers);
+        request.meta = self.meta(lease.0.about.era);
+        request.name = Some(self.target.clone());
+        request.mirrored = self.mirrored(&lease).await;
+        request.is_call = true;
+        Ok(lease.send(request).await)
     }
 
     /// The headers that repeat arguments, where an upstream wants them.
     async fn mirrored(&self, lease: &Lease) -> Vec<(http::HeaderName, http::HeaderValue)> {
         let target = &self.pool.settings.target;
-        let wants = self.method == Method::CallTool
-            && lease.0.about.era == Era::Modern
-            && matches!(target, Target::Http { .. });
+        let wants = self.method == Method::CallTool && lease.0.about.era == Era::Modern && target.is_http();
         if !wants {
             return Vec::new();
         }
-        let known = lease.0.lists.latest(Kind::Tools);
-        let tools = match known {
+        let lists = self.pool.lists(&self.key, Era::Modern);
+        let tools = match lists.known(Kind::Tools) {
             Some(tools) => Some(tools),
-            None => Lists::list(lease, target, Kind::Tools, &self.headers).await.ok(),
+            None => {
+                let (key, wanted, headers) = (self.key.clone(), Some(Era::Modern), self.headers.clone());
+                let mut refreshed = self.pool.refreshed(&lists, Kind::Tools, key, wanted, headers);
+                let outcome = refreshed.wait_for(Option::is_some).await;
+                outcome.ok().and_then(|it| it.clone()?.ok())
+            }
         };
         let tools = tools.as_deref();
         let mirrored = tools.and_then(|tools| tools.mirrored.get(&self.target));
@@ -218,67 +217,61 @@ impl UpstreamCall {
         members
     }
 
-    /// Hands on what the upstream sends, until the result comes, or until the client has to
+    /// Hands on what the upstream sends, until the outcome comes, or until the client has to
     /// be asked by the reply.
     async fn drive(
         &self,
-        mut pending: Pending,
+        mut pending: PendingCall,
         asked: &mut u32,
     ) -> Result<Result<String, Failure>, ToolError> {
         loop {
-            match pending.next().await {
-                Next::Result(result) => return Ok(result),
-                Next::Event(Event::Progress { progress, total, message }) => {
-                    self.cx.progress(progress, total, &message).await;
+            let mut ask = match pending.next().await {
+                Next::Outcome(outcome) => return Ok(outcome),
+                Next::Event(Event::Progress(Progress { value, total, message })) => {
+                    self.cx.progress(value, total, &message).await;
+                    continue;
                 }
-                Next::Event(Event::Log { level, logger, data }) => {
-                    self.cx.log_as(&logger, level, &data).await;
+                Next::Event(Event::Log(LogMessage { level, logger, data })) => {
+                    self.cx.log_as(&logger, level, &*data).await;
+                    continue;
                 }
-                Next::Event(Event::Ask(Ask { method, params, mut reply })) => {
-                    let Some(question) = Question::relayed(&method, params) else {
-                        let _ =
-                            reply.send(Err(RpcError::new(ErrorCode::METHOD_NOT_FOUND, "Method not found")));
-                        continue;
-                    };
-                    *asked += 1;
-                    if self.cx.revision().era() == Era::Modern {
-                        return Err(self.park(pending, question, reply, *asked).into());
-                    }
-                    let session = Arc::clone(pending.session());
-                    tokio::select! {
-                        answer = self.cx.ask_raw("", question) => {
-                            let _ = reply.send(answer.map_err(unanswered).and_then(|it| value_of(&it)));
-                        }
-                        () = reply.closed() => {}
-                        () = session.router.closed() => {}
-                    }
-                }
+                Next::Event(Event::Ask(ask)) => ask,
+            };
+            let Some(question) = Question::relayed(&ask.method, std::mem::take(&mut ask.params)) else {
+                ask.answer(&Err(RpcError::new(ErrorCode::METHOD_NOT_FOUND, "Method not found")));
+                continue;
+            };
+            *asked += 1;
+            if self.cx.revision().era() == Era::Modern {
+                // Dropped, the question answers itself.
+                self.cx.require(question.needs())?;
+                return Err(self.park(pending, question, ask, *asked).into());
+            }
+            let connection = &pending.session().client.connection;
+            let answer = tokio::select! {
+                answer = self.cx.ask_raw("", question) => Some(answer.map_err(unanswered)),
+                () = ask.withdrawn() => None,
+                () = connection.closed() => None,
+            };
+            if let Some(answer) = answer {
+                ask.answer(&answer);
             }
         }
     }
 
     /// Leaves a call to wait for the next round.
-    fn park(
-        &self,
-        pending: Pending,
-        question: Question,
-        reply: tokio::sync::oneshot::Sender<Result<Value, RpcError>>,
-        number: u32,
-    ) -> CallError {
-        if let Err(error) = self.cx.require(question.needs()) {
-            return error.into();
-        }
+    fn park(&self, pending: PendingCall, question: Question, ask: Ask, number: u32) -> CallError {
         let (key, asked) = (self.key.clone(), question.clone());
-        match self.pool.parked.park(Parked { key, pending, question, reply }) {
+        match self.pool.parked.park(Parked { key, pending, question, ask }) {
             Some(id) => required_by(id, asked, number).into(),
             None => unavailable(&self.pool.settings.name, "has too many calls that wait for answers").into(),
         }
     }
 
     /// Goes on with a call that waited.
-    fn resume(&self, id: &str, number: u32) -> Result<Pending, CallError> {
+    fn resume(&self, id: &str, number: u32) -> Result<PendingCall, CallError> {
         let parked = self.pool.parked.take(id, &self.key);
-        let parked = parked.filter(|parked| !parked.pending.session().router.is_closing());
+        let parked = parked.filter(|parked| !parked.pending.session().is_closing());
         let gone = || {
             RpcError::invalid_params(
                 "The call that asked this does not wait for the answer any more: call again",
@@ -286,7 +279,7 @@ impl UpstreamCall {
         };
         let parked = parked.ok_or_else(gone)?;
         if let Some(answer) = self.cx.brought().remove(&question_key(number)) {
-            let _ = parked.reply.send(value_of(&answer));
+            parked.ask.answer(&Ok(answer));
             return Ok(parked.pending);
         }
         // Asked again.
@@ -360,31 +353,10 @@ fn carried(carried: &Carried) -> Value {
     serde_json::to_value(carried).unwrap_or_default()
 }
 
-fn value_of(answer: &RawValue) -> Result<Value, RpcError> {
-    serde_json::from_str(answer.get()).map_err(|_| RpcError::internal())
-}
-
 /// What an upstream is told that gets no answer.
 fn unanswered(error: AskError) -> RpcError {
     match error {
         AskError::Rpc(error) | AskError::Refused(error) => error,
         other => RpcError::new(ErrorCode::INTERNAL_ERROR, other.to_string()),
-    }
-}
-
-fn unavailable(upstream: &str, what: &str) -> RpcError {
-    RpcError::new(ErrorCode::INTERNAL_ERROR, format!("The upstream {upstream:?} {what}"))
-}
-
-/// A failure as it is told to a client.
-pub(super) fn failed(failure: Failure, upstream: &str) -> RpcError {
-    match failure {
-        Failure::Rpc(error) => error,
-        Failure::Forgotten => unavailable(upstream, "forgets its sessions"),
-        Failure::Lost => unavailable(upstream, "ended the call without an answer"),
-        Failure::Failed(reason) => {
-            tracing::warn!(upstream, reason, "a request to an upstream failed");
-            unavailable(upstream, "did not answer")
-        }
     }
 }

@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use thiserror::Error;
 
-use crate::rpc::{ErrorCode, RpcError};
+use super::failure::{Cause, unavailable};
+use crate::RpcError;
 
-/// Why an upstream cannot be used. The messages are for the host's own log; its clients
-/// learn no more than that the upstream is not available.
+/// Why an upstream cannot be used. The messages are for the host, and may hold a part of what
+/// the upstream said; [`told`](Self::told) is what clients are told.
 #[derive(Clone, Debug, Error)]
 #[non_exhaustive]
 pub enum UpstreamError {
@@ -16,8 +17,11 @@ pub enum UpstreamError {
     Open {
         /// The label of the upstream.
         upstream: String,
-        /// What went wrong.
+        /// What went wrong: an HTTP status and the first line of what came with it, or how the
+        /// child ended and the last lines that it wrote to standard error.
         reason: String,
+        /// The same in words that clients may read.
+        words: String,
     },
     /// It did not open in time.
     #[error("upstream {upstream:?} did not open within {limit:?}")]
@@ -35,7 +39,7 @@ pub enum UpstreamError {
         /// The limit.
         limit: usize,
     },
-    /// It ended, or forgot the session, in the midst of a call.
+    /// It ended, or forgot the session, during a call.
     #[error("upstream {upstream:?} ended the session: {reason}")]
     Lost {
         /// The label of the upstream.
@@ -49,7 +53,7 @@ pub enum UpstreamError {
         /// The label of the upstream.
         upstream: String,
     },
-    /// It answered by an error.
+    /// It answered by an error, or not at all.
     #[error("upstream {upstream:?} answered by an error: {error}")]
     Refused {
         /// The label of the upstream.
@@ -60,16 +64,30 @@ pub enum UpstreamError {
 }
 
 impl UpstreamError {
-    /// What a client is told: which upstream, and nothing of its insides.
-    pub(super) fn to_rpc(&self) -> RpcError {
-        let (upstream, what) = match self {
-            Self::Open { upstream, .. }
-            | Self::OpenTimeout { upstream, .. }
-            | Self::ShutDown { upstream } => (upstream, "is not available"),
-            Self::Full { upstream, .. } => (upstream, "has no session left: try again later"),
-            Self::Lost { upstream, .. } => (upstream, "ended the call without an answer"),
-            Self::Refused { error, .. } => return error.clone(),
-        };
-        RpcError::new(ErrorCode::INTERNAL_ERROR, format!("The upstream {upstream:?} {what}"))
+    pub(super) fn open(upstream: &str, cause: &Cause) -> Self {
+        Self::Open {
+            upstream: upstream.to_owned(),
+            reason: cause.full(),
+            words: cause.words.clone().into_owned(),
+        }
+    }
+
+    /// Returns what a client is told: which upstream, and the kind of the failure, but nothing
+    /// of what the upstream said.
+    pub fn told(&self) -> RpcError {
+        match self {
+            Self::Open { upstream, words, .. } => {
+                unavailable(upstream, &format!("is not available: {words}"))
+            }
+            Self::OpenTimeout { upstream, limit } => {
+                unavailable(upstream, &format!("is not available: it did not answer within {limit:?}"))
+            }
+            Self::ShutDown { upstream } => unavailable(upstream, "is not available: it is shut down"),
+            Self::Full { upstream, .. } => unavailable(upstream, "has no session left: try again later"),
+            Self::Lost { upstream, reason } => {
+                unavailable(upstream, &format!("ended the call without an answer: {reason}"))
+            }
+            Self::Refused { error, .. } => error.clone(),
+        }
     }
 }

@@ -2,19 +2,24 @@
 
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use http::HeaderMap;
-use serde_json::{Map, Value};
+use serde_json::Value;
+use tokio::sync::watch;
+use tokio::time::Instant;
 
-use super::pending::{Failure, Lease};
-use super::target::Target;
-use crate::protocol::{CacheHint, CacheScope, Era, Offer, ServerCapabilities};
-use crate::registry::{Kind, Page};
+use super::client::Request;
+use super::error::UpstreamError;
+use super::failure::Failure;
+use super::message::Params;
+use super::session::Lease;
+use super::settings::Target;
+use super::tasks::Aborting;
+use crate::registry::Kind;
 use crate::rpc::Raw;
-use crate::tool::MirroredParams;
+use crate::{CacheHint, CacheScope, Era, ErrorCode, MirroredParams, Offer, Page, ServerCapabilities};
 
 /// How long a list holds when nothing says otherwise.
 const DEFAULT_HOLD: Duration = Duration::from_secs(60);
@@ -23,8 +28,6 @@ const MAX_SIZE: usize = 32 * 1024 * 1024;
 
 /// What the lists of an upstream are called on the wire.
 impl Kind {
-    pub(super) const ALL: [Self; 4] = [Self::Tools, Self::Prompts, Self::Resources, Self::Templates];
-
     fn method(self) -> &'static str {
         match self {
             Self::Tools => "tools/list",
@@ -65,7 +68,7 @@ pub(super) fn offered(capabilities: &Value) -> ServerCapabilities {
         prompts: offer(Kind::Prompts),
         resources: offer(Kind::Resources),
         completions: capabilities["completions"].is_object(),
-        resource_updates: false,
+        resource_updates: capabilities["resources"]["subscribe"] == true,
     }
 }
 
@@ -96,64 +99,118 @@ fn name_of(definition: Raw<'_>, kind: Kind) -> Option<String> {
     definition.string_member(kind.key()).map(Cow::into_owned)
 }
 
-/// The lists that one session was told.
+/// How far a refresh has come: `None` until its first attempt has ended.
+pub(super) type Refreshed = watch::Receiver<Option<Result<Arc<List>, UpstreamError>>>;
+
+/// The lists that one caller was told, which outlive its sessions.
 #[derive(Default)]
-pub(super) struct Lists([Place; 4]);
+pub(super) struct Lists([Mutex<Place>; 4]);
 
 #[derive(Default)]
 struct Place {
-    kept: Mutex<Option<Arc<List>>>,
-    /// Held by whoever fetches it, so that nobody else does.
-    fetching: tokio::sync::Mutex<()>,
+    latest: Option<Arc<List>>,
+    /// How far `latest` may be relied upon.
+    state: State,
     /// How often it was said to have changed.
-    changes: AtomicU64,
+    changes: u64,
+    /// Somebody was told of an older list, or of none.
+    is_late: bool,
+    refresh: Option<(Refreshed, Aborting)>,
 }
 
-impl Place {
-    fn lock(&self) -> MutexGuard<'_, Option<Arc<List>>> {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn kept(&self) -> Option<Arc<List>> {
-        let kept = self.lock().clone()?;
-        let holds = kept.until.is_none_or(|until| Instant::now() < until);
-        holds.then_some(kept)
-    }
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+enum State {
+    /// The session told it, and it holds for its time.
+    Fresh,
+    /// An earlier session told it.
+    #[default]
+    Expired,
+    /// The upstream said that it has changed.
+    Changed,
 }
 
 impl Lists {
-    /// A list, if it is known, though it may hold no more.
+    fn place(&self, kind: Kind) -> MutexGuard<'_, Place> {
+        // Nothing in here panics half-way, so what it guards is whole even if poisoned.
+        self.0[kind as usize].lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A list that holds.
+    pub(super) fn fresh(&self, kind: Kind) -> Option<Arc<List>> {
+        let place = self.place(kind);
+        let latest = place.latest.as_ref().filter(|_| place.state == State::Fresh)?;
+        let holds = latest.until.is_none_or(|until| Instant::now() < until);
+        holds.then(|| Arc::clone(latest))
+    }
+
+    /// A list, if it is known, though it may not hold any longer.
     pub(super) fn latest(&self, kind: Kind) -> Option<Arc<List>> {
-        self.0[kind as usize].lock().clone()
+        self.place(kind).latest.clone()
     }
 
-    /// Forgets a list.
-    pub(super) fn drop(&self, kind: Kind) {
-        let place = &self.0[kind as usize];
-        place.changes.fetch_add(1, Ordering::AcqRel);
-        *place.lock() = None;
+    /// A list from which what is there can be told.
+    pub(super) fn known(&self, kind: Kind) -> Option<Arc<List>> {
+        let place = self.place(kind);
+        place.latest.clone().filter(|_| place.state != State::Changed)
     }
 
-    /// A list, asked for if need be.
-    pub(super) async fn list(
+    /// The upstream says that a list has changed.
+    pub(super) fn changed(&self, kind: Kind) {
+        let mut place = self.place(kind);
+        place.changes += 1;
+        place.state = State::Changed;
+    }
+
+    /// A new session may list other things.
+    pub(super) fn expire(&self) {
+        for kind in Kind::ALL {
+            let mut place = self.place(kind);
+            if place.state == State::Fresh {
+                place.state = State::Expired;
+            }
+        }
+    }
+
+    /// Joins the refresh under way, or starts one.
+    pub(super) fn refresh(&self, kind: Kind, start: impl FnOnce() -> (Refreshed, Aborting)) -> Refreshed {
+        let mut place = self.place(kind);
+        if let Some((refreshed, _)) = &place.refresh
+            && refreshed.borrow().is_none()
+            && refreshed.has_changed().is_ok()
+        {
+            return refreshed.clone();
+        }
+        let (refreshed, task) = start();
+        place.refresh = Some((refreshed.clone(), task));
+        refreshed
+    }
+
+    /// Somebody goes without the fresh list; gives what was known before.
+    pub(super) fn late(&self, kind: Kind) -> Option<Arc<List>> {
+        let mut place = self.place(kind);
+        place.is_late = true;
+        place.latest.clone()
+    }
+
+    /// Whether somebody went without a fresh list since this was asked last.
+    pub(super) fn was_late(&self, kind: Kind) -> bool {
+        std::mem::take(&mut self.place(kind).is_late)
+    }
+
+    /// Asks an upstream for a list, and keeps it.
+    pub(super) async fn fetch(
+        &self,
         lease: &Lease,
         target: &Target,
         kind: Kind,
         headers: &HeaderMap,
     ) -> Result<Arc<List>, Failure> {
-        let place = &lease.0.lists.0[kind as usize];
-        if let Some(list) = place.kept() {
-            return Ok(list);
-        }
-        let _fetching = place.fetching.lock().await;
-        if let Some(list) = place.kept() {
-            return Ok(list);
-        }
-        let before = place.changes.load(Ordering::Acquire);
+        let before = self.place(kind).changes;
         let list = Arc::new(fetch(lease, target, kind, headers).await?);
-        let mut kept = place.lock();
-        if place.changes.load(Ordering::Acquire) == before {
-            *kept = Some(Arc::clone(&list));
+        let mut place = self.place(kind);
+        place.latest = Some(Arc::clone(&list));
+        if place.changes == before {
+            place.state = State::Fresh;
         }
         Ok(list)
     }
@@ -166,11 +223,15 @@ async fn fetch(lease: &Lease, target: &Target, kind: Kind, headers: &HeaderMap) 
     if capability.is_object() {
         let mut cursor: Option<String> = None;
         for _ in 0..MOST_PAGES {
-            let mut params = Map::new();
-            if let Some(cursor) = &cursor {
-                params.insert("cursor".to_owned(), cursor.as_str().into());
-            }
-            let text = lease.request(kind.method(), params, headers).await?;
+            let params = match &cursor {
+                Some(cursor) => Params::new().with("cursor", cursor),
+                None => Params::new(),
+            };
+            let text = match lease.request(Request::new(kind.method(), params).of(headers)).await {
+                // Many servers of resources have no templates.
+                Err(Failure::Rpc(error)) if error.code() == ErrorCode::METHOD_NOT_FOUND => break,
+                outcome => outcome?,
+            };
             fetched.add(kind, &text).ok_or_else(|| unreadable(kind))?;
             let next = fetched.next.take();
             if next.is_none() || next == cursor {
@@ -183,13 +244,12 @@ async fn fetch(lease: &Lease, target: &Target, kind: Kind, headers: &HeaderMap) 
     let hold = match (fetched.ttl, lease.0.about.era, target) {
         (Some(ttl), Era::Modern, _) => Some(ttl),
         // Its changes cannot get lost on the way.
-        (_, _, Target::Stdio(_)) if tells_changes => None,
+        (_, _, target) if tells_changes && !target.is_http() => None,
         _ => Some(DEFAULT_HOLD),
     };
-    let has_headers =
-        kind == Kind::Tools && lease.0.about.era == Era::Modern && matches!(target, Target::Http { .. });
+    let has_headers = kind == Kind::Tools && lease.0.about.era == Era::Modern && target.is_http();
     let cache = CacheHint { ttl: fetched.ttl.unwrap_or_default(), scope: fetched.scope.unwrap_or_default() };
-    let page = Page { definitions: fetched.definitions.into(), next_cursor: None, cache };
+    let page = Page { definitions: fetched.definitions.into(), cache, ..Page::default() };
     Ok(List {
         mirrored: if has_headers { mirrored(&page) } else { HashMap::new() },
         page,
@@ -215,7 +275,7 @@ fn mirrored(tools: &Page) -> HashMap<String, MirroredParams> {
 }
 
 fn unreadable(kind: Kind) -> Failure {
-    Failure::Failed(format!("its {} cannot be read, or is too large", kind.method()))
+    Failure::failed(format!("its {} cannot be read, or is too large", kind.method()))
 }
 
 /// The pages so far.
@@ -269,7 +329,7 @@ mod tests {
     use std::collections::{HashMap, HashSet};
 
     use super::{Fetched, Kind, List};
-    use crate::registry::Page;
+    use crate::Page;
 
     #[test]
     fn pages_are_joined_as_they_are() {

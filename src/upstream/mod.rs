@@ -1,41 +1,51 @@
 //! Registries that live in other servers (feature `upstream`).
 //!
 //! An [`Upstream`] stands for another MCP server, over a child's stdio or over Streamable
-//! HTTP, of either era, with sessions or without. Being a client is left to `rmcp`: the
-//! handshakes, the ids, the streams and their resumption. What is ours:
+//! HTTP, of either era, with sessions or without. Each file imports only from those below it:
 //!
-//! - [`pool`]: whose sessions are open, and who makes room for whom.
-//! - [`session`], [`pending`]: one session, and the requests that it works on.
-//! - [`wire`], [`router`]: what goes over the wire, before `rmcp` makes it its own. Results
-//!   go through `rmcp` as texts, so that nothing of them is lost; progress, log messages and
-//!   changes go to their calls at once, so that nothing of them is queued without a bound.
-//! - [`stdio`] over a [`child`], and [`http`] with its [`sse`]: the transports.
-//! - [`call`], [`parked`]: a call, which may ask its client in the midst of it.
+//! - [`builder`], [`registry`]: the way in, as settings and as a
+//!   [`Registry`](crate::Registry).
+//! - [`call`], [`parked`]: a call, which may ask its client on the way.
+//! - [`listing`]: requests that survive the loss of a session, and lists that survive more.
+//! - [`pool`], [`callers`], [`known`], [`eras`], [`lists`]: whose sessions are open, what they speak, what they list.
+//! - [`session`], [`handshake`], [`watches`]: one session, its opening, what it listens to.
+//! - [`client`]: requests, and waiting for their outcomes.
+//! - [`transport`]: the ways to an upstream, which send texts and hand on what comes.
+//! - [`connection`], [`question`], [`inbox`]: where each message goes. What all calls of a
+//!   session share waits for none of them.
+//! - [`message`], [`failure`], [`settings`]: what all of these speak of.
 //!
-//! This is one of the few places where tasks are spawned: one for each session, one for its
-//! child, one that sweeps. None outlives the `Upstream` by more than it takes to end.
+//! This is one of the few places where tasks are spawned: one for each session, one for each
+//! request over HTTP, one for each list that is fetched, and one that sweeps. None outlives
+//! the `Upstream` by more than it takes to end.
 
 mod builder;
 mod call;
-mod child;
+mod callers;
+mod client;
+mod connection;
 mod counters;
+mod eras;
 mod error;
-mod http;
+mod failure;
+mod handshake;
+mod inbox;
 mod info;
+mod known;
+mod listing;
 mod lists;
-mod opening;
+mod message;
+mod outgoing;
 mod parked;
-mod pending;
 mod pool;
+mod question;
 mod raw;
 mod registry;
-mod router;
 mod session;
-mod sse;
-mod stdio;
-mod target;
+mod settings;
 mod tasks;
-mod wire;
+mod transport;
+mod watches;
 
 pub use builder::UpstreamBuilder;
 pub use error::UpstreamError;

@@ -8,23 +8,23 @@ use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use serde_json::Value;
-use tokio::sync::oneshot;
+use super::question::Ask;
+use super::session::PendingCall;
+use super::settings::Key;
+use crate::Question;
+use crate::ask::random_id;
 
-use super::pending::Pending;
-use super::pool::Key;
-use crate::ask::{Question, random_id};
-use crate::rpc::RpcError;
-
-const MOST: usize = 64;
+/// How many calls may wait in all, and of one caller.
+const MOST: usize = 256;
+const MOST_OF_CALLER: usize = 64;
 const LONGEST: Duration = Duration::from_secs(600);
 
 /// A call that waits for an answer of its client.
 pub(super) struct Parked {
     pub(super) key: Key,
-    pub(super) pending: Pending,
+    pub(super) pending: PendingCall,
     pub(super) question: Question,
-    pub(super) reply: oneshot::Sender<Result<Value, RpcError>>,
+    pub(super) ask: Ask,
 }
 
 /// The parked calls of one upstream, bounded in number and time.
@@ -41,7 +41,8 @@ impl ParkedCalls {
     pub(super) fn park(&self, parked: Parked) -> Option<String> {
         let id = random_id()?;
         let mut calls = self.lock();
-        if calls.len() >= MOST {
+        let of_caller = calls.values().filter(|(_, other)| other.key == parked.key).count();
+        if calls.len() >= MOST || of_caller >= MOST_OF_CALLER {
             return None;
         }
         calls.insert(id.clone(), (Instant::now(), parked));
@@ -63,7 +64,7 @@ impl ParkedCalls {
             calls
                 .extract_if(|_, (since, parked)| {
                     let is_old = now.saturating_duration_since(*since) >= LONGEST;
-                    is_old || parked.pending.session().router.is_closing()
+                    is_old || parked.pending.session().is_closing()
                 })
                 .collect()
         };

@@ -1,133 +1,40 @@
-//! A session with an upstream: one child, or what goes under one session id.
+//! A session with an upstream: one child, one pair of streams, or what goes under one
+//! session id.
 
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use http::HeaderMap;
-use rmcp::RoleClient;
-use rmcp::model::{
-    CancelledNotification, CancelledNotificationParam, ClientCapabilities, ClientConfig, ClientResult,
-    CustomRequest, CustomResult, ErrorCode as RmcpCode, ErrorData, Implementation, PingRequest,
-    ProtocolVersion, RequestId, ServerNotification, ServerPeerInfo, ServerRequest, SubscriptionFilter,
-};
-use rmcp::service::{
-    ClientLifecycleMode, NotificationContext, Peer, RequestContext, RunningService, Service,
-    serve_client_with_lifecycle,
-};
-use rmcp::transport::common::client_side_sse::ExponentialBackoff;
-use rmcp::transport::streamable_http_client::{
-    StreamableHttpClientTransportConfig, StreamableHttpClientWorker,
-};
-use serde_json::{Value, json};
-use tokio::sync::{Semaphore, mpsc, oneshot, watch};
-use tokio::time::timeout;
+use serde_json::{Map, Value};
+use tokio::sync::{OwnedSemaphorePermit, watch};
+use tokio::time::{Instant, sleep};
 
-use super::builder::Settings;
+use super::client::{Client, Pending, Request};
+use super::connection::{Closing, Connection, Ends, News};
 use super::counters::Counters;
-use super::http::{Connections, HttpClient};
-use super::lists::Lists;
-use super::router::{Ask, Closing, Notices, Router};
-use super::stdio::{MAX_MESSAGE, Stdio};
-use super::target::Target;
-use super::wire::{ASK, Asked};
-use crate::protocol::Era;
+use super::failure::{Cause, Failure};
+use super::handshake::{self, About, Attempts, Unopened};
+use super::inbox::Next;
+use super::message::Params;
+use super::settings::{Settings, Target};
+use super::transport::{Connections, Transport, Work};
+use super::watches::{Uris, Watches};
+use crate::Era;
 
-/// How many cancellations wait to be sent; those beyond are not.
-const CANCELLATIONS: usize = 256;
-const CANCELLATION_LIMIT: Duration = Duration::from_secs(5);
-/// How many POSTs of one session may wait for their first byte.
-const MOST_POSTS: usize = 1024;
+/// The wait before changes are listened to anew, and the longest.
+const FIRST_RETRY: Duration = Duration::from_secs(1);
+const LONGEST_RETRY: Duration = Duration::from_secs(60);
 
-/// What an upstream told at the opening of a session.
-#[derive(Debug)]
-pub(super) struct About {
-    pub(super) peer: Arc<ServerPeerInfo>,
-    pub(super) capabilities: Value,
-    pub(super) era: Era,
-}
-
-/// A session that is open, until it ends of itself or is closed.
+/// A session that is open, until it ends or is closed.
 pub(super) struct Session {
     /// Not the protocol's: tells it from others of this process.
     pub(super) id: u64,
     pub(super) about: About,
-    pub(super) router: Arc<Router>,
-    pub(super) lists: Lists,
-    pub(super) peer: Peer<RoleClient>,
-    pub(super) cancellations: mpsc::Sender<RequestId>,
-    pub(super) in_use: AtomicUsize,
+    pub(super) client: Arc<Client>,
+    in_use: AtomicUsize,
     last_used: Mutex<Instant>,
-    pub(super) was_good: AtomicBool,
     has_ended: watch::Receiver<bool>,
-    pub(super) counters: Arc<Counters>,
-}
-
-/// Reads the questions of an upstream out of `rmcp`.
-struct Questions(Arc<Router>);
-
-impl Service<RoleClient> for Questions {
-    async fn handle_request(
-        &self,
-        request: ServerRequest,
-        context: RequestContext<RoleClient>,
-    ) -> Result<ClientResult, ErrorData> {
-        match request {
-            ServerRequest::PingRequest(PingRequest { .. }) => Ok(ClientResult::empty(())),
-            ServerRequest::CustomRequest(request) if request.method == ASK => tokio::select! {
-                answer = self.ask(request) => answer,
-                () = context.ct.cancelled() => Err(ErrorData::internal_error("The question is withdrawn", None)),
-                () = self.0.closed() => Err(ErrorData::internal_error("The session is over", None)),
-            },
-            _ => Err(method_not_found()),
-        }
-    }
-
-    async fn handle_notification(
-        &self,
-        _: ServerNotification,
-        _: NotificationContext<RoleClient>,
-    ) -> Result<(), ErrorData> {
-        Ok(())
-    }
-
-    fn get_info(&self) -> ClientConfig {
-        // What the clients can do is found out when they are asked.
-        let capabilities = json!({
-            "elicitation": {"form": {}, "url": {}}, "sampling": {"tools": {}}, "roots": {},
-        });
-        let capabilities: ClientCapabilities = serde_json::from_value(capabilities).unwrap_or_default();
-        let us = Implementation::new(env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"));
-        ClientConfig::new(capabilities, us).with_protocol_version(ProtocolVersion::LATEST_WITH_INITIALIZE)
-    }
-}
-
-impl Questions {
-    async fn ask(&self, request: CustomRequest) -> Result<ClientResult, ErrorData> {
-        let Ok(Some(Asked { method, params, origin })) = request.params_as() else {
-            return Err(method_not_found());
-        };
-        if !["elicitation/create", "sampling/createMessage", "roots/list"].contains(&&*method) {
-            return Err(method_not_found());
-        }
-        let (reply, answer) = oneshot::channel();
-        let ask = Ask { method, params: params.unwrap_or_default(), reply };
-        let nobody = || ErrorData::invalid_request("No call is under way that could be asked", None);
-        self.0.ask(ask, origin).await.ok_or_else(nobody)?;
-        match answer.await {
-            Ok(Ok(answer)) => Ok(ClientResult::CustomResult(CustomResult(answer))),
-            Ok(Err(error)) => {
-                let code = i32::try_from(error.code().0).map_or(RmcpCode::INTERNAL_ERROR, RmcpCode);
-                let data = error.data().and_then(|data| serde_json::from_str(data).ok());
-                Err(ErrorData::new(code, error.message().to_owned(), data))
-            }
-            Err(_) => Err(ErrorData::internal_error("The call that was asked is over", None)),
-        }
-    }
-}
-
-fn method_not_found() -> ErrorData {
-    ErrorData::new(RmcpCode::METHOD_NOT_FOUND, "Method not found", None)
 }
 
 /// What opening a session needs.
@@ -135,161 +42,202 @@ pub(super) struct Opening {
     pub(super) id: u64,
     pub(super) settings: Arc<Settings>,
     pub(super) connections: Option<Connections>,
-    pub(super) notices: Box<dyn Notices>,
     pub(super) counters: Arc<Counters>,
-    /// Where the session takes its place from.
-    pub(super) room: Arc<Semaphore>,
+    pub(super) news: News,
+    /// The resources of which the caller wants to hear.
+    pub(super) watches: Arc<Watches>,
+    /// The session's place among those of its upstream, given back when nothing is left of it.
+    pub(super) place: OwnedSemaphorePermit,
     /// The headers of the caller for whom it is opened.
     pub(super) headers: HeaderMap,
-    /// The era that the upstream was of the last time.
-    pub(super) era: Option<Era>,
+    pub(super) attempts: Attempts,
 }
 
 impl Opening {
     /// Opens the session. `ended` is run when it is over, however that comes.
     ///
     /// # Errors
-    /// Says why it cannot be opened, for the log.
-    pub(super) async fn open(self, ended: impl FnOnce() + Send + 'static) -> Result<Arc<Session>, String> {
-        let place = self.room.acquire_owned().await.map_err(|error| error.to_string())?;
-        let router = Router::new(self.notices, Arc::clone(&self.counters), place);
-        let questions = Questions(Arc::clone(&router));
-        let lifecycle = match self.era {
-            Some(Era::Legacy) => ClientLifecycleMode::Initialize,
-            _ => ClientLifecycleMode::Auto {
-                preferred_versions: vec![ProtocolVersion::V_2026_07_28],
-                legacy_version: Some(ProtocolVersion::LATEST_WITH_INITIALIZE),
-            },
-        };
-        let service = match (&self.settings.target, &self.connections) {
-            (Target::Http { url, headers, .. }, Some(connections)) => {
-                let fixed = Arc::new(headers.clone());
-                let client = HttpClient::new(connections.clone(), Arc::clone(&router), fixed, self.headers);
-                let mut config = StreamableHttpClientTransportConfig::with_uri(&**url);
-                config.reinit_on_expired_session = false;
-                config.allow_stateless = true;
-                config.max_sse_event_size = MAX_MESSAGE;
-                config.max_concurrent_requests = MOST_POSTS;
-                config.retry_config = Arc::new(resumption());
-                let worker = StreamableHttpClientWorker::new(client, config);
-                serve_client_with_lifecycle(questions, worker, lifecycle).await
+    /// Says why it cannot be opened.
+    pub(super) async fn open(self, ended: impl FnOnce() + Send + 'static) -> Result<Arc<Session>, Unopened> {
+        let (connection, ends) = Connection::new(Arc::clone(&self.settings.name), self.counters, self.news);
+        let Ends { outgoing, abandoned } = ends;
+        let (transport, work) = match (&self.settings.target, self.connections) {
+            (Target::Stdio(program), _) => Transport::child(program, outgoing, &connection)?,
+            (Target::Http(endpoint), Some(connections)) => {
+                Transport::http(endpoint, connections, self.headers, outgoing, &connection)
             }
-            (Target::Stdio(program), _) => {
-                let child = Stdio::start(program, &router, &self.settings.name);
-                let child = child.map_err(|error| format!("it cannot be started: {error}"))?;
-                serve_client_with_lifecycle(questions, child, lifecycle).await
+            (Target::Http(_), None) => return Err(Cause::new("it has no connections").into()),
+            (Target::Streams(streams), _) => {
+                let streams = streams.lock().unwrap_or_else(PoisonError::into_inner).take();
+                let streams = streams.ok_or_else(|| Cause::new("its streams have ended"))?;
+                Transport::streams(streams, outgoing, &connection)
             }
-            (Target::Http { .. }, None) => return Err("it has no connections".to_owned()),
         };
-        let service = service.map_err(|error| error.to_string())?;
-        let session = begin(self.id, service, router, self.counters, ended);
-        session.ok_or_else(|| "it tells nothing of itself".to_owned())
+        let client = Client::new(Arc::clone(&connection), transport);
+        let (end, has_ended) = watch::channel(false);
+        let guard = CloseOnDrop(Some(Arc::clone(&connection)));
+        let (opened, about) = watch::channel(None);
+        let (for_task, watches, place) = (Arc::clone(&client), self.watches, self.place);
+        tokio::spawn(async move {
+            let listens = listen(for_task, about, watches);
+            attend(work, &connection, connection.cancel(abandoned), listens).await;
+            // Before anybody hears of the end, who may need the place.
+            drop(place);
+            ended();
+            end.send_replace(true);
+        });
+        let about = handshake::open(&client, self.attempts).await?;
+        opened.send_replace(Some(Subscribable::of(&about)));
+        guard.disarm();
+        let (in_use, last_used) = (AtomicUsize::new(0), Mutex::new(Instant::now()));
+        Ok(Arc::new(Session { id: self.id, about, client, in_use, last_used, has_ended }))
     }
 }
 
-/// How often a broken stream is resumed, before its call fails.
-fn resumption() -> ExponentialBackoff {
-    let mut resumption = ExponentialBackoff::default();
-    resumption.max_times = Some(5);
-    resumption.base_duration = Duration::from_millis(200);
-    resumption.max_delay = Some(Duration::from_secs(2));
-    resumption
+/// Ends a connection whose opening is given up.
+struct CloseOnDrop(Option<Arc<Connection>>);
+
+impl CloseOnDrop {
+    fn disarm(mut self) {
+        self.0 = None;
+    }
 }
 
-/// Begins to attend to a session that is open.
-fn begin(
-    id: u64,
-    service: RunningService<RoleClient, Questions>,
-    router: Arc<Router>,
-    counters: Arc<Counters>,
-    ended: impl FnOnce() + Send + 'static,
-) -> Option<Arc<Session>> {
-    let peer = service.peer().clone();
-    let about = peer.peer_info()?;
-    let era = if about.protocol_version.has_initialize() { Era::Legacy } else { Era::Modern };
-    let (cancellations, to_cancel) = mpsc::channel(CANCELLATIONS);
-    let (end, has_ended) = watch::channel(false);
-    let filter = subscription(&about, era);
-    let for_task = Arc::clone(&router);
-    tokio::spawn(async move {
-        attend(service, to_cancel, &for_task, filter).await;
-        for_task.close(Closing::Now);
-        ended();
-        end.send_replace(true);
-    });
-    Some(Arc::new(Session {
-        id,
-        about: About {
-            capabilities: serde_json::to_value(&about.capabilities).unwrap_or_default(),
-            peer: about,
-            era,
-        },
-        router,
-        lists: Lists::default(),
-        peer,
-        cancellations,
-        in_use: AtomicUsize::new(0),
-        last_used: Mutex::new(Instant::now()),
-        was_good: AtomicBool::new(false),
-        has_ended,
-        counters,
-    }))
+impl Drop for CloseOnDrop {
+    fn drop(&mut self) {
+        if let Some(connection) = &self.0 {
+            connection.close(Closing::Now);
+        }
+    }
 }
 
-/// What an upstream of the modern era is asked to tell of.
-fn subscription(about: &ServerPeerInfo, era: Era) -> Option<SubscriptionFilter> {
-    let has = &about.capabilities;
-    let mut filter = SubscriptionFilter::new();
-    filter.tools_list_changed = has.tools.as_ref().and_then(|it| it.list_changed).filter(|it| *it);
-    filter.prompts_list_changed = has.prompts.as_ref().and_then(|it| it.list_changed).filter(|it| *it);
-    filter.resources_list_changed = has.resources.as_ref().and_then(|it| it.list_changed).filter(|it| *it);
-    (era == Era::Modern && filter != SubscriptionFilter::new()).then_some(filter)
-}
-
-/// Lives as long as the session.
+/// Does all that a session does in the background.
 async fn attend(
-    service: RunningService<RoleClient, Questions>,
-    mut to_cancel: mpsc::Receiver<RequestId>,
-    router: &Router,
-    filter: Option<SubscriptionFilter>,
+    work: Work,
+    connection: &Connection,
+    cancels: impl Future<Output = ()>,
+    listens: impl Future<Output = ()>,
 ) {
-    let peer = service.peer().clone();
-    let token = service.cancellation_token();
-    let mut service = Box::pin(service.waiting());
-    let mut listening = Box::pin(async {
-        // What it hears is heard by the router, before it gets here.
-        if let Some(filter) = filter
-            && let Ok(mut subscription) = peer.listen(filter).await
-        {
-            while let Ok(Some(_)) = subscription.next().await {}
-        }
-        std::future::pending::<()>().await;
-    });
-    loop {
-        tokio::select! {
-            _ = &mut service => return,
-            () = router.closed() => break,
-            () = &mut listening => {}
-            id = to_cancel.recv() => match id {
-                Some(id) => {
-                    let params = CancelledNotificationParam::new(Some(id), None);
-                    let cancelled = CancelledNotification::new(params);
-                    let _ = timeout(CANCELLATION_LIMIT, peer.send_notification(cancelled.into())).await;
-                }
-                // Nobody has the session any more.
-                None => break,
-            },
+    let beside = async { tokio::join!(cancels, listens) };
+    tokio::select! {
+        () = work => {}
+        _ = beside => {}
+    }
+    connection.end(&Cause::new("its session was closed"));
+    connection.close(Closing::Now);
+}
+
+/// What can be heard of an upstream's changes.
+#[derive(Clone, Debug)]
+struct Subscribable {
+    era: Era,
+    /// The members of the modern filter, besides resources.
+    lists: Map<String, Value>,
+    has_resources: bool,
+}
+
+impl Subscribable {
+    fn of(about: &About) -> Self {
+        let has = &about.capabilities;
+        let lists =
+            ["tools", "prompts", "resources"].into_iter().filter(|kind| has[kind]["listChanged"] == true);
+        Self {
+            era: about.era,
+            lists: lists.map(|kind| (format!("{kind}ListChanged"), true.into())).collect(),
+            has_resources: has["resources"]["subscribe"] == true,
         }
     }
-    drop(listening);
-    router.close(Closing::Gently);
-    token.cancel();
-    let _ = service.await;
+}
+
+/// Listens to changes for as long as the session lasts; what is heard comes to the connection.
+async fn listen(
+    client: Arc<Client>,
+    mut opened: watch::Receiver<Option<Subscribable>>,
+    watches: Arc<Watches>,
+) {
+    let subscribable = match opened.wait_for(Option::is_some).await {
+        Ok(subscribable) => subscribable.clone(),
+        Err(_) => None,
+    };
+    if let Some(subscribable) = subscribable {
+        match subscribable.era {
+            Era::Modern => listen_modern(&client, &subscribable, &watches).await,
+            Era::Legacy if subscribable.has_resources => subscribe(&client, &watches).await,
+            Era::Legacy => {}
+        }
+    }
+    std::future::pending::<()>().await;
+}
+
+/// Keeps one subscription open, and replaces it when other resources are watched.
+async fn listen_modern(client: &Arc<Client>, subscribable: &Subscribable, watches: &Watches) {
+    let mut uris = watches.subscribe();
+    let mut wait = FIRST_RETRY;
+    loop {
+        let mut filter = subscribable.lists.clone();
+        let wanted = uris.borrow_and_update().clone();
+        if subscribable.has_resources && !wanted.is_empty() {
+            filter.insert("resourceSubscriptions".to_owned(), wanted.into_iter().collect());
+        }
+        if filter.is_empty() {
+            if uris.changed().await.is_err() {
+                return;
+            }
+            continue;
+        }
+        let since = Instant::now();
+        let request = Request::new("subscriptions/listen", Params::new().with("notifications", filter));
+        let pending = client.send(request).await;
+        let outcome = tokio::select! {
+            outcome = pending.outcome() => outcome,
+            changed = uris.changed(), if subscribable.has_resources => {
+                if changed.is_err() {
+                    return;
+                }
+                continue;
+            }
+        };
+        if let Err(Failure::Rpc(error)) = outcome {
+            tracing::debug!(upstream = %client.connection.upstream, %error, "an upstream tells no changes");
+            return;
+        }
+        wait = if since.elapsed() > LONGEST_RETRY { FIRST_RETRY } else { (wait * 2).min(LONGEST_RETRY) };
+        sleep(wait).await;
+    }
+}
+
+/// Subscribes to each resource while it is watched, as the legacy era does.
+async fn subscribe(client: &Arc<Client>, watches: &Watches) {
+    let mut uris = watches.subscribe();
+    let mut subscribed = Uris::default();
+    loop {
+        let wanted = uris.borrow_and_update().clone();
+        for (method, differing) in [
+            ("resources/unsubscribe", subscribed.difference(&wanted)),
+            ("resources/subscribe", wanted.difference(&subscribed)),
+        ] {
+            for uri in differing {
+                let request = Request::new(method, Params::new().with("uri", uri));
+                if let Err(failure) = client.send(request).await.outcome().await {
+                    let cause = failure.cause().full();
+                    tracing::debug!(upstream = %client.connection.upstream, method, cause, "refused");
+                }
+            }
+        }
+        subscribed = wanted;
+        if uris.changed().await.is_err() {
+            return;
+        }
+    }
 }
 
 impl Session {
     pub(super) fn close(&self, how: Closing) {
-        self.router.close(how);
+        self.client.connection.close(how);
+    }
+
+    pub(super) fn is_closing(&self) -> bool {
+        self.client.connection.is_closing()
     }
 
     /// Waits until nothing of the session is left.
@@ -301,7 +249,7 @@ impl Session {
 
     /// Whether it has ever answered.
     pub(super) fn was_good(&self) -> bool {
-        self.was_good.load(Ordering::Relaxed)
+        self.client.connection.was_good()
     }
 
     /// Since when nobody uses it; `None` while somebody does.
@@ -310,7 +258,74 @@ impl Session {
         is_idle.then(|| *self.last_used.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    pub(super) fn touch(&self) {
+    fn touch(&self) {
         *self.last_used.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+    }
+}
+
+/// Somebody uses the session, which therefore is not closed to make room.
+pub(super) struct Lease(pub(super) Arc<Session>);
+
+impl Lease {
+    pub(super) fn new(session: &Arc<Session>) -> Self {
+        session.in_use.fetch_add(1, Ordering::AcqRel);
+        session.touch();
+        Self(Arc::clone(session))
+    }
+
+    /// Sends a request.
+    pub(super) async fn send(self, request: Request) -> PendingCall {
+        self.0.client.connection.counters.in_flight.fetch_add(1, Ordering::Relaxed);
+        let counted = InFlight(self);
+        let pending = counted.0.0.client.send(request).await;
+        PendingCall { pending, counted }
+    }
+
+    /// Sends a request, and waits for the text of the result.
+    pub(super) async fn request(&self, request: Request) -> Result<String, Failure> {
+        let mut pending = Self::new(&self.0).send(request).await;
+        loop {
+            if let Next::Outcome(outcome) = pending.next().await {
+                return outcome;
+            }
+        }
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        self.0.touch();
+        self.0.in_use.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+/// A lease with a request under way.
+struct InFlight(Lease);
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.0.0.client.connection.counters.in_flight.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// A request of a caller without its outcome. Dropping it abandons it.
+pub(super) struct PendingCall {
+    pending: Pending,
+    counted: InFlight,
+}
+
+impl PendingCall {
+    /// The session that it is of.
+    pub(super) fn session(&self) -> &Arc<Session> {
+        &self.counted.0.0
+    }
+
+    /// The next thing to happen.
+    pub(super) async fn next(&mut self) -> Next {
+        let next = self.pending.next().await;
+        if let Next::Outcome(Ok(_) | Err(Failure::Rpc(_))) = next {
+            self.session().client.connection.is_good();
+        }
+        next
     }
 }

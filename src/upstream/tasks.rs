@@ -1,29 +1,26 @@
-//! The tasks of a pool, which end with it.
-
-use std::sync::Weak;
-use std::time::Duration;
+//! Tasks that end with what they belong to.
 
 use tokio::task::JoinHandle;
 
-use super::pool::Pool;
+/// A task that ends when this is dropped.
+#[derive(Debug)]
+pub(super) struct Aborting(Option<JoinHandle<()>>);
 
-/// A task that ends with this.
-pub(super) struct Aborting(pub(super) JoinHandle<()>);
+impl Aborting {
+    pub(super) fn spawn(task: impl Future<Output = ()> + Send + 'static) -> Self {
+        Self(Some(tokio::spawn(task)))
+    }
 
-impl Drop for Aborting {
-    fn drop(&mut self) {
-        self.0.abort();
+    /// Lets the task go on to its end.
+    pub(super) fn detach(mut self) {
+        self.0 = None;
     }
 }
 
-/// Has a pool end what nobody uses, again and again.
-pub(super) async fn clean(pool: Weak<Pool>, idle_timeout: Duration) {
-    let often = (idle_timeout / 4).clamp(Duration::from_millis(10), Duration::from_secs(15));
-    loop {
-        tokio::time::sleep(often).await;
-        match pool.upgrade() {
-            Some(pool) => pool.sweep(),
-            None => return,
+impl Drop for Aborting {
+    fn drop(&mut self) {
+        if let Some(task) = &self.0 {
+            task.abort();
         }
     }
 }

@@ -7,9 +7,9 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use mcp_stateless::{
-    Answer, CacheHint, Call, CallFuture, Catalog, Changes, Completing, Filtered, Item, ListRequest, Live,
-    NoArguments, Page, Prompt, PromptArgument, PromptRegistry, Registry, ResourceOutput, ResourceRegistry,
-    ResourceTemplate, RpcError, ServerCapabilities, ToolRegistry,
+    Answer, CacheHint, Call, CallFuture, Catalog, Changes, Completing, Filtered, Has, Item, ListRequest,
+    Live, NoArguments, Page, Prompt, PromptArgument, PromptRegistry, Registry, ResourceOutput,
+    ResourceRegistry, ResourceTemplate, RpcError, ServerCapabilities, ToolRegistry,
 };
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -214,8 +214,8 @@ impl Registry for Down {
         ServerCapabilities::TOOLS
     }
 
-    fn has(&self, item: Item<'_>) -> bool {
-        item == Item::Tool("down")
+    fn has(&self, item: Item<'_>) -> Has {
+        Has::from(item == Item::Tool("down"))
     }
 
     fn list_tools(&self, request: ListRequest<'_>) -> Answer<'_, Page> {

@@ -4,5 +4,9 @@
 
 #[path = "../../examples/gateway/config.rs"]
 mod config;
+#[path = "../../examples/gateway/entry.rs"]
+mod entry;
 #[path = "../../examples/gateway/fields.rs"]
 mod fields;
+#[path = "../../examples/gateway/rules.rs"]
+mod rules;

@@ -425,3 +425,42 @@ async fn a_registry_within_one_that_is_replaced_is_heard_as_well() {
     assert_eq!(wire.message().await, notification("tools/list_changed", json!({})));
     assert_eq!(site.names(Era::Modern, "tools/list", |post| post).await, ["x"]);
 }
+
+#[tokio::test]
+async fn a_registry_that_takes_the_place_of_another_is_heard_by_those_who_listen_already() {
+    let (old, new) = (Changes::in_process(), Changes::in_process());
+    let live = Live::new(Live::new(all(), old.clone()), Changes::in_process());
+    // Within another as well.
+    let site = Site::new(Catalog::builder().add(live.clone()).build().expect("no collisions"));
+    let mut wire = listener(&site, &json!({"resourceSubscriptions": ["a:1", "a:2"]})).await;
+    live.replace(Live::new(all(), new.clone()));
+    // What it said before it was listened to may be lost, so all may have changed.
+    assert_eq!(wire.message().await, updated("a:1"));
+    assert_eq!(wire.message().await, updated("a:2"));
+    old.publish(Change::Resource("a:1"));
+    new.publish(Change::Resource("a:2"));
+    site.manager.shut_down(Duration::ZERO).await;
+    assert_eq!(wire.message().await, updated("a:2"));
+    assert_eq!(wire.message().await["result"]["resultType"], "complete");
+}
+
+#[tokio::test]
+async fn a_filter_governs_what_is_heard_of_a_registry_that_is_put_in_later() {
+    let (new, revoked) = (Changes::in_process(), Arc::new(AtomicBool::new(false)));
+    let live = Live::new(Live::new(all(), Changes::in_process()), Changes::in_process());
+    let filtered = Filtered::new(live.clone(), {
+        let revoked = Arc::clone(&revoked);
+        move |item: Item<'_>, _: &http::request::Parts| {
+            item != Item::Resource("a:1") || !revoked.load(Ordering::SeqCst)
+        }
+    });
+    let site = Site::new(filtered);
+    let mut wire = listener(&site, &json!({"resourceSubscriptions": ["a:1", "a:2"]})).await;
+    live.replace(Live::new(all(), new.clone()));
+    assert_eq!(wire.message().await, updated("a:1"));
+    assert_eq!(wire.message().await, updated("a:2"));
+    revoked.store(true, Ordering::SeqCst);
+    new.publish(Change::Resource("a:1"));
+    new.publish(Change::Resource("a:2"));
+    assert_eq!(wire.message().await, updated("a:2"));
+}

@@ -2,6 +2,7 @@
 //! those servers fail.
 
 mod clients;
+mod endpoints;
 mod running;
 mod starting;
 mod support;

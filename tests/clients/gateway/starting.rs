@@ -74,7 +74,7 @@ async fn a_wrong_configuration_is_explained() {
         ("{".to_owned(), "not JSON"),
         ("{}".to_owned(), "mcpServers"),
         (json!({ "mcpServers": { "a": {} } }).to_string(), "line 1, server \"a\": there is neither"),
-        (json!({ "mcpServers": { "a/b": far } }).to_string(), "line 1, server \"a/b\": a name has"),
+        (json!({ "mcpServers": { "..": far } }).to_string(), "line 1, server \"..\": a name has"),
     ] {
         let run = script::run(Config::new(&text).command()).await;
         let said = String::from_utf8_lossy(&run.stderr);
@@ -96,12 +96,57 @@ async fn a_wrong_configuration_is_explained() {
 #[tokio::test]
 async fn warnings_do_not_keep_it_from_running() {
     let mut math = cast::stdio("arithmetic.py", &[]);
-    math["timeout"] = json!(5);
-    let checked = Config::of(&json!({ "math": math, "off": { "disabled": true } })).check().await;
+    math["sandbox"] = json!(5);
+    let servers = json!({
+        "math": math,
+        "off": { "disabled": true },
+        "asks": { "command": "c", "env": { "KEY": "${input:key}" } },
+        "header": { "url": "http://127.0.0.1:1/mcp", "headers": { "X": "a\nb" } },
+    });
+    let checked = Config::of(&servers).check().await;
     let warnings = String::from_utf8_lossy(&checked.stderr);
-    assert!(warnings.contains("server \"math\": \"timeout\" is ignored"), "{warnings}");
+    assert!(warnings.contains("server \"math\": \"sandbox\" is ignored"), "{warnings}");
+    for server in ["asks", "header"] {
+        let line = warnings.lines().find(|line| line.contains(&format!("{server:?}")));
+        assert!(line.is_some_and(|line| line.ends_with("the server is left out")), "{server}: {warnings}");
+    }
     assert!(warnings.contains("server \"off\": the server is disabled"), "{warnings}");
     assert_eq!(checked.status.code(), Some(0), "{warnings}");
+}
+
+#[tokio::test]
+async fn help_and_version_go_to_the_standard_output() {
+    for (arguments, expected) in [
+        (["--help"].as_slice(), "usage: gateway CONFIG.json"),
+        (&["-h"], "--caller-header"),
+        (&["--check", "--version"], concat!("gateway ", env!("CARGO_PKG_VERSION"))),
+    ] {
+        let mut command = Command::new(server::example("gateway"));
+        command.args(arguments);
+        let run = script::run(command).await;
+        assert_eq!((run.status.code(), run.stderr.as_slice()), (Some(0), b"".as_slice()));
+        let said = String::from_utf8_lossy(&run.stdout);
+        assert!(said.contains(expected), "{said}");
+    }
+}
+
+#[tokio::test]
+async fn tools_that_are_turned_off_are_not_shown() {
+    let mut math = cast::stdio("arithmetic.py", &[]);
+    math["disabledTools"] = json!(["multiply"]);
+    let mut far = cast::stdio("arithmetic.py", &[]);
+    far["includeTools"] = json!(["add", "multiply"]);
+    let checked = Config::of(&json!({ "math": math, "far": far })).check().await;
+    let said = script::said(&checked);
+    assert_eq!(checked.status.code(), Some(0), "{said}");
+    let count = |server| line(said.lines(), server)[5].to_owned();
+    assert_eq!((count("math"), count("far")), ("4".to_owned(), "2".to_owned()), "{said}");
+    let has = |tool| said.split_whitespace().any(|word| word == tool);
+    for (tool, is_served) in
+        [("math-add", true), ("math-multiply", false), ("far-multiply", true), ("far-whoami", false)]
+    {
+        assert_eq!(has(tool), is_served, "{tool}: {said}");
+    }
 }
 
 /// Gateways can stand in front of each other: the tools of `inner` are named `b-…` by itself.

@@ -1,5 +1,6 @@
 //! What an upstream has, as its clients see it.
 
+use mcp_stateless::UpstreamBuilder;
 use serde_json::{Value, json};
 
 use super::cast::{Member, python};
@@ -81,14 +82,24 @@ async fn an_upstream_without_sessions_is_served() {
     assert_eq!(gateway.upstream.stats().opened, 1);
 }
 
-#[tokio::test]
-async fn a_modern_upstream_is_spoken_with_as_such() {
-    let member = Member::modern().await;
-    let gateway = Gateway::new(member.upstream());
+/// The revisions that a legacy and a modern client find spoken with an upstream of both eras.
+async fn revisions(upstream: UpstreamBuilder) -> [String; 3] {
+    let gateway = Gateway::new(upstream);
+    let mut revisions = Vec::new();
     for era in Era::BOTH {
         let client = gateway.client(era, "ada");
-        assert_eq!(client.tool("revision", json!({})).await, "2026-07-28");
+        revisions.push(client.tool("revision", json!({})).await);
         assert_eq!(client.tool("add", json!({"a": 1, "b": 2})).await, "3");
     }
-    assert_eq!(gateway.upstream.probe().await.expect("it opens").revision, "2026-07-28");
+    revisions.push(gateway.upstream.probe().await.expect("it opens").revision);
+    revisions.try_into().expect("three")
+}
+
+#[tokio::test]
+async fn each_client_has_its_own_era_spoken_unless_the_host_fixes_one() {
+    let (legacy, modern) = ("2025-11-25", "2026-07-28");
+    let member = Member::modern().await;
+    assert_eq!(revisions(member.upstream()).await, [legacy, modern, modern]);
+    assert_eq!(revisions(member.upstream().era(mcp_stateless::Era::Modern)).await, [modern; 3]);
+    assert_eq!(revisions(member.upstream().era(mcp_stateless::Era::Legacy)).await, [legacy; 3]);
 }

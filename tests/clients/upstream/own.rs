@@ -27,7 +27,12 @@ async fn start() -> (Live<ToolRegistry>, Gateway) {
     let address = listener.local_addr().expect("an address");
     let app = Router::new().route_service("/mcp", manager.service(live.clone()));
     tokio::spawn(async move { axum::serve(listener, app).await });
-    (live, Gateway::new(Upstream::http(format!("http://{address}/mcp")).name("own")))
+    (
+        live,
+        Gateway::new(
+            Upstream::http(format!("http://{address}/mcp")).name("own").era(mcp_stateless::Era::Modern),
+        ),
+    )
 }
 
 async fn names(gateway: &Gateway) -> Vec<String> {

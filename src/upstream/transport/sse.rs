@@ -3,7 +3,15 @@
 use std::collections::VecDeque;
 use std::io;
 
-use sse_stream::Sse;
+/// An event of a stream.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Event {
+    pub(super) id: Option<String>,
+    pub(super) name: Option<String>,
+    pub(super) data: Option<String>,
+    /// In milliseconds.
+    pub(super) retry: Option<u64>,
+}
 
 /// Takes bytes as they come, gives events as they are whole.
 #[derive(Debug)]
@@ -14,9 +22,9 @@ pub(super) struct Decoder {
     /// Whether the last byte was a carriage return, whose line feed may follow.
     after_return: bool,
     is_first_line: bool,
-    event: Sse,
+    event: Event,
     size: usize,
-    whole: VecDeque<Sse>,
+    whole: VecDeque<Event>,
 }
 
 impl Decoder {
@@ -26,14 +34,14 @@ impl Decoder {
             line: Vec::new(),
             after_return: false,
             is_first_line: true,
-            event: Sse::default(),
+            event: Event::default(),
             size: 0,
             whole: VecDeque::new(),
         }
     }
 
     /// The next whole event.
-    pub(super) fn next(&mut self) -> Option<Sse> {
+    pub(super) fn next(&mut self) -> Option<Event> {
         self.whole.pop_front()
     }
 
@@ -71,7 +79,7 @@ impl Decoder {
         if line.is_empty() {
             self.size = 0;
             let event = std::mem::take(&mut self.event);
-            if event != Sse::default() {
+            if event != Event::default() {
                 self.whole.push_back(event);
             }
             return;
@@ -86,7 +94,7 @@ impl Decoder {
                 }
                 none => *none = Some(value.to_owned()),
             },
-            "event" => self.event.event = Some(value.to_owned()),
+            "event" => self.event.name = Some(value.to_owned()),
             "id" if !value.contains('\0') => self.event.id = Some(value.to_owned()),
             "retry" => self.event.retry = value.parse().ok(),
             // A comment, or what is not known yet.
@@ -97,11 +105,9 @@ impl Decoder {
 
 #[cfg(test)]
 mod tests {
-    use sse_stream::Sse;
+    use super::{Decoder, Event};
 
-    use super::Decoder;
-
-    fn events(decoder: &mut Decoder) -> Vec<Sse> {
+    fn events(decoder: &mut Decoder) -> Vec<Event> {
         std::iter::from_fn(|| decoder.next()).collect()
     }
 
@@ -109,9 +115,9 @@ mod tests {
     fn events_are_whole_wherever_the_bytes_are_cut() {
         let text = "\u{feff}: hello\r\nid: 1\r\ndata: a\r\ndata:  b\r\n\r\nretry: 10\rdata\r\revent: x\n\ndata: lost";
         let expected = [
-            Sse::default().id("1").data("a\n b"),
-            Sse::default().retry(10).data(""),
-            Sse::default().event("x"),
+            Event { id: Some("1".to_owned()), data: Some("a\n b".to_owned()), ..Event::default() },
+            Event { retry: Some(10), data: Some(String::new()), ..Event::default() },
+            Event { name: Some("x".to_owned()), ..Event::default() },
         ];
         for size in 1..text.len() {
             let mut decoder = Decoder::new(100);

@@ -1,0 +1,52 @@
+//! Who is calling, so that no caller meets what another left in a server's session.
+
+use std::fmt::Write as _;
+use std::hash::{BuildHasher, Hasher, RandomState};
+
+use axum::http::{HeaderMap, HeaderName};
+use mcp_stateless::Principal;
+
+/// The headers by which clients say who they are.
+const CREDENTIALS: [&str; 4] = ["authorization", "api-key", "x-api-key", "x-litellm-api-key"];
+
+/// Tells callers apart: by a header that the user names, else by their credentials. Those that
+/// send neither are one caller, and share a session with each server.
+pub(crate) struct Callers {
+    header: Option<HeaderName>,
+    /// Of this process alone, so that nobody finds a credential by its digest.
+    keys: [RandomState; 2],
+}
+
+impl Callers {
+    pub(crate) fn new(header: Option<HeaderName>) -> Self {
+        Self { header, keys: <[RandomState; 2]>::default() }
+    }
+
+    /// The caller of a request: a digest of what tells it from others.
+    pub(crate) fn of(&self, headers: &HeaderMap) -> Option<Principal> {
+        let chosen = self.header.iter().map(HeaderName::as_str).find(|name| headers.contains_key(*name));
+        let names: Vec<&str> = match chosen {
+            Some(name) => vec![name],
+            None => CREDENTIALS.into_iter().filter(|name| headers.contains_key(*name)).collect(),
+        };
+        if names.is_empty() {
+            return None;
+        }
+        let mut digest = String::new();
+        for keys in &self.keys {
+            let mut hasher = keys.build_hasher();
+            for name in &names {
+                for value in headers.get_all(*name) {
+                    // With their lengths, so that no two lists of values run into the same bytes.
+                    for part in [name.as_bytes(), value.as_bytes()] {
+                        hasher.write_usize(part.len());
+                        hasher.write(part);
+                    }
+                }
+            }
+            // A `String` takes all that is written.
+            let _ = write!(digest, "{:016x}", hasher.finish());
+        }
+        Some(Principal::new(digest))
+    }
+}

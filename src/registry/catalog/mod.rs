@@ -1,0 +1,332 @@
+//! Several registries as one.
+
+mod late;
+mod merge;
+mod part;
+
+use std::collections::HashSet;
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use http::request::Parts;
+
+use self::late::{Callers, Refreshes};
+use self::part::Part;
+use super::{Answer, Has, Item, Kind, ListRequest, Page, Registry};
+use crate::call::{Call, CallFuture};
+use crate::changes::{Changes, LocalBus};
+use crate::completion::{Completion, CompletionRequest, Reference, unknown_reference};
+use crate::error::RegistryError;
+use crate::prompt::PromptOutput;
+use crate::protocol::ServerCapabilities;
+use crate::resource::ResourceOutput;
+use crate::rpc::RpcError;
+use crate::tool::ToolOutput;
+
+/// What stands between a prefix and the name that it is put before.
+const SEPARATOR: char = '-';
+
+/// Where the catalog itself says that a part is back.
+const TOPIC: &str = "catalog";
+
+/// The most equal names that are told apart in the log.
+const MOST_SAID: usize = 1000;
+
+/// Several registries as one: tools, prompts and resources, those of several servers, or
+/// both. Clones share them.
+///
+/// ```
+/// use mcp_stateless::{Catalog, PromptRegistry, ToolRegistry};
+///
+/// let tools = ToolRegistry::builder().tool("greet", "Say hello", async || "Hello").build()?;
+/// let prompts = PromptRegistry::builder().prompt("greet", "Say hello", async || "Say hello.").build()?;
+/// let catalog = Catalog::builder().add(tools).add(prompts).build()?;
+/// # Ok::<(), mcp_stateless::RegistryError>(())
+/// ```
+///
+/// # Calls
+/// A call goes to the first registry that [has](Registry::has) what is called, else to the
+/// first that may have it. One whose [`capabilities`](Registry::capabilities) do not offer
+/// the kind never gets it.
+///
+/// # Lists
+/// All registries are asked at once. Those that have not answered within a second, and those
+/// that fail, are missing: in their place stands the list that was known of them before, if
+/// there is one, and the result's `_meta` has the member `mcp-stateless/missing`, an array of
+/// `{"name", "reason"}`. The name is the prefix, or the position from 1. When nothing at all
+/// is there, the list takes up to 15 seconds and is then an error.
+///
+/// A list that is missing is asked for again, in a task of its own on the Tokio runtime (the
+/// request that was slow goes on there), at intervals of 1 to 30 seconds, until it comes:
+/// clients that listen are then told that it has changed. There is at most one such task for
+/// each caller, and four for each list of a registry. It ends with the catalog, and when it
+/// has had no success for a minute and no client listens.
+///
+/// Of lists that had to be waited for the latest is remembered: for everybody if it may be
+/// [cached publicly](crate::CacheHint::public) or if callers
+/// [share their lists](CatalogBuilder::share_lists), else for the caller, who is known by the
+/// request's [`Principal`](crate::Principal) and its headers. A host that tells callers apart
+/// by anything else has to set a `Principal`. Up to 64 callers and 8 MiB are remembered for
+/// each list of a registry.
+///
+/// # Equal URIs
+/// Resources keep their URIs: they occur in contents, links and templates as well, so that
+/// a prefix would not lead back to them. Where two registries have the same URI the first
+/// one's is listed and read; the other's is in the member `mcp-stateless/hidden` of the
+/// list's `_meta`, an array of `{"name", "item", "by"}`, and once in the log. To reach it,
+/// serve its registry at a path of its own as well. The same goes for names that turn out to
+/// be equal after the catalog was built.
+#[derive(Clone)]
+pub struct Catalog(Arc<Shared>);
+
+/// What clones of a catalog share.
+struct Shared {
+    parts: Arc<[Part]>,
+    /// Below `changes`.
+    bus: LocalBus,
+    changes: Changes,
+    callers: Callers,
+    refreshes: Refreshes,
+    /// The equal names that the log has.
+    said: Mutex<HashSet<(Kind, String)>>,
+}
+
+impl Shared {
+    fn said_once(&self, kind: Kind, name: &str, say: impl FnOnce()) {
+        let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
+        if said.len() < MOST_SAID && said.insert((kind, name.to_owned())) {
+            say();
+        }
+    }
+}
+
+/// Collects registries; made by [`Catalog::builder`].
+#[derive(Default)]
+#[must_use]
+pub struct CatalogBuilder {
+    parts: Vec<Part>,
+    share_lists: bool,
+}
+
+impl fmt::Debug for CatalogBuilder {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_set().entries(self.parts.iter().map(|part| &part.name)).finish()
+    }
+}
+
+impl fmt::Debug for Catalog {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_set().entries(self.0.parts.iter().map(|part| &part.name)).finish()
+    }
+}
+
+impl Catalog {
+    /// Begins an empty catalog.
+    pub fn builder() -> CatalogBuilder {
+        CatalogBuilder::default()
+    }
+}
+
+impl CatalogBuilder {
+    /// Adds a registry, whose tools and prompts keep their names.
+    #[expect(clippy::should_implement_trait, reason = "nobody takes it for a sum")]
+    pub fn add(mut self, registry: impl Registry + 'static) -> Self {
+        let name = (self.parts.len() + 1).to_string();
+        self.parts.push(Part::new(None, name, Box::new(registry)));
+        self
+    }
+
+    /// Adds a registry whose tools and prompts are named `{prefix}-{name}`. Its resources
+    /// keep their URIs.
+    pub fn add_prefixed(mut self, prefix: impl fmt::Display, registry: impl Registry + 'static) -> Self {
+        let name = prefix.to_string();
+        self.parts.push(Part::new(Some(format!("{name}{SEPARATOR}")), name, Box::new(registry)));
+        self
+    }
+
+    /// Lets a list that one caller got stand in for the list of another while that is
+    /// missing. Right when the lists of the registries do not depend on who calls.
+    pub fn share_lists(mut self) -> Self {
+        self.share_lists = true;
+        self
+    }
+
+    /// Builds the catalog.
+    ///
+    /// # Errors
+    /// When two registries have tools or prompts of the same name, or resources of the same
+    /// URI, or when the pages of a list lead in a circle. A registry that does not know its
+    /// list at once cannot be asked here, and of a list only the first 1000 pages are: of
+    /// equals that come up later, the first registry's is listed and called.
+    pub fn build(self) -> Result<Catalog, RegistryError> {
+        for kind in Kind::ALL {
+            let mut taken = HashSet::new();
+            for part in &self.parts {
+                let own = part.names_now(kind)?;
+                let twin = own.iter().find(|name| taken.contains(*name));
+                // Of templates that are equal the first is used.
+                if let Some(twin) = twin.filter(|_| kind != Kind::Templates) {
+                    return Err(RegistryError::new(
+                        kind.noun(),
+                        twin,
+                        "two registries of the catalog have it",
+                    ));
+                }
+                taken.extend(own);
+            }
+        }
+        let bus = LocalBus::default();
+        let changes = Changes::over(Arc::new(bus.clone()), TOPIC);
+        let callers = Callers::new(self.share_lists);
+        let (parts, (refreshes, said)) = (self.parts.into(), Default::default());
+        Ok(Catalog(Arc::new(Shared { parts, bus, changes, callers, refreshes, said })))
+    }
+}
+
+impl Catalog {
+    fn list(&self, request: ListRequest<'_>, kind: Kind) -> Answer<'_, Page> {
+        let mut offering = self.0.parts.iter().filter(|part| part.offers(kind));
+        match (offering.next(), offering.next()) {
+            // The page is passed on as it is.
+            (Some(part), None)
+                if !part.late(kind).is_late() && (part.prefix.is_none() || !kind.has_names()) =>
+            {
+                part.ask(kind, request)
+            }
+            _ => {
+                let owned = request.to_owned();
+                Answer::later(async move { self.0.merge(owned, kind).await })
+            }
+        }
+    }
+
+    /// The part that a call goes to, and what it calls the item: the first that has it, else
+    /// the first that may have it.
+    fn find<'a>(&self, kind: Kind, name: &'a str) -> Option<(&Part, &'a str)> {
+        self.find_among(kind, name, |_| true).map(|(part, own, _)| (part, own))
+    }
+
+    /// The same, of those that `suits` where none is known to have the item.
+    fn find_among<'a>(
+        &self,
+        kind: Kind,
+        name: &'a str,
+        suits: impl Fn(&Part) -> bool,
+    ) -> Option<(&Part, &'a str, Has)> {
+        let mut maybe = None;
+        for part in self.0.parts.iter() {
+            let own = if kind.has_names() { part.own(name) } else { Some(name) };
+            let Some(own) = own.filter(|_| part.offers(kind)) else { continue };
+            match part.registry.has(kind.item(own)) {
+                Has::Yes => return Some((part, own, Has::Yes)),
+                Has::Maybe if maybe.is_none() && suits(part) => maybe = Some((part, own, Has::Maybe)),
+                Has::Maybe | Has::No => {}
+            }
+        }
+        maybe
+    }
+}
+
+impl Registry for Catalog {
+    fn capabilities(&self) -> ServerCapabilities {
+        let parts = self.0.parts.iter().map(Part::capabilities);
+        parts.fold(ServerCapabilities::default(), ServerCapabilities::with)
+    }
+
+    fn has(&self, item: Item<'_>) -> Has {
+        let (kind, name) = match item {
+            Item::Tool(name) => (Kind::Tools, name),
+            Item::Prompt(name) => (Kind::Prompts, name),
+            Item::Resource(uri) => (Kind::Resources, uri),
+            Item::ResourceTemplate(template) => (Kind::Templates, template),
+        };
+        self.find_among(kind, name, |_| true).map_or(Has::No, |(_, _, has)| has)
+    }
+
+    fn list_tools(&self, request: ListRequest<'_>) -> Answer<'_, Page> {
+        self.list(request, Kind::Tools)
+    }
+
+    fn call_tool(&self, call: Call<'_>) -> CallFuture<ToolOutput> {
+        match self.find(Kind::Tools, call.target()) {
+            Some((part, name)) => part.registry.call_tool(call.with_target(name)),
+            None => CallFuture::refused(RpcError::unknown_tool(call.target())),
+        }
+    }
+
+    fn list_prompts(&self, request: ListRequest<'_>) -> Answer<'_, Page> {
+        self.list(request, Kind::Prompts)
+    }
+
+    fn get_prompt(&self, call: Call<'_>) -> CallFuture<PromptOutput> {
+        match self.find(Kind::Prompts, call.target()) {
+            Some((part, name)) => part.registry.get_prompt(call.with_target(name)),
+            None => CallFuture::refused(RpcError::unknown_prompt(call.target())),
+        }
+    }
+
+    fn list_resources(&self, request: ListRequest<'_>) -> Answer<'_, Page> {
+        self.list(request, Kind::Resources)
+    }
+
+    fn list_resource_templates(&self, request: ListRequest<'_>) -> Answer<'_, Page> {
+        self.list(request, Kind::Templates)
+    }
+
+    fn read_resource(&self, call: Call<'_>) -> CallFuture<ResourceOutput> {
+        let written = (call.as_written() != call.target()).then(|| call.as_written());
+        let canonical = self.find_among(Kind::Resources, call.target(), |_| true);
+        // Another server's list may spell it otherwise.
+        let found = match (canonical, written) {
+            (Some((part, uri, Has::Yes)), _) => Some((part, uri, Has::Yes)),
+            (canonical, Some(written)) => {
+                let found = self.find_among(Kind::Resources, written, |_| true);
+                found.filter(|(_, _, has)| canonical.is_none() || *has == Has::Yes).or(canonical)
+            }
+            (canonical, None) => canonical,
+        };
+        match found {
+            Some((part, _, _)) => part.registry.read_resource(call),
+            None => CallFuture::refused(RpcError::resource_not_found(call.as_written())),
+        }
+    }
+
+    fn complete(&self, request: CompletionRequest<'_>) -> Answer<'_, Completion> {
+        let (kind, name) = match request.reference {
+            Reference::Prompt(name) => (Kind::Prompts, name),
+            Reference::Resource(template) => (Kind::Templates, template),
+        };
+        let completes = |part: &Part| part.registry.capabilities().completions;
+        match self.find_among(kind, name, completes) {
+            Some((part, own, _)) if completes(part) => {
+                let reference = match request.reference {
+                    Reference::Prompt(_) => Reference::Prompt(own),
+                    Reference::Resource(_) => Reference::Resource(own),
+                };
+                part.registry.complete(CompletionRequest { reference, ..request })
+            }
+            // It is there, and has no suggestions.
+            Some(_) => Answer::ready(Ok(Completion::default())),
+            None => Answer::ready(Err(unknown_reference(request.reference))),
+        }
+    }
+
+    fn changes(&self) -> Changes {
+        let parts = self.0.parts.iter();
+        // Without a list that may be missing the catalog says nothing itself.
+        let own = parts.clone().any(Part::is_late).then(|| self.0.changes.clone());
+        Changes::all(parts.map(|part| part.registry.changes()).chain(own))
+    }
+
+    fn may_watch(&self, uri: &str, head: &Parts) -> bool {
+        match self.find(Kind::Resources, uri) {
+            Some((part, _)) => part.registry.may_watch(uri, head),
+            // It may come up in any of those that have resources.
+            None => self
+                .0
+                .parts
+                .iter()
+                .any(|part| part.offers(Kind::Resources) && part.registry.may_watch(uri, head)),
+        }
+    }
+}

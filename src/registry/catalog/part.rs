@@ -1,0 +1,138 @@
+//! One registry of a catalog.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use super::late::Late;
+use crate::error::RegistryError;
+use crate::protocol::{Offer, Revision, ServerCapabilities};
+use crate::registry::{Answer, Kind, ListRequest, Page, Registry};
+use crate::rpc::scan::Scanner;
+use crate::rpc::{Raw, write};
+
+/// How many pages of a list are looked through for names that two parts have.
+const MOST_PAGES: usize = 1000;
+
+/// One registry of a catalog.
+pub(super) struct Part {
+    /// With its separator.
+    pub(super) prefix: Option<String>,
+    /// What lists say of it when it is missing: the prefix, or its position.
+    pub(super) name: String,
+    pub(super) registry: Box<dyn Registry>,
+    late: [Late; Kind::COUNT],
+}
+
+impl Part {
+    pub(super) fn new(prefix: Option<String>, name: String, registry: Box<dyn Registry>) -> Self {
+        Self { prefix, name, registry, late: Default::default() }
+    }
+
+    /// The name that the part itself knows; `None` when it has another prefix.
+    pub(super) fn own<'a>(&self, name: &'a str) -> Option<&'a str> {
+        match &self.prefix {
+            Some(prefix) => name.strip_prefix(prefix.as_str()),
+            None => Some(name),
+        }
+    }
+
+    pub(super) fn offers(&self, kind: Kind) -> bool {
+        kind.is_in(self.registry.capabilities())
+    }
+
+    /// What is known of one of its lists from before.
+    pub(super) fn late(&self, kind: Kind) -> &Late {
+        &self.late[kind as usize]
+    }
+
+    /// Whether any of its lists was not there at once when it was asked for.
+    pub(super) fn is_late(&self) -> bool {
+        self.late.iter().any(Late::is_late)
+    }
+
+    /// What it can serve as a part of a catalog: a list that may be missing can change.
+    pub(super) fn capabilities(&self) -> ServerCapabilities {
+        let mut has = self.registry.capabilities();
+        let late = |kind| self.late(kind).is_late();
+        for (offer, is_late) in [
+            (&mut has.tools, late(Kind::Tools)),
+            (&mut has.prompts, late(Kind::Prompts)),
+            (&mut has.resources, late(Kind::Resources) || late(Kind::Templates)),
+        ] {
+            if is_late && *offer == Offer::Fixed {
+                *offer = Offer::Changing;
+            }
+        }
+        has
+    }
+
+    /// Asks for a list. A panic on the way stays within the part.
+    pub(super) fn ask(&self, kind: Kind, request: ListRequest<'_>) -> Answer<'_, Page> {
+        Answer::of(|| kind.list(&*self.registry, request))
+    }
+
+    /// The names in a list, as far as they are known at once.
+    ///
+    /// # Errors
+    /// When its pages lead back to one that was there before.
+    pub(super) fn names_now(&self, kind: Kind) -> Result<HashSet<String>, RegistryError> {
+        let (head, ()) = http::Request::new(()).into_parts();
+        let mut names = HashSet::new();
+        let mut cursors: HashSet<Arc<str>> = HashSet::new();
+        let mut cursor: Option<Arc<str>> = None;
+        if !self.offers(kind) {
+            return Ok(names);
+        }
+        for _ in 0..MOST_PAGES {
+            let request =
+                ListRequest { cursor: cursor.as_deref(), head: &head, revision: Revision::V2026_07_28 };
+            let Some(Ok(page)) = self.ask(kind, request).now() else {
+                self.late(kind).set_late();
+                return Ok(names);
+            };
+            page.each(|definition| names.extend(self.name_of(definition, kind)));
+            let Some(next) = page.next_cursor else { return Ok(names) };
+            if !cursors.insert(Arc::clone(&next)) {
+                let fault = format!("the pages of the {}s lead in a circle", kind.noun());
+                return Err(RegistryError::new("registry", &self.name, fault));
+            }
+            cursor = Some(next);
+        }
+        tracing::warn!(
+            part = self.name,
+            kind = kind.noun(),
+            "the list has more than {MOST_PAGES} pages; names after them are not compared with those of others"
+        );
+        Ok(names)
+    }
+
+    /// The name of a definition, with the prefix.
+    pub(super) fn name_of(&self, definition: Raw<'_>, kind: Kind) -> Option<String> {
+        let name = definition.string_member(kind.key())?;
+        Some(match &self.prefix {
+            Some(prefix) if kind.has_names() => format!("{prefix}{name}"),
+            _ => name.into_owned(),
+        })
+    }
+
+    /// Writes a definition under its name in the catalog.
+    pub(super) fn write(&self, buffer: &mut Vec<u8>, definition: Raw<'_>, name: &str, kind: Kind) {
+        if self.prefix.is_none() || !kind.has_names() {
+            buffer.extend_from_slice(definition.text().as_bytes());
+            return;
+        }
+        buffer.push(b'{');
+        // What was passed over once can be passed over again.
+        let _ = Scanner::new(definition.text()).members(|scanner, key| {
+            let value = scanner.value()?;
+            write::raw_key(buffer, key);
+            if key.is_key(kind.key()) {
+                write::string(buffer, name);
+            } else {
+                buffer.extend_from_slice(value.text().as_bytes());
+            }
+            Ok(())
+        });
+        buffer.push(b'}');
+    }
+}
