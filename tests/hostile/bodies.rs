@@ -5,7 +5,7 @@ use futures_util::{StreamExt, stream};
 use serde_json::{Value, json};
 
 use crate::{
-    contract::Code,
+    contract::{Code, is_bare_refusal},
     requests::{Era, Http, body, call},
     storm::{endure, scale},
     target::{Example, Target},
@@ -78,8 +78,7 @@ async fn sizes(target: &Target) {
         let case = format!("a body of {length} bytes is announced");
         let answer = target.connect().await.exchange(&proper.bytes_of_length(&length), Until::End).await;
         // What no server can read is refused by HTTP, or by us.
-        let is_bare = matches!(&answer, Ok(response) if response.status == 400 && response.body.is_empty());
-        if !is_bare {
+        if !answer.as_ref().is_ok_and(is_bare_refusal) {
             let judged = target.judge(&case, &answer, None);
             if judged.is_some_and(|judged| judged != TOO_LARGE) {
                 target.found(&case, format!("{judged:?}"));

@@ -152,7 +152,7 @@ pub(crate) async fn floods_of_questions(example: &'static Example) {
 
 /// Goes through the first round of a call that asks: the call goes on when it is answered.
 async fn answered(target: &Target, asking: &Asking, call: &[u8]) -> Option<()> {
-    let (question, mut wire) = open_stream(target, "a question that is answered", call).await?;
+    let (question, wire) = open_stream(target, "a question that is answered", call).await?;
     let question: Value = serde_json::from_str(question.messages().first()?).ok()?;
     let content: Value = serde_json::from_str(asking.content).expect("an answer is JSON");
     let answer =
@@ -188,9 +188,8 @@ async fn forged_answers(target: &Target) {
 pub(crate) async fn floods_beyond_descriptors(example: &'static Example) {
     crate::storm::endure_with_descriptors(example, "more connections than descriptors", 64, async |target| {
         let calm = Neighbour::alone(target).await;
-        let neighbour = Neighbour::start(target, Connects::Once);
         // It has its connection before the flood.
-        target.ask("before the flood", &target.usual_call(1), None).await;
+        let neighbour = Neighbour::start(target, Connects::Once).await;
         let flood = connections(target, scale(200, 2000), b"POST /mcp").await;
         tokio::time::sleep(Duration::from_millis(200)).await;
         if let Err(fault) = neighbour.stop().await.compare(&calm) {

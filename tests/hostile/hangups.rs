@@ -5,7 +5,7 @@ use serde_json::json;
 use tokio::io::AsyncWriteExt;
 
 use crate::{
-    contract,
+    contract::{self, is_bare_refusal},
     requests::{Era, body, call},
     storm::{endure, scale},
     target::{Example, Target},
@@ -63,7 +63,7 @@ async fn leave(target: &Target, bytes: &[u8], reads: bool, farewell: Farewell) {
             let _ = wire.stream.shutdown().await;
             let case = "half closed";
             match wire.answer(Until::FirstEvent).await {
-                Ok(response) if response.status == 400 && response.body.is_empty() => {}
+                Ok(response) if is_bare_refusal(&response) => {}
                 Ok(response) => {
                     if let Err(fault) = contract::judge(&response, None) {
                         target.found(case, fault);

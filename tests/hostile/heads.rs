@@ -148,7 +148,7 @@ fn broken_lines(cases: &mut Cases<'_>) {
     let hello = b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03";
     cases.add("TLS", Want::NoHarm, [&hello[..], &[7; 500]].concat());
     cases.add("zeros", Want::NoHarm, vec![0; 20_000]);
-    cases.add("line ends", Want::NoHarm, b"\r\n".repeat(20_000));
+    cases.add("line ends", Want::NoHarm, [&b"\r\n".repeat(20_000)[..], &cases.proper().bytes()].concat());
     cases.add("no line end", Want::NoHarm, b"P".repeat(scale(500_000, 20_000_000)));
     cases.add(
         "PROXY",

@@ -16,8 +16,10 @@ mod fields;
 mod floods;
 mod hangups;
 mod heads;
+mod http2;
 mod names;
 mod neighbour;
+mod patience;
 mod process;
 mod readers;
 mod requests;
@@ -67,6 +69,7 @@ for_all_examples!(
     floods::floods_of_visits,
     hangups::hang_ups,
     heads::broken_heads,
+    http2::frames_of_http_2,
     names::misleading_names,
     readers::large_answers_unread,
     readers::requests_without_reading,

@@ -10,9 +10,11 @@ use std::{
     time::{Duration, Instant},
 };
 
+use tokio::sync::oneshot;
+
 use crate::{
     process::Process,
-    target::{Example, Target, usual_call},
+    target::{Example, QUICKSTART, Target, usual_call},
     wire::{Until, Wire},
 };
 
@@ -20,18 +22,36 @@ use crate::{
 const REST: Duration = Duration::from_millis(1);
 /// Each of so many calls goes over a connection of its own.
 const FRESH_EACH: usize = 8;
-/// How much slower the median call, and the slowest, may be in a storm than before it. What
-/// takes others down makes them wait for seconds; a busy machine, for some milliseconds.
-const MEDIAN_FACTOR: u32 = 100;
-const WORST_FACTOR: u32 = 20;
+/// How much slower the median call, and the slowest, may be than a calm server's: by this server
+/// before the storm, and by another one, which is left alone, in it. What takes others down makes
+/// them wait for seconds; a busy machine, for some milliseconds.
+const MEDIAN_TO_BEFORE: u32 = 200;
+const WORST_TO_BEFORE: u32 = 20;
 const WORST_TO_MEDIAN: u32 = 2000;
+const TO_CONTROL: u32 = 20;
+
+/// How long calls took.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Times {
+    pub(crate) median: Duration,
+    pub(crate) worst: Duration,
+}
+
+impl From<Vec<Duration>> for Times {
+    fn from(mut times: Vec<Duration>) -> Self {
+        times.sort_unstable();
+        let median = times.get(times.len() / 2).copied().unwrap_or_default();
+        Self { median, worst: times.last().copied().unwrap_or_default() }
+    }
+}
 
 /// How a neighbour was served.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Record {
     pub(crate) calls: usize,
-    pub(crate) median: Duration,
-    pub(crate) worst: Duration,
+    pub(crate) times: Times,
+    /// The same of a server that is left alone.
+    control: Times,
     failures: Vec<String>,
     /// The most memory that the server had meanwhile, in KiB.
     pub(crate) peak: usize,
@@ -46,13 +66,11 @@ impl Record {
         if let Some(failure) = self.failures.first() {
             return Err(format!("{} of {} calls failed: {failure}", self.failures.len(), self.calls));
         }
-        let worst = (before.worst * WORST_FACTOR).max(before.median * WORST_TO_MEDIAN);
-        if self.worst > worst || self.median > before.median * MEDIAN_FACTOR {
-            let Self { median, worst, .. } = self;
-            return Err(format!(
-                "the median call took {median:?} and the slowest {worst:?}, before {:?} and {:?}",
-                before.median, before.worst
-            ));
+        let (now, control, before) = (self.times, self.control, before.times);
+        let median = (before.median * MEDIAN_TO_BEFORE).max(control.median * TO_CONTROL);
+        let worst = (before.worst * WORST_TO_BEFORE).max(before.median * WORST_TO_MEDIAN);
+        if now.median > median || now.worst > worst.max(control.worst * TO_CONTROL) {
+            return Err(format!("calls took {now:?}, before {before:?}, elsewhere {control:?}"));
         }
         Ok(())
     }
@@ -66,15 +84,24 @@ pub(crate) struct Neighbour {
 }
 
 impl Neighbour {
-    pub(crate) fn start(target: &Target, connects: Connects) -> Self {
+    /// Starts to call; waits until the first call is through.
+    pub(crate) async fn start(target: &Target, connects: Connects) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
-        let (stopped, example, address) = (Arc::clone(&stop), target.example, target.address);
-        let process = target.process;
+        let stopped = Arc::clone(&stop);
+        let (begun, begins) = oneshot::channel();
+        let caller = Caller {
+            example: target.example,
+            address: target.address,
+            control: target.control,
+            process: target.process,
+            connects,
+        };
         let thread = thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-            let runtime = runtime.expect("a runtime");
-            runtime.block_on(Caller { example, address, process, connects }.call_until(&stopped))
+            runtime.expect("a runtime").block_on(caller.call_until(&stopped, begun))
         });
+        // One that has ended before tells it by its record.
+        let _ = begins.await;
         Self { stop, thread }
     }
 
@@ -87,7 +114,7 @@ impl Neighbour {
 
     /// How a neighbour is served while nothing else happens.
     pub(crate) async fn alone(target: &Target) -> Record {
-        let neighbour = Self::start(target, Connects::Often);
+        let neighbour = Self::start(target, Connects::Often).await;
         tokio::time::sleep(Duration::from_millis(300)).await;
         neighbour.stop().await
     }
@@ -103,48 +130,59 @@ pub(crate) enum Connects {
 struct Caller {
     example: &'static Example,
     address: SocketAddr,
+    control: SocketAddr,
     process: Process,
     connects: Connects,
 }
 
 impl Caller {
-    async fn call_until(&self, stop: &AtomicBool) -> Record {
+    async fn call_until(self, stop: &AtomicBool, begun: oneshot::Sender<()>) -> Record {
         let mut record = Record::default();
-        let mut times = Vec::new();
-        let mut kept = Wire::connect(self.address).await.ok();
+        let (mut times, mut control) = (Vec::new(), Vec::new());
+        let (mut kept, mut kept_control) = (None, None);
+        let mut begun = Some(begun);
         while !stop.load(Ordering::Relaxed) {
             record.calls += 1;
-            let start = Instant::now();
-            let is_fresh = self.connects == Connects::Often && record.calls.is_multiple_of(FRESH_EACH);
-            let done = match (&mut kept, is_fresh) {
-                (Some(wire), false) => self.call(wire, record.calls).await,
-                _ => match Wire::connect(self.address).await {
-                    Ok(mut wire) => self.call(&mut wire, record.calls).await,
-                    Err(error) => Err(format!("cannot connect: {error}")),
-                },
-            };
-            match done {
-                Ok(()) => times.push(start.elapsed()),
-                Err(failure) => {
-                    record.failures.push(failure);
-                    kept = None;
-                }
+            if self.connects == Connects::Often && record.calls.is_multiple_of(FRESH_EACH) {
+                kept = None;
+                kept_control = None;
             }
+            match call(self.example, self.address, &mut kept, record.calls).await {
+                Ok(time) => times.push(time),
+                Err(failure) => record.failures.push(failure),
+            }
+            // How a busy machine treats everybody.
+            control.extend(call(&QUICKSTART, self.control, &mut kept_control, 1).await);
             record.peak = record.peak.max(self.process.memory().unwrap_or_default());
+            if let Some(begun) = begun.take() {
+                let _ = begun.send(());
+            }
             tokio::time::sleep(REST).await;
         }
-        times.sort_unstable();
-        record.median = times.get(times.len() / 2).copied().unwrap_or_default();
-        record.worst = times.last().copied().unwrap_or_default();
+        record.times = times.into();
+        record.control = control.into();
         record
     }
+}
 
-    async fn call(&self, wire: &mut Wire, number: usize) -> Result<(), String> {
-        let request = usual_call(self.example, self.address, number);
-        match wire.exchange(&request, Until::End).await {
-            Ok(response) if response.status == 200 && response.text().contains(self.example.answer) => Ok(()),
-            Ok(response) => Err(format!("{} {}", response.status, response.text())),
-            Err(trouble) => Err(format!("{trouble:?}")),
+/// Calls over the connection that is kept, or a new one; says how long it took.
+async fn call(
+    example: &Example,
+    address: SocketAddr,
+    kept: &mut Option<Wire>,
+    number: usize,
+) -> Result<Duration, String> {
+    let start = Instant::now();
+    let mut wire = match kept.take() {
+        Some(wire) => wire,
+        None => Wire::connect(address).await.map_err(|error| format!("cannot connect: {error}"))?,
+    };
+    match wire.exchange(&usual_call(example, address, number), Until::End).await {
+        Ok(response) if response.status == 200 && response.text().contains(example.answer) => {
+            *kept = Some(wire);
+            Ok(start.elapsed())
         }
+        Ok(response) => Err(format!("{} {}", response.status, response.text())),
+        Err(trouble) => Err(format!("{trouble:?}")),
     }
 }

@@ -28,7 +28,7 @@ const LISTEN: &str = "0A";
 /// have time limits of their own. Only bounds a leak.
 const RECOVERY: Duration = Duration::from_secs(20);
 /// Memory that allocators keep: this much, in KiB, or a quarter.
-const SLACK: usize = 8 * 1024;
+const SLACK: usize = 16 * 1024;
 /// Descriptors and threads that may be more: idle connections to an upstream, a thread that a
 /// runtime keeps for a while.
 const SPARE: usize = 4;
@@ -45,7 +45,7 @@ impl Process {
             memory: field("VmRSS")?,
             descriptors: fs::read_dir(format!("/proc/{}/fd", self.id)).ok()?.count(),
             threads: fs::read_dir(format!("/proc/{}/task", self.id)).ok()?.count(),
-            connections: self.connections()?,
+            connections: self.clients()?.len(),
         })
     }
 
@@ -55,16 +55,23 @@ impl Process {
         Some(pages * rustix::param::page_size() / 1024)
     }
 
-    fn connections(self) -> Option<usize> {
-        let port = format!(":{:04X}", self.port);
+    /// Whether it has a connection open to this port of a client.
+    pub(crate) fn holds(self, client: u16) -> bool {
+        self.clients().is_some_and(|clients| clients.contains(&client))
+    }
+
+    /// The ports of the clients to which it has connections open.
+    fn clients(self) -> Option<Vec<u16>> {
+        let port_of = |address: &str| u16::from_str_radix(address.rsplit_once(':')?.1, 16).ok();
         let table = self.read("net/tcp")?;
-        let open = table.lines().skip(1).filter(|line| {
+        let clients = table.lines().skip(1).filter_map(|line| {
             let columns: Vec<_> = line.split_whitespace().collect();
-            let [_, local, _, state, ..] = columns[..] else { return false };
+            let [_, local, remote, state, .., inode] = columns.get(..10)? else { return None };
             // What waits to be accepted, or has been closed, belongs to no process.
-            local.ends_with(&port) && state != LISTEN && columns.get(9).is_some_and(|inode| *inode != "0")
+            let is_open = port_of(local) == Some(self.port) && *state != LISTEN && *inode != "0";
+            is_open.then(|| port_of(remote))?
         });
-        Some(open.count())
+        Some(clients.collect())
     }
 
     fn read(self, file: &str) -> Option<String> {

@@ -38,7 +38,7 @@ fn bound(target: &Target, case: &str, before: usize, most: usize) {
 pub(crate) async fn large_answers_unread(example: &'static Example) {
     endure(example, "large answers that nobody reads", async |target| {
         let before = target.process.memory().unwrap_or_default();
-        let request = large(target, &"x".repeat(2 * MIB));
+        let request = large(target, &"x".repeat(scale(512 * 1024, 3 * MIB)));
         let clients = scale(8, 64);
         let sending = (0..clients).map(|_| async {
             let mut wire = target.connect().await;
@@ -60,7 +60,7 @@ pub(crate) async fn requests_without_reading(example: &'static Example) {
         let before = target.process.memory().unwrap_or_default();
         let clients = scale(4, 32);
         let many: Vec<u8> = target.usual_call(1).repeat(scale(20_000, 100_000));
-        let large: Vec<u8> = large(target, &"x".repeat(64 * 1024)).repeat(scale(200, 500));
+        let large: Vec<u8> = large(target, &"x".repeat(16 * 1024)).repeat(scale(500, 2000));
         for bytes in [&many, &large] {
             let sending = (0..clients).map(|_| async {
                 let mut wire = target.connect().await;

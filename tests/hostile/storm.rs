@@ -40,7 +40,7 @@ pub(crate) async fn endure(example: &'static Example, name: &str, storm: impl As
         panic!("{}: {name}: it has ended\n{}", example.name, target.findings());
     };
     for _ in 0..scale(1, 5) {
-        let neighbour = Neighbour::start(&target, Connects::Often);
+        let neighbour = Neighbour::start(&target, Connects::Often).await;
         storm(&target).await;
         let during = neighbour.stop().await;
         if let Err(fault) = during.compare(&before) {
@@ -105,10 +105,10 @@ fn tell(target: &Target, name: &str, neighbour: [&Record; 2], usage: [Usage; 2])
         target.example.name,
         target.cases(),
         during.calls,
-        before.median,
-        before.worst,
-        during.median,
-        during.worst,
+        before.times.median,
+        before.times.worst,
+        during.times.median,
+        during.times.worst,
         mib(calm.memory),
         mib(during.peak),
         mib(after.memory),

@@ -137,16 +137,27 @@ pub(crate) static GATEWAY: Example = Example {
     ..PLAIN
 };
 
+/// All of them.
+pub(crate) fn all() -> Vec<&'static Example> {
+    let mut all =
+        vec![&QUICKSTART, &HYPER_SERVER, &AXUM_APP, &PER_TENANT, &ASK_THE_USER, &LIVE_RESOURCES, &EVERYTHING];
+    #[cfg(feature = "upstream")]
+    all.push(&GATEWAY);
+    all
+}
+
 /// A running example, and what was found out about it.
 pub(crate) struct Target {
     pub(crate) example: &'static Example,
     pub(crate) address: SocketAddr,
     pub(crate) process: Process,
+    /// Where another server listens, which is left alone.
+    pub(crate) control: SocketAddr,
     cases: AtomicUsize,
     findings: Mutex<Vec<String>>,
     log: PathBuf,
-    /// They run until they are dropped: the example, and what is behind it.
-    _servers: Vec<ExampleServer>,
+    /// They run until they are dropped: the example, the control, and what is behind it.
+    _servers: [Option<ExampleServer>; 3],
 }
 
 impl Target {
@@ -169,24 +180,30 @@ impl Target {
             let name = format!("hostile-{}-{number}.{ending}", example.name);
             Path::new(env!("CARGO_TARGET_TMPDIR")).join(name)
         };
-        let mut servers = Vec::new();
+        let control = ExampleServer::start("quickstart").await;
+        let mut behind = None;
         if example.name == "gateway" {
-            let behind = ExampleServer::start("quickstart").await;
-            let config = json!({"mcpServers": {"up": {"type": "http", "url": behind.url()}}});
+            let server = ExampleServer::start("quickstart").await;
+            let config = json!({"mcpServers": {"up": {"type": "http", "url": server.url()}}});
             fs::write(file("json"), config.to_string()).expect("the target directory takes files");
             command.arg(file("json"));
-            servers.push(behind);
+            behind = Some(server);
         }
         let log = file("log");
         let errors = File::create(&log).expect("the target directory takes files");
         command.args(["--addr", "127.0.0.1:0"]).env("RUST_LOG", "error").stderr(errors);
         let server = ExampleServer::run(command).await;
-        let address = server.url().strip_prefix("http://").and_then(|url| url.strip_suffix("/mcp"));
-        let address: SocketAddr = address.and_then(|text| text.parse().ok()).expect("an address");
-        let process = Process { id: server.id(), port: address.port() };
-        servers.push(server);
-        let (cases, findings) = (AtomicUsize::new(0), Mutex::default());
-        Self { example, address, process, cases, findings, log, _servers: servers }
+        let (address, control_address) = (address_of(&server), address_of(&control));
+        Self {
+            example,
+            address,
+            process: Process { id: server.id(), port: address.port() },
+            control: control_address,
+            cases: AtomicUsize::new(0),
+            findings: Mutex::default(),
+            log,
+            _servers: [Some(server), Some(control), behind],
+        }
     }
 
     /// A proper request of this body, as this example wants it.
@@ -276,6 +293,11 @@ impl Drop for Target {
         let _ = fs::remove_file(&self.log);
         let _ = fs::remove_file(self.log.with_extension("json"));
     }
+}
+
+fn address_of(server: &ExampleServer) -> SocketAddr {
+    let address = server.url().strip_prefix("http://").and_then(|url| url.strip_suffix("/mcp"));
+    address.and_then(|text| text.parse().ok()).expect("an example says where it listens")
 }
 
 pub(crate) fn http(example: &Example, address: SocketAddr, era: Era, body: &Value) -> Http {

@@ -23,7 +23,7 @@ pub(crate) enum Trouble {
     /// Nothing came within [`LIMIT`].
     Hang,
     /// What came is not HTTP.
-    Garbage(String),
+    Garbage(#[expect(dead_code, reason = "it is printed")] String),
 }
 
 /// How much of a response is read.
@@ -44,6 +44,16 @@ pub(crate) struct Response {
 }
 
 impl Response {
+    /// The first response in what was read to the end.
+    pub(crate) fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let mut ahead = bytes.to_vec();
+        let (mut response, length) = parse_head(&mut ahead).ok()??;
+        if let Length::Bytes(length) = length {
+            response.body = ahead.get(..length)?.to_vec();
+        }
+        Some(response)
+    }
+
     /// The values of a header, joined.
     pub(crate) fn header(&self, name: &str) -> Option<String> {
         let values = self.headers.iter().filter(|(key, _)| key.eq_ignore_ascii_case(name));
@@ -131,22 +141,6 @@ impl Wire {
             answer = read => answer.unwrap_or(Err(Trouble::Hang)),
             () = write => unreachable!("it waits for ever"),
         }
-    }
-
-    /// Reads whatever comes until the server closes the connection; gives the number of bytes.
-    pub(crate) async fn drain(&mut self, limit: Duration) -> Result<usize, Trouble> {
-        let mut total = self.ahead.len();
-        let mut buffer = vec![0; 64 * 1024];
-        let all = async {
-            loop {
-                match self.stream.read(&mut buffer).await {
-                    Ok(0) | Err(_) => break,
-                    Ok(size) => total += size,
-                }
-            }
-        };
-        timeout(limit, all).await.map_err(|_| Trouble::Hang)?;
-        Ok(total)
     }
 
     /// Closes by a reset: what is under way is lost.
