@@ -115,8 +115,9 @@ fn judge_error(error: &ErrorObject, status: u16) -> Result<Code, String> {
     let codes: &[i64] = match status {
         200 => &[-32600, -32601, -32602, -32603, -32002],
         400 => &[-32700, -32600, -32602, -32020, -32021, -32022],
-        401 | 403 | 405 | 406 | 408 | 413 | 415 => &[-32600],
-        404 => &[-32601],
+        401 | 403 | 405 | 406 | 408 | 413 | 415 | 429 => &[-32600],
+        // A method that is not there, and a path.
+        404 => &[-32601, -32600],
         503 => &[-32603],
         _ => return Err("a status that the contract does not know".to_owned()),
     };

@@ -1,11 +1,14 @@
 //! Frames of HTTP/2, where a server speaks it; where not, the preface is a broken head.
 
+use std::time::Duration;
+
 use serde_json::json;
+use tokio::io::AsyncReadExt;
 
 use crate::{
     storm::{endure, scale},
     target::{Example, Target},
-    wire::Wire,
+    wire::{LIMIT, Wire},
 };
 
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -95,14 +98,51 @@ fn attacks(target: &Target) -> Vec<(&'static str, Vec<u8>)> {
     ]
 }
 
+/// The type, the flags, and the stream of the next frame.
+async fn next(wire: &mut Wire) -> Option<(u8, u8, u32)> {
+    let mut head = [0; 9];
+    wire.stream.read_exact(&mut head).await.ok()?;
+    let length = u32::from_be_bytes([0, head[0], head[1], head[2]]);
+    let mut payload = vec![0; usize::try_from(length).ok()?];
+    wire.stream.read_exact(&mut payload).await.ok()?;
+    Some((head[3], head[4], u32::from_be_bytes([head[5], head[6], head[7], head[8]])))
+}
+
+/// A proper call is answered, unless the preface is refused.
+async fn proper(target: &Target) {
+    let call = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/list"}).to_string();
+    let frames = [
+        frame(SETTINGS, 0, 0, &[]),
+        frame(HEADERS, END_HEADERS, 1, &head(target)),
+        frame(DATA, END_STREAM, 1, call.as_bytes()),
+    ];
+    let mut wire = target.connect().await;
+    target.count();
+    // Whoever refuses the preface may close the connection at once.
+    let _ = wire.send(&[PREFACE, &frames.concat()].concat()).await;
+    let answered = async {
+        let Some((SETTINGS, _, 0)) = next(&mut wire).await else { return true };
+        while let Some((kind, _, stream)) = next(&mut wire).await {
+            if (kind, stream) == (HEADERS, 1) {
+                return true;
+            }
+        }
+        false
+    };
+    if tokio::time::timeout(LIMIT, answered).await != Ok(true) {
+        target.found("a proper call", "it is not answered");
+    }
+}
+
 pub(crate) async fn frames_of_http_2(example: &'static Example) {
     endure(example, "HTTP/2", async |target| {
+        proper(target).await;
         for (_, attack) in attacks(target) {
             target.count();
             let Ok(mut wire) = Wire::connect(target.address).await else { continue };
             let bytes = [PREFACE, &frame(SETTINGS, 0, 0, &[]), &attack].concat();
             // It may close the connection at any time; what must hold is the neighbour's peace.
-            wire.fill(&bytes, std::time::Duration::from_millis(200)).await;
+            wire.fill(&bytes, Duration::from_millis(200)).await;
         }
     })
     .await;

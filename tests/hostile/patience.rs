@@ -17,7 +17,7 @@ use crate::{
 /// minute or a minute; this only tells them from those that wait for ever.
 const LIMIT: Duration = Duration::from_secs(100);
 /// How long nothing may move before it is taken that the server waits.
-const STILL: Duration = Duration::from_millis(500);
+const STILL: Duration = Duration::from_secs(3);
 /// How many clients stand still in each way.
 const CLIENTS: usize = 3;
 
@@ -85,7 +85,7 @@ async fn is_given_up(target: &Target, case: &Case) -> bool {
         if Instant::now() > deadline {
             return false;
         }
-        tokio::time::sleep(STILL).await;
+        tokio::time::sleep(Duration::from_millis(500)).await;
     }
     true
 }

@@ -3,6 +3,7 @@
 use std::{
     io::Write as _,
     sync::{LazyLock, Once},
+    time::{Duration, Instant},
 };
 
 use tokio::sync::Mutex;
@@ -16,12 +17,13 @@ use crate::{
 /// Storms take turns: a neighbour is to be disturbed by its own alone.
 static ALONE: Mutex<()> = Mutex::const_new(());
 
-/// Whether `HOSTILE=long` asks for larger floods, more rounds, and a table of figures.
-static IS_LONG: LazyLock<bool> = LazyLock::new(|| std::env::var("HOSTILE").is_ok_and(|form| form == "long"));
+/// What `HOSTILE` says: `long` asks for larger floods, more rounds, and a table of figures,
+/// `short` for the table alone.
+static FORM: LazyLock<String> = LazyLock::new(|| std::env::var("HOSTILE").unwrap_or_default());
 
 /// A size for the short form and one for the long.
 pub(crate) fn scale(short: usize, long: usize) -> usize {
-    if *IS_LONG { long } else { short }
+    if *FORM == "long" { long } else { short }
 }
 
 /// Lets a storm loose on an example, twice or more often: the first time shows what its
@@ -41,13 +43,15 @@ pub(crate) async fn endure(example: &'static Example, name: &str, storm: impl As
     };
     for _ in 0..scale(1, 5) {
         let neighbour = Neighbour::start(&target, Connects::Often).await;
+        let (start, cases) = (Instant::now(), target.cases());
         storm(&target).await;
+        let (time, cases) = (start.elapsed(), target.cases() - cases);
         let during = neighbour.stop().await;
         if let Err(fault) = during.compare(&before) {
             target.found("neighbour", fault);
         }
         match target.process.recovers(calm).await {
-            Ok(after) => tell(&target, name, [&before, &during], [calm, after]),
+            Ok(after) => tell(&[example.name, name], time, cases, [&before, &during], [calm, after]),
             Err(fault) => target.found("afterwards", fault),
         }
     }
@@ -82,9 +86,15 @@ fn conclude(target: &Target, name: &str) {
 }
 
 /// A row of the table of figures.
-fn tell(target: &Target, name: &str, neighbour: [&Record; 2], usage: [Usage; 2]) {
+fn tell(
+    names: &[&str; 2],
+    time: Duration,
+    cases: usize,
+    [before, during]: [&Record; 2],
+    [calm, after]: [Usage; 2],
+) {
     static HEAD: Once = Once::new();
-    if !*IS_LONG {
+    if FORM.is_empty() {
         return;
     }
     // The harness holds back what is printed otherwise.
@@ -92,18 +102,16 @@ fn tell(target: &Target, name: &str, neighbour: [&Record; 2], usage: [Usage; 2])
     HEAD.call_once(|| {
         let _ = writeln!(
             out,
-            "| example | storm | cases | neighbour's calls | median, slowest before | in the storm | \
-             MiB calm, peak, after | descriptors | threads |\n|---|---|--:|--:|--:|--:|--:|--:|--:|",
+            "| example | storm | cases | seconds | neighbour's calls | median, slowest before | in the storm \
+             | MiB calm, peak, after | descriptors | threads |\n|---|---|--:|--:|--:|--:|--:|--:|--:|--:|",
         );
     });
-    let [before, during] = neighbour;
-    let [calm, after] = usage;
     let mib = |kib: usize| kib / 1024;
     let _ = writeln!(
         out,
-        "| {} | {name} | {} | {} | {:.1?}, {:.1?} | {:.1?}, {:.1?} | {}, {}, {} | {}, {} | {}, {} |",
-        target.example.name,
-        target.cases(),
+        "| {} | {cases} | {:.1} | {} | {:.1?}, {:.1?} | {:.1?}, {:.1?} | {}, {}, {} | {}, {} | {}, {} |",
+        names.join(" | "),
+        time.as_secs_f32(),
         during.calls,
         before.times.median,
         before.times.worst,
