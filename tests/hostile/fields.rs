@@ -98,7 +98,7 @@ fn requests(example: &Example) -> Vec<(&'static str, Value)> {
 /// What takes the place of a field.
 fn values() -> Vec<Vec<u8>> {
     let deep = |levels: usize| ["[".repeat(levels), "]".repeat(levels)].concat().into_bytes();
-    let huge = format!("\"{}\"", "x".repeat(scale(64, 1024) * 1024)).into_bytes();
+    let huge = format!("\"{}\"", "x".repeat(scale(16, 1024) * 1024)).into_bytes();
     let mut values: Vec<Vec<u8>> = [
         "null",
         "true",
@@ -146,7 +146,7 @@ fn values() -> Vec<Vec<u8>> {
         "9".repeat(4000).into_bytes(),
         deep(100),
         deep(200),
-        deep(100_000),
+        deep(scale(2000, 100_000)),
         vec![b'['; 5000],
     ]);
     values

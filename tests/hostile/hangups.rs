@@ -38,7 +38,7 @@ fn requests(target: &Target) -> Vec<Vec<u8>> {
         add(call(Era::Modern, 1, tool, &arguments));
     }
     if let Some((tool, arguments)) = example.echo {
-        add(call(Era::Modern, 1, tool, &arguments(&"x".repeat(300_000))));
+        add(call(Era::Modern, 1, tool, &arguments(&"x".repeat(scale(20_000, 300_000)))));
     }
     if let Some(asking) = &example.asking {
         let arguments = serde_json::from_str(asking.arguments).expect("arguments are JSON");

@@ -59,7 +59,7 @@ fn uris() -> Vec<String> {
     ]
     .map(str::to_owned)
     .into();
-    let long = scale(200_000, 1_000_000);
+    let long = scale(20_000, 1_000_000);
     uris.push(format!("test://template/{}/data", "x".repeat(long)));
     uris.push(format!("test://template/{}/data", "%41".repeat(long / 3)));
     uris.push(format!("test://template/{}/data", "/data".repeat(long / 5)));
@@ -97,7 +97,7 @@ async fn resources(target: &Target) {
 }
 
 async fn cursors(target: &Target) {
-    let huge = "A".repeat(scale(500_000, 2_000_000));
+    let huge = "A".repeat(scale(50_000, 2_000_000));
     let mut cursors: Vec<String> = [
         "",
         "0",
@@ -131,7 +131,7 @@ async fn cursors(target: &Target) {
 }
 
 async fn names(target: &Target) {
-    let huge = "x".repeat(scale(500_000, 2_000_000));
+    let huge = "x".repeat(scale(50_000, 2_000_000));
     let names = [
         "",
         " ",

@@ -26,7 +26,7 @@ pub(crate) struct Process {
 const LISTEN: &str = "0A";
 /// How long a process may take to give back what it held: TCP, idle connections and threads
 /// have time limits of their own. Only bounds a leak.
-const RECOVERY: Duration = Duration::from_secs(20);
+const RECOVERY: Duration = Duration::from_secs(60);
 /// Memory that allocators keep: this much, in KiB, or a quarter.
 const SLACK: usize = 16 * 1024;
 /// Descriptors and threads that may be more: idle connections to an upstream, a thread that a

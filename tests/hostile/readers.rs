@@ -38,7 +38,7 @@ fn bound(target: &Target, case: &str, before: usize, most: usize) {
 pub(crate) async fn large_answers_unread(example: &'static Example) {
     endure(example, "large answers that nobody reads", async |target| {
         let before = target.process.memory().unwrap_or_default();
-        let request = large(target, &"x".repeat(scale(512 * 1024, 3 * MIB)));
+        let request = large(target, &"x".repeat(scale(256 * 1024, 3 * MIB)));
         let clients = scale(8, 64);
         let sending = (0..clients).map(|_| async {
             let mut wire = target.connect().await;
