@@ -5,8 +5,11 @@
 //! descriptors, threads and connections return to what they were.
 //!
 //! The example binaries are built by `cargo test`; a narrower `cargo test --test hostile` does
-//! not build them. `HOSTILE=long` makes the floods larger, repeats each storm, and prints a
-//! table of figures. One test: `cargo test --test hostile everything::wrong_types`.
+//! not build them. One test: `cargo test --test hostile everything::wrong_types`.
+//!
+//! `HOSTILE=long` makes the floods larger, repeats each storm, and prints a table of figures;
+//! its figures are worth something with `--release` alone. `HOSTILE=short` prints the table of
+//! the short form.
 
 #![cfg(target_os = "linux")]
 

@@ -65,16 +65,16 @@ async fn is_given_up(target: &Target, case: &Case) -> bool {
     wire.fill(&case.bytes, STILL).await;
     let deadline = Instant::now() + LIMIT;
     if case.reads {
-        let mut came = Vec::new();
-        let reading = tokio::time::timeout_at(deadline, wire.stream.read_to_end(&mut came)).await;
+        let mut answer = Vec::new();
+        let reading = tokio::time::timeout_at(deadline, wire.stream.read_to_end(&mut answer)).await;
         if let Some(status) = case.status {
-            match Response::from_bytes(&came) {
+            match Response::from_bytes(&answer) {
                 Some(response) if response.status == status => {
                     if let Err(fault) = contract::judge(&response, None) {
                         target.found(case.name, fault);
                     }
                 }
-                _ => target.found(case.name, format!("no {status}: {:?}", String::from_utf8_lossy(&came))),
+                _ => target.found(case.name, format!("no {status}: {:?}", String::from_utf8_lossy(&answer))),
             }
         }
         return reading.is_ok();

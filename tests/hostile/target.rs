@@ -24,6 +24,9 @@ use crate::{
 /// The most findings that a test tells of.
 const MAX_FINDINGS: usize = 40;
 
+/// A tool, and the arguments that carry a text.
+type Echo = (&'static str, fn(&str) -> Value);
+
 /// An example, as far as its clients know it.
 #[derive(Debug)]
 pub(crate) struct Example {
@@ -36,7 +39,7 @@ pub(crate) struct Example {
     /// A part of its answer.
     pub(crate) answer: &'static str,
     /// A tool that says a text again, and the arguments that carry it.
-    pub(crate) echo: Option<(&'static str, fn(&str) -> Value)>,
+    pub(crate) echo: Option<Echo>,
     /// The tool `countdown`.
     pub(crate) countdown: Option<&'static str>,
     /// A tool that asks the user, as `tool` does or not.
