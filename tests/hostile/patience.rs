@@ -61,7 +61,12 @@ fn cases(target: &Target) -> Vec<Case> {
 
 /// Whether the server has closed the connection in time; an answer that is due is judged.
 async fn is_given_up(target: &Target, case: &Case) -> bool {
-    let Ok(mut wire) = Wire::connect(target.address).await else { return true };
+    let connecting = if case.reads {
+        Wire::connect(target.address).await
+    } else {
+        Wire::connect_narrow(target.address).await
+    };
+    let Ok(mut wire) = connecting else { return true };
     wire.fill(&case.bytes, STILL).await;
     let deadline = Instant::now() + LIMIT;
     if case.reads {

@@ -41,7 +41,7 @@ pub(crate) async fn large_answers_unread(example: &'static Example) {
         let request = large(target, &"x".repeat(scale(256 * 1024, 3 * MIB)));
         let clients = scale(8, 64);
         let sending = (0..clients).map(|_| async {
-            let mut wire = target.connect().await;
+            let mut wire = target.connect_narrow().await;
             target.count();
             wire.fill(&request, STILL).await;
             wire
@@ -63,7 +63,7 @@ pub(crate) async fn requests_without_reading(example: &'static Example) {
         let large: Vec<u8> = large(target, &"x".repeat(16 * 1024)).repeat(scale(500, 2000));
         for bytes in [&many, &large] {
             let sending = (0..clients).map(|_| async {
-                let mut wire = target.connect().await;
+                let mut wire = target.connect_narrow().await;
                 target.count();
                 wire.fill(bytes, STILL).await;
                 wire
@@ -83,7 +83,7 @@ pub(crate) async fn streams_unread(example: &'static Example) {
         let before = target.process.memory().unwrap_or_default();
         let clients = scale(16, 128);
         let opening = (0..clients).map(|_| async {
-            let mut wire = target.connect().await;
+            let mut wire = target.connect_narrow().await;
             target.count();
             wire.fill(&request, STILL).await;
             wire

@@ -224,6 +224,12 @@ impl Target {
         connecting.unwrap_or_else(|error| panic!("{}: cannot connect: {error}", self.example.name))
     }
 
+    /// The connection of a client that does not mean to read.
+    pub(crate) async fn connect_narrow(&self) -> Wire {
+        let connecting = Wire::connect_narrow(self.address).await;
+        connecting.unwrap_or_else(|error| panic!("{}: cannot connect: {error}", self.example.name))
+    }
+
     pub(crate) fn found(&self, case: &str, what: impl Into<String>) {
         let mut findings = self.findings.lock().unwrap_or_else(PoisonError::into_inner);
         findings.push(format!("{case}: {}", what.into()));

@@ -4,7 +4,7 @@ use std::{io, net::SocketAddr, time::Duration};
 
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWriteExt},
-    net::TcpStream,
+    net::{TcpSocket, TcpStream},
     time::timeout,
 };
 
@@ -89,7 +89,19 @@ pub(crate) struct Wire {
 
 impl Wire {
     pub(crate) async fn connect(address: SocketAddr) -> io::Result<Self> {
-        let stream = timeout(LIMIT, TcpStream::connect(address)).await??;
+        Self::over(TcpSocket::new_v4()?, address).await
+    }
+
+    /// The same, for a client that takes as little as it can before it reads.
+    pub(crate) async fn connect_narrow(address: SocketAddr) -> io::Result<Self> {
+        let socket = TcpSocket::new_v4()?;
+        // The kernel makes the least that it allows of it.
+        socket.set_recv_buffer_size(1)?;
+        Self::over(socket, address).await
+    }
+
+    async fn over(socket: TcpSocket, address: SocketAddr) -> io::Result<Self> {
+        let stream = timeout(LIMIT, socket.connect(address)).await??;
         stream.set_nodelay(true)?;
         Ok(Self { stream, ahead: Vec::new() })
     }
