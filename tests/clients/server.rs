@@ -78,9 +78,14 @@ impl ExampleServer {
         &self.said
     }
 
+    /// The id of its process.
+    pub(crate) fn id(&self) -> u32 {
+        self.process.id().expect("nobody has waited for it")
+    }
+
     /// Sends it a signal, such as `TERM`, and waits until it has ended.
     pub(crate) async fn ends_by(mut self, signal: &str) -> ExitStatus {
-        let id = self.process.id().expect("nobody has waited for it").to_string();
+        let id = self.id().to_string();
         let kill = Command::new("kill").args(["-s", signal, &id]).status().await.expect("kill runs");
         assert!(kill.success(), "{id} takes no signal {signal}");
         let ended = timeout(END_LIMIT, self.process.wait()).await;
