@@ -4,4 +4,4 @@
 mod clients;
 mod running;
 mod starting;
-mod support;
+pub(crate) mod support;

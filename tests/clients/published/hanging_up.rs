@@ -1,0 +1,97 @@
+//! Clients that hang up in the midst of their calls.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tokio::{
+    io::AsyncWriteExt,
+    net::TcpStream,
+    task::{AbortHandle, JoinSet},
+    time::{MissedTickBehavior, interval, sleep},
+};
+
+use crate::{
+    cast,
+    gateway::support::{connect, gateway, number},
+    rmcp_client,
+    server::ExampleServer,
+};
+
+/// A hundred a second.
+const INTERVAL: Duration = Duration::from_millis(10);
+/// How often the others call meanwhile.
+const CALLS: u32 = 300;
+const CALL_INTERVAL: Duration = Duration::from_millis(25);
+
+/// Clients that come, call a tool, and hang up before or just when its answer comes; until dropped.
+pub(super) struct HangingUp(AbortHandle);
+
+impl HangingUp {
+    /// They call the tools of an `arithmetic.py` that `gateway` has under the name `server`.
+    pub(super) fn start(gateway: &ExampleServer, server: &str) -> Self {
+        let (_, rest) = gateway.url().split_once("//").expect("a URL");
+        let (authority, _) = rest.split_once('/').expect("a URL with a path");
+        let (authority, server) = (authority.to_owned(), server.to_owned());
+        Self(tokio::spawn(come_and_go(authority, server)).abort_handle())
+    }
+}
+
+impl Drop for HangingUp {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+async fn come_and_go(authority: String, server: String) {
+    let mut clients = JoinSet::new();
+    let mut ticks = interval(INTERVAL);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    for number in 0_u64.. {
+        ticks.tick().await;
+        while clients.try_join_next().is_some() {}
+        // From at once to a while after the answer of a quick call has come.
+        let patience = Duration::from_micros(number * 137 % 10_000);
+        let (tool, arguments) = match number % 4 {
+            0 => ("slow_progress", json!({ "steps": 3 })),
+            _ => ("add", json!({ "a": number, "b": 1 })),
+        };
+        clients.spawn(hang_up(authority.clone(), format!("{server}-{tool}"), arguments, patience));
+    }
+}
+
+async fn hang_up(authority: String, tool: String, arguments: Value, patience: Duration) {
+    let params = json!({ "name": tool, "arguments": arguments, "_meta": { "progressToken": 1 } });
+    let body = json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params }).to_string();
+    let head = format!(
+        "POST /mcp HTTP/1.1\r\nhost: {authority}\r\ncontent-type: application/json\r\n\
+         accept: application/json, text/event-stream\r\ncontent-length: {}\r\n\r\n",
+        body.len()
+    );
+    let mut stream = TcpStream::connect(&authority).await.expect("the gateway listens");
+    stream.write_all((head + &body).as_bytes()).await.expect("the gateway reads");
+    sleep(patience).await;
+}
+
+/// Servers on the Python SDK 1.x end, with all calls under way, when they are told that a call is
+/// cancelled while they answer it.
+#[tokio::test]
+async fn clients_that_hang_up_harm_no_call_of_others() {
+    let gateway = gateway(json!({ "math": cast::stdio("arithmetic.py", &[]) })).await;
+    let client = connect(gateway.url()).await;
+    let process = number(&client, "math-whoami").await;
+
+    let hanging_up = HangingUp::start(&gateway, "math");
+    let mut failed = Vec::new();
+    let mut ticks = interval(CALL_INTERVAL);
+    for number in 0..CALLS {
+        ticks.tick().await;
+        match client.call("math-add", json!({ "a": number, "b": 1 })).await {
+            Ok(answer) => assert_eq!(rmcp_client::text(&answer), (number + 1).to_string()),
+            Err(error) => failed.push(error.to_string()),
+        }
+    }
+    drop(hanging_up);
+    assert!(failed.is_empty(), "{} of {CALLS} calls failed: {failed:?}", failed.len());
+    assert_eq!(number(&client, "math-whoami").await, process, "the server was started anew");
+    client.leave().await;
+}
