@@ -149,7 +149,9 @@ impl Cast {
                     entry
                 }
                 Server::Time => python("mcp-server-time", &[]),
-                Server::Git => python("mcp-server-git", &[Path::new("--repository"), &workspace.repository()]),
+                Server::Git => {
+                    python("mcp-server-git", &[Path::new("--repository"), &workspace.repository()])
+                }
                 Server::Fast => cast::fast(),
                 Server::FastOverHttp => {
                     let far = cast::fast_over_http().await;

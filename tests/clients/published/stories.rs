@@ -143,7 +143,7 @@ async fn a_child_gets_what_its_entry_names_and_no_secret_of_the_gateway() {
     let variables: serde_json::Value =
         serde_json::from_str(rmcp_client::text(&answer)).expect("an object of variables");
     assert_eq!(variables["NAMED"], "for the server");
-    assert!(variables["PATH"].is_string(), "{variables}");
-    assert!(variables.get("CLOUD_KEY").is_none(), "{variables}");
+    assert!(variables["PATH"].is_string(), "no PATH");
+    assert!(variables.get("CLOUD_KEY").is_none(), "it has a secret that its entry does not name");
     client.leave().await;
 }

@@ -60,8 +60,7 @@ async fn adds(client: &Client, tool: &str, (a, b): (u32, u32)) -> bool {
 async fn a_server_whose_first_answer_takes_eleven_seconds_is_started_once_and_serves() {
     let workspace = Workspace::new();
     let starts = workspace.file("starts");
-    let gateway =
-        gateway(json!({ "slow": slow(&starts), "good": cast::stdio("arithmetic.py", &[]) })).await;
+    let gateway = gateway(json!({ "slow": slow(&starts), "good": cast::stdio("arithmetic.py", &[]) })).await;
     let client = connect(gateway.url()).await;
     assert!(adds(&client, "good-add", (10, 20)).await);
     until("the slow server serves", async || adds(&client, "slow-add", (10, 20)).await).await;
@@ -74,8 +73,7 @@ async fn a_server_whose_first_answer_takes_eleven_seconds_is_started_once_and_se
 
 #[tokio::test]
 async fn a_list_of_all_servers_comes_soon_without_the_one_that_hangs_and_names_it() {
-    let gateway =
-        gateway(json!({ "silent": silent(), "good": cast::stdio("arithmetic.py", &[]) })).await;
+    let gateway = gateway(json!({ "silent": silent(), "good": cast::stdio("arithmetic.py", &[]) })).await;
     let client = connect(gateway.url()).await;
     for _ in 0..3 {
         let page = timeout(PATIENCE_FOR_LISTS, client.page_of_tools()).await;

@@ -386,13 +386,19 @@ class Stories:
             through.update(await contents(visitor.library, McpError))
 
         await self._visit(browse, lambda _: None, **UNASKED)
-        async with directly(json.loads(self._directory.read_text())) as session:
-            for what, expected in (await contents(session, McpError)).items():
-                expect(what, through[what], expected)
+        try:
+            async with directly(json.loads(self._directory.read_text())) as session:
+                direct = await contents(session, McpError)
+        except* anyio.BrokenResourceError:
+            # `mcp` 1.x stumbles over a server that says something while its client leaves.
+            pass
+        for what, expected in direct.items():
+            expect(what, through[what], expected)
 
 
 async def unasked(*_):
-    """Makes a client declare a capability that its server does not use here."""
+    """Makes a client declare a capability, whatever it would answer."""
+    raise NotImplementedError
 
 
 UNASKED = {"sampling_callback": unasked, "list_roots_callback": unasked}
