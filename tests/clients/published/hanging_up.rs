@@ -55,12 +55,15 @@ async fn come_and_go(authority: String, server: String) {
         while clients.try_join_next().is_some() {}
         let (authority, server) = (authority.clone(), server.clone());
         // From nothing to twice what the server takes, so that some meet its answer.
-        let patience =
-            |most: Duration| most.mul_f64(f64::from(u32::try_from(number % 97).unwrap_or(0)) / 96.0);
-        match number % 50 {
+        let share = u32::try_from(number % 97).expect("less than 97");
+        let patience = |most: Duration| most * share / 96;
+        match number % 100 {
+            // A long call, given up at any time: whoever is told of it later may be told at its end.
+            0 => clients.spawn(hang_up_at(authority, server, (1 + share * 5 % 60, 60), patience(2 * STEP))),
             // The answer comes a step after the last report.
-            0 => clients.spawn(hang_up_at_the_end(authority, server, 60, patience(2 * STEP))),
-            10 | 20 | 30 | 40 => clients.spawn(hang_up_at_the_end(authority, server, 5, patience(2 * STEP))),
+            10 | 30 | 50 | 70 | 90 => {
+                clients.spawn(hang_up_at(authority, server, (5, 5), patience(2 * STEP)))
+            }
             _ => clients.spawn(hang_up_soon(authority, server, patience(QUICK))),
         };
     }
@@ -71,9 +74,9 @@ async fn hang_up_soon(authority: String, server: String, patience: Duration) {
     sleep(patience).await;
 }
 
-async fn hang_up_at_the_end(authority: String, server: String, steps: u32, patience: Duration) {
+async fn hang_up_at(authority: String, server: String, (step, steps): (u32, u32), patience: Duration) {
     let stream = call(&authority, &format!("{server}-slow_progress"), &json!({ "steps": steps })).await;
-    let last = format!("step {steps}");
+    let last = format!("\"step {step}\"");
     let mut lines = BufReader::new(stream).lines();
     // A gateway that gives the call up ends the stream.
     while let Ok(Some(line)) = lines.next_line().await {
