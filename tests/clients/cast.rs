@@ -15,7 +15,7 @@ pub(crate) fn stdio(script: &str, arguments: &[&str]) -> Value {
     json!({ "command": setup::python_1(), "args": args })
 }
 
-/// The entry of the server on FastMCP, as a child process.
+/// The entry of the server on `fastmcp`, as a child process.
 pub(crate) fn fast() -> Value {
     json!({
         "command": setup::python_servers().join("python"),
@@ -23,7 +23,7 @@ pub(crate) fn fast() -> Value {
     })
 }
 
-/// The server on FastMCP, over HTTP.
+/// The server on `fastmcp`, over HTTP.
 pub(crate) async fn fast_over_http() -> ExampleServer {
     python(&setup::python_servers().join("python"), "fast.py", &["--http"]).await
 }

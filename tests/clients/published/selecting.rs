@@ -1,4 +1,4 @@
-//! Servers are chosen by the header of LiteLLM's proxy, as its end-to-end tests do.
+//! Servers are chosen by a header, as the end-to-end tests of the proxy `litellm` do.
 
 use serde_json::json;
 
