@@ -15,6 +15,19 @@ pub(crate) fn stdio(script: &str, arguments: &[&str]) -> Value {
     json!({ "command": setup::python_1(), "args": args })
 }
 
+/// The entry of the server on `fastmcp`, as a child process.
+pub(crate) fn fast() -> Value {
+    json!({
+        "command": setup::python_servers().join("python"),
+        "args": [Path::new("-B"), &setup::source("upstreams").join("fast.py")],
+    })
+}
+
+/// The server on `fastmcp`, over HTTP.
+pub(crate) async fn fast_over_http() -> ExampleServer {
+    python(&setup::python_servers().join("python"), "fast.py", &["--http"]).await
+}
+
 /// The entry of a server that runs already.
 pub(crate) fn http(server: &ExampleServer) -> Value {
     json!({ "type": "http", "url": server.url() })

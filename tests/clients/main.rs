@@ -12,6 +12,8 @@ mod examples;
 #[cfg(feature = "upstream")]
 mod gateway;
 mod proxy;
+#[cfg(feature = "upstream")]
+mod published;
 mod rmcp_client;
 mod script;
 mod server;

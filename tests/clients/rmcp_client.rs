@@ -8,7 +8,7 @@ use rmcp::{
     ClientHandler, ClientLifecycleMode, ClientServiceExt, RoleClient, ServiceError,
     model::{
         CallToolRequest, CallToolRequestParams, CallToolResult, ClientRequest, ErrorCode, JsonObject,
-        ProgressNotificationParam, ProtocolVersion, ServerResult,
+        ListToolsResult, ProgressNotificationParam, ProtocolVersion, ServerResult,
     },
     service::{NotificationContext, PeerRequestOptions, RequestHandle, RunningService},
     transport::StreamableHttpClientTransport,
@@ -157,6 +157,11 @@ impl Client {
     pub(crate) async fn tools(&self) -> Vec<String> {
         let tools = self.service.list_all_tools().await.expect("the tools are listed");
         tools.into_iter().map(|tool| tool.name.into_owned()).collect()
+    }
+
+    /// The first page of tools, as it came.
+    pub(crate) async fn page_of_tools(&self) -> Result<ListToolsResult, ServiceError> {
+        self.service.list_tools(None).await
     }
 
     pub(crate) async fn start(&self, tool: &str, arguments: Value) -> RequestHandle<RoleClient> {

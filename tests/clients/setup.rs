@@ -1,4 +1,4 @@
-//! Installs the published clients under `target/tmp`, anew whenever their lock files change.
+//! Installs the published clients and servers under `target/tmp`, anew whenever their lock files change.
 
 use std::{
     fs::{self, File},
@@ -17,6 +17,8 @@ type Installed = LazyLock<Result<PathBuf, String>>;
 
 static PYTHON_1: Installed = LazyLock::new(|| virtual_environment("python-1", "requirements-1.txt"));
 static PYTHON_2: Installed = LazyLock::new(|| virtual_environment("python-2", "requirements-2.txt"));
+static PYTHON_SERVERS: Installed =
+    LazyLock::new(|| virtual_environment("python-servers", "requirements-servers.txt"));
 static NODE_MODULES: Installed = LazyLock::new(node_modules);
 
 /// The interpreter that has `mcp` 1.x.
@@ -27,6 +29,12 @@ pub(crate) fn python_1() -> PathBuf {
 /// The interpreter that has `mcp` 2.x.
 pub(crate) fn python_2() -> PathBuf {
     path(&PYTHON_2).join("bin/python")
+}
+
+/// The directory of the programs of the published Python servers, and of the interpreter that has
+/// `fastmcp` and `mcp` 2.x.
+pub(crate) fn python_servers() -> PathBuf {
+    path(&PYTHON_SERVERS).join("bin")
 }
 
 /// The directory of a client script's source.
@@ -47,7 +55,7 @@ pub(crate) fn node() -> PathBuf {
 fn path(installed: &Installed) -> &Path {
     match &**installed {
         Ok(path) => path,
-        Err(reason) => panic!("the published clients are not installed: {reason}"),
+        Err(reason) => panic!("the published clients and servers are not installed: {reason}"),
     }
 }
 

@@ -113,7 +113,7 @@ impl Client {
     }
 }
 
-fn python(interpreter: std::path::PathBuf, script: &str) -> Command {
+pub(crate) fn python(interpreter: std::path::PathBuf, script: &str) -> Command {
     let mut command = Command::new(interpreter);
     // The sources stay free of compiled copies.
     command.arg("-B").arg(setup::source("python").join(script));

@@ -5,4 +5,4 @@ mod clients;
 mod endpoints;
 mod running;
 mod starting;
-mod support;
+pub(crate) mod support;

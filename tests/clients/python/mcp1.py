@@ -2,11 +2,15 @@
 
 from contextlib import asynccontextmanager
 
+import httpx
 from mcp import ClientSession, McpError, types
 from mcp.client.streamable_http import streamable_http_client
 from pydantic import AnyUrl
 
 import stories
+
+# Only bounds how long an answer that never comes can hold up a test.
+LIMIT_SECONDS = 120
 
 
 class Client:
@@ -33,17 +37,20 @@ class Client:
 
 
 @asynccontextmanager
-async def connect(era, url, answer):
+async def connect(era, url, answer=None, *, headers=None, logs=None, **callbacks):
     if era != "legacy":
         raise ValueError(f"mcp 1.x has no era {era!r}")
     asked = stories.answering(answer, types.ElicitResult)
+    callbacks |= {"elicitation_callback": asked, "logging_callback": logs}
     async with (
-        streamable_http_client(url) as (read, write, session_id),
-        ClientSession(read, write, elicitation_callback=asked) as session,
+        httpx.AsyncClient(headers=headers, timeout=LIMIT_SECONDS) as http,
+        streamable_http_client(url, http_client=http) as (read, write, session_id),
+        ClientSession(read, write, **callbacks) as session,
     ):
         initialized = await session.initialize()
         yield Client(session, initialized.protocolVersion)
         stories.expect("the session's id", session_id(), None)
 
 
-stories.main(connect)
+if __name__ == "__main__":
+    stories.main(connect)

@@ -39,10 +39,14 @@ class Client:
 
 
 @asynccontextmanager
-async def connect(era, url, answer):
+async def connect(era, url, answer=None, *, logs=None, **callbacks):
     asked = stories.answering(answer, types.ElicitResult)
-    async with mcp.Client(url, mode=MODES[era], elicitation_callback=asked) as client:
+    # In the modern era a client hears of what is logged only if it names a level.
+    level = "debug" if logs else None
+    callbacks |= {"elicitation_callback": asked, "logging_callback": logs, "log_level": level}
+    async with mcp.Client(url, mode=MODES[era], **callbacks) as client:
         yield Client(client)
 
 
-stories.main(connect)
+if __name__ == "__main__":
+    stories.main(connect)
