@@ -151,7 +151,7 @@ impl UpstreamBuilder {
         self
     }
 
-    /// Adds a header that goes out with every request, whoever calls.
+    /// Adds a header that goes out with every request, for every caller.
     pub fn header(mut self, name: impl AsRef<str>, value: impl AsRef<str>) -> Self {
         let parsed = HeaderName::try_from(name.as_ref()).ok().zip(HeaderValue::try_from(value.as_ref()).ok());
         match (&mut self.settings.target, parsed) {

@@ -126,7 +126,7 @@ impl UpstreamCall {
             let session = Arc::clone(current.session());
             let outcome = match self.drive(current, &mut asked).await? {
                 Err(Failure::Forgotten) => {
-                    // The upstream has done nothing yet: once more, in a session of its own.
+                    // The upstream has done nothing yet: send it once more, in another session.
                     self.pool.forgotten(&self.key, &session);
                     let again = self.begin(&round).await?;
                     self.drive(again, &mut asked).await?
@@ -272,11 +272,7 @@ impl UpstreamCall {
     fn resume(&self, id: &str, number: u32) -> Result<PendingCall, CallError> {
         let parked = self.pool.parked.take(id, &self.key);
         let parked = parked.filter(|parked| !parked.pending.session().is_closing());
-        let gone = || {
-            RpcError::invalid_params(
-                "The call that asked this does not wait for the answer any more: call again",
-            )
-        };
+        let gone = || RpcError::invalid_params("The call that asked this is over: call again");
         let parked = parked.ok_or_else(gone)?;
         if let Some(answer) = self.cx.brought().remove(&question_key(number)) {
             parked.ask.answer(&Ok(answer));

@@ -130,7 +130,7 @@ async fn cause(client: &Client, failures: &[(Era, Failure)]) -> Cause {
     let legacy = failures.iter().find(|(era, _)| *era == Era::Legacy);
     let Some((_, failure)) = legacy.or(failures.last()) else { return Cause::new("it does not answer") };
     let mut cause = failure.cause();
-    // A status that is neither access nor a failure of its own may be that of an old transport.
+    // What servers of the transport before Streamable HTTP answer to a POST.
     let may_be_old = ["HTTP 400", "HTTP 404", "HTTP 405"].iter().any(|status| cause.words.contains(status));
     if may_be_old && let Some(hint) = client.transport.hint().await {
         cause.words = format!("{} ({hint})", cause.words).into();

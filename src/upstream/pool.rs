@@ -45,7 +45,7 @@ pub(super) struct Pool {
     known: Mutex<Known>,
     next_id: AtomicU64,
     is_shut: AtomicBool,
-    /// Ends what nobody uses; begun with the first session.
+    /// Closes unused sessions; started with the first one.
     janitor: Mutex<Option<Aborting>>,
 }
 
@@ -223,7 +223,7 @@ impl Pool {
         lock(&self.callers).ended(key, id, error);
     }
 
-    /// The upstream does not know a session any more.
+    /// The upstream has forgotten a session.
     pub(super) fn forgotten(&self, key: &Key, session: &Session) {
         self.ended(key, session.id);
         session.close(Closing::Gone);
@@ -324,7 +324,7 @@ impl Pool {
         }
     }
 
-    /// Ends what nobody has used for long, and opens what listeners wait for.
+    /// Closes unused sessions, and opens those that listeners wait for.
     fn sweep(self: &Arc<Self>) {
         self.parked.sweep();
         let mut callers = lock(&self.callers);

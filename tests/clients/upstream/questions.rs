@@ -3,7 +3,7 @@
 use mcp_stateless::UpstreamBuilder;
 use serde_json::{Value, json};
 
-use super::cast::{Member, python};
+use super::cast::{Member, python, python_2};
 use super::gateway::{Client, Era, Gateway, Params, error, text};
 
 fn ask_name() -> Params {
@@ -63,6 +63,15 @@ async fn a_legacy_upstream_over_http_asks_clients_of_both_eras() {
 async fn a_modern_upstream_asks_clients_of_both_eras() {
     let member = Member::modern().await;
     both_eras(member.upstream().era(mcp_stateless::Era::Modern)).await;
+}
+
+#[tokio::test]
+async fn a_handler_that_asks_on_its_way_asks_clients_of_its_own_era() {
+    let gateway = Gateway::new(python_2("both_eras"));
+    // Whatever the modern era made of the upstream before.
+    gateway.upstream.probe().await.expect("it opens");
+    let client = gateway.client(Era::Legacy, "ada");
+    assert_eq!(answered(client, Era::Legacy).await, "Hello, Ada!");
 }
 
 #[tokio::test]
