@@ -184,13 +184,13 @@ impl UpstreamCall {
         }
         let lists = self.pool.lists(&self.key, Era::Modern);
         let tools = match lists.known(Kind::Tools) {
-            Some(tools) => Some(tools),
             None => {
                 let (key, wanted, headers) = (self.key.clone(), Some(Era::Modern), self.headers.clone());
                 let mut refreshed = self.pool.refreshed(&lists, Kind::Tools, key, wanted, headers);
                 let outcome = refreshed.wait_for(Option::is_some).await;
                 outcome.ok().and_then(|it| it.clone()?.ok())
             }
+            known => known,
         };
         let tools = tools.as_deref();
         let mirrored = tools.and_then(|tools| tools.mirrored.get(&self.target));
