@@ -134,7 +134,6 @@ impl Pool {
         {
             return Step::Wait(done.clone());
         }
-        let has_other = caller.slot(other(era)).session().is_some();
         let (failures, was_open) = match caller.slot(era) {
             Slot::Open { session, .. } if !session.is_closing() => return Step::Take(Lease::new(session)),
             Slot::Open { session, failures } => (*failures + u32::from(!session.was_good()), true),
@@ -156,6 +155,8 @@ impl Pool {
             self.counters.reopened.fetch_add(1, Ordering::Relaxed);
         }
         self.start_janitor();
+        // Looked at only now: it may be what has made room.
+        let has_other = callers.entry(key).slot(other(era)).session().is_some();
         let attempts = Attempts {
             first: era,
             second: self.settings.era.is_none().then(|| other(era)),
