@@ -161,6 +161,7 @@ impl Pool {
             first: era,
             second: self.settings.era.is_none().then(|| other(era)),
             is_probe: eras.has(era).is_none() && has_other,
+            may_be_modern: eras.has(Era::Modern) != Some(false),
         };
         let (end, done) = watch::channel(None);
         let opening = Task {

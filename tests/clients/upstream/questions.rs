@@ -62,7 +62,7 @@ async fn a_legacy_upstream_over_http_asks_clients_of_both_eras() {
 #[tokio::test]
 async fn a_modern_upstream_asks_clients_of_both_eras() {
     let member = Member::modern().await;
-    both_eras(member.upstream().era(mcp_stateless::Era::Modern)).await;
+    both_eras(member.upstream()).await;
 }
 
 #[tokio::test]
@@ -102,8 +102,7 @@ async fn the_answer_to_a_call_that_is_gone_is_refused_clearly() {
 
 #[tokio::test]
 async fn a_client_that_cannot_be_asked_is_told_so_and_nothing_waits_for_it() {
-    for upstream in [python("arithmetic"), Member::modern().await.upstream().era(mcp_stateless::Era::Modern)]
-    {
+    for upstream in [python("arithmetic"), Member::modern().await.upstream()] {
         let gateway = Gateway::new(upstream);
         let client = gateway.client(Era::Modern, "ada");
         let meta = json!({"io.modelcontextprotocol/clientCapabilities": {}});

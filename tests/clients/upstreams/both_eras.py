@@ -22,4 +22,16 @@ async def ask_name(context: Context) -> str:
     return f"Hello, {answer.data.name}!"
 
 
+@server.tool()
+def add(a: int, b: int) -> int:
+    """Adds two numbers."""
+    return a + b
+
+
+@server.tool()
+def revision(context: Context) -> str:
+    """The protocol revision of this very request."""
+    return context.protocol_version
+
+
 server.run()
