@@ -151,7 +151,7 @@ impl UpstreamBuilder {
         self
     }
 
-    /// Adds a header that goes out with every request, whoever calls.
+    /// Adds a header that goes out with every request, for every caller.
     pub fn header(mut self, name: impl AsRef<str>, value: impl AsRef<str>) -> Self {
         let parsed = HeaderName::try_from(name.as_ref()).ok().zip(HeaderValue::try_from(value.as_ref()).ok());
         match (&mut self.settings.target, parsed) {
@@ -199,7 +199,8 @@ impl UpstreamBuilder {
     /// By default each client's era is spoken wherever the upstream has it, so that what the
     /// client could do directly it can do here; otherwise the other one, and questions are
     /// relayed between the eras. A caller then has up to two sessions. Which eras there are is
-    /// learnt from the first sessions.
+    /// learnt from the first sessions. An upstream over HTTP that keeps no sessions is spoken
+    /// with in the modern era if it has that, because without a session it can ask only there.
     pub fn era(mut self, era: impl Into<Option<Era>>) -> Self {
         self.settings.era = era.into();
         self

@@ -126,7 +126,7 @@ impl UpstreamCall {
             let session = Arc::clone(current.session());
             let outcome = match self.drive(current, &mut asked).await? {
                 Err(Failure::Forgotten) => {
-                    // The upstream has done nothing yet: once more, in a session of its own.
+                    // The upstream has done nothing yet: send it once more, in another session.
                     self.pool.forgotten(&self.key, &session);
                     let again = self.begin(&round).await?;
                     self.drive(again, &mut asked).await?
@@ -184,13 +184,13 @@ impl UpstreamCall {
         }
         let lists = self.pool.lists(&self.key, Era::Modern);
         let tools = match lists.known(Kind::Tools) {
-            Some(tools) => Some(tools),
             None => {
                 let (key, wanted, headers) = (self.key.clone(), Some(Era::Modern), self.headers.clone());
                 let mut refreshed = self.pool.refreshed(&lists, Kind::Tools, key, wanted, headers);
                 let outcome = refreshed.wait_for(Option::is_some).await;
                 outcome.ok().and_then(|it| it.clone()?.ok())
             }
+            known => known,
         };
         let tools = tools.as_deref();
         let mirrored = tools.and_then(|tools| tools.mirrored.get(&self.target));
@@ -272,11 +272,7 @@ impl UpstreamCall {
     fn resume(&self, id: &str, number: u32) -> Result<PendingCall, CallError> {
         let parked = self.pool.parked.take(id, &self.key);
         let parked = parked.filter(|parked| !parked.pending.session().is_closing());
-        let gone = || {
-            RpcError::invalid_params(
-                "The call that asked this does not wait for the answer any more: call again",
-            )
-        };
+        let gone = || RpcError::invalid_params("The call that asked this is over: call again");
         let parked = parked.ok_or_else(gone)?;
         if let Some(answer) = self.cx.brought().remove(&question_key(number)) {
             parked.ask.answer(&Ok(answer));

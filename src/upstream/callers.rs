@@ -170,7 +170,7 @@ impl Callers {
         }
     }
 
-    /// Takes the sessions that nobody has used for long, except those of callers to keep.
+    /// Takes the sessions that were not used for `timeout`, except those of callers to keep.
     pub(super) fn take_idle(
         &mut self,
         timeout: Duration,

@@ -30,7 +30,7 @@ pub(super) struct Request {
     pub(super) name: Option<String>,
     /// The headers that repeat arguments.
     pub(super) mirrored: Vec<(HeaderName, HeaderValue)>,
-    /// The headers of the caller that are passed on; `None` when it is nobody's request.
+    /// The headers of the caller that are passed on; `None` when no caller made the request.
     pub(super) caller: Option<HeaderMap>,
     /// Whether progress, log messages and questions may come for it.
     pub(super) is_call: bool,

@@ -225,7 +225,7 @@ impl Connection {
         }
     }
 
-    /// Takes a text that came on a connection which all calls share. Waits for nobody.
+    /// Takes a text that came on a connection which all calls share. Never waits.
     pub(super) fn receive(&self, text: &str) {
         for incoming in Incoming::read(text) {
             self.route(incoming, None);
@@ -263,7 +263,7 @@ impl Connection {
             Incoming::Request { id, method, params } => self.question(id, &method, params, origin),
             Incoming::Notification { method, params } => {
                 if self.notice(&method, params, origin).is_none() {
-                    tracing::trace!(upstream = %self.upstream, %method, "a notification is for nobody");
+                    tracing::trace!(upstream = %self.upstream, %method, "a notification concerns no call");
                 }
             }
         }

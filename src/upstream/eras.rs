@@ -3,7 +3,7 @@
 use super::handshake::About;
 use crate::Era;
 
-/// What is known of an upstream's eras. It is kept when a session fails, because most
+/// Which eras are spoken with an upstream. It is kept when a session fails, because most
 /// failures say nothing of it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Eras {
@@ -43,10 +43,10 @@ impl Eras {
     /// Learns from a session that was to be of the era `wanted`.
     pub(super) fn learn(&mut self, about: &About, wanted: Era) {
         *self.of(about.era) = Some(true);
-        if about.has_other_era {
-            *self.of(other(about.era)) = Some(true);
-        } else if about.era != wanted {
+        if about.era != wanted {
             *self.of(wanted) = Some(false);
+        } else if about.has_other_era && self.has(other(wanted)).is_none() {
+            *self.of(other(wanted)) = Some(true);
         }
     }
 

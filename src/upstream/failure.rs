@@ -94,7 +94,7 @@ impl Failure {
             Self::Forgotten => return unavailable(upstream, "forgets its sessions"),
             Self::Lost(cause) => ("ended the call without an answer", cause),
             Self::Unreachable(cause) => ("is not available", cause),
-            Self::Failed(cause) => ("did not answer", cause),
+            Self::Failed(cause) => ("did not serve the request", cause),
         };
         unavailable(upstream, &format!("{what}: {}", cause.words))
     }

@@ -9,7 +9,7 @@ use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep_until, timeout};
 
 use super::client::{Client, MODERN, Request, capabilities, client_info};
 use super::failure::{Cause, Failure};
@@ -56,6 +56,8 @@ pub(super) struct Attempts {
     pub(super) second: Option<Era>,
     /// Whether the refusal of the first is the answer, because a session of the second is open.
     pub(super) is_probe: bool,
+    /// Whether the upstream may have the modern era.
+    pub(super) may_be_modern: bool,
 }
 
 /// The answer to `initialize` or `server/discover`.
@@ -87,16 +89,20 @@ type Attempt = BoxFuture<'static, (Era, Result<About, Failure>)>;
 /// when the first is refused, and beside it when that is not answered for a while: then the
 /// first usable answer decides, and the other is dropped by its id when it comes.
 ///
+/// An upstream over HTTP that opens no session in the legacy era is spoken with in the modern
+/// one if it has that.
+///
 /// # Errors
 /// When the upstream accepts neither, or the connection fails. Does not end before the
 /// upstream answers: the caller limits the time.
 pub(super) async fn open(client: &Arc<Client>, attempts: Attempts) -> Result<About, Unopened> {
-    let Attempts { first, mut second, is_probe } = attempts;
+    let Attempts { first, mut second, is_probe, may_be_modern } = attempts;
+    let prefers_modern = second.is_some() && may_be_modern;
     let mut attempts: FuturesUnordered<Attempt> = FuturesUnordered::new();
     attempts.push(attempt(client, first));
     let patience = Instant::now() + SILENCE;
     let mut failures = Vec::new();
-    let about = loop {
+    let mut about = loop {
         tokio::select! {
             Some((era, outcome)) = attempts.next() => match outcome {
                 Ok(about) => break about,
@@ -118,6 +124,13 @@ pub(super) async fn open(client: &Arc<Client>, attempts: Attempts) -> Result<Abo
             }
         }
     };
+    let is_refused = failures.iter().any(|(era, _)| *era == Era::Modern);
+    if about.era == Era::Legacy && prefers_modern && !is_refused && client.transport.is_sessionless() {
+        // Without a session the answer to a question finds no way back in the legacy era.
+        if let Ok((_, Ok(modern))) = timeout(SILENCE, attempt(client, Era::Modern)).await {
+            about = modern;
+        }
+    }
     client.adopt(about.era, &about.revision);
     if about.era == Era::Legacy {
         client.notify("notifications/initialized").await.map_err(|failure| failure.cause())?;
@@ -130,7 +143,7 @@ async fn cause(client: &Client, failures: &[(Era, Failure)]) -> Cause {
     let legacy = failures.iter().find(|(era, _)| *era == Era::Legacy);
     let Some((_, failure)) = legacy.or(failures.last()) else { return Cause::new("it does not answer") };
     let mut cause = failure.cause();
-    // A status that is neither access nor a failure of its own may be that of an old transport.
+    // What servers of the transport before Streamable HTTP answer to a POST.
     let may_be_old = ["HTTP 400", "HTTP 404", "HTTP 405"].iter().any(|status| cause.words.contains(status));
     if may_be_old && let Some(hint) = client.transport.hint().await {
         cause.words = format!("{} ({hint})", cause.words).into();

@@ -14,7 +14,7 @@ pub struct UpstreamInfo {
     pub revision: String,
     /// The JSON of its `ServerCapabilities`.
     pub capabilities: Value,
-    /// What it has to say on how it is used.
+    /// Its instructions on how to use it.
     pub instructions: Option<String>,
     /// The names of its tools.
     pub tools: Vec<String>,
@@ -30,7 +30,7 @@ pub struct UpstreamInfo {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct UpstreamStats {
-    /// Sessions that are open now; for stdio that many children run.
+    /// Sessions that are open now; over stdio that many children run.
     pub open: usize,
     /// Sessions that were opened in all, those that were opened anew among them.
     pub opened: u64,
@@ -38,13 +38,13 @@ pub struct UpstreamStats {
     pub reopened: u64,
     /// Attempts to open a session that failed.
     pub failed: u64,
-    /// Sessions that were closed to make room for others, or because nobody used them.
+    /// Sessions that were closed to make room for others, or because they were not used.
     pub evicted: u64,
     /// Calls that wait for the upstream now, calls that wait for a client's answer among
     /// them.
     pub in_flight: usize,
     /// Calls of these that are parked between two rounds of a client of 2026-07-28.
     pub parked: usize,
-    /// Log messages that were dropped, for their readers were slow.
+    /// Log messages that were dropped because their readers were slow.
     pub dropped_logs: u64,
 }

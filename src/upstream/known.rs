@@ -1,4 +1,4 @@
-//! What was learnt of an upstream from its sessions, whoever's they were.
+//! What was learnt of an upstream from the sessions of all callers.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! Messages to an upstream that nobody waits for.
+//! Messages to an upstream that have no answer.
 
 use tokio::sync::mpsc;
 

@@ -2,7 +2,7 @@
 //!
 //! Such an upstream asks in the midst of a call, and waits there; such a client is asked by
 //! the reply to its request, and answers by another. In between the call stays here, under
-//! an id that nobody can guess.
+//! an id that cannot be guessed.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};

@@ -45,7 +45,7 @@ pub(super) struct Pool {
     known: Mutex<Known>,
     next_id: AtomicU64,
     is_shut: AtomicBool,
-    /// Ends what nobody uses; begun with the first session.
+    /// Closes unused sessions; started with the first one.
     janitor: Mutex<Option<Aborting>>,
 }
 
@@ -134,7 +134,6 @@ impl Pool {
         {
             return Step::Wait(done.clone());
         }
-        let has_other = caller.slot(other(era)).session().is_some();
         let (failures, was_open) = match caller.slot(era) {
             Slot::Open { session, .. } if !session.is_closing() => return Step::Take(Lease::new(session)),
             Slot::Open { session, failures } => (*failures + u32::from(!session.was_good()), true),
@@ -156,10 +155,13 @@ impl Pool {
             self.counters.reopened.fetch_add(1, Ordering::Relaxed);
         }
         self.start_janitor();
+        // Looked at only now: it may be what has made room.
+        let has_other = callers.entry(key).slot(other(era)).session().is_some();
         let attempts = Attempts {
             first: era,
             second: self.settings.era.is_none().then(|| other(era)),
             is_probe: eras.has(era).is_none() && has_other,
+            may_be_modern: eras.has(Era::Modern) != Some(false),
         };
         let (end, done) = watch::channel(None);
         let opening = Task {
@@ -223,7 +225,7 @@ impl Pool {
         lock(&self.callers).ended(key, id, error);
     }
 
-    /// The upstream does not know a session any more.
+    /// The upstream has forgotten a session.
     pub(super) fn forgotten(&self, key: &Key, session: &Session) {
         self.ended(key, session.id);
         session.close(Closing::Gone);
@@ -324,7 +326,7 @@ impl Pool {
         }
     }
 
-    /// Ends what nobody has used for long, and opens what listeners wait for.
+    /// Closes unused sessions, and opens those that listeners wait for.
     fn sweep(self: &Arc<Self>) {
         self.parked.sweep();
         let mut callers = lock(&self.callers);

@@ -14,6 +14,8 @@ use crate::{ErrorCode, RpcError};
 /// How many questions of one call, and of one session, may wait for their answers.
 const MOST_OF_CALL: usize = 16;
 const MOST_OF_SESSION: usize = 256;
+/// How many bytes those of one session may have together.
+const MOST_BYTES: usize = 16 * 1024 * 1024;
 
 /// A question of the upstream. It is answered exactly once: dropped unanswered, it answers
 /// that its call is over.
@@ -62,6 +64,7 @@ pub(super) struct Questions {
 struct Open {
     /// The call that was asked.
     call: i64,
+    size: usize,
     /// Dropped when the question is answered or withdrawn.
     _alive: oneshot::Sender<()>,
 }
@@ -85,21 +88,25 @@ impl Questions {
         params: Option<&RawValue>,
     ) -> Option<Ask> {
         let key = message::id_key(id);
+        let size = id.get().len() + params.map_or(0, |params| params.get().len());
         let params = params.map_or(Ok(Map::new()), |params| serde_json::from_str(params.get()));
         let (alive, withdrawn) = oneshot::channel();
         let refusal = {
             let mut open = self.lock();
             let of_call = open.values().filter(|question| question.call == call).count();
+            let bytes = open.values().map(|question| question.size).sum::<usize>();
+            let is_full =
+                of_call >= MOST_OF_CALL || open.len() >= MOST_OF_SESSION || bytes + size > MOST_BYTES;
             match params {
                 Err(_) => RpcError::invalid_params("The parameters must be an object"),
-                Ok(_) if of_call >= MOST_OF_CALL || open.len() >= MOST_OF_SESSION => {
+                Ok(_) if is_full => {
                     RpcError::new(ErrorCode::INTERNAL_ERROR, "Too many questions wait for their answers")
                 }
                 Ok(_) if open.contains_key(&key) => {
                     RpcError::new(ErrorCode::INVALID_REQUEST, "A question of this id waits for its answer")
                 }
                 Ok(params) => {
-                    open.insert(key.clone(), Open { call, _alive: alive });
+                    open.insert(key.clone(), Open { call, size, _alive: alive });
                     let (method, id) = (method.to_owned(), id.to_owned());
                     return Some(Ask { method, params, id, key, questions: Arc::clone(self), withdrawn });
                 }

@@ -36,7 +36,7 @@ const PROMPT: Duration = Duration::from_millis(800);
 ///
 /// It may speak any revision, with sessions or without; what it lists and answers is passed
 /// on as it is. Sessions are opened when they are needed, one for each caller, and closed
-/// when nobody has used them for long, by [`shut_down`](Self::shut_down), or with the last
+/// when they were not used for long, by [`shut_down`](Self::shut_down), or with the last
 /// clone. Needs a Tokio runtime.
 ///
 /// ```no_run

@@ -243,7 +243,7 @@ impl Session {
     /// Waits until nothing of the session is left.
     pub(super) async fn ended(&self) {
         let mut has_ended = self.has_ended.clone();
-        // It has also ended when nobody is left to say so.
+        // It has also ended when the task that would say so is gone.
         let _ = has_ended.wait_for(|has_ended| *has_ended).await;
     }
 
@@ -252,7 +252,7 @@ impl Session {
         self.client.connection.was_good()
     }
 
-    /// Since when nobody uses it; `None` while somebody does.
+    /// Since when it is not used; `None` while it is.
     pub(super) fn idle_since(&self) -> Option<Instant> {
         let is_idle = self.in_use.load(Ordering::Acquire) == 0;
         is_idle.then(|| *self.last_used.lock().unwrap_or_else(PoisonError::into_inner))

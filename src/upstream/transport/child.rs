@@ -62,7 +62,7 @@ pub(super) struct RunningChild {
     group: Group,
 }
 
-/// Starts a program in a process group of its own.
+/// Starts a program in its own process group.
 ///
 /// # Errors
 /// When the system does not start it.
@@ -206,7 +206,7 @@ pub(super) struct LastWords(Mutex<VecDeque<String>>);
 
 impl LastWords {
     /// Logs what a child writes to standard error, line by line, to the end, and keeps the
-    /// latest. A child whose errors nobody reads stands still when the pipe is full.
+    /// latest. A child whose errors are not read blocks when the pipe is full.
     pub(super) async fn read(&self, errors: ChildStderr, upstream: &str) {
         let mut errors = BufReader::new(errors);
         let mut line = Vec::new();
@@ -243,6 +243,30 @@ impl LastWords {
 #[cfg(test)]
 mod tests {
     use super::is_safe;
+    #[cfg(target_os = "linux")]
+    use super::{Program, start};
+
+    /// What its group's number stands for is only certain until then.
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn the_leader_of_a_group_is_not_reaped_before_its_group_is_ended() {
+        let args = ["-c", "sleep 1000 & echo $!; exit 5"].map(Into::into).to_vec();
+        let (env, inherit) = Default::default();
+        let program = Program { command: "sh".into(), args, env, inherit, dir: None };
+        let (mut child, streams) = start(&program).expect("a shell");
+        let mut lines = tokio::io::AsyncBufReadExt::lines(tokio::io::BufReader::new(streams.output));
+        let grandchild = lines.next_line().await.expect("readable").expect("a line");
+        child.group.leader_ended().await;
+        let leader = child.child.id().expect("it is not reaped");
+        let state = |id: &str| {
+            let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
+            stat.rsplit(')').next().and_then(|rest| rest.trim_start().chars().next())
+        };
+        assert_eq!(state(&leader.to_string()), Some('Z'), "it is not a zombie");
+        assert!(matches!(state(&grandchild), Some('S' | 'R')));
+        assert_eq!(child.exit().await.expect("a status").code(), Some(5));
+        assert!(matches!(lines.next_line().await, Ok(None)), "the grandchild goes on");
+    }
 
     #[test]
     fn only_what_is_harmless_is_inherited() {

@@ -30,7 +30,7 @@ const LAST_NOTICES: Duration = Duration::from_secs(2);
 /// How often in a row a stream is resumed in vain.
 const MOST_RESUMPTIONS: u32 = 5;
 
-/// Makes a request in a task of its own, so that a slow caller holds up its stream alone.
+/// Makes a request in its own task, so that a slow caller holds up its stream alone.
 pub(super) fn spawn(http: Arc<Http>, parcel: Parcel) -> Aborting {
     Aborting::spawn(async move {
         let id = parcel.id;

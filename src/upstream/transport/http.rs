@@ -98,6 +98,10 @@ impl Http {
         self.spoken.get().is_none_or(|spoken| spoken.era == Era::Legacy)
     }
 
+    pub(super) fn has_offer(&self) -> bool {
+        lock(&self.offered).is_some()
+    }
+
     pub(super) fn offer_session(&self, response: &Response<Incoming>) {
         *lock(&self.offered) = response.headers().get(SESSION).cloned();
     }

@@ -116,6 +116,14 @@ impl Transport {
         }
     }
 
+    /// Whether an `initialize` that was answered has begun no session of which requests tell.
+    pub(super) fn is_sessionless(&self) -> bool {
+        match self {
+            Self::Http(http) => !http.has_offer(),
+            Self::Lines(_) => false,
+        }
+    }
+
     /// What an upstream that refuses both eras may be.
     pub(super) async fn hint(&self) -> Option<&'static str> {
         match self {

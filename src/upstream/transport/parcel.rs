@@ -9,7 +9,7 @@ pub(super) const MAX_MESSAGE: usize = 16 * 1024 * 1024;
 pub(in crate::upstream) struct Parcel {
     pub(in crate::upstream) id: i64,
     pub(in crate::upstream) text: Vec<u8>,
-    /// The headers of the caller that are passed on; `None` when it is nobody's request.
+    /// The headers of the caller that are passed on; `None` when no caller made the request.
     pub(in crate::upstream) caller: Option<HeaderMap>,
     /// Headers of the protocol.
     pub(in crate::upstream) headers: Vec<(HeaderName, HeaderValue)>,

@@ -3,7 +3,7 @@
 use mcp_stateless::UpstreamBuilder;
 use serde_json::{Value, json};
 
-use super::cast::{Member, python};
+use super::cast::{Member, python, python_2};
 use super::gateway::{Era, Gateway, Params, text};
 
 /// Everything that the well-behaved upstream has.
@@ -98,8 +98,10 @@ async fn revisions(upstream: UpstreamBuilder) -> [String; 3] {
 #[tokio::test]
 async fn each_client_has_its_own_era_spoken_unless_the_host_fixes_one() {
     let (legacy, modern) = ("2025-11-25", "2026-07-28");
+    assert_eq!(revisions(python_2("both_eras")).await, [legacy, modern, modern]);
+    // Without sessions it can ask in the modern era alone.
     let member = Member::modern().await;
-    assert_eq!(revisions(member.upstream()).await, [legacy, modern, modern]);
+    assert_eq!(revisions(member.upstream()).await, [modern; 3]);
     assert_eq!(revisions(member.upstream().era(mcp_stateless::Era::Modern)).await, [modern; 3]);
     assert_eq!(revisions(member.upstream().era(mcp_stateless::Era::Legacy)).await, [legacy; 3]);
 }

@@ -34,6 +34,11 @@ pub(super) fn python(name: &str) -> UpstreamBuilder {
     Upstream::stdio(setup::python_1()).arg(script(&format!("{name}.py"))).name(name)
 }
 
+/// The same on version 2 of the SDK.
+pub(super) fn python_2(name: &str) -> UpstreamBuilder {
+    Upstream::stdio(setup::python_2()).arg(script(&format!("{name}.py"))).name(name)
+}
+
 /// An upstream over HTTP, as its own process, which runs until dropped.
 pub(super) struct Member(ExampleServer);
 

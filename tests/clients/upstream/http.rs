@@ -14,7 +14,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 
-use super::gateway::{Era, Gateway, error};
+use super::gateway::{Era, Gateway, Params, error};
 
 /// A request as a test's server sees it.
 #[derive(Clone, Debug)]
@@ -262,6 +262,31 @@ async fn what_was_learnt_of_the_era_outlives_a_session() {
     assert_eq!(gateway.client(Era::Modern, "ada").tool("any", json!({})).await, "ok");
     let times = |method| server.asked().iter().filter(|asked| asked.method() == method).count();
     assert_eq!((times("server/discover"), times("initialize")), (1, 2));
+}
+
+#[tokio::test]
+async fn a_list_that_could_not_be_fetched_is_told_of_when_it_is_there() {
+    let is_down = Arc::new(Mutex::new(true));
+    let down = Arc::clone(&is_down);
+    let server = Server::start(move |asked| match asked.method() {
+        "initialize" => asked.reply(&json!({
+            "protocolVersion": "2025-11-25", "capabilities": {"tools": {"listChanged": true}},
+        })),
+        "tools/list" if *down.lock().expect("not poisoned") => StatusCode::BAD_GATEWAY.into_response(),
+        "tools/list" => asked.reply(&json!({"tools": []})),
+        _ => asked.usual(),
+    })
+    .await;
+    let gateway = Gateway::new(server.upstream("/mcp"));
+    let client = gateway.client(Era::Modern, "ada");
+    let (_, message) = error(&client.ask("tools/list", Params(json!({}))).await);
+    assert!(message.contains("HTTP 502"), "{message}");
+    let wanted = json!({"notifications": {"toolsListChanged": true}});
+    let mut listener = client.open("subscriptions/listen", Params(wanted)).await;
+    listener.next().await.expect("an acknowledgement");
+    *is_down.lock().expect("not poisoned") = false;
+    assert_eq!(listener.next().await.expect("news")["method"], "notifications/tools/list_changed");
+    assert_eq!(client.ask("tools/list", Params(json!({}))).await["result"]["tools"], json!([]));
 }
 
 /// Serves over TLS with a certificate of a private authority, whose own is returned.

@@ -27,12 +27,7 @@ async fn start() -> (Live<ToolRegistry>, Gateway) {
     let address = listener.local_addr().expect("an address");
     let app = Router::new().route_service("/mcp", manager.service(live.clone()));
     tokio::spawn(async move { axum::serve(listener, app).await });
-    (
-        live,
-        Gateway::new(
-            Upstream::http(format!("http://{address}/mcp")).name("own").era(mcp_stateless::Era::Modern),
-        ),
-    )
+    (live, Gateway::new(Upstream::http(format!("http://{address}/mcp")).name("own")))
 }
 
 async fn names(gateway: &Gateway) -> Vec<String> {

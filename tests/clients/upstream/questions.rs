@@ -3,7 +3,7 @@
 use mcp_stateless::UpstreamBuilder;
 use serde_json::{Value, json};
 
-use super::cast::{Member, python};
+use super::cast::{Member, python, python_2};
 use super::gateway::{Client, Era, Gateway, Params, error, text};
 
 fn ask_name() -> Params {
@@ -62,7 +62,16 @@ async fn a_legacy_upstream_over_http_asks_clients_of_both_eras() {
 #[tokio::test]
 async fn a_modern_upstream_asks_clients_of_both_eras() {
     let member = Member::modern().await;
-    both_eras(member.upstream().era(mcp_stateless::Era::Modern)).await;
+    both_eras(member.upstream()).await;
+}
+
+#[tokio::test]
+async fn a_handler_that_asks_on_its_way_asks_clients_of_its_own_era() {
+    let gateway = Gateway::new(python_2("both_eras"));
+    // Whatever the modern era made of the upstream before.
+    gateway.upstream.probe().await.expect("it opens");
+    let client = gateway.client(Era::Legacy, "ada");
+    assert_eq!(answered(client, Era::Legacy).await, "Hello, Ada!");
 }
 
 #[tokio::test]
@@ -93,8 +102,7 @@ async fn the_answer_to_a_call_that_is_gone_is_refused_clearly() {
 
 #[tokio::test]
 async fn a_client_that_cannot_be_asked_is_told_so_and_nothing_waits_for_it() {
-    for upstream in [python("arithmetic"), Member::modern().await.upstream().era(mcp_stateless::Era::Modern)]
-    {
+    for upstream in [python("arithmetic"), Member::modern().await.upstream()] {
         let gateway = Gateway::new(upstream);
         let client = gateway.client(Era::Modern, "ada");
         let meta = json!({"io.modelcontextprotocol/clientCapabilities": {}});
