@@ -19,8 +19,9 @@ use super::tasks::Aborting;
 use crate::{Change, ErrorCode, RpcError};
 
 /// How long an abandoned request may still be answered before it is cancelled. Widespread
-/// servers fail as a whole when a cancellation meets the answer; most answers come sooner.
-const LINGER: Duration = Duration::from_secs(1);
+/// servers fail as a whole when a cancellation meets the answer; nearly all answers come
+/// sooner, even those of a server that is behind.
+const LINGER: Duration = Duration::from_secs(10);
 /// How many abandoned requests may linger; those beyond are never cancelled.
 const MOST_ABANDONED: usize = 1024;
 
@@ -284,8 +285,8 @@ impl Connection {
                     inbox.offer(Event::Ask(ask));
                 }
             }
-            // Many servers ask this as soon as a session is open.
-            None if method == "roots/list" => self.questions.answer(id, r#"{"roots":[]}"#),
+            // Many servers ask for roots as soon as a session is open. They take an empty list
+            // for good, but ask again in a call after a refusal.
             None => {
                 let error =
                     RpcError::new(ErrorCode::INVALID_REQUEST, "No call is under way that could be asked");

@@ -90,7 +90,8 @@ async fn every_question_of_an_upstream_gets_an_answer() {
     let answer = wire.next().await;
     assert_eq!(answer["error"]["message"], "No call is under way that could be asked", "{answer}");
     wire.send(json!({"jsonrpc": "2.0", "id": "r", "method": "roots/list"})).await;
-    assert_eq!(wire.next().await, json!({"jsonrpc": "2.0", "id": "r", "result": {"roots": []}}));
+    let answer = wire.next().await;
+    assert_eq!(answer["error"]["message"], "No call is under way that could be asked", "{answer}");
     wire.send(json!({"jsonrpc": "2.0", "id": "p", "method": "ping"})).await;
     assert_eq!(wire.next().await, json!({"jsonrpc": "2.0", "id": "p", "result": {}}));
 }
