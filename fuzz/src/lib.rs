@@ -4,7 +4,9 @@
 
 mod asking;
 mod everything;
+mod gateway;
 mod server;
+mod upstream;
 mod uris;
 
 use std::collections::BTreeMap;
@@ -21,7 +23,9 @@ use serde_json::value::RawValue;
 
 pub use crate::asking::{answers, state};
 use crate::everything::Everything;
+pub use crate::gateway::mcp_servers;
 use crate::server::Server;
+pub use crate::upstream::upstream;
 pub use crate::uris::uris;
 
 /// Takes the lines up to an empty one for headers, and what follows for the body.

@@ -67,7 +67,8 @@ pub fn uris(data: &[u8]) {
     for scheme in ["note://", "NOTE://", "file:///", "file://", "file:/"] {
         let uri = format!("{scheme}{text}");
         let body = json!({"jsonrpc": "2.0", "id": 1, "method": "resources/read", "params": {"uri": uri}});
-        let request = Request::post("/mcp").header("host", "localhost").header("content-type", "application/json");
+        let request =
+            Request::post("/mcp").header("host", "localhost").header("content-type", "application/json");
         let request = request.body(Full::from(body.to_string())).expect("a request");
         let reply = send(&MANAGER, &**RESOURCES, request);
         let reply: Value = serde_json::from_slice(reply.body()).expect("JSON");

@@ -36,3 +36,13 @@ fn no_answer_keeps_the_right_one_from_its_call() {
 fn no_handler_gets_what_the_filter_refuses() {
     each("uris", mcp_stateless_fuzz::uris);
 }
+
+#[test]
+fn whatever_an_upstream_sends_the_call_ends() {
+    each("upstream", mcp_stateless_fuzz::upstream);
+}
+
+#[test]
+fn files_that_list_servers_are_read_or_refused_and_no_secret_is_shown() {
+    each("mcp_servers", mcp_stateless_fuzz::mcp_servers);
+}

@@ -1,0 +1,5 @@
+//! Whatever an upstream sends.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| mcp_stateless_fuzz::upstream(data));
