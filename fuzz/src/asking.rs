@@ -9,7 +9,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::{Request, Response, StatusCode};
 use http_body::Body as _;
 use http_body_util::Full;
-use mcp_stateless::{AskError, Body, NoArguments, StateKeys, StatelessSessionManager, ToolContext, ToolRegistry};
+use mcp_stateless::{AskError, Body, NoArguments, StateKeys, StatelessSessionManager, CallContext, ToolRegistry};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -27,7 +27,7 @@ struct Asker {
 }
 
 static ASKER: LazyLock<Asker> = LazyLock::new(|| {
-    let greet = async |_: NoArguments, cx: ToolContext| -> Result<String, AskError> {
+    let greet = async |_: NoArguments, cx: CallContext| -> Result<String, AskError> {
         let Name { name } = cx.elicit("name", "What is your name?").await?;
         Ok(format!("Hello, {name}"))
     };
