@@ -9,7 +9,9 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::{Request, Response, StatusCode};
 use http_body::Body as _;
 use http_body_util::Full;
-use mcp_stateless::{AskError, Body, NoArguments, StateKeys, StatelessSessionManager, CallContext, ToolRegistry};
+use mcp_stateless::{
+    AskError, Body, CallContext, NoArguments, StateKeys, StatelessSessionManager, ToolRegistry,
+};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -102,7 +104,8 @@ fn modern(more: &Value) -> Value {
         params[name] = value.clone();
     }
     let body = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params});
-    let headers = [("mcp-protocol-version", "2026-07-28"), ("mcp-method", "tools/call"), ("mcp-name", "greet")];
+    let headers =
+        [("mcp-protocol-version", "2026-07-28"), ("mcp-method", "tools/call"), ("mcp-name", "greet")];
     let reply = send(&ASKER.manager, &ASKER.tools, post(&headers, body.to_string()));
     serde_json::from_slice(reply.body()).expect("JSON")
 }

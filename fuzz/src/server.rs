@@ -6,8 +6,8 @@ use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::Full;
 use mcp_stateless::{
-    Catalog, Completing, Prompt, PromptRegistry, ResourceRegistry, ResourceTemplate, StatelessSessionManager,
-    CallContext, ToolRegistry,
+    CallContext, Catalog, Completing, Prompt, PromptRegistry, ResourceRegistry, ResourceTemplate,
+    StatelessSessionManager, ToolRegistry,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;

@@ -7,7 +7,7 @@ use std::task::{Context, Poll, Waker};
 use bytes::Bytes;
 use http::Request;
 use http_body_util::{BodyExt, Full};
-use mcp_stateless::{StatelessSessionManager, CallContext, ToolRegistry};
+use mcp_stateless::{CallContext, StatelessSessionManager, ToolRegistry};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};

@@ -3,7 +3,7 @@
 
 use std::{error::Error, time::Duration};
 
-use mcp_stateless::{StatelessSessionManager, CallContext, ToolRegistry, ToolRegistryBuilder};
+use mcp_stateless::{CallContext, StatelessSessionManager, ToolRegistry, ToolRegistryBuilder};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
