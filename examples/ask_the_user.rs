@@ -6,7 +6,7 @@
 //! the process that asked a client of 2026-07-28 can go on with its answer.
 
 use mcp_stateless::serve::{self, serve};
-use mcp_stateless::{AskError, StateKeys, StatelessSessionManager, ToolContext, ToolError, ToolRegistry};
+use mcp_stateless::{AskError, CallContext, StateKeys, StatelessSessionManager, ToolError, ToolRegistry};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -32,7 +32,7 @@ struct Confirm {
 }
 
 /// Asks before it does anything: a client of 2026-07-28 calls again with each answer.
-async fn order(Order { dish }: Order, cx: ToolContext) -> Result<String, ToolError> {
+async fn order(Order { dish }: Order, cx: CallContext) -> Result<String, ToolError> {
     let Guests { guests } = cx.elicit("guests", "For how many?").await?;
     match cx.elicit("confirm", format!("Order {dish} for {guests}?")).await {
         Ok(Confirm { sure: true }) => Ok(format!("Ordered {dish} for {guests}.")),

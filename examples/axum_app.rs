@@ -13,7 +13,7 @@ use axum::middleware::{self, Next};
 use axum::response::Response;
 use axum::routing::get;
 use mcp_stateless::serve::{self, serve};
-use mcp_stateless::{NoArguments, Principal, StatelessSessionManager, ToolContext, ToolError, ToolRegistry};
+use mcp_stateless::{CallContext, NoArguments, Principal, StatelessSessionManager, ToolError, ToolRegistry};
 
 mod common;
 
@@ -40,7 +40,7 @@ async fn authenticate(
 }
 
 /// A tool that wants to know who calls it.
-async fn whoami(_: NoArguments, cx: ToolContext) -> Result<&'static str, ToolError> {
+async fn whoami(_: NoArguments, cx: CallContext) -> Result<&'static str, ToolError> {
     let user = cx.extensions().get::<User>().ok_or_else(|| ToolError::new("nobody is logged in"))?;
     Ok(user.name)
 }

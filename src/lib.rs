@@ -8,7 +8,7 @@
 //! not it carries session ids.
 //!
 //! ```no_run
-//! use mcp_stateless::{StatelessSessionManager, ToolContext, ToolRegistry};
+//! use mcp_stateless::{CallContext, StatelessSessionManager, ToolRegistry};
 //!
 //! #[derive(serde::Deserialize, schemars::JsonSchema)]
 //! struct Add {
@@ -22,7 +22,7 @@
 //!     path: String,
 //! }
 //!
-//! async fn import(args: Import, cx: ToolContext) -> Result<String, std::io::Error> {
+//! async fn import(args: Import, cx: CallContext) -> Result<String, std::io::Error> {
 //!     cx.progress(1.0, Some(2.0), "reading").await;
 //!     let text = tokio::fs::read_to_string(args.path).await?; // logged; the client gets a reference
 //!     cx.progress(2.0, Some(2.0), "counting").await;
@@ -131,8 +131,8 @@ pub use crate::ask::{
     Redemption, Root, SamplingContent, SamplingMessage, SamplingRequest, SamplingResult, Sealer, StateKeys,
 };
 pub use crate::call::{
-    Call, CallError, CallFuture, CallKind, FailedCall, Handler, HandlerError, IntoOutput, NoArguments,
-    Output, ToolContext, ToolError,
+    Call, CallContext, CallError, CallFuture, CallKind, FailedCall, Handler, HandlerError, IntoOutput,
+    NoArguments, Output, ToolError,
 };
 pub use crate::changes::{BusSender, Change, ChangeBus, Changes, LocalBus, Reach, Subscription};
 pub use crate::completion::{Completer, Completing, Completion, CompletionRequest, Reference};

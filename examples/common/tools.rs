@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use mcp_stateless::{RegistryError, ToolContext, ToolError, ToolRegistry};
+use mcp_stateless::{CallContext, RegistryError, ToolError, ToolRegistry};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -45,7 +45,7 @@ pub(crate) fn all() -> Result<ToolRegistry, RegistryError> {
         .build()
 }
 
-async fn countdown(Countdown { from, interval_ms }: Countdown, cx: ToolContext) -> &'static str {
+async fn countdown(Countdown { from, interval_ms }: Countdown, cx: CallContext) -> &'static str {
     for step in 1..=from {
         if interval_ms > 0 {
             tokio::time::sleep(Duration::from_millis(interval_ms)).await;

@@ -1,8 +1,8 @@
 //! Tools that ask the client: its user, its model, its file system.
 
 use mcp_stateless::{
-    AskError, ClientCapability, ElicitAction, ElicitResult, NoArguments, Question, SamplingRequest,
-    ToolContext, ToolError, ToolRegistryBuilder,
+    AskError, CallContext, ClientCapability, ElicitAction, ElicitResult, NoArguments, Question,
+    SamplingRequest, ToolError, ToolRegistryBuilder,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -74,19 +74,19 @@ pub(crate) fn add_to(tools: ToolRegistryBuilder) -> ToolRegistryBuilder {
         .tool(
             "test_sampling",
             "Asks the client's model",
-            async |Sample { prompt }: Sample, cx: ToolContext| {
+            async |Sample { prompt }: Sample, cx: CallContext| {
                 let result = cx.sample("sample", &SamplingRequest::new(prompt, 100)).await?;
                 Ok::<_, ToolError>(format!("LLM response: {}", result.text()))
             },
         )
-        .tool("test_elicitation", "Asks the user", async |Ask { message }: Ask, cx: ToolContext| {
+        .tool("test_elicitation", "Asks the user", async |Ask { message }: Ask, cx: CallContext| {
             let answer: ElicitResult = cx.ask("contact", Question::form_of::<Contact>(message)).await?;
             Ok::<_, ToolError>(format!("User response: {}", described(&answer)))
         })
         .tool(
             "test_elicitation_sep1034_defaults",
             "Asks with defaults",
-            async |_: NoArguments, cx: ToolContext| {
+            async |_: NoArguments, cx: CallContext| {
                 let question = Question::form_of::<Person>("Please check these");
                 elicited(cx.ask("person", question).await)
             },
@@ -94,14 +94,14 @@ pub(crate) fn add_to(tools: ToolRegistryBuilder) -> ToolRegistryBuilder {
         .tool(
             "test_elicitation_sep1330_enums",
             "Asks with choices",
-            async |_: NoArguments, cx: ToolContext| {
+            async |_: NoArguments, cx: CallContext| {
                 elicited(cx.ask("choices", Question::form("Please choose", choices())).await)
             },
         )
         .tool(
             "test_streaming_elicitation",
             "Asks the user in the midst of it",
-            async |_: NoArguments, cx: ToolContext| {
+            async |_: NoArguments, cx: CallContext| {
                 cx.progress(1.0, Some(2.0), "asking").await;
                 let Sure { ok } = cx.elicit("sure", "Go on?").await?;
                 Ok::<_, ToolError>(format!("ok: {ok}"))
@@ -110,7 +110,7 @@ pub(crate) fn add_to(tools: ToolRegistryBuilder) -> ToolRegistryBuilder {
         .tool(
             "test_input_required_result_elicitation",
             "Asks the user",
-            async |_: NoArguments, cx: ToolContext| {
+            async |_: NoArguments, cx: CallContext| {
                 let Name { name } = cx.elicit("user_name", "What is your name?").await?;
                 Ok::<_, ToolError>(format!("Hello, {name}!"))
             },
@@ -118,7 +118,7 @@ pub(crate) fn add_to(tools: ToolRegistryBuilder) -> ToolRegistryBuilder {
         .tool(
             "test_input_required_result_sampling",
             "Asks the model",
-            async |_: NoArguments, cx: ToolContext| {
+            async |_: NoArguments, cx: CallContext| {
                 let question = SamplingRequest::new("What is the capital of France?", 100);
                 Ok::<_, ToolError>(cx.sample("capital_question", &question).await?.text())
             },
@@ -126,7 +126,7 @@ pub(crate) fn add_to(tools: ToolRegistryBuilder) -> ToolRegistryBuilder {
         .tool(
             "test_input_required_result_list_roots",
             "Asks for the roots",
-            async |_: NoArguments, cx: ToolContext| {
+            async |_: NoArguments, cx: CallContext| {
                 let roots = cx.roots("client_roots").await?;
                 Ok::<_, ToolError>(roots.into_iter().map(|root| root.uri).collect::<Vec<_>>().join("\n"))
             },
@@ -134,7 +134,7 @@ pub(crate) fn add_to(tools: ToolRegistryBuilder) -> ToolRegistryBuilder {
         .tool(
             "test_input_required_result_request_state",
             "Asks, with a state",
-            async |_: NoArguments, cx: ToolContext| {
+            async |_: NoArguments, cx: CallContext| {
                 let Sure { ok } = cx.elicit("confirm", "Please confirm").await?;
                 Ok::<_, ToolError>(format!("state-ok: {ok}"))
             },
@@ -142,7 +142,7 @@ pub(crate) fn add_to(tools: ToolRegistryBuilder) -> ToolRegistryBuilder {
         .tool(
             "test_input_required_result_tampered_state",
             "Asks, with a state",
-            async |_: NoArguments, cx: ToolContext| {
+            async |_: NoArguments, cx: CallContext| {
                 let Sure { ok } = cx.elicit("confirm", "Please confirm").await?;
                 Ok::<_, ToolError>(format!("state-ok: {ok}"))
             },
@@ -151,7 +151,7 @@ pub(crate) fn add_to(tools: ToolRegistryBuilder) -> ToolRegistryBuilder {
         .tool(
             "test_input_required_result_multi_round",
             "Asks twice",
-            async |_: NoArguments, cx: ToolContext| {
+            async |_: NoArguments, cx: CallContext| {
                 let Name { name } = cx.elicit("step1", "Step 1: What is your name?").await?;
                 let Colour { color } = cx.elicit("step2", "Step 2: What is your favorite color?").await?;
                 Ok::<_, ToolError>(format!("{name} likes {color}"))
@@ -200,7 +200,7 @@ fn choices() -> Value {
 }
 
 /// What is waited for together goes out together.
-async fn ask_for_all(_: NoArguments, cx: ToolContext) -> Result<String, ToolError> {
+async fn ask_for_all(_: NoArguments, cx: CallContext) -> Result<String, ToolError> {
     let greeting = SamplingRequest::new("Generate a greeting", 50);
     let (name, greeting, roots) = tokio::join!(
         cx.elicit::<Name>("user_name", "What is your name?"),
@@ -210,7 +210,7 @@ async fn ask_for_all(_: NoArguments, cx: ToolContext) -> Result<String, ToolErro
     Ok(format!("{} {} ({} roots)", greeting?.text(), name?.name, roots?.len()))
 }
 
-async fn ask_what_the_client_can(_: NoArguments, cx: ToolContext) -> Result<String, ToolError> {
+async fn ask_what_the_client_can(_: NoArguments, cx: CallContext) -> Result<String, ToolError> {
     let mut said = Vec::new();
     if cx.supports(ClientCapability::Elicitation) {
         said.push(cx.elicit::<Name>("user_name", "What is your name?").await?.name);

@@ -1,8 +1,8 @@
 //! Prompts: texts and pictures, with and without arguments.
 
 use mcp_stateless::{
-    Completing, Content, EmbeddedResource, NoArguments, Prompt, PromptMessage, PromptRegistry, RegistryError,
-    ToolContext, ToolError,
+    CallContext, Completing, Content, EmbeddedResource, NoArguments, Prompt, PromptMessage, PromptRegistry,
+    RegistryError, ToolError,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -66,7 +66,7 @@ pub(crate) fn all() -> Result<PromptRegistry, RegistryError> {
         .prompt(
             "test_input_required_result_prompt",
             "Asks the user for the context",
-            async |_: NoArguments, cx: ToolContext| {
+            async |_: NoArguments, cx: CallContext| {
                 let Context { context } =
                     cx.elicit("user_context", "What context should the prompt use?").await?;
                 Ok::<_, ToolError>(format!("Consider this: {context}"))

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use mcp_stateless::{
-    ClientCapability, Content, EmbeddedResource, LogLevel, NoArguments, Tool, ToolContext, ToolError,
+    CallContext, ClientCapability, Content, EmbeddedResource, LogLevel, NoArguments, Tool, ToolError,
     ToolRegistry, ToolRegistryBuilder,
 };
 use schemars::JsonSchema;
@@ -65,7 +65,7 @@ pub(crate) fn builder() -> ToolRegistryBuilder {
         )
 }
 
-async fn report_progress(_: NoArguments, cx: ToolContext) -> &'static str {
+async fn report_progress(_: NoArguments, cx: CallContext) -> &'static str {
     for progress in [0.0, 50.0, 100.0] {
         cx.progress(progress, Some(100.0), "").await;
         tokio::time::sleep(Duration::from_millis(50)).await;
@@ -73,7 +73,7 @@ async fn report_progress(_: NoArguments, cx: ToolContext) -> &'static str {
     "Reported progress three times."
 }
 
-async fn send_logs(_: NoArguments, cx: ToolContext) -> &'static str {
+async fn send_logs(_: NoArguments, cx: CallContext) -> &'static str {
     for message in ["Tool execution started", "Tool processing data", "Tool execution completed"] {
         cx.log(LogLevel::Info, message).await;
         tokio::time::sleep(Duration::from_millis(50)).await;

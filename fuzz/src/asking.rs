@@ -10,7 +10,7 @@ use http::{Request, Response, StatusCode};
 use http_body::Body as _;
 use http_body_util::Full;
 use mcp_stateless::{
-    AskError, Body, NoArguments, StateKeys, StatelessSessionManager, ToolContext, ToolRegistry,
+    AskError, Body, CallContext, NoArguments, StateKeys, StatelessSessionManager, ToolRegistry,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -29,7 +29,7 @@ struct Asker {
 }
 
 static ASKER: LazyLock<Asker> = LazyLock::new(|| {
-    let greet = async |_: NoArguments, cx: ToolContext| -> Result<String, AskError> {
+    let greet = async |_: NoArguments, cx: CallContext| -> Result<String, AskError> {
         let Name { name } = cx.elicit("name", "What is your name?").await?;
         Ok(format!("Hello, {name}"))
     };

@@ -6,8 +6,8 @@ use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::Full;
 use mcp_stateless::{
-    Catalog, Completing, Prompt, PromptRegistry, ResourceRegistry, ResourceTemplate, StatelessSessionManager,
-    ToolContext, ToolRegistry,
+    CallContext, Catalog, Completing, Prompt, PromptRegistry, ResourceRegistry, ResourceTemplate,
+    StatelessSessionManager, ToolRegistry,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -53,7 +53,7 @@ impl Server {
                 json!({"type": "object"}),
                 async |everything: Everything| format!("{everything:?}"),
             )
-            .tool("count", "Count with progress", async |Count { to, region }: Count, cx: ToolContext| {
+            .tool("count", "Count with progress", async |Count { to, region }: Count, cx: CallContext| {
                 for made in 1..=to {
                     cx.progress(made.into(), Some(to.into()), &region).await;
                 }

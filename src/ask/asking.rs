@@ -12,7 +12,7 @@ use serde_json::value::RawValue;
 use super::purpose::{KeptPurpose, Purpose};
 use super::state::{Binding, State};
 use super::{Answers, AskError, InputRequired, Question};
-use crate::call::{Exchange, ToolContext};
+use crate::call::{CallContext, Exchange};
 use crate::config::Settings;
 use crate::protocol::Era;
 use crate::result::{WriteResult, open_meta};
@@ -70,7 +70,7 @@ impl Asks {
     /// the call lasts: it becomes the reply, and the handler is dropped.
     pub(super) async fn ask(
         &self,
-        cx: &ToolContext,
+        cx: &CallContext,
         key: &str,
         question: Question,
     ) -> Result<Box<RawValue>, AskError> {
@@ -181,7 +181,7 @@ impl Asks {
             let reason = "This asks the client in a way that only clients of 2026-07-28 understand";
             return Err(RpcError::new(ErrorCode::INVALID_REQUEST, reason));
         }
-        let cx = ToolContext::new(Arc::clone(exchange));
+        let cx = CallContext::new(Arc::clone(exchange));
         returned.questions.iter().try_for_each(|(_, question)| cx.require(question.needs))?;
         let (mut questions, seen) = {
             let mut so_far = self.lock();

@@ -160,7 +160,7 @@ impl ManagerBuilder {
     /// How long a handler may go on with other work once one of its questions has no answer,
     /// in 2026-07-28; 30 s by default. Then the call ends with the question, and the work is
     /// dropped. The time limit of the tool applies as well. See
-    /// [`ToolContext`](crate::ToolContext#questions-beside-other-work) for what counts as
+    /// [`CallContext`](crate::CallContext#questions-beside-other-work) for what counts as
     /// other work.
     pub fn question_grace(mut self, grace: Duration) -> Self {
         self.ask.question_grace = grace;

@@ -5,7 +5,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::{AskError, ElicitAction, ElicitResult, Question, Root, SamplingRequest, SamplingResult};
-use crate::call::ToolContext;
+use crate::call::CallContext;
 use crate::protocol::{ClientCapability, Era};
 use crate::rpc::RpcError;
 
@@ -40,13 +40,13 @@ use crate::rpc::RpcError;
 ///   So a question is not for a `select!` or under a timeout: no answer comes within this
 ///   request, and the question wins as soon as it is dropped. The client's time is the
 ///   [`state_lifetime`](crate::ManagerBuilder::state_lifetime).
-impl ToolContext {
+impl CallContext {
     /// Asks the user to fill in a form whose fields are those of `T` (2026-07-28, Client,
     /// "Elicitation"); not for secrets, for which there is
     /// [`elicit_url`](Self::elicit_url).
     ///
     /// ```
-    /// use mcp_stateless::{NoArguments, ToolContext, ToolError};
+    /// use mcp_stateless::{NoArguments, CallContext, ToolError};
     ///
     /// #[derive(serde::Deserialize, schemars::JsonSchema)]
     /// struct Confirm {
@@ -54,7 +54,7 @@ impl ToolContext {
     ///     really: bool,
     /// }
     ///
-    /// async fn delete_all(_: NoArguments, cx: ToolContext) -> Result<&'static str, ToolError> {
+    /// async fn delete_all(_: NoArguments, cx: CallContext) -> Result<&'static str, ToolError> {
     ///     let confirm: Confirm = cx.elicit("confirm", "This deletes everything.").await?;
     ///     Ok(if confirm.really { "deleted" } else { "kept" })
     /// }

@@ -22,12 +22,12 @@ use crate::call::CallError;
 /// questions that went out with the state.
 ///
 /// ```
-/// use mcp_stateless::{ElicitResult, InputRequired, NoArguments, Question, ToolContext, ToolError};
+/// use mcp_stateless::{ElicitResult, InputRequired, NoArguments, Question, CallContext, ToolError};
 ///
 /// #[derive(schemars::JsonSchema)]
 /// struct Name { name: String }
 ///
-/// async fn greet(_: NoArguments, cx: ToolContext) -> Result<String, ToolError> {
+/// async fn greet(_: NoArguments, cx: CallContext) -> Result<String, ToolError> {
 ///     let Some(answer) = cx.answer::<ElicitResult>("name")? else {
 ///         let question = Question::form_of::<Name>("What is your name?");
 ///         return Err(InputRequired::new().ask("name", question).state("asked once").into());

@@ -21,16 +21,16 @@ use crate::stream::{Leftovers, Outbox};
 /// the same request; one that outlives the call sends nothing any more.
 ///
 /// ```
-/// use mcp_stateless::{NoArguments, ToolContext};
+/// use mcp_stateless::{NoArguments, CallContext};
 ///
-/// async fn who_am_i(_: NoArguments, cx: ToolContext) -> String {
+/// async fn who_am_i(_: NoArguments, cx: CallContext) -> String {
 ///     cx.progress(1.0, Some(1.0), "looking you up").await;
 ///     let agent = cx.headers().get("user-agent").and_then(|agent| agent.to_str().ok());
 ///     agent.unwrap_or("somebody").to_owned()
 /// }
 /// ```
 #[derive(Clone)]
-pub struct ToolContext(Arc<Exchange>);
+pub struct CallContext(Arc<Exchange>);
 
 /// One request and its reply, shared by a handler and the reply's stream.
 pub(crate) struct Exchange {
@@ -62,17 +62,17 @@ pub(crate) enum LogFrom {
     Level(LogLevel),
 }
 
-impl fmt::Debug for ToolContext {
+impl fmt::Debug for CallContext {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter
-            .debug_struct("ToolContext")
+            .debug_struct("CallContext")
             .field("uri", self.uri())
             .field("revision", &self.revision())
             .finish_non_exhaustive()
     }
 }
 
-impl ToolContext {
+impl CallContext {
     pub(crate) fn new(exchange: Arc<Exchange>) -> Self {
         Self(exchange)
     }

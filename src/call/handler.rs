@@ -3,13 +3,13 @@
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use super::{Call, CallFuture, HandlerError, IntoOutput, Output, ToolContext};
+use super::{Call, CallContext, CallFuture, HandlerError, IntoOutput, Output};
 use crate::rpc::read;
 use crate::tool::ToolOutput;
 
 /// An asynchronous function that serves a tool, a prompt or a resource, as `T` says: a
 /// closure or an `async fn` that takes nothing, or its arguments, or its arguments and a
-/// [`ToolContext`], and returns what [`IntoOutput`] can make a `T` of.
+/// [`CallContext`], and returns what [`IntoOutput`] can make a `T` of.
 ///
 /// The arguments are any type that `serde` deserialises from an object: of JSON for a
 /// tool, of texts for a prompt or a resource template (numbers and `bool` are read from
@@ -59,9 +59,9 @@ where
     }
 }
 
-impl<F, A, Fut, T> Handler<(A, ToolContext), T> for F
+impl<F, A, Fut, T> Handler<(A, CallContext), T> for F
 where
-    F: Fn(A, ToolContext) -> Fut + Send + Sync + 'static,
+    F: Fn(A, CallContext) -> Fut + Send + Sync + 'static,
     A: DeserializeOwned,
     Fut: Future<Output: IntoOutput<T>> + Send + 'static,
     T: Output,

@@ -13,10 +13,10 @@ mod running;
 mod texts;
 
 pub(crate) use answering::{Answering, Underway};
+pub use context::CallContext;
 pub(crate) use context::Exchange;
 #[cfg(feature = "upstream")]
 pub(crate) use context::LogFrom;
-pub use context::ToolContext;
 pub use error::{CallError, ToolError};
 pub(crate) use failure::ShownErrors;
 pub use failure::{CallKind, FailedCall, HandlerError};

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use http::request::Parts;
 
-use super::ToolContext;
+use super::CallContext;
 use super::context::{Exchange, LogFrom};
 #[cfg(feature = "ask")]
 use crate::ask::{Answers, Asks, Purpose};
@@ -100,7 +100,7 @@ impl<'a> Call<'a> {
 
     /// What the handler may want of the request. Without a context it can send no
     /// notifications and ask nothing, and costs an allocation less.
-    pub fn into_context(self) -> ToolContext {
+    pub fn into_context(self) -> CallContext {
         let progress = self.meta.progress_token.filter(|token| Id::from_json(token.text()).is_some());
         let log_from = match (self.settings.logging, self.revision.era(), self.log_level) {
             (true, Era::Legacy, _) => LogFrom::Level(LogLevel::Debug),
@@ -118,7 +118,7 @@ impl<'a> Call<'a> {
             asks: Asks::new(self.revision.era(), self.purpose, self.answers, Arc::clone(self.settings)),
         });
         *self.exchange = Some(Arc::clone(&exchange));
-        ToolContext::new(exchange)
+        CallContext::new(exchange)
     }
 
     /// Demands a capability of the client's. In the legacy era no request tells, and

@@ -7,7 +7,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::de::DeserializeOwned;
 
 use super::fields::field_names;
-use crate::call::{NoArguments, ToolContext};
+use crate::call::{CallContext, NoArguments};
 
 /// Arguments whose schema is derived from their type, by [`schemars`]: what a
 /// handler must take for [`Tool::new`](crate::Tool::new). Implemented for every
@@ -41,7 +41,7 @@ impl<A: JsonSchema + DeserializeOwned> TypedArguments for (A,) {
     }
 }
 
-impl<A: JsonSchema + DeserializeOwned> TypedArguments for (A, ToolContext) {
+impl<A: JsonSchema + DeserializeOwned> TypedArguments for (A, CallContext) {
     fn input_schema() -> Schema {
         schema_of::<A>()
     }

@@ -23,7 +23,7 @@ use super::settings::Key;
 use crate::protocol::meta;
 use crate::registry::Kind;
 use crate::rpc::Raw;
-use crate::{AskError, CallError, Era, ErrorCode, InputRequired, Question, RpcError, ToolContext, ToolError};
+use crate::{AskError, CallContext, CallError, Era, ErrorCode, InputRequired, Question, RpcError, ToolError};
 
 /// How often an upstream may ask back in one call.
 const MOST_ROUNDS: u32 = 16;
@@ -65,7 +65,7 @@ pub(super) struct UpstreamCall {
     pub(super) target: String,
     /// The JSON text of an object.
     pub(super) arguments: String,
-    pub(super) cx: ToolContext,
+    pub(super) cx: CallContext,
 }
 
 /// What a client of the modern era carries from one round to the next.

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use http::Method;
-use mcp_stateless::{NoArguments, ToolContext, ToolError, ToolRegistry};
+use mcp_stateless::{CallContext, NoArguments, ToolError, ToolRegistry};
 use serde_json::{Value, json};
 
 use crate::log::Log;
@@ -115,10 +115,10 @@ async fn progress_increases_and_ends_with_the_result() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn progress_increases_even_when_tasks_report_at_once() {
     let next = Arc::new(AtomicU32::new(0));
-    let crowd = move |_: NoArguments, cx: ToolContext| {
+    let crowd = move |_: NoArguments, cx: CallContext| {
         let next = Arc::clone(&next);
         async move {
-            let report = |cx: ToolContext| {
+            let report = |cx: CallContext| {
                 let next = Arc::clone(&next);
                 async move {
                     for _ in 0..500 {

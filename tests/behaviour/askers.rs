@@ -3,8 +3,8 @@
 use std::sync::{Arc, Mutex};
 
 use mcp_stateless::{
-    AskError, Catalog, ElicitResult, InputRequired, NoArguments, Prompt, PromptRegistry, Question, Resource,
-    ResourceRegistry, SamplingRequest, ToolContext, ToolError, ToolRegistry,
+    AskError, CallContext, Catalog, ElicitResult, InputRequired, NoArguments, Prompt, PromptRegistry,
+    Question, Resource, ResourceRegistry, SamplingRequest, ToolError, ToolRegistry,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -49,7 +49,7 @@ impl Seen {
     }
 }
 
-async fn greet(cx: &ToolContext) -> Result<String, AskError> {
+async fn greet(cx: &CallContext) -> Result<String, AskError> {
     let Name { name } = cx.elicit("name", "What is your name?").await?;
     Ok(format!("Hello, {name}"))
 }
@@ -63,11 +63,11 @@ pub(crate) fn askers() -> (Catalog, Seen) {
 fn tools(seen: &Seen) -> ToolRegistry {
     let (hold, swallow, spawn, spawn_and_end) = (seen.clone(), seen.clone(), seen.clone(), seen.clone());
     ToolRegistry::builder()
-        .tool("greet", "", async |_: NoArguments, cx: ToolContext| greet(&cx).await)
-        .tool_with_schema("any", "", json!({"type": "object"}), async |_: Value, cx: ToolContext| {
+        .tool("greet", "", async |_: NoArguments, cx: CallContext| greet(&cx).await)
+        .tool_with_schema("any", "", json!({"type": "object"}), async |_: Value, cx: CallContext| {
             greet(&cx).await
         })
-        .tool("hold", "", move |_: NoArguments, cx: ToolContext| {
+        .tool("hold", "", move |_: NoArguments, cx: CallContext| {
             let running = hold.probe.run();
             async move {
                 let greeting = greet(&cx).await;
@@ -75,18 +75,18 @@ fn tools(seen: &Seen) -> ToolRegistry {
                 greeting
             }
         })
-        .tool("rounds", "", async |_: NoArguments, cx: ToolContext| -> Result<String, AskError> {
+        .tool("rounds", "", async |_: NoArguments, cx: CallContext| -> Result<String, AskError> {
             let Name { name } = cx.elicit("name", "Your name?").await?;
             let Age { age } = cx.elicit("age", format!("Your age, {name}?")).await?;
             let poem = cx.sample("poem", &SamplingRequest::new(format!("{name} is {age}"), 50)).await?;
             Ok(format!("{name}, {age}: {}", poem.text()))
         })
-        .tool("both", "", async |_: NoArguments, cx: ToolContext| -> Result<String, AskError> {
+        .tool("both", "", async |_: NoArguments, cx: CallContext| -> Result<String, AskError> {
             let (name, roots) = tokio::join!(cx.elicit::<Name>("name", "Your name?"), cx.roots("roots"));
             let roots: Vec<_> = roots?.into_iter().map(|root| root.uri).collect();
             Ok(format!("{} in {}", name?.name, roots.join(" ")))
         })
-        .tool("until", "", async |_: NoArguments, cx: ToolContext| -> Result<String, AskError> {
+        .tool("until", "", async |_: NoArguments, cx: CallContext| -> Result<String, AskError> {
             loop {
                 let Age { age } = cx.elicit("age", "Your age?").await?;
                 if age >= 0 {
@@ -94,28 +94,28 @@ fn tools(seen: &Seen) -> ToolRegistry {
                 }
             }
         })
-        .tool("url", "", async |_: NoArguments, cx: ToolContext| {
+        .tool("url", "", async |_: NoArguments, cx: CallContext| {
             cx.elicit_url("login", "Log in", "https://example.com/login").await.map(|()| "gone there")
         })
-        .tool("sample", "", async |_: NoArguments, cx: ToolContext| {
+        .tool("sample", "", async |_: NoArguments, cx: CallContext| {
             cx.sample("poem", &SamplingRequest::new("A poem", 50)).await.map(|poem| poem.text())
         })
-        .tool("sample_tools", "", async |_: NoArguments, cx: ToolContext| {
+        .tool("sample_tools", "", async |_: NoArguments, cx: CallContext| {
             let mut request = SamplingRequest::new("A poem", 50);
             request.tools = Some(json!([]));
             cx.sample("poem", &request).await.map(|poem| poem.text())
         })
-        .tool("roots", "", async |_: NoArguments, cx: ToolContext| {
+        .tool("roots", "", async |_: NoArguments, cx: CallContext| {
             cx.roots("roots").await.map(|roots| roots.len().to_string())
         })
-        .tool("unaskable", "", async |_: NoArguments, cx: ToolContext| {
+        .tool("unaskable", "", async |_: NoArguments, cx: CallContext| {
             cx.elicit::<Unaskable>("names", "All your names?").await.map(|_| "never")
         })
-        .tool("progress", "", async |_: NoArguments, cx: ToolContext| {
+        .tool("progress", "", async |_: NoArguments, cx: CallContext| {
             cx.progress(1.0, None, "").await;
             greet(&cx).await
         })
-        .tool("swallow", "", move |_: NoArguments, cx: ToolContext| {
+        .tool("swallow", "", move |_: NoArguments, cx: CallContext| {
             let seen = swallow.clone();
             async move {
                 let greeting = greet(&cx).await.unwrap_or_else(|error| format!("swallowed: {error}"));
@@ -123,7 +123,7 @@ fn tools(seen: &Seen) -> ToolRegistry {
                 greeting
             }
         })
-        .tool("spawn", "", move |_: NoArguments, cx: ToolContext| {
+        .tool("spawn", "", move |_: NoArguments, cx: CallContext| {
             let seen = spawn.clone();
             async move {
                 tokio::spawn(async move {
@@ -133,7 +133,7 @@ fn tools(seen: &Seen) -> ToolRegistry {
                 std::future::pending::<()>().await;
             }
         })
-        .tool("spawn_and_end", "", move |_: NoArguments, cx: ToolContext| {
+        .tool("spawn_and_end", "", move |_: NoArguments, cx: CallContext| {
             let seen = spawn_and_end.clone();
             async move {
                 tokio::spawn(async move {
@@ -145,11 +145,11 @@ fn tools(seen: &Seen) -> ToolRegistry {
             }
         })
         .tool("by_hand", "", by_hand)
-        .tool("twice_by_hand", "", async |_: NoArguments, _: ToolContext| -> Result<(), ToolError> {
+        .tool("twice_by_hand", "", async |_: NoArguments, _: CallContext| -> Result<(), ToolError> {
             let question = |words| Question::form_of::<Name>(words);
             Err(InputRequired::new().ask("name", question("First?")).ask("name", question("Second?")).into())
         })
-        .tool("large", "", async |_: NoArguments, _: ToolContext| -> Result<(), ToolError> {
+        .tool("large", "", async |_: NoArguments, _: CallContext| -> Result<(), ToolError> {
             Err(InputRequired::new().state("x".repeat(5000)).into())
         })
         .build()
@@ -157,7 +157,7 @@ fn tools(seen: &Seen) -> ToolRegistry {
 }
 
 /// Asks twice, and keeps count of it.
-async fn by_hand(_: NoArguments, cx: ToolContext) -> Result<String, ToolError> {
+async fn by_hand(_: NoArguments, cx: CallContext) -> Result<String, ToolError> {
     let count = cx.state::<u32>().unwrap_or_default() + 1;
     let ask = |key: &str| {
         let question = Question::form_of::<Name>(format!("The {key}?"));
@@ -169,12 +169,12 @@ async fn by_hand(_: NoArguments, cx: ToolContext) -> Result<String, ToolError> {
 }
 
 fn prompts() -> PromptRegistry {
-    let greet = Prompt::new("greet", "", async |_: NoArguments, cx: ToolContext| greet(&cx).await);
+    let greet = Prompt::new("greet", "", async |_: NoArguments, cx: CallContext| greet(&cx).await);
     PromptRegistry::builder().register(greet).build().expect("valid prompts")
 }
 
 fn resources() -> ResourceRegistry {
-    let greet = Resource::new("ask:greet", "", async |_: NoArguments, cx: ToolContext| greet(&cx).await);
+    let greet = Resource::new("ask:greet", "", async |_: NoArguments, cx: CallContext| greet(&cx).await);
     ResourceRegistry::builder().register(greet).build().expect("valid resources")
 }
 

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use mcp_stateless::{NoArguments, StateKeys, Tool, ToolContext, ToolRegistry};
+use mcp_stateless::{CallContext, NoArguments, StateKeys, Tool, ToolRegistry};
 use serde_json::{Value, json};
 
 use crate::askers::{GREETERS, Name, accept, again, askers, call, call_again, name_question, request};
@@ -264,7 +264,7 @@ async fn nobody_acts_upon_a_question_that_has_no_answer_yet() {
 async fn a_detached_handler_acts_upon_no_question_without_an_answer_either() {
     let acted = Arc::new(AtomicUsize::new(0));
     let counted = Arc::clone(&acted);
-    let detached = Tool::new("detached", "", move |_: NoArguments, cx: ToolContext| {
+    let detached = Tool::new("detached", "", move |_: NoArguments, cx: CallContext| {
         let acted = Arc::clone(&counted);
         async move {
             let name = cx.elicit::<Name>("name", "What is your name?").await;
@@ -355,7 +355,7 @@ async fn a_call_keeps_nothing_of_its_body_while_its_handler_runs() {
     let body = Arc::new(std::sync::Mutex::new(Bytes::new()));
     let sent = Arc::clone(&body);
     let tool =
-        Tool::with_schema("look", "", json!({"type": "object"}), move |arguments: Value, cx: ToolContext| {
+        Tool::with_schema("look", "", json!({"type": "object"}), move |arguments: Value, cx: CallContext| {
             let sent = Arc::clone(&sent);
             async move {
                 drop(arguments);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::stream::{FuturesUnordered, StreamExt};
-use mcp_stateless::{AskError, NoArguments, Tool, ToolContext, ToolRegistry};
+use mcp_stateless::{AskError, CallContext, NoArguments, Tool, ToolRegistry};
 use serde_json::json;
 use tokio::time::{Instant, sleep};
 
@@ -16,19 +16,19 @@ use crate::support::{Era, Probe};
 /// A server with one tool, `ask`, that counts in the probe what it has done.
 fn site<F>(
     set: impl FnOnce(Tool) -> Tool,
-    handler: impl Fn(ToolContext, Probe) -> F + Send + Sync + 'static,
+    handler: impl Fn(CallContext, Probe) -> F + Send + Sync + 'static,
 ) -> (Site<ToolRegistry>, Probe)
 where
     F: Future<Output = Result<String, AskError>> + Send + 'static,
 {
     let probe = Probe::default();
     let done = probe.clone();
-    let tool = Tool::new("ask", "", move |_: NoArguments, cx: ToolContext| handler(cx, done.clone()));
+    let tool = Tool::new("ask", "", move |_: NoArguments, cx: CallContext| handler(cx, done.clone()));
     let tools = ToolRegistry::builder().register(set(tool)).build().expect("a valid tool");
     (Site::new(tools), probe)
 }
 
-async fn name(cx: &ToolContext, key: &str) -> Result<String, AskError> {
+async fn name(cx: &CallContext, key: &str) -> Result<String, AskError> {
     cx.elicit::<Name>(key, "Your name?").await.map(|it| it.name)
 }
 
@@ -133,7 +133,7 @@ async fn work_beside_a_question_may_report() {
 
 #[tokio::test(start_paused = true)]
 async fn work_beside_a_question_that_never_ends_is_bounded() {
-    let never = async |cx: ToolContext, done: Probe| {
+    let never = async |cx: CallContext, done: Probe| {
         let work = async {
             let running = done.run();
             let (_open, never) = tokio::sync::oneshot::channel::<()>();

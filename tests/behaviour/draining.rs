@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use mcp_stateless::{Changes, Live, NoArguments, Tool, ToolContext, ToolRegistry};
+use mcp_stateless::{CallContext, Changes, Live, NoArguments, Tool, ToolRegistry};
 use serde_json::json;
 
 use crate::listening::listen;
@@ -16,7 +16,7 @@ fn site() -> Arc<Site<Live<ToolRegistry>>> {
         .tool("brief", "", wait(5))
         .tool("long", "", wait(100))
         .register(Tool::new("detached", "", wait(5)).detached())
-        .tool("stream", "", async |_: NoArguments, cx: ToolContext| {
+        .tool("stream", "", async |_: NoArguments, cx: CallContext| {
             cx.progress(1.0, None, "").await;
             tokio::time::sleep(Duration::from_secs(5)).await;
         });

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use mcp_stateless::{
-    Catalog, Completing, Completion, Content, NoArguments, Prompt, PromptArgument, PromptMessage,
-    PromptOutput, PromptRegistry, ToolContext,
+    CallContext, Catalog, Completing, Completion, Content, NoArguments, Prompt, PromptArgument,
+    PromptMessage, PromptOutput, PromptRegistry,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -44,7 +44,7 @@ fn prompts() -> PromptRegistry {
             Err(std::io::Error::other("a secret"))
         })
         .prompt("panic", "Panic", async || -> String { panic!("a secret") })
-        .prompt("slow", "Report progress", async |_: NoArguments, cx: ToolContext| {
+        .prompt("slow", "Report progress", async |_: NoArguments, cx: CallContext| {
             cx.progress(1.0, None, "").await;
             "done"
         })
@@ -110,7 +110,7 @@ async fn arguments_are_listed_in_the_order_of_their_declaration() {
     let prompts = PromptRegistry::builder().prompt("letter", "", async |_: Letter| "").prompt(
         "with_context",
         "",
-        async |_: Letter, _: ToolContext| "",
+        async |_: Letter, _: CallContext| "",
     );
     let list = Site::new(prompts.build().expect("valid prompts"))
         .result(Post::modern("prompts/list", json!({})))

@@ -8,8 +8,8 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::BodyExt;
 use mcp_stateless::{
-    Body, ClientCapability, Json, LogLevel, ManagerBuilder, NoArguments, Principal, StatelessSessionManager,
-    Tool, ToolContext, ToolError, ToolRegistry,
+    Body, CallContext, ClientCapability, Json, LogLevel, ManagerBuilder, NoArguments, Principal,
+    StatelessSessionManager, Tool, ToolError, ToolRegistry,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -154,7 +154,7 @@ fn tools(probe: &Probe) -> ToolRegistry {
             })
             .detached(),
         )
-        .tool("progress", "Report progress", move |Steps { steps }: Steps, cx: ToolContext| {
+        .tool("progress", "Report progress", move |Steps { steps }: Steps, cx: CallContext| {
             let probe = sending.clone();
             async move {
                 let running = probe.run();
@@ -169,7 +169,7 @@ fn tools(probe: &Probe) -> ToolRegistry {
         .tool(
             "unruly_progress",
             "Report progress that does not increase",
-            async |_: NoArguments, cx: ToolContext| {
+            async |_: NoArguments, cx: CallContext| {
                 for progress in [1.0, 1.0, 0.5, f64::NAN, 2.0] {
                     cx.progress(progress, None, "").await;
                 }
@@ -183,13 +183,13 @@ fn tools(probe: &Probe) -> ToolRegistry {
         .tool(
             "slow_progress",
             "Report progress, then wait a minute",
-            async |_: NoArguments, cx: ToolContext| {
+            async |_: NoArguments, cx: CallContext| {
                 cx.progress(1.0, None, "").await;
                 tokio::time::sleep(Duration::from_secs(60)).await;
                 "done"
             },
         )
-        .tool("log", "Log at every level", async |_: NoArguments, cx: ToolContext| {
+        .tool("log", "Log at every level", async |_: NoArguments, cx: CallContext| {
             cx.log(LogLevel::Debug, "details").await;
             cx.log_as("disk", LogLevel::Warning, json!({"left": 3})).await;
             cx.log(LogLevel::Emergency, "fire").await;
@@ -202,7 +202,7 @@ fn tools(probe: &Probe) -> ToolRegistry {
         .register(
             Tool::new("sample", "Need sampling", async || "sampled").requires(ClientCapability::Sampling),
         )
-        .tool("sample_later", "Need sampling, as it turns out", async |_: NoArguments, cx: ToolContext| {
+        .tool("sample_later", "Need sampling, as it turns out", async |_: NoArguments, cx: CallContext| {
             cx.require(ClientCapability::Sampling)?;
             Ok::<_, ToolError>("sampled")
         })
@@ -210,7 +210,7 @@ fn tools(probe: &Probe) -> ToolRegistry {
         .expect("valid tools")
 }
 
-async fn describe_request(_: NoArguments, cx: ToolContext) -> String {
+async fn describe_request(_: NoArguments, cx: CallContext) -> String {
     let header = cx.headers().get("x-custom").map(|value| value.to_str().expect("ASCII").to_owned());
     let description = json!({
         "method": cx.method().as_str(),

@@ -4,8 +4,8 @@ use std::num::NonZeroUsize;
 
 use mcp_stateless::testing::TestClient;
 use mcp_stateless::{
-    AskError, Catalog, ErrorCode, Json, LogLevel, NoArguments, Principal, PromptRegistry, ResourceRegistry,
-    Revision, SamplingRequest, StatelessSessionManager, ToolContext, ToolError, ToolRegistry,
+    AskError, CallContext, Catalog, ErrorCode, Json, LogLevel, NoArguments, Principal, PromptRegistry,
+    ResourceRegistry, Revision, SamplingRequest, StatelessSessionManager, ToolError, ToolRegistry,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -31,19 +31,19 @@ fn catalog() -> Catalog {
     let tools = ToolRegistry::builder()
         .tool("add", "Add", async |Add { a, b }: Add| Json(Sum { sum: a + b }))
         .tool("fail", "Fail", async || Err::<(), _>(ToolError::new("out of luck")))
-        .tool("steps", "Report", async |_: NoArguments, cx: ToolContext| {
+        .tool("steps", "Report", async |_: NoArguments, cx: CallContext| {
             cx.progress(1.0, Some(2.0), "half").await;
             cx.log(LogLevel::Info, "working").await;
             cx.progress(2.0, Some(2.0), "").await;
             "done"
         })
-        .tool("whoami", "Tell who calls", async |_: NoArguments, cx: ToolContext| {
+        .tool("whoami", "Tell who calls", async |_: NoArguments, cx: CallContext| {
             let principal = cx.extensions().get::<Principal>().map(ToString::to_string);
             let agent =
                 cx.headers().get("user-agent").map(|agent| agent.to_str().unwrap_or_default().to_owned());
             format!("{principal:?} {agent:?}")
         })
-        .tool("greet", "Ask", async |_: NoArguments, cx: ToolContext| -> Result<String, AskError> {
+        .tool("greet", "Ask", async |_: NoArguments, cx: CallContext| -> Result<String, AskError> {
             let Name { name } = cx.elicit("name", "Your name?").await?;
             let poem = cx.sample("poem", &SamplingRequest::new(format!("For {name}"), 50)).await?;
             Ok(format!("{name}: {}", poem.text()))

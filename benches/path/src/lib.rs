@@ -7,7 +7,7 @@ use std::task::{Context, Poll, Waker};
 use bytes::Bytes;
 use http::Request;
 use http_body_util::{BodyExt, Full};
-use mcp_stateless::{StatelessSessionManager, ToolContext, ToolRegistry};
+use mcp_stateless::{CallContext, StatelessSessionManager, ToolRegistry};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -120,7 +120,7 @@ fn tools(more: usize) -> ToolRegistry {
         .tool("echo", "Say a text again", async |Echo { text }: Echo| text);
     if more == 0 {
         tools =
-            tools.tool("countdown", "Count down", async |Countdown { from }: Countdown, cx: ToolContext| {
+            tools.tool("countdown", "Count down", async |Countdown { from }: Countdown, cx: CallContext| {
                 for step in 1..=from {
                     cx.progress(step.into(), Some(from.into()), "").await;
                 }

@@ -3,7 +3,7 @@
 
 use std::{error::Error, time::Duration};
 
-use mcp_stateless::{StatelessSessionManager, ToolContext, ToolRegistry, ToolRegistryBuilder};
+use mcp_stateless::{CallContext, StatelessSessionManager, ToolRegistry, ToolRegistryBuilder};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -43,7 +43,7 @@ fn register(tools: ToolRegistryBuilder, entry: Entry) -> serde_json::Result<Tool
     })
 }
 
-async fn countdown(Countdown { from, interval_ms }: Countdown, cx: ToolContext) -> &'static str {
+async fn countdown(Countdown { from, interval_ms }: Countdown, cx: CallContext) -> &'static str {
     for made in 1..=from {
         if interval_ms > 0 {
             tokio::time::sleep(Duration::from_millis(interval_ms)).await;
