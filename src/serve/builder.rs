@@ -87,12 +87,14 @@ impl<L, S> Serve<L, S> {
         self
     }
 
-    /// How long a client may take nothing of a response while there is something to send; 30 s
-    /// by default.
+    /// How long a client may take next to nothing of a response while there is something to
+    /// send; 30 s by default. Next to nothing is less than 4 KiB, and less than all that waits:
+    /// systems take a few bytes even for a client that never reads.
     ///
     /// Then its connection is cut, or the stream reset if HTTP/2 carries others, and the call
     /// ends: this is what bounds a tool that waits for a reader. A client that reads slowly but
-    /// does read is not cut. While a tool works in silence nothing is counted.
+    /// does read is not cut. On a stream of HTTP/2 it must take each frame within this time, up
+    /// to 16 KiB. While a tool works in silence nothing is counted.
     pub fn write_timeout(mut self, timeout: Duration) -> Self {
         self.limits.write_timeout = timeout;
         self
