@@ -361,7 +361,8 @@ mod tests {
     #[test]
     fn the_syntax_of_a_batch_is_judged_before_its_version() {
         let deep = [vec![b'['; 129], vec![b']'; 129]].concat();
-        for version in [None, Some("2025-03-26"), Some("2025-11-25"), Some("2026-07-28"), Some("2099-01-01")] {
+        for version in [None, Some("2025-03-26"), Some("2025-11-25"), Some("2026-07-28"), Some("2099-01-01")]
+        {
             for body in [&deep[..], b"[[[", b"[1 2]", br#"[{"jsonrpc":"2.0"}] x"#] {
                 assert_eq!(judge(body, version), Err(-32700), "{version:?}");
             }

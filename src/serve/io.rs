@@ -174,7 +174,11 @@ mod tests {
     }
 
     impl AsyncWrite for Slow {
-        fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        fn poll_write(
+            mut self: Pin<&mut Self>,
+            cx: &mut Context<'_>,
+            bytes: &[u8],
+        ) -> Poll<io::Result<usize>> {
             ready!(self.ready.poll_tick(cx));
             Poll::Ready(Ok(bytes.len().min(self.takes)))
         }

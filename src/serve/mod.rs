@@ -48,7 +48,7 @@
 //! When no connection can be accepted, because the process is out of descriptors for example,
 //! the server goes on with those it has and tries again. TLS and HTTP/2 that is negotiated by
 //! it belong to a proxy or to a [`Listener`] of the host; without TLS, clients speak HTTP/2 by
-//! prior knowledge.
+//! prior knowledge. All of this is tested on Linux; no other system has been tried.
 //!
 //! # Memory after a flood
 //!

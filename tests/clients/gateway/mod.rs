@@ -6,3 +6,5 @@ mod endpoints;
 mod running;
 mod starting;
 mod support;
+
+pub(crate) use support::Config;

@@ -23,7 +23,7 @@ use crate::{
 pub(super) const LIMIT: Duration = Duration::from_secs(30);
 
 /// A configuration in a file of its own.
-pub(super) struct Config(PathBuf);
+pub(crate) struct Config(PathBuf);
 
 impl Config {
     pub(super) fn new(text: &str) -> Self {
@@ -35,11 +35,11 @@ impl Config {
         Self(path)
     }
 
-    pub(super) fn of(servers: &Value) -> Self {
+    pub(crate) fn of(servers: &Value) -> Self {
         Self::new(&json!({ "mcpServers": servers }).to_string())
     }
 
-    pub(super) fn command(&self) -> Command {
+    pub(crate) fn command(&self) -> Command {
         let mut command = Command::new(server::example("gateway"));
         command.arg(&self.0);
         command
