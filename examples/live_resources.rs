@@ -17,6 +17,11 @@ use serde::Deserialize;
 
 mod common;
 
+/// How many notes are kept, and how many bytes each may have: whatever clients can add to has
+/// a limit.
+const MOST_NOTES: usize = 100;
+const MOST_BYTES: usize = 10_000;
+
 #[derive(Deserialize, JsonSchema)]
 struct Note {
     /// What it is about, in one word.
@@ -38,23 +43,37 @@ impl Notes {
     }
 
     /// Keeps a note, and says what has changed by it: the note, or the list of the notes.
-    fn write(&self, Note { about, text }: Note) -> Result<(), RegistryError> {
+    fn write(&self, Note { about, text }: Note) -> Result<(), ToolError> {
+        if about.len() + text.len() > MOST_BYTES {
+            return Err(ToolError::new(format!("a note may have {MOST_BYTES} bytes")));
+        }
         let mut texts = self.texts.lock().unwrap_or_else(PoisonError::into_inner);
+        if texts.len() >= MOST_NOTES && !texts.contains_key(&about) {
+            return Err(ToolError::new(format!("there are {MOST_NOTES} notes already: change one of them")));
+        }
         if texts.insert(about.clone(), text).is_some() {
             self.resources.resource_updated(&uri(&about));
             return Ok(());
         }
-        let mut resources = ResourceRegistry::builder();
-        for about in texts.keys() {
+        let resources = texts.keys().fold(ResourceRegistry::builder(), |resources, about| {
             let (notes, key) = (Arc::clone(&self.texts), about.clone());
             let read = move || {
                 let texts = notes.lock().unwrap_or_else(PoisonError::into_inner);
                 std::future::ready(texts.get(&key).cloned().unwrap_or_default())
             };
-            resources = resources.register(Resource::new(uri(about), about, read).mime_type("text/plain"));
+            resources.register(Resource::new(uri(about), about, read).mime_type("text/plain"))
+        });
+        match resources.build() {
+            Ok(resources) => {
+                self.resources.replace(resources);
+                Ok(())
+            }
+            // What it is about makes no URI.
+            Err(error) => {
+                texts.remove(&about);
+                Err(ToolError::new(error))
+            }
         }
-        self.resources.replace(resources.build()?);
-        Ok(())
     }
 }
 
@@ -69,7 +88,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let resources = notes.resources.clone();
     let write_note = move |note: Note| {
         let written = notes.write(note);
-        std::future::ready(written.map(|()| "noted").map_err(ToolError::new))
+        std::future::ready(written.map(|()| "noted"))
     };
     let tools = ToolRegistry::builder().tool("write_note", "Write a note", write_note).build()?;
     let catalog = Catalog::builder().add(tools).add(resources).build()?;

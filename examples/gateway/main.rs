@@ -1,16 +1,18 @@
 //! One endpoint without sessions in front of servers that need them: those of the
 //! `mcpServers` JSON that editors and desktop clients read.
 //!
-//! `cargo run --example gateway --features upstream -- CONFIG.json` serves all of them at
+//! `cargo run --example gateway --features serve,upstream -- CONFIG.json` serves all of them at
 //! `/mcp`, their tools and prompts named `{server}-{name}`, and each alone at
 //! `/mcp/{server}`. With `--check` it only tells what they answer; `--help` tells the rest.
 //! A server that is down at the start is asked again until it comes.
 
 use std::io::IsTerminal as _;
+use std::pin::Pin;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
+use mcp_stateless::serve::{self, serve};
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
@@ -27,42 +29,45 @@ mod plain;
 mod report;
 mod rules;
 mod servers;
-mod signals;
 
 use crate::config::Config;
 use crate::mounts::Gateway;
 use crate::options::{Action, Command, HELP, Options};
 use crate::report::Table;
 use crate::servers::Server;
-use crate::signals::Stop;
 
 type Error = Box<dyn std::error::Error>;
+/// Ends when the gateway is told to stop.
+type Signals = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// How long the start waits for a server's answer. One that takes longer is asked on.
 const START_LIMIT: Duration = Duration::from_secs(10);
 /// How long calls under way may take to come to their end.
 const DRAIN_LIMIT: Duration = Duration::from_secs(10);
-/// How long clients may then take to read the answers.
-const HANG_UP_LIMIT: Duration = Duration::from_secs(1);
 
 const DOWN: u8 = 1;
 const WRONG: u8 = 2;
 
 #[tokio::main]
 async fn main() -> ExitCode {
+    let signals = serve::signals();
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn,gateway=info"));
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal())
         .init();
-    run().await.unwrap_or_else(|error| {
+    let ended = match signals {
+        Ok(signals) => run(Box::pin(signals)).await,
+        Err(error) => Err(error.into()),
+    };
+    ended.unwrap_or_else(|error| {
         eprintln!("{error}");
         ExitCode::from(WRONG)
     })
 }
 
-async fn run() -> Result<ExitCode, Error> {
+async fn run(signals: Signals) -> Result<ExitCode, Error> {
     let options = match Command::parse(std::env::args().skip(1))? {
         Command::Run(options) => options,
         Command::Help => {
@@ -89,15 +94,14 @@ async fn run() -> Result<ExitCode, Error> {
     if servers.is_empty() {
         return Err("no server is left".into());
     }
-    let ended = work(&options, &servers).await;
+    let ended = work(&options, &servers, signals).await;
     // However it has ended, no child is left behind.
     let closing = servers.into_iter().map(|server| async move { server.upstream.shut_down().await });
     closing.collect::<JoinSet<_>>().join_all().await;
     ended
 }
 
-async fn work(options: &Options, servers: &[Arc<Server>]) -> Result<ExitCode, Error> {
-    let stop = Stop::on_signals()?;
+async fn work(options: &Options, servers: &[Arc<Server>], mut signals: Signals) -> Result<ExitCode, Error> {
     let limit = match options.action {
         // The limits of each server decide.
         Action::Check => Duration::MAX,
@@ -105,7 +109,7 @@ async fn work(options: &Options, servers: &[Arc<Server>]) -> Result<ExitCode, Er
     };
     let findings = tokio::select! {
         findings = report::ask_all(servers, limit) => findings,
-        () = stop.clone().signalled() => return Ok(ExitCode::from(DOWN)),
+        () = &mut signals => return Ok(ExitCode::from(DOWN)),
     };
     print!("{}", Table::new(servers, &findings));
     let tools = servers::tool_names(servers, &findings)?;
@@ -142,27 +146,20 @@ async fn work(options: &Options, servers: &[Arc<Server>]) -> Result<ExitCode, Er
                     }
                 }
             });
-            serve(&options.address, &gateway, stop).await
+            serve_at(&options.address, gateway, signals).await
         }
     }
 }
 
-async fn serve(address: &str, gateway: &Arc<Gateway>, stop: Stop) -> Result<ExitCode, Error> {
+async fn serve_at(address: &str, gateway: Arc<Gateway>, signals: Signals) -> Result<ExitCode, Error> {
     let listener =
         TcpListener::bind(address).await.map_err(|error| format!("cannot listen on {address}: {error}"))?;
     println!("listening on http://{}/mcp", listener.local_addr()?);
-    let serving = axum::serve(listener, gateway.router()).with_graceful_shutdown(stop.clone().signalled());
-    let stopping = async {
-        stop.signalled().await;
-        let managers = gateway.managers().into_iter();
-        let closing = managers.map(|manager| async move { manager.shut_down(DRAIN_LIMIT).await });
-        let left: usize = closing.collect::<JoinSet<_>>().join_all().await.into_iter().sum();
-        tokio::time::sleep(HANG_UP_LIMIT).await;
-        left
-    };
-    tokio::select! {
-        ended = serving => ended?,
-        left = stopping => tracing::warn!(calls = left, "clients that do not hang up are left"),
-    }
+    let app = gateway.router();
+    serve(listener, app)
+        .shutdown_on(signals)
+        .drain_with(move || gateway.managers())
+        .drain_timeout(DRAIN_LIMIT)
+        .await;
     Ok(ExitCode::SUCCESS)
 }

@@ -100,6 +100,10 @@ impl Checker<'_> {
 
     fn batch<'a>(&self, text: &'a str) -> Checked<'a, Valid<'a>> {
         let invalid = |reason| self.refuse(None, Rejection::InvalidRequest(reason));
+        let messages = envelope::parse_batch(text, MAX_BATCH);
+        if let Err(kind @ (FaultKind::Syntax | FaultKind::TooDeep)) = messages {
+            return Err(self.refuse_fault(&Fault { id: None, kind }));
+        }
         match self.version_header() {
             Ok(Some(Revision::V2025_03_26) | None) => {}
             Ok(Some(_)) => return Err(invalid("only the revision 2025-03-26 has batches")),
@@ -108,8 +112,7 @@ impl Checker<'_> {
         if !self.settings.serves(Revision::V2025_03_26) {
             return Err(invalid("batches are of a revision that is not served here"));
         }
-        let messages = envelope::parse_batch(text, MAX_BATCH)
-            .map_err(|kind| self.refuse_fault(&Fault { id: None, kind }))?;
+        let messages = messages.map_err(|kind| self.refuse_fault(&Fault { id: None, kind }))?;
         if messages.is_empty() {
             return Err(invalid("the batch is empty"));
         }
@@ -353,6 +356,19 @@ mod tests {
             members.map(|(name, value)| (name.to_owned(), value)).collect::<Value>()
         });
         prop_oneof![9 => message, 1 => any_json().prop_filter("no batch", |json| !json.is_array())]
+    }
+
+    #[test]
+    fn the_syntax_of_a_batch_is_judged_before_its_version() {
+        let deep = [vec![b'['; 129], vec![b']'; 129]].concat();
+        for version in [None, Some("2025-03-26"), Some("2025-11-25"), Some("2026-07-28"), Some("2099-01-01")]
+        {
+            for body in [&deep[..], b"[[[", b"[1 2]", br#"[{"jsonrpc":"2.0"}] x"#] {
+                assert_eq!(judge(body, version), Err(-32700), "{version:?}");
+            }
+        }
+        assert_eq!(judge(b"[]", Some("2026-07-28")), Err(-32600));
+        assert_eq!(judge(b"[]", Some("2099-01-01")), Err(-32022));
     }
 
     proptest! {

@@ -36,30 +36,33 @@ pub(crate) enum FaultKind {
 pub(crate) fn parse<'a, P: Scan<'a> + Default>(text: &'a str) -> Result<Message<'a, P>, Fault<'a>> {
     let mut scanner = Scanner::new(text);
     let members = if scanner.peek() == Some(b'{') {
-        Members::scan(&mut scanner)
+        Members::scan(&mut scanner).and_then(|members| scanner.end().map(|()| members))
     } else {
-        scanner.value().and(Err(ScanFault::Unwanted))
+        // Syntax comes first: only JSON is told that it is no object.
+        scanner.value().and_then(|_| scanner.end()).and(Err(ScanFault::Unwanted))
     };
-    let members = members.and_then(|members| scanner.end().map(|()| members));
     members.map_err(|fault| Fault { id: None, kind: fault.into() })?.into_message()
 }
 
-/// Reads a batch: the texts of its messages, no more than `most` of them.
+/// Reads a batch: the texts of its messages, of which there may be `most`. One with more is
+/// read to its end before it is refused, but not kept.
 pub(crate) fn parse_batch(text: &str, most: usize) -> Result<Vec<&str>, FaultKind> {
     let mut messages = Vec::new();
+    let mut has_too_many = false;
     let mut scanner = Scanner::new(text);
     let batch = scanner.elements(|scanner| {
-        if messages.len() == most {
-            return Err(ScanFault::Unwanted);
+        let message = scanner.value()?.text();
+        has_too_many = messages.len() == most;
+        if !has_too_many {
+            messages.push(message);
         }
-        messages.push(scanner.value()?.text());
         Ok(())
     });
-    match batch.and_then(|()| scanner.end()) {
-        Ok(()) => Ok(messages),
-        Err(ScanFault::Unwanted) => Err(FaultKind::Invalid("the batch has too many messages")),
-        Err(fault) => Err(fault.into()),
+    batch.and_then(|()| scanner.end())?;
+    if has_too_many {
+        return Err(FaultKind::Invalid("the batch has too many messages"));
     }
+    Ok(messages)
 }
 
 impl From<ScanFault> for FaultKind {
@@ -145,7 +148,7 @@ impl<'a, P: Scan<'a>> Scan<'a> for Members<'a, P> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Fault, FaultKind, Message, parse};
+    use super::{Fault, FaultKind, Message, parse, parse_batch};
     use crate::rpc::scan::{Scan, ScanFault, Scanner};
 
     /// Takes anything.
@@ -188,6 +191,20 @@ mod tests {
     fn what_is_not_json_is_a_syntax_fault() {
         for text in ["", "{", "nope", r#"{"id":1,}"#, r#"{"id":1} x"#, "{\"id\":\"\u{1}\"}"] {
             assert_eq!(fault(text).kind, FaultKind::Syntax, "{text}");
+        }
+        // Nor is a value that could not be a message anyway.
+        for text in ["1 x", "\"\"\"", "null,", "[] ]", "true{}"] {
+            assert_eq!(fault(text).kind, FaultKind::Syntax, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_batch_is_read_to_its_end_before_it_is_refused() {
+        assert_eq!(parse_batch("[1, {}]", 2), Ok(vec!["1", "{}"]));
+        let too_many = FaultKind::Invalid("the batch has too many messages");
+        assert_eq!(parse_batch("[1,2,3]", 2), Err(too_many));
+        for text in ["[1,2,3", "[1,2,3,]", "[1,2,3] x", "[1,2,3 4]"] {
+            assert_eq!(parse_batch(text, 2), Err(FaultKind::Syntax), "{text}");
         }
     }
 

@@ -17,14 +17,13 @@ use tokio::sync::oneshot;
 use tokio::task::{Id, JoinError, JoinSet};
 
 use super::activity::Activity;
-use super::builder::{BoxError, Ended, Limits, Serve};
+use super::builder::{BoxError, Ended, Limits, ManagerSource, Serve};
 use super::connection;
 use super::io::GuardedIo;
 use super::listener::{Listener, Socket};
 use super::service::CountedService;
 use super::stream::StreamExecutor;
 use crate::deadline::Deadline;
-use crate::manager::StatelessSessionManager;
 
 /// How long to wait when no connection can be accepted, at first and at most.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(1));
@@ -153,8 +152,9 @@ impl<S> Connections<S> {
     }
 
     /// Lets what is under way come to its end until the time is over, then cuts the rest.
-    async fn drain(mut self, managers: Vec<StatelessSessionManager>, timeout: Duration) -> Ended {
-        let closing = managers.into_iter().map(|manager| async move { manager.shut_down(timeout).await });
+    async fn drain(mut self, managers: Vec<ManagerSource>, timeout: Duration) -> Ended {
+        let managers = managers.into_iter().flat_map(|managers| managers());
+        let closing = managers.map(|manager| async move { manager.shut_down(timeout).await });
         let closing: JoinSet<usize> = closing.collect();
         self.ends.clear();
         let mut deadline = Deadline::new(timeout);

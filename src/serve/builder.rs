@@ -14,6 +14,8 @@ use super::listener::Listener;
 use crate::manager::StatelessSessionManager;
 
 pub(super) type BoxError = Box<dyn std::error::Error + Send + Sync>;
+/// Gives managers when the server shuts down.
+pub(super) type ManagerSource = Box<dyn FnOnce() -> Vec<StatelessSessionManager> + Send>;
 type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
 /// A server that is set up; made by [`serve`](super::serve). Awaiting it serves, until what
@@ -23,7 +25,7 @@ pub struct Serve<L, S> {
     pub(super) listener: L,
     pub(super) service: S,
     pub(super) shutdown: BoxFuture<()>,
-    pub(super) managers: Vec<StatelessSessionManager>,
+    pub(super) managers: Vec<ManagerSource>,
     pub(super) drain_timeout: Duration,
     pub(super) max_connections: usize,
     pub(super) limits: Limits,
@@ -87,12 +89,14 @@ impl<L, S> Serve<L, S> {
         self
     }
 
-    /// How long a client may take nothing of a response while there is something to send; 30 s
-    /// by default.
+    /// How long a client may take next to nothing of a response while there is something to
+    /// send; 30 s by default. Next to nothing is less than 4 KiB, and less than all that waits:
+    /// systems take a few bytes even for a client that never reads.
     ///
     /// Then its connection is cut, or the stream reset if HTTP/2 carries others, and the call
     /// ends: this is what bounds a tool that waits for a reader. A client that reads slowly but
-    /// does read is not cut. While a tool works in silence nothing is counted.
+    /// does read is not cut. On a stream of HTTP/2 it must take each frame within this time, up
+    /// to 16 KiB. While a tool works in silence nothing is counted.
     pub fn write_timeout(mut self, timeout: Duration) -> Self {
         self.limits.write_timeout = timeout;
         self
@@ -127,8 +131,18 @@ impl<L, S> Serve<L, S> {
     /// ([`shut_down`](StatelessSessionManager::shut_down)): streams of subscriptions end with
     /// their result at once, requests that still come get 503, and detached tools are waited
     /// for. A server with several managers calls it once for each.
-    pub fn drain(mut self, manager: &StatelessSessionManager) -> Self {
-        self.managers.push(manager.clone());
+    pub fn drain(self, manager: &StatelessSessionManager) -> Self {
+        let manager = manager.clone();
+        self.drain_with(move || [manager])
+    }
+
+    /// Shuts the managers down that `managers` returns, as [`drain`](Self::drain) does. It is
+    /// called when the server shuts down, for a server that makes managers while it serves.
+    pub fn drain_with<M>(mut self, managers: impl FnOnce() -> M + Send + 'static) -> Self
+    where
+        M: IntoIterator<Item = StatelessSessionManager>,
+    {
+        self.managers.push(Box::new(|| managers().into_iter().collect()));
         self
     }
 

@@ -12,19 +12,29 @@ use super::activity::Activity;
 use super::listener::Socket;
 use crate::deadline::Deadline;
 
-/// Fails a write once the peer has taken nothing for the write timeout. A write that goes
-/// through at once costs a comparison.
+/// How many bytes a peer must take within the write timeout, where so many wait for it. The
+/// kernel finds room for a few bytes even when nobody reads.
+pub(super) const LEAST_PROGRESS: usize = 4 * 1024;
+
+/// Fails a write once the peer has taken next to nothing for the write timeout. A write that
+/// goes through at once costs a comparison.
 pub(super) struct GuardedIo<T> {
     socket: T,
     write_timeout: Duration,
-    /// Runs while a write waits.
-    stalled: Option<Deadline>,
+    stall: Option<Stall>,
     activity: Arc<Activity>,
+}
+
+/// Bytes wait for a peer: from a write that was not ready until the peer has taken
+/// [`LEAST_PROGRESS`], or all that waits.
+struct Stall {
+    deadline: Deadline,
+    taken: usize,
 }
 
 impl<T: Socket> GuardedIo<T> {
     pub(super) fn new(socket: T, write_timeout: Duration, activity: Arc<Activity>) -> Self {
-        Self { socket, write_timeout, stalled: None, activity }
+        Self { socket, write_timeout, stall: None, activity }
     }
 
     /// Judges a write of something that begins with `bytes`.
@@ -34,32 +44,46 @@ impl<T: Socket> GuardedIo<T> {
         bytes: &[u8],
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<usize>> {
-        if written.is_pending() {
-            let write_timeout = self.write_timeout;
-            let stalled = self.stalled.get_or_insert_with(|| {
-                self.activity.block(true);
-                Deadline::new(write_timeout)
-            });
-            std::task::ready!(stalled.poll(cx));
-            return match self.socket.send_now(bytes) {
-                Ok(sent) if sent > 0 => {
-                    self.unblock();
-                    Poll::Ready(Ok(sent))
-                }
-                _ => Poll::Ready(Err(io::Error::new(
-                    io::ErrorKind::TimedOut,
-                    format!("the peer took nothing for {write_timeout:?}"),
-                ))),
-            };
+        match written {
+            Poll::Ready(Ok(taken)) => {
+                self.take(taken);
+                written
+            }
+            Poll::Ready(Err(_)) => written,
+            Poll::Pending => self.wait(bytes, cx),
         }
-        if self.stalled.is_some() {
-            self.unblock();
-        }
-        written
     }
 
-    fn unblock(&mut self) {
-        self.stalled = None;
+    fn wait(&mut self, bytes: &[u8], cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        let stall = self.stall.get_or_insert_with(|| {
+            self.activity.block(true);
+            Stall { deadline: Deadline::new(self.write_timeout), taken: 0 }
+        });
+        std::task::ready!(stall.deadline.poll(cx));
+        match self.socket.send_now(bytes) {
+            // All of these bytes, so that more may follow them; or enough.
+            Ok(sent) if sent > 0 && (sent == bytes.len() || stall.taken + sent >= LEAST_PROGRESS) => {
+                self.take(sent);
+                Poll::Ready(Ok(sent))
+            }
+            _ => Poll::Ready(Err(io::Error::new(
+                io::ErrorKind::TimedOut,
+                format!("the peer took next to nothing for {:?}", self.write_timeout),
+            ))),
+        }
+    }
+
+    fn take(&mut self, taken: usize) {
+        if let Some(stall) = &mut self.stall {
+            stall.taken += taken;
+            if stall.taken >= LEAST_PROGRESS {
+                self.end_stall();
+            }
+        }
+    }
+
+    fn end_stall(&mut self) {
+        self.stall = None;
         self.activity.block(false);
     }
 }
@@ -99,6 +123,10 @@ impl<T: Socket> AsyncWrite for GuardedIo<T> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        // Only asked when all that waited has been taken.
+        if self.stall.is_some() {
+            self.end_stall();
+        }
         Pin::new(&mut self.socket).poll_flush(cx)
     }
 
@@ -112,16 +140,31 @@ mod tests {
     use std::io;
     use std::pin::Pin;
     use std::sync::Arc;
-    use std::task::{Context, Poll};
+    use std::task::{Context, Poll, ready};
     use std::time::Duration;
 
     use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
+    use tokio::time::{Instant, Interval, interval_at};
 
-    use super::{GuardedIo, Socket};
+    use super::{GuardedIo, LEAST_PROGRESS, Socket};
 
-    /// Is never ready, but takes so many bytes when it is asked all the same.
+    const TIMEOUT: Duration = Duration::from_secs(30);
+
+    /// The socket of a peer that reads slowly.
     struct Slow {
+        /// How many bytes it takes when it is ready, and when it is.
         takes: usize,
+        ready: Interval,
+        /// How many it takes when it is asked all the same.
+        takes_now: usize,
+    }
+
+    impl Slow {
+        fn guarded(takes: usize, takes_now: usize) -> GuardedIo<Self> {
+            let period = if takes > 0 { Duration::from_secs(1) } else { Duration::from_secs(1_000_000) };
+            let ready = interval_at(Instant::now() + period, period);
+            GuardedIo::new(Self { takes, ready, takes_now }, TIMEOUT, Arc::default())
+        }
     }
 
     impl AsyncRead for Slow {
@@ -131,8 +174,13 @@ mod tests {
     }
 
     impl AsyncWrite for Slow {
-        fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, _: &[u8]) -> Poll<io::Result<usize>> {
-            Poll::Pending
+        fn poll_write(
+            mut self: Pin<&mut Self>,
+            cx: &mut Context<'_>,
+            bytes: &[u8],
+        ) -> Poll<io::Result<usize>> {
+            ready!(self.ready.poll_tick(cx));
+            Poll::Ready(Ok(bytes.len().min(self.takes)))
         }
 
         fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -146,24 +194,51 @@ mod tests {
 
     impl Socket for Slow {
         fn send_now(&self, bytes: &[u8]) -> io::Result<usize> {
-            match bytes.len().min(self.takes) {
+            match bytes.len().min(self.takes_now) {
                 0 => Err(io::ErrorKind::WouldBlock.into()),
                 sent => Ok(sent),
             }
         }
     }
 
+    /// How many seconds a write of many bytes takes, and whether it succeeds.
+    async fn write(mut io: GuardedIo<Slow>) -> (u64, bool) {
+        let start = Instant::now();
+        let written = io.write_all(&[b'x'; 3 * LEAST_PROGRESS]).await;
+        if let Err(error) = &written {
+            assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+        }
+        (start.elapsed().as_secs(), written.is_ok())
+    }
+
     #[tokio::test(start_paused = true)]
-    async fn a_peer_that_takes_nothing_fails_the_write_and_one_that_is_slow_does_not() {
-        let start = tokio::time::Instant::now();
-        let timeout = Duration::from_secs(30);
-        let mut slow = GuardedIo::new(Slow { takes: 1 }, timeout, Arc::default());
-        slow.write_all(b"abc").await.expect("it is taken, if slowly");
-        assert_eq!(start.elapsed().as_secs(), 90);
-        assert!(!slow.activity.is_busy());
-        let mut stuck = GuardedIo::new(Slow { takes: 0 }, timeout, Arc::default());
-        let error = stuck.write_all(b"abc").await.expect_err("nothing is taken");
+    async fn a_peer_that_takes_next_to_nothing_fails_the_write() {
+        for (takes, takes_now) in [(0, 0), (0, 1), (0, LEAST_PROGRESS - 1), (1, 0), (1, 1), (100, 100)] {
+            assert_eq!(write(Slow::guarded(takes, takes_now)).await, (30, false), "{takes} {takes_now}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_peer_that_is_slow_but_moves_is_served() {
+        // When it is asked all the same, each time after the whole timeout.
+        assert_eq!(write(Slow::guarded(0, LEAST_PROGRESS)).await, (90, true));
+        // When it is ready.
+        let seconds = (3 * LEAST_PROGRESS as u64).div_ceil(200);
+        assert_eq!(write(Slow::guarded(200, 0)).await, (seconds, true));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_peer_that_takes_all_there_is_owes_nothing() {
+        let mut io = Slow::guarded(0, 10);
+        for _ in 0..3 {
+            let start = Instant::now();
+            io.write_all(&[b'x'; 10]).await.expect("it is all that waits");
+            io.flush().await.expect("nothing waits");
+            assert_eq!(start.elapsed().as_secs(), 30);
+            assert!(!io.activity.is_busy());
+        }
+        let error = io.write_all(&[b'x'; 11]).await.expect_err("there is more than it takes");
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
-        assert_eq!(start.elapsed().as_secs(), 120);
+        assert!(io.activity.is_busy());
     }
 }

@@ -32,7 +32,7 @@
 //! | connect | connections at a time | [`max_connections`](Serve::max_connections) | 10,000 |
 //! | connect and send no request | time | [`header_timeout`](Serve::header_timeout) | 10 s |
 //! | send nothing between requests | time | [`idle_timeout`](Serve::idle_timeout) | 75 s |
-//! | read nothing of a response | time | [`write_timeout`](Serve::write_timeout) | 30 s |
+//! | read less than 4 KiB of a response | time | [`write_timeout`](Serve::write_timeout) | 30 s |
 //! | send many requests on a connection of HTTP/2 | requests at a time | [`max_streams`](Serve::max_streams) | 100 |
 //! | send a large head | bytes | | 64 KiB, 16 KiB in HTTP/2 |
 //! | send a large body, or slowly | bytes, time, bytes of all bodies | [`max_body_size`], [`read_timeout`], [`max_bytes_in_flight`] | 4 MiB, 30 s, 64 MiB |
@@ -48,7 +48,7 @@
 //! When no connection can be accepted, because the process is out of descriptors for example,
 //! the server goes on with those it has and tries again. TLS and HTTP/2 that is negotiated by
 //! it belong to a proxy or to a [`Listener`] of the host; without TLS, clients speak HTTP/2 by
-//! prior knowledge.
+//! prior knowledge. All of this is tested on Linux; no other system has been tried.
 //!
 //! # Memory after a flood
 //!

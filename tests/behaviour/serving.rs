@@ -12,7 +12,7 @@ use mcp_stateless::serve::{self, Ended, Serve, serve};
 use mcp_stateless::{Fixed, McpAt, ToolRegistry};
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
@@ -252,6 +252,50 @@ async fn a_reader_that_reads_nothing_is_cut_and_its_call_ends() {
     tokio::time::sleep(3 * SOON).await;
     assert!(stuck.into_body().collect().await.is_err(), "the stream is reset");
     running.add().await;
+}
+
+#[tokio::test]
+async fn a_reader_that_reads_nothing_into_the_smallest_buffer_is_cut() {
+    let running = Running::start(|serve| serve.write_timeout(SOON)).await;
+    let probe = &running.server.probe;
+    let token = "x".repeat(1000);
+    let body = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "progress",
+        "arguments": {"steps": 1_000_000_000}, "_meta": {"progressToken": token}}});
+    let socket = TcpSocket::new_v4().expect("a socket");
+    socket.set_recv_buffer_size(1).expect("the kernel makes its least of it");
+    let mut socket = socket.connect(running.address).await.expect("a server");
+    socket.write_all(text(&body.to_string()).as_bytes()).await.expect("it is read");
+    probe.until(|probe| probe.running() == 1).await;
+    tokio::time::timeout(HANG, probe.until(|probe| probe.running() == 0)).await.expect("the call ends");
+    drop(socket);
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_unix_listener_serves_cuts_and_ends_as_one_of_tcp_does() {
+    let path = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{}.sock", std::process::id()));
+    // What a test before left there, whose process had the same id.
+    let _ = std::fs::remove_file(&path);
+    let listener = tokio::net::UnixListener::bind(&path).expect("a path");
+    let nowhere = SocketAddr::from(([0; 4], 0));
+    let running = Running::start_on(nowhere, listener, |serve| serve.write_timeout(SOON));
+    let connect = async || tokio::net::UnixStream::connect(&path).await.expect("a server");
+    let handshake = hyper::client::conn::http1::handshake(TokioIo::new(connect().await)).await;
+    let (mut client, connection) = handshake.expect("HTTP/1.1");
+    tokio::spawn(connection);
+    let answer = client.send_request(add()).await.expect("a response");
+    assert_eq!(Answer::read(answer).await.tool_text(), "3");
+    // A reader that reads nothing.
+    let probe = running.server.probe.clone();
+    let body = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "progress",
+        "arguments": {"steps": 1_000_000_000}, "_meta": {"progressToken": 1}}});
+    let mut stuck = connect().await;
+    stuck.write_all(text(&body.to_string()).as_bytes()).await.expect("it is read");
+    probe.until(|probe| probe.running() == 1).await;
+    tokio::time::timeout(HANG, probe.until(|probe| probe.running() == 0)).await.expect("the call ends");
+    assert_eq!(running.stop().await, Ended::default());
+    drop((client, stuck));
+    std::fs::remove_file(&path).expect("the listener's path");
 }
 
 /// Is out of descriptors for a while.

@@ -13,11 +13,31 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::process::Command;
 
+use crate::gateway::support::Config;
 use crate::server::{ExampleServer, example, run_example};
 
-/// The examples that serve with the library's server.
-const SERVERS: [&str; 7] =
-    ["ask_the_user", "axum_app", "everything", "hyper_server", "live_resources", "per_tenant", "quickstart"];
+/// The examples that serve.
+const SERVERS: [&str; 8] = [
+    "ask_the_user",
+    "axum_app",
+    "everything",
+    "gateway",
+    "hyper_server",
+    "live_resources",
+    "per_tenant",
+    "quickstart",
+];
+
+/// Starts one of them; the gateway in front of a server that is down.
+async fn start(name: &str) -> ExampleServer {
+    if name != "gateway" {
+        return ExampleServer::start(name).await;
+    }
+    let config = Config::of(&json!({"down": {"url": "http://127.0.0.1:1/mcp"}}));
+    let mut command = config.command();
+    command.args(["--addr", "127.0.0.1:0"]).env("RUST_LOG", "off");
+    ExampleServer::run(command).await
+}
 
 /// Sends one request over a connection of its own.
 async fn send(
@@ -117,6 +137,29 @@ async fn whoever_listens_to_live_resources_hears_of_each_note() {
     }
 }
 
+#[tokio::test]
+async fn live_resources_keeps_no_more_notes_than_it_says() {
+    let server = ExampleServer::start("live_resources").await;
+    let write = async |about: &str, text: &str| {
+        let arguments = json!({"about": about, "text": text});
+        let params = json!({"name": "write_note", "arguments": arguments});
+        let body = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params});
+        let headers = [(header::CONTENT_TYPE.as_str(), "application/json")];
+        let (_, _, body) = send(Method::POST, server.url(), &headers, body.to_string()).await;
+        serde_json::from_str::<Value>(&body).expect("JSON")
+    };
+    // What is refused is not in the way of others.
+    for (about, text) in [("a b", "no URI"), ("long", &*"x".repeat(10_000))] {
+        assert_eq!(write(about, text).await["result"]["isError"], true, "{about}");
+    }
+    for number in 0..100 {
+        assert_eq!(text(&write(&format!("note{number}"), "").await), "noted");
+    }
+    let answer = write("one-more", "").await;
+    assert_eq!(answer["result"]["isError"], true, "{answer}");
+    assert_eq!(text(&write("note7", "new").await), "noted");
+}
+
 /// Connects to a server, and sends what begins a request.
 async fn connect(server: &ExampleServer, opening: &str) -> TcpStream {
     let url: Uri = server.url().parse().expect("a URL");
@@ -131,7 +174,7 @@ async fn every_server_ends_on_both_signals_whatever_its_clients_do() {
     let mut ends = tokio::task::JoinSet::new();
     for (name, signal) in SERVERS.into_iter().flat_map(|name| [(name, "INT"), (name, "TERM")]) {
         ends.spawn(async move {
-            let server = ExampleServer::start(name).await;
+            let server = start(name).await;
             let head = "POST /mcp HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n";
             let stuck = [
                 connect(&server, "").await,
@@ -152,7 +195,7 @@ async fn every_server_ends_on_both_signals_whatever_its_clients_do() {
 #[tokio::test]
 async fn a_path_with_a_slash_at_its_end_is_served_by_every_server() {
     for name in SERVERS {
-        let server = ExampleServer::start(name).await;
+        let server = start(name).await;
         let ping = json!({"jsonrpc": "2.0", "id": 1, "method": "ping"}).to_string();
         let headers = [
             (header::CONTENT_TYPE.as_str(), "application/json"),

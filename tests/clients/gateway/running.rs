@@ -2,7 +2,7 @@
 
 use rmcp::model::ServerResult;
 use serde_json::json;
-use tokio::time::timeout;
+use tokio::{io::AsyncWriteExt, net::TcpStream, time::timeout};
 
 use super::support::{LIMIT, connect, gateway, is_error, kill, line, number, port, runs, until};
 use crate::{cast, rmcp_client};
@@ -88,27 +88,44 @@ async fn a_session_that_the_server_forgets_is_begun_anew() {
     client.leave().await;
 }
 
+/// Ends by this signal while it serves clients that are stuck.
+async fn ends_without_children(signal: &str) {
+    let gateway = gateway(json!({
+        "math": cast::stdio("arithmetic.py", &[]),
+        "crasher": cast::stdio("crasher.py", &[]),
+        "stubborn": cast::stdio("silent.py", &["--stubborn"]),
+    }))
+    .await;
+    let client = connect(gateway.url()).await;
+    let children = [
+        number(&client, "math-whoami").await,
+        // A child of the child is ended as well.
+        number(&client, "crasher-grandchild").await,
+    ];
+    assert!(children.into_iter().all(runs));
+    client.leave().await;
+    let params = json!({"name": "math-slow_progress", "arguments": {"steps": 1_000_000}, "_meta": {"progressToken": 1}});
+    let body = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}).to_string();
+    let head = format!(
+        "POST /mcp HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n",
+        body.len()
+    );
+    let mut stuck = Vec::new();
+    for bytes in ["", "POST /mcp HT", &head, &format!("{head}{body}")] {
+        let mut socket = TcpStream::connect(("127.0.0.1", port(&gateway))).await.expect("a gateway");
+        socket.write_all(bytes.as_bytes()).await.expect("it is read");
+        stuck.push(socket);
+    }
+    // The call is under way.
+    stuck[3].readable().await.expect("an answer that has begun");
+    let ended = gateway.ends_by(signal).await;
+    assert_eq!(ended.code(), Some(0), "{signal}");
+    until("all children have ended", async || !children.into_iter().any(runs)).await;
+}
+
 #[tokio::test]
 async fn no_child_is_left_when_it_ends() {
-    for signal in ["TERM", "INT"] {
-        let gateway = gateway(json!({
-            "math": cast::stdio("arithmetic.py", &[]),
-            "crasher": cast::stdio("crasher.py", &[]),
-            "stubborn": cast::stdio("silent.py", &["--stubborn"]),
-        }))
-        .await;
-        let client = connect(gateway.url()).await;
-        let children = [
-            number(&client, "math-whoami").await,
-            // A child of the child is ended as well.
-            number(&client, "crasher-grandchild").await,
-        ];
-        assert!(children.into_iter().all(runs));
-        client.leave().await;
-        let ended = gateway.ends_by(signal).await;
-        assert_eq!(ended.code(), Some(0), "{signal}");
-        until("all children have ended", async || !children.into_iter().any(runs)).await;
-    }
+    tokio::join!(ends_without_children("TERM"), ends_without_children("INT"));
 }
 
 #[tokio::test]
