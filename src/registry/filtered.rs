@@ -49,11 +49,11 @@ use crate::tool::ToolOutput;
 ///
 /// Names of tools and prompts are compared byte for byte, everywhere. A URI can be spelt in
 /// many ways, so the function is asked about each of them that differs: as the client wrote
-/// it, in its canonical form (RFC 3986, section 6.2.2), and with everything decoded. The
-/// caller sees the resource only if the function allows all of them. Neither
-/// `note://%70rivate/1` nor `note://private%2F1` gets past a function that refuses what begins
-/// with `note://private/`. A resource whose URI has an encoded slash is seen only if the
-/// function allows the URI with a plain one, too.
+/// it, in its canonical form (RFC 3986, section 6.2.2), and with everything decoded and several
+/// slashes merged. The caller sees the resource only if the function allows all of them. None of
+/// `file:///%70rivate/1`, `file:///private%2F1` and `file:////private/1` gets past a function that
+/// refuses what begins with `file:///private/`. A resource whose URI has an encoded slash is seen only if the function allows the
+/// URI with a plain one, too.
 #[derive(Clone)]
 pub struct Filtered<R, F> {
     registry: R,
@@ -185,8 +185,10 @@ fn sees_every_spelling(sees: impl Fn(Item<'_>, &Parts) -> bool, item: Item<'_>, 
         Item::Resource(uri) => (uri, Kind::Resources),
         Item::ResourceTemplate(template) => (template, Kind::Templates),
     };
+    let sees_as_read = |text: &str| {
+        let decoded = uri::fully_decoded(text);
+        sees(kind.item(text), head) && decoded.is_none_or(|decoded| sees(kind.item(&decoded), head))
+    };
     let canonical = uri::canonical(text);
-    sees(item, head)
-        && (canonical == text || sees(kind.item(&canonical), head))
-        && uri::fully_decoded(text).is_none_or(|decoded| sees(kind.item(&decoded), head))
+    sees_as_read(text) && (canonical == text || sees_as_read(&canonical))
 }

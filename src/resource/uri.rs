@@ -24,15 +24,20 @@ pub(crate) fn canonical(uri: &str) -> Cow<'_, str> {
         && !has_host(scheme)
         && !rest.contains('%')
         && !may_have_dot_segments(rest);
-    if is_canonical { Cow::Borrowed(uri) } else { Cow::Owned(compose(scheme, &normal_triplets(rest))) }
+    if is_canonical {
+        Cow::Borrowed(uri)
+    } else {
+        Cow::Owned(compose(scheme, &normal_triplets(rest), Slashes::Kept))
+    }
 }
 
 /// Returns the URI as it reads to a server that decodes everything, however often it is
-/// encoded, and takes a backslash for a slash; `None` if it reads the same.
+/// encoded, and takes a backslash, and several slashes, for one slash, as file systems do; `None`
+/// if it reads the same.
 ///
 /// Takes one pass, however deep the encoding is nested.
 pub(crate) fn fully_decoded(uri: &str) -> Option<String> {
-    if !uri.contains(['%', '\\']) {
+    if !uri.contains(['%', '\\']) && !uri.contains("//") {
         return None;
     }
     let mut decoded: Vec<u8> = Vec::with_capacity(uri.len());
@@ -48,7 +53,7 @@ pub(crate) fn fully_decoded(uri: &str) -> Option<String> {
     }
     let decoded = String::from_utf8_lossy(&decoded).replace('\\', "/");
     let (scheme, rest) = split_scheme(&decoded);
-    let decoded = compose(scheme, rest);
+    let decoded = compose(scheme, rest, Slashes::Merged);
     (decoded != uri).then_some(decoded)
 }
 
@@ -110,9 +115,18 @@ fn may_have_dot_segments(rest: &str) -> bool {
     rest.starts_with('.') || rest.contains("/.")
 }
 
+/// Decides what several slashes in a row are in a path.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Slashes {
+    /// Segments that are empty.
+    Kept,
+    /// One slash.
+    Merged,
+}
+
 /// Puts a URI together from its scheme and what follows, without what RFC 3986 says means
 /// nothing in either.
-fn compose(scheme: &str, rest: &str) -> String {
+fn compose(scheme: &str, rest: &str, slashes: Slashes) -> String {
     let mut uri = String::with_capacity(scheme.len() + rest.len() + 1);
     if !scheme.is_empty() {
         uri.push_str(&scheme.to_ascii_lowercase());
@@ -132,13 +146,28 @@ fn compose(scheme: &str, rest: &str) -> String {
         let is_host = has_host(scheme) && !authority.contains('{');
         if is_host { push_host(&mut uri, authority) } else { uri.push_str(authority) }
     }
-    if may_have_dot_segments(path) {
-        push_without_dot_segments(&mut uri, path, authority.is_some());
+    let path = if slashes == Slashes::Merged { merged(path) } else { Cow::Borrowed(path) };
+    if may_have_dot_segments(&path) {
+        push_without_dot_segments(&mut uri, &path, authority.is_some());
     } else {
-        uri.push_str(path);
+        uri.push_str(&path);
     }
     uri.push_str(query);
     uri
+}
+
+/// Returns a path with one slash in place of several.
+fn merged(path: &str) -> Cow<'_, str> {
+    if !path.contains("//") {
+        return Cow::Borrowed(path);
+    }
+    let mut merged = String::with_capacity(path.len());
+    for letter in path.chars() {
+        if letter != '/' || !merged.ends_with('/') {
+            merged.push(letter);
+        }
+    }
+    Cow::Owned(merged)
 }
 
 /// Writes an authority with its host in lower case; triplets and the user stay as they are.
@@ -256,7 +285,11 @@ mod tests {
     fn everything_is_decoded_however_often_it_is_encoded() {
         for (uri, decoded) in [
             ("note://private/1", None),
-            ("note://private%2F/1", Some("note://private//1")),
+            ("note://private%2F/1", Some("note://private/1")),
+            ("note://a//b///c", Some("note://a/b/c")),
+            ("file:////private/x", Some("file:///private/x")),
+            ("file:///a/..//private/x", Some("file:///private/x")),
+            ("a://b?c//d", None),
             ("note://%252570rivate/1", Some("note://private/1")),
             ("note://%%370rivate/1", Some("note://private/1")),
             ("note://a/..%5cprivate/1", Some("note://a/private/1")),
