@@ -36,7 +36,7 @@ static MANAGER: LazyLock<StatelessSessionManager> =
 
 static RESOURCES: LazyLock<Box<dyn Registry>> = LazyLock::new(|| {
     let note = async |Note { folder, id }: Note| {
-        assert!(!folder.eq_ignore_ascii_case("private"), "the filter was passed");
+        assert_ne!(folder, "private", "the filter was passed");
         assert!(!folder.contains(['/', '\\', '\0']) && !id.contains(['/', '\\', '\0']), "{folder:?} {id:?}");
         format!("{folder}: {id}")
     };
