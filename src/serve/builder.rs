@@ -94,7 +94,8 @@ impl<L, S> Serve<L, S> {
     /// systems take a few bytes even for a client that never reads.
     ///
     /// Then its connection is cut, or the stream reset if HTTP/2 carries others, and the call
-    /// ends: this is what bounds a tool that waits for a reader. A client that reads slowly but
+    /// ends: this is what bounds a tool that waits for a reader. What the system buffers for a
+    /// client counts as taken, so it may take up to twice as long. A client that reads slowly but
     /// does read is not cut. On a stream of HTTP/2 it must take each frame within this time, up
     /// to 16 KiB. While a tool works in silence nothing is counted.
     pub fn write_timeout(mut self, timeout: Duration) -> Self {

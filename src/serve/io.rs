@@ -3,7 +3,7 @@
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -25,10 +25,12 @@ pub(super) struct GuardedIo<T> {
     activity: Arc<Activity>,
 }
 
-/// Bytes wait for a peer: from a write that was not ready until the peer has taken
-/// [`LEAST_PROGRESS`], or all that waits.
+/// Bytes wait for a peer, from a write that was not ready on.
 struct Stall {
     deadline: Deadline,
+    /// The time is over: the socket is being filled as far as it goes. A kernel that enlarges
+    /// its buffer has room without a reader, but only once.
+    is_filling: bool,
     taken: usize,
 }
 
@@ -45,45 +47,63 @@ impl<T: Socket> GuardedIo<T> {
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<usize>> {
         match written {
+            Poll::Pending => return self.wait(bytes, cx),
             Poll::Ready(Ok(taken)) => {
-                self.take(taken);
-                written
+                if let Some(stall) = &mut self.stall {
+                    stall.taken = stall.taken.saturating_add(taken);
+                    if stall.taken >= LEAST_PROGRESS {
+                        self.stall = None;
+                        self.activity.block(false);
+                    }
+                }
             }
-            Poll::Ready(Err(_)) => written,
-            Poll::Pending => self.wait(bytes, cx),
+            Poll::Ready(Err(_)) => {}
         }
+        written
     }
 
     fn wait(&mut self, bytes: &[u8], cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        let stall = self.stall.get_or_insert_with(|| {
-            self.activity.block(true);
-            Stall { deadline: Deadline::new(self.write_timeout), taken: 0 }
+        self.activity.block(true);
+        let stall = self.stall.get_or_insert_with(|| Stall {
+            deadline: Deadline::new(self.write_timeout),
+            is_filling: false,
+            taken: 0,
         });
-        std::task::ready!(stall.deadline.poll(cx));
-        match self.socket.send_now(bytes) {
-            // All of these bytes, so that more may follow them; or enough.
-            Ok(sent) if sent > 0 && (sent == bytes.len() || stall.taken + sent >= LEAST_PROGRESS) => {
-                self.take(sent);
-                Poll::Ready(Ok(sent))
-            }
-            _ => Poll::Ready(Err(io::Error::new(
-                io::ErrorKind::TimedOut,
-                format!("the peer took next to nothing for {:?}", self.write_timeout),
-            ))),
+        if !stall.is_filling {
+            ready!(stall.deadline.poll(cx));
+            stall.is_filling = true;
         }
+        let sent = self.socket.send_now(bytes).unwrap_or(0);
+        stall.taken = stall.taken.saturating_add(sent);
+        if sent == bytes.len() {
+            return Poll::Ready(Ok(sent));
+        }
+        if stall.taken < LEAST_PROGRESS {
+            return Poll::Ready(Err(self.timed_out()));
+        }
+        *stall = Stall { deadline: Deadline::new(self.write_timeout), is_filling: false, taken: 0 };
+        if sent > 0 {
+            return Poll::Ready(Ok(sent));
+        }
+        // Sets the timer.
+        ready!(stall.deadline.poll(cx));
+        Poll::Ready(Err(self.timed_out()))
     }
 
-    fn take(&mut self, taken: usize) {
-        if let Some(stall) = &mut self.stall {
-            stall.taken += taken;
-            if stall.taken >= LEAST_PROGRESS {
-                self.end_stall();
-            }
-        }
+    fn timed_out(&self) -> io::Error {
+        let text = format!("the peer took next to nothing for {:?}", self.write_timeout);
+        io::Error::new(io::ErrorKind::TimedOut, text)
     }
 
-    fn end_stall(&mut self) {
-        self.stall = None;
+    /// The peer, or the kernel on its behalf, has taken all that waited.
+    fn catch_up(&mut self) {
+        let Some(stall) = &mut self.stall else { return };
+        if stall.is_filling {
+            // As good as progress. What is written next goes on to fill the socket.
+            stall.taken = LEAST_PROGRESS;
+        } else {
+            self.stall = None;
+        }
         self.activity.block(false);
     }
 }
@@ -123,10 +143,8 @@ impl<T: Socket> AsyncWrite for GuardedIo<T> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        // Only asked when all that waited has been taken.
-        if self.stall.is_some() {
-            self.end_stall();
-        }
+        // Only asked when nothing waits.
+        self.catch_up();
         Pin::new(&mut self.socket).poll_flush(cx)
     }
 
@@ -140,6 +158,7 @@ mod tests {
     use std::io;
     use std::pin::Pin;
     use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
     use std::task::{Context, Poll, ready};
     use std::time::Duration;
 
@@ -155,15 +174,17 @@ mod tests {
         /// How many bytes it takes when it is ready, and when it is.
         takes: usize,
         ready: Interval,
-        /// How many it takes when it is asked all the same.
+        /// How many it takes when it is asked all the same, and in all.
         takes_now: usize,
+        room: AtomicUsize,
     }
 
     impl Slow {
         fn guarded(takes: usize, takes_now: usize) -> GuardedIo<Self> {
             let period = if takes > 0 { Duration::from_secs(1) } else { Duration::from_secs(1_000_000) };
             let ready = interval_at(Instant::now() + period, period);
-            GuardedIo::new(Self { takes, ready, takes_now }, TIMEOUT, Arc::default())
+            let room = AtomicUsize::new(usize::MAX);
+            GuardedIo::new(Self { takes, ready, takes_now, room }, TIMEOUT, Arc::default())
         }
     }
 
@@ -194,10 +215,10 @@ mod tests {
 
     impl Socket for Slow {
         fn send_now(&self, bytes: &[u8]) -> io::Result<usize> {
-            match bytes.len().min(self.takes_now) {
-                0 => Err(io::ErrorKind::WouldBlock.into()),
-                sent => Ok(sent),
-            }
+            let room = self.room.load(Ordering::Relaxed);
+            let sent = bytes.len().min(self.takes_now).min(room);
+            self.room.store(room - sent, Ordering::Relaxed);
+            if sent > 0 { Ok(sent) } else { Err(io::ErrorKind::WouldBlock.into()) }
         }
     }
 
@@ -219,6 +240,21 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn room_that_the_kernel_finds_without_a_reader_gains_one_timeout() {
+        let start = Instant::now();
+        let mut io = Slow::guarded(0, usize::MAX);
+        io.socket.room = AtomicUsize::new(20 * LEAST_PROGRESS);
+        let error = loop {
+            // As a server writes that has much to say: piece by piece.
+            if let Err(error) = io.write_all(&[b'x'; 1000]).await {
+                break error;
+            }
+            io.flush().await.expect("nothing waits");
+        };
+        assert_eq!((error.kind(), start.elapsed().as_secs()), (io::ErrorKind::TimedOut, 60));
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn a_peer_that_is_slow_but_moves_is_served() {
         // When it is asked all the same, each time after the whole timeout.
         assert_eq!(write(Slow::guarded(0, LEAST_PROGRESS)).await, (90, true));
@@ -230,15 +266,19 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_peer_that_takes_all_there_is_owes_nothing() {
         let mut io = Slow::guarded(0, 10);
+        let start = Instant::now();
         for _ in 0..3 {
-            let start = Instant::now();
             io.write_all(&[b'x'; 10]).await.expect("it is all that waits");
+            assert!(io.activity.is_busy());
             io.flush().await.expect("nothing waits");
-            assert_eq!(start.elapsed().as_secs(), 30);
             assert!(!io.activity.is_busy());
         }
-        let error = io.write_all(&[b'x'; 11]).await.expect_err("there is more than it takes");
-        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
-        assert!(io.activity.is_busy());
+        assert_eq!(start.elapsed().as_secs(), 30);
+        // What comes later has the whole time again.
+        io.socket.takes_now = 0;
+        tokio::time::sleep(TIMEOUT * 10).await;
+        let start = Instant::now();
+        let error = io.write_all(&[b'x'; 10]).await.expect_err("nothing is taken");
+        assert_eq!((error.kind(), start.elapsed().as_secs()), (io::ErrorKind::TimedOut, 30));
     }
 }

@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tokio::sync::Mutex;
+use tokio::sync::Semaphore;
 
 use crate::{
     neighbour::{Connects, Neighbour, Record},
@@ -14,8 +14,9 @@ use crate::{
     target::{Example, Target},
 };
 
-/// Storms take turns: a neighbour is to be disturbed by its own alone.
-static ALONE: Mutex<()> = Mutex::const_new(());
+/// So many storms go on at the same time, on whatever machine. A neighbour is compared with one
+/// elsewhere as well, whom other storms disturb as much.
+static TURNS: Semaphore = Semaphore::const_new(2);
 
 /// What `HOSTILE` says: `long` asks for larger floods, more rounds, and a table of figures,
 /// `short` for the table alone.
@@ -34,7 +35,7 @@ pub(crate) fn scale(short: usize, long: usize) -> usize {
 /// as usual, or something of the storm remains.
 pub(crate) async fn endure(example: &'static Example, name: &str, storm: impl AsyncFn(&Target)) {
     process::raise_descriptor_limit();
-    let _turn = ALONE.lock().await;
+    let _turn = TURNS.acquire().await.expect("it is never closed");
     let target = Target::start(example).await;
     let before = Neighbour::alone(&target).await;
     storm(&target).await;
@@ -70,7 +71,7 @@ pub(crate) async fn endure_with_descriptors(
     storm: impl AsyncFn(&Target),
 ) {
     process::raise_descriptor_limit();
-    let _turn = ALONE.lock().await;
+    let _turn = TURNS.acquire().await.expect("it is never closed");
     let target = Target::start_with_descriptors(example, most).await;
     let calm = target.process.settles().await.expect("it runs");
     storm(&target).await;

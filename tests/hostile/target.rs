@@ -137,6 +137,8 @@ pub(crate) static GATEWAY: Example = Example {
     tool: "up-add",
     echo: Some(("up-echo", |text| json!({"text": text}))),
     countdown: Some("up-countdown"),
+    // What it joins may change.
+    listens: true,
     ..PLAIN
 };
 

@@ -1,5 +1,6 @@
-//! This crate, in its default setting and on bare hyper, as its example
-//! `hyper_server` shows it: every check that the protocol asks for is made.
+//! This crate, in its default setting and on bare hyper, as the other servers are: every check
+//! that the protocol asks for is made. The library's own server (feature `serve`), which the
+//! examples use, is not measured here.
 
 use std::{error::Error, time::Duration};
 
