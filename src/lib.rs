@@ -131,8 +131,8 @@ pub use crate::ask::{
     Redemption, Root, SamplingContent, SamplingMessage, SamplingRequest, SamplingResult, Sealer, StateKeys,
 };
 pub use crate::call::{
-    Call, CallContext, CallError, CallFuture, CallKind, FailedCall, Handler, HandlerError, IntoOutput,
-    NoArguments, Output, ToolError,
+    Call, CallContext, CallError, CallFuture, CallKind, Extension, FailedCall, FromCall, Handler,
+    HandlerError, IntoOutput, NoArguments, Output, State, ToolError,
 };
 pub use crate::changes::{BusSender, Change, ChangeBus, Changes, LocalBus, Reach, Subscription};
 pub use crate::completion::{Completer, Completing, Completion, CompletionRequest, Reference};

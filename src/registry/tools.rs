@@ -39,6 +39,7 @@ impl ToolRegistry {
     /// Begins an empty registry.
     pub fn builder() -> ToolRegistryBuilder {
         ToolRegistryBuilder {
+            state: (),
             tools: Vec::new(),
             #[cfg(feature = "jsonschema")]
             checks_schemas: false,
@@ -80,9 +81,11 @@ impl Registry for ToolRegistry {
 }
 
 /// Collects tools; made by [`ToolRegistry::builder`].
+///
+/// `S` is the state of the handlers that are added next; see [`with_state`](Self::with_state).
 #[must_use]
-#[derive(Debug)]
-pub struct ToolRegistryBuilder {
+pub struct ToolRegistryBuilder<S = ()> {
+    state: S,
     tools: Vec<Tool>,
     #[cfg(feature = "jsonschema")]
     checks_schemas: bool,
@@ -90,20 +93,41 @@ pub struct ToolRegistryBuilder {
     cache: CacheHint,
 }
 
-impl ToolRegistryBuilder {
+impl<S> fmt::Debug for ToolRegistryBuilder<S> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("ToolRegistryBuilder").field("tools", &self.tools).finish_non_exhaustive()
+    }
+}
+
+impl<S: Clone + Send + Sync + 'static> ToolRegistryBuilder<S> {
+    /// Sets the state of the handlers that are added from here on: anything that can be cloned,
+    /// such as an `Arc` or a pool of connections. Each tool keeps a clone; a handler that takes
+    /// it, as [`State`](crate::State) or as its `self`, gets a clone with each call. Tools that
+    /// are there already keep theirs.
+    pub fn with_state<Other>(self, state: Other) -> ToolRegistryBuilder<Other> {
+        ToolRegistryBuilder {
+            state,
+            tools: self.tools,
+            #[cfg(feature = "jsonschema")]
+            checks_schemas: self.checks_schemas,
+            page_size: self.page_size,
+            cache: self.cache,
+        }
+    }
+
     /// Adds a tool whose input schema is derived from the arguments of its
     /// handler; for more than a name and a description see [`Tool::new`].
     #[cfg(feature = "schemas")]
     pub fn tool<M, H>(self, name: impl Into<String>, description: impl Into<String>, handler: H) -> Self
     where
         M: crate::tool::TypedArguments,
-        H: Handler<M>,
+        H: Handler<M, S>,
     {
         self.register(Tool::new(name, description, handler))
     }
 
     /// Adds a tool with a given input schema; see [`Tool::with_schema`].
-    pub fn tool_with_schema<M, H: Handler<M>>(
+    pub fn tool_with_schema<M, H: Handler<M, S>>(
         self,
         name: impl Into<String>,
         description: impl Into<String>,
@@ -114,8 +138,8 @@ impl ToolRegistryBuilder {
     }
 
     /// Adds a tool. Lists keep the order in which tools were added.
-    pub fn register(mut self, tool: Tool) -> Self {
-        self.tools.push(tool);
+    pub fn register(mut self, tool: Tool<S>) -> Self {
+        self.tools.push(tool.with_state(self.state.clone()));
         self
     }
 

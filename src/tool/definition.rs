@@ -12,7 +12,7 @@ use super::ToolOutput;
 use super::mirror::MirroredParams;
 #[cfg(feature = "jsonschema")]
 use crate::call::HandlerError;
-use crate::call::{Call, CallFuture, Handler, Limit};
+use crate::call::{BoundHandler, Call, CallFuture, Handler, Limit, StatefulHandler};
 use crate::error::RegistryError;
 use crate::protocol::{ClientCapability, Era, Icon, ToolAnnotations};
 use crate::rpc::write;
@@ -32,8 +32,11 @@ use crate::rpc::write;
 /// let tools = ToolRegistry::builder().register(now).build()?;
 /// # Ok::<(), mcp_stateless::RegistryError>(())
 /// ```
+///
+/// `S` is the state that its handler takes, which the registry's builder gives it. A tool that
+/// goes into registries with different states gets its own by [`with_state`](Self::with_state).
 #[must_use]
-pub struct Tool {
+pub struct Tool<S = ()> {
     pub(crate) name: String,
     description: String,
     title: Option<String>,
@@ -46,20 +49,19 @@ pub struct Tool {
     is_detached: bool,
     #[cfg(feature = "jsonschema")]
     checks: super::validate::Checks,
-    handler: ErasedHandler,
+    handler: StatefulHandler<S, ToolOutput>,
 }
 
-impl fmt::Debug for Tool {
+impl<S> fmt::Debug for Tool<S> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.debug_struct("Tool").field("name", &self.name).finish_non_exhaustive()
     }
 }
 
-type ErasedHandler = Box<dyn Fn(Call<'_>) -> CallFuture<ToolOutput> + Send + Sync>;
 /// A schema's JSON, or why it has none.
 type SchemaText = Result<Box<RawValue>, serde_json::Error>;
 
-impl Tool {
+impl<S: Send + Sync + 'static> Tool<S> {
     /// A tool whose input schema is derived from the arguments of its `handler`.
     ///
     /// A property that clients shall repeat in a header is marked with
@@ -71,7 +73,7 @@ impl Tool {
     pub fn new<M, H>(name: impl Into<String>, description: impl Into<String>, handler: H) -> Self
     where
         M: super::TypedArguments,
-        H: Handler<M>,
+        H: Handler<M, S>,
     {
         Self::with_schema(name, description, M::input_schema(), handler)
     }
@@ -79,7 +81,7 @@ impl Tool {
     /// A tool with a given input schema: anything that serialises to the JSON of a
     /// schema object. Clients get it as it is; arguments are not checked against
     /// it, but only by the type that the `handler` takes.
-    pub fn with_schema<M, H: Handler<M>>(
+    pub fn with_schema<M, H: Handler<M, S>>(
         name: impl Into<String>,
         description: impl Into<String>,
         input_schema: impl Serialize,
@@ -98,7 +100,28 @@ impl Tool {
             is_detached: false,
             #[cfg(feature = "jsonschema")]
             checks: super::validate::Checks::default(),
-            handler: Box::new(move |call| handler.start(call)),
+            handler: StatefulHandler::new(handler),
+        }
+    }
+}
+
+impl<S> Tool<S> {
+    /// Gives the handler its state, so that the tool goes into a registry with any other.
+    pub fn with_state<Other>(self, state: S) -> Tool<Other> {
+        Tool {
+            handler: StatefulHandler::Bound(self.handler.bind(state)),
+            name: self.name,
+            description: self.description,
+            title: self.title,
+            input_schema: self.input_schema,
+            output_schema: self.output_schema,
+            annotations: self.annotations,
+            icons: self.icons,
+            requires: self.requires,
+            limit: self.limit,
+            is_detached: self.is_detached,
+            #[cfg(feature = "jsonschema")]
+            checks: self.checks,
         }
     }
 
@@ -176,6 +199,32 @@ impl Tool {
         self
     }
 
+    fn write_definition(&self, input: &RawValue, output: Option<&RawValue>) -> Vec<u8> {
+        let mut buffer = write::texts([
+            ("name", Some(self.name.as_str())),
+            ("title", self.title.as_deref()),
+            ("description", Some(&self.description)),
+        ]);
+        let mut json = |name, value: &str| {
+            write::key(&mut buffer, name);
+            buffer.extend_from_slice(value.as_bytes());
+        };
+        json("inputSchema", input.get());
+        if let Some(output) = output {
+            json("outputSchema", output.get());
+        }
+        if let Some(annotations) = &self.annotations {
+            json("annotations", &serde_json::json!(annotations).to_string());
+        }
+        if !self.icons.is_empty() {
+            json("icons", &serde_json::json!(self.icons).to_string());
+        }
+        buffer.push(b'}');
+        buffer
+    }
+}
+
+impl Tool {
     /// Checks the definition and takes it apart.
     pub(crate) fn compile(self) -> Result<CompiledTool, RegistryError> {
         let error = |fault: String| RegistryError::new("tool", &self.name, fault);
@@ -221,32 +270,8 @@ impl Tool {
             requires: self.requires,
             limit: self.limit,
             is_detached: self.is_detached,
-            handler: self.handler,
+            handler: self.handler.bind(()),
         })
-    }
-
-    fn write_definition(&self, input: &RawValue, output: Option<&RawValue>) -> Vec<u8> {
-        let mut buffer = write::texts([
-            ("name", Some(self.name.as_str())),
-            ("title", self.title.as_deref()),
-            ("description", Some(&self.description)),
-        ]);
-        let mut json = |name, value: &str| {
-            write::key(&mut buffer, name);
-            buffer.extend_from_slice(value.as_bytes());
-        };
-        json("inputSchema", input.get());
-        if let Some(output) = output {
-            json("outputSchema", output.get());
-        }
-        if let Some(annotations) = &self.annotations {
-            json("annotations", &serde_json::json!(annotations).to_string());
-        }
-        if !self.icons.is_empty() {
-            json("icons", &serde_json::json!(self.icons).to_string());
-        }
-        buffer.push(b'}');
-        buffer
     }
 }
 
@@ -270,7 +295,7 @@ pub(crate) struct CompiledTool {
     requires: Vec<ClientCapability>,
     limit: Limit,
     is_detached: bool,
-    handler: ErasedHandler,
+    handler: BoundHandler<ToolOutput>,
 }
 
 impl CompiledTool {

@@ -7,11 +7,16 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::de::DeserializeOwned;
 
 use super::fields::field_names;
-use crate::call::{CallContext, NoArguments};
+use crate::call::{Method, NoArguments, WithArguments, WithContext, WithoutArguments};
 
 /// Arguments whose schema is derived from their type, by [`schemars`]: what a
 /// handler must take for [`Tool::new`](crate::Tool::new). Implemented for every
-/// kind of handler whose arguments are a [`JsonSchema`].
+/// kind of handler whose arguments are a [`JsonSchema`], or that takes none.
+#[diagnostic::on_unimplemented(
+    message = "the arguments of this handler have no schema",
+    note = "write `#[derive(serde::Deserialize, schemars::JsonSchema)]` on the type of the arguments, or give a \
+            schema with `with_schema`"
+)]
 pub trait TypedArguments {
     #[doc(hidden)]
     fn input_schema() -> Schema;
@@ -21,7 +26,7 @@ pub trait TypedArguments {
     fn declared() -> &'static [&'static str];
 }
 
-impl TypedArguments for () {
+impl<Parts> TypedArguments for WithoutArguments<Parts> {
     fn input_schema() -> Schema {
         schema_of::<NoArguments>()
     }
@@ -31,7 +36,7 @@ impl TypedArguments for () {
     }
 }
 
-impl<A: JsonSchema + DeserializeOwned> TypedArguments for (A,) {
+impl<Parts, A: JsonSchema + DeserializeOwned> TypedArguments for WithArguments<Parts, A> {
     fn input_schema() -> Schema {
         schema_of::<A>()
     }
@@ -41,13 +46,23 @@ impl<A: JsonSchema + DeserializeOwned> TypedArguments for (A,) {
     }
 }
 
-impl<A: JsonSchema + DeserializeOwned> TypedArguments for (A, CallContext) {
+impl<Parts, A: JsonSchema + DeserializeOwned> TypedArguments for WithContext<Parts, A> {
     fn input_schema() -> Schema {
         schema_of::<A>()
     }
 
     fn declared() -> &'static [&'static str] {
         field_names::<A>()
+    }
+}
+
+impl<Rest: TypedArguments> TypedArguments for Method<Rest> {
+    fn input_schema() -> Schema {
+        Rest::input_schema()
+    }
+
+    fn declared() -> &'static [&'static str] {
+        Rest::declared()
     }
 }
 

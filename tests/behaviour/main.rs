@@ -13,6 +13,7 @@ mod catalogs;
 mod draining;
 mod failures;
 mod gateway_config;
+mod handlers;
 mod listening;
 mod log;
 mod missing;
