@@ -162,8 +162,8 @@ pub use crate::rpc::{ErrorCode, RpcError};
 pub use crate::serve::serve;
 #[cfg(any(feature = "hyper", feature = "tower"))]
 pub use crate::service::{Choice, Fixed, McpAt, McpService, ResponseFuture};
-#[cfg(feature = "schemas")]
-pub use crate::tool::TypedArguments;
 pub use crate::tool::{Json, MirroredParams, Tool, ToolOutput};
+#[cfg(feature = "schemas")]
+pub use crate::tool::{TypedArguments, TypedOutput};
 #[cfg(feature = "upstream")]
 pub use crate::upstream::{Upstream, UpstreamBuilder, UpstreamError, UpstreamInfo, UpstreamStats};

@@ -115,13 +115,12 @@ impl<S: Clone + Send + Sync + 'static> ToolRegistryBuilder<S> {
         }
     }
 
-    /// Adds a tool whose input schema is derived from the arguments of its
-    /// handler; for more than a name and a description see [`Tool::new`].
+    /// Adds a tool whose schemas are derived from what its handler takes and returns; for more than a name and a description see [`Tool::new`].
     #[cfg(feature = "schemas")]
     pub fn tool<M, H>(self, name: impl Into<String>, description: impl Into<String>, handler: H) -> Self
     where
         M: crate::tool::TypedArguments,
-        H: Handler<M, S>,
+        H: Handler<M, S, Returned: crate::tool::TypedOutput>,
     {
         self.register(Tool::new(name, description, handler))
     }

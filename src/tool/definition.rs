@@ -42,6 +42,8 @@ pub struct Tool<S = ()> {
     title: Option<String>,
     input_schema: SchemaText,
     output_schema: Option<SchemaText>,
+    /// That of the handler's return type.
+    returned_schema: Option<SchemaText>,
     annotations: Option<ToolAnnotations>,
     icons: Vec<Icon>,
     requires: Vec<ClientCapability>,
@@ -62,7 +64,9 @@ impl<S> fmt::Debug for Tool<S> {
 type SchemaText = Result<Box<RawValue>, serde_json::Error>;
 
 impl<S: Send + Sync + 'static> Tool<S> {
-    /// A tool whose input schema is derived from the arguments of its `handler`.
+    /// A tool whose input schema is derived from the arguments of its `handler`, and whose
+    /// output schema from what it returns: the schema of `T` where that is a
+    /// [`Json<T>`](crate::Json), alone or in a `Result`.
     ///
     /// A property that clients shall repeat in a header is marked with
     /// `#[schemars(extend("x-mcp-header" = "Region"))]`.
@@ -73,9 +77,11 @@ impl<S: Send + Sync + 'static> Tool<S> {
     pub fn new<M, H>(name: impl Into<String>, description: impl Into<String>, handler: H) -> Self
     where
         M: super::TypedArguments,
-        H: Handler<M, S>,
+        H: Handler<M, S, Returned: super::TypedOutput>,
     {
-        Self::with_schema(name, description, M::input_schema(), handler)
+        let tool = Self::with_schema(name, description, M::input_schema(), handler);
+        let returned = <H::Returned as super::TypedOutput>::output_schema();
+        Self { returned_schema: returned.map(|schema| serde_json::value::to_raw_value(&schema)), ..tool }
     }
 
     /// A tool with a given input schema: anything that serialises to the JSON of a
@@ -93,6 +99,7 @@ impl<S: Send + Sync + 'static> Tool<S> {
             title: None,
             input_schema: serde_json::value::to_raw_value(&input_schema),
             output_schema: None,
+            returned_schema: None,
             annotations: None,
             icons: Vec::new(),
             requires: Vec::new(),
@@ -115,6 +122,7 @@ impl<S> Tool<S> {
             title: self.title,
             input_schema: self.input_schema,
             output_schema: self.output_schema,
+            returned_schema: self.returned_schema,
             annotations: self.annotations,
             icons: self.icons,
             requires: self.requires,
@@ -143,15 +151,17 @@ impl<S> Tool<S> {
         self
     }
 
-    /// Derives the schema of the structured content from `T`, which the handler
-    /// should return as [`Json<T>`](crate::Json).
+    /// Derives the schema of the structured content from `T`, for a handler whose return type
+    /// does not tell it, such as [`ToolOutput`](crate::ToolOutput).
     #[cfg(feature = "schemas")]
     pub fn output_schema<T: schemars::JsonSchema>(self) -> Self {
-        self.with_output_schema(super::schema::schema_of::<T>())
+        self.with_output_schema(super::schema::output_schema_of::<T>())
     }
 
-    /// Sets the schema of the structured content. Before 2026-07-28 it had to be
-    /// of an object; clients of those revisions do not get one of another type.
+    /// Sets the schema of the structured content, for a handler whose return type does not tell
+    /// it; where it does, another schema is an error when the registry is built. Before
+    /// 2026-07-28 the schema had to be of an object; clients of those revisions do not get one
+    /// of another type.
     pub fn with_output_schema(mut self, schema: impl Serialize) -> Self {
         self.output_schema = Some(serde_json::value::to_raw_value(&schema));
         self
@@ -233,15 +243,22 @@ impl Tool {
         let input = self
             .input_schema
             .as_ref()
-            .map_err(|fault| error(format!("the input schema is no JSON: {fault}")))?;
+            .map_err(|fault| error(format!("the input schema cannot be written as JSON: {fault}")))?;
         let input_value = read(input);
         if input_value.get("type").and_then(Value::as_str) != Some("object") {
             return Err(error("the input schema must be an object whose `type` is \"object\"".to_owned()));
         }
         let mirrored = MirroredParams::from_schema(&self.name, &input_value)?;
-        let output = match &self.output_schema {
+        if let (Some(Ok(given)), Some(Ok(returned))) = (&self.output_schema, &self.returned_schema)
+            && read(given) != read(returned)
+        {
+            return Err(error("the output schema differs from that of what the handler returns".to_owned()));
+        }
+        let output = match self.output_schema.as_ref().or(self.returned_schema.as_ref()) {
             None => None,
-            Some(Err(fault)) => return Err(error(format!("the output schema is no JSON: {fault}"))),
+            Some(Err(fault)) => {
+                return Err(error(format!("the output schema cannot be written as JSON: {fault}")));
+            }
             Some(Ok(schema)) => {
                 let value = read(schema);
                 if !value.is_object() {
