@@ -149,9 +149,9 @@ pub use crate::protocol::{
     Implementation, LogLevel, Offer, ResourceLink, Revision, Role, ServerCapabilities, ToolAnnotations,
 };
 pub use crate::registry::{
-    Answer, Catalog, CatalogBuilder, Filtered, Has, Item, ListRequest, Live, Page, PromptRegistry,
-    PromptRegistryBuilder, Registry, ResourceRegistry, ResourceRegistryBuilder, ToolRegistry,
-    ToolRegistryBuilder,
+    Answer, CallInfo, Catalog, CatalogBuilder, Filtered, Has, Item, Layered, ListRequest, Live, Middleware,
+    Next, Outcome, Page, PromptRegistry, PromptRegistryBuilder, Registry, ResourceRegistry,
+    ResourceRegistryBuilder, ToolRegistry, ToolRegistryBuilder,
 };
 pub use crate::rejection::Refusal;
 #[cfg(feature = "templates")]

@@ -5,6 +5,8 @@ use std::fmt;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
+use http::request::Parts;
+
 use super::page::Pages;
 use super::{Answer, Has, Item, ListRequest, Page, Registry};
 use crate::call::{Call, CallFuture, Handler};
@@ -33,6 +35,21 @@ struct Tools {
     by_name: HashMap<Arc<str>, CompiledTool>,
     legacy: Pages,
     modern: Pages,
+    /// Whether everybody may see all tools.
+    is_public: bool,
+}
+
+impl Tools {
+    /// Returns a page without the tools that the caller must not see.
+    fn visible(&self, page: Page, head: &Parts) -> Page {
+        let visible = page.map(|buffer, definition| {
+            let tool = definition.string_member("name").and_then(|name| self.by_name.get(&*name));
+            if tool.is_some_and(|tool| tool.is_visible(head)) {
+                buffer.extend_from_slice(definition.text().as_bytes());
+            }
+        });
+        visible.private()
+    }
 }
 
 impl ToolRegistry {
@@ -69,7 +86,12 @@ impl Registry for ToolRegistry {
             Era::Legacy => &self.0.legacy,
             Era::Modern => &self.0.modern,
         };
-        Answer::ready(pages.page(request.cursor))
+        let page = pages.page(request.cursor);
+        Answer::ready(if self.0.is_public {
+            page
+        } else {
+            page.map(|page| self.0.visible(page, request.head))
+        })
     }
 
     fn call_tool(&self, call: Call<'_>) -> CallFuture<ToolOutput> {
@@ -142,6 +164,18 @@ impl<S: Clone + Send + Sync + 'static> ToolRegistryBuilder<S> {
         self
     }
 
+    /// Adds the tools of another builder, which keep their state and their checks. The page size
+    /// and the cache hint are those of this builder.
+    pub fn merge<Other>(mut self, other: ToolRegistryBuilder<Other>) -> Self {
+        #[cfg(feature = "jsonschema")]
+        let checks =
+            |tool: Tool| if other.checks_schemas { tool.check_arguments().check_output() } else { tool };
+        #[cfg(not(feature = "jsonschema"))]
+        let checks = |tool: Tool| tool;
+        self.tools.extend(other.tools.into_iter().map(checks));
+        self
+    }
+
     /// Checks arguments and structured content of every tool against its schemas: see
     /// [`Tool::check_arguments`] and [`Tool::check_output`].
     #[cfg(feature = "jsonschema")]
@@ -181,12 +215,13 @@ impl<S: Clone + Send + Sync + 'static> ToolRegistryBuilder<S> {
         };
         let legacy = pages(|tool| &tool.legacy_definition);
         let modern = pages(|tool| &tool.modern_definition);
+        let is_public = tools.iter().all(CompiledTool::is_public);
         let mut by_name = HashMap::with_capacity(tools.len());
         for tool in tools {
             if let Some(twin) = by_name.insert(Arc::clone(&tool.name), tool) {
                 return Err(RegistryError::new("tool", &twin.name, "the name is taken by another tool"));
             }
         }
-        Ok(ToolRegistry(Arc::new(Tools { by_name, legacy, modern })))
+        Ok(ToolRegistry(Arc::new(Tools { by_name, legacy, modern, is_public })))
     }
 }

@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::request::Parts;
 use serde::Serialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -15,7 +16,7 @@ use crate::call::HandlerError;
 use crate::call::{BoundHandler, Call, CallFuture, Handler, Limit, StatefulHandler};
 use crate::error::RegistryError;
 use crate::protocol::{ClientCapability, Era, Icon, ToolAnnotations};
-use crate::rpc::write;
+use crate::rpc::{RpcError, write};
 
 /// A tool, to be added to a [`ToolRegistry`](crate::ToolRegistry): its
 /// definition, the function that serves it, and how it is run.
@@ -23,11 +24,11 @@ use crate::rpc::write;
 /// ```
 /// use std::time::Duration;
 ///
-/// use mcp_stateless::{NoArguments, Tool, ToolAnnotations, ToolRegistry};
+/// use mcp_stateless::{Tool, ToolRegistry};
 ///
-/// let now = Tool::new("now", "The time", async |_: NoArguments| "half past")
+/// let now = Tool::new("now", "The time", async || "half past")
 ///     .title("Clock")
-///     .annotations(ToolAnnotations { read_only_hint: Some(true), ..Default::default() })
+///     .read_only()
 ///     .time_limit(Some(Duration::from_secs(1)));
 /// let tools = ToolRegistry::builder().register(now).build()?;
 /// # Ok::<(), mcp_stateless::RegistryError>(())
@@ -49,6 +50,7 @@ pub struct Tool<S = ()> {
     requires: Vec<ClientCapability>,
     limit: Limit,
     is_detached: bool,
+    visible_to: Option<Visibility>,
     #[cfg(feature = "jsonschema")]
     checks: super::validate::Checks,
     handler: StatefulHandler<S, ToolOutput>,
@@ -60,6 +62,8 @@ impl<S> fmt::Debug for Tool<S> {
     }
 }
 
+/// Whether the caller, known by the head of a request, may see and call a tool.
+type Visibility = Box<dyn Fn(&Parts) -> bool + Send + Sync>;
 /// A schema's JSON, or why it has none.
 type SchemaText = Result<Box<RawValue>, serde_json::Error>;
 
@@ -105,6 +109,7 @@ impl<S: Send + Sync + 'static> Tool<S> {
             requires: Vec::new(),
             limit: Limit::OfManager,
             is_detached: false,
+            visible_to: None,
             #[cfg(feature = "jsonschema")]
             checks: super::validate::Checks::default(),
             handler: StatefulHandler::new(handler),
@@ -128,6 +133,7 @@ impl<S> Tool<S> {
             requires: self.requires,
             limit: self.limit,
             is_detached: self.is_detached,
+            visible_to: self.visible_to,
             #[cfg(feature = "jsonschema")]
             checks: self.checks,
         }
@@ -191,6 +197,40 @@ impl<S> Tool<S> {
     /// their calls, and are let through.
     pub fn requires(mut self, capability: ClientCapability) -> Self {
         self.requires.push(capability);
+        self
+    }
+
+    /// Lists and calls the tool only for whom `sees` returns `true`, given the head of their HTTP
+    /// request. For all others it does not exist. Decide by what the host's own middleware has
+    /// left in the extensions, not by a header that every client can send.
+    ///
+    /// It is asked with each call and each list, and must not block. The list of a registry with
+    /// such a tool is private, because the next caller may see others. For the rights of a whole
+    /// registry, see [`Filtered`](crate::Filtered).
+    pub fn visible_to(mut self, sees: impl Fn(&Parts) -> bool + Send + Sync + 'static) -> Self {
+        self.visible_to = Some(Box::new(sees));
+        self
+    }
+
+    /// Marks the tool as one that changes nothing (`readOnlyHint`).
+    pub fn read_only(self) -> Self {
+        self.hint(|hints| hints.read_only_hint = Some(true))
+    }
+
+    /// Marks the tool as one that may destroy something (`destructiveHint`), and so changes
+    /// something.
+    pub fn destructive(self) -> Self {
+        self.hint(|hints| (hints.read_only_hint, hints.destructive_hint) = (Some(false), Some(true)))
+    }
+
+    /// Marks the tool as one for which a repeated call with the same arguments changes nothing
+    /// more (`idempotentHint`).
+    pub fn idempotent(self) -> Self {
+        self.hint(|hints| hints.idempotent_hint = Some(true))
+    }
+
+    fn hint(mut self, set: impl FnOnce(&mut ToolAnnotations)) -> Self {
+        set(self.annotations.get_or_insert_default());
         self
     }
 
@@ -287,6 +327,7 @@ impl Tool {
             requires: self.requires,
             limit: self.limit,
             is_detached: self.is_detached,
+            visible_to: self.visible_to,
             handler: self.handler.bind(()),
         })
     }
@@ -312,11 +353,25 @@ pub(crate) struct CompiledTool {
     requires: Vec<ClientCapability>,
     limit: Limit,
     is_detached: bool,
+    visible_to: Option<Visibility>,
     handler: BoundHandler<ToolOutput>,
 }
 
 impl CompiledTool {
+    /// Whether everybody may see the tool.
+    pub(crate) fn is_public(&self) -> bool {
+        self.visible_to.is_none()
+    }
+
+    /// Whether the caller may see the tool and call it.
+    pub(crate) fn is_visible(&self, head: &Parts) -> bool {
+        self.visible_to.as_ref().is_none_or(|sees| sees(head))
+    }
+
     pub(crate) fn call(&self, call: Call<'_>) -> CallFuture<ToolOutput> {
+        if !self.is_visible(call.head()) {
+            return CallFuture::refused(RpcError::unknown_tool(call.target()));
+        }
         let checked = self.requires.iter().try_for_each(|&capability| call.require(capability));
         if let Err(error) = checked.and_then(|()| call.check_headers(&self.mirrored)) {
             return CallFuture::refused(error);

@@ -14,6 +14,7 @@ mod draining;
 mod failures;
 mod gateway_config;
 mod handlers;
+mod layers;
 mod listening;
 mod log;
 mod missing;

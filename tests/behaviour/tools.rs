@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use mcp_stateless::testing::TestClient;
 use mcp_stateless::{
-    CacheHint, Content, EmbeddedResource, Icon, NoArguments, ResourceLink, Tool, ToolAnnotations, ToolError,
-    ToolOutput, ToolRegistry, ToolRegistryBuilder,
+    CacheHint, Content, EmbeddedResource, Icon, NoArguments, ResourceLink, State, Tool, ToolAnnotations,
+    ToolError, ToolOutput, ToolRegistry, ToolRegistryBuilder,
 };
 use serde_json::{Value, json};
 
@@ -205,6 +205,23 @@ async fn arguments_that_do_not_fit_are_named_to_the_model() {
     }
     let missing = Post::legacy("tools/call", &json!({"name": "add"}));
     assert_eq!(server.send(missing).await.tool_text(), "Invalid arguments: missing field `a`");
+}
+
+#[tokio::test]
+async fn hints_are_set_one_by_one_and_builders_are_merged() {
+    let other = ToolRegistry::builder()
+        .with_state(5_u8)
+        .register(Tool::new("drop", "", async |State(n): State<u8>| n).destructive().idempotent());
+    let tools = ToolRegistry::builder()
+        .register(Tool::new("look", "", async || "").read_only())
+        .merge(other)
+        .tool("last", "", async || "");
+    let client = TestClient::new(tools.build().expect("valid tools"));
+    let listed = client.list_tools().await;
+    let hints: Vec<_> = listed.iter().map(|tool| &tool["annotations"]).collect();
+    let destructive = json!({"readOnlyHint": false, "destructiveHint": true, "idempotentHint": true});
+    assert_eq!(hints, [&json!({"readOnlyHint": true}), &destructive, &json!(null)]);
+    assert_eq!(client.call("drop", json!({})).await.text(), "5");
 }
 
 #[tokio::test]
