@@ -67,7 +67,7 @@ pub struct Extension<T>(pub T);
 
 impl<S, T: Clone + Send + Sync + 'static> FromCall<S> for Extension<T> {
     fn from_call(call: &mut Call<'_>, _: &S) -> Result<Self, ToolError> {
-        extension(call).map(Self).ok_or_else(|| missing::<T>())
+        extension(call).map(Self).ok_or_else(missing::<T>)
     }
 }
 
@@ -80,7 +80,7 @@ impl<S, T: Clone + Send + Sync + 'static> FromCall<S> for Option<Extension<T>> {
 /// Missing, it is a fault of the host, as a missing [`Extension`] is.
 impl<S> FromCall<S> for Principal {
     fn from_call(call: &mut Call<'_>, _: &S) -> Result<Self, ToolError> {
-        extension(call).ok_or_else(|| missing::<Self>())
+        extension(call).ok_or_else(missing::<Self>)
     }
 }
 

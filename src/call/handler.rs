@@ -168,12 +168,60 @@ handlers!(P1 P2 P3 P4);
 /// Reads arguments from the text of a JSON object, or says where they do not fit.
 pub(crate) fn from_json<A: DeserializeOwned>(arguments: &str) -> Result<A, String> {
     read::json(arguments).or_else(|_| {
-        // Once more, this time keeping track of where it is.
-        let mut deserializer = serde_json::Deserializer::from_str(arguments);
-        let read = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| misfit(&error))?;
-        // A type that makes do with a fault may have left the rest unread.
-        deserializer.end().map(|()| read).map_err(|_| "Invalid arguments".to_owned())
+        from_json_with_path(arguments).or_else(|fault| {
+            // JSON Schema takes `1.0` for an integer, but integer types do not.
+            let integers = fault.contains(FLOATING_POINT).then(|| integers_without_fraction(arguments));
+            integers.and_then(|arguments| from_json_with_path(&arguments).ok()).ok_or(fault)
+        })
     })
+}
+
+/// What `serde` says of a number with a fraction where an integer is due.
+const FLOATING_POINT: &str = "invalid type: floating point";
+
+/// Reads arguments while it keeps track of where it is.
+fn from_json_with_path<A: DeserializeOwned>(arguments: &str) -> Result<A, String> {
+    let mut deserializer = serde_json::Deserializer::from_str(arguments);
+    let read = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| misfit(&error))?;
+    // A type that makes do with a fault may have left the rest unread.
+    deserializer.end().map(|()| read).map_err(|_| "Invalid arguments".to_owned())
+}
+
+/// Writes `1.0` as `1`, wherever it stands in a JSON text.
+fn integers_without_fraction(text: &str) -> String {
+    let mut written = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find(['"', '.']) {
+        let (before, from) = rest.split_at(at);
+        written.push_str(before);
+        let length = if from.starts_with('"') {
+            let length = string_length(from);
+            written.push_str(&from[..length]);
+            length
+        } else {
+            // A point outside a string belongs to a number.
+            let length = from.find(|letter: char| !matches!(letter, '.' | '0'..='9')).unwrap_or(from.len());
+            let has_exponent = from[length..].starts_with(['e', 'E']);
+            if has_exponent || from[1..length].contains(|digit| digit != '0') {
+                written.push_str(&from[..length]);
+            }
+            length
+        };
+        rest = &from[length..];
+    }
+    written.push_str(rest);
+    written
+}
+
+/// The length of the JSON string that a text begins with, with its quotes.
+fn string_length(text: &str) -> usize {
+    let mut is_escaped = false;
+    let end = text.bytes().skip(1).position(|byte| {
+        let is_end = byte == b'"' && !is_escaped;
+        is_escaped = byte == b'\\' && !is_escaped;
+        is_end
+    });
+    end.map_or(text.len(), |end| end + 2)
 }
 
 /// Says where arguments do not fit, and why.
@@ -210,6 +258,31 @@ mod tests {
     #[expect(clippy::unnecessary_wraps, reason = "what `serde` calls returns a result")]
     fn or_default<'de, D: Deserializer<'de>>(value: D) -> Result<Inner, D::Error> {
         Ok(Inner::deserialize(value).unwrap_or_default())
+    }
+
+    #[test]
+    fn an_integer_may_be_written_with_a_fraction_of_zero() {
+        #[derive(Debug, Deserialize, PartialEq)]
+        struct Arguments {
+            count: i64,
+            ratio: f64,
+            text: String,
+        }
+        let read = |count: &str, text: &str| {
+            from_json::<Arguments>(&format!(r#"{{"text":"{text}","count":{count},"ratio":0.5}}"#))
+        };
+        for (count, expected) in [("1.0", 1), ("-20.00", -20), ("0.0", 0), ("7", 7)] {
+            for text in ["1.0", r#"\"1.0\\"#, "é.0"] {
+                let read = read(count, text).expect(count);
+                let unescaped: String = serde_json::from_str(&format!("\"{text}\"")).expect("a string");
+                assert_eq!(read, Arguments { count: expected, ratio: 0.5, text: unescaped });
+            }
+        }
+        for count in ["1.5", "1.0e3", "1.05", "1e400", r#""1.0""#] {
+            assert!(read(count, "").is_err(), "{count}");
+        }
+        let twice = from_json::<Arguments>(r#"{"count":1.0,"count":2,"ratio":1,"text":""}"#);
+        assert!(twice.is_err_and(|fault| fault.contains("floating point")));
     }
 
     #[test]
