@@ -25,6 +25,7 @@ struct ById {
 #[derive(Clone)]
 struct User(&'static str);
 
+#[expect(clippy::unused_async, reason = "handlers are asynchronous")]
 impl Tracker {
     async fn alone(self: Arc<Self>) -> u64 {
         self.first
