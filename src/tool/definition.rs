@@ -369,7 +369,7 @@ impl CompiledTool {
     }
 
     pub(crate) fn call(&self, call: Call<'_>) -> CallFuture<ToolOutput> {
-        if !self.is_visible(call.head()) {
+        if self.visible_to.as_ref().is_some_and(|sees| !sees(call.head())) {
             return CallFuture::refused(RpcError::unknown_tool(call.target()));
         }
         let checked = self.requires.iter().try_for_each(|&capability| call.require(capability));
