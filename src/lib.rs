@@ -131,8 +131,8 @@ pub use crate::ask::{
     Redemption, Root, SamplingContent, SamplingMessage, SamplingRequest, SamplingResult, Sealer, StateKeys,
 };
 pub use crate::call::{
-    Call, CallContext, CallError, CallFuture, CallKind, FailedCall, Handler, HandlerError, IntoOutput,
-    NoArguments, Output, ToolError,
+    Call, CallContext, CallError, CallFuture, CallKind, Extension, FailedCall, FromCall, Handler,
+    HandlerError, IntoOutput, NoArguments, Output, State, ToolError,
 };
 pub use crate::changes::{BusSender, Change, ChangeBus, Changes, LocalBus, Reach, Subscription};
 pub use crate::completion::{Completer, Completing, Completion, CompletionRequest, Reference};
@@ -149,9 +149,9 @@ pub use crate::protocol::{
     Implementation, LogLevel, Offer, ResourceLink, Revision, Role, ServerCapabilities, ToolAnnotations,
 };
 pub use crate::registry::{
-    Answer, Catalog, CatalogBuilder, Filtered, Has, Item, ListRequest, Live, Page, PromptRegistry,
-    PromptRegistryBuilder, Registry, ResourceRegistry, ResourceRegistryBuilder, ToolRegistry,
-    ToolRegistryBuilder,
+    Answer, CallInfo, Catalog, CatalogBuilder, Filtered, Has, Item, Layered, ListRequest, Live, Middleware,
+    Next, Outcome, Page, PromptRegistry, PromptRegistryBuilder, Registry, ResourceRegistry,
+    ResourceRegistryBuilder, ToolRegistry, ToolRegistryBuilder,
 };
 pub use crate::rejection::Refusal;
 #[cfg(feature = "templates")]
@@ -162,8 +162,8 @@ pub use crate::rpc::{ErrorCode, RpcError};
 pub use crate::serve::serve;
 #[cfg(any(feature = "hyper", feature = "tower"))]
 pub use crate::service::{Choice, Fixed, McpAt, McpService, ResponseFuture};
-#[cfg(feature = "schemas")]
-pub use crate::tool::TypedArguments;
 pub use crate::tool::{Json, MirroredParams, Tool, ToolOutput};
+#[cfg(feature = "schemas")]
+pub use crate::tool::{TypedArguments, TypedOutput};
 #[cfg(feature = "upstream")]
 pub use crate::upstream::{Upstream, UpstreamBuilder, UpstreamError, UpstreamInfo, UpstreamStats};

@@ -7,6 +7,7 @@ use http::request::Parts;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::Call;
 use crate::protocol::meta::{self, Meta};
 use crate::protocol::{ClientCapability, Implementation, LogLevel, Revision};
 use crate::rejection;
@@ -17,13 +18,13 @@ use crate::stream::{Leftovers, Outbox};
 /// The request that a handler serves, be it a tool's, a prompt's or a resource's, and the
 /// way to its client while it does.
 ///
-/// A handler asks for one by taking it as its second argument. Clones stand for
-/// the same request; one that outlives the call sends nothing any more.
+/// A handler takes one by its type, alone or with other things: see [`Handler`](crate::Handler).
+/// Clones stand for the same request; one that outlives the call sends nothing.
 ///
 /// ```
-/// use mcp_stateless::{NoArguments, CallContext};
+/// use mcp_stateless::CallContext;
 ///
-/// async fn who_am_i(_: NoArguments, cx: CallContext) -> String {
+/// async fn who_am_i(cx: CallContext) -> String {
 ///     cx.progress(1.0, Some(1.0), "looking you up").await;
 ///     let agent = cx.headers().get("user-agent").and_then(|agent| agent.to_str().ok());
 ///     agent.unwrap_or("somebody").to_owned()
@@ -69,6 +70,12 @@ impl fmt::Debug for CallContext {
             .field("uri", self.uri())
             .field("revision", &self.revision())
             .finish_non_exhaustive()
+    }
+}
+
+impl From<Call<'_>> for CallContext {
+    fn from(call: Call<'_>) -> Self {
+        call.into_context()
     }
 }
 

@@ -40,6 +40,9 @@ type AnyError = Box<dyn Error + Send + Sync>;
 /// }
 /// ```
 ///
+/// [`ManagerBuilder::show_errors`]: crate::ManagerBuilder::show_errors
+/// [`ManagerBuilder::on_error`]: crate::ManagerBuilder::on_error
+///
 /// Does not implement [`std::error::Error`]: it could then not be made of every type that
 /// does. [`CallError`] and [`HandlerError`], which it holds, do.
 #[derive(Debug)]

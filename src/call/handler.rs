@@ -1,88 +1,227 @@
 //! Functions as handlers.
 
+use std::marker::PhantomData;
+
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use super::{Call, CallContext, CallFuture, HandlerError, IntoOutput, Output};
+use super::{Call, CallContext, CallFuture, FromCall, HandlerError, IntoOutput, Output};
 use crate::rpc::read;
 use crate::tool::ToolOutput;
 
-/// An asynchronous function that serves a tool, a prompt or a resource, as `T` says: a
-/// closure or an `async fn` that takes nothing, or its arguments, or its arguments and a
-/// [`CallContext`], and returns what [`IntoOutput`] can make a `T` of.
+/// An asynchronous function that serves a tool, a prompt or a resource, as `T` says.
+///
+/// It is an `async fn`, a closure or a method, and takes in this order, each of them optional:
+///
+/// 1. the state itself, the `S` that was given to `with_state`: so a method
+///    `async fn search(self: Arc<Self>, query: Query)` is a handler where the state is an
+///    `Arc<Self>`;
+/// 2. up to four parts of the call, each known by its type: [`State`](crate::State),
+///    [`Extension`](crate::Extension), [`Principal`](crate::Principal), [`CallContext`], the
+///    [`HeaderMap`](http::HeaderMap), and every other type that implements [`FromCall`];
+/// 3. its arguments;
+/// 4. a [`CallContext`].
 ///
 /// The arguments are any type that `serde` deserialises from an object: of JSON for a
 /// tool, of texts for a prompt or a resource template (numbers and `bool` are read from
 /// theirs). When they do not fit, the function is not called, and the client is told the
 /// argument and what was expected: by a result with `isError` of a tool, else by
-/// `-32602`.
+/// `-32602`. A handler without arguments ignores those that a client sends.
 ///
-/// `Marker` tells the kinds of functions apart; it is always inferred. A closure
-/// that captures must move its captures into the future: `move |args: Args| { let
-/// db = db.clone(); async move { … } }`.
-pub trait Handler<Marker, T = ToolOutput>: Send + Sync + 'static {
+/// It returns what [`IntoOutput`] can turn into a `T`, and its future is `Send`. A closure that
+/// captures moves its captures into the future: `move |args: Args| { let db = db.clone(); async
+/// move { … } }`; [`State`](crate::State) spares that.
+///
+/// ```
+/// use std::sync::Arc;
+///
+/// use mcp_stateless::{CallContext, State, ToolRegistry};
+///
+/// struct Counters { start: i64 }
+///
+/// #[derive(serde::Deserialize, schemars::JsonSchema)]
+/// struct Add { n: i64 }
+///
+/// impl Counters {
+///     async fn add(self: Arc<Self>, Add { n }: Add) -> i64 {
+///         self.start + n
+///     }
+/// }
+///
+/// async fn report(State(counters): State<Arc<Counters>>, cx: CallContext) -> i64 {
+///     cx.progress(1.0, Some(1.0), "counted").await;
+///     counters.start
+/// }
+///
+/// let tools = ToolRegistry::builder()
+///     .with_state(Arc::new(Counters { start: 40 }))
+///     .tool("add", "Add to the start", Counters::add)
+///     .tool("report", "Tell the start", report)
+///     .tool("echo", "Repeat", async |Add { n }: Add| n)
+///     .build()?;
+/// # Ok::<(), mcp_stateless::RegistryError>(())
+/// ```
+///
+/// `Marker` tells the kinds of functions apart; it is always inferred. That fails only for a
+/// function whose sole argument could be two things: a type that implements both [`FromCall`]
+/// and [`Deserialize`], or a state that is `Deserialize`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a handler",
+    label = "not a handler of a call with the state `{S}`",
+    note = "a handler takes, in this order: the state itself (as a method does), up to four parts of the call \
+            (`State<T>`, `Extension<T>`, `Principal`, `CallContext` or another type that implements \
+            `FromCall`), its arguments in one type, a `CallContext`; each is optional",
+    note = "`State<T>` and methods need the state of the builder: write `.with_state(state)` before the handler \
+            is added, and take that very type",
+    note = "the arguments are one type that has `#[derive(serde::Deserialize)]`",
+    note = "it returns what implements `IntoOutput`: a string, a number, `Json<T>`, the output type itself, or \
+            a `Result` of those whose error becomes a `ToolError`",
+    note = "its future is `Send + 'static`: keep no `Rc`, `RefCell` or `MutexGuard` over an `.await`, and let a \
+            closure own what it captures: `move |args: Args| {{ let db = db.clone(); async move {{ … }} }}`"
+)]
+pub trait Handler<Marker, S = (), T = ToolOutput>: Send + Sync + 'static {
+    /// What the function returns in the end.
     #[doc(hidden)]
-    fn start(&self, call: Call<'_>) -> CallFuture<T>;
+    type Returned: IntoOutput<T>;
+
+    #[doc(hidden)]
+    fn start(&self, call: Call<'_>, state: &S) -> CallFuture<T>;
 }
 
-/// Arguments of a handler that takes none.
+/// Arguments of a handler that takes none. What a client sends all the same is ignored.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct NoArguments {}
 
-impl<F, Fut, T> Handler<(), T> for F
-where
-    F: Fn() -> Fut + Send + Sync + 'static,
-    Fut: Future<Output: IntoOutput<T>> + Send + 'static,
-    T: Output,
-{
-    fn start(&self, call: Call<'_>) -> CallFuture<T> {
-        match T::takes_none(call.arguments()) {
-            Ok(()) => CallFuture::new(self()),
-            Err(misfit) => CallFuture::refused(HandlerError::misfit(misfit)),
+/// Marks functions that take parts of the call alone.
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct WithoutArguments<Parts>(PhantomData<Parts>);
+
+/// Marks functions that take parts of the call and arguments.
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct WithArguments<Parts, A>(PhantomData<(Parts, A)>);
+
+/// Marks functions that take parts of the call, arguments and a context.
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct WithContext<Parts, A>(PhantomData<(Parts, A)>);
+
+/// Marks functions that take the state itself, and then what `Rest` says.
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct Method<Rest>(PhantomData<Rest>);
+
+/// Functions of one kind are handlers.
+macro_rules! handler {
+    ($marker:ty: [$($state:ident)?] [$($part:ident)*] [$($arguments:ident)?] [$($context:ident)?]) => {
+        impl<F, Fut, S, T, $($part,)* $($arguments,)?> Handler<$marker, S, T> for F
+        where
+            F: Fn($($state,)? $($part,)* $($arguments,)? $($context,)?) -> Fut + Send + Sync + 'static,
+            $($state: Clone,)?
+            $($part: FromCall<S>,)*
+            $($arguments: DeserializeOwned,)?
+            Fut: Future<Output: IntoOutput<T>> + Send + 'static,
+            T: Output,
+        {
+            type Returned = Fut::Output;
+
+            #[allow(non_snake_case, unused_mut, unused_variables, reason = "not every kind takes everything")]
+            fn start(&self, mut call: Call<'_>, state: &S) -> CallFuture<T> {
+                $(let $part = match $part::from_call(&mut call, state) {
+                    Ok(part) => part,
+                    Err(error) => return CallFuture::refused(error),
+                };)*
+                $(let $arguments = match T::read_arguments::<$arguments>(call.arguments()) {
+                    Ok(arguments) => arguments,
+                    Err(misfit) => return CallFuture::refused(HandlerError::misfit(misfit)),
+                };)?
+                CallFuture::new(self(
+                    $($state::clone(state),)?
+                    $($part,)*
+                    $($arguments,)?
+                    $($context::from(call),)?
+                ))
+            }
         }
-    }
+    };
 }
 
-impl<F, A, Fut, T> Handler<(A,), T> for F
-where
-    F: Fn(A) -> Fut + Send + Sync + 'static,
-    A: DeserializeOwned,
-    Fut: Future<Output: IntoOutput<T>> + Send + 'static,
-    T: Output,
-{
-    fn start(&self, call: Call<'_>) -> CallFuture<T> {
-        match T::read_arguments(call.arguments()) {
-            Ok(arguments) => CallFuture::new(self(arguments)),
-            Err(misfit) => CallFuture::refused(HandlerError::misfit(misfit)),
-        }
-    }
+/// Functions with these parts are handlers, in every kind.
+macro_rules! handlers {
+    ($($part:ident)*) => {
+        handler!(WithoutArguments<($($part,)*)>: [] [$($part)*] [] []);
+        handler!(WithArguments<($($part,)*), A>: [] [$($part)*] [A] []);
+        handler!(WithContext<($($part,)*), A>: [] [$($part)*] [A] [CallContext]);
+        handler!(Method<WithoutArguments<($($part,)*)>>: [S] [$($part)*] [] []);
+        handler!(Method<WithArguments<($($part,)*), A>>: [S] [$($part)*] [A] []);
+        handler!(Method<WithContext<($($part,)*), A>>: [S] [$($part)*] [A] [CallContext]);
+    };
 }
 
-impl<F, A, Fut, T> Handler<(A, CallContext), T> for F
-where
-    F: Fn(A, CallContext) -> Fut + Send + Sync + 'static,
-    A: DeserializeOwned,
-    Fut: Future<Output: IntoOutput<T>> + Send + 'static,
-    T: Output,
-{
-    fn start(&self, call: Call<'_>) -> CallFuture<T> {
-        match T::read_arguments(call.arguments()) {
-            Ok(arguments) => CallFuture::new(self(arguments, call.into_context())),
-            Err(misfit) => CallFuture::refused(HandlerError::misfit(misfit)),
-        }
-    }
-}
+handlers!();
+handlers!(P1);
+handlers!(P1 P2);
+handlers!(P1 P2 P3);
+handlers!(P1 P2 P3 P4);
 
 /// Reads arguments from the text of a JSON object, or says where they do not fit.
 pub(crate) fn from_json<A: DeserializeOwned>(arguments: &str) -> Result<A, String> {
     read::json(arguments).or_else(|_| {
-        // Once more, this time keeping track of where it is.
-        let mut deserializer = serde_json::Deserializer::from_str(arguments);
-        let read = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| misfit(&error))?;
-        // A type that makes do with a fault may have left the rest unread.
-        deserializer.end().map(|()| read).map_err(|_| "Invalid arguments".to_owned())
+        from_json_with_path(arguments).or_else(|fault| {
+            // JSON Schema takes `1.0` for an integer, but integer types do not.
+            let integers = fault.contains(FLOATING_POINT).then(|| integers_without_fraction(arguments));
+            integers.and_then(|arguments| from_json_with_path(&arguments).ok()).ok_or(fault)
+        })
     })
+}
+
+/// What `serde` says of a number with a fraction where an integer is due.
+const FLOATING_POINT: &str = "invalid type: floating point";
+
+/// Reads arguments while it keeps track of where it is.
+fn from_json_with_path<A: DeserializeOwned>(arguments: &str) -> Result<A, String> {
+    let mut deserializer = serde_json::Deserializer::from_str(arguments);
+    let read = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| misfit(&error))?;
+    // A type that makes do with a fault may have left the rest unread.
+    deserializer.end().map(|()| read).map_err(|_| "Invalid arguments".to_owned())
+}
+
+/// Writes `1.0` as `1`, wherever it stands in a JSON text.
+fn integers_without_fraction(text: &str) -> String {
+    let mut written = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find(['"', '.']) {
+        let (before, from) = rest.split_at(at);
+        written.push_str(before);
+        let length = if from.starts_with('"') {
+            let length = string_length(from);
+            written.push_str(&from[..length]);
+            length
+        } else {
+            // A point outside a string belongs to a number.
+            let length = from.find(|letter: char| !matches!(letter, '.' | '0'..='9')).unwrap_or(from.len());
+            let has_exponent = from[length..].starts_with(['e', 'E']);
+            if has_exponent || from[1..length].contains(|digit| digit != '0') {
+                written.push_str(&from[..length]);
+            }
+            length
+        };
+        rest = &from[length..];
+    }
+    written.push_str(rest);
+    written
+}
+
+/// The length of the JSON string that a text begins with, with its quotes.
+fn string_length(text: &str) -> usize {
+    let mut is_escaped = false;
+    let end = text.bytes().skip(1).position(|byte| {
+        let is_end = byte == b'"' && !is_escaped;
+        is_escaped = byte == b'\\' && !is_escaped;
+        is_end
+    });
+    end.map_or(text.len(), |end| end + 2)
 }
 
 /// Says where arguments do not fit, and why.
@@ -119,6 +258,31 @@ mod tests {
     #[expect(clippy::unnecessary_wraps, reason = "what `serde` calls returns a result")]
     fn or_default<'de, D: Deserializer<'de>>(value: D) -> Result<Inner, D::Error> {
         Ok(Inner::deserialize(value).unwrap_or_default())
+    }
+
+    #[test]
+    fn an_integer_may_be_written_with_a_fraction_of_zero() {
+        #[derive(Debug, Deserialize, PartialEq)]
+        struct Arguments {
+            count: i64,
+            ratio: f64,
+            text: String,
+        }
+        let read = |count: &str, text: &str| {
+            from_json::<Arguments>(&format!(r#"{{"text":"{text}","count":{count},"ratio":0.5}}"#))
+        };
+        for (count, expected) in [("1.0", 1), ("-20.00", -20), ("0.0", 0), ("7", 7)] {
+            for text in ["1.0", r#"\"1.0\\"#, "é.0"] {
+                let read = read(count, text).expect(count);
+                let unescaped: String = serde_json::from_str(&format!("\"{text}\"")).expect("a string");
+                assert_eq!(read, Arguments { count: expected, ratio: 0.5, text: unescaped });
+            }
+        }
+        for count in ["1.5", "1.0e3", "1.05", "1e400", r#""1.0""#] {
+            assert!(read(count, "").is_err(), "{count}");
+        }
+        let twice = from_json::<Arguments>(r#"{"count":1.0,"count":2,"ratio":1,"text":""}"#);
+        assert!(twice.is_err_and(|fault| fault.contains("floating point")));
     }
 
     #[test]

@@ -2,8 +2,10 @@
 //! serves; how handlers are written, and how they are run.
 
 mod answering;
+mod binding;
 mod context;
 mod error;
+mod extract;
 mod failure;
 mod future;
 mod handler;
@@ -13,17 +15,21 @@ mod running;
 mod texts;
 
 pub(crate) use answering::{Answering, Underway};
+pub(crate) use binding::{BoundHandler, StatefulHandler};
 pub use context::CallContext;
 pub(crate) use context::Exchange;
 #[cfg(feature = "upstream")]
 pub(crate) use context::LogFrom;
 pub use error::{CallError, ToolError};
+pub use extract::{Extension, FromCall, State};
 pub(crate) use failure::ShownErrors;
 pub use failure::{CallKind, FailedCall, HandlerError};
 pub use future::CallFuture;
 pub(crate) use future::Limit;
 pub(crate) use handler::from_json;
 pub use handler::{Handler, NoArguments};
+#[cfg(feature = "schemas")]
+pub(crate) use handler::{Method, WithArguments, WithContext, WithoutArguments};
 pub use output::{IntoOutput, Output};
 pub use request::Call;
 pub(crate) use running::Running;

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use serde::de::DeserializeOwned;
 
-use super::{CallError, CallKind, NoArguments, ToolError, from_texts};
+use super::{CallError, CallKind, ToolError, from_texts};
 use crate::rpc::{ErrorCode, RpcError};
 
 /// The result of a call: a [`ToolOutput`](crate::ToolOutput), a
@@ -30,12 +30,6 @@ pub trait Output: Sized + Send + 'static + sealed::Sealed {
     #[doc(hidden)]
     fn is_error(&self) -> bool {
         false
-    }
-
-    /// Whether a handler that takes nothing serves a call with these arguments.
-    #[doc(hidden)]
-    fn takes_none(arguments: &str) -> Result<(), String> {
-        Self::read_arguments(arguments).map(|NoArguments {}| ())
     }
 
     /// Reads the arguments, which are texts unless a tool's; the error says what does not

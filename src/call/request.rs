@@ -72,7 +72,11 @@ impl<'a> Call<'a> {
 
     /// The head of the HTTP request.
     pub fn head(&self) -> &Parts {
-        &self.head
+        match &self.exchange {
+            // A context takes it along.
+            Some(exchange) => &exchange.head,
+            None => &self.head,
+        }
     }
 
     /// The revision of the protocol that the request speaks.
@@ -98,27 +102,39 @@ impl<'a> Call<'a> {
         Call { arguments, ..call }
     }
 
-    /// What the handler may want of the request. Without a context it can send no
-    /// notifications and ask nothing, and costs an allocation less.
-    pub fn into_context(self) -> CallContext {
+    /// Returns what the handler may want of the request. Without a context it can send no
+    /// notifications and ask nothing, and costs an allocation less. Every context of a call
+    /// stands for the same request.
+    pub fn context(&mut self) -> CallContext {
+        if let Some(exchange) = &self.exchange {
+            return CallContext::new(Arc::clone(exchange));
+        }
         let progress = self.meta.progress_token.filter(|token| Id::from_json(token.text()).is_some());
         let log_from = match (self.settings.logging, self.revision.era(), self.log_level) {
             (true, Era::Legacy, _) => LogFrom::Level(LogLevel::Debug),
             (true, Era::Modern, Some(level)) => LogFrom::Level(level),
             _ => LogFrom::Nothing,
         };
+        #[cfg(feature = "ask")]
+        let answers = std::mem::take(&mut self.answers);
         let exchange = Arc::new(Exchange {
-            head: self.head,
+            // From here on it is read from the exchange.
+            head: std::mem::replace(&mut self.head, http::Request::new(()).into_parts().0),
             revision: self.revision,
             meta: self.meta.to_json(),
             progress: progress.map(|token| (token.text().into(), Mutex::new(f64::NEG_INFINITY))),
             log_from,
             outbox: Outbox::new(self.takes_stream),
             #[cfg(feature = "ask")]
-            asks: Asks::new(self.revision.era(), self.purpose, self.answers, Arc::clone(self.settings)),
+            asks: Asks::new(self.revision.era(), self.purpose, answers, Arc::clone(self.settings)),
         });
         *self.exchange = Some(Arc::clone(&exchange));
         CallContext::new(exchange)
+    }
+
+    /// Turns the call into its [`context`](Self::context).
+    pub fn into_context(mut self) -> CallContext {
+        self.context()
     }
 
     /// Demands a capability of the client's. In the legacy era no request tells, and
@@ -139,7 +155,7 @@ impl<'a> Call<'a> {
     pub fn check_headers(&self, mirrored: &MirroredParams) -> Result<(), RpcError> {
         match self.revision.era() {
             Era::Legacy => Ok(()),
-            Era::Modern => mirrored.check(self.arguments, &self.head.headers),
+            Era::Modern => mirrored.check(self.arguments, &self.head().headers),
         }
     }
 }

@@ -56,7 +56,7 @@ pub(crate) fn single_decoded<'h>(
 }
 
 /// A value for a header that repeats a text, encoded if it has to be.
-#[cfg(feature = "upstream")]
+#[cfg(any(feature = "test-util", feature = "upstream"))]
 pub(crate) fn encoded(text: &str) -> Option<http::HeaderValue> {
     let is_plain = text.bytes().all(|byte| (b' '..=b'~').contains(&byte))
         && text.trim_matches(' ').len() == text.len()

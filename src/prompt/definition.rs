@@ -7,7 +7,7 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use super::PromptOutput;
-use crate::call::{Call, CallFuture, Handler};
+use crate::call::{BoundHandler, Call, CallFuture, Handler, StatefulHandler};
 use crate::completion::{Complete, Completer, ErasedCompleter};
 use crate::error::RegistryError;
 use crate::protocol::Icon;
@@ -37,18 +37,18 @@ use crate::rpc::{RpcError, write};
 /// let prompts = PromptRegistry::builder().register(review).build()?;
 /// # Ok::<(), mcp_stateless::RegistryError>(())
 /// ```
+///
+/// `S` is the state that its handler takes, which the registry's builder gives it.
 #[must_use]
-pub struct Prompt {
+pub struct Prompt<S = ()> {
     pub(crate) name: String,
     description: String,
     title: Option<String>,
     icons: Vec<Icon>,
     arguments: Vec<PromptArgument>,
     completers: HashMap<String, ErasedCompleter>,
-    handler: ErasedHandler,
+    handler: StatefulHandler<S, PromptOutput>,
 }
-
-type ErasedHandler = Box<dyn Fn(Call<'_>) -> CallFuture<PromptOutput> + Send + Sync>;
 
 /// An argument of a prompt (2026-07-28, Schema, `PromptArgument`). Its value is a text.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -87,13 +87,13 @@ impl PromptArgument {
     }
 }
 
-impl fmt::Debug for Prompt {
+impl<S> fmt::Debug for Prompt<S> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.debug_struct("Prompt").field("name", &self.name).finish_non_exhaustive()
     }
 }
 
-impl Prompt {
+impl<S: Send + Sync + 'static> Prompt<S> {
     /// A prompt whose arguments are those that its `handler` takes: each property of the
     /// type's schema is one. They are listed in the order in which the type declares them;
     /// those of a type with flattened fields, in that of the schema.
@@ -101,7 +101,7 @@ impl Prompt {
     pub fn new<M, H>(name: impl Into<String>, description: impl Into<String>, handler: H) -> Self
     where
         M: crate::tool::TypedArguments,
-        H: Handler<M, PromptOutput>,
+        H: Handler<M, S, PromptOutput>,
     {
         let arguments = arguments_of(&M::input_schema(), M::declared());
         Self::with_arguments(name, description, arguments, handler)
@@ -110,7 +110,7 @@ impl Prompt {
     /// A prompt with given arguments. Of those that are required, none may be missing
     /// when the prompt is got; what else there is to say of them, the type that the
     /// `handler` takes says.
-    pub fn with_arguments<M, H: Handler<M, PromptOutput>>(
+    pub fn with_arguments<M, H: Handler<M, S, PromptOutput>>(
         name: impl Into<String>,
         description: impl Into<String>,
         arguments: impl IntoIterator<Item = PromptArgument>,
@@ -123,7 +123,22 @@ impl Prompt {
             icons: Vec::new(),
             arguments: arguments.into_iter().collect(),
             completers: HashMap::new(),
-            handler: Box::new(move |call| handler.start(call)),
+            handler: StatefulHandler::new(handler),
+        }
+    }
+}
+
+impl<S> Prompt<S> {
+    /// Gives the handler its state, so that the prompt goes into a registry with any other.
+    pub fn with_state<Other>(self, state: S) -> Prompt<Other> {
+        Prompt {
+            handler: StatefulHandler::Bound(self.handler.bind(state)),
+            name: self.name,
+            description: self.description,
+            title: self.title,
+            icons: self.icons,
+            arguments: self.arguments,
+            completers: self.completers,
         }
     }
 
@@ -144,7 +159,9 @@ impl Prompt {
         self.completers.insert(argument.into(), completer.erase());
         self
     }
+}
 
+impl Prompt {
     /// Checks the definition and takes it apart.
     pub(crate) fn compile(self) -> Result<CompiledPrompt, RegistryError> {
         let error = |fault: String| RegistryError::new("prompt", &self.name, fault);
@@ -186,7 +203,7 @@ impl Prompt {
             definition: buffer,
             required: required.map(|argument| argument.name.into()).collect(),
             completers: Complete::new(self.completers),
-            handler: self.handler,
+            handler: self.handler.bind(()),
         })
     }
 }
@@ -221,7 +238,7 @@ pub(crate) struct CompiledPrompt {
     pub(crate) definition: Vec<u8>,
     pub(crate) completers: Complete,
     required: Vec<Box<str>>,
-    handler: ErasedHandler,
+    handler: BoundHandler<PromptOutput>,
 }
 
 impl CompiledPrompt {

@@ -6,6 +6,7 @@ mod catalog;
 mod filtered;
 mod item;
 mod kind;
+mod layered;
 mod live;
 mod page;
 mod prompts;
@@ -19,6 +20,7 @@ pub use catalog::{Catalog, CatalogBuilder};
 pub use filtered::Filtered;
 pub use item::{Has, Item};
 pub(crate) use kind::Kind;
+pub use layered::{CallInfo, Layered, Middleware, Next, Outcome};
 pub use live::Live;
 pub use page::Page;
 #[cfg(feature = "upstream")]

@@ -39,7 +39,7 @@ struct Prompts {
 impl PromptRegistry {
     /// Begins an empty registry.
     pub fn builder() -> PromptRegistryBuilder {
-        PromptRegistryBuilder { prompts: Vec::new(), page_size: None, cache: CacheHint::default() }
+        PromptRegistryBuilder { state: (), prompts: Vec::new(), page_size: None, cache: CacheHint::default() }
     }
 }
 
@@ -86,29 +86,46 @@ impl Registry for PromptRegistry {
 }
 
 /// Collects prompts; made by [`PromptRegistry::builder`].
+///
+/// `S` is the state of the handlers that are added next; see [`with_state`](Self::with_state).
 #[must_use]
-#[derive(Debug)]
-pub struct PromptRegistryBuilder {
+pub struct PromptRegistryBuilder<S = ()> {
+    state: S,
     prompts: Vec<Prompt>,
     page_size: Option<NonZeroUsize>,
     cache: CacheHint,
 }
 
-impl PromptRegistryBuilder {
+impl<S> fmt::Debug for PromptRegistryBuilder<S> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("PromptRegistryBuilder")
+            .field("prompts", &self.prompts)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<S: Clone + Send + Sync + 'static> PromptRegistryBuilder<S> {
+    /// Sets the state of the handlers that are added from here on; see
+    /// [`ToolRegistryBuilder::with_state`](crate::ToolRegistryBuilder::with_state).
+    pub fn with_state<Other>(self, state: Other) -> PromptRegistryBuilder<Other> {
+        PromptRegistryBuilder { state, prompts: self.prompts, page_size: self.page_size, cache: self.cache }
+    }
+
     /// Adds a prompt whose arguments are those that its handler takes; for more than a
     /// name and a description see [`Prompt::new`].
     #[cfg(feature = "schemas")]
     pub fn prompt<M, H>(self, name: impl Into<String>, description: impl Into<String>, handler: H) -> Self
     where
         M: crate::tool::TypedArguments,
-        H: crate::call::Handler<M, PromptOutput>,
+        H: crate::call::Handler<M, S, PromptOutput>,
     {
         self.register(Prompt::new(name, description, handler))
     }
 
     /// Adds a prompt. Lists keep the order in which prompts were added.
-    pub fn register(mut self, prompt: Prompt) -> Self {
-        self.prompts.push(prompt);
+    pub fn register(mut self, prompt: Prompt<S>) -> Self {
+        self.prompts.push(prompt.with_state(self.state.clone()));
         self
     }
 

@@ -53,6 +53,7 @@ impl ResourceRegistry {
     /// Begins an empty registry.
     pub fn builder() -> ResourceRegistryBuilder {
         ResourceRegistryBuilder {
+            state: (),
             resources: Vec::new(),
             #[cfg(feature = "templates")]
             templates: Vec::new(),
@@ -132,9 +133,11 @@ impl Registry for ResourceRegistry {
 }
 
 /// Collects resources and templates; made by [`ResourceRegistry::builder`].
+///
+/// `S` is the state of the handlers that are added next; see [`with_state`](Self::with_state).
 #[must_use]
-#[derive(Debug)]
-pub struct ResourceRegistryBuilder {
+pub struct ResourceRegistryBuilder<S = ()> {
+    state: S,
     resources: Vec<Resource>,
     #[cfg(feature = "templates")]
     templates: Vec<ResourceTemplate>,
@@ -142,25 +145,45 @@ pub struct ResourceRegistryBuilder {
     cache: CacheHint,
 }
 
-impl ResourceRegistryBuilder {
+impl<S> fmt::Debug for ResourceRegistryBuilder<S> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut debug = formatter.debug_struct("ResourceRegistryBuilder");
+        debug.field("resources", &self.resources).finish_non_exhaustive()
+    }
+}
+
+impl<S: Clone + Send + Sync + 'static> ResourceRegistryBuilder<S> {
+    /// Sets the state of the handlers that are added from here on; see
+    /// [`ToolRegistryBuilder::with_state`](crate::ToolRegistryBuilder::with_state).
+    pub fn with_state<Other>(self, state: Other) -> ResourceRegistryBuilder<Other> {
+        ResourceRegistryBuilder {
+            state,
+            resources: self.resources,
+            #[cfg(feature = "templates")]
+            templates: self.templates,
+            page_size: self.page_size,
+            cache: self.cache,
+        }
+    }
+
     /// Adds a resource; for more than a URI and a name see [`Resource::new`].
     pub fn resource<M, H>(self, uri: impl Into<String>, name: impl Into<String>, handler: H) -> Self
     where
-        H: Handler<M, ResourceOutput>,
+        H: Handler<M, S, ResourceOutput>,
     {
         self.register(Resource::new(uri, name, handler))
     }
 
     /// Adds a resource. Lists keep the order in which resources were added.
-    pub fn register(mut self, resource: Resource) -> Self {
-        self.resources.push(resource);
+    pub fn register(mut self, resource: Resource<S>) -> Self {
+        self.resources.push(resource.with_state(self.state.clone()));
         self
     }
 
     /// Adds a template. A URI is read by the first that it fits.
     #[cfg(feature = "templates")]
-    pub fn register_template(mut self, template: ResourceTemplate) -> Self {
-        self.templates.push(template);
+    pub fn register_template(mut self, template: ResourceTemplate<S>) -> Self {
+        self.templates.push(template.with_state(self.state.clone()));
         self
     }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use http::request::Parts;
 
-use super::{Answer, Has, Item, Page};
+use super::{Answer, Has, Item, Layered, Middleware, Page};
 use crate::call::{Call, CallFuture};
 use crate::changes::Changes;
 use crate::completion::{Completion, CompletionRequest, unknown_reference};
@@ -55,6 +55,11 @@ use crate::tool::ToolOutput;
 /// but not from the request, whose body is gone by then; the future of a call owns what it
 /// needs of either. A cursor that the registry did not give out is answered by
 /// [`RpcError::invalid_params`](crate::RpcError::invalid_params).
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a registry",
+    note = "a registry is a `ToolRegistry`, a `PromptRegistry`, a `ResourceRegistry`, a `Catalog` of several, a type of \
+            your own that implements `Registry`, or an `Arc` of one; a builder becomes one by `.build()?`"
+)]
 pub trait Registry: Send + Sync {
     /// What the registry can serve.
     fn capabilities(&self) -> ServerCapabilities;
@@ -123,6 +128,14 @@ pub trait Registry: Send + Sync {
     fn may_watch(&self, uri: &str, head: &Parts) -> bool {
         let _ = (uri, head);
         true
+    }
+
+    /// Puts a middleware around the calls of the registry; see [`Middleware`].
+    fn layer<M: Middleware>(self, middleware: M) -> Layered<Self, M>
+    where
+        Self: Sized,
+    {
+        Layered::new(self, middleware)
     }
 }
 

@@ -5,6 +5,8 @@ use std::fmt;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
+use http::request::Parts;
+
 use super::page::Pages;
 use super::{Answer, Has, Item, ListRequest, Page, Registry};
 use crate::call::{Call, CallFuture, Handler};
@@ -33,12 +35,28 @@ struct Tools {
     by_name: HashMap<Arc<str>, CompiledTool>,
     legacy: Pages,
     modern: Pages,
+    /// Whether everybody may see all tools.
+    is_public: bool,
+}
+
+impl Tools {
+    /// Returns a page without the tools that the caller must not see.
+    fn visible(&self, page: Page, head: &Parts) -> Page {
+        let visible = page.map(|buffer, definition| {
+            let tool = definition.string_member("name").and_then(|name| self.by_name.get(&*name));
+            if tool.is_some_and(|tool| tool.is_visible(head)) {
+                buffer.extend_from_slice(definition.text().as_bytes());
+            }
+        });
+        visible.private()
+    }
 }
 
 impl ToolRegistry {
     /// Begins an empty registry.
     pub fn builder() -> ToolRegistryBuilder {
         ToolRegistryBuilder {
+            state: (),
             tools: Vec::new(),
             #[cfg(feature = "jsonschema")]
             checks_schemas: false,
@@ -68,7 +86,12 @@ impl Registry for ToolRegistry {
             Era::Legacy => &self.0.legacy,
             Era::Modern => &self.0.modern,
         };
-        Answer::ready(pages.page(request.cursor))
+        let page = pages.page(request.cursor);
+        Answer::ready(if self.0.is_public {
+            page
+        } else {
+            page.map(|page| self.0.visible(page, request.head))
+        })
     }
 
     fn call_tool(&self, call: Call<'_>) -> CallFuture<ToolOutput> {
@@ -80,9 +103,11 @@ impl Registry for ToolRegistry {
 }
 
 /// Collects tools; made by [`ToolRegistry::builder`].
+///
+/// `S` is the state of the handlers that are added next; see [`with_state`](Self::with_state).
 #[must_use]
-#[derive(Debug)]
-pub struct ToolRegistryBuilder {
+pub struct ToolRegistryBuilder<S = ()> {
+    state: S,
     tools: Vec<Tool>,
     #[cfg(feature = "jsonschema")]
     checks_schemas: bool,
@@ -90,20 +115,40 @@ pub struct ToolRegistryBuilder {
     cache: CacheHint,
 }
 
-impl ToolRegistryBuilder {
-    /// Adds a tool whose input schema is derived from the arguments of its
-    /// handler; for more than a name and a description see [`Tool::new`].
+impl<S> fmt::Debug for ToolRegistryBuilder<S> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("ToolRegistryBuilder").field("tools", &self.tools).finish_non_exhaustive()
+    }
+}
+
+impl<S: Clone + Send + Sync + 'static> ToolRegistryBuilder<S> {
+    /// Sets the state of the handlers that are added from here on: anything that can be cloned,
+    /// such as an `Arc` or a pool of connections. Each tool keeps a clone; a handler that takes
+    /// it, as [`State`](crate::State) or as its `self`, gets a clone with each call. Tools that
+    /// are there already keep theirs.
+    pub fn with_state<Other>(self, state: Other) -> ToolRegistryBuilder<Other> {
+        ToolRegistryBuilder {
+            state,
+            tools: self.tools,
+            #[cfg(feature = "jsonschema")]
+            checks_schemas: self.checks_schemas,
+            page_size: self.page_size,
+            cache: self.cache,
+        }
+    }
+
+    /// Adds a tool whose schemas are derived from what its handler takes and returns; for more than a name and a description see [`Tool::new`].
     #[cfg(feature = "schemas")]
     pub fn tool<M, H>(self, name: impl Into<String>, description: impl Into<String>, handler: H) -> Self
     where
         M: crate::tool::TypedArguments,
-        H: Handler<M>,
+        H: Handler<M, S, Returned: crate::tool::TypedOutput>,
     {
         self.register(Tool::new(name, description, handler))
     }
 
     /// Adds a tool with a given input schema; see [`Tool::with_schema`].
-    pub fn tool_with_schema<M, H: Handler<M>>(
+    pub fn tool_with_schema<M, H: Handler<M, S>>(
         self,
         name: impl Into<String>,
         description: impl Into<String>,
@@ -114,8 +159,20 @@ impl ToolRegistryBuilder {
     }
 
     /// Adds a tool. Lists keep the order in which tools were added.
-    pub fn register(mut self, tool: Tool) -> Self {
-        self.tools.push(tool);
+    pub fn register(mut self, tool: Tool<S>) -> Self {
+        self.tools.push(tool.with_state(self.state.clone()));
+        self
+    }
+
+    /// Adds the tools of another builder, which keep their state and their checks. The page size
+    /// and the cache hint are those of this builder.
+    pub fn merge<Other>(mut self, other: ToolRegistryBuilder<Other>) -> Self {
+        #[cfg(feature = "jsonschema")]
+        let checks =
+            |tool: Tool| if other.checks_schemas { tool.check_arguments().check_output() } else { tool };
+        #[cfg(not(feature = "jsonschema"))]
+        let checks = |tool: Tool| tool;
+        self.tools.extend(other.tools.into_iter().map(checks));
         self
     }
 
@@ -158,12 +215,13 @@ impl ToolRegistryBuilder {
         };
         let legacy = pages(|tool| &tool.legacy_definition);
         let modern = pages(|tool| &tool.modern_definition);
+        let is_public = tools.iter().all(CompiledTool::is_public);
         let mut by_name = HashMap::with_capacity(tools.len());
         for tool in tools {
             if let Some(twin) = by_name.insert(Arc::clone(&tool.name), tool) {
                 return Err(RegistryError::new("tool", &twin.name, "the name is taken by another tool"));
             }
         }
-        Ok(ToolRegistry(Arc::new(Tools { by_name, legacy, modern })))
+        Ok(ToolRegistry(Arc::new(Tools { by_name, legacy, modern, is_public })))
     }
 }

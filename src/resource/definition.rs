@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::{ResourceOutput, uri};
-use crate::call::{Call, CallFuture, Handler};
+use crate::call::{BoundHandler, Call, CallFuture, Handler, StatefulHandler};
 use crate::error::RegistryError;
 use crate::protocol::{Annotations, CacheHint, Icon};
 use crate::rpc::write;
@@ -23,15 +23,15 @@ use crate::rpc::write;
 /// let resources = ResourceRegistry::builder().register(notes).build()?;
 /// # Ok::<(), mcp_stateless::RegistryError>(())
 /// ```
+///
+/// `S` is the state that its handler takes, which the registry's builder gives it.
 #[must_use]
-pub struct Resource {
+pub struct Resource<S = ()> {
     uri: String,
     about: About,
     size: Option<u64>,
-    handler: ErasedHandler,
+    handler: StatefulHandler<S, ResourceOutput>,
 }
-
-pub(super) type ErasedHandler = Box<dyn Fn(Call<'_>) -> CallFuture<ResourceOutput> + Send + Sync>;
 
 /// The most bytes of a name.
 const MAX_NAME: usize = 1024;
@@ -95,7 +95,7 @@ impl About {
     }
 }
 
-impl fmt::Debug for Resource {
+impl<S> fmt::Debug for Resource<S> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.debug_struct("Resource").field("uri", &self.uri).finish_non_exhaustive()
     }
@@ -144,9 +144,9 @@ macro_rules! about {
 #[cfg(feature = "templates")]
 pub(super) use about;
 
-impl Resource {
+impl<S: Send + Sync + 'static> Resource<S> {
     /// The resource of this URI, whose contents the `handler` gives when they are read.
-    pub fn new<M, H: Handler<M, ResourceOutput>>(
+    pub fn new<M, H: Handler<M, S, ResourceOutput>>(
         uri: impl Into<String>,
         name: impl Into<String>,
         handler: H,
@@ -155,8 +155,16 @@ impl Resource {
             uri: uri.into(),
             about: About::new(name.into()),
             size: None,
-            handler: Box::new(move |call| handler.start(call)),
+            handler: StatefulHandler::new(handler),
         }
+    }
+}
+
+impl<S> Resource<S> {
+    /// Gives the handler its state, so that the resource goes into a registry with any other.
+    pub fn with_state<Other>(self, state: S) -> Resource<Other> {
+        let handler = StatefulHandler::Bound(self.handler.bind(state));
+        Resource { handler, uri: self.uri, about: self.about, size: self.size }
     }
 
     about!();
@@ -166,7 +174,9 @@ impl Resource {
         self.size = Some(bytes);
         self
     }
+}
 
+impl Resource {
     /// Checks the definition and takes it apart.
     pub(crate) fn compile(self) -> Result<CompiledResource, RegistryError> {
         let checked = uri::check(&self.uri).and_then(|()| self.about.check());
@@ -174,7 +184,7 @@ impl Resource {
         Ok(CompiledResource {
             definition: self.about.write(("uri", &self.uri), self.size),
             uri: self.uri.into(),
-            reader: Reader::new(self.about, self.handler),
+            reader: Reader::new(self.about, self.handler.bind(())),
         })
     }
 }
@@ -191,11 +201,11 @@ pub(crate) struct Reader {
     name: Arc<str>,
     mime_type: Option<Arc<str>>,
     cache: CacheHint,
-    handler: ErasedHandler,
+    handler: BoundHandler<ResourceOutput>,
 }
 
 impl Reader {
-    pub(super) fn new(about: About, handler: ErasedHandler) -> Self {
+    pub(super) fn new(about: About, handler: BoundHandler<ResourceOutput>) -> Self {
         let mime_type = about.mime_type.map(Arc::from);
         Self { name: about.name.into(), mime_type, cache: about.cache, handler }
     }

@@ -105,11 +105,6 @@ impl Sealed for ResourceOutput {}
 
 impl Output for ResourceOutput {
     const KIND: CallKind = CallKind::Resource;
-
-    /// A template has variables whether or not its handler cares for them.
-    fn takes_none(_: &str) -> Result<(), String> {
-        Ok(())
-    }
 }
 
 impl IntoOutput<ResourceOutput> for ResourceContent {

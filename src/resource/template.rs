@@ -5,9 +5,9 @@ use std::fmt;
 
 use uri_template_ex::UriTemplate;
 
-use super::definition::{About, ErasedHandler, Reader, about};
+use super::definition::{About, Reader, about};
 use super::{ResourceOutput, uri};
-use crate::call::Handler;
+use crate::call::{Handler, StatefulHandler};
 use crate::completion::{Complete, Completer, ErasedCompleter};
 use crate::error::RegistryError;
 use crate::protocol::{Annotations, CacheHint, Icon};
@@ -44,23 +44,25 @@ use crate::protocol::{Annotations, CacheHint, Icon};
 /// let resources = ResourceRegistry::builder().register_template(pages).build()?;
 /// # Ok::<(), mcp_stateless::RegistryError>(())
 /// ```
+///
+/// `S` is the state that its handler takes, which the registry's builder gives it.
 #[must_use]
-pub struct ResourceTemplate {
+pub struct ResourceTemplate<S = ()> {
     template: String,
     about: About,
     completers: HashMap<String, ErasedCompleter>,
-    handler: ErasedHandler,
+    handler: StatefulHandler<S, ResourceOutput>,
 }
 
-impl fmt::Debug for ResourceTemplate {
+impl<S> fmt::Debug for ResourceTemplate<S> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.debug_struct("ResourceTemplate").field("template", &self.template).finish_non_exhaustive()
     }
 }
 
-impl ResourceTemplate {
+impl<S: Send + Sync + 'static> ResourceTemplate<S> {
     /// The resources of this pattern, which the `handler` reads given its variables.
-    pub fn new<M, H: Handler<M, ResourceOutput>>(
+    pub fn new<M, H: Handler<M, S, ResourceOutput>>(
         uri_template: impl Into<String>,
         name: impl Into<String>,
         handler: H,
@@ -69,7 +71,19 @@ impl ResourceTemplate {
             template: uri_template.into(),
             about: About::new(name.into()),
             completers: HashMap::new(),
-            handler: Box::new(move |call| handler.start(call)),
+            handler: StatefulHandler::new(handler),
+        }
+    }
+}
+
+impl<S> ResourceTemplate<S> {
+    /// Gives the handler its state, so that the template goes into a registry with any other.
+    pub fn with_state<Other>(self, state: S) -> ResourceTemplate<Other> {
+        ResourceTemplate {
+            handler: StatefulHandler::Bound(self.handler.bind(state)),
+            template: self.template,
+            about: self.about,
+            completers: self.completers,
         }
     }
 
@@ -80,7 +94,9 @@ impl ResourceTemplate {
         self.completers.insert(variable.into(), completer.erase());
         self
     }
+}
 
+impl ResourceTemplate {
     /// Checks the definition and takes it apart.
     pub(crate) fn compile(self) -> Result<CompiledTemplate, RegistryError> {
         let error = |fault: String| RegistryError::new("resource template", &self.template, fault);
@@ -108,7 +124,7 @@ impl ResourceTemplate {
             canonical,
             pattern,
             completers: Complete::new(self.completers),
-            reader: Reader::new(self.about, self.handler),
+            reader: Reader::new(self.about, self.handler.bind(())),
         })
     }
 }

@@ -11,6 +11,8 @@ use crate::manager::StatelessSessionManager;
 use crate::principal::Principal;
 use crate::protocol::{Era, LogLevel, Revision};
 use crate::registry::Registry;
+use crate::rpc::ErrorCode;
+use crate::tool::MirroredParams;
 
 /// How often a server may ask in one call.
 const MOST_ROUNDS: usize = 64;
@@ -100,9 +102,28 @@ impl<R: Registry> TestClient<R> {
         self
     }
 
-    /// Calls a tool.
+    /// Calls a tool. Where the tool wants arguments repeated in headers, the client sends them:
+    /// when a call without is refused, it looks the tool up in the list and calls again.
     pub async fn call(&self, tool: &str, arguments: Value) -> TestReply {
-        self.request("tools/call", json!({"name": tool, "arguments": arguments})).await
+        let params = json!({"name": tool, "arguments": arguments});
+        let reply = self.request("tools/call", params.clone()).await;
+        if reply.message["error"]["code"] != ErrorCode::HEADER_MISMATCH.0 {
+            return reply;
+        }
+        let mut caller = self.caller.clone();
+        for (name, value) in self.mirrored(tool, &params["arguments"]).await {
+            // What the test sets itself stays.
+            caller.headers.entry(name).or_insert(value);
+        }
+        self.request_as(&caller, "tools/call", params).await
+    }
+
+    /// The headers that repeat the arguments of a tool.
+    async fn mirrored(&self, tool: &str, arguments: &Value) -> Vec<(HeaderName, HeaderValue)> {
+        let listed = self.list_tools().await;
+        let definition = listed.iter().find(|definition| definition["name"] == tool);
+        let params = definition.and_then(|it| MirroredParams::from_schema(tool, &it["inputSchema"]).ok());
+        params.map_or_else(Vec::new, |params| params.headers(&arguments.to_string()))
     }
 
     /// Gets a prompt.
@@ -182,7 +203,7 @@ impl<R: Registry> TestClient<R> {
     /// When the server refuses, with what it said.
     pub async fn listen(&self, wanted: Value) -> TestListener {
         let Value::Object(params) = json!({"notifications": wanted}) else { unreachable!("it is an object") };
-        let mut wire = self.send("subscriptions/listen", params).await;
+        let mut wire = self.send(&self.caller, "subscriptions/listen", params).await;
         let first = wire.next().await.unwrap_or_default();
         assert_eq!(
             first["method"], "notifications/subscriptions/acknowledged",
@@ -196,8 +217,12 @@ impl<R: Registry> TestClient<R> {
     /// # Panics
     /// When the server asks and there is no [`answer`](Self::answer), or asks for ever.
     pub async fn request(&self, method: &str, params: Value) -> TestReply {
+        self.request_as(&self.caller, method, params).await
+    }
+
+    async fn request_as(&self, caller: &Caller, method: &str, params: Value) -> TestReply {
         let Value::Object(params) = params else { panic!("parameters must be an object: {params}") };
-        let mut wire = self.send(method, params.clone()).await;
+        let mut wire = self.send(caller, method, params.clone()).await;
         let mut reply = TestReply {
             status: wire.status,
             message: Value::Null,
@@ -213,7 +238,7 @@ impl<R: Registry> TestClient<R> {
             }
             let mut again = params.clone();
             again.extend(self.round(required, &mut reply.questions));
-            wire = self.send(method, again).await;
+            wire = self.send(caller, method, again).await;
             reply.status = wire.status;
         }
         panic!("the server asks more than {MOST_ROUNDS} times: {}", reply.message);
@@ -259,8 +284,8 @@ impl<R: Registry> TestClient<R> {
         params
     }
 
-    async fn send(&self, method: &str, params: Map<String, Value>) -> Wire {
-        Wire::new(self.manager.handle(self.caller.request(method, params), &self.registry).await)
+    async fn send(&self, caller: &Caller, method: &str, params: Map<String, Value>) -> Wire {
+        Wire::new(self.manager.handle(caller.request(method, params), &self.registry).await)
     }
 
     async fn post(&self, message: String) {

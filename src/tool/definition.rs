@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::request::Parts;
 use serde::Serialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -12,10 +13,10 @@ use super::ToolOutput;
 use super::mirror::MirroredParams;
 #[cfg(feature = "jsonschema")]
 use crate::call::HandlerError;
-use crate::call::{Call, CallFuture, Handler, Limit};
+use crate::call::{BoundHandler, Call, CallFuture, Handler, Limit, StatefulHandler};
 use crate::error::RegistryError;
 use crate::protocol::{ClientCapability, Era, Icon, ToolAnnotations};
-use crate::rpc::write;
+use crate::rpc::{RpcError, write};
 
 /// A tool, to be added to a [`ToolRegistry`](crate::ToolRegistry): its
 /// definition, the function that serves it, and how it is run.
@@ -23,44 +24,53 @@ use crate::rpc::write;
 /// ```
 /// use std::time::Duration;
 ///
-/// use mcp_stateless::{NoArguments, Tool, ToolAnnotations, ToolRegistry};
+/// use mcp_stateless::{Tool, ToolRegistry};
 ///
-/// let now = Tool::new("now", "The time", async |_: NoArguments| "half past")
+/// let now = Tool::new("now", "The time", async || "half past")
 ///     .title("Clock")
-///     .annotations(ToolAnnotations { read_only_hint: Some(true), ..Default::default() })
+///     .read_only()
 ///     .time_limit(Some(Duration::from_secs(1)));
 /// let tools = ToolRegistry::builder().register(now).build()?;
 /// # Ok::<(), mcp_stateless::RegistryError>(())
 /// ```
+///
+/// `S` is the state that its handler takes, which the registry's builder gives it. A tool that
+/// goes into registries with different states gets its own by [`with_state`](Self::with_state).
 #[must_use]
-pub struct Tool {
+pub struct Tool<S = ()> {
     pub(crate) name: String,
     description: String,
     title: Option<String>,
     input_schema: SchemaText,
     output_schema: Option<SchemaText>,
+    /// That of the handler's return type.
+    returned_schema: Option<SchemaText>,
     annotations: Option<ToolAnnotations>,
     icons: Vec<Icon>,
     requires: Vec<ClientCapability>,
     limit: Limit,
     is_detached: bool,
+    visible_to: Option<Visibility>,
     #[cfg(feature = "jsonschema")]
     checks: super::validate::Checks,
-    handler: ErasedHandler,
+    handler: StatefulHandler<S, ToolOutput>,
 }
 
-impl fmt::Debug for Tool {
+impl<S> fmt::Debug for Tool<S> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.debug_struct("Tool").field("name", &self.name).finish_non_exhaustive()
     }
 }
 
-type ErasedHandler = Box<dyn Fn(Call<'_>) -> CallFuture<ToolOutput> + Send + Sync>;
+/// Whether the caller, known by the head of a request, may see and call a tool.
+type Visibility = Box<dyn Fn(&Parts) -> bool + Send + Sync>;
 /// A schema's JSON, or why it has none.
 type SchemaText = Result<Box<RawValue>, serde_json::Error>;
 
-impl Tool {
-    /// A tool whose input schema is derived from the arguments of its `handler`.
+impl<S: Send + Sync + 'static> Tool<S> {
+    /// A tool whose input schema is derived from the arguments of its `handler`, and whose
+    /// output schema from what it returns: the schema of `T` where that is a
+    /// [`Json<T>`](crate::Json), alone or in a `Result`.
     ///
     /// A property that clients shall repeat in a header is marked with
     /// `#[schemars(extend("x-mcp-header" = "Region"))]`.
@@ -71,15 +81,17 @@ impl Tool {
     pub fn new<M, H>(name: impl Into<String>, description: impl Into<String>, handler: H) -> Self
     where
         M: super::TypedArguments,
-        H: Handler<M>,
+        H: Handler<M, S, Returned: super::TypedOutput>,
     {
-        Self::with_schema(name, description, M::input_schema(), handler)
+        let tool = Self::with_schema(name, description, M::input_schema(), handler);
+        let returned = <H::Returned as super::TypedOutput>::output_schema();
+        Self { returned_schema: returned.map(|schema| serde_json::value::to_raw_value(&schema)), ..tool }
     }
 
     /// A tool with a given input schema: anything that serialises to the JSON of a
     /// schema object. Clients get it as it is; arguments are not checked against
     /// it, but only by the type that the `handler` takes.
-    pub fn with_schema<M, H: Handler<M>>(
+    pub fn with_schema<M, H: Handler<M, S>>(
         name: impl Into<String>,
         description: impl Into<String>,
         input_schema: impl Serialize,
@@ -91,14 +103,39 @@ impl Tool {
             title: None,
             input_schema: serde_json::value::to_raw_value(&input_schema),
             output_schema: None,
+            returned_schema: None,
             annotations: None,
             icons: Vec::new(),
             requires: Vec::new(),
             limit: Limit::OfManager,
             is_detached: false,
+            visible_to: None,
             #[cfg(feature = "jsonschema")]
             checks: super::validate::Checks::default(),
-            handler: Box::new(move |call| handler.start(call)),
+            handler: StatefulHandler::new(handler),
+        }
+    }
+}
+
+impl<S> Tool<S> {
+    /// Gives the handler its state, so that the tool goes into a registry with any other.
+    pub fn with_state<Other>(self, state: S) -> Tool<Other> {
+        Tool {
+            handler: StatefulHandler::Bound(self.handler.bind(state)),
+            name: self.name,
+            description: self.description,
+            title: self.title,
+            input_schema: self.input_schema,
+            output_schema: self.output_schema,
+            returned_schema: self.returned_schema,
+            annotations: self.annotations,
+            icons: self.icons,
+            requires: self.requires,
+            limit: self.limit,
+            is_detached: self.is_detached,
+            visible_to: self.visible_to,
+            #[cfg(feature = "jsonschema")]
+            checks: self.checks,
         }
     }
 
@@ -120,15 +157,17 @@ impl Tool {
         self
     }
 
-    /// Derives the schema of the structured content from `T`, which the handler
-    /// should return as [`Json<T>`](crate::Json).
+    /// Derives the schema of the structured content from `T`, for a handler whose return type
+    /// does not tell it, such as [`ToolOutput`](crate::ToolOutput).
     #[cfg(feature = "schemas")]
     pub fn output_schema<T: schemars::JsonSchema>(self) -> Self {
-        self.with_output_schema(super::schema::schema_of::<T>())
+        self.with_output_schema(super::schema::output_schema_of::<T>())
     }
 
-    /// Sets the schema of the structured content. Before 2026-07-28 it had to be
-    /// of an object; clients of those revisions do not get one of another type.
+    /// Sets the schema of the structured content, for a handler whose return type does not tell
+    /// it; where it does, another schema is an error when the registry is built. Before
+    /// 2026-07-28 the schema had to be of an object; clients of those revisions do not get one
+    /// of another type.
     pub fn with_output_schema(mut self, schema: impl Serialize) -> Self {
         self.output_schema = Some(serde_json::value::to_raw_value(&schema));
         self
@@ -161,6 +200,40 @@ impl Tool {
         self
     }
 
+    /// Lists and calls the tool only for whom `sees` returns `true`, given the head of their HTTP
+    /// request. For all others it does not exist. Decide by what the host's own middleware has
+    /// left in the extensions, not by a header that every client can send.
+    ///
+    /// It is asked with each call and each list, and must not block. The list of a registry with
+    /// such a tool is private, because the next caller may see others. For the rights of a whole
+    /// registry, see [`Filtered`](crate::Filtered).
+    pub fn visible_to(mut self, sees: impl Fn(&Parts) -> bool + Send + Sync + 'static) -> Self {
+        self.visible_to = Some(Box::new(sees));
+        self
+    }
+
+    /// Marks the tool as one that changes nothing (`readOnlyHint`).
+    pub fn read_only(self) -> Self {
+        self.hint(|hints| hints.read_only_hint = Some(true))
+    }
+
+    /// Marks the tool as one that may destroy something (`destructiveHint`), and so changes
+    /// something.
+    pub fn destructive(self) -> Self {
+        self.hint(|hints| (hints.read_only_hint, hints.destructive_hint) = (Some(false), Some(true)))
+    }
+
+    /// Marks the tool as one for which a repeated call with the same arguments changes nothing
+    /// more (`idempotentHint`).
+    pub fn idempotent(self) -> Self {
+        self.hint(|hints| hints.idempotent_hint = Some(true))
+    }
+
+    fn hint(mut self, set: impl FnOnce(&mut ToolAnnotations)) -> Self {
+        set(self.annotations.get_or_insert_default());
+        self
+    }
+
     /// Drops a call's work after `limit`, instead of after the manager's
     /// [`tool_time_limit`](crate::ManagerBuilder::tool_time_limit); `None` sets no
     /// limit.
@@ -176,6 +249,32 @@ impl Tool {
         self
     }
 
+    fn write_definition(&self, input: &RawValue, output: Option<&RawValue>) -> Vec<u8> {
+        let mut buffer = write::texts([
+            ("name", Some(self.name.as_str())),
+            ("title", self.title.as_deref()),
+            ("description", Some(&self.description)),
+        ]);
+        let mut json = |name, value: &str| {
+            write::key(&mut buffer, name);
+            buffer.extend_from_slice(value.as_bytes());
+        };
+        json("inputSchema", input.get());
+        if let Some(output) = output {
+            json("outputSchema", output.get());
+        }
+        if let Some(annotations) = &self.annotations {
+            json("annotations", &serde_json::json!(annotations).to_string());
+        }
+        if !self.icons.is_empty() {
+            json("icons", &serde_json::json!(self.icons).to_string());
+        }
+        buffer.push(b'}');
+        buffer
+    }
+}
+
+impl Tool {
     /// Checks the definition and takes it apart.
     pub(crate) fn compile(self) -> Result<CompiledTool, RegistryError> {
         let error = |fault: String| RegistryError::new("tool", &self.name, fault);
@@ -184,15 +283,22 @@ impl Tool {
         let input = self
             .input_schema
             .as_ref()
-            .map_err(|fault| error(format!("the input schema is no JSON: {fault}")))?;
+            .map_err(|fault| error(format!("the input schema cannot be written as JSON: {fault}")))?;
         let input_value = read(input);
         if input_value.get("type").and_then(Value::as_str) != Some("object") {
             return Err(error("the input schema must be an object whose `type` is \"object\"".to_owned()));
         }
         let mirrored = MirroredParams::from_schema(&self.name, &input_value)?;
-        let output = match &self.output_schema {
+        if let (Some(Ok(given)), Some(Ok(returned))) = (&self.output_schema, &self.returned_schema)
+            && read(given) != read(returned)
+        {
+            return Err(error("the output schema differs from that of what the handler returns".to_owned()));
+        }
+        let output = match self.output_schema.as_ref().or(self.returned_schema.as_ref()) {
             None => None,
-            Some(Err(fault)) => return Err(error(format!("the output schema is no JSON: {fault}"))),
+            Some(Err(fault)) => {
+                return Err(error(format!("the output schema cannot be written as JSON: {fault}")));
+            }
             Some(Ok(schema)) => {
                 let value = read(schema);
                 if !value.is_object() {
@@ -221,32 +327,9 @@ impl Tool {
             requires: self.requires,
             limit: self.limit,
             is_detached: self.is_detached,
-            handler: self.handler,
+            visible_to: self.visible_to,
+            handler: self.handler.bind(()),
         })
-    }
-
-    fn write_definition(&self, input: &RawValue, output: Option<&RawValue>) -> Vec<u8> {
-        let mut buffer = write::texts([
-            ("name", Some(self.name.as_str())),
-            ("title", self.title.as_deref()),
-            ("description", Some(&self.description)),
-        ]);
-        let mut json = |name, value: &str| {
-            write::key(&mut buffer, name);
-            buffer.extend_from_slice(value.as_bytes());
-        };
-        json("inputSchema", input.get());
-        if let Some(output) = output {
-            json("outputSchema", output.get());
-        }
-        if let Some(annotations) = &self.annotations {
-            json("annotations", &serde_json::json!(annotations).to_string());
-        }
-        if !self.icons.is_empty() {
-            json("icons", &serde_json::json!(self.icons).to_string());
-        }
-        buffer.push(b'}');
-        buffer
     }
 }
 
@@ -270,11 +353,25 @@ pub(crate) struct CompiledTool {
     requires: Vec<ClientCapability>,
     limit: Limit,
     is_detached: bool,
-    handler: ErasedHandler,
+    visible_to: Option<Visibility>,
+    handler: BoundHandler<ToolOutput>,
 }
 
 impl CompiledTool {
+    /// Whether everybody may see the tool.
+    pub(crate) fn is_public(&self) -> bool {
+        self.visible_to.is_none()
+    }
+
+    /// Whether the caller may see the tool and call it.
+    pub(crate) fn is_visible(&self, head: &Parts) -> bool {
+        self.visible_to.as_ref().is_none_or(|sees| sees(head))
+    }
+
     pub(crate) fn call(&self, call: Call<'_>) -> CallFuture<ToolOutput> {
+        if self.visible_to.as_ref().is_some_and(|sees| !sees(call.head())) {
+            return CallFuture::refused(RpcError::unknown_tool(call.target()));
+        }
         let checked = self.requires.iter().try_for_each(|&capability| call.require(capability));
         if let Err(error) = checked.and_then(|()| call.check_headers(&self.mirrored)) {
             return CallFuture::refused(error);

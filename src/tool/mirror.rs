@@ -109,8 +109,8 @@ impl MirroredParams {
         self.0.is_empty()
     }
 
-    /// The headers that repeat these arguments, for whoever calls the tool.
-    #[cfg(feature = "upstream")]
+    /// Returns the headers that repeat these arguments, for a client that calls the tool.
+    #[cfg(any(feature = "test-util", feature = "upstream"))]
     pub(crate) fn headers(&self, arguments: &str) -> Vec<(HeaderName, http::HeaderValue)> {
         let Ok(arguments) = Scanner::new(arguments).value() else { return Vec::new() };
         let headers = self.0.iter().filter_map(|param| {

@@ -15,4 +15,4 @@ pub use definition::Tool;
 pub use mirror::MirroredParams;
 pub use output::{Json, ToolOutput};
 #[cfg(feature = "schemas")]
-pub use schema::TypedArguments;
+pub use schema::{TypedArguments, TypedOutput};

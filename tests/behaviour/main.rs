@@ -13,6 +13,8 @@ mod catalogs;
 mod draining;
 mod failures;
 mod gateway_config;
+mod handlers;
+mod layers;
 mod listening;
 mod log;
 mod missing;

@@ -1,6 +1,11 @@
 //! What goes into tools and comes out of them, checked against schemas.
 
+use std::collections::BTreeMap;
+
+use mcp_stateless::testing::TestClient;
 use mcp_stateless::{Json, Tool, ToolError, ToolRegistry, ToolRegistryBuilder};
+use schemars::JsonSchema;
+use serde::Serialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
@@ -116,6 +121,74 @@ async fn content_that_the_schema_promises_must_be_there() {
     let site = site(ToolRegistry::builder().register(silent));
     let answer = site.send(Post::call(Era::Modern, "silent", json!({}))).await;
     assert_eq!(answer.error(), (200, -32603));
+}
+
+#[derive(JsonSchema, Serialize)]
+struct Found {
+    name: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    note: Option<String>,
+}
+
+impl Found {
+    fn new() -> Self {
+        Self { name: "n".to_owned(), note: None }
+    }
+}
+
+#[derive(JsonSchema, Serialize)]
+#[serde(tag = "kind", rename_all = "lowercase")]
+enum Outcome {
+    Done { at: u32 },
+    Nothing,
+}
+
+#[tokio::test]
+async fn the_output_schema_is_that_of_what_the_handler_returns() {
+    let tools = ToolRegistry::builder()
+        .tool("plain", "", async || Json(Found::new()))
+        .tool("fallible", "", async || Ok::<_, ToolError>(Json(Found::new())))
+        .tool("list", "", async || Json(vec![Found::new()]))
+        .tool("either", "", async || Json([Outcome::Done { at: 1 }, Outcome::Nothing].into_iter().nth(1)))
+        .tool("outcome", "", async || Json(Outcome::Done { at: 1 }))
+        .tool("anything", "", async || Json(json!({"a": 1})))
+        .tool("text", "", async || "text")
+        .tool_with_schema("untyped", "", json!({"type": "object"}), async || Json(Found::new()));
+    let client = TestClient::new(tools.check_schemas().build().expect("valid tools"));
+    let schemas: BTreeMap<String, Value> = client
+        .list_tools()
+        .await
+        .into_iter()
+        .filter_map(|mut tool| {
+            let schema = tool.get_mut("outputSchema")?.take();
+            Some((tool["name"].as_str()?.to_owned(), schema))
+        })
+        .collect();
+    assert_eq!(
+        schemas.keys().collect::<Vec<_>>(),
+        ["either", "fallible", "list", "outcome", "plain"],
+        "{schemas:?}"
+    );
+    let expected = json!({
+        "type": "object", "required": ["name"],
+        "properties": {"name": {"type": "string"}, "note": {"type": ["string", "null"]}},
+    });
+    assert_eq!([&schemas["plain"], &schemas["fallible"]], [&expected, &expected]);
+    assert_eq!((&schemas["list"]["type"], &schemas["outcome"]["type"]), (&json!("array"), &json!("object")));
+    assert_eq!(schemas["either"].get("type"), None, "it may be null");
+    for tool in ["plain", "fallible", "list", "either", "outcome", "anything", "text"] {
+        let reply = client.call(tool, json!({})).await;
+        assert!(!reply.is_error(), "what the handlers return fits: {reply:?}");
+    }
+}
+
+#[test]
+fn an_output_schema_that_differs_from_the_return_type_is_refused() {
+    let tool = || Tool::new("found", "", async || Json(Found::new()));
+    let other = tool().with_output_schema(json!({"type": "object", "required": ["other"]}));
+    let error = ToolRegistry::builder().register(other).build().expect_err("they differ");
+    assert!(error.to_string().contains("differs from that of what the handler returns"), "{error}");
+    assert!(ToolRegistry::builder().register(tool().output_schema::<Found>()).build().is_ok());
 }
 
 #[tokio::test]

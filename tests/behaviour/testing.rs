@@ -2,6 +2,7 @@
 
 use std::num::NonZeroUsize;
 
+use http::{HeaderName, HeaderValue};
 use mcp_stateless::testing::TestClient;
 use mcp_stateless::{
     AskError, CallContext, Catalog, ErrorCode, Json, LogLevel, NoArguments, Principal, PromptRegistry,
@@ -155,4 +156,24 @@ async fn the_hosts_own_manager_is_tested_too() {
     assert_eq!(about.result()["_meta"]["io.modelcontextprotocol/serverInfo"]["name"], "own");
     let old = TestClient::with_manager(manager, catalog()).revision(Revision::V2025_06_18);
     assert_eq!(old.request("tools/list", json!({})).await.error().0, ErrorCode::UNSUPPORTED_PROTOCOL_VERSION);
+}
+
+#[derive(Deserialize, JsonSchema)]
+struct Region {
+    #[schemars(extend("x-mcp-header" = "Region"))]
+    region: String,
+}
+
+#[tokio::test]
+async fn arguments_are_repeated_in_headers_where_the_tool_wants_it() {
+    let tools = || {
+        let tools = ToolRegistry::builder().tool("go", "", async |Region { region }: Region| region);
+        tools.build().expect("valid tools")
+    };
+    for client in [TestClient::new(tools()), TestClient::new(tools()).legacy()] {
+        assert_eq!(client.call("go", json!({"region": "é"})).await.text(), "é");
+    }
+    let header = (HeaderName::from_static("mcp-param-region"), HeaderValue::from_static("other"));
+    let client = TestClient::new(tools()).header(header.0, header.1);
+    assert_eq!(client.call("go", json!({"region": "é"})).await.error().0, ErrorCode::HEADER_MISMATCH);
 }

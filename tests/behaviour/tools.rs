@@ -4,9 +4,10 @@ use std::future::ready;
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
+use mcp_stateless::testing::TestClient;
 use mcp_stateless::{
-    CacheHint, Content, EmbeddedResource, Icon, NoArguments, ResourceLink, Tool, ToolAnnotations, ToolError,
-    ToolOutput, ToolRegistry, ToolRegistryBuilder,
+    CacheHint, Content, EmbeddedResource, Icon, NoArguments, ResourceLink, State, Tool, ToolAnnotations,
+    ToolError, ToolOutput, ToolRegistry, ToolRegistryBuilder,
 };
 use serde_json::{Value, json};
 
@@ -194,8 +195,6 @@ async fn arguments_that_do_not_fit_are_named_to_the_model() {
             json!({"a": 1.5, "b": 1}),
             "Invalid arguments: at `a`: invalid type: floating point `1.5`, expected i64",
         ),
-        ("wait", json!({"x": 1}), "Invalid arguments: at `x`: unknown field `x`, there are no fields"),
-        ("panic", json!({"x": 1}), "Invalid arguments: at `x`: unknown field `x`, there are no fields"),
     ] {
         for era in Era::BOTH {
             let answer = server.send(Post::call(era, tool, arguments.clone())).await;
@@ -206,6 +205,36 @@ async fn arguments_that_do_not_fit_are_named_to_the_model() {
     }
     let missing = Post::legacy("tools/call", &json!({"name": "add"}));
     assert_eq!(server.send(missing).await.tool_text(), "Invalid arguments: missing field `a`");
+}
+
+#[tokio::test]
+async fn hints_are_set_one_by_one_and_builders_are_merged() {
+    let other = ToolRegistry::builder()
+        .with_state(5_u8)
+        .register(Tool::new("drop", "", async |State(n): State<u8>| n).destructive().idempotent());
+    let tools = ToolRegistry::builder()
+        .register(Tool::new("look", "", async || "").read_only())
+        .merge(other)
+        .tool("last", "", async || "");
+    let client = TestClient::new(tools.build().expect("valid tools"));
+    let listed = client.list_tools().await;
+    let hints: Vec<_> = listed.iter().map(|tool| &tool["annotations"]).collect();
+    let destructive = json!({"readOnlyHint": false, "destructiveHint": true, "idempotentHint": true});
+    assert_eq!(hints, [&json!({"readOnlyHint": true}), &destructive, &json!(null)]);
+    assert_eq!(client.call("drop", json!({})).await.text(), "5");
+}
+
+#[tokio::test]
+async fn a_tool_that_takes_no_arguments_ignores_those_that_come() {
+    let tools = ToolRegistry::builder()
+        .tool("nothing", "", async || "called")
+        .tool("no_arguments", "", async |_: NoArguments| "called")
+        .build()
+        .expect("valid tools");
+    let client = TestClient::new(tools);
+    for tool in ["nothing", "no_arguments"] {
+        assert_eq!(client.call(tool, json!({"x": 1})).await.text(), "called", "{tool}");
+    }
 }
 
 #[tokio::test]

@@ -1,0 +1,117 @@
+//! Parts of a call that handlers take by their type.
+
+use std::any::type_name;
+
+use super::{Call, CallContext, ToolError};
+use crate::principal::Principal;
+
+/// A part of a call that a [`Handler`](crate::Handler) takes by its type, given the state `S`
+/// of its registry.
+///
+/// A host implements it for types of its own, such as the user that its authentication has left
+/// in the request's extensions, with the rights that a tool demands:
+///
+/// ```
+/// use mcp_stateless::{Call, FromCall, ToolError, ToolRegistry};
+///
+/// #[derive(Clone)]
+/// struct User { name: String, is_admin: bool }
+///
+/// /// A user who may change everything.
+/// struct Admin(User);
+///
+/// impl<S> FromCall<S> for Admin {
+///     fn from_call(call: &mut Call<'_>, _: &S) -> Result<Self, ToolError> {
+///         let user = call.head().extensions.get::<User>();
+///         let admin = user.filter(|user| user.is_admin).cloned();
+///         admin.map(Admin).ok_or_else(|| ToolError::new("Only an administrator may do this"))
+///     }
+/// }
+///
+/// let tools = ToolRegistry::builder()
+///     .tool("reset", "Reset everything", async |Admin(user): Admin| format!("reset by {}", user.name))
+///     .build()?;
+/// # Ok::<(), mcp_stateless::RegistryError>(())
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be taken from a call whose state is `{S}`",
+    label = "not a part of a call",
+    note = "parts of a call are `State<T>` (with the builder's state), `Extension<T>`, `Principal`, \
+            `CallContext` and `http::HeaderMap`; implement `FromCall<S>` for a part of your own"
+)]
+pub trait FromCall<S>: Sized {
+    /// Takes the part out of a call, before its arguments are read and its handler runs.
+    ///
+    /// # Errors
+    /// The call is answered by the error instead, as [`ToolError`] says. An
+    /// [`RpcError`](crate::RpcError) can be returned by `?` or `into`.
+    fn from_call(call: &mut Call<'_>, state: &S) -> Result<Self, ToolError>;
+}
+
+/// The state that was given to `with_state` of a registry's builder, cloned for the call.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct State<T>(pub T);
+
+impl<S: Clone> FromCall<S> for State<S> {
+    fn from_call(_: &mut Call<'_>, state: &S) -> Result<Self, ToolError> {
+        Ok(Self(state.clone()))
+    }
+}
+
+/// An extension of the HTTP request, left there by the host's middleware, cloned for the call.
+///
+/// When it is missing, that is a fault of the host: the type is logged, and the client reads of
+/// an internal error. An `Option<Extension<T>>` may be missing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Extension<T>(pub T);
+
+impl<S, T: Clone + Send + Sync + 'static> FromCall<S> for Extension<T> {
+    fn from_call(call: &mut Call<'_>, _: &S) -> Result<Self, ToolError> {
+        extension(call).map(Self).ok_or_else(missing::<T>)
+    }
+}
+
+impl<S, T: Clone + Send + Sync + 'static> FromCall<S> for Option<Extension<T>> {
+    fn from_call(call: &mut Call<'_>, _: &S) -> Result<Self, ToolError> {
+        Ok(extension(call).map(Extension))
+    }
+}
+
+/// Missing, it is a fault of the host, as a missing [`Extension`] is.
+impl<S> FromCall<S> for Principal {
+    fn from_call(call: &mut Call<'_>, _: &S) -> Result<Self, ToolError> {
+        extension(call).ok_or_else(missing::<Self>)
+    }
+}
+
+impl<S> FromCall<S> for Option<Principal> {
+    fn from_call(call: &mut Call<'_>, _: &S) -> Result<Self, ToolError> {
+        Ok(extension(call))
+    }
+}
+
+impl<S> FromCall<S> for CallContext {
+    fn from_call(call: &mut Call<'_>, _: &S) -> Result<Self, ToolError> {
+        Ok(call.context())
+    }
+}
+
+/// A copy of the headers of the HTTP request. [`CallContext::headers`] copies nothing.
+impl<S> FromCall<S> for http::HeaderMap {
+    fn from_call(call: &mut Call<'_>, _: &S) -> Result<Self, ToolError> {
+        Ok(call.head().headers.clone())
+    }
+}
+
+fn extension<T: Clone + Send + Sync + 'static>(call: &Call<'_>) -> Option<T> {
+    call.head().extensions.get().cloned()
+}
+
+#[cold]
+fn missing<T>() -> ToolError {
+    let name = type_name::<T>();
+    ToolError::internal(format!(
+        "the handler takes a `{name}`, which is not among the request's extensions: the host's middleware \
+         has to insert one"
+    ))
+}

@@ -1,0 +1,14 @@
+use mcp_stateless::ToolRegistry;
+
+#[derive(serde::Deserialize)]
+struct Search {
+    text: String,
+}
+
+async fn search(Search { text }: Search) -> String {
+    text
+}
+
+fn main() {
+    let _ = ToolRegistry::builder().tool("search", "Search", search);
+}
