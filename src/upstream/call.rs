@@ -183,15 +183,13 @@ impl UpstreamCall {
             return Vec::new();
         }
         let lists = self.pool.lists(&self.key, Era::Modern);
-        let tools = match lists.known(Kind::Tools) {
-            None => {
-                let (key, wanted, headers) = (self.key.clone(), Some(Era::Modern), self.headers.clone());
-                let mut refreshed = self.pool.refreshed(&lists, Kind::Tools, key, wanted, headers);
-                let outcome = refreshed.wait_for(Option::is_some).await;
-                outcome.ok().and_then(|it| it.clone()?.ok())
-            }
-            known => known,
-        };
+        let mut tools = lists.known(Kind::Tools);
+        if tools.is_none() {
+            let (key, wanted, headers) = (self.key.clone(), Some(Era::Modern), self.headers.clone());
+            let mut refreshed = self.pool.refreshed(&lists, Kind::Tools, key, wanted, headers);
+            let outcome = refreshed.wait_for(Option::is_some).await;
+            tools = outcome.ok().and_then(|it| it.clone()?.ok());
+        }
         let tools = tools.as_deref();
         let mirrored = tools.and_then(|tools| tools.mirrored.get(&self.target));
         mirrored.map(|mirrored| mirrored.headers(&self.arguments)).unwrap_or_default()

@@ -279,19 +279,14 @@ impl Connection {
                 return self.questions.refuse(id, error);
             }
         }
-        match self.asked(origin) {
-            Some((call, inbox)) => {
-                if let Some(ask) = self.questions.ask(call, id, method, params) {
-                    inbox.offer(Event::Ask(ask));
-                }
-            }
+        let Some((call, inbox)) = self.asked(origin) else {
             // Many servers ask for roots as soon as a session is open. They take an empty list
             // for good, but ask again in a call after a refusal.
-            None => {
-                let error =
-                    RpcError::new(ErrorCode::INVALID_REQUEST, "No call is under way that could be asked");
-                self.questions.refuse(id, error);
-            }
+            let error = RpcError::new(ErrorCode::INVALID_REQUEST, "No call is under way that could be asked");
+            return self.questions.refuse(id, error);
+        };
+        if let Some(ask) = self.questions.ask(call, id, method, params) {
+            inbox.offer(Event::Ask(ask));
         }
     }
 
