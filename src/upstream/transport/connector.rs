@@ -18,6 +18,8 @@ use crate::upstream::settings::Endpoint;
 
 const CONNECT_LIMIT: Duration = Duration::from_secs(10);
 const IDLE_CONNECTION: Duration = Duration::from_secs(30);
+/// How many connections wait for calls to come. A burst of calls opens as many as it has.
+const MOST_IDLE: usize = 64;
 
 pub(in crate::upstream) type Connections = Client<HttpsConnector<HttpConnector>, Full<Bytes>>;
 
@@ -37,7 +39,7 @@ pub(in crate::upstream) fn connections(endpoint: &Endpoint) -> io::Result<Connec
     let connector = HttpsConnectorBuilder::new().with_tls_config(config);
     let connector = connector.https_or_http().enable_http1().wrap_connector(http);
     let mut client = Client::builder(TokioExecutor::new());
-    client.pool_idle_timeout(IDLE_CONNECTION).pool_timer(TokioTimer::new());
+    client.pool_idle_timeout(IDLE_CONNECTION).pool_timer(TokioTimer::new()).pool_max_idle_per_host(MOST_IDLE);
     Ok(client.build(connector))
 }
 

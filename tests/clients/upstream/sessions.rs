@@ -96,6 +96,22 @@ async fn a_thousand_callers_share_a_hundred_sessions_and_leave_nothing() {
 }
 
 #[tokio::test]
+async fn a_burst_of_calls_leaves_few_connections_behind() {
+    /// Shorter than an idle connection is kept.
+    const SOON: Duration = Duration::from_secs(4);
+    let member = Member::node("counter", &[]).await;
+    let gateway = Gateway::new(member.upstream());
+    let calls = (0..300).map(async |_| gateway.client(Era::Legacy, "ada").tool("count", json!({})).await);
+    future::join_all(calls).await;
+    let few = async {
+        while member.connections() > 70 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(SOON, few).await.expect("few connections are left");
+}
+
+#[tokio::test]
 async fn children_make_room_for_one_another_and_none_is_left() {
     let marker = format!("--marker-{}", std::process::id());
     let gateway = Gateway::new(python("flood").arg(&*marker).max_sessions(4));
