@@ -167,3 +167,8 @@ pub use crate::tool::{Json, MirroredParams, Tool, ToolOutput};
 pub use crate::tool::{TypedArguments, TypedOutput};
 #[cfg(feature = "upstream")]
 pub use crate::upstream::{Upstream, UpstreamBuilder, UpstreamError, UpstreamInfo, UpstreamStats};
+
+/// Compiles and runs the examples of the README.
+#[cfg(all(doctest, feature = "schemas", feature = "serve"))]
+#[doc = include_str!("../README.md")]
+struct Readme;
