@@ -25,6 +25,11 @@ use crate::rpc::{Raw, RpcError};
 use crate::stream::{Listening, Wanted};
 use crate::work::{Request, Work};
 
+/// The most bytes of a URI that is asked for, whose forms are judged and compared.
+const MAX_URI: usize = 64 * 1024;
+/// The most bytes of the id of a subscription, which every message repeats.
+const MAX_SUBSCRIPTION_ID: usize = 1024;
+
 /// Begins to answer requests with what one registry has.
 pub(crate) struct Dispatcher<'r, 'b, R> {
     pub(crate) registry: &'r R,
@@ -192,6 +197,9 @@ impl<'r, R: Registry> Dispatcher<'r, '_, R> {
         if !self.accepts.takes_stream() {
             return refuse(Rejection::NotAcceptable);
         }
+        if request.id.as_json().len() > MAX_SUBSCRIPTION_ID {
+            return refuse(Rejection::InvalidRequest("the `id` of a subscription has at most 1024 bytes"));
+        }
         let wanted = request.params.rare_params().notifications.map_or("null", Raw::text);
         let honoured = |wanted: Wanted| guarded(|| wanted.honoured(self.registry, head));
         let wanted = match Wanted::read(wanted).and_then(honoured) {
@@ -274,6 +282,9 @@ fn call_params<'a>(
     let target = request.params.named(named_by).and_then(Raw::string);
     let fault = || RpcError::invalid_params(format!("`{}` must be a string", named_by.as_str()));
     let target = target.ok_or_else(fault)?;
+    if named_by == NamedBy::Uri && target.len() > MAX_URI {
+        return Err(RpcError::invalid_params(format!("`uri` must have at most {MAX_URI} bytes")));
+    }
     match Params::present(request.params.arguments) {
         // A resource has no arguments.
         Some(arguments) if named_by == NamedBy::Name => {

@@ -76,6 +76,9 @@ impl<'a> Layout<'a> {
             Some(b'[') => return scanner.elements(|scanner| self.note(scanner, unsorted)),
             _ => return scanner.value().map(drop),
         }
+        if self.objects.len() > MOST_ITEMS {
+            return Err(ScanFault::Unwanted);
+        }
         let (index, first) = (self.objects.len(), unsorted.len());
         self.objects.push(Object { at: scanner.position(), end: 0, members: 0..0 });
         scanner.members(|scanner, key| {

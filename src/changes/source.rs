@@ -155,7 +155,7 @@ impl Changes {
 
     /// Subscribes to all of these places, and to those that take their place later.
     pub(crate) fn subscribe(&self) -> ChangeStream {
-        let mut stream = ChangeStream { changes: self.clone(), followed: Vec::new() };
+        let mut stream = ChangeStream { changes: self.clone(), followed: Vec::new(), is_replaced: false };
         stream.follow(false);
         stream
     }
@@ -205,6 +205,8 @@ impl ReplaceableChanges {
 pub(crate) struct ChangeStream {
     changes: Changes,
     followed: Vec<Followed>,
+    /// Whether something is to be followed anew, kept while news is handed out.
+    is_replaced: bool,
 }
 
 struct Followed {
@@ -219,18 +221,19 @@ impl ChangeStream {
     /// The next message, and from where it comes; `None` when a bus has given up.
     pub(crate) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<(usize, News)>> {
         loop {
-            let mut is_replaced = false;
+            if std::mem::take(&mut self.is_replaced) {
+                self.follow(true);
+            }
             for (from, followed) in self.followed.iter_mut().enumerate() {
                 let Poll::Ready(news) = followed.subscription.poll_next(cx) else { continue };
                 if !followed.is_replaceable || news.is_none() {
                     return Poll::Ready(news.map(|news| (from, news)));
                 }
-                is_replaced = true;
+                self.is_replaced = true;
             }
-            if !is_replaced {
+            if !self.is_replaced {
                 return Poll::Pending;
             }
-            self.follow(true);
         }
     }
 

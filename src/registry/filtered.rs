@@ -50,7 +50,7 @@ use crate::tool::ToolOutput;
 /// Names of tools and prompts are compared byte for byte, everywhere. A URI can be spelt in
 /// many ways, so the function is asked about each of them that differs: as the client wrote
 /// it, in its canonical form (RFC 3986, section 6.2.2), and with everything decoded and several
-/// slashes merged. The caller sees the resource only if the function allows all of them. None of
+/// slashes merged, there also with dot segments resolved in all that follows the scheme. The caller sees the resource only if the function allows all of them. None of
 /// `file:///%70rivate/1`, `file:///private%2F1` and `file:////private/1` gets past a function that
 /// refuses what begins with `file:///private/`. A resource whose URI has an encoded slash is seen only if the function allows the
 /// URI with a plain one, too.
@@ -186,8 +186,8 @@ fn sees_every_spelling(sees: impl Fn(Item<'_>, &Parts) -> bool, item: Item<'_>, 
         Item::ResourceTemplate(template) => (template, Kind::Templates),
     };
     let sees_as_read = |text: &str| {
-        let decoded = uri::fully_decoded(text);
-        sees(kind.item(text), head) && decoded.is_none_or(|decoded| sees(kind.item(&decoded), head))
+        let others = [uri::fully_decoded(text), uri::as_path(text)];
+        sees(kind.item(text), head) && others.into_iter().flatten().all(|other| sees(kind.item(&other), head))
     };
     let canonical = uri::canonical(text);
     sees_as_read(text) && (canonical == text || sees_as_read(&canonical))

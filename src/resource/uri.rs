@@ -20,10 +20,12 @@ const MAX_LENGTH: usize = 8 * 1024;
 /// allocates only for a URI that may be spelt otherwise.
 pub(crate) fn canonical(uri: &str) -> Cow<'_, str> {
     let (scheme, rest) = split_scheme(uri);
-    let is_canonical = !scheme.bytes().any(|byte| byte.is_ascii_uppercase())
-        && !has_host(scheme)
-        && !rest.contains('%')
-        && !may_have_dot_segments(rest);
+    // What has no scheme is not a URI, and has no other form.
+    let is_canonical = scheme.is_empty()
+        || (!scheme.bytes().any(|byte| byte.is_ascii_uppercase())
+            && !has_host(scheme)
+            && !rest.contains('%')
+            && !may_have_dot_segments(rest));
     if is_canonical {
         Cow::Borrowed(uri)
     } else {
@@ -40,6 +42,14 @@ pub(crate) fn fully_decoded(uri: &str) -> Option<String> {
     if !uri.contains(['%', '\\']) && !uri.contains("//") {
         return None;
     }
+    let decoded = decoded_throughout(uri);
+    let (scheme, rest) = split_scheme(&decoded);
+    let decoded = compose(scheme, rest, Slashes::Merged);
+    (decoded != uri).then_some(decoded)
+}
+
+/// Decodes a text until nothing in it is encoded, and takes a backslash for a slash.
+fn decoded_throughout(uri: &str) -> String {
     let mut decoded: Vec<u8> = Vec::with_capacity(uri.len());
     for byte in uri.bytes() {
         decoded.push(byte);
@@ -51,10 +61,20 @@ pub(crate) fn fully_decoded(uri: &str) -> Option<String> {
             decoded.push(byte);
         }
     }
-    let decoded = String::from_utf8_lossy(&decoded).replace('\\', "/");
+    String::from_utf8_lossy(&decoded).replace('\\', "/")
+}
+
+/// Returns the URI as it reads to a server that takes everything behind the scheme for a path,
+/// authority, query and fragment included, and decodes all of it; `None` if that has no dot
+/// segments, so that it reads as [`fully_decoded`] does.
+pub(crate) fn as_path(uri: &str) -> Option<String> {
+    let decoded = decoded_throughout(uri);
     let (scheme, rest) = split_scheme(&decoded);
-    let decoded = compose(scheme, rest, Slashes::Merged);
-    (decoded != uri).then_some(decoded)
+    let rest = rest.strip_prefix("//").unwrap_or(rest);
+    let has_dots = rest.split('/').any(|segment| matches!(segment, "." | ".."));
+    let mut path = String::with_capacity(uri.len());
+    push_without_dot_segments(&mut path, &merged(rest), true);
+    has_dots.then(|| format!("{scheme}://{path}"))
 }
 
 /// Returns the text with its triplets decoded once; `None` if that is not UTF-8.
@@ -246,7 +266,7 @@ fn byte_of(high: u8, low: u8) -> Option<u8> {
 mod tests {
     use proptest::prelude::*;
 
-    use super::{canonical, fully_decoded};
+    use super::{as_path, canonical, fully_decoded};
 
     #[test]
     fn equivalent_spellings_have_one_form() {
@@ -275,6 +295,7 @@ mod tests {
             ("file:///{+path}", "file:///{+path}"),
             ("https://{Host}/x", "https://{Host}/x"),
             ("no uri at all", "no uri at all"),
+            ("A%2D:", "A%2D:"),
             ("", ""),
         ] {
             assert_eq!(canonical(uri), form, "{uri}");
@@ -298,6 +319,20 @@ mod tests {
             ("note://a/%ff", Some("note://a/\u{fffd}")),
         ] {
             assert_eq!(fully_decoded(uri).as_deref(), decoded, "{uri}");
+        }
+    }
+
+    #[test]
+    fn dot_segments_are_resolved_wherever_they_are() {
+        for (uri, path) in [
+            ("file:///public/a?/../../private/x", Some("file:///private/x")),
+            ("file:///public/a%3F%2F..%2F..%2Fprivate/x", Some("file:///private/x")),
+            ("file:///public/a#/../../private/x", Some("file:///private/x")),
+            ("note://public/../private/1", Some("note://private/1")),
+            ("note://public/1", None),
+            ("note://public/a?b=..", None),
+        ] {
+            assert_eq!(as_path(uri).as_deref(), path, "{uri}");
         }
     }
 

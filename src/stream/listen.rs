@@ -22,6 +22,8 @@ use crate::rpc::{RpcError, write};
 /// The most resources that one stream may watch, and the most bytes of their URIs.
 const MAX_RESOURCES: usize = 1024;
 const MAX_URI_BYTES: usize = 64 * 1024;
+/// From how many bytes on a frame takes no further change.
+const MAX_FRAME: usize = 64 * 1024;
 
 /// What a client wants to hear of.
 #[derive(Debug, Default, Deserialize, Serialize)]
@@ -144,7 +146,9 @@ impl Listening {
             self.acknowledge(&mut events);
         }
         let mut is_over = self.listener.end.poll_next(cx).is_ready();
-        while let Poll::Ready(news) = self.changes.poll_next(cx) {
+        while events.len() <= MAX_FRAME
+            && let Poll::Ready(news) = self.changes.poll_next(cx)
+        {
             // The client may listen anew, perhaps on a replica whose bus still works.
             let Some((from, news)) = news else {
                 is_over = true;
@@ -174,6 +178,10 @@ impl Listening {
         }
         if !events.is_empty() {
             self.keep_alive.reset();
+            if events.len() > MAX_FRAME {
+                // What is left comes in the next frame.
+                cx.waker().wake_by_ref();
+            }
             return Poll::Ready(Some(events.into()));
         }
         if self.keep_alive.poll(cx).is_ready() {

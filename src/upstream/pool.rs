@@ -121,12 +121,13 @@ impl Pool {
     }
 
     fn step(self: &Arc<Self>, key: &Key, wanted: Option<Era>, headers: &HeaderMap) -> Step {
-        if self.is_shut.load(Ordering::Acquire) {
-            return Step::Fail(UpstreamError::ShutDown { upstream: self.name() });
-        }
         let eras = self.known().eras;
         let era = eras.spoken(self.settings.era.or(wanted));
         let mut callers = lock(&self.callers);
+        // Shutting down takes the callers under this lock, after it has said so.
+        if self.is_shut.load(Ordering::Acquire) {
+            return Step::Fail(UpstreamError::ShutDown { upstream: self.name() });
+        }
         let caller = callers.entry(key);
         // What is being opened may tell that this era is not there.
         if eras.has(era).is_none()

@@ -113,8 +113,8 @@ fn session_key(credential: Option<String>, forwarded: &HeaderMap) -> Key {
     let telling = forwarded.iter().filter(|(name, _)| !is_known || [AUTHORIZATION, COOKIE].contains(name));
     let parts: Vec<_> =
         telling.map(|(name, value)| format!("{name}: {}", value.as_bytes().escape_ascii())).collect();
-    if parts.is_empty() {
-        return credential;
+    if parts.is_empty() && !is_known {
+        return None;
     }
     // The quotes of `Debug` keep parts from running over into one another.
     Some(format!("{credential:?} {parts:?}"))

@@ -197,6 +197,8 @@ impl Target {
         let log = file("log");
         let errors = File::create(&log).expect("the target directory takes files");
         command.args(["--addr", "127.0.0.1:0"]).env("RUST_LOG", "error").stderr(errors);
+        // What is measured is what the server keeps, not what its allocator does.
+        command.env("MALLOC_TRIM_THRESHOLD_", "131072").env("MALLOC_ARENA_MAX", "2");
         let server = ExampleServer::run(command).await;
         let (address, control_address) = (address_of(&server), address_of(&control));
         Self {

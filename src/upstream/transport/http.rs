@@ -163,7 +163,10 @@ impl Http {
                 return Ok(response);
             }
             uri = redirected(&uri, &response)?;
-            lock(&self.uri).clone_from(&uri);
+            // Where streams are found elsewhere, messages need not be.
+            if method == Method::POST {
+                lock(&self.uri).clone_from(&uri);
+            }
         }
         Err(Failure::failed("it redirects in a circle"))
     }
