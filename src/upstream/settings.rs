@@ -101,14 +101,14 @@ impl Settings {
             return (None, HeaderMap::new());
         }
         let headers = self.target.forwarded(head);
-        (session_key((self.credential)(head), &headers), headers)
+        (session_key((self.credential)(head).as_deref(), &headers), headers)
     }
 }
 
 /// The key of a caller's session. A caller with other rights than another one does not get
 /// that one's session, even if the host does not tell them apart: so headers that grant
 /// access are part of it, and where there is no credential all that are passed on.
-fn session_key(credential: Option<String>, forwarded: &HeaderMap) -> Key {
+fn session_key(credential: Option<&str>, forwarded: &HeaderMap) -> Key {
     let is_known = credential.is_some();
     let telling = forwarded.iter().filter(|(name, _)| !is_known || [AUTHORIZATION, COOKIE].contains(name));
     let parts: Vec<_> =
@@ -135,9 +135,7 @@ mod tests {
             headers.insert(ACCEPT_LANGUAGE, language.parse().expect("a value"));
             headers
         };
-        let key = |user: Option<&str>, token, language| {
-            session_key(user.map(str::to_owned), &headers(token, language))
-        };
+        let key = |user: Option<&str>, token, language| session_key(user, &headers(token, language));
         assert_eq!(key(None, "a", "en"), key(None, "a", "en"));
         assert_ne!(key(None, "a", "en"), key(None, "b", "en"));
         assert_ne!(key(None, "a", "en"), key(None, "a", "de"));
