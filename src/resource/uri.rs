@@ -71,10 +71,12 @@ pub(crate) fn as_path(uri: &str) -> Option<String> {
     let decoded = decoded_throughout(uri);
     let (scheme, rest) = split_scheme(&decoded);
     let rest = rest.strip_prefix("//").unwrap_or(rest);
-    let has_dots = rest.split('/').any(|segment| matches!(segment, "." | ".."));
-    let mut path = String::with_capacity(uri.len());
+    if !rest.split('/').any(|segment| matches!(segment, "." | "..")) {
+        return None;
+    }
+    let mut path = format!("{scheme}://");
     push_without_dot_segments(&mut path, &merged(rest), true);
-    has_dots.then(|| format!("{scheme}://{path}"))
+    Some(path)
 }
 
 /// Returns the text with its triplets decoded once; `None` if that is not UTF-8.

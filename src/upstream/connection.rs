@@ -280,8 +280,8 @@ impl Connection {
             }
         }
         let Some((call, inbox)) = self.asked(origin) else {
-            // Many servers ask for roots as soon as a session is open. They take an empty list
-            // for good, but ask again in a call after a refusal.
+            // Many servers ask for roots as soon as a session is open. They keep an empty list,
+            // but ask again in a call after a refusal.
             let error = RpcError::new(ErrorCode::INVALID_REQUEST, "No call is under way that could be asked");
             return self.questions.refuse(id, error);
         };
