@@ -88,7 +88,9 @@
 //!   the module `serve`.
 //! - `templates`: resource templates.
 //! - `test-util`: a client in memory, for tests of what a server offers.
-//! - `upstream`: registries that live in other servers.
+//!
+//! Registries that live in other servers are in the crate `mcp-stateless-upstream`, which uses
+//! this interface alone.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 #[cfg(feature = "ask")]
@@ -121,8 +123,6 @@ mod stream;
 #[cfg(feature = "test-util")]
 pub mod testing;
 mod tool;
-#[cfg(feature = "upstream")]
-mod upstream;
 mod work;
 
 #[cfg(feature = "ask")]
@@ -132,12 +132,13 @@ pub use crate::ask::{
 };
 pub use crate::call::{
     Call, CallContext, CallError, CallFuture, CallKind, Extension, FailedCall, FromCall, Handler,
-    HandlerError, IntoOutput, NoArguments, Output, State, ToolError,
+    HandlerError, IntoOutput, InvalidOutput, NoArguments, Output, State, ToolError,
 };
 pub use crate::changes::{BusSender, Change, ChangeBus, Changes, LocalBus, Reach, Subscription};
 pub use crate::completion::{Completer, Completing, Completion, CompletionRequest, Reference};
 pub use crate::config::{AcceptRule, ManagerBuilder};
 pub use crate::error::{ConfigError, RegistryError};
+pub use crate::http::mcp_headers::header_value;
 pub use crate::http::{Body, Cors, Grant};
 #[cfg(any(feature = "hyper", feature = "tower"))]
 pub use crate::http::{CorsFuture, CorsService};
@@ -165,8 +166,6 @@ pub use crate::service::{Choice, Fixed, McpAt, McpService, ResponseFuture};
 pub use crate::tool::{Json, MirroredParams, Tool, ToolOutput};
 #[cfg(feature = "schemas")]
 pub use crate::tool::{TypedArguments, TypedOutput};
-#[cfg(feature = "upstream")]
-pub use crate::upstream::{Upstream, UpstreamBuilder, UpstreamError, UpstreamInfo, UpstreamStats};
 
 /// Compiles and runs the examples of the README.
 #[cfg(all(doctest, feature = "schemas", feature = "serve"))]

@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value};
 
+use crate::call::raw_output::RawOutput;
 use crate::completion::Completion;
 use crate::config::Settings;
 use crate::prompt::PromptOutput;
@@ -9,7 +10,8 @@ use crate::protocol::{
     CacheHint, CacheScope, Content, Era, ResourceContents, Role, ServerCapabilities, meta,
 };
 use crate::resource::ResourceOutput;
-use crate::rpc::write;
+use crate::rpc::scan::Scanner;
+use crate::rpc::{Raw, write};
 use crate::tool::ToolOutput;
 
 /// The result of a method.
@@ -21,9 +23,11 @@ pub(crate) trait WriteResult {
 /// Writes a `CallToolResult`.
 impl WriteResult for ToolOutput {
     fn write(&self, buffer: &mut Vec<u8>, era: Era, settings: &Settings) {
-        #[cfg(feature = "upstream")]
         if let Some(raw) = &self.raw {
-            return crate::upstream::write_raw(buffer, raw, crate::upstream::Shape::Tool, era, settings);
+            return write_raw(buffer, raw, None, era, settings, |name, value| {
+                // Before 2026-07-28 it had to be an object.
+                era == Era::Modern || name != "structuredContent" || value.is_object()
+            });
         }
         buffer.extend_from_slice(br#"{"content":"#);
         list(buffer, self.content.as_slice(), write_content);
@@ -46,9 +50,8 @@ impl WriteResult for ToolOutput {
 /// Writes a `GetPromptResult`.
 impl WriteResult for PromptOutput {
     fn write(&self, buffer: &mut Vec<u8>, era: Era, settings: &Settings) {
-        #[cfg(feature = "upstream")]
         if let Some(raw) = &self.raw {
-            return crate::upstream::write_raw(buffer, raw, crate::upstream::Shape::Prompt, era, settings);
+            return write_raw(buffer, raw, None, era, settings, |_, _| true);
         }
         buffer.push(b'{');
         if let Some(description) = &self.description {
@@ -71,9 +74,8 @@ impl WriteResult for PromptOutput {
 /// Writes a `ReadResourceResult`.
 impl WriteResult for ResourceOutput {
     fn write(&self, buffer: &mut Vec<u8>, era: Era, settings: &Settings) {
-        #[cfg(feature = "upstream")]
         if let Some(raw) = &self.raw {
-            return crate::upstream::write_raw(buffer, raw, crate::upstream::Shape::Resource, era, settings);
+            return write_raw(buffer, raw, Some(self.cache.unwrap_or_default()), era, settings, |_, _| true);
         }
         buffer.extend_from_slice(br#"{"contents":"#);
         list(buffer, &self.contents, |buffer, content| {
@@ -90,15 +92,8 @@ impl WriteResult for ResourceOutput {
 /// Writes a `CompleteResult`.
 impl WriteResult for Completion {
     fn write(&self, buffer: &mut Vec<u8>, era: Era, settings: &Settings) {
-        #[cfg(feature = "upstream")]
         if let Some(raw) = &self.raw {
-            return crate::upstream::write_raw(
-                buffer,
-                raw,
-                crate::upstream::Shape::Completion,
-                era,
-                settings,
-            );
+            return write_raw(buffer, raw, None, era, settings, |_, _| true);
         }
         buffer.extend_from_slice(br#"{"completion":{"values":"#);
         list(buffer, &self.values, |buffer, value| write::string(buffer, value));
@@ -111,6 +106,54 @@ impl WriteResult for Completion {
         buffer.push(b'}');
         end_result(buffer, era, settings);
     }
+}
+
+/// Writes a result that is JSON already, with the members that `keeps` says. What belongs to a
+/// revision is written as the client's has it.
+fn write_raw(
+    buffer: &mut Vec<u8>,
+    raw: &RawOutput,
+    cache: Option<CacheHint>,
+    era: Era,
+    settings: &Settings,
+    keeps: impl Fn(&str, Raw<'_>) -> bool,
+) {
+    buffer.push(b'{');
+    let mut own_meta = None;
+    raw.members(|key, value| match key.string().as_deref().unwrap_or_default() {
+        "resultType" => {}
+        "ttlMs" | "cacheScope" if era == Era::Legacy || cache.is_some() => {}
+        "_meta" => own_meta = Some(value),
+        name if keeps(name, value) => write_member(buffer, key, value),
+        _ => {}
+    });
+    if era == Era::Modern {
+        if let Some(cache) = cache {
+            write_cache_hint(buffer, cache);
+        }
+        write::key(buffer, "resultType");
+        buffer.extend_from_slice(br#""complete""#);
+    }
+    if era == Era::Modern || own_meta.is_some() {
+        open_meta(buffer, era, settings);
+        if let Some(own) = own_meta.filter(|own| own.is_object()) {
+            // It was passed over with the result, so it can be passed over again.
+            let _ = Scanner::new(own.text()).members(|scanner, key| {
+                let value = scanner.value()?;
+                if !key.is_key(meta::SERVER_INFO) {
+                    write_member(buffer, key, value);
+                }
+                Ok(())
+            });
+        }
+        buffer.push(b'}');
+    }
+    buffer.push(b'}');
+}
+
+fn write_member(buffer: &mut Vec<u8>, key: Raw<'_>, value: Raw<'_>) {
+    write::raw_key(buffer, key);
+    buffer.extend_from_slice(value.text().as_bytes());
 }
 
 fn list<T>(buffer: &mut Vec<u8>, items: &[T], write: impl Fn(&mut Vec<u8>, &T)) {

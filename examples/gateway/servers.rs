@@ -4,9 +4,8 @@ use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use mcp_stateless::{
-    ConfigError, Filtered, Item, Registry, Upstream, UpstreamBuilder, UpstreamInfo, UpstreamStats,
-};
+use mcp_stateless::{ConfigError, Filtered, Item, Registry};
+use mcp_stateless_upstream::{Upstream, UpstreamBuilder, UpstreamInfo, UpstreamStats};
 use thiserror::Error;
 use tokio::sync::Notify;
 

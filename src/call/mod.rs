@@ -10,6 +10,7 @@ mod failure;
 mod future;
 mod handler;
 pub(crate) mod output;
+pub(crate) mod raw_output;
 mod request;
 mod running;
 mod texts;
@@ -18,8 +19,6 @@ pub(crate) use answering::{Answering, Underway};
 pub(crate) use binding::{BoundHandler, StatefulHandler};
 pub use context::CallContext;
 pub(crate) use context::Exchange;
-#[cfg(feature = "upstream")]
-pub(crate) use context::LogFrom;
 pub use error::{CallError, ToolError};
 pub use extract::{Extension, FromCall, State};
 pub(crate) use failure::ShownErrors;
@@ -31,6 +30,7 @@ pub use handler::{Handler, NoArguments};
 #[cfg(feature = "schemas")]
 pub(crate) use handler::{Method, WithArguments, WithContext, WithoutArguments};
 pub use output::{IntoOutput, Output};
+pub use raw_output::InvalidOutput;
 pub use request::Call;
 pub(crate) use running::Running;
 pub(crate) use texts::from_texts;

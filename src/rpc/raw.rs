@@ -18,14 +18,6 @@ impl<'a> Raw<'a> {
         Self { text, is_plain }
     }
 
-    /// A whole text, if it is JSON.
-    #[cfg(feature = "upstream")]
-    pub(crate) fn read(text: &'a str) -> Option<Self> {
-        let mut scanner = Scanner::new(text);
-        let value = scanner.value().ok()?;
-        scanner.end().ok().map(|()| value)
-    }
-
     /// The JSON text.
     pub(crate) fn text(self) -> &'a str {
         self.text

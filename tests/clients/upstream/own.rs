@@ -1,7 +1,8 @@
 //! This crate's own server as an upstream.
 
 use axum::Router;
-use mcp_stateless::{Changes, Live, StatelessSessionManager, Tool, ToolRegistry, Upstream};
+use mcp_stateless::{Changes, Live, StatelessSessionManager, Tool, ToolRegistry};
+use mcp_stateless_upstream::Upstream;
 use serde_json::{Value, json};
 
 use super::cast::eventually;
