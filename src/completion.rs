@@ -9,9 +9,10 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use crate::call::raw_output::{InvalidOutput, Main, RawOutput};
+use crate::call::{ResultWriter, WriteResult};
+use crate::jsonrpc::{Raw, RpcError, write};
 use crate::registry::Answer;
 use crate::request::{Params, RareParams};
-use crate::rpc::{Raw, RpcError};
 
 /// The most values that a completion may have.
 const MAX_VALUES: usize = 100;
@@ -96,7 +97,7 @@ pub struct CompletionRequest<'a> {
     /// The head of the HTTP request.
     pub head: &'a http::request::Parts,
     /// The revision of the protocol that the request speaks.
-    pub revision: crate::Revision,
+    pub revision: crate::protocol::Revision,
 }
 
 /// A `completion/complete` that outlives the request's body.
@@ -106,7 +107,7 @@ pub(crate) struct OwnedCompletionRequest {
     argument: String,
     completing: Completing,
     head: http::request::Parts,
-    revision: crate::Revision,
+    revision: crate::protocol::Revision,
 }
 
 impl CompletionRequest<'_> {
@@ -131,7 +132,7 @@ impl OwnedCompletionRequest {
     pub(crate) fn read(
         params: RareParams<'_>,
         head: http::request::Parts,
-        revision: crate::Revision,
+        revision: crate::protocol::Revision,
     ) -> Result<Self, RpcError> {
         #[derive(Deserialize)]
         #[serde(tag = "type")]
@@ -243,5 +244,22 @@ pub(crate) fn unknown_reference(reference: Reference<'_>) -> RpcError {
     match reference {
         Reference::Prompt(name) => RpcError::unknown_prompt(name),
         Reference::Resource(uri) => RpcError::invalid_params(format!("Unknown resource template: {uri}")),
+    }
+}
+
+/// Writes a `CompleteResult`.
+impl WriteResult for Completion {
+    fn write(&self, writer: &mut ResultWriter<'_>) {
+        if let Some(raw) = &self.raw {
+            return raw.write(writer, None, |_, _| true);
+        }
+        let write_value = |buffer: &mut Vec<u8>, value: &String| write::string(buffer, value);
+        writer.open_array(r#"{"completion":{"values":"#, &self.values, write_value);
+        if let Some(total) = self.total {
+            writer.json("total", &total);
+        }
+        writer.json("hasMore", &self.has_more);
+        writer.buffer.push(b'}');
+        writer.end(None);
     }
 }

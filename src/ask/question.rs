@@ -85,7 +85,7 @@ impl Question {
     /// they are, but for the progress token of their `_meta`.
     ///
     /// ```
-    /// use mcp_stateless::Question;
+    /// use mcp_stateless::ask::Question;
     /// use serde_json::json;
     ///
     /// let params = json!({"message": "Which one?", "requestedSchema": {"type": "object", "properties": {}}});

@@ -2,14 +2,16 @@
 
 use thiserror::Error;
 
-use crate::rpc::Raw;
-use crate::rpc::scan::Scanner;
+use super::result::ResultWriter;
+use crate::jsonrpc::scan::Scanner;
+use crate::jsonrpc::{Raw, write};
+use crate::protocol::{CacheHint, Era, meta};
 
 /// The JSON object of a result, which reaches the client as it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct RawOutput(Box<str>);
 
-/// A text is not the JSON of a result; see [`ToolOutput::from_json`](crate::ToolOutput::from_json).
+/// A text is not the JSON of a result; see [`ToolOutput::from_json`](crate::tool::ToolOutput::from_json).
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("{0}")]
 pub struct InvalidOutput(String);
@@ -78,6 +80,58 @@ impl RawOutput {
             Ok(())
         });
     }
+}
+
+impl RawOutput {
+    /// Writes the members that `keeps` names. What belongs to a revision is written as the
+    /// client's revision has it; `cache` is the hint of results that carry one.
+    pub(crate) fn write(
+        &self,
+        writer: &mut ResultWriter<'_>,
+        cache: Option<CacheHint>,
+        keeps: impl Fn(&str, Raw<'_>) -> bool,
+    ) {
+        let era = writer.era();
+        let mut own_meta = None;
+        writer.open();
+        self.members(|key, value| match key.string().as_deref().unwrap_or_default() {
+            "resultType" => {}
+            "ttlMs" | "cacheScope" if era == Era::Legacy || cache.is_some() => {}
+            "_meta" => own_meta = Some(value),
+            name if keeps(name, value) => write_member(writer.buffer, key, value),
+            _ => {}
+        });
+        if era == Era::Modern {
+            if let Some(cache) = cache {
+                writer.cache_hint(cache);
+            }
+            writer.complete();
+        }
+        if era == Era::Modern || own_meta.is_some() {
+            write_meta(writer, own_meta.filter(|own| own.is_object()));
+        }
+        writer.buffer.push(b'}');
+    }
+}
+
+fn write_meta(writer: &mut ResultWriter<'_>, own: Option<Raw<'_>>) {
+    writer.open_meta();
+    if let Some(own) = own {
+        // It was passed over with the result, so it can be passed over again.
+        let _ = Scanner::new(own.text()).members(|scanner, key| {
+            let value = scanner.value()?;
+            if !key.is_key(meta::SERVER_INFO) {
+                write_member(writer.buffer, key, value);
+            }
+            Ok(())
+        });
+    }
+    writer.buffer.push(b'}');
+}
+
+fn write_member(buffer: &mut Vec<u8>, key: Raw<'_>, value: Raw<'_>) {
+    write::raw_key(buffer, key);
+    buffer.extend_from_slice(value.text().as_bytes());
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName};
 
 pub(crate) const PROTOCOL_VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
 pub(crate) const METHOD: HeaderName = HeaderName::from_static("mcp-method");
@@ -55,21 +55,6 @@ pub(crate) fn single_decoded<'h>(
     String::from_utf8(bytes).map(Cow::Owned).map_err(|_| HeaderFault::Malformed)
 }
 
-/// Returns the value of a header that repeats a text of the body, such as `Mcp-Name`: the text
-/// itself, or `=?base64?…?=` where it could not travel as it is (2026-07-28, Transports, "Value
-/// Encoding").
-pub fn header_value(text: &str) -> HeaderValue {
-    let is_plain = text.bytes().all(|byte| (b' '..=b'~').contains(&byte))
-        && text.trim_matches(' ').len() == text.len()
-        && !text.starts_with("=?base64?");
-    let plain = if is_plain { HeaderValue::from_str(text).ok() } else { None };
-    plain.unwrap_or_else(|| {
-        let encoded = format!("=?base64?{}?=", STANDARD.encode(text));
-        // Base64 consists of visible ASCII, so it always is a value.
-        HeaderValue::try_from(encoded).unwrap_or(HeaderValue::from_static(""))
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use http::{HeaderMap, HeaderValue};
@@ -107,7 +92,7 @@ mod tests {
         for text in
             ["us-west1", "", " padded ", "a b", "Hello, 世界", "line1\nline2", "=?base64?x?=", "tab\t"]
         {
-            let headers = HeaderMap::from_iter([(NAME, super::header_value(text))]);
+            let headers = HeaderMap::from_iter([(NAME, crate::protocol::header_value(text))]);
             assert_eq!(single_decoded(&headers, &NAME).as_deref(), Ok(text));
         }
     }

@@ -12,9 +12,9 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
 use crate::call::InvalidOutput;
+use crate::jsonrpc::scan::Scanner;
+use crate::jsonrpc::{Raw, RpcError, write};
 use crate::protocol::CacheHint;
-use crate::rpc::scan::Scanner;
-use crate::rpc::{Raw, RpcError, write};
 
 /// A page of a list, serialised. Clones share its bytes.
 #[derive(Clone, Debug, Default)]
@@ -26,7 +26,7 @@ pub struct Page {
     pub(crate) meta: Option<Arc<Map<String, Value>>>,
 }
 
-/// The members of `_meta` by which a [`Catalog`](crate::Catalog) says what its list lacks.
+/// The members of `_meta` by which a [`Catalog`](crate::registry::Catalog) says what its list lacks.
 pub(crate) const MISSING: &str = "mcp-stateless/missing";
 pub(crate) const HIDDEN: &str = "mcp-stateless/hidden";
 /// The most entries that a list says of what it hides, and of what it lacks.
@@ -95,7 +95,7 @@ impl Page {
     }
 
     /// Says that the list lacks something: what it is, and why, for people to read. A
-    /// [`Catalog`](crate::Catalog) says the same of the list that it joins. The client finds both
+    /// [`Catalog`](crate::registry::Catalog) says the same of the list that it joins. The client finds both
     /// in `_meta`, under `mcp-stateless/missing`.
     #[must_use]
     pub fn with_missing(mut self, name: &str, reason: &str) -> Self {

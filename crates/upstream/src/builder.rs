@@ -14,7 +14,8 @@ use super::error::UpstreamError;
 use super::registry::Upstream;
 use super::settings::{Endpoint, Program, Settings, Target};
 use super::transport::{Connections, connections};
-use mcp_stateless::{Era, Principal};
+use mcp_stateless::Principal;
+use mcp_stateless::protocol::Era;
 
 /// Sets up an [`Upstream`]; made by [`Upstream::stdio`], [`Upstream::http`] and
 /// [`Upstream::io`].
@@ -240,7 +241,7 @@ impl UpstreamBuilder {
     }
 
     /// How long the upstream may take for one call; by default only the manager's
-    /// [`tool_time_limit`](mcp_stateless::ManagerBuilder::tool_time_limit) holds.
+    /// [`tool_time_limit`](mcp_stateless::manager::ManagerBuilder::tool_time_limit) holds.
     pub fn call_timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
         self.settings.call_timeout = timeout.into();
         self

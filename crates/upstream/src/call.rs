@@ -22,9 +22,10 @@ use super::pool::Pool;
 use super::question::Ask;
 use super::session::{Lease, PendingCall};
 use super::settings::Key;
-use mcp_stateless::{
-    AskError, CallContext, CallError, Era, ErrorCode, InputRequired, Question, RpcError, ToolError,
-};
+use mcp_stateless::ask::{AskError, InputRequired, Question};
+use mcp_stateless::call::CallError;
+use mcp_stateless::protocol::{Era, ErrorCode, RpcError};
+use mcp_stateless::{CallContext, ToolError};
 
 /// How often an upstream may ask back in one call.
 const MOST_ROUNDS: u32 = 16;
@@ -286,10 +287,9 @@ impl UpstreamCall {
     /// What the result asks for, if it is no result yet.
     fn required(&self, text: &str) -> Result<Option<Required>, RpcError> {
         let name = &self.pool.settings.name;
-        let kind = members(text).and_then(|result| {
-            let kind = result.get("resultType").map(|kind| serde_json::from_str::<String>(kind.get()));
+        let kind = members(text).map(|result| {
             // What is not a string says nothing.
-            Some(kind.and_then(Result::ok))
+            result.get("resultType").and_then(|kind| serde_json::from_str::<String>(kind.get()).ok())
         });
         let kind = kind.ok_or_else(|| unavailable(name, "answered by something that is not a result"))?;
         match kind.as_deref() {

@@ -11,7 +11,7 @@ use super::inbox::{Inbox, Next};
 use super::message::{self, Params};
 use super::meta;
 use super::transport::{Parcel, Transport};
-use mcp_stateless::{Era, Revision, header_value};
+use mcp_stateless::protocol::{Era, Revision, header_value};
 
 const REVISION: HeaderName = HeaderName::from_static("mcp-protocol-version");
 const METHOD: HeaderName = HeaderName::from_static("mcp-method");

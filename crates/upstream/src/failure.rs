@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use mcp_stateless::{ErrorCode, RpcError};
+use mcp_stateless::protocol::{ErrorCode, RpcError};
 
 /// The most characters that are shown of what an upstream said.
 const SHOWN: usize = 300;

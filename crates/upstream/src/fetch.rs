@@ -4,7 +4,9 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use http::HeaderMap;
-use mcp_stateless::{CacheHint, CacheScope, ErrorCode, MirroredParams, Page};
+use mcp_stateless::protocol::{CacheHint, CacheScope, ErrorCode};
+use mcp_stateless::registry::Page;
+use mcp_stateless::tool::MirroredParams;
 use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use mcp_stateless::Change;
+use mcp_stateless::changes::Change;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 

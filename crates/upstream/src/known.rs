@@ -6,7 +6,7 @@ use super::eras::Eras;
 use super::handshake::About;
 use super::kind::ListKind;
 use super::lists::{List, offered};
-use mcp_stateless::{Era, ServerCapabilities};
+use mcp_stateless::protocol::{Era, ServerCapabilities};
 
 #[derive(Default)]
 pub(super) struct Known {

@@ -17,7 +17,7 @@ use super::pool::Pool;
 use super::session::{Lease, Session};
 use super::settings::Key;
 use super::tasks::Aborting;
-use mcp_stateless::{Era, RpcError};
+use mcp_stateless::protocol::{Era, RpcError};
 
 /// How long an upstream may take to list what it has, unless its calls have a limit.
 const LIST_LIMIT: Duration = Duration::from_secs(60);

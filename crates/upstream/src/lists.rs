@@ -5,7 +5,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use http::HeaderMap;
-use mcp_stateless::{Era, MirroredParams, Offer, Page, ServerCapabilities};
+use mcp_stateless::protocol::{Era, Offer, ServerCapabilities};
+use mcp_stateless::registry::Page;
+use mcp_stateless::tool::MirroredParams;
 use serde_json::Value;
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -215,7 +217,7 @@ impl Lists {
 mod tests {
     use std::collections::HashMap;
 
-    use mcp_stateless::Page;
+    use mcp_stateless::registry::Page;
 
     use super::{List, ListKind};
 

@@ -8,7 +8,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
-use mcp_stateless::{ErrorCode, LogLevel, RpcError};
+use mcp_stateless::protocol::{ErrorCode, LogLevel, RpcError};
 
 /// The most messages in one batch.
 const MOST_IN_BATCH: usize = 1024;
@@ -271,7 +271,7 @@ mod tests {
     use serde_json::{Map, json};
 
     use super::{Incoming, Outcome, Params, error, request, response};
-    use mcp_stateless::{ErrorCode, RpcError};
+    use mcp_stateless::protocol::{ErrorCode, RpcError};
 
     fn raw(text: &str) -> Box<RawValue> {
         RawValue::from_string(text.to_owned()).expect("JSON")

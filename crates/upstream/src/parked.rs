@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use super::question::Ask;
 use super::session::PendingCall;
 use super::settings::Key;
-use mcp_stateless::Question;
+use mcp_stateless::ask::Question;
 
 /// How many calls may wait in all, and of one caller.
 const MOST: usize = 256;

@@ -26,7 +26,8 @@ use super::settings::{Key, Settings};
 use super::tasks::Aborting;
 use super::transport::Connections;
 use super::watches::{Listeners, Watcher, Watches};
-use mcp_stateless::{Change, Changes, Era, ServerCapabilities};
+use mcp_stateless::changes::{Change, Changes};
+use mcp_stateless::protocol::{Era, ServerCapabilities};
 
 /// How long it may take until nothing is left of sessions that are closed.
 const SHUT_DOWN_LIMIT: Duration = Duration::from_secs(10);

@@ -9,7 +9,8 @@ use http::HeaderMap;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use mcp_stateless::{BusSender, ChangeBus, Era, Reach, Subscription};
+use mcp_stateless::changes::{BusSender, ChangeBus, Reach, Subscription};
+use mcp_stateless::protocol::Era;
 
 /// The most resources that are watched for one caller, and the longest URI.
 const MOST: usize = 1024;

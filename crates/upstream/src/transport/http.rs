@@ -17,7 +17,7 @@ use super::sse::{Decoder, Event};
 use crate::connection::Connection;
 use crate::failure::{Cause, Failure, shown};
 use crate::settings::Endpoint;
-use mcp_stateless::Era;
+use mcp_stateless::protocol::Era;
 
 const BOTH: HeaderValue = HeaderValue::from_static("application/json, text/event-stream");
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
