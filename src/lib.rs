@@ -91,6 +91,9 @@
 //! - `upstream`: registries that live in other servers.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+#[cfg(feature = "macros")]
+#[doc(hidden)]
+pub mod __private;
 #[cfg(feature = "ask")]
 mod ask;
 mod call;
@@ -167,6 +170,9 @@ pub use crate::tool::{Json, MirroredParams, Tool, ToolOutput};
 pub use crate::tool::{TypedArguments, TypedOutput};
 #[cfg(feature = "upstream")]
 pub use crate::upstream::{Upstream, UpstreamBuilder, UpstreamError, UpstreamInfo, UpstreamStats};
+
+#[cfg(feature = "macros")]
+pub use mcp_stateless_macros::{debug_handler, prompts, resources, tools};
 
 /// Compiles and runs the examples of the README.
 #[cfg(all(doctest, feature = "schemas", feature = "serve"))]
