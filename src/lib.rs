@@ -84,6 +84,8 @@
 //!
 //! - `ask`: questions to the client's user, its model and its file system.
 //! - `jsonschema`: arguments and structured content are checked against their schemas.
+//! - `macros`: attributes that make tools, prompts and resources of the methods of an `impl` block,
+//!   and one that makes the compiler say why a function is not a handler.
 //! - `serve`: a server for HTTP/1.1 and HTTP/2 that bounds its clients and ends gracefully; see
 //!   the module `serve`.
 //! - `templates`: resource templates.

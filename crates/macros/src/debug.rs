@@ -21,7 +21,7 @@ pub(crate) fn expand(options: TokenStream, item: TokenStream) -> TokenStream {
     let function: ImplItemFn = match syn::parse2(item.clone()) {
         Ok(function) => function,
         Err(error) => {
-            let error = syn::Error::new(error.span(), "`#[debug_handler]` stands above a function");
+            let error = syn::Error::new(error.span(), "`#[debug_handler]` goes on a function");
             let error = error.into_compile_error();
             return quote!(#item #error);
         }
@@ -38,10 +38,7 @@ pub(crate) fn expand(options: TokenStream, item: TokenStream) -> TokenStream {
 fn check_signature(signature: &Signature, errors: &mut Errors) {
     for parameter in &signature.generics.params {
         if !matches!(parameter, GenericParam::Lifetime(_)) {
-            errors.at(
-                parameter,
-                "`#[debug_handler]` needs one function: write the type instead of a parameter",
-            );
+            errors.at(parameter, "a handler is not generic: write the type instead");
         }
     }
     if signature.asyncness.is_none() && !returns_future(&signature.output) {
@@ -51,7 +48,10 @@ fn check_signature(signature: &Signature, errors: &mut Errors) {
         if let FnArg::Typed(parameter) = input
             && matches!(&*parameter.ty, Type::Reference(_) | Type::ImplTrait(_))
         {
-            errors.at(&parameter.ty, "what a handler takes is one type, which owns what it holds");
+            errors.at(
+                &parameter.ty,
+                "a handler owns what it takes: write a type without references or `impl …`",
+            );
         }
     }
 }
@@ -131,7 +131,7 @@ fn state_of_receiver(receiver: &Receiver, errors: &mut Errors) -> Option<TokenSt
     }
 }
 
-/// Returns a function that nobody calls, and that compiles only if the handler is one.
+/// Returns a function that is never called, and compiles only if the handler is one.
 fn checks(function: &ImplItemFn, options: &DebugOptions, parameters: &Parameters<'_>) -> TokenStream {
     let private = options.library.private();
     let (signature, state) = (&function.sig, &parameters.state);
