@@ -27,7 +27,7 @@ pub(crate) enum BlockState {
     /// `Arc<Self>`.
     Shared,
     /// Something else, which handlers take as `State<T>`.
-    Given(Type),
+    Given(Box<Type>),
 }
 
 impl BlockState {
@@ -42,7 +42,7 @@ impl BlockState {
 }
 
 /// Expands `#[tools]`, `#[prompts]` and `#[resources]`.
-pub(crate) fn expand(kind: Kind, options: TokenStream, item: TokenStream) -> TokenStream {
+pub(crate) fn expand(kind: Kind, options: TokenStream, item: &TokenStream) -> TokenStream {
     let mut block: ItemImpl = match syn::parse2(item.clone()) {
         Ok(block) => block,
         Err(error) => {
@@ -143,10 +143,10 @@ fn state(options: &BlockOptions, methods: &[Method], errors: &mut Errors) -> Blo
             BlockState::Shared
         }
         _ if takes_self => BlockState::Shared,
-        Some(given) => BlockState::Given(given.clone()),
+        Some(given) => BlockState::Given(Box::new(given.clone())),
         None => {
             let named = methods.iter().flat_map(Method::parts).find_map(parts::state);
-            named.map_or(BlockState::None, |named| BlockState::Given(named.clone()))
+            named.map_or(BlockState::None, |named| BlockState::Given(Box::new(named.clone())))
         }
     }
 }

@@ -16,7 +16,7 @@ use crate::parts;
 const MAX_PARTS: usize = 4;
 
 /// Expands `#[debug_handler]`.
-pub(crate) fn expand(options: TokenStream, item: TokenStream) -> TokenStream {
+pub(crate) fn expand(options: TokenStream, item: &TokenStream) -> TokenStream {
     // Functions and methods differ in nothing that matters here.
     let function: ImplItemFn = match syn::parse2(item.clone()) {
         Ok(function) => function,

@@ -14,7 +14,7 @@ pub(crate) enum Parameter {
     /// A part of the call.
     Part(Type),
     /// One of its arguments.
-    Argument(Argument),
+    Argument(Box<Argument>),
 }
 
 /// An argument that a client gives.
@@ -75,7 +75,7 @@ impl Parameter {
         if !check_type(&parameter.ty, errors) || !is_valid {
             return None;
         }
-        Some(Self::Argument(Argument { attrs, ident, ty: (*parameter.ty).clone(), completer }))
+        Some(Self::Argument(Box::new(Argument { attrs, ident, ty: (*parameter.ty).clone(), completer })))
     }
 }
 
