@@ -151,7 +151,7 @@ impl Method {
     /// Returns the types of what comes with the call.
     pub(crate) fn parts(&self) -> impl Iterator<Item = &Type> {
         self.parameters.iter().filter_map(|parameter| match parameter {
-            Parameter::Part(ty) => Some(ty),
+            Parameter::Part(ty) => Some(&**ty),
             Parameter::Argument(_) => None,
         })
     }

@@ -71,7 +71,7 @@ fn checks(block: &Block, method: &Method) -> TokenStream {
         .map(|ty| quote_spanned!(ty.span()=> #private::check_output::<#private::#output, #ty>();));
     let send = method.is_async.then(|| {
         let parameters = method.parameters.iter().map(|parameter| match parameter {
-            Parameter::Part(ty) => ty,
+            Parameter::Part(ty) => &**ty,
             Parameter::Argument(argument) => &argument.ty,
         });
         let (this, ident) = (local("this"), &method.ident);
