@@ -163,9 +163,7 @@ fn hand_written(tracker: Arc<Tracker>) -> ToolRegistry {
         .register(Tool::new("close-issue", "Closes an issue.", close).destructive().idempotent())
         .tool("count", "Counts issues.", async |State(it): State<Arc<Tracker>>| it.titles.len())
         .tool("whoami", "Tells who calls.", async || "")
-        .tool("title", "Tells a title.", async |Title { r#type, number }: Title| {
-            format!("{number} {:?}", r#type)
-        })
+        .tool("title", "Tells a title.", async |Title { r#type, number }: Title| format!("{number} {type:?}"))
         .build()
         .expect("valid tools")
 }

@@ -71,8 +71,8 @@ impl Method {
             documentation: docs::description(&function.attrs),
         };
         method.check(&mut faults);
-        if !method.is_async && method.arguments().next().is_some() {
-            // Arguments have to be owned, whether or not a method makes use of that.
+        if !method.is_async && !method.parameters.is_empty() {
+            // Parameters have to be owned, whether or not a method makes use of that.
             function.attrs.push(syn::parse_quote!(#[allow(clippy::needless_pass_by_value)]));
         }
         let is_valid = faults.is_empty();
