@@ -121,11 +121,11 @@ fn state_of_receiver(receiver: &Receiver, errors: &mut Errors) -> Option<TokenSt
         ReceiverKind::Value => Some(quote!(Self)),
         ReceiverKind::Typed(_, ty) if !matches!(**ty, Type::Reference(_)) => Some(quote!(#ty)),
         _ => {
-            errors.add(syn::Error::new(
-                receiver.span(),
+            errors.at(
+                receiver,
                 "a handler owns what it takes: write `self: Arc<Self>`, with an `Arc` as the state; `#[tools]` above \
                  the `impl` block takes `&self` as well",
-            ));
+            );
             None
         }
     }

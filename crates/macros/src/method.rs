@@ -3,7 +3,6 @@
 use proc_macro2::{Span, TokenStream};
 use quote::quote;
 use syn::ext::IdentExt;
-use syn::spanned::Spanned;
 use syn::{
     Attribute, FnArg, GenericParam, Ident, ImplItemFn, Receiver, ReceiverKind, ReturnType, Safety, Type,
 };
@@ -223,6 +222,6 @@ fn self_kind(receiver: &Receiver, errors: &mut Errors) -> Option<SelfKind> {
         },
         _ => "the first call would take `self` away from the others: write `&self` or `self: Arc<Self>`",
     };
-    errors.add(syn::Error::new(receiver.span(), message));
+    errors.at(receiver, message);
     None
 }
