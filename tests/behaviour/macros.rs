@@ -262,6 +262,27 @@ async fn methods_without_self_need_no_state_or_one_that_they_name() {
     assert_eq!(client.call("size", json!({})).await.text(), "7");
 }
 
+#[derive(Deserialize, JsonSchema)]
+struct Point {
+    x: i64,
+}
+
+#[tools]
+impl Point {
+    /// Tells how far the farthest is.
+    fn farthest(from: Self, #[serde(default)] others: Vec<Self>) -> i64 {
+        others.iter().map(|other| (other.x - from.x).abs()).max().unwrap_or_default()
+    }
+}
+
+#[tokio::test]
+async fn arguments_may_be_of_the_type_of_the_block() {
+    let client = TestClient::new(Point::tools().build().expect("valid tools"));
+    let arguments = json!({"from": {"x": 1}, "others": [{"x": 3}, {"x": -4}]});
+    assert_eq!(client.call("farthest", arguments).await.text(), "5");
+    assert_eq!(client.call("farthest", json!({"from": {"x": 1}})).await.text(), "0");
+}
+
 #[prompts]
 impl Tracker {
     /// Explains an issue.

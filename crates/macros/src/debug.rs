@@ -12,9 +12,6 @@ use crate::method::names_future;
 use crate::options::DebugOptions;
 use crate::parts;
 
-/// The most parts of a call that a handler takes.
-const MAX_PARTS: usize = 4;
-
 /// Expands `#[debug_handler]`.
 pub(crate) fn expand(options: TokenStream, item: &TokenStream) -> TokenStream {
     // Functions and methods differ in nothing that matters here.
@@ -109,9 +106,9 @@ impl<'a> Parameters<'a> {
 }
 
 /// Refuses too many parts. What stands among them is a part, which the compiler finds out.
-fn check_order(parts: &[&Type], errors: &mut Errors) {
-    if let Some(stray) = parts.get(MAX_PARTS) {
-        errors.at(stray, format!("a handler takes at most {MAX_PARTS} parts of the call"));
+fn check_order(taken: &[&Type], errors: &mut Errors) {
+    if let Some(stray) = taken.get(parts::MAX_PARTS) {
+        errors.at(stray, format!("a handler takes at most {} parts of the call", parts::MAX_PARTS));
     }
 }
 

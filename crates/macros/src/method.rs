@@ -15,9 +15,6 @@ use crate::parts;
 use crate::settings::Settings;
 use crate::uri;
 
-/// The most parts of a call that a handler takes.
-const MAX_PARTS: usize = 4;
-
 /// What is to be known of a method.
 pub(crate) struct Method {
     pub(crate) kind: Kind,
@@ -90,8 +87,8 @@ impl Method {
                 ),
             );
         }
-        if let Some(stray) = self.parts().nth(MAX_PARTS) {
-            errors.at(stray, format!("a {word} takes at most {MAX_PARTS} parts of the call"));
+        if let Some(stray) = self.parts().nth(parts::MAX_PARTS) {
+            errors.at(stray, format!("a {word} takes at most {} parts of the call", parts::MAX_PARTS));
         }
         match self.kind {
             Kind::Tool => self.check_name(errors),
