@@ -84,6 +84,8 @@
 //!
 //! - `ask`: questions to the client's user, its model and its file system.
 //! - `jsonschema`: arguments and structured content are checked against their schemas.
+//! - `macros`: attributes that make tools, prompts and resources of the methods of an `impl` block,
+//!   and one that makes the compiler say why a function is not a handler.
 //! - `serve`: a server for HTTP/1.1 and HTTP/2 that bounds its clients and ends gracefully; see
 //!   the module `serve`.
 //! - `templates`: resource templates.
@@ -93,6 +95,9 @@
 //! this interface alone.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+#[cfg(feature = "macros")]
+#[doc(hidden)]
+pub mod __private;
 #[cfg(feature = "ask")]
 pub mod ask;
 pub mod call;
@@ -131,6 +136,9 @@ pub use crate::resource::Resource;
 #[cfg(feature = "serve")]
 pub use crate::serve::serve;
 pub use crate::tool::{Json, Tool, ToolError, ToolOutput};
+
+#[cfg(feature = "macros")]
+pub use mcp_stateless_macros::{debug_handler, prompts, resources, tools};
 
 /// Compiles and runs the examples of the README.
 #[cfg(all(doctest, feature = "schemas", feature = "serve"))]

@@ -18,6 +18,7 @@ mod handlers;
 mod layers;
 mod listening;
 mod log;
+mod macros;
 mod missing;
 mod origins;
 mod parts;

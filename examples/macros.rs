@@ -1,0 +1,20 @@
+//! The least there is to write: a method with a doc comment is a tool.
+
+use mcp_stateless::{StatelessSessionManager, serve, tools};
+
+struct Math;
+
+#[tools]
+impl Math {
+    /// Adds two integers.
+    fn add(a: i64, b: i64) -> i64 {
+        a + b
+    }
+}
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let service = StatelessSessionManager::builder("math", "1.0.0").build()?.service(Math::tools().build()?);
+    serve(tokio::net::TcpListener::bind("127.0.0.1:8000").await?, service.at("/mcp")).await;
+    Ok(())
+}
