@@ -182,7 +182,7 @@ impl HandlerError {
                 return Err(RpcError::new(ErrorCode::INTERNAL_ERROR, message).into());
             }
             (Cause::Declared | Cause::TimedOut, _) | (Cause::Undeclared, ShownErrors::All) => {
-                Some(self.to_string())
+                message(&*self.error)
             }
             (Cause::Undeclared, ShownErrors::Chosen(hook)) => {
                 let failed = FailedCall { kind: T::KIND, name, error: self };
@@ -252,16 +252,28 @@ impl Reference {
     }
 }
 
-/// An error with its sources, on one line of bounded length.
+/// Returns the message of an error of the host's; `None` when the code that writes it panics.
+fn message(error: &(dyn Error + Send + Sync)) -> Option<String> {
+    catch_unwind(AssertUnwindSafe(|| error.to_string())).ok()
+}
+
+/// Returns an error with its sources, on one line of bounded length.
 fn chain(error: &(dyn Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source
-        && text.len() < MAX_LOGGED
-    {
-        // A string takes all that it is given.
-        let _ = write!(text, ": {error}");
-        source = error.source();
+    let mut text = String::new();
+    // The code that writes a message is the host's, and may panic half-way.
+    let written = catch_unwind(AssertUnwindSafe(|| {
+        let mut next = Some(error);
+        while let Some(error) = next
+            && text.len() < MAX_LOGGED
+        {
+            let separator = if text.is_empty() { "" } else { ": " };
+            // A string takes all that it is given.
+            let _ = write!(text, "{separator}{error}");
+            next = error.source();
+        }
+    }));
+    if written.is_err() {
+        text.push_str("… (the error panicked while its message was written)");
     }
     escaped(&text).into_owned()
 }

@@ -254,6 +254,41 @@ async fn arguments_are_not_logged() {
     assert!(!log.text().contains("secret"), "{}", log.text());
 }
 
+/// An error whose message cannot be written.
+#[derive(Debug)]
+struct Unspeakable;
+
+impl fmt::Display for Unspeakable {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("half of it")?;
+        panic!("secret")
+    }
+}
+
+impl Error for Unspeakable {}
+
+#[tokio::test]
+async fn an_error_whose_message_panics_is_logged_and_answered() {
+    let tools =
+        || {
+            let tools = ToolRegistry::builder()
+                .tool("undeclared", "", async || Err::<(), _>(Unspeakable))
+                .tool("internal", "", async || Err::<(), _>(ToolError::internal(Unspeakable)));
+            tools.build().expect("valid tools")
+        };
+    for site in [Site::new(tools()), Site::with(tools(), ManagerBuilder::show_errors)] {
+        for name in ["undeclared", "internal"] {
+            let log = Log::default();
+            let guard = log.keep();
+            let told = told(&site.send(call(Era::Modern, "tool", name)).await);
+            drop(guard);
+            let log = log.text();
+            assert!(log.contains(reference(&told)) && log.contains("half of it"), "{log}");
+            assert!(log.contains("the error panicked while its message was written"), "{log}");
+        }
+    }
+}
+
 /// A registry that fails under whatever name it is called.
 struct Anything;
 
