@@ -151,9 +151,9 @@ impl ManagerBuilder {
     }
 
     /// Serves requests whose `Host` is one of these, instead of only loopback
-    /// names: `host` for any port, or `host:port`. Pages of the same host may
-    /// call; for others see [`allowed_origins`](Self::allowed_origins). A second
-    /// call replaces the first.
+    /// names: `host` for any port, or `host:port`. A request that names no port has the default
+    /// one, 443 or 80. Pages of the same host may call; for others see
+    /// [`allowed_origins`](Self::allowed_origins). A second call replaces the first.
     ///
     /// Write `https://host` or `https://host:port` where the pages of the host are served over
     /// TLS: a page of the same host that came over plain HTTP, which anybody on the way may
