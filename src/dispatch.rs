@@ -102,7 +102,12 @@ impl<'r, R: Registry> Dispatcher<'r, '_, R> {
                 list(request, &head, draft, r#"{"resourceTemplates":["#, list_templates)
             }
             (Method::CompletionComplete, _) if has.completions => {
-                match OwnedCompletionRequest::read(request.params.rare_params(), head, request.revision) {
+                match OwnedCompletionRequest::read(
+                    request.params.rare_params(),
+                    head,
+                    request.revision,
+                    self.settings,
+                ) {
                     Ok(owned) => {
                         let completing = Answer::of(|| registry.complete(owned.borrow()));
                         Request::asked(completing, draft, Draft::output)

@@ -131,11 +131,11 @@ pub use crate::ask::{
     Redemption, Root, SamplingContent, SamplingMessage, SamplingRequest, SamplingResult, Sealer, StateKeys,
 };
 pub use crate::call::{
-    Call, CallContext, CallError, CallFuture, CallKind, Extension, FailedCall, FromCall, Handler,
+    Call, CallContext, CallError, CallFuture, CallKind, Extension, FailedCall, FromCall, FromRef, Handler,
     HandlerError, IntoOutput, NoArguments, Output, State, ToolError,
 };
 pub use crate::changes::{BusSender, Change, ChangeBus, Changes, LocalBus, Reach, Subscription};
-pub use crate::completion::{Completer, Completing, Completion, CompletionRequest, Reference};
+pub use crate::completion::{Completing, Completion, CompletionRequest, Reference};
 pub use crate::config::{AcceptRule, ManagerBuilder};
 pub use crate::error::{ConfigError, RegistryError};
 pub use crate::http::{Body, Cors, Grant};

@@ -53,6 +53,8 @@ pub enum CallKind {
     Prompt,
     /// `resources/read`.
     Resource,
+    /// `completion/complete`; only its failures are told of.
+    Completion,
 }
 
 impl fmt::Display for CallKind {
@@ -61,6 +63,7 @@ impl fmt::Display for CallKind {
             Self::Tool => "tool",
             Self::Prompt => "prompt",
             Self::Resource => "resource",
+            Self::Completion => "completion",
         })
     }
 }

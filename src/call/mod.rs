@@ -9,6 +9,7 @@ mod extract;
 mod failure;
 mod future;
 mod handler;
+mod lookup;
 pub(crate) mod output;
 mod request;
 mod running;
@@ -21,7 +22,7 @@ pub(crate) use context::Exchange;
 #[cfg(feature = "upstream")]
 pub(crate) use context::LogFrom;
 pub use error::{CallError, ToolError};
-pub use extract::{Extension, FromCall, State};
+pub use extract::{Extension, FromCall, FromRef, State};
 pub(crate) use failure::ShownErrors;
 pub use failure::{CallKind, FailedCall, HandlerError};
 pub use future::CallFuture;
@@ -30,6 +31,7 @@ pub(crate) use handler::from_json;
 pub use handler::{Handler, NoArguments};
 #[cfg(feature = "schemas")]
 pub(crate) use handler::{Method, WithArguments, WithContext, WithoutArguments};
+pub(crate) use lookup::Lookup;
 pub use output::{IntoOutput, Output};
 pub use request::Call;
 pub(crate) use running::Running;

@@ -1,6 +1,5 @@
 //! A prompt: its definition and its handler.
 
-use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
@@ -8,7 +7,7 @@ use serde::Serialize;
 
 use super::PromptOutput;
 use crate::call::{BoundHandler, Call, CallFuture, Handler, StatefulHandler};
-use crate::completion::{Complete, Completer, ErasedCompleter};
+use crate::completion::{CompiledCompleters, Completers, Completion};
 use crate::error::RegistryError;
 use crate::protocol::Icon;
 use crate::rpc::scan::Scanner;
@@ -46,7 +45,7 @@ pub struct Prompt<S = ()> {
     title: Option<String>,
     icons: Vec<Icon>,
     arguments: Vec<PromptArgument>,
-    completers: HashMap<String, ErasedCompleter>,
+    completers: Completers<S>,
     handler: StatefulHandler<S, PromptOutput>,
 }
 
@@ -122,23 +121,36 @@ impl<S: Send + Sync + 'static> Prompt<S> {
             title: None,
             icons: Vec::new(),
             arguments: arguments.into_iter().collect(),
-            completers: HashMap::new(),
+            completers: Completers::default(),
             handler: StatefulHandler::new(handler),
         }
+    }
+
+    /// Completes the values of an argument (`completion/complete`) by a handler that takes a
+    /// [`Completing`](crate::Completing).
+    pub fn complete<M, H>(mut self, argument: impl Into<String>, completer: H) -> Self
+    where
+        H: Handler<M, S, Completion>,
+    {
+        self.completers.insert(argument.into(), StatefulHandler::new(completer));
+        self
     }
 }
 
 impl<S> Prompt<S> {
-    /// Gives the handler its state, so that the prompt goes into a registry with any other.
-    pub fn with_state<Other>(self, state: S) -> Prompt<Other> {
+    /// Gives the handlers their state, so that the prompt goes into a registry with any other.
+    pub fn with_state<Other>(self, state: S) -> Prompt<Other>
+    where
+        S: Clone,
+    {
         Prompt {
+            completers: self.completers.with_state(&state),
             handler: StatefulHandler::Bound(self.handler.bind(state)),
             name: self.name,
             description: self.description,
             title: self.title,
             icons: self.icons,
             arguments: self.arguments,
-            completers: self.completers,
         }
     }
 
@@ -151,12 +163,6 @@ impl<S> Prompt<S> {
     /// Adds an icon.
     pub fn icon(mut self, icon: Icon) -> Self {
         self.icons.push(icon);
-        self
-    }
-
-    /// Completes the values of an argument (`completion/complete`).
-    pub fn complete(mut self, argument: impl Into<String>, completer: impl Completer) -> Self {
-        self.completers.insert(argument.into(), completer.erase());
         self
     }
 }
@@ -179,7 +185,7 @@ impl Prompt {
             }
         }
         let known = |name: &&String| self.arguments.iter().any(|argument| argument.name == **name);
-        if let Some(stray) = self.completers.keys().find(|name| !known(name)) {
+        if let Some(stray) = self.completers.arguments().find(|name| !known(name)) {
             return Err(error(format!("`{stray}` is completed, but is no argument")));
         }
         let mut buffer = write::texts([
@@ -202,7 +208,7 @@ impl Prompt {
             name: self.name.into(),
             definition: buffer,
             required: required.map(|argument| argument.name.into()).collect(),
-            completers: Complete::new(self.completers),
+            completers: self.completers.compile(),
             handler: self.handler.bind(()),
         })
     }
@@ -236,7 +242,7 @@ const MAX_NAME: usize = 256;
 pub(crate) struct CompiledPrompt {
     pub(crate) name: Arc<str>,
     pub(crate) definition: Vec<u8>,
-    pub(crate) completers: Complete,
+    pub(crate) completers: CompiledCompleters,
     required: Vec<Box<str>>,
     handler: BoundHandler<PromptOutput>,
 }

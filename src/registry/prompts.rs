@@ -79,7 +79,7 @@ impl Registry for PromptRegistry {
             Reference::Resource(_) => None,
         };
         match prompt {
-            Some(prompt) => prompt.completers.complete(request.argument, request.completing),
+            Some(prompt) => prompt.completers.complete(&request),
             None => Answer::ready(Err(unknown_reference(request.reference))),
         }
     }

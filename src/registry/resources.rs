@@ -126,7 +126,7 @@ impl Registry for ResourceRegistry {
             Reference::Prompt(_) => None,
         };
         match template {
-            Some(template) => template.completers.complete(request.argument, request.completing),
+            Some(template) => template.completers.complete(&request),
             None => Answer::ready(Err(unknown_reference(request.reference))),
         }
     }

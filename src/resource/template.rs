@@ -1,6 +1,6 @@
 //! A resource template: many resources of one pattern.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::fmt;
 
 use uri_template_ex::UriTemplate;
@@ -8,7 +8,7 @@ use uri_template_ex::UriTemplate;
 use super::definition::{About, Reader, about};
 use super::{ResourceOutput, uri};
 use crate::call::{Handler, StatefulHandler};
-use crate::completion::{Complete, Completer, ErasedCompleter};
+use crate::completion::{CompiledCompleters, Completers, Completion};
 use crate::error::RegistryError;
 use crate::protocol::{Annotations, CacheHint, Icon};
 
@@ -50,7 +50,7 @@ use crate::protocol::{Annotations, CacheHint, Icon};
 pub struct ResourceTemplate<S = ()> {
     template: String,
     about: About,
-    completers: HashMap<String, ErasedCompleter>,
+    completers: Completers<S>,
     handler: StatefulHandler<S, ResourceOutput>,
 }
 
@@ -70,30 +70,37 @@ impl<S: Send + Sync + 'static> ResourceTemplate<S> {
         Self {
             template: uri_template.into(),
             about: About::new(name.into()),
-            completers: HashMap::new(),
+            completers: Completers::default(),
             handler: StatefulHandler::new(handler),
         }
+    }
+
+    /// Completes the values of a variable (`completion/complete`) by a handler that takes a
+    /// [`Completing`](crate::Completing).
+    pub fn complete<M, H>(mut self, variable: impl Into<String>, completer: H) -> Self
+    where
+        H: Handler<M, S, Completion>,
+    {
+        self.completers.insert(variable.into(), StatefulHandler::new(completer));
+        self
     }
 }
 
 impl<S> ResourceTemplate<S> {
-    /// Gives the handler its state, so that the template goes into a registry with any other.
-    pub fn with_state<Other>(self, state: S) -> ResourceTemplate<Other> {
+    /// Gives the handlers their state, so that the template goes into a registry with any other.
+    pub fn with_state<Other>(self, state: S) -> ResourceTemplate<Other>
+    where
+        S: Clone,
+    {
         ResourceTemplate {
+            completers: self.completers.with_state(&state),
             handler: StatefulHandler::Bound(self.handler.bind(state)),
             template: self.template,
             about: self.about,
-            completers: self.completers,
         }
     }
 
     about!();
-
-    /// Completes the values of a variable (`completion/complete`).
-    pub fn complete(mut self, variable: impl Into<String>, completer: impl Completer) -> Self {
-        self.completers.insert(variable.into(), completer.erase());
-        self
-    }
 }
 
 impl ResourceTemplate {
@@ -114,7 +121,7 @@ impl ResourceTemplate {
         if let Some(twin) = names.iter().enumerate().find(|(at, name)| names[..*at].contains(name)) {
             return Err(error(format!("the variable `{}` is there twice", twin.1)));
         }
-        if let Some(stray) = self.completers.keys().find(|name| pattern.find_var_name(name).is_none()) {
+        if let Some(stray) = self.completers.arguments().find(|name| pattern.find_var_name(name).is_none()) {
             return Err(error(format!("`{stray}` is completed, but is no variable")));
         }
         Ok(CompiledTemplate {
@@ -123,7 +130,7 @@ impl ResourceTemplate {
             delimiters: delimiters(&canonical),
             canonical,
             pattern,
-            completers: Complete::new(self.completers),
+            completers: self.completers.compile(),
             reader: Reader::new(self.about, self.handler.bind(())),
         })
     }
@@ -133,7 +140,7 @@ impl ResourceTemplate {
 pub(crate) struct CompiledTemplate {
     pub(crate) template: String,
     pub(crate) definition: Vec<u8>,
-    pub(crate) completers: Complete,
+    pub(crate) completers: CompiledCompleters,
     pub(crate) reader: Reader,
     /// The template in its canonical form.
     pub(crate) canonical: String,
