@@ -7,7 +7,7 @@ use http::request::Parts;
 
 #[cfg(feature = "ask")]
 use crate::ask::{AnswersError, DeliveryOutcome, UnredeemedCall};
-use crate::call::{Answering, Call, CallFuture, Output, Running};
+use crate::call::{Answering, Call, CallFuture, Output, Running, Tags};
 use crate::completion::OwnedCompletionRequest;
 use crate::config::Settings;
 use crate::http::Accepts;
@@ -180,6 +180,7 @@ impl<'r, R: Registry> Dispatcher<'r, '_, R> {
             target: &target,
             written: &written,
             arguments,
+            tags: Tags::default(),
             head,
             revision: request.revision,
             meta: &request.meta,

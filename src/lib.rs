@@ -132,7 +132,7 @@ pub use crate::ask::{
 };
 pub use crate::call::{
     Call, CallContext, CallError, CallFuture, CallKind, Extension, FailedCall, FromCall, FromRef, Handler,
-    HandlerError, IntoOutput, NoArguments, Output, State, ToolError,
+    HandlerError, IntoOutput, NoArguments, Output, State, Tags, ToolError,
 };
 pub use crate::changes::{BusSender, Change, ChangeBus, Changes, LocalBus, Reach, Subscription};
 pub use crate::completion::{Completing, Completion, CompletionRequest, Reference};

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use http::request::Parts;
 
-use super::{BoundHandler, Call, CallError, Output, Running};
+use super::{BoundHandler, Call, CallError, Output, Running, Tags};
 #[cfg(feature = "ask")]
 use crate::ask::{Answers, Purpose};
 use crate::config::Settings;
@@ -62,6 +62,7 @@ impl Lookup {
             target: name,
             written: name,
             arguments,
+            tags: Tags::default(),
             head: self.head,
             revision: self.revision,
             meta: &meta,

@@ -12,6 +12,7 @@ mod handler;
 mod lookup;
 pub(crate) mod output;
 mod request;
+mod rights;
 mod running;
 mod texts;
 
@@ -34,5 +35,7 @@ pub(crate) use handler::{Method, WithArguments, WithContext, WithoutArguments};
 pub(crate) use lookup::Lookup;
 pub use output::{IntoOutput, Output};
 pub use request::Call;
+pub use rights::Tags;
+pub(crate) use rights::{Rights, TagRule, rights_setters, rule_setter};
 pub(crate) use running::Running;
 pub(crate) use texts::from_texts;

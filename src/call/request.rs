@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex};
 
 use http::request::Parts;
 
-use super::CallContext;
 use super::context::{Exchange, LogFrom};
+use super::{CallContext, Tags};
 #[cfg(feature = "ask")]
 use crate::ask::{Answers, Asks, Purpose};
 use crate::config::Settings;
@@ -24,6 +24,8 @@ pub struct Call<'a> {
     /// The target as the client wrote it.
     pub(crate) written: &'a str,
     pub(crate) arguments: &'a str,
+    /// Known where a middleware runs.
+    pub(crate) tags: Tags,
     pub(crate) head: Parts,
     pub(crate) revision: Revision,
     pub(crate) meta: &'a Meta<'a>,
@@ -68,6 +70,16 @@ impl<'a> Call<'a> {
     /// client sent it; `{}` if it sent none, and for a resource.
     pub fn arguments(&self) -> &'a str {
         self.arguments
+    }
+
+    /// Returns the tags of what is called, inside a [`Middleware`](crate::Middleware); elsewhere
+    /// there are none.
+    pub fn tags(&self) -> &Tags {
+        &self.tags
+    }
+
+    pub(crate) fn with_tags(self, tags: Tags) -> Self {
+        Self { tags, ..self }
     }
 
     /// The head of the HTTP request.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use super::PromptOutput;
-use crate::call::{BoundHandler, Call, CallFuture, Handler, StatefulHandler};
+use crate::call::{BoundHandler, Call, CallFuture, Handler, Rights, StatefulHandler, rights_setters};
 use crate::completion::{CompiledCompleters, Completers, Completion};
 use crate::error::RegistryError;
 use crate::protocol::Icon;
@@ -45,6 +45,7 @@ pub struct Prompt<S = ()> {
     title: Option<String>,
     icons: Vec<Icon>,
     arguments: Vec<PromptArgument>,
+    pub(crate) rights: Rights,
     completers: Completers<S>,
     handler: StatefulHandler<S, PromptOutput>,
 }
@@ -121,6 +122,7 @@ impl<S: Send + Sync + 'static> Prompt<S> {
             title: None,
             icons: Vec::new(),
             arguments: arguments.into_iter().collect(),
+            rights: Rights::default(),
             completers: Completers::default(),
             handler: StatefulHandler::new(handler),
         }
@@ -151,8 +153,11 @@ impl<S> Prompt<S> {
             title: self.title,
             icons: self.icons,
             arguments: self.arguments,
+            rights: self.rights,
         }
     }
+
+    rights_setters!(rights);
 
     /// Sets the name for people.
     pub fn title(mut self, title: impl Into<String>) -> Self {
@@ -209,6 +214,7 @@ impl Prompt {
             definition: buffer,
             required: required.map(|argument| argument.name.into()).collect(),
             completers: self.completers.compile(),
+            rights: self.rights,
             handler: self.handler.bind(()),
         })
     }
@@ -243,12 +249,16 @@ pub(crate) struct CompiledPrompt {
     pub(crate) name: Arc<str>,
     pub(crate) definition: Vec<u8>,
     pub(crate) completers: CompiledCompleters,
+    pub(crate) rights: Rights,
     required: Vec<Box<str>>,
     handler: BoundHandler<PromptOutput>,
 }
 
 impl CompiledPrompt {
     pub(crate) fn call(&self, call: Call<'_>) -> CallFuture<PromptOutput> {
+        if !self.rights.allow(call.head()) {
+            return CallFuture::refused(RpcError::unknown_prompt(call.target()));
+        }
         if let Some(missing) = self.missing(call.arguments()) {
             let fault = format!("Invalid arguments: missing field `{missing}`");
             return CallFuture::refused(RpcError::invalid_params(fault));

@@ -6,7 +6,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use http::request::Parts;
 
 use super::{Answer, Has, Item, Kind, ListRequest, Page, Registry};
-use crate::call::{Call, CallFuture};
+use crate::call::{Call, CallFuture, Tags};
 use crate::changes::{Change, Changes, ReplaceableChanges};
 use crate::completion::{Completion, CompletionRequest, unknown_reference};
 use crate::prompt::PromptOutput;
@@ -118,6 +118,10 @@ impl<R: Registry + 'static> Registry for Live<R> {
         self.current().has(item)
     }
 
+    fn tags(&self, item: Item<'_>) -> Tags {
+        self.current().tags(item)
+    }
+
     fn list_tools(&self, request: ListRequest<'_>) -> Answer<'_, Page> {
         self.list(Kind::Tools, request)
     }
@@ -156,7 +160,13 @@ impl<R: Registry + 'static> Registry for Live<R> {
     }
 
     fn changes(&self) -> Changes {
-        Changes::all([self.changes.clone(), self.of_current.changes()])
+        // A right that is withdrawn while a client listens ends what it hears.
+        let current = Arc::clone(&self.current);
+        let own = self.changes.clone().only_if(move |change, head| match change {
+            Change::Resource(uri) => read(&current).may_watch(uri, head),
+            Change::Tools | Change::Prompts | Change::Resources => true,
+        });
+        Changes::all([own, self.of_current.changes()])
     }
 
     fn may_watch(&self, uri: &str, head: &Parts) -> bool {

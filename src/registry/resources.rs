@@ -5,9 +5,11 @@ use std::fmt;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
+use http::request::Parts;
+
 use super::page::Pages;
-use super::{Answer, Has, Item, ListRequest, Page, Registry};
-use crate::call::{Call, CallFuture, Handler};
+use super::{Answer, Has, Item, Kind, ListRequest, Page, Registry};
+use crate::call::{Call, CallFuture, Handler, Rights, TagRule, Tags, rule_setter};
 #[cfg(feature = "templates")]
 use crate::completion::{Completion, CompletionRequest, Reference, unknown_reference};
 use crate::error::RegistryError;
@@ -38,6 +40,27 @@ struct Resources {
     template_pages: Pages,
     #[cfg(feature = "templates")]
     templates: Vec<CompiledTemplate>,
+    /// Whether every caller may see all of it.
+    is_public: bool,
+}
+
+impl Resources {
+    /// The rights that govern a resource: its own, or those of the first template that it fits.
+    fn rights(&self, uri: &str) -> Option<&Rights> {
+        let uri = uri::canonical(uri);
+        let rights = self.by_uri.get(&*uri).map(|resource| &resource.reader.rights);
+        #[cfg(feature = "templates")]
+        let rights = rights.or_else(|| {
+            let template = self.templates.iter().find(|template| template.variables(&uri).is_some());
+            template.map(|template| &template.reader.rights)
+        });
+        rights
+    }
+
+    /// Whether a caller sees a resource, if there is one.
+    fn sees(&self, uri: &str, head: &Parts) -> bool {
+        self.is_public || self.rights(uri).is_none_or(|rights| rights.allow(head))
+    }
 }
 
 #[cfg(feature = "templates")]
@@ -57,6 +80,7 @@ impl ResourceRegistry {
             resources: Vec::new(),
             #[cfg(feature = "templates")]
             templates: Vec::new(),
+            rule: None,
             page_size: None,
             cache: CacheHint::default(),
         }
@@ -95,12 +119,42 @@ impl Registry for ResourceRegistry {
         has.into()
     }
 
+    fn tags(&self, item: Item<'_>) -> Tags {
+        let rights = match item {
+            Item::Resource(uri) => self.0.rights(uri),
+            #[cfg(feature = "templates")]
+            Item::ResourceTemplate(template) => {
+                self.0.template(template).map(|template| &template.reader.rights)
+            }
+            _ => None,
+        };
+        rights.map(|rights| rights.tags().clone()).unwrap_or_default()
+    }
+
     fn list_resources(&self, request: ListRequest<'_>) -> Answer<'_, Page> {
-        Answer::ready(self.0.pages.page(request.cursor))
+        let page = self.0.pages.page(request.cursor);
+        if self.0.is_public {
+            return Answer::ready(page);
+        }
+        let sees = |uri: &str| self.0.sees(uri, request.head);
+        Answer::ready(page.map(|page| page.visible(Kind::Resources.key(), sees)))
     }
 
     fn list_resource_templates(&self, request: ListRequest<'_>) -> Answer<'_, Page> {
-        Answer::ready(self.0.template_pages.page(request.cursor))
+        let page = self.0.template_pages.page(request.cursor);
+        #[cfg(feature = "templates")]
+        if !self.0.is_public {
+            let sees = |template: &str| {
+                let template = self.0.template(template);
+                template.is_some_and(|template| template.reader.rights.allow(request.head))
+            };
+            return Answer::ready(page.map(|page| page.visible(Kind::Templates.key(), sees)));
+        }
+        Answer::ready(page)
+    }
+
+    fn may_watch(&self, uri: &str, head: &Parts) -> bool {
+        self.0.sees(uri, head)
     }
 
     /// A resource of the URI itself goes before the templates, which are tried in the
@@ -122,7 +176,10 @@ impl Registry for ResourceRegistry {
     #[cfg(feature = "templates")]
     fn complete(&self, request: CompletionRequest<'_>) -> Answer<'_, Completion> {
         let template = match request.reference {
-            Reference::Resource(template) => self.0.template(template),
+            Reference::Resource(template) => {
+                let template = self.0.template(template);
+                template.filter(|template| template.reader.rights.allow(request.head))
+            }
             Reference::Prompt(_) => None,
         };
         match template {
@@ -141,6 +198,7 @@ pub struct ResourceRegistryBuilder<S = ()> {
     resources: Vec<Resource>,
     #[cfg(feature = "templates")]
     templates: Vec<ResourceTemplate>,
+    rule: Option<TagRule>,
     page_size: Option<NonZeroUsize>,
     cache: CacheHint,
 }
@@ -161,6 +219,7 @@ impl<S: Clone + Send + Sync + 'static> ResourceRegistryBuilder<S> {
             resources: self.resources,
             #[cfg(feature = "templates")]
             templates: self.templates,
+            rule: self.rule,
             page_size: self.page_size,
             cache: self.cache,
         }
@@ -187,6 +246,8 @@ impl<S: Clone + Send + Sync + 'static> ResourceRegistryBuilder<S> {
         self
     }
 
+    rule_setter!();
+
     /// Splits the lists into pages of so many entries. By default each is one page,
     /// because not every client asks for a second.
     pub fn page_size(mut self, entries: NonZeroUsize) -> Self {
@@ -205,7 +266,13 @@ impl<S: Clone + Send + Sync + 'static> ResourceRegistryBuilder<S> {
     /// # Errors
     /// Names the first resource or template whose URI is taken or is none.
     pub fn build(self) -> Result<ResourceRegistry, RegistryError> {
-        let resources = self.resources.into_iter().map(Resource::compile).collect::<Result<Vec<_>, _>>()?;
+        let rule = self.rule.as_ref();
+        let compile = |mut resource: Resource| {
+            resource.about.rights.add_rule(rule);
+            resource.compile()
+        };
+        let resources = self.resources.into_iter().map(compile).collect::<Result<Vec<_>, _>>()?;
+        let is_public = resources.iter().all(|resource| resource.reader.rights.are_public());
         let definitions: Vec<_> = resources.iter().map(|it| (&*it.uri, it.definition.as_slice())).collect();
         let pages = Pages::new(&definitions, self.page_size, self.cache);
         let mut by_uri = HashMap::with_capacity(resources.len());
@@ -218,8 +285,15 @@ impl<S: Clone + Send + Sync + 'static> ResourceRegistryBuilder<S> {
             by_uri.insert(Arc::from(canonical), resource);
         }
         #[cfg(feature = "templates")]
-        let templates =
-            self.templates.into_iter().map(ResourceTemplate::compile).collect::<Result<Vec<_>, _>>()?;
+        #[cfg(feature = "templates")]
+        let compile = |mut template: ResourceTemplate| {
+            template.about.rights.add_rule(rule);
+            template.compile()
+        };
+        #[cfg(feature = "templates")]
+        let templates = self.templates.into_iter().map(compile).collect::<Result<Vec<_>, _>>()?;
+        #[cfg(feature = "templates")]
+        let is_public = is_public && templates.iter().all(|it| it.reader.rights.are_public());
         #[cfg(feature = "templates")]
         let definitions: Vec<_> =
             templates.iter().map(|it| (it.template.as_str(), it.definition.as_slice())).collect();
@@ -239,6 +313,7 @@ impl<S: Clone + Send + Sync + 'static> ResourceRegistryBuilder<S> {
             template_pages,
             #[cfg(feature = "templates")]
             templates,
+            is_public,
         })))
     }
 }

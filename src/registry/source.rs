@@ -5,7 +5,7 @@ use std::sync::Arc;
 use http::request::Parts;
 
 use super::{Answer, Has, Item, Layered, Middleware, Page};
-use crate::call::{Call, CallFuture};
+use crate::call::{Call, CallFuture, Tags};
 use crate::changes::Changes;
 use crate::completion::{Completion, CompletionRequest, unknown_reference};
 use crate::prompt::PromptOutput;
@@ -73,6 +73,13 @@ pub trait Registry: Send + Sync {
     fn has(&self, item: Item<'_>) -> Has {
         let _ = item;
         Has::Maybe
+    }
+
+    /// Returns the tags of `item`, which a middleware looks at; see [`Tags`]. By default there are
+    /// none. It is asked before each call that goes through a middleware, and must not wait.
+    fn tags(&self, item: Item<'_>) -> Tags {
+        let _ = item;
+        Tags::default()
     }
 
     /// A page of the definitions of the tools.
@@ -188,6 +195,10 @@ macro_rules! registry_behind {
 
             fn has(&self, item: Item<'_>) -> Has {
                 (**self).has(item)
+            }
+
+            fn tags(&self, item: Item<'_>) -> Tags {
+                (**self).tags(item)
             }
 
             fn list_tools(&self, request: ListRequest<'_>) -> Answer<'_, Page> {

@@ -7,7 +7,7 @@ use uri_template_ex::UriTemplate;
 
 use super::definition::{About, Reader, about};
 use super::{ResourceOutput, uri};
-use crate::call::{Handler, StatefulHandler};
+use crate::call::{Handler, StatefulHandler, rights_setters};
 use crate::completion::{CompiledCompleters, Completers, Completion};
 use crate::error::RegistryError;
 use crate::protocol::{Annotations, CacheHint, Icon};
@@ -49,7 +49,7 @@ use crate::protocol::{Annotations, CacheHint, Icon};
 #[must_use]
 pub struct ResourceTemplate<S = ()> {
     template: String,
-    about: About,
+    pub(crate) about: About,
     completers: Completers<S>,
     handler: StatefulHandler<S, ResourceOutput>,
 }

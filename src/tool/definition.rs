@@ -4,7 +4,6 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::request::Parts;
 use serde::Serialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -13,7 +12,7 @@ use super::ToolOutput;
 use super::mirror::MirroredParams;
 #[cfg(feature = "jsonschema")]
 use crate::call::HandlerError;
-use crate::call::{BoundHandler, Call, CallFuture, Handler, Limit, StatefulHandler};
+use crate::call::{BoundHandler, Call, CallFuture, Handler, Limit, Rights, StatefulHandler, rights_setters};
 use crate::error::RegistryError;
 use crate::protocol::{ClientCapability, Era, Icon, ToolAnnotations};
 use crate::rpc::{RpcError, write};
@@ -50,7 +49,7 @@ pub struct Tool<S = ()> {
     requires: Vec<ClientCapability>,
     limit: Limit,
     is_detached: bool,
-    visible_to: Option<Visibility>,
+    pub(crate) rights: Rights,
     #[cfg(feature = "jsonschema")]
     checks: super::validate::Checks,
     handler: StatefulHandler<S, ToolOutput>,
@@ -62,8 +61,6 @@ impl<S> fmt::Debug for Tool<S> {
     }
 }
 
-/// Whether the caller, known by the head of a request, may see and call a tool.
-type Visibility = Box<dyn Fn(&Parts) -> bool + Send + Sync>;
 /// A schema's JSON, or why it has none.
 type SchemaText = Result<Box<RawValue>, serde_json::Error>;
 
@@ -109,7 +106,7 @@ impl<S: Send + Sync + 'static> Tool<S> {
             requires: Vec::new(),
             limit: Limit::OfManager,
             is_detached: false,
-            visible_to: None,
+            rights: Rights::default(),
             #[cfg(feature = "jsonschema")]
             checks: super::validate::Checks::default(),
             handler: StatefulHandler::new(handler),
@@ -133,7 +130,7 @@ impl<S> Tool<S> {
             requires: self.requires,
             limit: self.limit,
             is_detached: self.is_detached,
-            visible_to: self.visible_to,
+            rights: self.rights,
             #[cfg(feature = "jsonschema")]
             checks: self.checks,
         }
@@ -200,17 +197,7 @@ impl<S> Tool<S> {
         self
     }
 
-    /// Lists and calls the tool only for whom `sees` returns `true`, given the head of their HTTP
-    /// request. For all others it does not exist. Decide by what the host's own middleware has
-    /// left in the extensions, not by a header that every client can send.
-    ///
-    /// It is asked with each call and each list, and must not block. The list of a registry with
-    /// such a tool is private, because the next caller may see others. For the rights of a whole
-    /// registry, see [`Filtered`](crate::Filtered).
-    pub fn visible_to(mut self, sees: impl Fn(&Parts) -> bool + Send + Sync + 'static) -> Self {
-        self.visible_to = Some(Box::new(sees));
-        self
-    }
+    rights_setters!(rights);
 
     /// Marks the tool as one that changes nothing (`readOnlyHint`).
     pub fn read_only(self) -> Self {
@@ -327,7 +314,7 @@ impl Tool {
             requires: self.requires,
             limit: self.limit,
             is_detached: self.is_detached,
-            visible_to: self.visible_to,
+            rights: self.rights,
             handler: self.handler.bind(()),
         })
     }
@@ -353,23 +340,13 @@ pub(crate) struct CompiledTool {
     requires: Vec<ClientCapability>,
     limit: Limit,
     is_detached: bool,
-    visible_to: Option<Visibility>,
+    pub(crate) rights: Rights,
     handler: BoundHandler<ToolOutput>,
 }
 
 impl CompiledTool {
-    /// Whether everybody may see the tool.
-    pub(crate) fn is_public(&self) -> bool {
-        self.visible_to.is_none()
-    }
-
-    /// Whether the caller may see the tool and call it.
-    pub(crate) fn is_visible(&self, head: &Parts) -> bool {
-        self.visible_to.as_ref().is_none_or(|sees| sees(head))
-    }
-
     pub(crate) fn call(&self, call: Call<'_>) -> CallFuture<ToolOutput> {
-        if self.visible_to.as_ref().is_some_and(|sees| !sees(call.head())) {
+        if !self.rights.allow(call.head()) {
             return CallFuture::refused(RpcError::unknown_tool(call.target()));
         }
         let checked = self.requires.iter().try_for_each(|&capability| call.require(capability));
