@@ -10,17 +10,18 @@ use serde::{Deserialize, Serialize};
 
 use crate::call::output::sealed::Sealed;
 use crate::call::{
-    BoundHandler, CallError, CallKind, IntoOutput, Lookup, Output, StatefulHandler, from_json,
+    BoundHandler, CallError, CallKind, IntoOutput, Lookup, Output, ResultWriter, StatefulHandler,
+    WriteResult, from_json,
 };
-use crate::config::Settings;
+use crate::jsonrpc::{Raw, RpcError, write};
 use crate::registry::Answer;
 use crate::request::{Params, RareParams};
-use crate::rpc::{Raw, RpcError};
+use crate::settings::Settings;
 
 /// The most values that a completion may have.
 const MAX_VALUES: usize = 100;
 
-/// What is to be completed: the arguments of a completer, which is a [`Handler`](crate::Handler)
+/// What is to be completed: the arguments of a completer, which is a [`Handler`](crate::call::Handler)
 /// whose result is a [`Completion`].
 ///
 /// A completer takes the state, parts of the request and a context as any handler does, but the
@@ -28,7 +29,8 @@ const MAX_VALUES: usize = 100;
 /// `Result` of either, whose error is logged and masked as that of a call.
 ///
 /// ```
-/// use mcp_stateless::{Completing, Prompt, State};
+/// use mcp_stateless::completion::Completing;
+/// use mcp_stateless::{Prompt, State};
 ///
 /// async fn owners(State(names): State<Vec<String>>, typed: Completing) -> Vec<String> {
 ///     names.into_iter().filter(|name| name.starts_with(&typed.value)).collect()
@@ -121,7 +123,7 @@ pub struct CompletionRequest<'a> {
     /// The head of the HTTP request.
     pub head: &'a http::request::Parts,
     /// The revision of the protocol that the request speaks.
-    pub revision: crate::Revision,
+    pub revision: crate::protocol::Revision,
     pub(crate) settings: Option<&'a Arc<Settings>>,
 }
 
@@ -143,7 +145,7 @@ pub(crate) struct OwnedCompletionRequest {
     argument: String,
     completing: Completing,
     head: http::request::Parts,
-    revision: crate::Revision,
+    revision: crate::protocol::Revision,
     settings: Option<Arc<Settings>>,
 }
 
@@ -170,7 +172,7 @@ impl OwnedCompletionRequest {
     pub(crate) fn read(
         params: RareParams<'_>,
         head: http::request::Parts,
-        revision: crate::Revision,
+        revision: crate::protocol::Revision,
         settings: &Arc<Settings>,
     ) -> Result<Self, RpcError> {
         #[derive(Deserialize)]
@@ -304,5 +306,23 @@ pub(crate) fn unknown_reference(reference: Reference<'_>) -> RpcError {
     match reference {
         Reference::Prompt(name) => RpcError::unknown_prompt(name),
         Reference::Resource(uri) => RpcError::invalid_params(format!("Unknown resource template: {uri}")),
+    }
+}
+
+/// Writes a `CompleteResult`.
+impl WriteResult for Completion {
+    fn write(&self, writer: &mut ResultWriter<'_>) {
+        #[cfg(feature = "upstream")]
+        if let Some(raw) = &self.raw {
+            return crate::upstream::write_raw(writer, raw, crate::upstream::Shape::Completion);
+        }
+        let write_value = |buffer: &mut Vec<u8>, value: &String| write::string(buffer, value);
+        writer.open_array(r#"{"completion":{"values":"#, &self.values, write_value);
+        if let Some(total) = self.total {
+            writer.json("total", &total);
+        }
+        writer.json("hasMore", &self.has_more);
+        writer.buffer.push(b'}');
+        writer.end(None);
     }
 }

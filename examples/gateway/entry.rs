@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use mcp_stateless::Era;
+use mcp_stateless::protocol::Era;
 
 use super::config::{ConfigError, Fault};
 use super::fields::{Field, Variable, take, take_any, take_as};
@@ -220,7 +220,7 @@ impl Unit {
 mod tests {
     use std::time::Duration;
 
-    use mcp_stateless::Era;
+    use mcp_stateless::protocol::Era;
 
     use super::super::config::Config;
     use super::{Entry, Transport};

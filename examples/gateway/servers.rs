@@ -4,9 +4,8 @@ use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use mcp_stateless::{
-    ConfigError, Filtered, Item, Registry, Upstream, UpstreamBuilder, UpstreamInfo, UpstreamStats,
-};
+use mcp_stateless::registry::{Filtered, Item};
+use mcp_stateless::{ConfigError, Registry, Upstream, UpstreamBuilder, UpstreamInfo, UpstreamStats};
 use thiserror::Error;
 use tokio::sync::Notify;
 

@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use http::request::Parts;
 
-use super::{BoundHandler, Call, CallError, Output, Running, Tags};
+use super::{BoundHandler, Call, CallError, GuardedCall, Output, Tags};
 #[cfg(feature = "ask")]
 use crate::ask::{Answers, Purpose};
-use crate::config::Settings;
+use crate::jsonrpc::RpcError;
 use crate::protocol::Revision;
 use crate::protocol::meta::Meta;
-use crate::rpc::RpcError;
+use crate::settings::Settings;
 
 /// A request that a handler serves although it is not a call. The handler takes what a handler
 /// of a call takes; its context sends nothing and cannot ask.
@@ -56,7 +56,7 @@ impl Lookup {
         name: &str,
         arguments: &str,
         settings: &Arc<Settings>,
-    ) -> Running<T> {
+    ) -> GuardedCall<T> {
         let (meta, mut exchange) = (Meta::default(), None);
         let call = Call {
             target: name,
@@ -75,7 +75,7 @@ impl Lookup {
             answers: Answers::default(),
             exchange: &mut exchange,
         };
-        let running = Running::start(name, || handler(call), settings);
+        let running = GuardedCall::start(name, || handler(call), settings);
         if let Some(exchange) = exchange {
             exchange.close();
         }

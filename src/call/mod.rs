@@ -1,22 +1,22 @@
 //! Calls: `tools/call`, `prompts/get` and `resources/read`, the requests that a handler
 //! serves; how handlers are written, and how they are run.
 
-mod answering;
 mod binding;
 mod context;
 mod error;
 mod extract;
 mod failure;
 mod future;
+mod guarded;
 mod handler;
 mod lookup;
+mod outbox;
 pub(crate) mod output;
 mod request;
+mod result;
 mod rights;
-mod running;
 mod texts;
 
-pub(crate) use answering::{Answering, Underway};
 pub(crate) use binding::{BoundHandler, StatefulHandler};
 pub use context::CallContext;
 pub(crate) use context::Exchange;
@@ -28,14 +28,16 @@ pub(crate) use failure::ShownErrors;
 pub use failure::{CallKind, FailedCall, HandlerError};
 pub use future::CallFuture;
 pub(crate) use future::Limit;
+pub(crate) use guarded::GuardedCall;
 pub(crate) use handler::from_json;
 pub use handler::{Handler, NoArguments};
 #[cfg(feature = "schemas")]
 pub(crate) use handler::{Method, WithArguments, WithContext, WithoutArguments};
 pub(crate) use lookup::Lookup;
+pub(crate) use outbox::Leftovers;
 pub use output::{IntoOutput, Output};
 pub use request::Call;
+pub(crate) use result::{ResultTexts, ResultWriter, WriteResult};
 pub use rights::Tags;
 pub(crate) use rights::{Rights, TagRule, rights_setters, rule_setter};
-pub(crate) use running::Running;
 pub(crate) use texts::from_texts;

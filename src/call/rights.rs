@@ -9,8 +9,8 @@ use http::request::Parts;
 /// `admin`, which are not sent to clients. Clones share them.
 ///
 /// They are set by `tag` of each definition. A rule for a whole registry looks at them
-/// ([`ToolRegistryBuilder::visible_by_tags`](crate::ToolRegistryBuilder::visible_by_tags)), as do a
-/// middleware ([`CallInfo::tags`](crate::CallInfo::tags)) and whatever else asks a registry
+/// ([`ToolRegistryBuilder::visible_by_tags`](crate::registry::ToolRegistryBuilder::visible_by_tags)), as do a
+/// middleware ([`CallInfo::tags`](crate::registry::CallInfo::tags)) and whatever else asks a registry
 /// ([`Registry::tags`](crate::Registry::tags)).
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Tags(Option<Arc<Vec<Box<str>>>>);
@@ -102,7 +102,7 @@ macro_rules! rights_setters {
         /// It is asked with each call and each list, and must not block. A list of which something
         /// is not for everybody is private, because the next caller may see others. For a rule for
         /// all that a registry has, see `visible_by_tags` of its builder, and
-        /// [`Filtered`](crate::Filtered).
+        /// [`Filtered`](crate::registry::Filtered).
         pub fn visible_to(
             mut self,
             sees: impl Fn(&http::request::Parts) -> bool + Send + Sync + 'static,
@@ -111,7 +111,7 @@ macro_rules! rights_setters {
             self
         }
 
-        /// Adds a tag, which rules and middleware look at; see [`Tags`](crate::Tags). It is not
+        /// Adds a tag, which rules and middleware look at; see [`Tags`](crate::call::Tags). It is not
         /// sent to clients.
         pub fn tag(mut self, tag: impl Into<String>) -> Self {
             self.$($field).+.tag(tag.into());
@@ -125,12 +125,13 @@ pub(crate) use rights_setters;
 macro_rules! rule_setter {
     () => {
         /// Shows and serves something only to callers for whom `sees` returns `true`, given its
-        /// [`Tags`](crate::Tags) and the head of their HTTP request. A second call replaces the
+        /// [`Tags`](crate::call::Tags) and the head of their HTTP request. A second call replaces the
         /// first. It applies beside the `visible_to` of each definition, under the same conditions.
         ///
         /// ```
         /// use http::request::Parts;
-        /// use mcp_stateless::{Tags, Tool, ToolRegistry};
+        /// use mcp_stateless::call::Tags;
+        /// use mcp_stateless::{Tool, ToolRegistry};
         ///
         /// /// Left in the request's extensions by the authentication.
         /// #[derive(Clone)]

@@ -9,9 +9,9 @@ use super::PromptOutput;
 use crate::call::{BoundHandler, Call, CallFuture, Handler, Rights, StatefulHandler, rights_setters};
 use crate::completion::{CompiledCompleters, Completers, Completion};
 use crate::error::RegistryError;
+use crate::jsonrpc::scan::Scanner;
+use crate::jsonrpc::{RpcError, write};
 use crate::protocol::Icon;
-use crate::rpc::scan::Scanner;
-use crate::rpc::{RpcError, write};
 
 /// A prompt, to be added to a [`PromptRegistry`](crate::PromptRegistry): its definition,
 /// the function that serves it, and what completes its arguments.
@@ -29,7 +29,7 @@ use crate::rpc::{RpcError, write};
 /// let review = Prompt::new("review", "Review code", async |Review { code, .. }: Review| {
 ///     format!("Please review:\n{code}")
 /// })
-/// .complete("language", async |typed: mcp_stateless::Completing| {
+/// .complete("language", async |typed: mcp_stateless::completion::Completing| {
 ///     let languages = ["python", "rust"].into_iter();
 ///     languages.filter(|name| name.starts_with(&typed.value)).map(String::from).collect::<Vec<_>>()
 /// });
@@ -129,7 +129,7 @@ impl<S: Send + Sync + 'static> Prompt<S> {
     }
 
     /// Completes the values of an argument (`completion/complete`) by a handler that takes a
-    /// [`Completing`](crate::Completing).
+    /// [`Completing`](crate::completion::Completing).
     pub fn complete<M, H>(mut self, argument: impl Into<String>, completer: H) -> Self
     where
         H: Handler<M, S, Completion>,

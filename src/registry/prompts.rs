@@ -6,13 +6,13 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use super::page::Pages;
-use super::{Answer, Has, Item, Kind, ListRequest, Page, Registry};
+use super::{Answer, Has, Item, ItemKind, ListRequest, Page, Registry};
 use crate::call::{Call, CallFuture, TagRule, Tags, rule_setter};
 use crate::completion::{Completion, CompletionRequest, Reference, unknown_reference};
 use crate::error::RegistryError;
+use crate::jsonrpc::RpcError;
 use crate::prompt::{CompiledPrompt, Prompt, PromptOutput};
 use crate::protocol::{CacheHint, Offer, ServerCapabilities};
-use crate::rpc::RpcError;
 
 /// Prompts, checked and serialised once, when it is built. Clones share them.
 ///
@@ -82,7 +82,7 @@ impl Registry for PromptRegistry {
         }
         let sees =
             |name: &str| self.0.by_name.get(name).is_some_and(|prompt| prompt.rights.allow(request.head));
-        Answer::ready(page.map(|page| page.visible(Kind::Prompts.key(), sees)))
+        Answer::ready(page.map(|page| page.visible(ItemKind::Prompts.key(), sees)))
     }
 
     fn get_prompt(&self, call: Call<'_>) -> CallFuture<PromptOutput> {
@@ -129,7 +129,7 @@ impl<S> fmt::Debug for PromptRegistryBuilder<S> {
 
 impl<S: Clone + Send + Sync + 'static> PromptRegistryBuilder<S> {
     /// Sets the state of the handlers that are added from here on; see
-    /// [`ToolRegistryBuilder::with_state`](crate::ToolRegistryBuilder::with_state).
+    /// [`ToolRegistryBuilder::with_state`](crate::registry::ToolRegistryBuilder::with_state).
     pub fn with_state<Other>(self, state: Other) -> PromptRegistryBuilder<Other> {
         PromptRegistryBuilder {
             state,

@@ -8,16 +8,16 @@ use std::sync::Arc;
 use http::request::Parts;
 
 use super::page::Pages;
-use super::{Answer, Has, Item, Kind, ListRequest, Page, Registry};
+use super::{Answer, Has, Item, ItemKind, ListRequest, Page, Registry};
 use crate::call::{Call, CallFuture, Handler, Rights, TagRule, Tags, rule_setter};
 #[cfg(feature = "templates")]
 use crate::completion::{Completion, CompletionRequest, Reference, unknown_reference};
 use crate::error::RegistryError;
+use crate::jsonrpc::RpcError;
 use crate::protocol::{CacheHint, Offer, ServerCapabilities};
 use crate::resource::{CompiledResource, Resource, ResourceOutput, uri};
 #[cfg(feature = "templates")]
 use crate::resource::{CompiledTemplate, ResourceTemplate};
-use crate::rpc::RpcError;
 
 /// Resources and templates, checked and serialised once, when it is built. Clones share
 /// them.
@@ -137,7 +137,7 @@ impl Registry for ResourceRegistry {
             return Answer::ready(page);
         }
         let sees = |uri: &str| self.0.sees(uri, request.head);
-        Answer::ready(page.map(|page| page.visible(Kind::Resources.key(), sees)))
+        Answer::ready(page.map(|page| page.visible(ItemKind::Resources.key(), sees)))
     }
 
     fn list_resource_templates(&self, request: ListRequest<'_>) -> Answer<'_, Page> {
@@ -148,7 +148,7 @@ impl Registry for ResourceRegistry {
                 let template = self.0.template(template);
                 template.is_some_and(|template| template.reader.rights.allow(request.head))
             };
-            return Answer::ready(page.map(|page| page.visible(Kind::Templates.key(), sees)));
+            return Answer::ready(page.map(|page| page.visible(ItemKind::Templates.key(), sees)));
         }
         Answer::ready(page)
     }
@@ -212,7 +212,7 @@ impl<S> fmt::Debug for ResourceRegistryBuilder<S> {
 
 impl<S: Clone + Send + Sync + 'static> ResourceRegistryBuilder<S> {
     /// Sets the state of the handlers that are added from here on; see
-    /// [`ToolRegistryBuilder::with_state`](crate::ToolRegistryBuilder::with_state).
+    /// [`ToolRegistryBuilder::with_state`](crate::registry::ToolRegistryBuilder::with_state).
     pub fn with_state<Other>(self, state: Other) -> ResourceRegistryBuilder<Other> {
         ResourceRegistryBuilder {
             state,

@@ -8,11 +8,11 @@ use std::sync::Arc;
 use http::request::Parts;
 
 use super::page::Pages;
-use super::{Answer, Has, Item, Kind, ListRequest, Page, Registry};
+use super::{Answer, Has, Item, ItemKind, ListRequest, Page, Registry};
 use crate::call::{Call, CallFuture, Handler, TagRule, Tags, rule_setter};
 use crate::error::RegistryError;
+use crate::jsonrpc::RpcError;
 use crate::protocol::{CacheHint, Era, ServerCapabilities};
-use crate::rpc::RpcError;
 use crate::tool::{CompiledTool, Tool, ToolOutput};
 
 /// Tools, checked and serialised once, when it is built. Clones share them.
@@ -42,7 +42,7 @@ struct Tools {
 impl Tools {
     /// Returns a page without the tools that the caller must not see.
     fn visible(&self, page: Page, head: &Parts) -> Page {
-        page.visible(Kind::Tools.key(), |name| {
+        page.visible(ItemKind::Tools.key(), |name| {
             self.by_name.get(name).is_some_and(|tool| tool.rights.allow(head))
         })
     }

@@ -14,8 +14,8 @@ use super::mirror::MirroredParams;
 use crate::call::HandlerError;
 use crate::call::{BoundHandler, Call, CallFuture, Handler, Limit, Rights, StatefulHandler, rights_setters};
 use crate::error::RegistryError;
+use crate::jsonrpc::{RpcError, write};
 use crate::protocol::{ClientCapability, Era, Icon, ToolAnnotations};
-use crate::rpc::{RpcError, write};
 
 /// A tool, to be added to a [`ToolRegistry`](crate::ToolRegistry): its
 /// definition, the function that serves it, and how it is run.
@@ -222,7 +222,7 @@ impl<S> Tool<S> {
     }
 
     /// Drops a call's work after `limit`, instead of after the manager's
-    /// [`tool_time_limit`](crate::ManagerBuilder::tool_time_limit); `None` sets no
+    /// [`tool_time_limit`](crate::manager::ManagerBuilder::tool_time_limit); `None` sets no
     /// limit.
     pub fn time_limit(mut self, limit: Option<Duration>) -> Self {
         self.limit = Limit::from(limit);

@@ -2,11 +2,14 @@
 
 use std::sync::Arc;
 
+use mcp_stateless::call::{Call, Extension, FromCall, FromRef};
+use mcp_stateless::completion::{Completing, Completion};
+use mcp_stateless::protocol::{ErrorCode, RpcError};
+use mcp_stateless::resource::ResourceTemplate;
 use mcp_stateless::testing::TestClient;
 use mcp_stateless::{
-    Call, CallContext, Catalog, Completing, Completion, ErrorCode, Extension, FromCall, FromRef, Principal,
-    Prompt, PromptRegistry, Resource, ResourceRegistry, ResourceTemplate, RpcError, State, Tool, ToolError,
-    ToolRegistry,
+    CallContext, Catalog, Principal, Prompt, PromptRegistry, Resource, ResourceRegistry, State, Tool,
+    ToolError, ToolRegistry,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;

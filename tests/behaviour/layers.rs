@@ -4,11 +4,15 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use http::request::Parts;
+use mcp_stateless::call::{Call, CallFuture, CallKind, Output, Tags};
+use mcp_stateless::changes::Changes;
+use mcp_stateless::protocol::{ErrorCode, RpcError};
+use mcp_stateless::registry::{CallInfo, Filtered, Item, Live, Middleware, Next, Outcome};
+use mcp_stateless::resource::ResourceTemplate;
 use mcp_stateless::testing::TestClient;
 use mcp_stateless::{
-    Call, CallFuture, CallInfo, CallKind, Catalog, Changes, ErrorCode, Filtered, Item, Live, Middleware,
-    Next, Outcome, Output, Prompt, PromptRegistry, Registry, Resource, ResourceRegistry, ResourceTemplate,
-    RpcError, Tags, Tool, ToolError, ToolOutput, ToolRegistry,
+    Catalog, Prompt, PromptRegistry, Registry, Resource, ResourceRegistry, Tool, ToolError, ToolOutput,
+    ToolRegistry,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
