@@ -162,13 +162,7 @@ impl<R: Registry + 'static> Registry for Live<R> {
     }
 
     fn changes(&self) -> Changes {
-        // A right that is withdrawn while a client listens ends what it hears.
-        let current = Arc::clone(&self.current);
-        let own = self.changes.clone().only_if(move |change, head| match change {
-            Change::Resource(uri) => read(&current).may_watch(uri, head),
-            Change::Tools | Change::Prompts | Change::Resources => true,
-        });
-        Changes::all([own, self.of_current.changes()])
+        Changes::all([self.changes.clone(), self.of_current.changes()])
     }
 
     fn may_watch(&self, uri: &str, head: &Parts) -> bool {

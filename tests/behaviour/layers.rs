@@ -246,30 +246,6 @@ async fn rights_beside_a_definition_govern_lists_calls_completions_and_subscript
 }
 
 #[tokio::test]
-async fn a_right_that_is_withdrawn_ends_what_a_listener_hears_of_a_resource() {
-    use std::sync::atomic::{AtomicBool, Ordering};
-
-    let sees = Arc::new(AtomicBool::new(true));
-    let right = Arc::clone(&sees);
-    let secret =
-        Resource::new("a:secret", "secret", async || "").visible_to(move |_| right.load(Ordering::Relaxed));
-    let resources =
-        ResourceRegistry::builder().register(secret).resource("a:open", "open", async || "").build();
-    let live = Live::new(resources.expect("valid resources"), Changes::in_process());
-    let client = TestClient::new(live.clone());
-    let mut listener = client.listen(json!({"resourceSubscriptions": ["a:secret", "a:open"]})).await;
-    for (may_hear, expected) in [(true, "a:secret"), (false, "a:open")] {
-        sees.store(may_hear, Ordering::Relaxed);
-        live.resource_updated("a:secret");
-        if !may_hear {
-            live.resource_updated("a:open");
-        }
-        let heard = listener.next().await.expect("a change");
-        assert_eq!(heard["params"]["uri"], expected);
-    }
-}
-
-#[tokio::test]
 async fn tags_are_seen_by_middleware_and_filters_and_never_sent() {
     let seen = Arc::new(Mutex::new(Vec::new()));
     let notes = Arc::clone(&seen);
