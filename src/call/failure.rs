@@ -55,6 +55,8 @@ pub enum CallKind {
     Resource,
     /// `completion/complete`; only its failures are told of.
     Completion,
+    /// `resources/list`, where a handler lists; only its failures are told of.
+    ResourceList,
 }
 
 impl fmt::Display for CallKind {
@@ -64,6 +66,7 @@ impl fmt::Display for CallKind {
             Self::Prompt => "prompt",
             Self::Resource => "resource",
             Self::Completion => "completion",
+            Self::ResourceList => "resource list",
         })
     }
 }

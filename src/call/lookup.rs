@@ -15,6 +15,7 @@ use crate::settings::Settings;
 
 /// A request that a handler serves although it is not a call. The handler takes what a handler
 /// of a call takes; its context sends nothing and cannot ask.
+#[derive(Clone)]
 pub(crate) struct Lookup {
     head: Parts,
     revision: Revision,

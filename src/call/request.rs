@@ -105,7 +105,6 @@ impl<'a> Call<'a> {
     }
 
     /// The same call with other arguments, the JSON text of an object.
-    #[cfg(feature = "templates")]
     pub(crate) fn with_arguments<'b>(self, arguments: &'b str) -> Call<'b>
     where
         'a: 'b,

@@ -173,6 +173,10 @@ impl Pages {
         pages
     }
 
+    pub(super) fn first(&self) -> &Page {
+        &self.first
+    }
+
     pub(super) fn page(&self, cursor: Option<&str>) -> Result<Page, RpcError> {
         match cursor {
             None => Ok(self.first.clone()),

@@ -282,7 +282,7 @@ fn list<'r>(
             return PendingReply::Ready(draft.error(&error).into());
         }
     };
-    let request = ListRequest { cursor, head, revision: request.revision };
+    let request = ListRequest { cursor, head, revision: request.revision, settings: Some(&draft.settings) };
     let listing = Answer::of(|| list(request));
     PendingReply::of_answer(listing, draft, move |draft, page| draft.list(opening, page))
 }

@@ -6,6 +6,7 @@ use std::fmt;
 use uri_template_ex::UriTemplate;
 
 use super::definition::{About, Reader, about};
+use super::list::{BoundLister, Lister, ResourceList};
 use super::{ResourceOutput, uri};
 use crate::call::{Handler, StatefulHandler, rights_setters};
 use crate::completion::{CompiledCompleters, Completers, Completion};
@@ -53,6 +54,7 @@ pub struct ResourceTemplate<S = ()> {
     template: String,
     pub(crate) about: About,
     completers: Completers<S>,
+    lister: Option<Lister<S>>,
     handler: StatefulHandler<S, ResourceOutput>,
 }
 
@@ -73,8 +75,35 @@ impl<S: Send + Sync + 'static> ResourceTemplate<S> {
             template: uri_template.into(),
             about: About::new(name.into()),
             completers: Completers::default(),
+            lister: None,
             handler: StatefulHandler::new(handler),
         }
+    }
+
+    /// Lists the resources of the pattern by a handler whose result is a [`ResourceList`], or a `Vec`
+    /// of [`ResourceLink`](crate::protocol::ResourceLink)s; they come after the fixed resources of
+    /// the registry. A handler that lists in pages takes a [`ListPage`](super::ListPage). Without a
+    /// handler clients know the pattern alone.
+    ///
+    /// ```
+    /// use mcp_stateless::protocol::ResourceLink;
+    /// use mcp_stateless::resource::ResourceTemplate;
+    ///
+    /// #[derive(serde::Deserialize)]
+    /// struct Page { number: u32 }
+    ///
+    /// let pages = ResourceTemplate::new("book://pages/{number}", "page", async |Page { number }: Page| {
+    ///     format!("This is page {number}.")
+    /// })
+    /// .list(async || {
+    ///     let page = |number| ResourceLink::new(format!("book://pages/{number}"), format!("Page {number}"));
+    ///     (1..=300).map(page).collect::<Vec<_>>()
+    /// });
+    /// # let _: ResourceTemplate = pages;
+    /// ```
+    pub fn list<M, H: Handler<M, S, ResourceList>>(mut self, lister: H) -> Self {
+        self.lister = Some(StatefulHandler::new(lister));
+        self
     }
 
     /// Completes the values of a variable (`completion/complete`) by a handler that takes a
@@ -96,6 +125,7 @@ impl<S> ResourceTemplate<S> {
     {
         ResourceTemplate {
             completers: self.completers.with_state(&state),
+            lister: self.lister.map(|lister| StatefulHandler::Bound(lister.bind(state.clone()))),
             handler: StatefulHandler::Bound(self.handler.bind(state)),
             template: self.template,
             about: self.about,
@@ -133,6 +163,7 @@ impl ResourceTemplate {
             canonical,
             pattern,
             completers: self.completers.compile(),
+            lister: self.lister.map(|lister| lister.bind(())),
             reader: Reader::new(self.about, self.handler.bind(())),
         })
     }
@@ -143,6 +174,7 @@ pub(crate) struct CompiledTemplate {
     pub(crate) template: String,
     pub(crate) definition: Vec<u8>,
     pub(crate) completers: CompiledCompleters,
+    pub(crate) lister: Option<BoundLister>,
     pub(crate) reader: Reader,
     /// The template in its canonical form.
     pub(crate) canonical: String,
