@@ -8,7 +8,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{CallError, Output};
+use super::{CallError, ErrorMaps, Output};
 use crate::jsonrpc::{ErrorCode, RpcError};
 
 /// The most bytes of an error that are logged.
@@ -155,6 +155,23 @@ impl HandlerError {
 
     pub(super) fn panicked() -> Self {
         Self::new("a handler panicked", Cause::Panicked)
+    }
+
+    /// Returns the error that the handler returned, for a middleware that looks for its type by
+    /// `downcast_ref`.
+    pub fn get_ref(&self) -> &(dyn Error + Send + Sync + 'static) {
+        &*self.error
+    }
+
+    /// Whether the host may say what becomes of it.
+    pub(super) fn is_undeclared(&self) -> bool {
+        self.cause == Cause::Undeclared
+    }
+
+    /// Returns what the host makes of an undeclared error.
+    pub(super) fn mapped(self, maps: &ErrorMaps) -> CallError {
+        let Self { error, cause, reference } = self;
+        maps.map(error).unwrap_or_else(|error| Self { error, cause, reference }.into())
     }
 
     /// Logs the failure, once.

@@ -4,6 +4,7 @@
 mod binding;
 mod context;
 mod error;
+mod error_map;
 mod extract;
 mod failure;
 mod future;
@@ -23,6 +24,7 @@ pub(crate) use context::Exchange;
 #[cfg(feature = "upstream")]
 pub(crate) use context::LogFrom;
 pub use error::{CallError, ToolError};
+pub(crate) use error_map::ErrorMaps;
 pub use extract::{Extension, FromCall, FromRef, State};
 pub(crate) use failure::ShownErrors;
 pub use failure::{CallKind, FailedCall, HandlerError};

@@ -121,7 +121,9 @@ async fn a_cursor_that_was_not_given_out_is_refused() {
 
 #[tokio::test]
 async fn a_list_that_fails_is_logged_and_masked_like_a_call() {
-    for (message, shown) in [(Err::<&str, &str>("secret"), "Internal error (reference "), (Ok("not now"), "not now")] {
+    for (message, shown) in
+        [(Err::<&str, &str>("secret"), "Internal error (reference "), (Ok("not now"), "not now")]
+    {
         let failing = move || async move {
             Err::<Vec<ResourceLink>, _>(message.map_or_else(ToolError::from, ToolError::new))
         };
