@@ -70,6 +70,8 @@ impl Lookup {
             log_level: None,
             settings,
             takes_stream: false,
+            #[cfg(feature = "jsonschema")]
+            check: None,
             #[cfg(feature = "ask")]
             purpose: Purpose { method: "", target: name, arguments },
             #[cfg(feature = "ask")]

@@ -17,6 +17,7 @@ mod request;
 mod result;
 mod rights;
 mod texts;
+mod valid;
 
 pub(crate) use binding::{BoundHandler, StatefulHandler};
 pub use context::CallContext;
@@ -43,3 +44,4 @@ pub(crate) use result::{ResultTexts, ResultWriter, WriteResult};
 pub use rights::Tags;
 pub(crate) use rights::{Rights, TagRule, rights_setters, rule_setter};
 pub(crate) use texts::from_texts;
+pub use valid::{Valid, Validate};

@@ -32,6 +32,9 @@ pub struct Call<'a> {
     pub(crate) log_level: Option<LogLevel>,
     pub(crate) settings: &'a Arc<Settings>,
     pub(crate) takes_stream: bool,
+    /// Says what is wrong with arguments that fit their type.
+    #[cfg(feature = "jsonschema")]
+    pub(crate) check: Option<&'a ArgumentCheck<'a>>,
     #[cfg(feature = "ask")]
     pub(crate) purpose: Purpose<'a>,
     #[cfg(feature = "ask")]
@@ -39,6 +42,10 @@ pub struct Call<'a> {
     /// Where the manager looks for what is sent on the way.
     pub(crate) exchange: &'a mut Option<Arc<Exchange>>,
 }
+
+/// Returns what is wrong with arguments, the JSON text of an object.
+#[cfg(feature = "jsonschema")]
+pub(crate) type ArgumentCheck<'a> = dyn Fn(&str) -> Option<String> + 'a;
 
 impl fmt::Debug for Call<'_> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -111,6 +118,14 @@ impl<'a> Call<'a> {
     {
         let call: Call<'b> = self;
         Call { arguments, ..call }
+    }
+
+    /// Returns what is wrong with arguments that fit their type.
+    pub(super) fn misfit(&self) -> Option<String> {
+        #[cfg(feature = "jsonschema")]
+        return self.check.and_then(|check| check(self.arguments));
+        #[cfg(not(feature = "jsonschema"))]
+        None
     }
 
     /// Returns what the handler may want of the request. Without a context it can send no

@@ -10,8 +10,6 @@ use serde_json::value::RawValue;
 
 use super::ToolOutput;
 use super::mirror::MirroredParams;
-#[cfg(feature = "jsonschema")]
-use crate::call::HandlerError;
 use crate::call::{BoundHandler, Call, CallFuture, Handler, Limit, Rights, StatefulHandler, rights_setters};
 use crate::error::RegistryError;
 use crate::jsonrpc::{RpcError, write};
@@ -170,8 +168,8 @@ impl<S> Tool<S> {
         self
     }
 
-    /// Checks arguments against the input schema before the handler runs (feature
-    /// `jsonschema`). What does not fit gets a result with `isError` that names the place
+    /// Checks arguments against the input schema before the handler runs, and once they have been
+    /// deserialised (feature `jsonschema`). What does not fit gets a result with `isError` that names the place
     /// and what was expected. The schema is compiled once, and must refer to nothing
     /// outside itself; patterns must do without look-around and back-references.
     #[cfg(feature = "jsonschema")]
@@ -353,11 +351,11 @@ impl CompiledTool {
         if let Err(error) = checked.and_then(|()| call.check_headers(&self.mirrored)) {
             return CallFuture::refused(error);
         }
-        #[cfg(feature = "jsonschema")]
-        if let Some(misfit) = self.checkers.misfit(call.arguments()) {
-            return CallFuture::refused(HandlerError::misfit(misfit));
-        }
         let drain = self.is_detached.then(|| Arc::clone(&call.settings.drain));
+        #[cfg(feature = "jsonschema")]
+        let check = |arguments: &str| self.checkers.misfit(arguments);
+        #[cfg(feature = "jsonschema")]
+        let call = Call { check: self.checkers.check_arguments().then_some(&check), ..call };
         let future = (self.handler)(call);
         #[cfg(feature = "jsonschema")]
         let future = self.checkers.check_output(future);
