@@ -11,6 +11,7 @@ mod asking_forged;
 mod asking_legacy;
 mod catalogs;
 mod collections;
+mod documentation;
 mod draining;
 mod failures;
 mod gateway_config;
