@@ -78,7 +78,7 @@ impl Asks {
             tracing::error!(key, fault, "a question cannot be asked");
             return Err(AskError::Rpc(RpcError::internal()));
         }
-        if self.lock().is_closed {
+        if self.lock().is_closed && self.answers.find(key).is_none() {
             return Err(AskError::Ended);
         }
         if self.era == Era::Legacy {

@@ -22,7 +22,7 @@ mod valid;
 pub(crate) use binding::{BoundHandler, StatefulHandler};
 pub use context::CallContext;
 pub(crate) use context::Exchange;
-#[cfg(feature = "upstream")]
+#[cfg(any(feature = "test-util", feature = "upstream"))]
 pub(crate) use context::LogFrom;
 pub use error::{CallError, ToolError};
 pub(crate) use error_map::ErrorMaps;
@@ -38,6 +38,8 @@ pub use handler::{Handler, NoArguments};
 pub(crate) use handler::{Method, WithArguments, WithContext, WithoutArguments};
 pub(crate) use lookup::Lookup;
 pub(crate) use outbox::Leftovers;
+#[cfg(feature = "test-util")]
+pub(crate) use outbox::Outbox;
 pub use output::{IntoOutput, Output};
 pub use request::Call;
 pub(crate) use result::{ResultTexts, ResultWriter, WriteResult};

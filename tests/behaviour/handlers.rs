@@ -293,13 +293,8 @@ async fn completers_take_the_state_parts_of_the_request_and_a_context() {
             assert_eq!(client.complete(reference.clone(), "id", "b").await, ["bob"]);
             let user = client.clone().extension(User("cleo"));
             assert_eq!(user.complete(reference.clone(), "id", "a").await, ["ada", "cleo"]);
-            let params = json!({
-                "ref": reference,
-                "argument": {"name": "id", "value": "a"},
-                "context": {"arguments": {"other": "x"}},
-            });
-            let completion = client.request("completion/complete", params).await;
-            assert_eq!(completion.result()["completion"]["values"], json!(["ada", "x"]));
+            let others = json!({"other": "x"});
+            assert_eq!(client.complete_beside(reference.clone(), "id", "a", others).await, ["ada", "x"]);
         }
     }
 }
