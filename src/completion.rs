@@ -14,6 +14,7 @@ use crate::call::{
     WriteResult, from_json,
 };
 use crate::jsonrpc::{Raw, RpcError, write};
+use crate::protocol::{OwnMeta, meta_setter};
 use crate::registry::Answer;
 use crate::request::{Params, RareParams};
 use crate::settings::Settings;
@@ -59,6 +60,7 @@ pub struct Completion {
     pub(crate) values: Vec<String>,
     pub(crate) total: Option<usize>,
     pub(crate) has_more: bool,
+    pub(crate) meta: OwnMeta,
     /// Instead of all else: the JSON object that another server sent.
     #[cfg(feature = "upstream")]
     pub(crate) raw: Option<Box<str>>,
@@ -80,6 +82,7 @@ impl Completion {
             has_more: total > values.len(),
             values,
             total: Some(total),
+            meta: None,
             #[cfg(feature = "upstream")]
             raw: None,
         }
@@ -91,6 +94,17 @@ impl Completion {
         self.has_more = total > self.values.len();
         self.total = Some(total);
         self
+    }
+
+    meta_setter!(
+        #[must_use]
+        meta
+    );
+
+    /// Returns the suggestions, of which there are at most 100. Those that a registry passes on as
+    /// they came from another server are not known here.
+    pub fn values(&self) -> &[String] {
+        &self.values
     }
 }
 
@@ -323,6 +337,6 @@ impl WriteResult for Completion {
         }
         writer.json("hasMore", &self.has_more);
         writer.buffer.push(b'}');
-        writer.end(None);
+        writer.end(self.meta.as_deref());
     }
 }

@@ -11,7 +11,7 @@ use crate::completion::{CompiledCompleters, Completers, Completion};
 use crate::error::RegistryError;
 use crate::jsonrpc::scan::Scanner;
 use crate::jsonrpc::{RpcError, write};
-use crate::protocol::Icon;
+use crate::protocol::{Icon, OwnMeta, meta_setter, write_meta};
 
 /// A prompt, to be added to a [`PromptRegistry`](crate::PromptRegistry): its definition,
 /// the function that serves it, and what completes its arguments.
@@ -44,6 +44,7 @@ pub struct Prompt<S = ()> {
     description: String,
     title: Option<String>,
     icons: Vec<Icon>,
+    meta: OwnMeta,
     arguments: Vec<PromptArgument>,
     pub(crate) rights: Rights,
     completers: Completers<S>,
@@ -121,6 +122,7 @@ impl<S: Send + Sync + 'static> Prompt<S> {
             description: description.into(),
             title: None,
             icons: Vec::new(),
+            meta: None,
             arguments: arguments.into_iter().collect(),
             rights: Rights::default(),
             completers: Completers::default(),
@@ -152,10 +154,13 @@ impl<S> Prompt<S> {
             description: self.description,
             title: self.title,
             icons: self.icons,
+            meta: self.meta,
             arguments: self.arguments,
             rights: self.rights,
         }
     }
+
+    meta_setter!(meta);
 
     rights_setters!(rights);
 
@@ -207,6 +212,7 @@ impl Prompt {
             write::key(&mut buffer, "icons");
             let _ = write::json(&mut buffer, &self.icons);
         }
+        write_meta(&mut buffer, &self.meta);
         buffer.push(b'}');
         let required = self.arguments.into_iter().filter(|argument| argument.required);
         Ok(CompiledPrompt {

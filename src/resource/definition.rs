@@ -7,7 +7,7 @@ use super::{ResourceOutput, uri};
 use crate::call::{BoundHandler, Call, CallFuture, Handler, Rights, StatefulHandler, rights_setters};
 use crate::error::RegistryError;
 use crate::jsonrpc::{RpcError, write};
-use crate::protocol::{Annotations, CacheHint, Icon};
+use crate::protocol::{Annotations, CacheHint, Icon, OwnMeta, meta_setter, write_meta};
 
 /// A resource, to be added to a [`ResourceRegistry`](crate::ResourceRegistry): its
 /// definition, and the function that reads it.
@@ -45,6 +45,7 @@ pub(crate) struct About {
     pub(super) mime_type: Option<String>,
     pub(super) icons: Vec<Icon>,
     pub(super) annotations: Option<Annotations>,
+    pub(super) meta: OwnMeta,
     pub(super) cache: CacheHint,
     pub(crate) rights: Rights,
 }
@@ -58,6 +59,7 @@ impl About {
             mime_type: None,
             icons: Vec::new(),
             annotations: None,
+            meta: None,
             cache: CacheHint::default(),
             rights: Rights::default(),
         }
@@ -93,6 +95,7 @@ impl About {
             write::key(&mut buffer, "annotations");
             let _ = write::json(&mut buffer, annotations);
         }
+        write_meta(&mut buffer, &self.meta);
         buffer.push(b'}');
         buffer
     }
@@ -107,6 +110,8 @@ impl<S> fmt::Debug for Resource<S> {
 /// The setters of what a resource and a template have in common.
 macro_rules! about {
     () => {
+        meta_setter!(about.meta);
+
         rights_setters!(about.rights);
 
         /// Sets the name for people.

@@ -11,7 +11,7 @@ use super::{ResourceOutput, uri};
 use crate::call::{Handler, StatefulHandler, rights_setters};
 use crate::completion::{CompiledCompleters, Completers, Completion};
 use crate::error::RegistryError;
-use crate::protocol::{Annotations, CacheHint, Icon};
+use crate::protocol::{Annotations, CacheHint, Icon, meta_setter};
 
 /// A resource template, to be added to a [`ResourceRegistry`](crate::ResourceRegistry):
 /// its definition, and the function that reads the resources of its pattern (feature

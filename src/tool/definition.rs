@@ -13,7 +13,7 @@ use super::mirror::MirroredParams;
 use crate::call::{BoundHandler, Call, CallFuture, Handler, Limit, Rights, StatefulHandler, rights_setters};
 use crate::error::RegistryError;
 use crate::jsonrpc::{RpcError, write};
-use crate::protocol::{ClientCapability, Era, Icon, ToolAnnotations};
+use crate::protocol::{ClientCapability, Era, Icon, OwnMeta, ToolAnnotations, meta_setter, write_meta};
 
 /// A tool, to be added to a [`ToolRegistry`](crate::ToolRegistry): its
 /// definition, the function that serves it, and how it is run.
@@ -44,6 +44,7 @@ pub struct Tool<S = ()> {
     returned_schema: Option<SchemaText>,
     annotations: Option<ToolAnnotations>,
     icons: Vec<Icon>,
+    meta: OwnMeta,
     requires: Vec<ClientCapability>,
     limit: Limit,
     is_detached: bool,
@@ -101,6 +102,7 @@ impl<S: Send + Sync + 'static> Tool<S> {
             returned_schema: None,
             annotations: None,
             icons: Vec::new(),
+            meta: None,
             requires: Vec::new(),
             limit: Limit::OfManager,
             is_detached: false,
@@ -125,6 +127,7 @@ impl<S> Tool<S> {
             returned_schema: self.returned_schema,
             annotations: self.annotations,
             icons: self.icons,
+            meta: self.meta,
             requires: self.requires,
             limit: self.limit,
             is_detached: self.is_detached,
@@ -195,6 +198,8 @@ impl<S> Tool<S> {
         self
     }
 
+    meta_setter!(meta);
+
     rights_setters!(rights);
 
     /// Marks the tool as one that changes nothing (`readOnlyHint`).
@@ -254,6 +259,7 @@ impl<S> Tool<S> {
         if !self.icons.is_empty() {
             json("icons", &serde_json::json!(self.icons).to_string());
         }
+        write_meta(&mut buffer, &self.meta);
         buffer.push(b'}');
         buffer
     }

@@ -19,6 +19,7 @@ mod handlers;
 mod layers;
 mod listening;
 mod log;
+mod metadata;
 mod missing;
 mod origins;
 mod parts;
