@@ -13,6 +13,7 @@ mod handler;
 mod lookup;
 mod outbox;
 pub(crate) mod output;
+pub(crate) mod raw_output;
 mod request;
 mod result;
 mod rights;
@@ -22,7 +23,7 @@ mod valid;
 pub(crate) use binding::{BoundHandler, StatefulHandler};
 pub use context::CallContext;
 pub(crate) use context::Exchange;
-#[cfg(any(feature = "test-util", feature = "upstream"))]
+#[cfg(feature = "test-util")]
 pub(crate) use context::LogFrom;
 pub use error::{CallError, ToolError};
 pub(crate) use error_map::ErrorMaps;
@@ -41,6 +42,7 @@ pub(crate) use outbox::Leftovers;
 #[cfg(feature = "test-util")]
 pub(crate) use outbox::Outbox;
 pub use output::{IntoOutput, Output};
+pub use raw_output::InvalidOutput;
 pub use request::Call;
 pub(crate) use result::{ResultTexts, ResultWriter, WriteResult};
 pub use rights::Tags;

@@ -3,6 +3,7 @@
 mod capabilities;
 mod content;
 pub(crate) mod error;
+mod header;
 mod implementation;
 pub(crate) mod meta;
 pub(crate) mod method;
@@ -17,6 +18,7 @@ pub use crate::jsonrpc::{ErrorCode, RpcError};
 pub use capabilities::{ClientCapability, Offer, ServerCapabilities};
 pub(crate) use content::ResourceContents;
 pub use content::{Annotations, Content, EmbeddedResource, ResourceLink, Role};
+pub use header::header_value;
 pub use implementation::{Icon, IconTheme, Implementation};
 pub use notification::LogLevel;
 pub(crate) use own_meta::{OwnMeta, add_meta, meta_setter, write_meta};

@@ -541,6 +541,7 @@ fn every_public_error_is_an_error_of_the_standard_library() {
     is_error::<mcp_stateless::ask::AskError>();
     is_error::<mcp_stateless::call::CallError>();
     is_error::<mcp_stateless::call::HandlerError>();
+    is_error::<mcp_stateless::call::InvalidOutput>();
     is_error::<mcp_stateless::ConfigError>();
     is_error::<mcp_stateless::protocol::RpcError>();
     is_error::<mcp_stateless::RegistryError>();

@@ -6,7 +6,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use super::Resources;
 use crate::call::{Lookup, Rights};
 use crate::jsonrpc::{RpcError, write};
-use crate::registry::page::foreign_cursor;
+
 use crate::registry::{Answer, ItemKind, ListRequest, Page};
 use crate::resource::{BoundLister, ListPage, uri};
 
@@ -57,7 +57,7 @@ impl Resources {
         let sees: Vec<bool> = self.sources().map(|source| source.rights.allow(request.head)).collect();
         let (first, cursor) = start;
         if sees.get(first) != Some(&true) && cursor.is_some() {
-            return Answer::ready(Err(foreign_cursor()));
+            return Answer::ready(Err(RpcError::unknown_cursor()));
         }
         let lookup = Lookup::new(request.head, request.revision, request.settings);
         Answer::later(self.append(page, first, cursor, sees, lookup))
