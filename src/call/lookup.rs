@@ -70,7 +70,6 @@ impl Lookup {
             log_level: None,
             settings,
             takes_stream: false,
-            #[cfg(feature = "jsonschema")]
             check: None,
             #[cfg(feature = "ask")]
             purpose: Purpose { method: "", target: name, arguments },

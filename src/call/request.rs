@@ -33,7 +33,6 @@ pub struct Call<'a> {
     pub(crate) settings: &'a Arc<Settings>,
     pub(crate) takes_stream: bool,
     /// Says what is wrong with arguments that fit their type.
-    #[cfg(feature = "jsonschema")]
     pub(crate) check: Option<&'a ArgumentCheck<'a>>,
     #[cfg(feature = "ask")]
     pub(crate) purpose: Purpose<'a>,
@@ -44,7 +43,6 @@ pub struct Call<'a> {
 }
 
 /// Returns what is wrong with arguments, the JSON text of an object.
-#[cfg(feature = "jsonschema")]
 pub(crate) type ArgumentCheck<'a> = dyn Fn(&str) -> Option<String> + 'a;
 
 impl fmt::Debug for Call<'_> {
@@ -122,10 +120,7 @@ impl<'a> Call<'a> {
 
     /// Returns what is wrong with arguments that fit their type.
     pub(super) fn misfit(&self) -> Option<String> {
-        #[cfg(feature = "jsonschema")]
-        return self.check.and_then(|check| check(self.arguments));
-        #[cfg(not(feature = "jsonschema"))]
-        None
+        self.check.and_then(|check| check(self.arguments))
     }
 
     /// Returns what the handler may want of the request. Without a context it can send no

@@ -52,11 +52,14 @@ impl<T: Into<String>> FromIterator<T> for Tags {
 /// these tags.
 pub(crate) type TagRule = Arc<dyn Fn(&Tags, &Parts) -> bool + Send + Sync>;
 
+/// Whether a caller, known by the head of its request, sees something.
+type Condition = dyn Fn(&Parts) -> bool + Send + Sync;
+
 /// Who may see one definition: those whom both its own condition and the rules of its registry let.
 #[derive(Default)]
 pub(crate) struct Rights {
     tags: Tags,
-    visible_to: Option<Box<dyn Fn(&Parts) -> bool + Send + Sync>>,
+    visible_to: Option<Box<Condition>>,
     /// Of the registry, and of a builder that was merged into its own.
     rules: Vec<TagRule>,
 }

@@ -194,7 +194,6 @@ impl<'r, R: Registry> Dispatcher<'r, '_, R> {
             log_level: request.log_level,
             settings: self.settings,
             takes_stream: self.accepts.takes_stream(),
-            #[cfg(feature = "jsonschema")]
             check: None,
             #[cfg(feature = "ask")]
             purpose,

@@ -132,7 +132,7 @@ fn at(error: &ValidationError<'_>, fault: String) -> String {
     let mut path = String::new();
     for segment in error.instance_path() {
         match segment {
-            LocationSegment::Index(index) => path.push_str(&format!("[{index}]")),
+            LocationSegment::Index(index) => path.extend(["[", &index.to_string(), "]"]),
             LocationSegment::Property(name) if path.is_empty() => path.push_str(&name),
             LocationSegment::Property(name) => path.extend([".", &name]),
         }
@@ -146,7 +146,7 @@ fn allowed(error: &ValidationError<'_>) -> Option<String> {
     fn collect(error: &ValidationError<'_>, values: &mut Vec<String>) -> Option<()> {
         match error.kind() {
             ValidationErrorKind::Enum { options } => {
-                values.extend(options.as_array()?.iter().map(Value::to_string))
+                values.extend(options.as_array()?.iter().map(Value::to_string));
             }
             ValidationErrorKind::Constant { expected_value } => values.push(expected_value.to_string()),
             ValidationErrorKind::AnyOf { context } | ValidationErrorKind::OneOfNotValid { context } => {

@@ -46,7 +46,7 @@ async fn list(State(notes): State<Notes>, page: ListPage) -> ResourceList {
     let link = |name: &String| ResourceLink::new(format!("note://{name}"), name);
     let list = ResourceList::new(names.iter().map(link));
     match names.last() {
-        Some(last) if notes.keys().any(|name| name > last) => list.next_cursor(last.clone()),
+        Some(end) if notes.keys().any(|name| name > end) => list.next_cursor(end.clone()),
         _ => list,
     }
 }
