@@ -3,27 +3,55 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
-use std::pin::Pin;
+use std::sync::Arc;
 
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 
+use crate::call::output::sealed::Sealed;
 use crate::call::raw_output::{InvalidOutput, Main, RawOutput};
-use crate::call::{ResultWriter, WriteResult};
+use crate::call::{
+    BoundHandler, CallError, CallKind, IntoOutput, Lookup, Output, ResultWriter, StatefulHandler,
+    WriteResult, from_json,
+};
 use crate::jsonrpc::{Raw, RpcError, write};
+use crate::protocol::{OwnMeta, meta_setter};
 use crate::registry::Answer;
 use crate::request::{Params, RareParams};
+use crate::settings::Settings;
 
 /// The most values that a completion may have.
 const MAX_VALUES: usize = 100;
 
-/// What is to be completed.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// What is to be completed: the arguments of a completer, which is a [`Handler`](crate::call::Handler)
+/// whose result is a [`Completion`].
+///
+/// A completer takes the state, parts of the request and a context as any handler does, but the
+/// context sends nothing and cannot ask. It returns a [`Completion`], a `Vec` of strings, or a
+/// `Result` of either, whose error is logged and masked as that of a call.
+///
+/// ```
+/// use mcp_stateless::completion::Completing;
+/// use mcp_stateless::{Prompt, State};
+///
+/// async fn owners(State(names): State<Vec<String>>, typed: Completing) -> Vec<String> {
+///     names.into_iter().filter(|name| name.starts_with(&typed.value)).collect()
+/// }
+///
+/// #[derive(serde::Deserialize, schemars::JsonSchema)]
+/// struct Report { owner: String }
+///
+/// let report = Prompt::new("report", "Report", async |Report { owner }: Report| format!("What does {owner} do?"))
+///     .complete("owner", owners);
+/// # let _: Prompt<Vec<String>> = report;
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[non_exhaustive]
 pub struct Completing {
     /// What has been typed so far.
     pub value: String,
     /// The other arguments, as far as they are known.
+    #[serde(default)]
     pub context: BTreeMap<String, String>,
 }
 
@@ -33,6 +61,7 @@ pub struct Completion {
     pub(crate) values: Vec<String>,
     pub(crate) total: Option<usize>,
     pub(crate) has_more: bool,
+    pub(crate) meta: OwnMeta,
     /// Instead of all else.
     pub(crate) raw: Option<RawOutput>,
 }
@@ -56,7 +85,7 @@ impl Completion {
         let mut values: Vec<String> = values.into_iter().map(Into::into).collect();
         let total = values.len();
         values.truncate(MAX_VALUES);
-        Self { has_more: total > values.len(), values, total: Some(total), raw: None }
+        Self { has_more: total > values.len(), values, total: Some(total), meta: None, raw: None }
     }
 
     /// Says how many suggestions there are in all, when that is more than were given.
@@ -65,6 +94,17 @@ impl Completion {
         self.has_more = total > self.values.len();
         self.total = Some(total);
         self
+    }
+
+    meta_setter!(
+        #[must_use]
+        meta
+    );
+
+    /// Returns the suggestions, of which there are at most 100. Those that a registry passes on as
+    /// they came from another server are not known here.
+    pub fn values(&self) -> &[String] {
+        &self.values
     }
 }
 
@@ -85,7 +125,7 @@ pub enum Reference<'a> {
 }
 
 /// A `completion/complete` that has passed the manager's checks.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 #[non_exhaustive]
 pub struct CompletionRequest<'a> {
     /// Whose argument it is.
@@ -98,6 +138,18 @@ pub struct CompletionRequest<'a> {
     pub head: &'a http::request::Parts,
     /// The revision of the protocol that the request speaks.
     pub revision: crate::protocol::Revision,
+    pub(crate) settings: Option<&'a Arc<Settings>>,
+}
+
+impl fmt::Debug for CompletionRequest<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("CompletionRequest")
+            .field("reference", &self.reference)
+            .field("argument", &self.argument)
+            .field("completing", &self.completing)
+            .finish_non_exhaustive()
+    }
 }
 
 /// A `completion/complete` that outlives the request's body.
@@ -108,6 +160,7 @@ pub(crate) struct OwnedCompletionRequest {
     completing: Completing,
     head: http::request::Parts,
     revision: crate::protocol::Revision,
+    settings: Option<Arc<Settings>>,
 }
 
 impl CompletionRequest<'_> {
@@ -123,6 +176,7 @@ impl CompletionRequest<'_> {
             completing: self.completing.clone(),
             head: self.head.clone(),
             revision: self.revision,
+            settings: self.settings.cloned(),
         }
     }
 }
@@ -133,6 +187,7 @@ impl OwnedCompletionRequest {
         params: RareParams<'_>,
         head: http::request::Parts,
         revision: crate::protocol::Revision,
+        settings: &Arc<Settings>,
     ) -> Result<Self, RpcError> {
         #[derive(Deserialize)]
         #[serde(tag = "type")]
@@ -171,7 +226,8 @@ impl OwnedCompletionRequest {
             None => BTreeMap::new(),
         };
         let completing = Completing { value: argument.value, context };
-        Ok(Self { is_prompt, reference, argument: argument.name, completing, head, revision })
+        let settings = Some(Arc::clone(settings));
+        Ok(Self { is_prompt, reference, argument: argument.name, completing, head, revision, settings })
     }
 
     pub(crate) fn borrow(&self) -> CompletionRequest<'_> {
@@ -182,60 +238,80 @@ impl OwnedCompletionRequest {
             completing: self.completing.clone(),
             head: &self.head,
             revision: self.revision,
+            settings: self.settings.as_ref(),
         }
     }
 }
 
-/// An asynchronous function that completes an argument: it takes a [`Completing`] and
-/// returns suggestions, such as a `Vec<String>`.
-pub trait Completer: Send + Sync + 'static {
-    #[doc(hidden)]
-    fn erase(self) -> ErasedCompleter;
-}
+impl Sealed for Completion {}
 
-type Suggesting = Pin<Box<dyn Future<Output = Completion> + Send>>;
+impl Output for Completion {
+    const KIND: CallKind = CallKind::Completion;
 
-#[doc(hidden)]
-pub struct ErasedCompleter(Box<dyn Fn(Completing) -> Suggesting + Send + Sync>);
-
-impl fmt::Debug for ErasedCompleter {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("Completer").finish_non_exhaustive()
+    fn read_arguments<A: DeserializeOwned>(arguments: &str) -> Result<A, String> {
+        from_json(arguments)
     }
 }
 
-impl<F, Fut> Completer for F
-where
-    F: Fn(Completing) -> Fut + Send + Sync + 'static,
-    Fut: Future<Output: Into<Completion>> + Send + 'static,
-{
-    fn erase(self) -> ErasedCompleter {
-        ErasedCompleter(Box::new(move |completing| {
-            let suggesting = self(completing);
-            Box::pin(async move { suggesting.await.into() })
-        }))
+impl<S: Into<String>> IntoOutput<Completion> for Vec<S> {
+    fn into_output(self) -> Result<Completion, CallError> {
+        Ok(self.into())
     }
 }
 
 /// What completes the arguments of one prompt or template.
-#[derive(Debug)]
-pub(crate) struct Complete(HashMap<String, ErasedCompleter>);
+pub(crate) struct Completers<S>(HashMap<String, StatefulHandler<S, Completion>>);
 
-impl Complete {
-    pub(crate) fn new(completers: HashMap<String, ErasedCompleter>) -> Self {
-        Self(completers)
+impl<S> Default for Completers<S> {
+    fn default() -> Self {
+        Self(HashMap::new())
+    }
+}
+
+impl<S> Completers<S> {
+    pub(crate) fn insert(&mut self, argument: String, completer: StatefulHandler<S, Completion>) {
+        self.0.insert(argument, completer);
     }
 
+    /// The arguments that are completed.
+    pub(crate) fn arguments(&self) -> impl Iterator<Item = &String> {
+        self.0.keys()
+    }
+
+    pub(crate) fn with_state<Other>(self, state: &S) -> Completers<Other>
+    where
+        S: Clone,
+    {
+        let bound = |completer: StatefulHandler<S, _>| StatefulHandler::Bound(completer.bind(state.clone()));
+        Completers(self.0.into_iter().map(|(argument, completer)| (argument, bound(completer))).collect())
+    }
+}
+
+impl Completers<()> {
+    pub(crate) fn compile(self) -> CompiledCompleters {
+        let bound = self.0.into_iter().map(|(argument, completer)| (argument, completer.bind(())));
+        CompiledCompleters(bound.collect())
+    }
+}
+
+/// What completes the arguments of one prompt or template, ready to be asked.
+pub(crate) struct CompiledCompleters(HashMap<String, BoundHandler<Completion>>);
+
+impl CompiledCompleters {
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
     /// Suggestions for an argument; none when nothing completes it.
-    pub(crate) fn complete(&self, argument: &str, completing: Completing) -> Answer<'_, Completion> {
-        match self.0.get(argument) {
-            Some(completer) => Answer::later(async move { Ok((completer.0)(completing).await) }),
-            None => Answer::ready(Ok(Completion::default())),
-        }
+    pub(crate) fn complete(&self, request: &CompletionRequest<'_>) -> Answer<'_, Completion> {
+        let Some(completer) = self.0.get(request.argument) else {
+            return Answer::ready(Ok(Completion::default()));
+        };
+        let (Reference::Prompt(name) | Reference::Resource(name)) = request.reference;
+        let name = name.to_owned();
+        let lookup = Lookup::new(request.head, request.revision, request.settings);
+        let arguments = serde_json::json!(request.completing).to_string();
+        Answer::later(async move { lookup.run(completer, &name, &arguments).await })
     }
 }
 
@@ -260,6 +336,6 @@ impl WriteResult for Completion {
         }
         writer.json("hasMore", &self.has_more);
         writer.buffer.push(b'}');
-        writer.end(None);
+        writer.end(self.meta.as_deref());
     }
 }

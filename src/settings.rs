@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::call::{ResultTexts, ShownErrors};
+use crate::call::{ErrorMaps, ResultTexts, ShownErrors};
 use crate::drain::Drain;
 use crate::http::HttpPolicy;
 use crate::places::Places;
@@ -15,6 +15,8 @@ pub(crate) struct Settings {
     pub(crate) keep_alive: Duration,
     pub(crate) tool_time_limit: Option<Duration>,
     pub(crate) shown_errors: ShownErrors,
+    /// What the host makes of its own errors.
+    pub(crate) error_maps: Option<Arc<ErrorMaps>>,
     pub(crate) logging: bool,
     /// Of `server/discover`.
     pub(crate) cache_hint: CacheHint,

@@ -166,6 +166,7 @@ fn described(ElicitResult { action, content, .. }: &ElicitResult) -> String {
         ElicitAction::Accept => "accept",
         ElicitAction::Decline => "decline",
         ElicitAction::Cancel => "cancel",
+        _ => "something new",
     };
     format!("action={action}, content={}", json!(content))
 }

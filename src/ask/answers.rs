@@ -77,6 +77,19 @@ impl Answers {
         Ok(Self(Some(Box::new(Brought { state: state.unwrap_or_default(), now }))))
     }
 
+    /// Answers and a state that a test brings along.
+    #[cfg(feature = "test-util")]
+    pub(crate) fn given(
+        answers: &BTreeMap<String, serde_json::Value>,
+        returned: Option<&serde_json::Value>,
+    ) -> Self {
+        // Values are always JSON.
+        let raw = |value: &serde_json::Value| serde_json::value::to_raw_value(value).ok();
+        let state = AnswerState { returned: returned.and_then(raw), ..AnswerState::default() };
+        let now = answers.iter().filter_map(|(key, answer)| Some((key.clone(), raw(answer)?)));
+        Self(Some(Box::new(Brought { state, now: now.collect() })))
+    }
+
     /// The answer to the question of this key.
     pub(super) fn find(&self, key: &str) -> Option<&RawValue> {
         let brought = self.0.as_deref()?;

@@ -78,6 +78,9 @@ impl Asks {
             tracing::error!(key, fault, "a question cannot be asked");
             return Err(AskError::Rpc(RpcError::internal()));
         }
+        if self.lock().is_closed && self.answers.find(key).is_none() {
+            return Err(AskError::Ended);
+        }
         if self.era == Era::Legacy {
             return self.ask_aside(question, cx.exchange()).await;
         }

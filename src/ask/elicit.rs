@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 /// What a user did with a question (2026-07-28, Client, "Response Actions").
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
+#[non_exhaustive]
 pub enum ElicitAction {
     /// Answered it.
     Accept,

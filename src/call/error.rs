@@ -60,6 +60,13 @@ impl ToolError {
     }
 }
 
+/// For the host: the message may hold what a client must not read.
+impl fmt::Display for ToolError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(formatter)
+    }
+}
+
 impl<E: Into<AnyError>> From<E> for ToolError {
     fn from(error: E) -> Self {
         Self(CallError::of(error.into()))

@@ -52,13 +52,59 @@ pub trait FromCall<S>: Sized {
     fn from_call(call: &mut Call<'_>, state: &S) -> Result<Self, ToolError>;
 }
 
-/// The state that was given to `with_state` of a registry's builder, cloned for the call.
+/// The state that was given to `with_state` of a registry's builder, cloned for the call, or a
+/// part of it that is taken out by [`FromRef`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct State<T>(pub T);
 
-impl<S: Clone> FromCall<S> for State<S> {
+impl<S, T: FromRef<S>> FromCall<S> for State<T> {
     fn from_call(_: &mut Call<'_>, state: &S) -> Result<Self, ToolError> {
-        Ok(Self(state.clone()))
+        Ok(Self(T::from_ref(state)))
+    }
+}
+
+/// A part of a bigger state `S`, which a handler takes as [`State`].
+///
+/// Every state that can be cloned is a part of itself.
+///
+/// ```
+/// use std::sync::Arc;
+///
+/// use mcp_stateless::call::FromRef;
+/// use mcp_stateless::{State, ToolRegistry};
+///
+/// #[derive(Clone)]
+/// struct Pool(Arc<str>);
+///
+/// #[derive(Clone)]
+/// struct App { pool: Pool, greeting: &'static str }
+///
+/// impl FromRef<App> for Pool {
+///     fn from_ref(app: &App) -> Self {
+///         app.pool.clone()
+///     }
+/// }
+///
+/// let tools = ToolRegistry::builder()
+///     .with_state(App { pool: Pool("db".into()), greeting: "Hello" })
+///     .tool("where", "Where the data is", async |State(pool): State<Pool>| pool.0.to_string())
+///     .tool("greet", "Greet", async |State(app): State<App>| app.greeting)
+///     .build()?;
+/// # Ok::<(), mcp_stateless::RegistryError>(())
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a part of the state `{S}`",
+    label = "not a part of the builder's state",
+    note = "take the state itself, `State<{S}>`, or write `impl FromRef<{S}> for {Self}`; a state must be `Clone`"
+)]
+pub trait FromRef<S> {
+    /// Takes the part out of the state, mostly by a cheap clone: it is called for each call.
+    fn from_ref(state: &S) -> Self;
+}
+
+impl<S: Clone> FromRef<S> for S {
+    fn from_ref(state: &S) -> Self {
+        state.clone()
     }
 }
 

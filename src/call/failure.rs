@@ -8,7 +8,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{CallError, Output};
+use super::{CallError, ErrorMaps, Output};
 use crate::jsonrpc::{ErrorCode, RpcError};
 
 /// The most bytes of an error that are logged.
@@ -53,6 +53,10 @@ pub enum CallKind {
     Prompt,
     /// `resources/read`.
     Resource,
+    /// `completion/complete`; only its failures are told of.
+    Completion,
+    /// `resources/list`, where a handler lists; only its failures are told of.
+    ResourceList,
 }
 
 impl fmt::Display for CallKind {
@@ -61,6 +65,8 @@ impl fmt::Display for CallKind {
             Self::Tool => "tool",
             Self::Prompt => "prompt",
             Self::Resource => "resource",
+            Self::Completion => "completion",
+            Self::ResourceList => "resource list",
         })
     }
 }
@@ -151,6 +157,23 @@ impl HandlerError {
         Self::new("a handler panicked", Cause::Panicked)
     }
 
+    /// Returns the error that the handler returned, for a middleware that looks for its type by
+    /// `downcast_ref`.
+    pub fn get_ref(&self) -> &(dyn Error + Send + Sync + 'static) {
+        &*self.error
+    }
+
+    /// Whether the host may say what becomes of it.
+    pub(super) fn is_undeclared(&self) -> bool {
+        self.cause == Cause::Undeclared
+    }
+
+    /// Returns what the host makes of an undeclared error.
+    pub(super) fn mapped(self, maps: &ErrorMaps) -> CallError {
+        let Self { error, cause, reference } = self;
+        maps.map(error).unwrap_or_else(|error| Self { error, cause, reference }.into())
+    }
+
     /// Logs the failure, once.
     pub(super) fn log(&mut self, kind: CallKind, name: &str) {
         if self.reference.is_some() {
@@ -182,7 +205,7 @@ impl HandlerError {
                 return Err(RpcError::new(ErrorCode::INTERNAL_ERROR, message).into());
             }
             (Cause::Declared | Cause::TimedOut, _) | (Cause::Undeclared, ShownErrors::All) => {
-                Some(self.to_string())
+                message(&*self.error)
             }
             (Cause::Undeclared, ShownErrors::Chosen(hook)) => {
                 let failed = FailedCall { kind: T::KIND, name, error: self };
@@ -252,16 +275,28 @@ impl ErrorReference {
     }
 }
 
-/// An error with its sources, on one line of bounded length.
+/// Returns the message of an error of the host's; `None` when the code that writes it panics.
+fn message(error: &(dyn Error + Send + Sync)) -> Option<String> {
+    catch_unwind(AssertUnwindSafe(|| error.to_string())).ok()
+}
+
+/// Returns an error with its sources, on one line of bounded length.
 fn chain(error: &(dyn Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source
-        && text.len() < MAX_LOGGED
-    {
-        // A string takes all that it is given.
-        let _ = write!(text, ": {error}");
-        source = error.source();
+    let mut text = String::new();
+    // The code that writes a message is the host's, and may panic half-way.
+    let written = catch_unwind(AssertUnwindSafe(|| {
+        let mut next = Some(error);
+        while let Some(error) = next
+            && text.len() < MAX_LOGGED
+        {
+            let separator = if text.is_empty() { "" } else { ": " };
+            // A string takes all that it is given.
+            let _ = write!(text, "{separator}{error}");
+            next = error.source();
+        }
+    }));
+    if written.is_err() {
+        text.push_str("… (the error panicked while its message was written)");
     }
     escaped(&text).into_owned()
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::failure::{log_error_result, log_rpc};
 use super::future::{CallFuture, CallWork, Limit};
-use super::{CallError, Exchange, HandlerError, Output};
+use super::{CallError, ErrorMaps, Exchange, HandlerError, Output};
 use crate::deadline::Deadline;
 use crate::drain::Drain;
 use crate::jsonrpc::RpcError;
@@ -21,6 +21,8 @@ pub(crate) struct GuardedCall<T: Output> {
     work: Option<CallWork<T>>,
     deadline: Option<Deadline>,
     name: Option<Arc<str>>,
+    /// There when the host has some.
+    error_maps: Option<Arc<ErrorMaps>>,
     /// There while the call is still to be handed to the runtime: what waits for it when the
     /// server shuts down, unless the manager does.
     detached: Option<Arc<Drain>>,
@@ -35,7 +37,9 @@ impl<T: Output> GuardedCall<T> {
     pub(crate) fn start(target: &str, start: impl FnOnce() -> CallFuture<T>, settings: &Settings) -> Self {
         let future = catch_unwind(AssertUnwindSafe(start));
         let future = future.unwrap_or_else(|_| CallFuture::refused(HandlerError::panicked()));
-        Self::new(future, target, settings.tool_time_limit)
+        let mut call = Self::new(future, target, settings.tool_time_limit);
+        call.error_maps.clone_from(&settings.error_maps);
+        call
     }
 
     /// Begins to run a future, within `limit` unless it has one itself. `target` stands for a
@@ -53,6 +57,7 @@ impl<T: Output> GuardedCall<T> {
             work: Some(future.work),
             deadline: limit.map(Deadline::new),
             name,
+            error_maps: None,
             detached: future.detached,
             #[cfg(feature = "ask")]
             idle: Some(crate::ask::IdleDetector::default()),
@@ -70,6 +75,7 @@ impl<T: Output> GuardedCall<T> {
             work: self.work.take(),
             deadline: self.deadline.take(),
             name: self.name.clone(),
+            error_maps: self.error_maps.clone(),
             detached: None,
             #[cfg(feature = "ask")]
             idle: self.idle.take(),
@@ -88,9 +94,18 @@ impl<T: Output> GuardedCall<T> {
         self.name.as_deref().unwrap_or_default()
     }
 
-    /// Logs an outcome in which something is wrong.
+    /// Lets the host say what becomes of its own error, and logs what is wrong in an outcome.
     #[cold]
     fn log(&self, outcome: &mut Result<T, CallError>) {
+        if let Some(maps) = &self.error_maps
+            && matches!(outcome, Err(CallError::Failed(error)) if error.is_undeclared())
+        {
+            let failed = std::mem::replace(outcome, Err(RpcError::internal().into()));
+            *outcome = failed.map_err(|error| match error {
+                CallError::Failed(error) => error.mapped(maps),
+                other => other,
+            });
+        }
         match outcome {
             Ok(output) if output.is_error() => log_error_result(T::KIND, self.name()),
             Err(CallError::Failed(error)) => error.log(T::KIND, self.name()),

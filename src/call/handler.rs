@@ -26,7 +26,8 @@ use crate::tool::ToolOutput;
 /// tool, of texts for a prompt or a resource template (numbers and `bool` are read from
 /// theirs). When they do not fit, the function is not called, and the client is told the
 /// argument and what was expected: by a result with `isError` of a tool, else by
-/// `-32602`. A handler without arguments ignores those that a client sends.
+/// `-32602`. [`Valid`](super::Valid) checks more than a type can. A handler without arguments
+/// ignores those that a client sends.
 ///
 /// It returns what [`IntoOutput`] can turn into a `T`, and its future is `Send`. A closure owns what
 /// it captures, `async move |args: Args| db.find(args).await`, and is cloned for each call with its
@@ -141,6 +142,9 @@ macro_rules! handler {
                     Ok(arguments) => arguments,
                     Err(misfit) => return CallFuture::refused(HandlerError::misfit(misfit)),
                 };)?
+                if let Some(misfit) = call.misfit() {
+                    return CallFuture::refused(HandlerError::misfit(misfit));
+                }
                 CallFuture::new(self.clone()(
                     $($state::clone(state),)?
                     $($part,)*

@@ -42,6 +42,9 @@ enum Fate {
     Sent,
     /// The client takes no stream: events are counted.
     Dropped { events: u64 },
+    /// There is no reply: events are kept for a test, however many.
+    #[cfg(feature = "test-util")]
+    Kept,
     /// The reply is complete, or nobody reads it any more.
     Closed,
 }
@@ -67,6 +70,20 @@ impl Outbox {
             times_let_out: 0,
             wants_out: false,
         }))
+    }
+
+    /// An outbox without a reply, which keeps all events.
+    #[cfg(feature = "test-util")]
+    pub(crate) fn keeping() -> Self {
+        let outbox = Self::new(true);
+        outbox.lock().fate = Fate::Kept;
+        outbox
+    }
+
+    /// Returns the events so far of an outbox that keeps them.
+    #[cfg(feature = "test-util")]
+    pub(crate) fn kept(&self) -> Vec<u8> {
+        self.lock().events.clone()
     }
 
     /// Whether what is sent gets anywhere.
@@ -97,6 +114,13 @@ impl Outbox {
             Fate::Closed => return Poll::Ready(None),
             Fate::Dropped { events } => {
                 *events += 1;
+                return Poll::Ready(None);
+            }
+            #[cfg(feature = "test-util")]
+            Fate::Kept => {
+                if let Some(write) = write.take() {
+                    sse::event(&mut state.events, write);
+                }
                 return Poll::Ready(None);
             }
             Fate::Sent => {}
@@ -175,7 +199,7 @@ impl Outbox {
         let mut state = self.lock();
         let dropped = match std::mem::replace(&mut state.fate, Fate::Closed) {
             Fate::Dropped { events } => events,
-            Fate::Sent | Fate::Closed => 0,
+            _ => 0,
         };
         let events = std::mem::take(&mut state.events);
         let reader = state.reader.take();

@@ -5,9 +5,9 @@ use std::sync::{Arc, Mutex};
 
 use http::request::Parts;
 
-use super::CallContext;
 use super::context::{Exchange, LogFrom};
 use super::outbox::Outbox;
+use super::{CallContext, Tags};
 #[cfg(feature = "ask")]
 use crate::ask::{Answers, Asks, Purpose};
 use crate::jsonrpc::{Id, RpcError};
@@ -24,12 +24,16 @@ pub struct Call<'a> {
     /// The target as the client wrote it.
     pub(crate) written: &'a str,
     pub(crate) arguments: &'a str,
+    /// Known where a middleware runs.
+    pub(crate) tags: Tags,
     pub(crate) head: Parts,
     pub(crate) revision: Revision,
     pub(crate) meta: &'a Meta<'a>,
     pub(crate) log_level: Option<LogLevel>,
     pub(crate) settings: &'a Arc<Settings>,
     pub(crate) takes_stream: bool,
+    /// Says what is wrong with arguments that fit their type.
+    pub(crate) check: Option<&'a ArgumentCheck<'a>>,
     #[cfg(feature = "ask")]
     pub(crate) purpose: Purpose<'a>,
     #[cfg(feature = "ask")]
@@ -37,6 +41,9 @@ pub struct Call<'a> {
     /// Where the manager looks for what is sent on the way.
     pub(crate) exchange: &'a mut Option<Arc<Exchange>>,
 }
+
+/// Returns what is wrong with arguments, the JSON text of an object.
+pub(crate) type ArgumentCheck<'a> = dyn Fn(&str) -> Option<String> + 'a;
 
 impl fmt::Debug for Call<'_> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -70,6 +77,16 @@ impl<'a> Call<'a> {
         self.arguments
     }
 
+    /// Returns the tags of what is called, inside a [`Middleware`](crate::registry::Middleware); elsewhere
+    /// there are none.
+    pub fn tags(&self) -> &Tags {
+        &self.tags
+    }
+
+    pub(crate) fn with_tags(self, tags: Tags) -> Self {
+        Self { tags, ..self }
+    }
+
     /// The head of the HTTP request.
     pub fn head(&self) -> &Parts {
         match &self.exchange {
@@ -93,13 +110,17 @@ impl<'a> Call<'a> {
     }
 
     /// The same call with other arguments, the JSON text of an object.
-    #[cfg(feature = "templates")]
     pub(crate) fn with_arguments<'b>(self, arguments: &'b str) -> Call<'b>
     where
         'a: 'b,
     {
         let call: Call<'b> = self;
         Call { arguments, ..call }
+    }
+
+    /// Returns what is wrong with arguments that fit their type.
+    pub(super) fn misfit(&self) -> Option<String> {
+        self.check.and_then(|check| check(self.arguments))
     }
 
     /// Returns what the handler may want of the request. Without a context it can send no

@@ -95,9 +95,15 @@ impl AllowedHost {
         self.scheme.as_deref().is_none_or(|allowed| allowed.eq_ignore_ascii_case(scheme))
     }
 
+    /// Whether a request may name this host. Clients leave out the default port of the scheme
+    /// (RFC 9110, section 4.2), which the server does not know unless the entry says it.
     fn admits(&self, authority: Authority<'_>) -> bool {
-        self.name.eq_ignore_ascii_case(authority.host)
-            && self.port.is_none_or(|port| authority.port == Some(port))
+        let is_default = |port| match self.scheme.as_deref() {
+            Some(scheme) => default_port(scheme) == Some(port),
+            None => DEFAULT_PORTS.iter().any(|(_, default)| *default == port),
+        };
+        let admits_port = |port| authority.port.map_or_else(|| is_default(port), |named| named == port);
+        self.name.eq_ignore_ascii_case(authority.host) && self.port.is_none_or(admits_port)
     }
 }
 
@@ -217,6 +223,13 @@ impl<'a> Authority<'a> {
     }
 }
 
+/// The ports of the schemes that web pages are loaded by, where a URL names none.
+const DEFAULT_PORTS: [(&str, u16); 2] = [("http", 80), ("https", 443)];
+
+fn default_port(scheme: &str) -> Option<u16> {
+    DEFAULT_PORTS.into_iter().find(|(name, _)| name.eq_ignore_ascii_case(scheme)).map(|(_, port)| port)
+}
+
 /// The origin of a web page.
 #[derive(Clone, Copy)]
 struct WebOrigin<'a> {
@@ -228,11 +241,7 @@ struct WebOrigin<'a> {
 impl<'a> WebOrigin<'a> {
     fn parse(origin: &'a str) -> Option<Self> {
         let (scheme, authority) = origin.split_once("://")?;
-        let default_port = match scheme {
-            _ if scheme.eq_ignore_ascii_case("http") => 80,
-            _ if scheme.eq_ignore_ascii_case("https") => 443,
-            _ => return None,
-        };
+        let default_port = default_port(scheme)?;
         Some(Self { scheme, default_port, authority: Authority::parse(authority)? })
     }
 

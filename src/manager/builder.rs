@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::handle::StatelessSessionManager;
-use crate::call::{FailedCall, ResultTexts, ShownErrors};
+use crate::call::{ErrorMaps, FailedCall, ResultTexts, ShownErrors, ToolError};
 use crate::error::ConfigError;
 use crate::http::budget::Budget;
 use crate::http::origin::{AllowedHost, AllowedOrigin, Hosts, OriginPolicy, Origins};
@@ -34,6 +34,7 @@ pub struct ManagerBuilder {
     keep_alive: Duration,
     tool_time_limit: Option<Duration>,
     shown_errors: ShownErrors,
+    error_maps: ErrorMaps,
     logging: bool,
     cache_hint: CacheHint,
     max_bytes_in_flight: usize,
@@ -64,6 +65,7 @@ impl ManagerBuilder {
             keep_alive: Duration::from_secs(15),
             tool_time_limit: Some(Duration::from_secs(300)),
             shown_errors: ShownErrors::default(),
+            error_maps: ErrorMaps::default(),
             logging: true,
             cache_hint: CacheHint::default(),
             max_bytes_in_flight: 64 * 1024 * 1024,
@@ -107,9 +109,9 @@ impl ManagerBuilder {
     }
 
     /// Serves requests whose `Host` is one of these, instead of only loopback
-    /// names: `host` for any port, or `host:port`. Pages of the same host may
-    /// call; for others see [`allowed_origins`](Self::allowed_origins). A second
-    /// call replaces the first.
+    /// names: `host` for any port, or `host:port`. A request that names no port has the default
+    /// one, 443 or 80. Pages of the same host may call; for others see
+    /// [`allowed_origins`](Self::allowed_origins). A second call replaces the first.
     ///
     /// Write `https://host` or `https://host:port` where the pages of the host are served over
     /// TLS: a page of the same host that came over plain HTTP, which anybody on the way may
@@ -249,6 +251,45 @@ impl ManagerBuilder {
         self
     }
 
+    /// Turns errors of one type, which handlers return, into what clients read: in one place, for
+    /// tools, prompts, resources, lists and completions alike. A second call with another type adds
+    /// to the first; with the same type it replaces it.
+    ///
+    /// The function returns a [`ToolError`], or what becomes one: [`ToolError::new`] shows its
+    /// message, [`ToolError::internal`] masks it, and an
+    /// [`RpcError`](crate::protocol::RpcError) is answered as it is. What it returns is logged as if
+    /// the handler had returned it. Errors that were declared safe already, or made by
+    /// [`ToolError::internal`], do not come here, nor do errors of other types: for those see
+    /// [`on_error`](Self::on_error). It must not block.
+    ///
+    /// ```
+    /// use mcp_stateless::{StatelessSessionManager, ToolError};
+    ///
+    /// #[derive(Debug, thiserror::Error)]
+    /// enum TrackerError {
+    ///     #[error("there is no issue {0}")]
+    ///     NotFound(u32),
+    ///     #[error("the database is gone")]
+    ///     Database(#[from] std::io::Error),
+    /// }
+    ///
+    /// let manager = StatelessSessionManager::builder("tracker", "1.0.0")
+    ///     .map_errors(|error: TrackerError| match error {
+    ///         TrackerError::NotFound(_) => ToolError::new(error),
+    ///         TrackerError::Database(_) => ToolError::internal(error),
+    ///     })
+    ///     .build()?;
+    /// # Ok::<(), mcp_stateless::ConfigError>(())
+    /// ```
+    pub fn map_errors<E, T>(mut self, map: impl Fn(E) -> T + Send + Sync + 'static) -> Self
+    where
+        E: std::error::Error + Send + Sync + 'static,
+        T: Into<ToolError>,
+    {
+        self.error_maps.add(map);
+        self
+    }
+
     /// Declares no `logging` capability and sends no log messages.
     pub fn without_logging(mut self) -> Self {
         self.logging = false;
@@ -321,6 +362,7 @@ impl ManagerBuilder {
             keep_alive: self.keep_alive,
             tool_time_limit: self.tool_time_limit,
             shown_errors: self.shown_errors,
+            error_maps: (!self.error_maps.is_empty()).then(|| Arc::new(self.error_maps)),
             logging: self.logging,
             cache_hint: self.cache_hint,
             listeners: Places::new(self.max_listeners, per_principal),

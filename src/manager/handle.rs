@@ -50,7 +50,7 @@ impl StatelessSessionManager {
         Self { settings: Arc::new(settings) }
     }
 
-    pub(crate) fn settings(&self) -> &Settings {
+    pub(crate) fn settings(&self) -> &Arc<Settings> {
         &self.settings
     }
 

@@ -1,18 +1,17 @@
 //! A prompt: its definition and its handler.
 
-use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
 use serde::Serialize;
 
 use super::PromptOutput;
-use crate::call::{BoundHandler, Call, CallFuture, Handler, StatefulHandler};
-use crate::completion::{Complete, Completer, ErasedCompleter};
+use crate::call::{BoundHandler, Call, CallFuture, Handler, Rights, StatefulHandler, rights_setters};
+use crate::completion::{CompiledCompleters, Completers, Completion};
 use crate::error::RegistryError;
 use crate::jsonrpc::scan::Scanner;
 use crate::jsonrpc::{RpcError, write};
-use crate::protocol::Icon;
+use crate::protocol::{Icon, OwnMeta, meta_setter, write_meta};
 
 /// A prompt, to be added to a [`PromptRegistry`](crate::PromptRegistry): its definition,
 /// the function that serves it, and what completes its arguments.
@@ -45,8 +44,10 @@ pub struct Prompt<S = ()> {
     description: String,
     title: Option<String>,
     icons: Vec<Icon>,
+    meta: OwnMeta,
     arguments: Vec<PromptArgument>,
-    completers: HashMap<String, ErasedCompleter>,
+    pub(crate) rights: Rights,
+    completers: Completers<S>,
     handler: StatefulHandler<S, PromptOutput>,
 }
 
@@ -123,26 +124,47 @@ impl<S: Send + Sync + 'static> Prompt<S> {
             description: description.into(),
             title: None,
             icons: Vec::new(),
+            meta: None,
             arguments: arguments.into_iter().collect(),
-            completers: HashMap::new(),
+            rights: Rights::default(),
+            completers: Completers::default(),
             handler: StatefulHandler::new(handler),
         }
+    }
+
+    /// Completes the values of an argument (`completion/complete`) by a handler that takes a
+    /// [`Completing`](crate::completion::Completing).
+    pub fn complete<M, H>(mut self, argument: impl Into<String>, completer: H) -> Self
+    where
+        H: Handler<M, S, Completion>,
+    {
+        self.completers.insert(argument.into(), StatefulHandler::new(completer));
+        self
     }
 }
 
 impl<S> Prompt<S> {
-    /// Gives the handler its state, so that the prompt goes into a registry with any other.
-    pub fn with_state<Other>(self, state: S) -> Prompt<Other> {
+    /// Gives the handlers their state, so that the prompt goes into a registry with any other.
+    pub fn with_state<Other>(self, state: S) -> Prompt<Other>
+    where
+        S: Clone,
+    {
         Prompt {
+            completers: self.completers.with_state(&state),
             handler: StatefulHandler::Bound(self.handler.bind(state)),
             name: self.name,
             description: self.description,
             title: self.title,
             icons: self.icons,
+            meta: self.meta,
             arguments: self.arguments,
-            completers: self.completers,
+            rights: self.rights,
         }
     }
+
+    meta_setter!(meta);
+
+    rights_setters!(rights);
 
     /// Sets the name for people.
     pub fn title(mut self, title: impl Into<String>) -> Self {
@@ -153,12 +175,6 @@ impl<S> Prompt<S> {
     /// Adds an icon.
     pub fn icon(mut self, icon: Icon) -> Self {
         self.icons.push(icon);
-        self
-    }
-
-    /// Completes the values of an argument (`completion/complete`).
-    pub fn complete(mut self, argument: impl Into<String>, completer: impl Completer) -> Self {
-        self.completers.insert(argument.into(), completer.erase());
         self
     }
 }
@@ -181,7 +197,7 @@ impl Prompt {
             }
         }
         let known = |name: &&String| self.arguments.iter().any(|argument| argument.name == **name);
-        if let Some(stray) = self.completers.keys().find(|name| !known(name)) {
+        if let Some(stray) = self.completers.arguments().find(|name| !known(name)) {
             return Err(error(format!("`{stray}` is completed, but is no argument")));
         }
         let mut buffer = write::texts([
@@ -198,13 +214,15 @@ impl Prompt {
             write::key(&mut buffer, "icons");
             let _ = write::json(&mut buffer, &self.icons);
         }
+        write_meta(&mut buffer, &self.meta);
         buffer.push(b'}');
         let required = self.arguments.into_iter().filter(|argument| argument.required);
         Ok(CompiledPrompt {
             name: self.name.into(),
             definition: buffer,
             required: required.map(|argument| argument.name.into()).collect(),
-            completers: Complete::new(self.completers),
+            completers: self.completers.compile(),
+            rights: self.rights,
             handler: self.handler.bind(()),
         })
     }
@@ -238,13 +256,17 @@ const MAX_NAME: usize = 256;
 pub(crate) struct CompiledPrompt {
     pub(crate) name: Arc<str>,
     pub(crate) definition: Vec<u8>,
-    pub(crate) completers: Complete,
+    pub(crate) completers: CompiledCompleters,
+    pub(crate) rights: Rights,
     required: Vec<Box<str>>,
     handler: BoundHandler<PromptOutput>,
 }
 
 impl CompiledPrompt {
     pub(crate) fn call(&self, call: Call<'_>) -> CallFuture<PromptOutput> {
+        if !self.rights.allow(call.head()) {
+            return CallFuture::refused(RpcError::unknown_prompt(call.target()));
+        }
         if let Some(missing) = self.missing(call.arguments()) {
             let fault = format!("Invalid arguments: missing field `{missing}`");
             return CallFuture::refused(RpcError::invalid_params(fault));

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use crate::call::output::sealed::Sealed;
 use crate::call::raw_output::{InvalidOutput, Main, RawOutput};
 use crate::call::{CallError, CallKind, IntoOutput, Output, ResultWriter, WriteResult};
-use crate::protocol::{Content, Role, write_content};
+use crate::protocol::{Content, OwnMeta, Role, meta_setter, write_content};
 
 /// The result of a prompt (2026-07-28, Schema, `GetPromptResult`).
 ///
@@ -23,6 +23,7 @@ use crate::protocol::{Content, Role, write_content};
 pub struct PromptOutput {
     pub(crate) description: Option<String>,
     pub(crate) messages: Vec<PromptMessage>,
+    pub(crate) meta: OwnMeta,
     /// Instead of all else.
     pub(crate) raw: Option<RawOutput>,
 }
@@ -43,6 +44,16 @@ impl PromptMessage {
     /// Something that the model says.
     pub fn assistant(content: impl Into<Content>) -> Self {
         Self { role: Role::Assistant, content: content.into() }
+    }
+
+    /// Returns who says it.
+    pub fn role(&self) -> Role {
+        self.role
+    }
+
+    /// Returns what is said.
+    pub fn content(&self) -> &Content {
+        &self.content
     }
 }
 
@@ -70,6 +81,17 @@ impl PromptOutput {
     pub fn description(mut self, description: impl Into<String>) -> Self {
         self.description = Some(description.into());
         self
+    }
+
+    meta_setter!(
+        #[must_use]
+        meta
+    );
+
+    /// Returns the messages. Those of a result that a registry passes on as it came from another
+    /// server are not known here.
+    pub fn messages(&self) -> &[PromptMessage] {
+        &self.messages
     }
 }
 
@@ -114,6 +136,6 @@ impl WriteResult for PromptOutput {
         if let Some(description) = &self.description {
             writer.string("description", description);
         }
-        writer.end(None);
+        writer.end(self.meta.as_deref());
     }
 }

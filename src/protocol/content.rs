@@ -5,8 +5,9 @@ use std::borrow::Cow;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
-use super::Icon;
+use super::{Icon, OwnMeta, add_meta, meta_setter};
 
 /// A block of a result's content (2026-07-28, Schema, `ContentBlock`).
 ///
@@ -20,13 +21,17 @@ use super::Icon;
 #[non_exhaustive]
 pub enum Content {
     /// A text.
+    #[non_exhaustive]
     Text {
         /// The text.
         text: Cow<'static, str>,
         /// For whom it is.
         annotations: Option<Box<Annotations>>,
+        /// What else there is to say of it.
+        meta: Option<Box<Map<String, Value>>>,
     },
     /// An image.
+    #[non_exhaustive]
     Image {
         /// The image's bytes in base64.
         data: String,
@@ -34,8 +39,11 @@ pub enum Content {
         mime_type: Cow<'static, str>,
         /// For whom it is.
         annotations: Option<Box<Annotations>>,
+        /// What else there is to say of it.
+        meta: Option<Box<Map<String, Value>>>,
     },
     /// A sound.
+    #[non_exhaustive]
     Audio {
         /// The sound's bytes in base64.
         data: String,
@@ -43,37 +51,52 @@ pub enum Content {
         mime_type: Cow<'static, str>,
         /// For whom it is.
         annotations: Option<Box<Annotations>>,
+        /// What else there is to say of it.
+        meta: Option<Box<Map<String, Value>>>,
     },
     /// A link to a resource that the client may read.
     ResourceLink(Box<ResourceLink>),
     /// A resource itself.
+    #[non_exhaustive]
     Resource {
         /// The resource.
         resource: Box<EmbeddedResource>,
         /// For whom it is.
         annotations: Option<Box<Annotations>>,
+        /// What else there is to say of it.
+        meta: Option<Box<Map<String, Value>>>,
     },
 }
 
 impl Content {
     /// A text.
     pub fn text(text: impl Into<Cow<'static, str>>) -> Self {
-        Self::Text { text: text.into(), annotations: None }
+        Self::Text { text: text.into(), annotations: None, meta: None }
     }
 
     /// An image; `bytes` is the image itself, encoded here.
     pub fn image(bytes: &[u8], mime_type: impl Into<Cow<'static, str>>) -> Self {
-        Self::Image { data: STANDARD.encode(bytes), mime_type: mime_type.into(), annotations: None }
+        Self::Image {
+            data: STANDARD.encode(bytes),
+            mime_type: mime_type.into(),
+            annotations: None,
+            meta: None,
+        }
     }
 
     /// A sound; `bytes` is the sound itself, encoded here.
     pub fn audio(bytes: &[u8], mime_type: impl Into<Cow<'static, str>>) -> Self {
-        Self::Audio { data: STANDARD.encode(bytes), mime_type: mime_type.into(), annotations: None }
+        Self::Audio {
+            data: STANDARD.encode(bytes),
+            mime_type: mime_type.into(),
+            annotations: None,
+            meta: None,
+        }
     }
 
     /// A resource itself.
     pub fn resource(resource: EmbeddedResource) -> Self {
-        Self::Resource { resource: Box::new(resource), annotations: None }
+        Self::Resource { resource: Box::new(resource), annotations: None, meta: None }
     }
 
     /// A link to a resource.
@@ -95,6 +118,31 @@ impl Content {
     }
 }
 
+impl Content {
+    /// Adds a member to the block's `_meta` (2026-07-28, Base Protocol, "`_meta`"), in place of one
+    /// of the same name.
+    #[must_use]
+    pub fn with_meta(mut self, key: impl Into<String>, value: impl Into<Value>) -> Self {
+        let meta = match &mut self {
+            Self::Text { meta, .. }
+            | Self::Image { meta, .. }
+            | Self::Audio { meta, .. }
+            | Self::Resource { meta, .. } => meta,
+            Self::ResourceLink(link) => &mut link.meta,
+        };
+        add_meta(meta, key, value);
+        self
+    }
+
+    /// Returns the text of a block of text.
+    pub fn as_text(&self) -> Option<&str> {
+        match self {
+            Self::Text { text, .. } => Some(text),
+            _ => None,
+        }
+    }
+}
+
 macro_rules! from_text {
     ($($text:ty),*) => {$(
         impl From<$text> for Content {
@@ -113,6 +161,7 @@ pub struct EmbeddedResource {
     pub(crate) uri: String,
     pub(crate) mime_type: Option<Cow<'static, str>>,
     pub(crate) contents: ResourceContents,
+    pub(crate) meta: OwnMeta,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -124,13 +173,13 @@ pub(crate) enum ResourceContents {
 impl EmbeddedResource {
     /// A resource of text.
     pub fn text(uri: impl Into<String>, text: impl Into<String>) -> Self {
-        Self { uri: uri.into(), mime_type: None, contents: ResourceContents::Text(text.into()) }
+        Self { uri: uri.into(), mime_type: None, contents: ResourceContents::Text(text.into()), meta: None }
     }
 
     /// A resource of bytes, encoded here.
     pub fn bytes(uri: impl Into<String>, bytes: &[u8]) -> Self {
         let contents = ResourceContents::Base64(STANDARD.encode(bytes));
-        Self { uri: uri.into(), mime_type: None, contents }
+        Self { uri: uri.into(), mime_type: None, contents, meta: None }
     }
 
     /// Sets the MIME type.
@@ -139,6 +188,11 @@ impl EmbeddedResource {
         self.mime_type = Some(mime_type.into());
         self
     }
+
+    meta_setter!(
+        #[must_use]
+        meta
+    );
 }
 
 /// A link to a resource (2026-07-28, Schema, `ResourceLink`).
@@ -168,10 +222,13 @@ pub struct ResourceLink {
     /// For whom it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub annotations: Option<Annotations>,
+    /// What else there is to say of it.
+    #[serde(rename = "_meta", default, skip_serializing_if = "Option::is_none")]
+    pub meta: Option<Box<Map<String, Value>>>,
 }
 
 impl ResourceLink {
-    /// A link with this URI and name; the other fields can be set.
+    /// A link with this URI and name.
     pub fn new(uri: impl Into<String>, name: impl Into<String>) -> Self {
         Self {
             uri: uri.into(),
@@ -182,14 +239,63 @@ impl ResourceLink {
             size: None,
             icons: Vec::new(),
             annotations: None,
+            meta: None,
         }
     }
+
+    /// Sets its name for people.
+    #[must_use]
+    pub fn title(mut self, title: impl Into<String>) -> Self {
+        self.title = Some(title.into());
+        self
+    }
+
+    /// Sets what it is.
+    #[must_use]
+    pub fn description(mut self, description: impl Into<String>) -> Self {
+        self.description = Some(description.into());
+        self
+    }
+
+    /// Sets its MIME type.
+    #[must_use]
+    pub fn mime_type(mut self, mime_type: impl Into<String>) -> Self {
+        self.mime_type = Some(mime_type.into());
+        self
+    }
+
+    /// Sets its size in bytes, before any encoding.
+    #[must_use]
+    pub fn size(mut self, bytes: u64) -> Self {
+        self.size = Some(bytes);
+        self
+    }
+
+    /// Adds an icon.
+    #[must_use]
+    pub fn icon(mut self, icon: Icon) -> Self {
+        self.icons.push(icon);
+        self
+    }
+
+    /// Says for whom it is.
+    #[must_use]
+    pub fn annotations(mut self, annotations: Annotations) -> Self {
+        self.annotations = Some(annotations);
+        self
+    }
+
+    meta_setter!(
+        #[must_use]
+        meta
+    );
 }
 
 /// For whom a block is, how much it matters, and how old it is
 /// (2026-07-28, Schema, `Annotations`).
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
+#[non_exhaustive]
 pub struct Annotations {
     /// Whom the block is meant for.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -202,9 +308,38 @@ pub struct Annotations {
     pub last_modified: Option<String>,
 }
 
+impl Annotations {
+    /// Creates annotations that say nothing yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds somebody whom the block is meant for.
+    #[must_use]
+    pub fn audience(mut self, role: Role) -> Self {
+        self.audience.push(role);
+        self
+    }
+
+    /// Sets how much it matters: from 0 (optional) to 1 (required).
+    #[must_use]
+    pub fn priority(mut self, priority: f64) -> Self {
+        self.priority = Some(priority);
+        self
+    }
+
+    /// Sets when it last changed, as an ISO 8601 time.
+    #[must_use]
+    pub fn last_modified(mut self, time: impl Into<String>) -> Self {
+        self.last_modified = Some(time.into());
+        self
+    }
+}
+
 /// A party of a conversation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
+#[non_exhaustive]
 pub enum Role {
     /// The person.
     User,

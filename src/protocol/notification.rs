@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 /// "Logging"); ordered from the least severe to the most.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
+#[non_exhaustive]
 pub enum LogLevel {
     /// Details for debugging.
     Debug,

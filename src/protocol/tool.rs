@@ -10,10 +10,11 @@ use serde::{Deserialize, Serialize};
 /// ```
 /// use mcp_stateless::protocol::ToolAnnotations;
 ///
-/// let look_only = ToolAnnotations { read_only_hint: Some(true), ..Default::default() };
+/// let look_only = ToolAnnotations::new().read_only(true).open_world(false);
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
+#[non_exhaustive]
 pub struct ToolAnnotations {
     /// A name for people.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -32,6 +33,48 @@ pub struct ToolAnnotations {
     pub open_world_hint: Option<bool>,
 }
 
+impl ToolAnnotations {
+    /// Creates hints that say nothing yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Sets a name for people. [`Tool::title`](crate::Tool::title) is what clients look at first.
+    #[must_use]
+    pub fn title(mut self, title: impl Into<String>) -> Self {
+        self.title = Some(title.into());
+        self
+    }
+
+    /// Says whether it changes nothing.
+    #[must_use]
+    pub fn read_only(mut self, hint: bool) -> Self {
+        self.read_only_hint = Some(hint);
+        self
+    }
+
+    /// Says whether it may destroy something.
+    #[must_use]
+    pub fn destructive(mut self, hint: bool) -> Self {
+        self.destructive_hint = Some(hint);
+        self
+    }
+
+    /// Says whether calling it twice does no more than calling it once.
+    #[must_use]
+    pub fn idempotent(mut self, hint: bool) -> Self {
+        self.idempotent_hint = Some(hint);
+        self
+    }
+
+    /// Says whether it reaches beyond a closed domain.
+    #[must_use]
+    pub fn open_world(mut self, hint: bool) -> Self {
+        self.open_world_hint = Some(hint);
+        self
+    }
+}
+
 /// How long, and for whom, a client may cache a list (2026-07-28, Server,
 /// "Caching").
 ///
@@ -44,6 +87,7 @@ pub struct CacheHint {
 
 /// Who may share a cached list.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum CacheScope {
     /// Only the caller that it was sent to.
     #[default]

@@ -1,28 +1,34 @@
 //! Writes content blocks and the contents of resources as JSON.
 
-use super::{Content, ResourceContents};
+use super::{Content, OwnMeta, ResourceContents, write_meta};
 use crate::jsonrpc::write;
 
 /// Writes a content block. Without `serde`, because texts and base64 can be large.
 pub(crate) fn write_content(buffer: &mut Vec<u8>, block: &Content) {
-    let annotations = match block {
-        Content::Text { text, annotations } => {
+    let (annotations, meta) = match block {
+        Content::Text { text, annotations, meta } => {
             buffer.extend_from_slice(br#"{"type":"text","text":"#);
             write::string(buffer, text);
-            annotations
+            (annotations, meta)
         }
-        Content::Image { data, mime_type, annotations } => {
+        Content::Image { data, mime_type, annotations, meta } => {
             write_media(buffer, "image", data, mime_type);
-            annotations
+            (annotations, meta)
         }
-        Content::Audio { data, mime_type, annotations } => {
+        Content::Audio { data, mime_type, annotations, meta } => {
             write_media(buffer, "audio", data, mime_type);
-            annotations
+            (annotations, meta)
         }
-        Content::Resource { resource, annotations } => {
+        Content::Resource { resource, annotations, meta } => {
             buffer.extend_from_slice(br#"{"type":"resource","resource":"#);
-            write_contents(buffer, &resource.uri, resource.mime_type.as_deref(), &resource.contents);
-            annotations
+            write_contents(
+                buffer,
+                &resource.uri,
+                resource.mime_type.as_deref(),
+                &resource.contents,
+                &resource.meta,
+            );
+            (annotations, meta)
         }
         Content::ResourceLink(link) => {
             // Its own members follow the type's.
@@ -38,6 +44,7 @@ pub(crate) fn write_content(buffer: &mut Vec<u8>, block: &Content) {
         write::key(buffer, "annotations");
         let _ = write::json(buffer, annotations);
     }
+    write_meta(buffer, meta);
     buffer.push(b'}');
 }
 
@@ -56,6 +63,7 @@ pub(crate) fn write_contents(
     uri: &str,
     mime_type: Option<&str>,
     contents: &ResourceContents,
+    meta: &OwnMeta,
 ) {
     buffer.push(b'{');
     write::key(buffer, "uri");
@@ -70,5 +78,6 @@ pub(crate) fn write_contents(
     };
     write::key(buffer, name);
     write::string(buffer, contents);
+    write_meta(buffer, meta);
     buffer.push(b'}');
 }

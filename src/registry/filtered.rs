@@ -5,7 +5,7 @@ use std::fmt;
 use http::request::Parts;
 
 use super::{Answer, Has, Item, ItemKind, ListRequest, Page, Registry};
-use crate::call::{Call, CallFuture};
+use crate::call::{Call, CallFuture, Tags};
 use crate::changes::{Change, Changes};
 use crate::completion::{Completion, CompletionRequest, Reference, unknown_reference};
 use crate::jsonrpc::RpcError;
@@ -46,6 +46,9 @@ use crate::tool::ToolOutput;
 /// # Ok::<(), mcp_stateless::RegistryError>(())
 /// ```
 ///
+/// To decide by the [`Tags`] of an item, let the function ask a clone of the registry:
+/// `tools.tags(item).has("admin")`.
+///
 /// # Spellings
 ///
 /// Names of tools and prompts are compared byte for byte, everywhere. A URI can be spelt in
@@ -84,13 +87,7 @@ where
         let sees = self.sees.clone();
         let head = request.head.clone();
         kind.list(&self.registry, request).map(move |page| {
-            let page = page.map(|buffer, definition| {
-                let name = definition.string_member(kind.key());
-                if name.is_some_and(|name| sees_every_spelling(&sees, kind.item(&name), &head)) {
-                    buffer.extend_from_slice(definition.text().as_bytes());
-                }
-            });
-            page.private()
+            page.visible(kind.key(), |name| sees_every_spelling(&sees, kind.item(name), &head))
         })
     }
 }
@@ -112,6 +109,10 @@ where
 
     fn has(&self, item: Item<'_>) -> Has {
         self.registry.has(item)
+    }
+
+    fn tags(&self, item: Item<'_>) -> Tags {
+        self.registry.tags(item)
     }
 
     fn list_tools(&self, request: ListRequest<'_>) -> Answer<'_, Page> {

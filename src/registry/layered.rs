@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 use http::request::Parts;
 
 use super::{Answer, Has, Item, ListRequest, Page, Registry};
-use crate::call::{Call, CallError, CallFuture, CallKind, Output};
+use crate::call::{Call, CallError, CallFuture, CallKind, Output, Tags};
 use crate::changes::Changes;
 use crate::completion::{Completion, CompletionRequest};
 use crate::jsonrpc::RpcError;
@@ -74,7 +74,8 @@ where
         call: Call<'_>,
         next: impl FnOnce(Call<'_>) -> CallFuture<T>,
     ) -> CallFuture<T> {
-        let info = CallInfo { kind: T::KIND, name: call.target().to_owned(), head: call.head().clone() };
+        let (name, tags, head) = (call.target().to_owned(), call.tags().clone(), call.head().clone());
+        let info = CallInfo { kind: T::KIND, name, tags, head };
         next(call).wrap(|work| {
             let around = self(info, Next(Box::pin(async move { work.await.map(Outcome::from) })));
             async move { around.await.map_err(Into::into).and_then(Outcome::into_output::<T>) }
@@ -87,6 +88,7 @@ where
 pub struct CallInfo {
     kind: CallKind,
     name: String,
+    tags: Tags,
     head: Parts,
 }
 
@@ -99,6 +101,11 @@ impl CallInfo {
     /// Returns the name of the tool or the prompt, or the canonical URI of the resource.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// Returns the tags of what is called, as its registry sets them.
+    pub fn tags(&self) -> &Tags {
+        &self.tags
     }
 
     /// Returns the head of the HTTP request.
@@ -198,11 +205,17 @@ impl<R: Registry, M: Middleware> Registry for Layered<R, M> {
         self.registry.has(item)
     }
 
+    fn tags(&self, item: Item<'_>) -> Tags {
+        self.registry.tags(item)
+    }
+
     fn list_tools(&self, request: ListRequest<'_>) -> Answer<'_, Page> {
         self.registry.list_tools(request)
     }
 
     fn call_tool(&self, call: Call<'_>) -> CallFuture<ToolOutput> {
+        let tags = self.registry.tags(Item::Tool(call.target()));
+        let call = call.with_tags(tags);
         self.middleware.around(call, |call| self.registry.call_tool(call))
     }
 
@@ -211,6 +224,8 @@ impl<R: Registry, M: Middleware> Registry for Layered<R, M> {
     }
 
     fn get_prompt(&self, call: Call<'_>) -> CallFuture<PromptOutput> {
+        let tags = self.registry.tags(Item::Prompt(call.target()));
+        let call = call.with_tags(tags);
         self.middleware.around(call, |call| self.registry.get_prompt(call))
     }
 
@@ -223,6 +238,8 @@ impl<R: Registry, M: Middleware> Registry for Layered<R, M> {
     }
 
     fn read_resource(&self, call: Call<'_>) -> CallFuture<ResourceOutput> {
+        let tags = self.registry.tags(Item::Resource(call.target()));
+        let call = call.with_tags(tags);
         self.middleware.around(call, |call| self.registry.read_resource(call))
     }
 

@@ -6,7 +6,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use http::request::Parts;
 
 use super::{Answer, Has, Item, ItemKind, ListRequest, Page, Registry};
-use crate::call::{Call, CallFuture};
+use crate::call::{Call, CallFuture, Tags};
 use crate::changes::{Change, Changes, ReplaceableChanges};
 use crate::completion::{Completion, CompletionRequest, unknown_reference};
 use crate::prompt::PromptOutput;
@@ -118,6 +118,10 @@ impl<R: Registry + 'static> Registry for Live<R> {
 
     fn has(&self, item: Item<'_>) -> Has {
         self.current().has(item)
+    }
+
+    fn tags(&self, item: Item<'_>) -> Tags {
+        self.current().tags(item)
     }
 
     fn list_tools(&self, request: ListRequest<'_>) -> Answer<'_, Page> {

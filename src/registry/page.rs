@@ -142,6 +142,17 @@ impl Page {
         self
     }
 
+    /// Returns the page without the definitions that a caller must not see: those for whose
+    /// member `key`, a name or a URI, `sees` returns `false`.
+    pub(super) fn visible(self, key: &str, sees: impl Fn(&str) -> bool) -> Self {
+        let visible = self.map(|buffer, definition| {
+            if definition.string_member(key).is_some_and(|name| sees(&name)) {
+                buffer.extend_from_slice(definition.text().as_bytes());
+            }
+        });
+        visible.private()
+    }
+
     /// Looks at each definition.
     pub(crate) fn each(&self, mut look: impl FnMut(Raw<'_>)) {
         // Definitions were serialised, or taken out of JSON: they are JSON.
@@ -203,6 +214,10 @@ impl Pages {
             cursor = next_cursor;
         }
         pages
+    }
+
+    pub(super) fn first(&self) -> &Page {
+        &self.first
     }
 
     pub(super) fn page(&self, cursor: Option<&str>) -> Result<Page, RpcError> {

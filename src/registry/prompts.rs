@@ -6,10 +6,10 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use super::page::Pages;
-use super::{Answer, Has, Item, ListRequest, Page, Registry};
+use super::{Answer, Has, Item, ItemKind, ListRequest, Page, Registry};
 #[cfg(feature = "schemas")]
 use crate::call::Handler;
-use crate::call::{Call, CallFuture};
+use crate::call::{Call, CallFuture, TagRule, Tags, rule_setter};
 use crate::completion::{Completion, CompletionRequest, Reference, unknown_reference};
 use crate::error::RegistryError;
 use crate::jsonrpc::RpcError;
@@ -38,12 +38,20 @@ struct Prompts {
     by_name: HashMap<Arc<str>, CompiledPrompt>,
     pages: Pages,
     completes: bool,
+    /// Whether every caller may see all prompts.
+    is_public: bool,
 }
 
 impl PromptRegistry {
     /// Begins an empty registry.
     pub fn builder() -> PromptRegistryBuilder {
-        PromptRegistryBuilder { state: (), prompts: Vec::new(), page_size: None, cache: CacheHint::default() }
+        PromptRegistryBuilder {
+            state: (),
+            prompts: Vec::new(),
+            rule: None,
+            page_size: None,
+            cache: CacheHint::default(),
+        }
     }
 }
 
@@ -66,8 +74,19 @@ impl Registry for PromptRegistry {
         matches!(item, Item::Prompt(name) if self.0.by_name.contains_key(name)).into()
     }
 
+    fn tags(&self, item: Item<'_>) -> Tags {
+        let Item::Prompt(name) = item else { return Tags::default() };
+        self.0.by_name.get(name).map(|prompt| prompt.rights.tags().clone()).unwrap_or_default()
+    }
+
     fn list_prompts(&self, request: ListRequest<'_>) -> Answer<'_, Page> {
-        Answer::ready(self.0.pages.page(request.cursor))
+        let page = self.0.pages.page(request.cursor);
+        if self.0.is_public {
+            return Answer::ready(page);
+        }
+        let sees =
+            |name: &str| self.0.by_name.get(name).is_some_and(|prompt| prompt.rights.allow(request.head));
+        Answer::ready(page.map(|page| page.visible(ItemKind::Prompts.key(), sees)))
     }
 
     fn get_prompt(&self, call: Call<'_>) -> CallFuture<PromptOutput> {
@@ -79,11 +98,13 @@ impl Registry for PromptRegistry {
 
     fn complete(&self, request: CompletionRequest<'_>) -> Answer<'_, Completion> {
         let prompt = match request.reference {
-            Reference::Prompt(name) => self.0.by_name.get(name),
+            Reference::Prompt(name) => {
+                self.0.by_name.get(name).filter(|prompt| prompt.rights.allow(request.head))
+            }
             Reference::Resource(_) => None,
         };
         match prompt {
-            Some(prompt) => prompt.completers.complete(request.argument, request.completing),
+            Some(prompt) => prompt.completers.complete(&request),
             None => Answer::ready(Err(unknown_reference(request.reference))),
         }
     }
@@ -96,6 +117,7 @@ impl Registry for PromptRegistry {
 pub struct PromptRegistryBuilder<S = ()> {
     state: S,
     prompts: Vec<Prompt>,
+    rule: Option<TagRule>,
     page_size: Option<NonZeroUsize>,
     cache: CacheHint,
 }
@@ -113,7 +135,13 @@ impl<S: Clone + Send + Sync + 'static> PromptRegistryBuilder<S> {
     /// Sets the state of the handlers that are added from here on; see
     /// [`ToolRegistryBuilder::with_state`](crate::registry::ToolRegistryBuilder::with_state).
     pub fn with_state<Other>(self, state: Other) -> PromptRegistryBuilder<Other> {
-        PromptRegistryBuilder { state, prompts: self.prompts, page_size: self.page_size, cache: self.cache }
+        PromptRegistryBuilder {
+            state,
+            prompts: self.prompts,
+            rule: self.rule,
+            page_size: self.page_size,
+            cache: self.cache,
+        }
     }
 
     /// Adds a prompt whose arguments are those that its handler takes; for more than a
@@ -135,12 +163,18 @@ impl<S: Clone + Send + Sync + 'static> PromptRegistryBuilder<S> {
         self
     }
 
-    /// Adds the prompts of another builder, which keep their state. The page size and the cache hint
-    /// are those of this builder.
+    /// Adds the prompts of another builder, which keep their state and the rule of
+    /// [`visible_by_tags`](Self::visible_by_tags), beside that of this builder. The page size and the
+    /// cache hint are those of this builder.
     pub fn merge<Other>(mut self, other: PromptRegistryBuilder<Other>) -> Self {
-        self.prompts.extend(other.prompts);
+        self.prompts.extend(other.prompts.into_iter().map(|mut prompt| {
+            prompt.rights.add_rule(other.rule.as_ref());
+            prompt
+        }));
         self
     }
+
+    rule_setter!();
 
     /// Splits the list into pages of so many prompts. By default it is one page,
     /// because not every client asks for a second.
@@ -160,16 +194,21 @@ impl<S: Clone + Send + Sync + 'static> PromptRegistryBuilder<S> {
     /// # Errors
     /// Names the first prompt whose name is taken or empty, or whose arguments are wrong.
     pub fn build(self) -> Result<PromptRegistry, RegistryError> {
-        let prompts = self.prompts.into_iter().map(Prompt::compile).collect::<Result<Vec<_>, _>>()?;
+        let compile = |mut prompt: Prompt| {
+            prompt.rights.add_rule(self.rule.as_ref());
+            prompt.compile()
+        };
+        let prompts = self.prompts.into_iter().map(compile).collect::<Result<Vec<_>, _>>()?;
         let definitions: Vec<_> = prompts.iter().map(|it| (&*it.name, it.definition.as_slice())).collect();
         let pages = Pages::new(&definitions, self.page_size, self.cache);
         let completes = prompts.iter().any(|prompt| !prompt.completers.is_empty());
+        let is_public = prompts.iter().all(|prompt| prompt.rights.are_public());
         let mut by_name = HashMap::with_capacity(prompts.len());
         for prompt in prompts {
             if let Some(twin) = by_name.insert(Arc::clone(&prompt.name), prompt) {
                 return Err(RegistryError::new("prompt", &twin.name, "the name is taken by another prompt"));
             }
         }
-        Ok(PromptRegistry(Arc::new(Prompts { by_name, pages, completes })))
+        Ok(PromptRegistry(Arc::new(Prompts { by_name, pages, completes, is_public })))
     }
 }

@@ -1,17 +1,19 @@
 //! Anyone's own source of tools, prompts and resources.
 
+use std::fmt;
 use std::sync::Arc;
 
 use http::request::Parts;
 
 use super::{Answer, Has, Item, Layered, Middleware, Page};
-use crate::call::{Call, CallFuture};
+use crate::call::{Call, CallFuture, Tags};
 use crate::changes::Changes;
 use crate::completion::{Completion, CompletionRequest, unknown_reference};
 use crate::jsonrpc::RpcError;
 use crate::prompt::PromptOutput;
 use crate::protocol::{Revision, ServerCapabilities};
 use crate::resource::ResourceOutput;
+use crate::settings::Settings;
 use crate::tool::ToolOutput;
 
 /// Where the tools, prompts and resources of a request come from.
@@ -74,6 +76,13 @@ pub trait Registry: Send + Sync {
     fn has(&self, item: Item<'_>) -> Has {
         let _ = item;
         Has::Maybe
+    }
+
+    /// Returns the tags of `item`, which a middleware looks at; see [`Tags`]. By default there are
+    /// none. It is asked before each call that goes through a middleware, and must not wait.
+    fn tags(&self, item: Item<'_>) -> Tags {
+        let _ = item;
+        Tags::default()
     }
 
     /// A page of the definitions of the tools.
@@ -149,7 +158,7 @@ fn empty_list(request: ListRequest<'_>) -> Answer<'static, Page> {
 }
 
 /// A request for a list that has passed the manager's checks.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 #[non_exhaustive]
 pub struct ListRequest<'a> {
     /// Where the page begins; `None` for the first.
@@ -158,6 +167,18 @@ pub struct ListRequest<'a> {
     pub head: &'a Parts,
     /// The revision of the protocol that the request speaks.
     pub revision: Revision,
+    /// Known unless a catalog looks at its parts before there is a manager.
+    pub(crate) settings: Option<&'a Arc<Settings>>,
+}
+
+impl fmt::Debug for ListRequest<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("ListRequest")
+            .field("cursor", &self.cursor)
+            .field("revision", &self.revision)
+            .finish_non_exhaustive()
+    }
 }
 
 /// A request for a list that outlives the request's body.
@@ -165,18 +186,25 @@ pub(crate) struct OwnedListRequest {
     cursor: Option<String>,
     head: Parts,
     revision: Revision,
+    settings: Option<Arc<Settings>>,
 }
 
 impl ListRequest<'_> {
     pub(crate) fn to_owned(self) -> OwnedListRequest {
         let cursor = self.cursor.map(str::to_owned);
-        OwnedListRequest { cursor, head: self.head.clone(), revision: self.revision }
+        let settings = self.settings.cloned();
+        OwnedListRequest { cursor, head: self.head.clone(), revision: self.revision, settings }
     }
 }
 
 impl OwnedListRequest {
     pub(crate) fn borrow(&self) -> ListRequest<'_> {
-        ListRequest { cursor: self.cursor.as_deref(), head: &self.head, revision: self.revision }
+        ListRequest {
+            cursor: self.cursor.as_deref(),
+            head: &self.head,
+            revision: self.revision,
+            settings: self.settings.as_ref(),
+        }
     }
 }
 
@@ -189,6 +217,10 @@ macro_rules! registry_behind {
 
             fn has(&self, item: Item<'_>) -> Has {
                 (**self).has(item)
+            }
+
+            fn tags(&self, item: Item<'_>) -> Tags {
+                (**self).tags(item)
             }
 
             fn list_tools(&self, request: ListRequest<'_>) -> Answer<'_, Page> {

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use http::request::Parts;
 
 use super::page::Pages;
-use super::{Answer, Has, Item, ListRequest, Page, Registry};
-use crate::call::{Call, CallFuture, Handler};
+use super::{Answer, Has, Item, ItemKind, ListRequest, Page, Registry};
+use crate::call::{Call, CallFuture, Handler, TagRule, Tags, rule_setter};
 use crate::error::RegistryError;
 use crate::jsonrpc::RpcError;
 use crate::protocol::{CacheHint, Era, ServerCapabilities};
@@ -44,13 +44,9 @@ struct Tools {
 impl Tools {
     /// Returns a page without the tools that the caller must not see.
     fn visible(&self, page: Page, head: &Parts) -> Page {
-        let visible = page.map(|buffer, definition| {
-            let tool = definition.string_member("name").and_then(|name| self.by_name.get(&*name));
-            if tool.is_some_and(|tool| tool.is_visible(head)) {
-                buffer.extend_from_slice(definition.text().as_bytes());
-            }
-        });
-        visible.private()
+        page.visible(ItemKind::Tools.key(), |name| {
+            self.by_name.get(name).is_some_and(|tool| tool.rights.allow(head))
+        })
     }
 }
 
@@ -60,6 +56,7 @@ impl ToolRegistry {
         ToolRegistryBuilder {
             state: (),
             tools: Vec::new(),
+            rule: None,
             #[cfg(feature = "jsonschema")]
             checks_schemas: false,
             page_size: None,
@@ -81,6 +78,11 @@ impl Registry for ToolRegistry {
 
     fn has(&self, item: Item<'_>) -> Has {
         matches!(item, Item::Tool(name) if self.0.by_name.contains_key(name)).into()
+    }
+
+    fn tags(&self, item: Item<'_>) -> Tags {
+        let Item::Tool(name) = item else { return Tags::default() };
+        self.0.by_name.get(name).map(|tool| tool.rights.tags().clone()).unwrap_or_default()
     }
 
     fn list_tools(&self, request: ListRequest<'_>) -> Answer<'_, Page> {
@@ -111,6 +113,7 @@ impl Registry for ToolRegistry {
 pub struct ToolRegistryBuilder<S = ()> {
     state: S,
     tools: Vec<Tool>,
+    rule: Option<TagRule>,
     #[cfg(feature = "jsonschema")]
     checks_schemas: bool,
     page_size: Option<NonZeroUsize>,
@@ -132,6 +135,7 @@ impl<S: Clone + Send + Sync + 'static> ToolRegistryBuilder<S> {
         ToolRegistryBuilder {
             state,
             tools: self.tools,
+            rule: self.rule,
             #[cfg(feature = "jsonschema")]
             checks_schemas: self.checks_schemas,
             page_size: self.page_size,
@@ -169,15 +173,17 @@ impl<S: Clone + Send + Sync + 'static> ToolRegistryBuilder<S> {
         self
     }
 
-    /// Adds the tools of another builder, which keep their state and their checks. The page size
-    /// and the cache hint are those of this builder.
+    /// Adds the tools of another builder, which keep their state, their checks and the rule of
+    /// [`visible_by_tags`](Self::visible_by_tags), beside that of this builder. The page size and the cache hint are those of
+    /// this builder.
     pub fn merge<Other>(mut self, other: ToolRegistryBuilder<Other>) -> Self {
-        #[cfg(feature = "jsonschema")]
-        let checks =
-            |tool: Tool| if other.checks_schemas { tool.check_arguments().check_output() } else { tool };
-        #[cfg(not(feature = "jsonschema"))]
-        let checks = |tool: Tool| tool;
-        self.tools.extend(other.tools.into_iter().map(checks));
+        let settle = |mut tool: Tool| {
+            tool.rights.add_rule(other.rule.as_ref());
+            #[cfg(feature = "jsonschema")]
+            let tool = if other.checks_schemas { tool.check_arguments().check_output() } else { tool };
+            tool
+        };
+        self.tools.extend(other.tools.into_iter().map(settle));
         self
     }
 
@@ -188,6 +194,8 @@ impl<S: Clone + Send + Sync + 'static> ToolRegistryBuilder<S> {
         self.checks_schemas = true;
         self
     }
+
+    rule_setter!();
 
     /// Splits the list into pages of so many tools. By default it is one page,
     /// because not every client asks for a second.
@@ -209,7 +217,8 @@ impl<S: Clone + Send + Sync + 'static> ToolRegistryBuilder<S> {
     /// object, or whose `x-mcp-header` breaks the rules.
     pub fn build(self) -> Result<ToolRegistry, RegistryError> {
         let mut tools = Vec::with_capacity(self.tools.len());
-        for tool in self.tools {
+        for mut tool in self.tools {
+            tool.rights.add_rule(self.rule.as_ref());
             #[cfg(feature = "jsonschema")]
             let tool = if self.checks_schemas { tool.check_arguments().check_output() } else { tool };
             tools.push(tool.compile()?);
@@ -220,7 +229,7 @@ impl<S: Clone + Send + Sync + 'static> ToolRegistryBuilder<S> {
         };
         let legacy = pages(|tool| &tool.legacy_definition);
         let modern = pages(|tool| &tool.modern_definition);
-        let is_public = tools.iter().all(CompiledTool::is_public);
+        let is_public = tools.iter().all(|tool| tool.rights.are_public());
         let mut by_name = HashMap::with_capacity(tools.len());
         for tool in tools {
             if let Some(twin) = by_name.insert(Arc::clone(&tool.name), tool) {

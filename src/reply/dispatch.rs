@@ -15,7 +15,7 @@ use super::reply::Reply;
 use super::unredeemed::UnredeemedCall;
 #[cfg(feature = "ask")]
 use crate::ask::{AnswersError, DeliveryOutcome};
-use crate::call::{Call, CallFuture, GuardedCall, Output, WriteResult};
+use crate::call::{Call, CallFuture, GuardedCall, Output, Tags, WriteResult};
 use crate::completion::OwnedCompletionRequest;
 use crate::http::{Accepts, HttpFault};
 use crate::jsonrpc::write::{ReplyId, ReplyStart};
@@ -104,7 +104,12 @@ impl<'r, R: Registry> Dispatcher<'r, '_, R> {
                 list(request, &head, draft, r#"{"resourceTemplates":["#, list_templates)
             }
             (Method::CompletionComplete, _) if has.completions => {
-                match OwnedCompletionRequest::read(request.params.rare_params(), head, request.revision) {
+                match OwnedCompletionRequest::read(
+                    request.params.rare_params(),
+                    head,
+                    request.revision,
+                    self.settings,
+                ) {
                     Ok(owned) => {
                         let completing = Answer::of(|| registry.complete(owned.borrow()));
                         PendingReply::of_answer(completing, draft, Draft::output)
@@ -182,12 +187,14 @@ impl<'r, R: Registry> Dispatcher<'r, '_, R> {
             target: &target,
             written: &written,
             arguments,
+            tags: Tags::default(),
             head,
             revision: request.revision,
             meta: &request.meta,
             log_level: request.log_level,
             settings: self.settings,
             takes_stream: self.accepts.takes_stream(),
+            check: None,
             #[cfg(feature = "ask")]
             purpose,
             #[cfg(feature = "ask")]
@@ -276,7 +283,7 @@ fn list<'r>(
             return PendingReply::Ready(draft.error(&error).into());
         }
     };
-    let request = ListRequest { cursor, head, revision: request.revision };
+    let request = ListRequest { cursor, head, revision: request.revision, settings: Some(&draft.settings) };
     let listing = Answer::of(|| list(request));
     PendingReply::of_answer(listing, draft, move |draft, page| draft.list(opening, page))
 }

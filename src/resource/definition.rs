@@ -4,10 +4,10 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::{ResourceOutput, uri};
-use crate::call::{BoundHandler, Call, CallFuture, Handler, StatefulHandler};
+use crate::call::{BoundHandler, Call, CallFuture, Handler, Rights, StatefulHandler, rights_setters};
 use crate::error::RegistryError;
-use crate::jsonrpc::write;
-use crate::protocol::{Annotations, CacheHint, Icon};
+use crate::jsonrpc::{RpcError, write};
+use crate::protocol::{Annotations, CacheHint, Icon, OwnMeta, meta_setter, write_meta};
 
 /// A resource, to be added to a [`ResourceRegistry`](crate::ResourceRegistry): its
 /// definition, and the function that reads it.
@@ -29,7 +29,7 @@ use crate::protocol::{Annotations, CacheHint, Icon};
 #[must_use]
 pub struct Resource<S = ()> {
     uri: String,
-    about: About,
+    pub(crate) about: About,
     size: Option<u64>,
     handler: StatefulHandler<S, ResourceOutput>,
 }
@@ -38,14 +38,16 @@ pub struct Resource<S = ()> {
 const MAX_NAME: usize = 1024;
 
 /// What a resource and a template have in common.
-pub(super) struct About {
+pub(crate) struct About {
     pub(super) name: String,
     pub(super) title: Option<String>,
     pub(super) description: Option<String>,
     pub(super) mime_type: Option<String>,
     pub(super) icons: Vec<Icon>,
     pub(super) annotations: Option<Annotations>,
+    pub(super) meta: OwnMeta,
     pub(super) cache: CacheHint,
+    pub(crate) rights: Rights,
 }
 
 impl About {
@@ -57,7 +59,9 @@ impl About {
             mime_type: None,
             icons: Vec::new(),
             annotations: None,
+            meta: None,
             cache: CacheHint::default(),
+            rights: Rights::default(),
         }
     }
 
@@ -91,6 +95,7 @@ impl About {
             write::key(&mut buffer, "annotations");
             let _ = write::json(&mut buffer, annotations);
         }
+        write_meta(&mut buffer, &self.meta);
         buffer.push(b'}');
         buffer
     }
@@ -105,6 +110,10 @@ impl<S> fmt::Debug for Resource<S> {
 /// The setters of what a resource and a template have in common.
 macro_rules! about {
     () => {
+        meta_setter!(about.meta);
+
+        rights_setters!(about.rights);
+
         /// Sets the name for people.
         pub fn title(mut self, title: impl Into<String>) -> Self {
             self.about.title = Some(title.into());
@@ -202,16 +211,20 @@ pub(crate) struct Reader {
     name: Arc<str>,
     mime_type: Option<Arc<str>>,
     cache: CacheHint,
+    pub(crate) rights: Rights,
     handler: BoundHandler<ResourceOutput>,
 }
 
 impl Reader {
     pub(super) fn new(about: About, handler: BoundHandler<ResourceOutput>) -> Self {
         let mime_type = about.mime_type.map(Arc::from);
-        Self { name: about.name.into(), mime_type, cache: about.cache, handler }
+        Self { name: about.name.into(), mime_type, cache: about.cache, rights: about.rights, handler }
     }
 
     pub(crate) fn read(&self, call: Call<'_>) -> CallFuture<ResourceOutput> {
+        if !self.rights.allow(call.head()) {
+            return CallFuture::refused(RpcError::resource_not_found(call.as_written()));
+        }
         let (uri, mime_type, cache) = (call.as_written().to_owned(), self.mime_type.clone(), self.cache);
         let mut future = (self.handler)(call).map(move |mut output| {
             output.complete(&uri, mime_type.as_deref(), cache);

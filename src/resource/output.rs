@@ -9,7 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 use crate::call::output::sealed::Sealed;
 use crate::call::raw_output::{InvalidOutput, Main, RawOutput};
 use crate::call::{CallError, CallKind, IntoOutput, Output, ResultWriter, WriteResult};
-use crate::protocol::{CacheHint, CacheScope, Era, ResourceContents, write_contents};
+use crate::protocol::{CacheHint, CacheScope, Era, OwnMeta, ResourceContents, meta_setter, write_contents};
 
 /// The result of reading a resource (2026-07-28, Schema, `ReadResourceResult`).
 ///
@@ -25,6 +25,7 @@ use crate::protocol::{CacheHint, CacheScope, Era, ResourceContents, write_conten
 pub struct ResourceOutput {
     pub(crate) contents: Vec<ResourceContent>,
     pub(crate) cache: Option<CacheHint>,
+    pub(crate) meta: OwnMeta,
     /// Instead of all else.
     pub(crate) raw: Option<RawOutput>,
 }
@@ -35,18 +36,19 @@ pub struct ResourceContent {
     pub(crate) uri: Option<String>,
     pub(crate) mime_type: Option<Cow<'static, str>>,
     pub(crate) contents: ResourceContents,
+    pub(crate) meta: OwnMeta,
 }
 
 impl ResourceContent {
     /// A text.
     pub fn text(text: impl Into<String>) -> Self {
-        Self { uri: None, mime_type: None, contents: ResourceContents::Text(text.into()) }
+        Self { uri: None, mime_type: None, contents: ResourceContents::Text(text.into()), meta: None }
     }
 
     /// Bytes, encoded here.
     pub fn bytes(bytes: &[u8]) -> Self {
         let contents = ResourceContents::Base64(STANDARD.encode(bytes));
-        Self { uri: None, mime_type: None, contents }
+        Self { uri: None, mime_type: None, contents, meta: None }
     }
 
     /// Sets the part's URI; by default that of the request.
@@ -61,6 +63,27 @@ impl ResourceContent {
     pub fn mime_type(mut self, mime_type: impl Into<Cow<'static, str>>) -> Self {
         self.mime_type = Some(mime_type.into());
         self
+    }
+
+    meta_setter!(
+        #[must_use]
+        meta
+    );
+
+    /// Returns the text, if it is one.
+    pub fn as_text(&self) -> Option<&str> {
+        match &self.contents {
+            ResourceContents::Text(text) => Some(text),
+            ResourceContents::Base64(_) => None,
+        }
+    }
+
+    /// Returns the bytes, if it is not a text.
+    pub fn to_bytes(&self) -> Option<Vec<u8>> {
+        match &self.contents {
+            ResourceContents::Text(_) => None,
+            ResourceContents::Base64(blob) => STANDARD.decode(blob).ok(),
+        }
     }
 }
 
@@ -97,6 +120,17 @@ impl ResourceOutput {
     pub fn cache_hint(mut self, hint: CacheHint) -> Self {
         self.cache = Some(hint);
         self
+    }
+
+    meta_setter!(
+        #[must_use]
+        meta
+    );
+
+    /// Returns the parts. Those of a result that a registry passes on as it came from another
+    /// server are not known here.
+    pub fn contents(&self) -> &[ResourceContent] {
+        &self.contents
     }
 
     /// Forbids shared caches to keep it.
@@ -166,11 +200,11 @@ impl WriteResult for ResourceOutput {
         }
         writer.open_array(r#"{"contents":"#, &self.contents, |buffer, content| {
             let uri = content.uri.as_deref().unwrap_or_default();
-            write_contents(buffer, uri, content.mime_type.as_deref(), &content.contents);
+            write_contents(buffer, uri, content.mime_type.as_deref(), &content.contents, &content.meta);
         });
         if writer.era() == Era::Modern {
             writer.cache_hint(self.cache.unwrap_or_default());
         }
-        writer.end(None);
+        writer.end(self.meta.as_deref());
     }
 }

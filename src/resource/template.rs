@@ -1,16 +1,17 @@
 //! A resource template: many resources of one pattern.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::fmt;
 
 use uri_template_ex::UriTemplate;
 
 use super::definition::{About, Reader, about};
+use super::list::{BoundLister, Lister, ResourceList};
 use super::{ResourceOutput, uri};
-use crate::call::{Handler, StatefulHandler};
-use crate::completion::{Complete, Completer, ErasedCompleter};
+use crate::call::{Handler, StatefulHandler, rights_setters};
+use crate::completion::{CompiledCompleters, Completers, Completion};
 use crate::error::RegistryError;
-use crate::protocol::{Annotations, CacheHint, Icon};
+use crate::protocol::{Annotations, CacheHint, Icon, meta_setter};
 
 /// A resource template, to be added to a [`ResourceRegistry`](crate::ResourceRegistry):
 /// its definition, and the function that reads the resources of its pattern (feature
@@ -51,8 +52,9 @@ use crate::protocol::{Annotations, CacheHint, Icon};
 #[must_use]
 pub struct ResourceTemplate<S = ()> {
     template: String,
-    about: About,
-    completers: HashMap<String, ErasedCompleter>,
+    pub(crate) about: About,
+    completers: Completers<S>,
+    lister: Option<Lister<S>>,
     handler: StatefulHandler<S, ResourceOutput>,
 }
 
@@ -72,30 +74,65 @@ impl<S: Send + Sync + 'static> ResourceTemplate<S> {
         Self {
             template: uri_template.into(),
             about: About::new(name.into()),
-            completers: HashMap::new(),
+            completers: Completers::default(),
+            lister: None,
             handler: StatefulHandler::new(handler),
         }
+    }
+
+    /// Lists the resources of the pattern by a handler whose result is a [`ResourceList`], or a `Vec`
+    /// of [`ResourceLink`](crate::protocol::ResourceLink)s; they come after the fixed resources of
+    /// the registry. A handler that lists in pages takes a [`ListPage`](super::ListPage). Without a
+    /// handler clients know the pattern alone.
+    ///
+    /// ```
+    /// use mcp_stateless::protocol::ResourceLink;
+    /// use mcp_stateless::resource::ResourceTemplate;
+    ///
+    /// #[derive(serde::Deserialize)]
+    /// struct Page { number: u32 }
+    ///
+    /// let pages = ResourceTemplate::new("book://pages/{number}", "page", async |Page { number }: Page| {
+    ///     format!("This is page {number}.")
+    /// })
+    /// .list(async || {
+    ///     let page = |number| ResourceLink::new(format!("book://pages/{number}"), format!("Page {number}"));
+    ///     (1..=300).map(page).collect::<Vec<_>>()
+    /// });
+    /// # let _: ResourceTemplate = pages;
+    /// ```
+    pub fn list<M, H: Handler<M, S, ResourceList>>(mut self, lister: H) -> Self {
+        self.lister = Some(StatefulHandler::new(lister));
+        self
+    }
+
+    /// Completes the values of a variable (`completion/complete`) by a handler that takes a
+    /// [`Completing`](crate::completion::Completing).
+    pub fn complete<M, H>(mut self, variable: impl Into<String>, completer: H) -> Self
+    where
+        H: Handler<M, S, Completion>,
+    {
+        self.completers.insert(variable.into(), StatefulHandler::new(completer));
+        self
     }
 }
 
 impl<S> ResourceTemplate<S> {
-    /// Gives the handler its state, so that the template goes into a registry with any other.
-    pub fn with_state<Other>(self, state: S) -> ResourceTemplate<Other> {
+    /// Gives the handlers their state, so that the template goes into a registry with any other.
+    pub fn with_state<Other>(self, state: S) -> ResourceTemplate<Other>
+    where
+        S: Clone,
+    {
         ResourceTemplate {
+            completers: self.completers.with_state(&state),
+            lister: self.lister.map(|lister| StatefulHandler::Bound(lister.bind(state.clone()))),
             handler: StatefulHandler::Bound(self.handler.bind(state)),
             template: self.template,
             about: self.about,
-            completers: self.completers,
         }
     }
 
     about!();
-
-    /// Completes the values of a variable (`completion/complete`).
-    pub fn complete(mut self, variable: impl Into<String>, completer: impl Completer) -> Self {
-        self.completers.insert(variable.into(), completer.erase());
-        self
-    }
 }
 
 impl ResourceTemplate {
@@ -116,7 +153,7 @@ impl ResourceTemplate {
         if let Some(twin) = names.iter().enumerate().find(|(at, name)| names[..*at].contains(name)) {
             return Err(error(format!("the variable `{}` is there twice", twin.1)));
         }
-        if let Some(stray) = self.completers.keys().find(|name| pattern.find_var_name(name).is_none()) {
+        if let Some(stray) = self.completers.arguments().find(|name| pattern.find_var_name(name).is_none()) {
             return Err(error(format!("`{stray}` is completed, but is no variable")));
         }
         Ok(CompiledTemplate {
@@ -125,7 +162,8 @@ impl ResourceTemplate {
             delimiters: delimiters(&canonical),
             canonical,
             pattern,
-            completers: Complete::new(self.completers),
+            completers: self.completers.compile(),
+            lister: self.lister.map(|lister| lister.bind(())),
             reader: Reader::new(self.about, self.handler.bind(())),
         })
     }
@@ -135,7 +173,8 @@ impl ResourceTemplate {
 pub(crate) struct CompiledTemplate {
     pub(crate) template: String,
     pub(crate) definition: Vec<u8>,
-    pub(crate) completers: Complete,
+    pub(crate) completers: CompiledCompleters,
+    pub(crate) lister: Option<BoundLister>,
     pub(crate) reader: Reader,
     /// The template in its canonical form.
     pub(crate) canonical: String,

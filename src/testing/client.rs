@@ -126,6 +126,28 @@ impl<R: Registry> TestClient<R> {
         params.map_or_else(Vec::new, |params| params.headers(&arguments.to_string()))
     }
 
+    /// Asks what the server is and can do, by `server/discover` or `initialize`, whichever the
+    /// client's revision has, and returns the result.
+    ///
+    /// # Panics
+    /// When the server answers by an error.
+    pub async fn about(&self) -> Value {
+        let reply = match self.era() {
+            Era::Modern => self.request("server/discover", json!({})).await,
+            Era::Legacy => {
+                let client = json!({"name": "test", "version": "0.0.0"});
+                let capabilities = self.caller.capabilities.clone();
+                let params = json!({
+                    "protocolVersion": self.caller.revision.as_str(),
+                    "capabilities": capabilities,
+                    "clientInfo": client,
+                });
+                self.request("initialize", params).await
+            }
+        };
+        reply.result().clone()
+    }
+
     /// Gets a prompt.
     pub async fn get_prompt(&self, prompt: &str, arguments: Value) -> TestReply {
         self.request("prompts/get", json!({"name": prompt, "arguments": arguments})).await
@@ -142,9 +164,24 @@ impl<R: Registry> TestClient<R> {
     /// # Panics
     /// When the server answers by an error.
     pub async fn complete(&self, reference: Value, argument: &str, typed: &str) -> Vec<String> {
+        self.complete_beside(reference, argument, typed, json!({})).await
+    }
+
+    /// Asks for completions as [`complete`](Self::complete) does, and tells the other arguments that
+    /// are known: a JSON object of strings.
+    ///
+    /// # Panics
+    /// When the server answers by an error.
+    pub async fn complete_beside(
+        &self,
+        reference: Value,
+        argument: &str,
+        typed: &str,
+        others: Value,
+    ) -> Vec<String> {
         let argument = json!({"name": argument, "value": typed});
-        let reply =
-            self.request("completion/complete", json!({"ref": reference, "argument": argument})).await;
+        let params = json!({"ref": reference, "argument": argument, "context": {"arguments": others}});
+        let reply = self.request("completion/complete", params).await;
         let values = reply.result()["completion"]["values"].as_array().cloned().unwrap_or_default();
         values.iter().filter_map(|value| value.as_str().map(str::to_owned)).collect()
     }

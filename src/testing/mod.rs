@@ -20,17 +20,22 @@
 //! # }
 //! ```
 //!
+//! A handler can be called as the function it is, too: [`context`] makes a
+//! [`CallContext`](crate::CallContext) for it, and collects what is sent by it.
+//!
 //! The client is for tests: what cannot happen in one that is right, such as an answer that is
 //! not valid JSON-RPC, panics with a message that says what came.
 //!
 //! [`StatelessSessionManager`]: crate::StatelessSessionManager
 
 mod client;
+mod context;
 mod question;
 mod reply;
 mod request;
 mod wire;
 
 pub use client::{TestClient, TestListener};
+pub use context::{TestContext, context};
 pub use question::TestQuestion;
 pub use reply::{Progress, TestReply};

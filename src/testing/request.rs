@@ -59,7 +59,7 @@ impl Caller {
         request
     }
 
-    fn meta(&self, params: &Map<String, Value>) -> Map<String, Value> {
+    pub(super) fn meta(&self, params: &Map<String, Value>) -> Map<String, Value> {
         let mut members = match params.get("_meta") {
             Some(Value::Object(members)) => members.clone(),
             _ => Map::new(),

@@ -4,19 +4,16 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::request::Parts;
 use serde::Serialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::ToolOutput;
 use super::mirror::MirroredParams;
-#[cfg(feature = "jsonschema")]
-use crate::call::HandlerError;
-use crate::call::{BoundHandler, Call, CallFuture, Handler, Limit, StatefulHandler};
+use crate::call::{BoundHandler, Call, CallFuture, Handler, Limit, Rights, StatefulHandler, rights_setters};
 use crate::error::RegistryError;
 use crate::jsonrpc::{RpcError, write};
-use crate::protocol::{ClientCapability, Era, Icon, ToolAnnotations};
+use crate::protocol::{ClientCapability, Era, Icon, OwnMeta, ToolAnnotations, meta_setter, write_meta};
 
 /// A tool, to be added to a [`ToolRegistry`](crate::ToolRegistry): its
 /// definition, the function that serves it, and how it is run.
@@ -47,10 +44,11 @@ pub struct Tool<S = ()> {
     returned_schema: Option<SchemaText>,
     annotations: Option<ToolAnnotations>,
     icons: Vec<Icon>,
+    meta: OwnMeta,
     requires: Vec<ClientCapability>,
     limit: Limit,
     is_detached: bool,
-    visible_to: Option<Visibility>,
+    pub(crate) rights: Rights,
     #[cfg(feature = "jsonschema")]
     checks: super::validate::Checks,
     handler: StatefulHandler<S, ToolOutput>,
@@ -62,8 +60,6 @@ impl<S> fmt::Debug for Tool<S> {
     }
 }
 
-/// Whether the caller, known by the head of a request, may see and call a tool.
-type Visibility = Box<dyn Fn(&Parts) -> bool + Send + Sync>;
 /// A schema's JSON, or why it has none.
 type SchemaText = Result<Box<RawValue>, serde_json::Error>;
 
@@ -108,10 +104,11 @@ impl<S: Send + Sync + 'static> Tool<S> {
             returned_schema: None,
             annotations: None,
             icons: Vec::new(),
+            meta: None,
             requires: Vec::new(),
             limit: Limit::OfManager,
             is_detached: false,
-            visible_to: None,
+            rights: Rights::default(),
             #[cfg(feature = "jsonschema")]
             checks: super::validate::Checks::default(),
             handler: StatefulHandler::new(handler),
@@ -132,10 +129,11 @@ impl<S> Tool<S> {
             returned_schema: self.returned_schema,
             annotations: self.annotations,
             icons: self.icons,
+            meta: self.meta,
             requires: self.requires,
             limit: self.limit,
             is_detached: self.is_detached,
-            visible_to: self.visible_to,
+            rights: self.rights,
             #[cfg(feature = "jsonschema")]
             checks: self.checks,
         }
@@ -175,8 +173,8 @@ impl<S> Tool<S> {
         self
     }
 
-    /// Checks arguments against the input schema before the handler runs (feature
-    /// `jsonschema`). What does not fit gets a result with `isError` that names the place
+    /// Checks arguments against the input schema before the handler runs, and once they have been
+    /// deserialised (feature `jsonschema`). What does not fit gets a result with `isError` that names the place
     /// and what was expected. The schema is compiled once, and must refer to nothing
     /// outside itself; patterns must do without look-around and back-references.
     #[cfg(feature = "jsonschema")]
@@ -202,17 +200,9 @@ impl<S> Tool<S> {
         self
     }
 
-    /// Lists and calls the tool only for whom `sees` returns `true`, given the head of their HTTP
-    /// request. For all others it does not exist. Decide by what the host's own middleware has
-    /// left in the extensions, not by a header that every client can send.
-    ///
-    /// It is asked with each call and each list, and must not block. The list of a registry with
-    /// such a tool is private, because the next caller may see others. For the rights of a whole
-    /// registry, see [`Filtered`](crate::registry::Filtered).
-    pub fn visible_to(mut self, sees: impl Fn(&Parts) -> bool + Send + Sync + 'static) -> Self {
-        self.visible_to = Some(Box::new(sees));
-        self
-    }
+    meta_setter!(meta);
+
+    rights_setters!(rights);
 
     /// Marks the tool as one that changes nothing (`readOnlyHint`).
     pub fn read_only(self) -> Self {
@@ -283,6 +273,7 @@ impl<S> Tool<S> {
         if !self.icons.is_empty() {
             json("icons", &serde_json::json!(self.icons).to_string());
         }
+        write_meta(&mut buffer, &self.meta);
         buffer.push(b'}');
         buffer
     }
@@ -341,7 +332,7 @@ impl Tool {
             requires: self.requires,
             limit: self.limit,
             is_detached: self.is_detached,
-            visible_to: self.visible_to,
+            rights: self.rights,
             handler: self.handler.bind(()),
         })
     }
@@ -367,34 +358,24 @@ pub(crate) struct CompiledTool {
     requires: Vec<ClientCapability>,
     limit: Limit,
     is_detached: bool,
-    visible_to: Option<Visibility>,
+    pub(crate) rights: Rights,
     handler: BoundHandler<ToolOutput>,
 }
 
 impl CompiledTool {
-    /// Whether everybody may see the tool.
-    pub(crate) fn is_public(&self) -> bool {
-        self.visible_to.is_none()
-    }
-
-    /// Whether the caller may see the tool and call it.
-    pub(crate) fn is_visible(&self, head: &Parts) -> bool {
-        self.visible_to.as_ref().is_none_or(|sees| sees(head))
-    }
-
     pub(crate) fn call(&self, call: Call<'_>) -> CallFuture<ToolOutput> {
-        if self.visible_to.as_ref().is_some_and(|sees| !sees(call.head())) {
+        if !self.rights.allow(call.head()) {
             return CallFuture::refused(RpcError::unknown_tool(call.target()));
         }
         let checked = self.requires.iter().try_for_each(|&capability| call.require(capability));
         if let Err(error) = checked.and_then(|()| call.check_headers(&self.mirrored)) {
             return CallFuture::refused(error);
         }
-        #[cfg(feature = "jsonschema")]
-        if let Some(misfit) = self.checkers.misfit(call.arguments()) {
-            return CallFuture::refused(HandlerError::misfit(misfit));
-        }
         let drain = self.is_detached.then(|| Arc::clone(&call.settings.drain));
+        #[cfg(feature = "jsonschema")]
+        let check = |arguments: &str| self.checkers.misfit(arguments);
+        #[cfg(feature = "jsonschema")]
+        let call = Call { check: self.checkers.check_arguments().then_some(&check), ..call };
         let future = (self.handler)(call);
         #[cfg(feature = "jsonschema")]
         let future = self.checkers.check_output(future);

@@ -10,7 +10,7 @@ use crate::call::output::sealed::Sealed;
 use crate::call::raw_output::{InvalidOutput, Main, RawOutput};
 use crate::call::{CallError, CallKind, IntoOutput, Output, ResultWriter, ToolError, WriteResult, from_json};
 use crate::jsonrpc::RpcError;
-use crate::protocol::{Content, Era, write_content};
+use crate::protocol::{Content, Era, OwnMeta, meta_setter, write_content};
 
 /// The result of a tool (2026-07-28, Schema, `CallToolResult`).
 ///
@@ -27,7 +27,7 @@ pub struct ToolOutput {
     pub(crate) content: Blocks,
     pub(crate) structured: Option<Box<RawValue>>,
     pub(crate) is_error: bool,
-    pub(crate) meta: Option<Box<serde_json::Map<String, serde_json::Value>>>,
+    pub(crate) meta: OwnMeta,
     /// Instead of all else.
     pub(crate) raw: Option<RawOutput>,
 }
@@ -113,8 +113,32 @@ impl ToolOutput {
         Ok(self)
     }
 
+    meta_setter!(
+        #[must_use]
+        meta
+    );
+
+    /// Returns the blocks of content. Those of a result that a registry passes on as it came from
+    /// another server are not known here.
+    pub fn content(&self) -> &[Content] {
+        self.content.as_slice()
+    }
+
+    /// Returns the texts of the content, with line feeds between them.
+    pub fn content_text(&self) -> String {
+        let texts: Vec<_> = self.content().iter().filter_map(Content::as_text).collect();
+        texts.join("\n")
+    }
+
+    /// Returns the structured content, read as `T`; `None` without any.
+    ///
+    /// # Errors
+    /// When it does not fit.
+    pub fn structured<T: DeserializeOwned>(&self) -> Option<Result<T, serde_json::Error>> {
+        self.structured_json().map(serde_json::from_str)
+    }
+
     /// The JSON of the structured content.
-    #[cfg(feature = "jsonschema")]
     pub(super) fn structured_json(&self) -> Option<&str> {
         let Some(raw) = &self.raw else { return self.structured.as_deref().map(RawValue::get) };
         let mut structured = None;
@@ -126,11 +150,14 @@ impl ToolOutput {
         structured
     }
 
-    /// Adds a member to the result's `_meta`.
-    #[must_use]
-    pub fn with_meta(mut self, key: impl Into<String>, value: impl Into<serde_json::Value>) -> Self {
-        self.meta.get_or_insert_default().insert(key.into(), value.into());
-        self
+    /// Returns whether the result says that the tool failed.
+    pub fn is_error(&self) -> bool {
+        self.is_error
+    }
+
+    /// Returns a member of the result's `_meta`.
+    pub fn meta(&self, key: &str) -> Option<&serde_json::Value> {
+        self.meta.as_ref()?.get(key)
     }
 }
 

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use jsonschema::error::ValidationErrorKind;
+use jsonschema::paths::LocationSegment;
 use jsonschema::{PatternOptions, ValidationError, Validator};
 use serde_json::Value;
 
@@ -35,12 +37,20 @@ impl Checkers {
                 .map_err(|fault| format!("the {what} schema cannot be checked: {fault}"))
         };
         Ok(Self {
-            arguments: checks.arguments.then(|| compile("input", input)).transpose()?,
+            // What a tool gets that takes no arguments is ignored.
+            arguments: (checks.arguments && !is_of_nothing(input))
+                .then(|| compile("input", input))
+                .transpose()?,
             output: output
                 .filter(|_| checks.output)
                 .map(|schema| compile("output", schema).map(Arc::new))
                 .transpose()?,
         })
+    }
+
+    /// Whether arguments are checked.
+    pub(super) fn check_arguments(&self) -> bool {
+        self.arguments.is_some()
     }
 
     /// Where the arguments, a JSON text, do not fit.
@@ -93,20 +103,86 @@ impl SchemaChecker {
     }
 }
 
+/// Whether a schema is that of a tool without arguments.
+fn is_of_nothing(schema: &Value) -> bool {
+    let has = |name: &str| schema.get(name).is_some();
+    let is_empty = |it: &Value| it.as_object().is_some_and(serde_json::Map::is_empty);
+    let names_none = schema.get("properties").is_none_or(is_empty);
+    let others = ["$ref", "allOf", "anyOf", "oneOf", "not", "patternProperties", "required", "minProperties"];
+    names_none
+        && schema.get("additionalProperties") == Some(&Value::Bool(false))
+        && !others.into_iter().any(has)
+}
+
 /// One fault in words, which hold the value as well, unless that is large.
 fn tell(error: &ValidationError<'_>) -> String {
-    let mut fault = error.to_string();
-    if fault.len() > MAX_TOLD {
-        fault = error.masked().to_string();
+    let fault = match error.kind() {
+        ValidationErrorKind::Required { property: Value::String(name) } => format!("missing field `{name}`"),
+        _ => match allowed(error) {
+            // They are the schema's own, however many.
+            Some(allowed) => return at(error, format!("{}, expected one of {allowed}", told_value(error))),
+            None => shortened(told(error)),
+        },
+    };
+    at(error, fault)
+}
+
+/// A fault with its place, in the notation of `serde`'s paths: `items[0].name`.
+fn at(error: &ValidationError<'_>, fault: String) -> String {
+    let mut path = String::new();
+    for segment in error.instance_path() {
+        match segment {
+            LocationSegment::Index(index) => path.extend(["[", &index.to_string(), "]"]),
+            LocationSegment::Property(name) if path.is_empty() => path.push_str(&name),
+            LocationSegment::Property(name) => path.extend([".", &name]),
+        }
     }
-    let path = error.instance_path().to_string();
-    if !path.is_empty() {
-        fault = format!("at `{path}`: {fault}");
+    if path.is_empty() { fault } else { format!("at `{}`: {fault}", shortened(path)) }
+}
+
+/// The values that a schema allows instead, if it names them: those of an `enum`, or of alternatives
+/// of which each is a constant.
+fn allowed(error: &ValidationError<'_>) -> Option<String> {
+    fn collect(error: &ValidationError<'_>, values: &mut Vec<String>) -> Option<()> {
+        match error.kind() {
+            ValidationErrorKind::Enum { options } => {
+                values.extend(options.as_array()?.iter().map(Value::to_string));
+            }
+            ValidationErrorKind::Constant { expected_value } => values.push(expected_value.to_string()),
+            ValidationErrorKind::AnyOf { context } | ValidationErrorKind::OneOfNotValid { context } => {
+                for alternative in context {
+                    let [only] = alternative.as_slice() else { return None };
+                    // Of a part of the value it says nothing of the whole.
+                    if only.instance_path() != error.instance_path() {
+                        return None;
+                    }
+                    collect(only, values)?;
+                }
+            }
+            _ => return None,
+        }
+        Some(())
     }
-    if fault.len() > MAX_TOLD {
-        let end = (0..=MAX_TOLD).rev().find(|&at| fault.is_char_boundary(at)).unwrap_or_default();
-        fault.truncate(end);
-        fault.push('…');
+    let mut values = Vec::new();
+    collect(error, &mut values)?;
+    Some(values.join(", "))
+}
+
+fn told_value(error: &ValidationError<'_>) -> String {
+    let value = error.instance().to_string();
+    if value.len() > MAX_TOLD { "the value is unknown".to_owned() } else { format!("unknown value {value}") }
+}
+
+fn told(error: &ValidationError<'_>) -> String {
+    let fault = error.to_string();
+    if fault.len() > MAX_TOLD { error.masked().to_string() } else { fault }
+}
+
+fn shortened(mut text: String) -> String {
+    if text.len() > MAX_TOLD {
+        let end = (0..=MAX_TOLD).rev().find(|&at| text.is_char_boundary(at)).unwrap_or_default();
+        text.truncate(end);
+        text.push('…');
     }
-    fault
+    text
 }

@@ -257,6 +257,41 @@ async fn arguments_are_not_logged() {
     assert!(!log.text().contains("secret"), "{}", log.text());
 }
 
+/// An error whose message cannot be written.
+#[derive(Debug)]
+struct Unspeakable;
+
+impl fmt::Display for Unspeakable {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("half of it")?;
+        panic!("secret")
+    }
+}
+
+impl Error for Unspeakable {}
+
+#[tokio::test]
+async fn an_error_whose_message_panics_is_logged_and_answered() {
+    let tools =
+        || {
+            let tools = ToolRegistry::builder()
+                .tool("undeclared", "", async || Err::<(), _>(Unspeakable))
+                .tool("internal", "", async || Err::<(), _>(ToolError::internal(Unspeakable)));
+            tools.build().expect("valid tools")
+        };
+    for site in [Site::new(tools()), Site::with(tools(), ManagerBuilder::show_errors)] {
+        for name in ["undeclared", "internal"] {
+            let log = Log::default();
+            let guard = log.keep();
+            let told = told(&site.send(call(Era::Modern, "tool", name)).await);
+            drop(guard);
+            let log = log.text();
+            assert!(log.contains(reference(&told)) && log.contains("half of it"), "{log}");
+            assert!(log.contains("the error panicked while its message was written"), "{log}");
+        }
+    }
+}
+
 /// A registry that fails under whatever name it is called.
 struct Anything;
 
@@ -396,4 +431,120 @@ async fn a_registry_around_another_sees_errors_and_may_refuse() {
     assert_eq!(told(&answer), "closed");
     let fine: Value = site.result(Post::modern("tools/list", json!({}))).await;
     assert_eq!(fine["tools"], json!([]));
+}
+
+/// An error of the host's domain.
+#[derive(Debug)]
+enum TrackerError {
+    NotFound(u32),
+    Closed,
+    Database(DatabaseError),
+}
+
+impl fmt::Display for TrackerError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotFound(id) => write!(formatter, "there is no issue {id}"),
+            Self::Closed => formatter.write_str("closed by secret"),
+            Self::Database(error) => error.fmt(formatter),
+        }
+    }
+}
+
+impl Error for TrackerError {}
+
+/// One that is no `Error`, and says itself what a client may read.
+#[derive(Debug)]
+struct Forbidden;
+
+impl From<Forbidden> for ToolError {
+    fn from(_: Forbidden) -> Self {
+        Self::new("Ada alone may do this")
+    }
+}
+
+fn tracker() -> Catalog {
+    let fail = |name: &'static str| {
+        move || async move {
+            Err::<String, _>(match name {
+                "missing" => TrackerError::NotFound(7),
+                "closed" => TrackerError::Closed,
+                _ => TrackerError::Database(refused()),
+            })
+        }
+    };
+    let (mut tools, mut prompts, mut resources) =
+        (ToolRegistry::builder(), PromptRegistry::builder(), ResourceRegistry::builder());
+    for name in ["missing", "closed", "database"] {
+        tools = tools
+            .tool(name, "", fail(name))
+            .register(Tool::new(format!("{name}-detached"), "", fail(name)).detached());
+        prompts = prompts.prompt(name, "", fail(name));
+        resources = resources.resource(format!("a:{name}"), name, fail(name));
+    }
+    let tools = tools
+        .tool("io", "", async || Err::<(), _>(std::io::Error::other("secret")))
+        .tool("forbidden", "", async || Err::<(), _>(Forbidden))
+        .tool("forbidden_by_mark", "", async || -> Result<(), ToolError> { Err(Forbidden)? });
+    Catalog::builder()
+        .add(tools.build().expect("valid tools"))
+        .add(prompts.build().expect("valid prompts"))
+        .add(resources.build().expect("valid resources"))
+        .build()
+        .expect("no collisions")
+}
+
+#[tokio::test]
+async fn a_host_turns_its_own_errors_into_answers_in_one_place() {
+    let site = Site::with(tracker(), |builder| {
+        builder.map_errors(|_: TrackerError| -> ToolError { unreachable!("it is replaced") }).map_errors(
+            |error: TrackerError| match error {
+                TrackerError::NotFound(_) => ToolError::new(error),
+                TrackerError::Closed => RpcError::invalid_params("it is closed").into(),
+                TrackerError::Database(error) => ToolError::internal(error),
+            },
+        )
+    });
+    for era in Era::BOTH {
+        for (kind, suffix) in KINDS.map(|kind| (kind, "")).into_iter().chain([("tool", "-detached")]) {
+            let log = Log::default();
+            let guard = log.keep();
+            let missing = site.send(call(era, kind, &format!("missing{suffix}"))).await;
+            assert_eq!(told(&missing), "there is no issue 7");
+            if suffix.is_empty() {
+                assert!(log.text().contains("INFO") && !log.text().contains("ERROR"), "{}", log.text());
+            }
+            let closed = site.send(call(era, kind, &format!("closed{suffix}"))).await;
+            assert_eq!((closed.error(), closed.error_message().as_str()), ((200, -32602), "it is closed"));
+            let database = site.send(call(era, kind, &format!("database{suffix}"))).await;
+            drop(guard);
+            reference(&told(&database));
+        }
+        reference(&told(&site.send(call(era, "tool", "io")).await));
+        for name in ["forbidden", "forbidden_by_mark"] {
+            assert_eq!(told(&site.send(call(era, "tool", name)).await), "Ada alone may do this");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_map_of_errors_that_panics_shows_nothing() {
+    let site = Site::with(tracker(), |builder| {
+        builder.show_errors().map_errors(|error: TrackerError| -> ToolError { panic!("{error}") })
+    });
+    reference(&told(&site.send(call(Era::Modern, "tool", "closed")).await));
+}
+
+#[test]
+fn every_public_error_is_an_error_of_the_standard_library() {
+    fn is_error<T: Error + Send + Sync + 'static>() {}
+    is_error::<mcp_stateless::ask::AskError>();
+    is_error::<mcp_stateless::call::CallError>();
+    is_error::<mcp_stateless::call::HandlerError>();
+    is_error::<mcp_stateless::call::InvalidOutput>();
+    is_error::<mcp_stateless::ConfigError>();
+    is_error::<mcp_stateless::protocol::RpcError>();
+    is_error::<mcp_stateless::RegistryError>();
+    // It is made from every error, so it cannot be one; what it holds is.
+    assert_eq!(ToolError::new("no such issue").to_string(), "no such issue");
 }

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use mcp_stateless::call::{Call, Extension, FromCall};
+use mcp_stateless::call::{Call, Extension, FromCall, FromRef};
+use mcp_stateless::completion::{Completing, Completion};
 use mcp_stateless::protocol::{ErrorCode, RpcError};
 use mcp_stateless::resource::ResourceTemplate;
 use mcp_stateless::testing::TestClient;
@@ -220,4 +221,116 @@ async fn prompts_resources_and_templates_have_a_state_as_well() {
     assert_eq!(client.read("issue://by-id/2").await.text(), "Explain 42.");
     let arguments = &client.list_prompts().await[0]["arguments"];
     assert_eq!(arguments, &json!([{"name": "id", "required": true}]));
+}
+
+/// A state of several parts.
+#[derive(Clone)]
+struct App {
+    tracker: Arc<Tracker>,
+    names: &'static [&'static str],
+}
+
+impl FromRef<App> for Arc<Tracker> {
+    fn from_ref(app: &App) -> Self {
+        Self::clone(&app.tracker)
+    }
+}
+
+async fn first(State(tracker): State<Arc<Tracker>>) -> String {
+    tracker.first.to_string()
+}
+
+async fn names(
+    State(app): State<App>,
+    user: Option<Extension<User>>,
+    typed: Completing,
+    cx: CallContext,
+) -> Vec<String> {
+    cx.progress(1.0, None, "goes nowhere").await;
+    let names = app.names.iter().filter(|name| name.starts_with(&typed.value)).map(ToString::to_string);
+    names
+        .chain(user.map(|Extension(User(name))| name.to_owned()))
+        .chain(typed.context.into_values())
+        .collect()
+}
+
+fn of_parts() -> Catalog {
+    let app = App { tracker: Arc::new(Tracker { first: 40 }), names: &["ada", "bob"] };
+    let tools = ToolRegistry::builder().with_state(app.clone()).tool("first", "", first);
+    let by_name = async |ById { id }: ById| id.to_string();
+    let prompts = PromptRegistry::builder()
+        .with_state(app.clone())
+        .prompt("first", "", first)
+        .register(Prompt::new("by_name", "", by_name).complete("id", names));
+    let resources = ResourceRegistry::builder()
+        .with_state(app)
+        .resource("a:first", "first", first)
+        .register_template(ResourceTemplate::new("a:template/{id}", "by name", first).complete("id", names));
+    let catalog = Catalog::builder()
+        .add(tools.build().expect("valid tools"))
+        .add(prompts.build().expect("valid prompts"))
+        .add(resources.build().expect("valid resources"));
+    catalog.build().expect("no collisions")
+}
+
+#[tokio::test]
+async fn every_handler_takes_parts_of_a_bigger_state() {
+    let client = TestClient::new(of_parts());
+    assert_eq!(client.call("first", json!({})).await.text(), "40");
+    assert_eq!(client.get_prompt("first", json!({})).await.text(), "40");
+    assert_eq!(client.read("a:first").await.text(), "40");
+    assert_eq!(client.read("a:template/1").await.text(), "40");
+}
+
+#[tokio::test]
+async fn completers_take_the_state_parts_of_the_request_and_a_context() {
+    let references = [
+        json!({"type": "ref/prompt", "name": "by_name"}),
+        json!({"type": "ref/resource", "uri": "a:template/{id}"}),
+    ];
+    for client in [TestClient::new(of_parts()), TestClient::new(of_parts()).legacy()] {
+        for reference in &references {
+            assert_eq!(client.complete(reference.clone(), "id", "b").await, ["bob"]);
+            let user = client.clone().extension(User("cleo"));
+            assert_eq!(user.complete(reference.clone(), "id", "a").await, ["ada", "cleo"]);
+            let others = json!({"other": "x"});
+            assert_eq!(client.complete_beside(reference.clone(), "id", "a", others).await, ["ada", "x"]);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_completer_that_fails_is_logged_and_masked_like_a_call() {
+    let asks = async |_: Completing, cx: CallContext| {
+        let confirmed: Result<ById, _> = cx.elicit("id", "Which?").await;
+        confirmed.map(|it| vec![it.id.to_string()])
+    };
+    let prompt = |name: &str| Prompt::new(name, "", async |ById { id }: ById| id.to_string());
+    let prompts = PromptRegistry::builder()
+        .register(prompt("undeclared").complete("id", async || Err::<Completion, _>("secret")))
+        .register(
+            prompt("declared").complete("id", async || Err::<Vec<String>, _>(ToolError::new("not now"))),
+        )
+        .register(prompt("panics").complete("id", async |_: Completing| -> Completion { panic!("secret") }))
+        .register(prompt("asks").complete("id", asks))
+        .build()
+        .expect("valid prompts");
+    let client = TestClient::new(prompts);
+    for (name, told) in [
+        ("undeclared", "Internal error (reference "),
+        ("declared", "not now"),
+        ("panics", "Internal error (reference "),
+        ("asks", "The call is over"),
+    ] {
+        let log = Log::default();
+        let logging = log.keep();
+        let params =
+            json!({"ref": {"type": "ref/prompt", "name": name}, "argument": {"name": "id", "value": ""}});
+        let reply = client.request("completion/complete", params).await;
+        drop(logging);
+        let (code, message) = reply.error();
+        assert!(code == ErrorCode::INTERNAL_ERROR && message.starts_with(told), "{name}: {message}");
+        let log = log.text();
+        assert!(log.contains("kind=completion") && log.contains(&format!("name=\"{name}\"")), "{log}");
+    }
 }

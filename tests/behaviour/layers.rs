@@ -3,13 +3,19 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use mcp_stateless::call::{Call, CallFuture, CallKind, Output};
+use http::request::Parts;
+use mcp_stateless::call::{Call, CallFuture, CallKind, Output, Tags};
+use mcp_stateless::changes::Changes;
 use mcp_stateless::protocol::{ErrorCode, RpcError};
-use mcp_stateless::registry::{CallInfo, Middleware, Next, Outcome};
+use mcp_stateless::registry::{CallInfo, Filtered, Item, Live, Middleware, Next, Outcome};
+use mcp_stateless::resource::ResourceTemplate;
 use mcp_stateless::testing::TestClient;
 use mcp_stateless::{
-    Catalog, PromptRegistry, Registry, ResourceRegistry, Tool, ToolError, ToolOutput, ToolRegistry,
+    Catalog, Prompt, PromptRegistry, Registry, Resource, ResourceRegistry, Tool, ToolError, ToolOutput,
+    ToolRegistry,
 };
+use schemars::JsonSchema;
+use serde::Deserialize;
 use serde_json::json;
 
 use crate::log::Log;
@@ -143,4 +149,121 @@ async fn the_rights_of_a_tool_govern_its_list_and_its_calls() {
         }
         assert_eq!(client.call("read", json!({})).await.text(), "read");
     }
+}
+
+#[derive(Deserialize, JsonSchema)]
+struct ById {
+    id: String,
+}
+
+fn is_admin(head: &Parts) -> bool {
+    head.extensions.get::<User>().is_some_and(|user| user.is_admin)
+}
+
+async fn by_id(ById { id }: ById) -> String {
+    id
+}
+
+async fn suggest() -> Vec<&'static str> {
+    vec!["suggested"]
+}
+
+/// Of each kind one that everybody may see and one for administrators, by the rights of each or
+/// by a rule about their tags.
+fn guarded(by_tags: bool) -> Catalog {
+    let rule = |tags: &Tags, head: &Parts| !tags.has("admin") || is_admin(head);
+    let mut prompt = Prompt::new("reset", "", by_id).complete("id", suggest).tag("admin");
+    let mut resource = Resource::new("a:reset", "reset", async || "reset").tag("admin");
+    let mut template =
+        ResourceTemplate::new("reset:{id}", "by id", by_id).complete("id", suggest).tag("admin");
+    let mut tool = Tool::new("reset", "", async || "reset").tag("admin");
+    let mut tools = ToolRegistry::builder().tool("read", "", async || "read");
+    let mut prompts =
+        PromptRegistry::builder().register(Prompt::new("read", "", by_id).complete("id", suggest));
+    let mut resources = ResourceRegistry::builder()
+        .resource("a:read", "read", async || "read")
+        .register_template(ResourceTemplate::new("read:{id}", "by id", by_id).complete("id", suggest));
+    if by_tags {
+        tools = tools.visible_by_tags(rule);
+        prompts = prompts.visible_by_tags(rule);
+        resources = resources.visible_by_tags(rule);
+    } else {
+        tool = tool.visible_to(is_admin);
+        prompt = prompt.visible_to(is_admin);
+        resource = resource.visible_to(is_admin);
+        template = template.visible_to(is_admin);
+    }
+    let resources = resources.register(resource).register_template(template).build();
+    let catalog = Catalog::builder()
+        .add(tools.register(tool).build().expect("valid tools"))
+        .add(prompts.register(prompt).build().expect("valid prompts"))
+        .add(Live::new(resources.expect("valid resources"), Changes::in_process()));
+    catalog.build().expect("no collisions")
+}
+
+#[tokio::test]
+async fn rights_beside_a_definition_govern_lists_calls_completions_and_subscriptions() {
+    for catalog in [guarded(false), guarded(true)] {
+        for sees_all in [true, false] {
+            let client = TestClient::new(catalog.clone()).extension(User { is_admin: sees_all });
+            let (tools, prompts) = (client.list_tools().await, client.list_prompts().await);
+            let (resources, templates) =
+                (client.list_resources().await, client.list_resource_templates().await);
+            for list in [tools, prompts, resources, templates] {
+                assert_eq!(list.len(), if sees_all { 2 } else { 1 }, "{list:?}");
+            }
+            for list in ["tools/list", "prompts/list", "resources/list", "resources/templates/list"] {
+                assert_eq!(client.request(list, json!({})).await.result()["cacheScope"], "private");
+            }
+            for (name, is_seen) in [("read", true), ("reset", sees_all)] {
+                let replies = [
+                    client.call(name, json!({})).await,
+                    client.get_prompt(name, json!({"id": "1"})).await,
+                    client.read(&format!("a:{name}")).await,
+                    client.read(&format!("{name}:1")).await,
+                ];
+                let completions = [
+                    json!({"type": "ref/prompt", "name": name}),
+                    json!({"type": "ref/resource", "uri": format!("{name}:{{id}}")}),
+                ]
+                .map(|reference| json!({"ref": reference, "argument": {"name": "id", "value": ""}}));
+                for reply in replies {
+                    assert_eq!(reply.message.get("result").is_some(), is_seen, "{reply:?}");
+                }
+                for completion in completions {
+                    let reply = client.request("completion/complete", completion).await;
+                    assert_eq!(reply.message.get("result").is_some(), is_seen, "{reply:?}");
+                }
+                let watched = [format!("a:{name}"), format!("{name}:1")];
+                let listener = client.listen(json!({"resourceSubscriptions": watched.clone()})).await;
+                let expected = if is_seen { json!({"resourceSubscriptions": watched}) } else { json!({}) };
+                assert_eq!(listener.acknowledged(), &expected);
+            }
+            let unknown = client.call("nobody", json!({})).await;
+            assert_eq!(unknown.error().1, "Unknown tool: nobody", "as of one that is hidden");
+        }
+    }
+}
+
+#[tokio::test]
+async fn tags_are_seen_by_middleware_and_filters_and_never_sent() {
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let notes = Arc::clone(&seen);
+    let catalog = guarded(false);
+    let tags = catalog.clone();
+    let registry = catalog.layer(move |call: CallInfo, next: Next| {
+        notes.lock().expect("no panic").push(format!("{} {:?}", call.name(), call.tags()));
+        next
+    });
+    let registry = Filtered::new(registry, move |item: Item<'_>, _: &Parts| {
+        !tags.tags(item).has("admin") || matches!(item, Item::Tool(_))
+    });
+    let client = TestClient::new(registry).extension(User { is_admin: true });
+    for reply in [client.call("reset", json!({})).await, client.call("read", json!({})).await] {
+        assert!(!reply.is_error());
+    }
+    assert_eq!(*seen.lock().expect("no panic"), ["reset {\"admin\"}", "read {}"]);
+    assert_eq!(client.read("reset:1").await.error().1, "Resource not found");
+    assert_eq!(client.list_prompts().await.len(), 1);
+    assert!(client.list_tools().await.iter().all(|tool| !tool.to_string().contains("admin")));
 }

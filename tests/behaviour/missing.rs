@@ -234,6 +234,29 @@ async fn refreshes_are_bounded_and_end_with_their_catalog() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn callers_who_are_refused_keep_out_no_others() {
+    let remote = Remote::new(Mood::Fails);
+    let site = site(&remote);
+    let _wire = site.open(listen(&json!({"toolsListChanged": true}))).await;
+    for caller in 0..4 {
+        site.result(list().header("authorization", &format!("revoked-{caller}"))).await;
+    }
+    assert_eq!(tasks(), 4);
+    let asked_by = |caller: &str| {
+        let asked = remote.asked.lock().expect("not poisoned");
+        asked.iter().filter(|other| *other == caller).count()
+    };
+    // None of them has failed again yet.
+    site.result(list().header("authorization", "early")).await;
+    tokio::time::sleep(Duration::from_secs(100)).await;
+    assert_eq!((asked_by("early"), tasks()), (1, 4));
+    assert!(asked_by("revoked-0") > 2);
+    site.result(list().header("authorization", "good")).await;
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert_eq!((asked_by("good"), tasks()), (2, 4), "by its request, and by a refresh");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_refresh_ends_when_nobody_listens_and_nothing_comes() {
     let site = site(&Remote::new(Mood::Fails));
     site.result(list()).await;

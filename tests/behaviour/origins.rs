@@ -118,6 +118,33 @@ async fn an_allowed_host_may_demand_that_its_pages_came_over_tls() {
 }
 
 #[tokio::test]
+async fn a_default_port_may_be_left_out_by_clients() {
+    let server = Server::with(|builder| {
+        builder.allowed_hosts([
+            "https://secure.example.com:443",
+            "http://plain.example.com:80",
+            "either.example.com:443",
+            "https://odd.example.com:80",
+        ])
+    });
+    for (host, origin, expected) in [
+        ("secure.example.com", None, 200),
+        ("secure.example.com", Some("https://secure.example.com"), 200),
+        ("secure.example.com:443", Some("https://secure.example.com:443"), 200),
+        ("secure.example.com", Some("http://secure.example.com"), 403),
+        ("secure.example.com:80", None, 403),
+        ("plain.example.com", Some("http://plain.example.com"), 200),
+        ("plain.example.com:443", None, 403),
+        ("either.example.com", Some("https://either.example.com"), 200),
+        ("either.example.com:8443", None, 403),
+        ("odd.example.com", None, 403),
+        ("odd.example.com:80", None, 200),
+    ] {
+        assert_eq!(status(&server, Some(host), origin).await, expected, "{host} {origin:?}");
+    }
+}
+
+#[tokio::test]
 async fn origins_can_be_allowed_one_by_one_or_all() {
     let some = Server::with(|builder| {
         builder

@@ -2,11 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use mcp_stateless::call::{NoArguments, Valid, Validate};
+use mcp_stateless::protocol::ErrorCode;
 use mcp_stateless::registry::ToolRegistryBuilder;
+use mcp_stateless::resource::ResourceTemplate;
 use mcp_stateless::testing::TestClient;
-use mcp_stateless::{Json, Tool, ToolError, ToolRegistry};
+use mcp_stateless::{Catalog, Json, PromptRegistry, ResourceRegistry, Tool, ToolError, ToolRegistry};
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
@@ -41,14 +44,14 @@ async fn arguments_that_do_not_fit_the_schema_are_told_by_path_and_expectation()
     let site = site(ToolRegistry::builder().register(untyped("order").check_arguments()));
     for era in Era::BOTH {
         for (arguments, words) in [
-            (json!({}), &["\"dish\"", "required"][..]),
-            (json!({"dish": ""}), &["`/dish`", "1 character"]),
-            (json!({"dish": "soup", "guests": 21}), &["`/guests`", "20"]),
-            (json!({"dish": "soup", "guests": "two"}), &["`/guests`", "integer"]),
-            (json!({"dish": "soup", "extras": ["salt", "7"]}), &["`/extras/1`", "^[a-z]+$"]),
+            (json!({}), &["missing field `dish`"][..]),
+            (json!({"dish": ""}), &["`dish`", "1 character"]),
+            (json!({"dish": "soup", "guests": 21}), &["`guests`", "20"]),
+            (json!({"dish": "soup", "guests": "two"}), &["`guests`", "integer"]),
+            (json!({"dish": "soup", "extras": ["salt", "7"]}), &["`extras[1]`", "^[a-z]+$"]),
             (json!({"dish": "soup", "tip": 1}), &["'tip'", "unexpected"]),
             // Each of several faults, so that one try mends them all.
-            (json!({"dish": "", "guests": 0}), &["`/dish`", "`/guests`"]),
+            (json!({"dish": "", "guests": 0}), &["`dish`", "`guests`"]),
         ] {
             let answer = site.send(Post::call(era, "order", arguments)).await;
             assert_eq!((answer.status.as_u16(), &answer.json()["result"]["isError"]), (200, &json!(true)));
@@ -67,7 +70,7 @@ async fn of_many_faults_a_few_are_told() {
     let extras: Vec<i64> = (0..1000).collect();
     let arguments = json!({"dish": "soup", "extras": extras});
     let text = site.send(Post::call(Era::Modern, "order", arguments)).await.tool_text();
-    assert_eq!(text.matches("`/extras/").count(), 5, "{text}");
+    assert_eq!(text.matches("`extras[").count(), 5, "{text}");
 }
 
 #[tokio::test]
@@ -76,7 +79,7 @@ async fn what_is_told_of_a_fault_does_not_grow_with_what_was_sent() {
     let arguments = json!({"dish": "soup", "guests": "x".repeat(100_000), "extras": "x".repeat(100_000)});
     let answer = site.send(Post::call(Era::Modern, "order", arguments)).await;
     assert!(answer.body.len() < 5000, "{} bytes", answer.body.len());
-    assert!(answer.tool_text().contains("`/guests`"));
+    assert!(answer.tool_text().contains("`guests`"));
 }
 
 #[tokio::test]
@@ -198,7 +201,7 @@ async fn a_registry_checks_all_its_tools_when_it_is_told_to() {
     let site = site(builder);
     for name in ["a", "b"] {
         let answer = site.send(Post::call(Era::Modern, name, json!({"dish": 7}))).await;
-        assert!(answer.tool_text().contains("`/dish`"), "{answer:?}");
+        assert!(answer.tool_text().contains("`dish`"), "{answer:?}");
     }
 }
 
@@ -243,4 +246,150 @@ async fn definitions_are_passed_on_exactly_as_given() {
         let definition = format!(r#""inputSchema":{input},"outputSchema":{output}"#);
         assert!(list.text().contains(&definition), "{}", list.text());
     }
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+struct Order {
+    #[schemars(length(min = 1))]
+    dish: String,
+    size: Size,
+    extras: Vec<Valid<Extra>>,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+enum Size {
+    /// For one.
+    Small,
+    /// For two.
+    Large,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+struct Extra {
+    #[schemars(range(max = 3))]
+    spoons: u32,
+}
+
+impl Validate for Extra {
+    fn validate(&self) -> Result<(), impl std::fmt::Display> {
+        if self.spoons == 0 { Err("an extra has at least one spoon") } else { Ok(()) }
+    }
+}
+
+#[tokio::test]
+async fn what_does_not_fit_a_type_is_told_before_what_does_not_fit_its_schema_and_in_the_same_words() {
+    let tools = ToolRegistry::builder()
+        .check_schemas()
+        .tool("order", "", async |order: Order| format!("{} {:?} {:?}", order.dish, order.size, order.extras))
+        .register(Tool::with_schema("untyped", "", schema_of_order(), async |order: Value| order.to_string()))
+        .build();
+    let client = TestClient::new(tools.expect("valid tools"));
+    for (arguments, typed, untyped) in [
+        // The schema is looked at when the type fits, not before.
+        (
+            json!({"dish": "", "size": "large", "extras": "none"}),
+            "at `extras`: invalid type: string \"none\", expected a sequence",
+            "at `extras`: \"none\" is not of type \"array\"",
+        ),
+        (
+            json!({"dish": "", "size": "large", "extras": []}),
+            "at `dish`: \"\" is shorter than 1 character",
+            "",
+        ),
+        (json!({"size": "small", "extras": []}), "missing field `dish`", "missing field `dish`"),
+        (
+            json!({"dish": "soup", "size": "huge", "extras": []}),
+            "at `size`: unknown variant `huge`, expected `small` or `large`",
+            "at `size`: unknown value \"huge\", expected one of \"small\", \"large\"",
+        ),
+        (
+            json!({"dish": "soup", "size": "small", "extras": [{"spoons": 1}, {}]}),
+            "at `extras[1]`: missing field `spoons`",
+            "at `extras[1]`: missing field `spoons`",
+        ),
+        (
+            json!({"dish": "soup", "size": "small", "extras": [{"spoons": 9}]}),
+            "at `extras[0].spoons`: 9 is greater than the maximum of 3",
+            "",
+        ),
+        (
+            json!({"dish": "soup", "size": "small", "extras": [{"spoons": 1}, {"spoons": 0}]}),
+            "at `extras[1]`: an extra has at least one spoon",
+            "0",
+        ),
+    ] {
+        for (tool, told) in [("order", typed), ("untyped", untyped)] {
+            let reply = client.call(tool, arguments.clone()).await;
+            assert!(reply.text().contains(told), "{tool} {arguments}: {}", reply.text());
+        }
+    }
+    let arguments = json!({"dish": "soup", "size": "small", "extras": [{"spoons": 1.0}]});
+    assert!(!client.call("order", arguments).await.is_error());
+}
+
+fn schema_of_order() -> Value {
+    serde_json::to_value(schemars::schema_for!(Order)).expect("a schema")
+}
+
+#[tokio::test]
+async fn every_value_of_an_enum_is_listed() {
+    let values: Vec<String> = (0..200).map(|number| format!("value-{number}")).collect();
+    let schema = json!({"type": "object", "properties": {"it": {"enum": values}}});
+    let tools = ToolRegistry::builder()
+        .register(Tool::with_schema("choose", "", schema, async |_: Value| "").check_arguments())
+        .build();
+    let client = TestClient::new(tools.expect("valid tools"));
+    let told = client.call("choose", json!({"it": "x".repeat(10_000)})).await.text();
+    assert!(values.iter().all(|value| told.contains(value)) && told.len() < 5000, "{told}");
+}
+
+#[tokio::test]
+async fn what_a_tool_gets_that_takes_nothing_is_ignored_even_where_schemas_are_checked() {
+    let tools = ToolRegistry::builder()
+        .check_schemas()
+        .tool("nothing", "", async || "nothing")
+        .tool("none", "", async |_: NoArguments| "none")
+        .build();
+    let client = TestClient::new(tools.expect("valid tools"));
+    for tool in ["nothing", "none"] {
+        assert_eq!(client.call(tool, json!({"more": 1})).await.text(), tool);
+    }
+}
+
+#[derive(Deserialize, JsonSchema)]
+struct Range {
+    from: u32,
+    to: u32,
+}
+
+impl Validate for Range {
+    fn validate(&self) -> Result<(), impl std::fmt::Display> {
+        if self.from <= self.to { Ok(()) } else { Err(format!("{} is greater than {}", self.from, self.to)) }
+    }
+}
+
+#[tokio::test]
+async fn arguments_that_say_themselves_what_is_wrong_are_told_like_those_that_do_not_fit() {
+    let count = async |Valid(Range { from, to }): Valid<Range>| (to - from).to_string();
+    let tools = ToolRegistry::builder().tool("count", "", count).build().expect("valid tools");
+    let prompts = PromptRegistry::builder().prompt("count", "", count).build().expect("valid prompts");
+    let resources = ResourceRegistry::builder()
+        .register_template(ResourceTemplate::new("count:{from}-{to}", "count", count))
+        .build();
+    let catalog = Catalog::builder().add(tools).add(prompts).add(resources.expect("valid resources")).build();
+    let client = TestClient::new(catalog.expect("no collisions"));
+    let told = "Invalid arguments: 5 is greater than 3";
+    assert_eq!(client.call("count", json!({"from": 3, "to": 5})).await.text(), "2");
+    let refused = client.call("count", json!({"from": 5, "to": 3})).await;
+    assert!(refused.is_error());
+    assert_eq!(refused.text(), told);
+    assert_eq!(client.get_prompt("count", json!({"from": "3", "to": "5"})).await.text(), "2");
+    let refused = client.get_prompt("count", json!({"from": "5", "to": "3"})).await;
+    assert_eq!(refused.error(), (ErrorCode::INVALID_PARAMS, told));
+    assert_eq!(client.read("count:3-5").await.text(), "2");
+    assert_eq!(client.read("count:5-3").await.error().1, told);
+    let schema = &client.list_tools().await[0]["inputSchema"];
+    assert_eq!(schema["required"], json!(["from", "to"]));
+    assert_eq!(client.list_prompts().await[0]["arguments"][0]["name"], "from");
 }

@@ -6,7 +6,7 @@ use http::{HeaderName, HeaderValue};
 use mcp_stateless::ask::{AskError, SamplingRequest};
 use mcp_stateless::call::NoArguments;
 use mcp_stateless::protocol::{ErrorCode, LogLevel, Revision};
-use mcp_stateless::testing::TestClient;
+use mcp_stateless::testing::{self, TestClient};
 use mcp_stateless::{
     CallContext, Catalog, Json, Principal, PromptRegistry, ResourceRegistry, StatelessSessionManager,
     ToolError, ToolRegistry,
@@ -87,6 +87,15 @@ async fn lists_are_whole_and_prompts_and_resources_are_read() {
         assert!(client.list_resource_templates().await.is_empty());
         assert_eq!(client.get_prompt("greet", json!({"name": "Ada"})).await.text(), "Greet Ada.");
         assert_eq!(client.read("memo://today").await.text(), "Buy milk.");
+    }
+}
+
+#[tokio::test]
+async fn a_client_asks_what_the_server_can_do() {
+    for client in clients() {
+        let about = client.about().await;
+        assert!(about["capabilities"]["tools"].is_object(), "{about}");
+        assert!(about["capabilities"].get("completions").is_none(), "{about}");
     }
 }
 
@@ -181,4 +190,47 @@ async fn arguments_are_repeated_in_headers_where_the_tool_wants_it() {
     let header = (HeaderName::from_static("mcp-param-region"), HeaderValue::from_static("other"));
     let client = TestClient::new(tools()).header(header.0, header.1);
     assert_eq!(client.call("go", json!({"region": "é"})).await.error().0, ErrorCode::HEADER_MISMATCH);
+}
+
+#[derive(Clone)]
+struct User(&'static str);
+
+async fn greet(cx: CallContext) -> Result<String, AskError> {
+    let User(user) = cx.extensions().get().cloned().unwrap_or(User("nobody"));
+    cx.progress(1.0, Some(2.0), "asking").await;
+    cx.log(LogLevel::Info, json!({"user": user})).await;
+    let Name { name } = cx.elicit("name", "Your name?").await?;
+    cx.progress(2.0, Some(2.0), "").await;
+    Ok(format!("{user}: {name} {:?}", cx.state::<u32>()))
+}
+
+#[tokio::test]
+async fn a_handler_is_tested_as_the_function_it_is() {
+    let test = testing::context().extension(User("ada")).accept("name", json!({"name": "Ada"})).state(7);
+    assert_eq!(greet(test.cx()).await.expect("an answer"), "ada: Ada Some(7)");
+    let progress = test.progress();
+    let steps: Vec<_> = progress.iter().map(|it| (it.progress, it.message.as_deref())).collect();
+    assert_eq!(steps, [(1.0, Some("asking")), (2.0, None)]);
+    assert_eq!(test.logs(), [json!({"level": "info", "data": {"user": "ada"}})]);
+}
+
+#[tokio::test]
+async fn a_question_without_an_answer_ends_a_handler_in_a_test() {
+    for revision in [Revision::V2026_07_28, Revision::V2025_11_25] {
+        let test = testing::context().revision(revision);
+        assert!(matches!(greet(test.cx()).await, Err(AskError::Ended)));
+        assert_eq!(test.progress().len(), 1);
+    }
+    let cannot_ask = testing::context().capabilities(json!({})).accept("name", json!({"name": "Ada"}));
+    assert!(matches!(greet(cannot_ask.cx()).await, Err(AskError::Rpc(_))));
+}
+
+#[tokio::test]
+async fn a_test_context_takes_all_that_a_handler_sends() {
+    let test = testing::context();
+    let cx = test.cx();
+    for number in 0..10_000 {
+        cx.progress(f64::from(number), None, "a message of some length, so that there is much of it").await;
+    }
+    assert_eq!(test.progress().len(), 10_000);
 }

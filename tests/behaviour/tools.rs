@@ -122,7 +122,7 @@ async fn definitions_say_all_that_was_said_of_the_tool() {
     let tool = Tool::new("full", "Has everything", async |_: NoArguments| "")
         .title("Full")
         .icon(Icon::new("https://example.com/a.png").mime_type("image/png").size("48x48"))
-        .annotations(ToolAnnotations { read_only_hint: Some(true), ..Default::default() })
+        .annotations(ToolAnnotations::new().read_only(true))
         .output_schema::<Sum>();
     let raw =
         r##"{"type":"object","zz":1,"properties":{"b":{},"a":{"$ref":"#/$defs/x"}},"$defs":{"x":true}}"##;
@@ -505,7 +505,7 @@ async fn structured_content_comes_with_its_json_as_text() {
 #[tokio::test]
 async fn every_kind_of_content_is_written_as_the_schema_has_it() {
     let output = || {
-        let annotations = mcp_stateless::protocol::Annotations { priority: Some(0.5), ..Default::default() };
+        let annotations = mcp_stateless::protocol::Annotations::new().priority(0.5);
         let mut link = ResourceLink::new("file:///a", "a");
         link.size = Some(3);
         ToolOutput::text("a \"text\"\n")

@@ -104,7 +104,7 @@ impl FetchedList {
         };
         self.scope = match self.scope {
             None | Some(CacheScope::Public) => Some(scope),
-            Some(CacheScope::Private) => Some(CacheScope::Private),
+            Some(_) => Some(CacheScope::Private),
         };
         self.next_cursor = string("nextCursor").filter(|cursor| cursor.len() <= MAX_CURSOR);
         if let Some(own) = result.get("_meta") {
@@ -159,7 +159,7 @@ impl FetchedList {
             let ttl = self.ttl.unwrap_or_default();
             return Ok(page.cache_hint(match self.scope.unwrap_or_default() {
                 CacheScope::Public => CacheHint::public(ttl),
-                CacheScope::Private => CacheHint::private(ttl),
+                _ => CacheHint::private(ttl),
             }));
         }
         // Nobody is to keep a part in place of the whole.

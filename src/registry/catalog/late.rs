@@ -3,7 +3,7 @@
 
 use std::hash::{BuildHasher, Hash, Hasher, RandomState};
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
@@ -151,6 +151,8 @@ pub(super) struct Refreshes(Mutex<Vec<Refresh>>);
 struct Refresh {
     wanted: Wanted,
     outcome: watch::Receiver<Outcome>,
+    /// How many of its attempts have failed.
+    failures: Arc<AtomicUsize>,
     task: AbortHandle,
 }
 
@@ -177,7 +179,11 @@ impl Refreshes {
     }
 
     /// Goes on until the list is there, beginning with what is under way. Does nothing when
-    /// there is a refresh already, or there are as many as may be, or no runtime.
+    /// there is a refresh already, or no runtime.
+    ///
+    /// When there are as many as may be, the one that has failed most often ends, so that callers
+    /// who are refused, such as those with revoked credentials, keep out no others. Until each has
+    /// failed once, no other begins.
     pub(super) fn begin(
         &self,
         shared: &Arc<Shared>,
@@ -189,19 +195,41 @@ impl Refreshes {
         let mut refreshes = self.lock();
         let of_list =
             |refresh: &&Refresh| (refresh.wanted.part, refresh.wanted.kind) == (wanted.part, wanted.kind);
-        let is_there = refreshes.iter().any(|refresh| refresh.wanted == wanted);
-        if is_there || refreshes.iter().filter(of_list).count() >= MOST_REFRESHES {
+        if refreshes.iter().any(|refresh| refresh.wanted == wanted) {
             return;
+        }
+        if refreshes.iter().filter(of_list).count() >= MOST_REFRESHES {
+            let failures = |refresh: &Refresh| refresh.failures.load(Ordering::Relaxed);
+            let worst = refreshes.iter().filter(of_list).max_by_key(|refresh| failures(refresh));
+            let Some(worst) = worst.filter(|refresh| failures(refresh) > 0).map(|refresh| refresh.wanted)
+            else {
+                return;
+            };
+            refreshes.retain(|refresh| {
+                let stays = refresh.wanted != worst;
+                if !stays {
+                    refresh.task.abort();
+                }
+                stays
+            });
         }
         let (progress, outcome) = watch::channel(first.is_none().then(|| Err(RpcError::internal())));
         let request = Arc::clone(request);
+        let failures = Arc::<AtomicUsize>::default();
+        let progress = Progress { outcome: progress, failures: Arc::clone(&failures) };
         let task = runtime.spawn(run(Arc::downgrade(shared), wanted, request, first, progress));
-        refreshes.push(Refresh { wanted, outcome, task: task.abort_handle() });
+        refreshes.push(Refresh { wanted, outcome, failures, task: task.abort_handle() });
     }
 
     fn end(&self, wanted: Wanted) {
         self.lock().retain(|refresh| refresh.wanted != wanted);
     }
+}
+
+/// What a refresh tells of itself.
+struct Progress {
+    outcome: watch::Sender<Outcome>,
+    failures: Arc<AtomicUsize>,
 }
 
 impl Drop for Refreshes {
@@ -234,7 +262,7 @@ async fn run(
     wanted: Wanted,
     request: Arc<OwnedListRequest>,
     mut first: Option<Listing>,
-    progress: watch::Sender<Outcome>,
+    progress: Progress,
 ) {
     let start = Instant::now();
     let (mut delay, mut has_failed) = (FIRST_DELAY, false);
@@ -245,7 +273,7 @@ async fn run(
             sleep(delay).await;
             delay = (delay * 2).min(LONGEST_DELAY);
             let Some(shared) = shared.upgrade() else { return };
-            progress.send_replace(None);
+            progress.outcome.send_replace(None);
             listing(&shared.parts, wanted.part, wanted.kind, &request, None)
         };
         let outcome = under_way.await;
@@ -263,7 +291,10 @@ async fn run(
             _ => {}
         }
         let is_there = outcome.is_ok();
-        progress.send_replace(Some(outcome));
+        if !is_there {
+            progress.failures.fetch_add(1, Ordering::Relaxed);
+        }
+        progress.outcome.send_replace(Some(outcome));
         if is_there || (start.elapsed() > GRACE && !shared.is_heard()) {
             shared.refreshes.end(wanted);
             if is_there {

@@ -13,7 +13,7 @@ use http::request::Parts;
 use self::late::{Callers, Refreshes};
 use self::part::Part;
 use super::{Answer, Has, Item, ItemKind, ListRequest, Page, Registry};
-use crate::call::{Call, CallFuture};
+use crate::call::{Call, CallFuture, Tags};
 use crate::changes::{Changes, LocalBus};
 use crate::completion::{Completion, CompletionRequest, Reference, unknown_reference};
 use crate::error::RegistryError;
@@ -227,6 +227,16 @@ impl Catalog {
     }
 }
 
+/// The kind of an item, and its name.
+fn kind_of(item: Item<'_>) -> (ItemKind, &str) {
+    match item {
+        Item::Tool(name) => (ItemKind::Tools, name),
+        Item::Prompt(name) => (ItemKind::Prompts, name),
+        Item::Resource(uri) => (ItemKind::Resources, uri),
+        Item::ResourceTemplate(template) => (ItemKind::Templates, template),
+    }
+}
+
 impl Registry for Catalog {
     fn capabilities(&self) -> ServerCapabilities {
         let parts = self.0.parts.iter().map(Part::capabilities);
@@ -234,13 +244,14 @@ impl Registry for Catalog {
     }
 
     fn has(&self, item: Item<'_>) -> Has {
-        let (kind, name) = match item {
-            Item::Tool(name) => (ItemKind::Tools, name),
-            Item::Prompt(name) => (ItemKind::Prompts, name),
-            Item::Resource(uri) => (ItemKind::Resources, uri),
-            Item::ResourceTemplate(template) => (ItemKind::Templates, template),
-        };
+        let (kind, name) = kind_of(item);
         self.find_among(kind, name, |_| true).map_or(Has::No, |(_, _, has)| has)
+    }
+
+    fn tags(&self, item: Item<'_>) -> Tags {
+        let (kind, name) = kind_of(item);
+        let found = self.find(kind, name);
+        found.map(|(part, own)| part.registry.tags(kind.item(own))).unwrap_or_default()
     }
 
     fn list_tools(&self, request: ListRequest<'_>) -> Answer<'_, Page> {

@@ -84,8 +84,12 @@ impl Part {
             return Ok(names);
         }
         for _ in 0..MOST_PAGES {
-            let request =
-                ListRequest { cursor: cursor.as_deref(), head: &head, revision: Revision::V2026_07_28 };
+            let request = ListRequest {
+                cursor: cursor.as_deref(),
+                head: &head,
+                revision: Revision::V2026_07_28,
+                settings: None,
+            };
             let Some(Ok(page)) = self.ask(kind, request).now() else {
                 self.late(kind).set_late();
                 return Ok(names);
