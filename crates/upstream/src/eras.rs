@@ -44,7 +44,9 @@ impl Eras {
     pub(super) fn learn(&mut self, about: &About, wanted: Era) {
         *self.of(about.era) = Some(true);
         if about.era != wanted {
-            *self.of(wanted) = Some(false);
+            if about.undecided.is_none() {
+                *self.of(wanted) = Some(false);
+            }
         } else if about.has_other_era && self.has(other(wanted)).is_none() {
             *self.of(other(wanted)) = Some(true);
         }

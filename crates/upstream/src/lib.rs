@@ -17,7 +17,8 @@
 //!
 //! This is one of the few places where tasks are spawned: one for each session, one for each
 //! request over HTTP, one for each list that is fetched, and one that sweeps. None outlives
-//! the `Upstream` by more than it takes to end.
+//! the `Upstream` by more than it takes to end; an `initialize` that was abandoned takes up to
+//! a minute, so that the session which it began can be ended.
 
 mod builder;
 mod call;

@@ -70,7 +70,7 @@ impl ParkedCalls {
             calls
                 .extract_if(|_, (since, parked)| {
                     let is_old = now.saturating_duration_since(*since) >= LONGEST;
-                    is_old || parked.pending.session().is_closing()
+                    is_old || parked.pending.session().is_over()
                 })
                 .collect()
         };

@@ -140,7 +140,12 @@ impl Pool {
             Slot::Open { session, .. } if !session.is_closing() => return Step::Take(Lease::new(session)),
             Slot::Open { session, failures } => (*failures + u32::from(!session.was_good()), true),
             Slot::Opening { done, .. } => return Step::Wait(done.clone()),
-            Slot::Down { until, error, .. } if Instant::now() < *until => return Step::Fail(error.clone()),
+            Slot::Down { until, error, .. } if Instant::now() < *until => {
+                let error = error.clone();
+                // Whether the era is there is not known, but the other one is.
+                let spoken = caller.slot(other(era)).session().filter(|_| eras.has(era).is_none());
+                return spoken.map_or(Step::Fail(error), |session| Step::Take(Lease::new(session)));
+            }
             Slot::Down { failures, was_open, .. } => (*failures, *was_open),
             Slot::Closed => (0, false),
         };
@@ -197,6 +202,14 @@ impl Pool {
             Ok(session) => {
                 let about = &session.about;
                 self.known().learn(about, task.attempts.first, self.settings.target.is_single());
+                if let Some(cause) = about.undecided.as_ref().filter(|_| about.era != task.attempts.first) {
+                    // Until then the era that did answer is spoken.
+                    let failures = task.failures + 1;
+                    let until = Instant::now() + wait_after(failures);
+                    let error = UpstreamError::open(&self.name(), cause);
+                    *caller.slot(task.attempts.first) =
+                        Slot::Down { until, failures, was_open: false, error };
+                }
                 let slot = caller.slot(about.era);
                 match slot {
                     // It turned out to be of an era of which there is one.
@@ -227,10 +240,11 @@ impl Pool {
         lock(&self.callers).ended(key, id, error);
     }
 
-    /// The upstream has forgotten a session.
+    /// The upstream has forgotten a session. Each request under way in it finds that out by
+    /// itself, and is made again in another.
     pub(super) fn forgotten(&self, key: &Key, session: &Session) {
         self.ended(key, session.id);
-        session.close(Closing::Gone);
+        session.retire();
     }
 
     /// The lists of a caller, as a session of this era tells them.
@@ -262,17 +276,32 @@ impl Pool {
         self.known().remember(kind, list);
     }
 
-    /// Whether some list has an item; `None` when no list is known.
+    /// Whether the upstream has an item; `None` when that is not certain.
+    ///
+    /// Every list that was told is good for a yes. A no needs one that still holds, and holds for
+    /// whoever asks: of a list that is private to a caller nobody knows what others have.
     pub(super) fn has(&self, kind: ListKind, name: &str) -> Option<bool> {
-        let latest = self.known().list(kind);
-        if latest.as_ref().is_some_and(|list| list.has(kind, name)) {
+        let (eras, latest) = {
+            let known = self.known();
+            (known.eras, known.list(kind))
+        };
+        if latest.is_some_and(|list| list.has(kind, name)) {
             return Some(true);
         }
         let callers = lock(&self.callers);
-        let mut of_callers =
-            callers.iter().flat_map(|(_, it)| &it.lists).filter_map(|it| it.known(kind)).peekable();
-        let is_known = latest.is_some() || of_callers.peek().is_some();
-        is_known.then(|| of_callers.any(|list| list.has(kind, name)))
+        let known = |(_, caller): (_, &Caller)| caller.lists.iter().any(|it| it.knows(kind, name));
+        if callers.iter().any(known) {
+            return Some(true);
+        }
+        let is_for_all = |list: &List| self.settings.target.is_single() || list.is_public;
+        let tells = |era: Era| {
+            let mut lists = callers.iter().filter_map(|(_, it)| it.lists[era as usize].fresh(kind));
+            lists.any(|list| is_for_all(&list))
+        };
+        let mut spoken =
+            [Era::Legacy, Era::Modern].into_iter().filter(|era| eras.has(*era) != Some(false)).peekable();
+        let is_certain = spoken.peek().is_some() && spoken.all(tells);
+        is_certain.then_some(false)
     }
 
     /// What the upstream offers, once a session has been opened.

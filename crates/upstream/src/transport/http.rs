@@ -102,8 +102,20 @@ impl Http {
         lock(&self.offered).is_some()
     }
 
+    /// Takes note of the session that the answer to `initialize` names.
     pub(super) fn offer_session(&self, response: &Response<Incoming>) {
         *lock(&self.offered) = response.headers().get(SESSION).cloned();
+    }
+
+    /// Ends the session that an answer to `initialize` has begun and that is not used: the other
+    /// era was chosen, or the opening was given up.
+    pub(super) async fn decline_offer(&self) {
+        let offered = lock(&self.offered).take();
+        if let Some(session) = offered {
+            let own = HeaderMap::from_iter([(SESSION, session)]);
+            let delete = self.send(Method::DELETE, None, own, Bytes::new());
+            let _ = timeout(DELETE_LIMIT, delete).await;
+        }
     }
 
     /// POSTs a message. `headers` are the protocol's, which win over others.

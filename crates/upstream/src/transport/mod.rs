@@ -86,7 +86,7 @@ impl Transport {
     /// When it cannot even be sent.
     pub(super) async fn send(&self, parcel: Parcel, connection: &Connection) -> Result<(), Failure> {
         match self {
-            Self::Lines(requests) => requests.send(parcel.text).await,
+            Self::Lines(requests) => requests.send(parcel.id, parcel.text).await,
             Self::Http(http) => {
                 let id = parcel.id;
                 connection.attach(id, exchange::spawn(Arc::clone(http), parcel));
