@@ -8,6 +8,10 @@ use futures_util::StreamExt;
 use futures_util::future::try_join_all;
 use futures_util::stream::FuturesUnordered;
 use http::HeaderMap;
+use mcp_stateless::ask::{AskError, InputRequired, Question};
+use mcp_stateless::call::CallError;
+use mcp_stateless::protocol::{Era, ErrorCode, RpcError};
+use mcp_stateless::{CallContext, ToolError};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
@@ -24,10 +28,6 @@ use super::pool::Pool;
 use super::question::Ask;
 use super::session::{Lease, PendingCall, Session};
 use super::settings::Key;
-use mcp_stateless::ask::{AskError, InputRequired, Question};
-use mcp_stateless::call::CallError;
-use mcp_stateless::protocol::{Era, ErrorCode, RpcError};
-use mcp_stateless::{CallContext, ToolError};
 
 /// How often an upstream may ask back in one call.
 const MOST_ROUNDS: u32 = 16;

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use mcp_stateless::protocol::Era;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -13,7 +14,6 @@ use super::session::Session;
 use super::settings::Key;
 use super::tasks::Aborting;
 use super::watches::Watches;
-use mcp_stateless::protocol::Era;
 
 /// How long it is remembered that an upstream failed.
 const REMEMBERED: Duration = Duration::from_secs(60);

@@ -3,6 +3,7 @@
 use std::sync::{Arc, OnceLock};
 
 use http::{HeaderMap, HeaderName, HeaderValue};
+use mcp_stateless::protocol::{Era, Revision, header_value};
 use serde_json::{Map, Value, json};
 
 use super::connection::Connection;
@@ -11,7 +12,6 @@ use super::inbox::{Inbox, Next};
 use super::message::{self, Params};
 use super::meta;
 use super::transport::{Parcel, Transport};
-use mcp_stateless::protocol::{Era, Revision, header_value};
 
 const REVISION: HeaderName = HeaderName::from_static("mcp-protocol-version");
 const METHOD: HeaderName = HeaderName::from_static("mcp-method");

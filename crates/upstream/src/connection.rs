@@ -5,6 +5,8 @@ use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use mcp_stateless::changes::Change;
+use mcp_stateless::protocol::{ErrorCode, RpcError};
 use serde_json::value::RawValue;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
@@ -16,8 +18,6 @@ use super::message::{self, Incoming, Outcome, Params};
 use super::outgoing::Outgoing;
 use super::question::Questions;
 use super::tasks::Aborting;
-use mcp_stateless::changes::Change;
-use mcp_stateless::protocol::{ErrorCode, RpcError};
 
 /// How long an abandoned request may still be answered before it is cancelled. Widespread
 /// servers fail as a whole when a cancellation meets the answer; nearly all answers come

@@ -1,7 +1,8 @@
 //! Which eras an upstream has, as far as that was learnt.
 
-use super::handshake::About;
 use mcp_stateless::protocol::Era;
+
+use super::handshake::About;
 
 /// Which eras are spoken with an upstream. It is kept when a session fails, because most
 /// failures say nothing of it.

@@ -7,6 +7,7 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
+use mcp_stateless::protocol::{Era, ErrorCode, Revision};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use tokio::time::{Instant, sleep_until, timeout};
@@ -15,7 +16,6 @@ use super::client::{Client, MODERN, Request, capabilities, client_info};
 use super::failure::{Cause, Failure};
 use super::message::Params;
 use super::meta;
-use mcp_stateless::protocol::{Era, ErrorCode, Revision};
 
 /// How long the first attempt may go without an answer before the other is made beside it.
 const SILENCE: Duration = Duration::from_secs(3);

@@ -8,6 +8,7 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use http::HeaderMap;
+use mcp_stateless::protocol::{Era, ErrorCode};
 use serde_json::{Map, Value};
 use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio::time::{Instant, sleep, timeout};
@@ -22,7 +23,6 @@ use super::message::Params;
 use super::settings::{Settings, Target};
 use super::transport::{Connections, Transport, Work};
 use super::watches::{Uris, Watches};
-use mcp_stateless::protocol::{Era, ErrorCode};
 
 /// The wait before changes are listened to anew, and the longest.
 const FIRST_RETRY: Duration = Duration::from_secs(1);

@@ -8,6 +8,7 @@ use http::header::{ACCEPT, CONTENT_TYPE, LOCATION};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
+use mcp_stateless::protocol::Era;
 use tokio::sync::SetOnce;
 use tokio::time::timeout;
 
@@ -17,7 +18,6 @@ use super::sse::{Decoder, Event};
 use crate::connection::Connection;
 use crate::failure::{Cause, Failure, shown};
 use crate::settings::Endpoint;
-use mcp_stateless::protocol::Era;
 
 const BOTH: HeaderValue = HeaderValue::from_static("application/json, text/event-stream");
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
