@@ -47,10 +47,13 @@ impl Pool {
                 Step::Fail(error) => return Err(error),
                 Step::Wait(done) => done,
             };
-            if let Ok(outcome) = done.wait_for(Option::is_some).await
-                && let Some(Err(error)) = &*outcome
-            {
-                return Err(error.clone());
+            let outcome = done.wait_for(Option::is_some).await.ok().and_then(|outcome| outcome.clone());
+            if let Some(Err(error)) = outcome {
+                // Where the era that was wanted is not certain to be there, the other one will do.
+                return match self.step(key, wanted, headers) {
+                    Step::Take(lease) => Ok(lease),
+                    _ => Err(error),
+                };
             }
         }
         Err(self.lost("it is closed as soon as it is opened"))
@@ -61,7 +64,7 @@ impl Pool {
         let era = eras.spoken(self.settings.era.or(wanted));
         let mut callers = lock(&self.callers);
         // Shutting down takes the callers under this lock, after it has said so.
-        if self.is_shut.load(Ordering::Acquire) {
+        if self.is_shut() {
             return Step::Fail(UpstreamError::ShutDown { upstream: self.name() });
         }
         let caller = callers.entry(key);
@@ -133,7 +136,7 @@ impl Pool {
         let caller = callers.entry(&task.key);
         *caller.slot(task.attempts.first) = Slot::Closed;
         match outcome {
-            Ok(session) if self.is_shut.load(Ordering::Acquire) => session.close(Closing::Gently),
+            Ok(session) if self.is_shut() => session.close(Closing::Gently),
             Ok(session) => {
                 let about = &session.about;
                 self.known().learn(about, task.attempts.first, self.settings.target.is_single());
@@ -282,12 +285,23 @@ impl OpeningTask {
         let (news, watches) = (self.news(), pool.watches(&self.key));
         let (settings, connections) = (Arc::clone(&pool.settings), pool.connections.clone());
         let (counters, room) = (Arc::clone(&pool.counters), Arc::clone(&pool.room));
+        let shut = pool.shut.subscribe();
         let (headers, attempts) = (self.headers.clone(), self.attempts);
         drop(pool);
         async move {
             let place = room.acquire_owned().await.map_err(|error| Cause::new(error.to_string()))?;
-            let opening =
-                Opening { id, settings, connections, counters, news, watches, place, headers, attempts };
+            let opening = Opening {
+                id,
+                settings,
+                connections,
+                counters,
+                news,
+                watches,
+                shut,
+                place,
+                headers,
+                attempts,
+            };
             opening.open(ended).await
         }
     }

@@ -1,13 +1,13 @@
 //! What all calls of one upstream share: the sessions of its callers, one of each era that is
 //! spoken, and what was learnt from them.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use mcp_stateless::changes::Changes;
 use mcp_stateless::protocol::{Era, ServerCapabilities};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 use tokio::time::timeout;
 
 use super::callers::{Caller, Callers};
@@ -41,7 +41,8 @@ pub(super) struct Pool {
     pub(super) callers: Mutex<Callers>,
     known: Mutex<Known>,
     pub(super) next_id: AtomicU64,
-    pub(super) is_shut: AtomicBool,
+    /// How all sessions are closed, those as well that others have replaced.
+    pub(super) shut: watch::Sender<Closing>,
     /// Closes unused sessions; started with the first one.
     pub(super) janitor: Mutex<Option<Aborting>>,
 }
@@ -69,7 +70,7 @@ impl Pool {
             settings: Arc::new(settings),
             known: Mutex::default(),
             next_id: AtomicU64::new(0),
-            is_shut: AtomicBool::new(false),
+            shut: watch::Sender::new(Closing::Open),
             janitor: Mutex::default(),
         })
     }
@@ -164,14 +165,15 @@ impl Pool {
         }
     }
 
+    pub(super) fn is_shut(&self) -> bool {
+        *self.shut.borrow() != Closing::Open
+    }
+
     /// Closes all sessions, and waits until they are.
     pub(super) async fn shut_down(&self) {
-        self.is_shut.store(true, Ordering::Release);
+        self.shut.send_modify(|how| *how = Closing::Gently.max(*how));
         let sessions = lock(&self.callers).take_all();
         self.parked.clear();
-        for session in &sessions {
-            session.close(Closing::Gently);
-        }
         for session in &sessions {
             session.ended().await;
         }
@@ -182,12 +184,9 @@ impl Pool {
 
     /// Ends all sessions at once, and opens no other.
     pub(super) fn close(&self) {
-        self.is_shut.store(true, Ordering::Release);
+        self.shut.send_replace(Closing::Now);
         self.parked.clear();
-        let sessions = lock(&self.callers).take_all();
-        for session in sessions {
-            session.close(Closing::Now);
-        }
+        drop(lock(&self.callers).take_all());
         drop(lock(&self.janitor).take());
     }
 }

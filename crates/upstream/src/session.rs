@@ -51,6 +51,8 @@ pub(super) struct Opening {
     pub(super) news: News,
     /// The resources of which the caller wants to hear.
     pub(super) watches: Arc<Watches>,
+    /// Tells when the upstream is shut down.
+    pub(super) shut: watch::Receiver<Closing>,
     /// The session's place among those of its upstream, given back when nothing is left of it.
     pub(super) place: OwnedSemaphorePermit,
     /// The headers of the caller for whom it is opened.
@@ -86,7 +88,11 @@ impl Opening {
         tokio::spawn(async move {
             let (mut place, is_http) = (Some(place), for_task.transport.is_http());
             let listens = listen(for_task, about, watches);
-            let attending = attend(work, &connection, connection.cancel(abandoned), listens);
+            let beside = async {
+                let cancels = connection.cancel(abandoned);
+                tokio::join!(cancels, listens, close_with(self.shut, &connection));
+            };
+            let attending = attend(work, &connection, beside);
             tokio::pin!(attending);
             tokio::select! {
                 () = &mut attending => {}
@@ -127,19 +133,23 @@ impl Drop for CloseOnDrop {
 }
 
 /// Does all that a session does in the background.
-async fn attend(
-    work: Work,
-    connection: &Connection,
-    cancels: impl Future<Output = ()>,
-    listens: impl Future<Output = ()>,
-) {
-    let beside = async { tokio::join!(cancels, listens) };
+async fn attend(work: Work, connection: &Connection, beside: impl Future<Output = ()>) {
     tokio::select! {
         () = work => {}
-        _ = beside => {}
+        () = beside => {}
     }
     connection.end(&Cause::new("its session was closed"));
     connection.close(Closing::Now);
+}
+
+/// Closes a session when its upstream is shut down, and faster when that is done faster.
+async fn close_with(mut shut: watch::Receiver<Closing>, connection: &Connection) {
+    loop {
+        connection.close(*shut.borrow_and_update());
+        if shut.changed().await.is_err() {
+            return;
+        }
+    }
 }
 
 /// What can be heard of an upstream's changes.

@@ -30,6 +30,24 @@ async fn every_call_of_a_session_that_is_forgotten_is_made_again_in_another() {
 }
 
 #[tokio::test]
+async fn shutting_down_ends_the_calls_of_a_session_that_is_forgotten() {
+    let server = Server::start().await;
+    let upstream = server.upstream().era(Era::Legacy).build().expect("valid settings");
+    let client = TestClient::new(upstream.clone()).legacy();
+    let gates = [server.hold("one"), server.hold("two")];
+    let calls = async { tokio::join!(client.call("one", json!({})), client.call("two", json!({}))) };
+    let ends = async {
+        server.arrive("tools/call", 2).await;
+        server.forget();
+        gates[0].add_permits(1);
+        server.arrive("tools/call", 3).await;
+        upstream.shut_down().await;
+    };
+    let ((_, two), ()) = tokio::join!(calls, ends);
+    assert!(two.error().1.contains("ended the call"), "{two:?}");
+}
+
+#[tokio::test]
 async fn a_connection_that_is_refused_fails_its_own_call_alone() {
     let server = Server::start().await;
     let upstream = server.upstream().era(Era::Legacy).build().expect("valid settings");
@@ -54,7 +72,7 @@ async fn a_connection_that_is_refused_fails_its_own_call_alone() {
 #[tokio::test]
 async fn an_era_whose_probe_fails_for_now_is_probed_again() {
     let server = Server::start().await;
-    server.refuse("server/discover", &[StatusCode::SERVICE_UNAVAILABLE]);
+    server.refuse("server/discover", &[StatusCode::SERVICE_UNAVAILABLE; 2]);
     let upstream = server.upstream().build().expect("valid settings");
     let client = TestClient::new(upstream);
     assert_eq!(client.call("add", json!({})).await.text(), "legacy");
