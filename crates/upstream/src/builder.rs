@@ -8,14 +8,14 @@ use std::time::Duration;
 
 use http::request::Parts;
 use http::{HeaderName, HeaderValue, Uri};
+use mcp_stateless::Principal;
+use mcp_stateless::protocol::Era;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::error::UpstreamError;
 use super::registry::Upstream;
 use super::settings::{Endpoint, Program, Settings, Target};
 use super::transport::{Connections, connections};
-use mcp_stateless::Principal;
-use mcp_stateless::protocol::Era;
 
 /// Sets up an [`Upstream`]; made by [`Upstream::stdio`], [`Upstream::http`] and
 /// [`Upstream::io`].

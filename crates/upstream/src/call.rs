@@ -4,8 +4,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::StreamExt;
 use futures_util::future::try_join_all;
+use futures_util::stream::FuturesUnordered;
 use http::HeaderMap;
+use mcp_stateless::ask::{AskError, InputRequired, Question};
+use mcp_stateless::call::CallError;
+use mcp_stateless::protocol::{Era, ErrorCode, RpcError};
+use mcp_stateless::{CallContext, ToolError};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
@@ -20,12 +26,8 @@ use super::meta;
 use super::parked::Parked;
 use super::pool::Pool;
 use super::question::Ask;
-use super::session::{Lease, PendingCall};
+use super::session::{Lease, PendingCall, Session};
 use super::settings::Key;
-use mcp_stateless::ask::{AskError, InputRequired, Question};
-use mcp_stateless::call::CallError;
-use mcp_stateless::protocol::{Era, ErrorCode, RpcError};
-use mcp_stateless::{CallContext, ToolError};
 
 /// How often an upstream may ask back in one call.
 const MOST_ROUNDS: u32 = 16;
@@ -223,8 +225,15 @@ impl UpstreamCall {
         mut pending: PendingCall,
         asked: &mut u32,
     ) -> Result<Result<String, Failure>, ToolError> {
+        let session = Arc::clone(pending.session());
+        // Dropped with the outcome: what is answered without them waits for no answer.
+        let mut questions = FuturesUnordered::new();
         loop {
-            let mut ask = match pending.next().await {
+            let next = tokio::select! {
+                next = pending.next() => next,
+                Some(()) = questions.next() => continue,
+            };
+            let mut ask = match next {
                 Next::Outcome(outcome) => return Ok(outcome),
                 Next::Event(Event::Progress(Progress { value, total, message })) => {
                     self.cx.progress(value, total, &message).await;
@@ -241,20 +250,25 @@ impl UpstreamCall {
                 continue;
             };
             *asked += 1;
-            if self.cx.revision().era() == Era::Modern {
+            if self.cx.revision().era() == Era::Legacy {
+                questions.push(self.relay(question, ask, &session));
+            } else if !pending.is_answered() {
                 // Dropped, the question answers itself.
                 self.cx.require(question.needs())?;
                 return Err(self.park(pending, question, ask, *asked).into());
             }
-            let connection = &pending.session().client.connection;
-            let answer = tokio::select! {
-                answer = self.cx.ask_json("", question) => Some(answer.map_err(unanswered)),
-                () = ask.withdrawn() => None,
-                () = connection.closed() => None,
-            };
-            if let Some(answer) = answer {
-                ask.answer(&answer);
-            }
+        }
+    }
+
+    /// Has a client of the legacy era answer a question, unless the upstream withdraws it.
+    async fn relay(&self, question: Question, mut ask: Ask, session: &Session) {
+        let answer = tokio::select! {
+            answer = self.cx.ask_json("", question) => Some(answer.map_err(unanswered)),
+            () = ask.withdrawn() => None,
+            () = session.client.connection.closed() => None,
+        };
+        if let Some(answer) = answer {
+            ask.answer(&answer);
         }
     }
 
@@ -270,7 +284,7 @@ impl UpstreamCall {
     /// Goes on with a call that waited.
     fn resume(&self, id: &str, number: u32) -> Result<PendingCall, CallError> {
         let parked = self.pool.parked.take(id, &self.key);
-        let parked = parked.filter(|parked| !parked.pending.session().is_closing());
+        let parked = parked.filter(|parked| !parked.pending.session().is_over());
         let gone = || RpcError::invalid_params("The call that asked this is over: call again");
         let parked = parked.ok_or_else(gone)?;
         if let Some(answer) = self.cx.answers().remove(&question_key(number)) {

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use mcp_stateless::protocol::Era;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -13,13 +14,14 @@ use super::session::Session;
 use super::settings::Key;
 use super::tasks::Aborting;
 use super::watches::Watches;
-use mcp_stateless::protocol::Era;
 
 /// How long it is remembered that an upstream failed.
 const REMEMBERED: Duration = Duration::from_secs(60);
 /// The wait after the first failure, and the longest.
 const FIRST_WAIT: Duration = Duration::from_millis(100);
 const LONGEST_WAIT: Duration = Duration::from_secs(10);
+
+const ERAS: [Era; 2] = [Era::Legacy, Era::Modern];
 
 /// How an opening ended.
 pub(super) type Opened = Result<(), UpstreamError>;
@@ -48,6 +50,13 @@ impl Default for Caller {
 impl Caller {
     pub(super) fn slot(&mut self, era: Era) -> &mut Slot {
         &mut self.slots[era as usize]
+    }
+
+    /// Puts a session's place into another state. What it listed may have changed by the time
+    /// that another one is open.
+    fn end(&mut self, era: Era, state: Slot) -> Slot {
+        self.lists[era as usize].expire();
+        std::mem::replace(self.slot(era), state)
     }
 
     pub(super) fn is_closed(&self) -> bool {
@@ -144,10 +153,13 @@ impl Callers {
         if self.slots().filter(|slot| slot.takes_room()).count() < self.max_sessions {
             return Ok(None);
         }
-        let slots = self.callers.values_mut().flat_map(|caller| &mut caller.slots);
-        let idle = slots.filter_map(|slot| Some((slot.session()?.idle_since()?, slot)));
-        let (_, slot) = idle.min_by_key(|(since, _)| *since).ok_or(Full)?;
-        Ok(match std::mem::take(slot) {
+        let slots = self.callers.values_mut().filter_map(|caller| {
+            let idle = |era| Some((caller.slots[era as usize].session()?.idle_since()?, era));
+            let longest = ERAS.into_iter().filter_map(idle).min_by_key(|(since, _)| *since);
+            longest.map(|(since, era)| (since, era, caller))
+        });
+        let (_, era, caller) = slots.min_by_key(|(since, ..)| *since).ok_or(Full)?;
+        Ok(match caller.end(era, Slot::Closed) {
             Slot::Open { session, .. } => Some(session),
             _ => None,
         })
@@ -155,16 +167,16 @@ impl Callers {
 
     /// A session is over without having been closed here: the next one may have to wait.
     pub(super) fn ended(&mut self, key: &Key, id: u64, error: UpstreamError) {
-        let slots = self.callers.get_mut(key).into_iter().flat_map(|caller| &mut caller.slots);
-        for slot in slots {
-            if let Slot::Open { session, failures } = &*slot
+        let Some(caller) = self.callers.get_mut(key) else { return };
+        for era in ERAS {
+            if let Slot::Open { session, failures } = caller.slot(era)
                 && session.id == id
             {
-                let failures = if session.was_good() { 0 } else { failures + 1 };
+                let failures = if session.was_good() { 0 } else { *failures + 1 };
                 // The first restart is at once.
                 let wait = if failures > 1 { wait_after(failures - 1) } else { Duration::ZERO };
                 let until = Instant::now() + wait;
-                *slot = Slot::Down { until, failures, was_open: true, error };
+                caller.end(era, Slot::Down { until, failures, was_open: true, error });
                 return;
             }
         }
@@ -180,11 +192,12 @@ impl Callers {
         let mut idle = Vec::new();
         for caller in self.callers.values_mut() {
             let is_kept = keeps(caller);
-            for slot in &mut caller.slots {
+            for era in ERAS {
+                let slot = caller.slot(era);
                 let since = slot.session().and_then(|session| session.idle_since());
                 let is_old = since.is_some_and(|since| now.saturating_duration_since(since) >= timeout);
                 if is_old && !is_kept {
-                    if let Slot::Open { session, .. } = std::mem::take(slot) {
+                    if let Slot::Open { session, .. } = caller.end(era, Slot::Closed) {
                         idle.push(session);
                     }
                 } else if matches!(slot, Slot::Down { until, .. } if now >= *until + REMEMBERED) {

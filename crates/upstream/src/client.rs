@@ -3,6 +3,7 @@
 use std::sync::{Arc, OnceLock};
 
 use http::{HeaderMap, HeaderName, HeaderValue};
+use mcp_stateless::protocol::{Era, Revision, header_value};
 use serde_json::{Map, Value, json};
 
 use super::connection::Connection;
@@ -11,7 +12,6 @@ use super::inbox::{Inbox, Next};
 use super::message::{self, Params};
 use super::meta;
 use super::transport::{Parcel, Transport};
-use mcp_stateless::protocol::{Era, Revision, header_value};
 
 const REVISION: HeaderName = HeaderName::from_static("mcp-protocol-version");
 const METHOD: HeaderName = HeaderName::from_static("mcp-method");
@@ -120,7 +120,9 @@ impl Client {
             is_initialize: method == "initialize",
             is_resumable: era == Era::Legacy,
         };
-        if let Err(failure) = self.transport.send(parcel, &self.connection).await {
+        if self.connection.is_waiting(id)
+            && let Err(failure) = self.transport.send(parcel, &self.connection).await
+        {
             self.connection.fail(id, failure);
         }
         pending
@@ -167,6 +169,11 @@ pub(super) struct Pending {
 }
 
 impl Pending {
+    /// Whether the outcome is there, though other things may come before it.
+    pub(super) fn is_answered(&self) -> bool {
+        self.inbox.is_finished()
+    }
+
     /// The next thing to happen.
     pub(super) async fn next(&mut self) -> Next {
         let next = self.inbox.next().await;

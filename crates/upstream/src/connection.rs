@@ -5,6 +5,8 @@ use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use mcp_stateless::changes::Change;
+use mcp_stateless::protocol::{ErrorCode, RpcError};
 use serde_json::value::RawValue;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
@@ -16,8 +18,6 @@ use super::message::{self, Incoming, Outcome, Params};
 use super::outgoing::Outgoing;
 use super::question::Questions;
 use super::tasks::Aborting;
-use mcp_stateless::changes::Change;
-use mcp_stateless::protocol::{ErrorCode, RpcError};
 
 /// How long an abandoned request may still be answered before it is cancelled. Widespread
 /// servers fail as a whole when a cancellation meets the answer; nearly all answers come
@@ -32,6 +32,8 @@ pub(super) enum Closing {
     /// Not at all, so far.
     #[default]
     Open,
+    /// It takes no more requests, and ends when those under way have their outcomes.
+    Retiring,
     /// The upstream may finish what it does.
     Gently,
     /// At once.
@@ -100,12 +102,16 @@ impl Connection {
         (Arc::new(connection), Ends { outgoing: to_send, abandoned: to_cancel })
     }
 
-    /// Begins to wait for the outcome of a request under a new id.
+    /// Begins to wait for the outcome of a request under a new id. In a session that is retiring
+    /// or has ended, it has its outcome at once, and is not to be sent.
     pub(super) fn register(&self, inbox: &Arc<Inbox>, is_call: bool) -> i64 {
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
         let mut requests = lock(&self.requests);
         // Looked at under the lock, so that no request slips in after the end.
         match &*lock(&self.end) {
+            _ if matches!(self.closing(), Closing::Retiring | Closing::Gone) => {
+                inbox.finish(Err(Failure::Forgotten));
+            }
             Some(cause) => inbox.finish(Err(Failure::Lost(cause.clone()))),
             None => {
                 requests.insert(id, Waiting { inbox: Some(Arc::clone(inbox)), is_call, stream: None });
@@ -132,7 +138,7 @@ impl Connection {
     }
 
     fn settle(&self, id: i64, outcome: Result<String, Failure>, origin: Option<i64>) {
-        let waiting = lock(&self.requests).remove(&id);
+        let waiting = self.take(id);
         // An unknown id is that of an answer which comes too late.
         let Some(Waiting { inbox, stream, .. }) = waiting else { return };
         if let Some(inbox) = inbox {
@@ -156,16 +162,34 @@ impl Connection {
             if lingers && self.abandoned.try_send((Instant::now() + LINGER, id)).is_ok() {
                 return;
             }
-            requests.remove(&id)
+            drop(requests);
+            self.take(id)
         };
         drop(removed);
+    }
+
+    /// Takes a request out. With the last one a session that is retiring ends.
+    fn take(&self, id: i64) -> Option<Waiting> {
+        let mut requests = lock(&self.requests);
+        let waiting = requests.remove(&id);
+        if requests.is_empty() && self.closing() == Closing::Retiring {
+            self.close(Closing::Gone);
+        }
+        waiting
+    }
+
+    /// Lets the requests under way come to their ends, each by itself, and takes no others.
+    pub(super) fn retire(&self) {
+        // Under the lock, so that no request slips in.
+        let requests = lock(&self.requests);
+        self.close(if requests.is_empty() { Closing::Gone } else { Closing::Retiring });
     }
 
     /// Cancels the requests that were abandoned and are not answered, each in its time.
     pub(super) async fn cancel(&self, mut abandoned: mpsc::Receiver<(Instant, i64)>) {
         while let Some((when, id)) = abandoned.recv().await {
             tokio::time::sleep_until(when).await;
-            let waiting = lock(&self.requests).remove(&id);
+            let waiting = self.take(id);
             if waiting.is_some() {
                 let params = Params::new().with("requestId", id);
                 self.outgoing.post(message::notification("notifications/cancelled", Some(params)));
@@ -196,8 +220,18 @@ impl Connection {
         *self.closing.borrow()
     }
 
+    /// Whether no other request is to be made in the session.
     pub(super) fn is_closing(&self) -> bool {
         self.closing() != Closing::Open
+    }
+
+    /// The upstream takes no more input, and has not got these requests: they are made again in
+    /// another session, and those under way come to their ends.
+    pub(super) fn refuse_input(&self, unsent: Vec<i64>) {
+        self.retire();
+        for id in unsent {
+            self.fail(id, Failure::Forgotten);
+        }
     }
 
     /// Waits until the session ends.

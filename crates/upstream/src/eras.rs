@@ -1,7 +1,8 @@
 //! Which eras an upstream has, as far as that was learnt.
 
-use super::handshake::About;
 use mcp_stateless::protocol::Era;
+
+use super::handshake::About;
 
 /// Which eras are spoken with an upstream. It is kept when a session fails, because most
 /// failures say nothing of it.
@@ -44,7 +45,9 @@ impl Eras {
     pub(super) fn learn(&mut self, about: &About, wanted: Era) {
         *self.of(about.era) = Some(true);
         if about.era != wanted {
-            *self.of(wanted) = Some(false);
+            if about.undecided.is_none() {
+                *self.of(wanted) = Some(false);
+            }
         } else if about.has_other_era && self.has(other(wanted)).is_none() {
             *self.of(other(wanted)) = Some(true);
         }

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
+use mcp_stateless::protocol::RpcError;
 use thiserror::Error;
 
 use super::failure::{Cause, unavailable};
-use mcp_stateless::protocol::RpcError;
 
 /// Why an upstream cannot be used. The messages are for the host, and may hold a part of what
 /// the upstream said; [`told`](Self::told) is what clients are told.
@@ -14,6 +14,7 @@ use mcp_stateless::protocol::RpcError;
 pub enum UpstreamError {
     /// A setting is not valid, or does not go with the transport.
     #[error("upstream {upstream:?}: {fault}")]
+    #[non_exhaustive]
     Config {
         /// The label of the upstream.
         upstream: String,
@@ -22,6 +23,7 @@ pub enum UpstreamError {
     },
     /// It could not be started or reached, or it did not accept the client.
     #[error("upstream {upstream:?} cannot be opened: {reason}")]
+    #[non_exhaustive]
     Open {
         /// The label of the upstream.
         upstream: String,
@@ -33,6 +35,7 @@ pub enum UpstreamError {
     },
     /// It did not open in time.
     #[error("upstream {upstream:?} did not open within {limit:?}")]
+    #[non_exhaustive]
     OpenTimeout {
         /// The label of the upstream.
         upstream: String,
@@ -41,6 +44,7 @@ pub enum UpstreamError {
     },
     /// As many sessions are open as may be, and all are in use.
     #[error("upstream {upstream:?} has no session left: all {limit} are in use")]
+    #[non_exhaustive]
     Full {
         /// The label of the upstream.
         upstream: String,
@@ -49,6 +53,7 @@ pub enum UpstreamError {
     },
     /// It ended, or forgot the session, during a call.
     #[error("upstream {upstream:?} ended the session: {reason}")]
+    #[non_exhaustive]
     Lost {
         /// The label of the upstream.
         upstream: String,
@@ -57,12 +62,14 @@ pub enum UpstreamError {
     },
     /// It has been shut down here.
     #[error("upstream {upstream:?} is shut down")]
+    #[non_exhaustive]
     ShutDown {
         /// The label of the upstream.
         upstream: String,
     },
     /// It answered by an error, or not at all.
     #[error("upstream {upstream:?} answered by an error: {error}")]
+    #[non_exhaustive]
     Refused {
         /// The label of the upstream.
         upstream: String,

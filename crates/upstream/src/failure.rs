@@ -67,6 +67,8 @@ pub(super) enum Failure {
     Unreachable(Cause),
     /// The upstream is there, but refused or garbled this request.
     Failed(Cause),
+    /// The upstream is there, but cannot serve the request now.
+    Busy(Cause),
 }
 
 impl Failure {
@@ -83,7 +85,18 @@ impl Failure {
         match self {
             Self::Rpc(error) => Cause::new("it answered by an error").detail(error.to_string()),
             Self::Forgotten => Cause::new("it forgets its sessions"),
-            Self::Lost(cause) | Self::Unreachable(cause) | Self::Failed(cause) => cause.clone(),
+            Self::Lost(cause) | Self::Unreachable(cause) | Self::Failed(cause) | Self::Busy(cause) => {
+                cause.clone()
+            }
+        }
+    }
+
+    /// Whether the same request may be served later, so that the failure says nothing of what
+    /// the upstream can do.
+    pub(super) fn may_pass(&self) -> bool {
+        match self {
+            Self::Lost(_) | Self::Unreachable(_) | Self::Busy(_) => true,
+            Self::Rpc(_) | Self::Forgotten | Self::Failed(_) => false,
         }
     }
 
@@ -94,7 +107,7 @@ impl Failure {
             Self::Forgotten => return unavailable(upstream, "forgets its sessions"),
             Self::Lost(cause) => ("ended the call without an answer", cause),
             Self::Unreachable(cause) => ("is not available", cause),
-            Self::Failed(cause) => ("did not serve the request", cause),
+            Self::Failed(cause) | Self::Busy(cause) => ("did not serve the request", cause),
         };
         unavailable(upstream, &format!("{what}: {}", cause.words))
     }

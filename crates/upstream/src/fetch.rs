@@ -113,6 +113,11 @@ impl FetchedList {
         Ok(())
     }
 
+    /// Whether it is whole, and the same for all callers.
+    pub(super) fn is_public(&self) -> bool {
+        self.missing.is_empty() && self.scope == Some(CacheScope::Public)
+    }
+
     fn miss(&mut self, name: &str, reason: &str) {
         tracing::warn!(upstream = name, reason, "the list of an upstream is not complete");
         self.missing.push((name.to_owned(), reason.to_owned()));

@@ -7,6 +7,7 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
+use mcp_stateless::protocol::{Era, ErrorCode, Revision};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use tokio::time::{Instant, sleep_until, timeout};
@@ -15,7 +16,6 @@ use super::client::{Client, MODERN, Request, capabilities, client_info};
 use super::failure::{Cause, Failure};
 use super::message::Params;
 use super::meta;
-use mcp_stateless::protocol::{Era, Revision};
 
 /// How long the first attempt may go without an answer before the other is made beside it.
 const SILENCE: Duration = Duration::from_secs(3);
@@ -33,6 +33,9 @@ pub(super) struct About {
     pub(super) era: Era,
     /// Whether it says that it has the other era as well.
     pub(super) has_other_era: bool,
+    /// Why the era that was tried before this one failed, where that says nothing of whether it
+    /// is there.
+    pub(super) undecided: Option<Cause>,
 }
 
 /// Why a connection could not be opened.
@@ -110,7 +113,8 @@ pub(super) async fn open(client: &Arc<Client>, attempts: Attempts) -> Result<Abo
                     let is_final = matches!(failure, Failure::Lost(_) | Failure::Unreachable(_));
                     failures.push((era, failure));
                     if is_probe && second.is_some() && !is_final {
-                        return Err(Unopened { cause: cause(client, &failures).await, lacks_era: true });
+                        let lacks_era = !failures.iter().any(|(_, failure)| may_pass(client, failure));
+                        return Err(Unopened { cause: cause(client, &failures).await, lacks_era });
                     }
                     match second.take().filter(|_| !is_final) {
                         Some(second) => attempts.push(attempt(client, second)),
@@ -131,11 +135,20 @@ pub(super) async fn open(client: &Arc<Client>, attempts: Attempts) -> Result<Abo
             about = modern;
         }
     }
+    let undecided = failures.iter().find(|(era, failure)| *era == first && may_pass(client, failure));
+    about.undecided = undecided.map(|(_, failure)| failure.cause());
     client.adopt(about.era, &about.revision);
     if about.era == Era::Legacy {
         client.notify("notifications/initialized").await.map_err(|failure| failure.cause())?;
     }
     Ok(about)
+}
+
+/// Whether an attempt that failed says nothing of whether the era is there.
+fn may_pass(client: &Client, failure: &Failure) -> bool {
+    // Some servers answer every unknown method so. Over HTTP another attempt costs little.
+    let is_internal = matches!(failure, Failure::Rpc(error) if error.code() == ErrorCode::INTERNAL_ERROR);
+    failure.may_pass() || (is_internal && client.transport.is_http())
 }
 
 /// What is told of several failures: that of `initialize` says most, unless it could not be made.
@@ -201,6 +214,7 @@ fn read(text: &str, era: Era) -> Result<About, Failure> {
         instructions: opened.instructions,
         era,
         has_other_era,
+        undecided: None,
     })
 }
 

@@ -134,6 +134,10 @@ impl Inbox {
         self.arrived.notify_one();
     }
 
+    pub(super) fn is_finished(&self) -> bool {
+        self.lock().outcome.is_some()
+    }
+
     /// Drops what has arrived and what will. Questions among it answer themselves.
     pub(super) fn close(&self) {
         let mut state = self.lock();

@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
+use mcp_stateless::protocol::{Era, ServerCapabilities};
+
 use super::eras::Eras;
 use super::handshake::About;
 use super::kind::ListKind;
 use super::lists::{List, offered};
-use mcp_stateless::protocol::{Era, ServerCapabilities};
 
 #[derive(Default)]
 pub(super) struct Known {

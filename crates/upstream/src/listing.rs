@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::HeaderMap;
+use mcp_stateless::protocol::{Era, RpcError};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout};
 
@@ -17,7 +18,6 @@ use super::pool::Pool;
 use super::session::{Lease, Session};
 use super::settings::Key;
 use super::tasks::Aborting;
-use mcp_stateless::protocol::{Era, RpcError};
 
 /// How long an upstream may take to list what it has, unless its calls have a limit.
 const LIST_LIMIT: Duration = Duration::from_secs(60);

@@ -47,6 +47,8 @@ pub(super) struct List {
     names: HashMap<String, usize>,
     /// What is to be repeated in headers, of the tools that want it.
     pub(super) mirrored: HashMap<String, MirroredParams>,
+    /// Whether the upstream says that it is the same for all callers.
+    pub(super) is_public: bool,
     /// `None` when it holds until the upstream says otherwise.
     until: Option<Instant>,
 }
@@ -72,6 +74,7 @@ impl List {
         Ok(Self {
             page: fetched.page()?,
             names: fetched.names(kind),
+            is_public: fetched.is_public(),
             mirrored: if has_headers { fetched.mirrored() } else { HashMap::new() },
             // Beyond what the clock knows is for ever.
             until: hold.and_then(|hold| Instant::now().checked_add(hold)),
@@ -151,6 +154,11 @@ impl Lists {
         place.latest.clone().filter(|_| place.state != State::Changed)
     }
 
+    /// Whether the list that was told last has an item, and is not said to have changed.
+    pub(super) fn knows(&self, kind: ListKind, name: &str) -> bool {
+        self.known(kind).is_some_and(|list| list.has(kind, name))
+    }
+
     /// The upstream says that a list has changed.
     pub(super) fn changed(&self, kind: ListKind) {
         let mut place = self.place(kind);
@@ -224,7 +232,8 @@ mod tests {
     #[test]
     fn a_uri_is_of_a_template_that_begins_alike() {
         let names = [("math://square/{n}".to_owned(), 0), ("a://b".to_owned(), 1)].into();
-        let list = List { page: Page::default(), names, mirrored: HashMap::new(), until: None };
+        let list =
+            List { page: Page::default(), names, mirrored: HashMap::new(), is_public: false, until: None };
         assert!(list.has(ListKind::Templates, "math://square/3"));
         assert!(!list.has(ListKind::Templates, "math://cube/3"));
         assert!(!list.has(ListKind::Resources, "math://square/3"));

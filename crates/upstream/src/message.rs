@@ -4,11 +4,10 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use mcp_stateless::protocol::{ErrorCode, LogLevel, RpcError};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
-
-use mcp_stateless::protocol::{ErrorCode, LogLevel, RpcError};
 
 /// The most messages in one batch.
 const MOST_IN_BATCH: usize = 1024;

@@ -8,10 +8,11 @@ use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use mcp_stateless::ask::Question;
+
 use super::question::Ask;
 use super::session::PendingCall;
 use super::settings::Key;
-use mcp_stateless::ask::Question;
 
 /// How many calls may wait in all, and of one caller.
 const MOST: usize = 256;
@@ -70,7 +71,7 @@ impl ParkedCalls {
             calls
                 .extract_if(|_, (since, parked)| {
                     let is_old = now.saturating_duration_since(*since) >= LONGEST;
-                    is_old || parked.pending.session().is_closing()
+                    is_old || parked.pending.session().is_over()
                 })
                 .collect()
         };

@@ -3,13 +3,13 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use mcp_stateless::protocol::{ErrorCode, RpcError};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 use tokio::sync::oneshot;
 
 use super::message;
 use super::outgoing::Outgoing;
-use mcp_stateless::protocol::{ErrorCode, RpcError};
 
 /// How many questions of one call, and of one session, may wait for their answers.
 const MOST_OF_CALL: usize = 16;

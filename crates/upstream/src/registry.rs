@@ -6,6 +6,14 @@ use std::time::Duration;
 
 use http::HeaderMap;
 use http::request::Parts;
+use mcp_stateless::call::{Call, CallFuture, InvalidOutput, Output};
+use mcp_stateless::changes::Changes;
+use mcp_stateless::completion::{Completion, CompletionRequest, Reference};
+use mcp_stateless::prompt::PromptOutput;
+use mcp_stateless::protocol::{Era, RpcError, ServerCapabilities};
+use mcp_stateless::registry::{Answer, Has, Item, ListRequest, Page};
+use mcp_stateless::resource::ResourceOutput;
+use mcp_stateless::{Registry, ToolOutput};
 use serde_json::json;
 use tokio::time::sleep;
 
@@ -21,14 +29,6 @@ use super::pool::Pool;
 use super::settings::{Key, Settings};
 use super::transport::Connections;
 use super::watches::{Listeners, Watcher};
-use mcp_stateless::call::{Call, CallFuture, InvalidOutput, Output};
-use mcp_stateless::changes::Changes;
-use mcp_stateless::completion::{Completion, CompletionRequest, Reference};
-use mcp_stateless::prompt::PromptOutput;
-use mcp_stateless::protocol::{Era, RpcError, ServerCapabilities};
-use mcp_stateless::registry::{Answer, Has, Item, ListRequest, Page};
-use mcp_stateless::resource::ResourceOutput;
-use mcp_stateless::{Registry, ToolOutput};
 
 /// How long a caller waits for a fresh list when an older one is known.
 const PROMPT: Duration = Duration::from_millis(800);

@@ -5,10 +5,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
 use http::HeaderMap;
+use mcp_stateless::protocol::{Era, ErrorCode};
 use serde_json::{Map, Value};
 use tokio::sync::{OwnedSemaphorePermit, watch};
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::client::{Client, Pending, Request};
 use super::connection::{Closing, Connection, Ends, News};
@@ -20,11 +23,13 @@ use super::message::Params;
 use super::settings::{Settings, Target};
 use super::transport::{Connections, Transport, Work};
 use super::watches::{Uris, Watches};
-use mcp_stateless::protocol::Era;
 
 /// The wait before changes are listened to anew, and the longest.
 const FIRST_RETRY: Duration = Duration::from_secs(1);
 const LONGEST_RETRY: Duration = Duration::from_secs(60);
+/// How many resources are subscribed to at the same time, and how long one may take.
+const MOST_SUBSCRIBING: usize = 16;
+const SUBSCRIBE_LIMIT: Duration = Duration::from_secs(10);
 
 /// A session that is open, until it ends or is closed.
 pub(super) struct Session {
@@ -46,6 +51,8 @@ pub(super) struct Opening {
     pub(super) news: News,
     /// The resources of which the caller wants to hear.
     pub(super) watches: Arc<Watches>,
+    /// Tells when the upstream is shut down.
+    pub(super) shut: watch::Receiver<Closing>,
     /// The session's place among those of its upstream, given back when nothing is left of it.
     pub(super) place: OwnedSemaphorePermit,
     /// The headers of the caller for whom it is opened.
@@ -79,8 +86,22 @@ impl Opening {
         let (opened, about) = watch::channel(None);
         let (for_task, watches, place) = (Arc::clone(&client), self.watches, self.place);
         tokio::spawn(async move {
+            let (mut place, is_http) = (Some(place), for_task.transport.is_http());
             let listens = listen(for_task, about, watches);
-            attend(work, &connection, connection.cancel(abandoned), listens).await;
+            let beside = async {
+                let cancels = connection.cancel(abandoned);
+                tokio::join!(cancels, listens, close_with(self.shut, &connection));
+            };
+            let attending = attend(work, &connection, beside);
+            tokio::pin!(attending);
+            tokio::select! {
+                () = &mut attending => {}
+                () = connection.closes(Closing::Retiring) => {
+                    // What replaces it does not wait for the last of its requests.
+                    place.take_if(|_| is_http && connection.closing() == Closing::Retiring);
+                    attending.await;
+                }
+            }
             // Before anybody hears of the end, who may need the place.
             drop(place);
             ended();
@@ -112,19 +133,23 @@ impl Drop for CloseOnDrop {
 }
 
 /// Does all that a session does in the background.
-async fn attend(
-    work: Work,
-    connection: &Connection,
-    cancels: impl Future<Output = ()>,
-    listens: impl Future<Output = ()>,
-) {
-    let beside = async { tokio::join!(cancels, listens) };
+async fn attend(work: Work, connection: &Connection, beside: impl Future<Output = ()>) {
     tokio::select! {
         () = work => {}
-        _ = beside => {}
+        () = beside => {}
     }
     connection.end(&Cause::new("its session was closed"));
     connection.close(Closing::Now);
+}
+
+/// Closes a session when its upstream is shut down, and faster when that is done faster.
+async fn close_with(mut shut: watch::Receiver<Closing>, connection: &Connection) {
+    loop {
+        connection.close(*shut.borrow_and_update());
+        if shut.changed().await.is_err() {
+            return;
+        }
+    }
 }
 
 /// What can be heard of an upstream's changes.
@@ -160,10 +185,17 @@ async fn listen(
         Err(_) => None,
     };
     if let Some(subscribable) = subscribable {
-        match subscribable.era {
-            Era::Modern => listen_modern(&client, &subscribable, &watches).await,
-            Era::Legacy if subscribable.has_resources => subscribe(&client, &watches).await,
-            Era::Legacy => {}
+        let listening = async {
+            match subscribable.era {
+                Era::Modern => listen_modern(&client, &subscribable, &watches).await,
+                Era::Legacy if subscribable.has_resources => subscribe(&client, &watches).await,
+                Era::Legacy => {}
+            }
+        };
+        // Its requests do not keep a session that is retiring.
+        tokio::select! {
+            () = listening => {}
+            () = client.connection.closes(Closing::Retiring) => {}
         }
     }
     std::future::pending::<()>().await;
@@ -197,9 +229,13 @@ async fn listen_modern(client: &Arc<Client>, subscribable: &Subscribable, watche
                 continue;
             }
         };
-        if let Err(Failure::Rpc(error)) = outcome {
-            tracing::debug!(upstream = %client.connection.upstream, %error, "an upstream tells no changes");
-            return;
+        if let Err(failure) = outcome {
+            let (upstream, cause) = (&client.connection.upstream, failure.cause().full());
+            tracing::debug!(%upstream, cause, "the subscription to an upstream has failed");
+            // Any other error may pass.
+            if matches!(failure, Failure::Rpc(error) if error.code() == ErrorCode::METHOD_NOT_FOUND) {
+                return;
+            }
         }
         wait = if since.elapsed() > LONGEST_RETRY { FIRST_RETRY } else { (wait * 2).min(LONGEST_RETRY) };
         sleep(wait).await;
@@ -210,25 +246,49 @@ async fn listen_modern(client: &Arc<Client>, subscribable: &Subscribable, watche
 async fn subscribe(client: &Arc<Client>, watches: &Watches) {
     let mut uris = watches.subscribe();
     let mut subscribed = Uris::default();
+    let mut under_way = Uris::default();
+    let mut requests = FuturesUnordered::new();
     loop {
         let wanted = uris.borrow_and_update().clone();
-        for (method, differing) in [
-            ("resources/unsubscribe", subscribed.difference(&wanted)),
-            ("resources/subscribe", wanted.difference(&subscribed)),
-        ] {
-            for uri in differing {
-                let request = Request::new(method, Params::new().with("uri", uri));
-                if let Err(failure) = client.send(request).await.outcome().await {
-                    let cause = failure.cause().full();
-                    tracing::debug!(upstream = %client.connection.upstream, method, cause, "refused");
+        for uri in wanted.symmetric_difference(&subscribed) {
+            // One request for each resource at a time, so that they cannot overtake each other.
+            if under_way.len() < MOST_SUBSCRIBING && under_way.insert(uri.clone()) {
+                let (uri, is_wanted) = (uri.clone(), wanted.contains(uri));
+                requests.push(async move {
+                    subscribe_to(client, &uri, is_wanted).await;
+                    (uri, is_wanted)
+                });
+            }
+        }
+        tokio::select! {
+            Some((uri, is_subscribed)) = requests.next() => {
+                under_way.remove(&uri);
+                if is_subscribed {
+                    subscribed.insert(uri);
+                } else {
+                    subscribed.remove(&uri);
+                }
+            }
+            changed = uris.changed() => {
+                if changed.is_err() {
+                    return;
                 }
             }
         }
-        subscribed = wanted;
-        if uris.changed().await.is_err() {
-            return;
-        }
     }
+}
+
+/// Begins or ends one subscription. A refusal is not repeated.
+async fn subscribe_to(client: &Arc<Client>, uri: &str, is_wanted: bool) {
+    let method = if is_wanted { "resources/subscribe" } else { "resources/unsubscribe" };
+    let request = Request::new(method, Params::new().with("uri", uri));
+    let outcome = timeout(SUBSCRIBE_LIMIT, async { client.send(request).await.outcome().await });
+    let cause = match outcome.await {
+        Ok(Ok(_)) => return,
+        Ok(Err(failure)) => failure.cause().full(),
+        Err(_) => format!("no answer within {SUBSCRIBE_LIMIT:?}"),
+    };
+    tracing::debug!(upstream = %client.connection.upstream, method, cause, "refused");
 }
 
 impl Session {
@@ -236,8 +296,18 @@ impl Session {
         self.client.connection.close(how);
     }
 
+    /// Lets what is under way come to its end, and takes nothing more.
+    pub(super) fn retire(&self) {
+        self.client.connection.retire();
+    }
+
     pub(super) fn is_closing(&self) -> bool {
         self.client.connection.is_closing()
+    }
+
+    /// Whether the requests under way in the session have ended, too.
+    pub(super) fn is_over(&self) -> bool {
+        self.client.connection.closing() >= Closing::Gently
     }
 
     /// Waits until nothing of the session is left.
@@ -318,6 +388,11 @@ impl PendingCall {
     /// The session that it is of.
     pub(super) fn session(&self) -> &Arc<Session> {
         &self.counted.0.0
+    }
+
+    /// Whether the outcome is there, though other things may come before it.
+    pub(super) fn is_answered(&self) -> bool {
+        self.pending.is_answered()
     }
 
     /// The next thing to happen.

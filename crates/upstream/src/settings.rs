@@ -8,9 +8,8 @@ use std::time::Duration;
 use http::header::{AUTHORIZATION, COOKIE};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, Uri};
-use tokio::io::{AsyncRead, AsyncWrite};
-
 use mcp_stateless::protocol::Era;
+use tokio::io::{AsyncRead, AsyncWrite};
 
 /// Tells callers apart: what it returns is the key of a caller's session.
 pub(super) type Credential = dyn Fn(&Parts) -> Option<String> + Send + Sync;

@@ -6,11 +6,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::HeaderMap;
-use tokio::sync::watch;
-use tokio::time::Instant;
-
 use mcp_stateless::changes::{BusSender, ChangeBus, Reach, Subscription};
 use mcp_stateless::protocol::Era;
+use tokio::sync::watch;
+use tokio::time::Instant;
 
 /// The most resources that are watched for one caller, and the longest URI.
 const MOST: usize = 1024;

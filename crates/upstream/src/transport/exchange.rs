@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
-use http::{Response, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use hyper::body::Incoming;
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::{sleep, timeout};
 
 use super::http::{Events, Http, beginning, is_json, whole};
@@ -27,6 +27,8 @@ const LATEST_RETRY: Duration = Duration::from_secs(60);
 /// How many messages without an answer are sent at a time, and how long the last may take.
 const MOST_NOTICES: usize = 16;
 const LAST_NOTICES: Duration = Duration::from_secs(2);
+/// How long the answer to an `initialize` that was abandoned is waited for.
+const INITIALIZE_LIMIT: Duration = Duration::from_secs(60);
 /// How often in a row a stream is resumed in vain.
 const MOST_RESUMPTIONS: u32 = 5;
 
@@ -36,10 +38,10 @@ pub(super) fn spawn(http: Arc<Http>, parcel: Parcel) -> Aborting {
         let id = parcel.id;
         if let Err(failure) = run(&http, parcel).await {
             match failure {
-                // The next call tries anew.
+                // The next call tries anew; others under way have connections of their own.
                 Failure::Unreachable(_) => {
                     http.connection.fail(id, failure);
-                    http.connection.close(Closing::Gone);
+                    http.connection.retire();
                 }
                 failure => http.connection.fail(id, failure),
             }
@@ -48,15 +50,16 @@ pub(super) fn spawn(http: Arc<Http>, parcel: Parcel) -> Aborting {
 }
 
 /// Makes a request, and hands what comes to the connection.
-async fn run(http: &Http, parcel: Parcel) -> Result<(), Failure> {
+async fn run(http: &Arc<Http>, parcel: Parcel) -> Result<(), Failure> {
     let Parcel { id, text, caller, headers, is_initialize, is_resumable } = parcel;
-    let response = http.post(text, caller, headers).await?;
+    let response = if is_initialize {
+        initialize(http, id, text, caller, headers).await?
+    } else {
+        http.post(text, caller, headers).await?
+    };
     let status = response.status();
     if !status.is_success() {
         return Err(refused(http, response).await);
-    }
-    if is_initialize {
-        http.offer_session(&response);
     }
     if is_json(&response) {
         let body = whole(response).await?;
@@ -70,6 +73,39 @@ async fn run(http: &Http, parcel: Parcel) -> Result<(), Failure> {
             Err(Failure::failed(format!("it answers HTTP {status} with neither JSON nor a stream of events")))
         }
     }
+}
+
+/// POSTs `initialize`. Even if it is abandoned its answer is waited for, because the session that
+/// it begins is to be ended then.
+async fn initialize(
+    http: &Arc<Http>,
+    id: i64,
+    text: Vec<u8>,
+    caller: Option<HeaderMap>,
+    headers: Vec<(HeaderName, HeaderValue)>,
+) -> Result<Response<Incoming>, Failure> {
+    let (mut sender, answer) = oneshot::channel();
+    let http = Arc::clone(http);
+    tokio::spawn(async move {
+        let abandoned = async {
+            sender.closed().await;
+            sleep(INITIALIZE_LIMIT).await;
+        };
+        let response = tokio::select! {
+            response = http.post(text, caller, headers) => response,
+            () = abandoned => return,
+        };
+        if let Ok(response) = &response
+            && response.status().is_success()
+        {
+            http.offer_session(response);
+            if !http.connection.is_waiting(id) || http.connection.is_closing() {
+                http.decline_offer().await;
+            }
+        }
+        let _ = sender.send(response);
+    });
+    answer.await.unwrap_or_else(|_| Err(Failure::failed("it was not sent")))
 }
 
 fn unanswered(http: &Http, id: i64, words: &'static str) -> Result<(), Failure> {
@@ -97,7 +133,9 @@ async fn follow(http: &Http, id: i64, mut events: Events, is_resumable: bool) ->
             progress.failures += 1;
             sleep(progress.retry).await;
             match http.listen(Some(&after)).await {
-                Ok(response) if response.status().is_client_error() => return unanswered(http, id, ENDED),
+                Ok(response) if response.status().is_client_error() && !is_transient(response.status()) => {
+                    return unanswered(http, id, ENDED);
+                }
                 Ok(response) => {
                     if let Some(events) = Events::of(response, MAX_MESSAGE) {
                         break events;
@@ -148,12 +186,17 @@ impl Progress {
 pub(super) async fn listen(http: &Arc<Http>) {
     http.settled().await;
     if !http.is_legacy() {
+        http.decline_offer().await;
         return std::future::pending().await;
     }
     let mut progress = Progress::default();
     loop {
         match http.listen(progress.last_id.as_deref()).await {
             // There is nothing to hear. A session that is forgotten is noticed by the next call.
+            Ok(response) if is_transient(response.status()) => {
+                let (upstream, status) = (&http.connection.upstream, response.status());
+                tracing::debug!(%upstream, %status, "the stream of a session is refused for now");
+            }
             Ok(response) if response.status().is_client_error() => return std::future::pending().await,
             Ok(response) => match Events::of(response, MAX_MESSAGE) {
                 Some(mut events) => {
@@ -195,11 +238,18 @@ pub(super) async fn attend(http: Arc<Http>, mut others: mpsc::Receiver<Vec<u8>>)
     connection.end(&Cause::new("its session was closed"));
     // Cancellations that were begun are sent to their end.
     let rest = async { while under_way.next().await.is_some() {} };
+    http.decline_offer().await;
     let is_gone = connection.closing() == Closing::Gone;
     if !is_gone && http.has_session() {
         let _ = timeout(LAST_NOTICES, rest).await;
         http.delete().await;
     }
+}
+
+/// Whether a status says that the same request may be served later.
+fn is_transient(status: StatusCode) -> bool {
+    let is_busy = matches!(status, StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS);
+    is_busy || (status.is_server_error() && status != StatusCode::NOT_IMPLEMENTED)
 }
 
 /// What an upstream says that does not serve a request.
@@ -216,7 +266,8 @@ async fn refused(http: &Http, response: Response<Incoming>) -> Failure {
     }
     let first = body.split(|byte| *byte == b'\n').find(|line| !line.trim_ascii().is_empty());
     let first = String::from_utf8_lossy(first.unwrap_or_default()).into_owned();
-    Failure::Failed(Cause::new(format!("it answers HTTP {status}")).detail(first))
+    let cause = Cause::new(format!("it answers HTTP {status}")).detail(first);
+    if is_transient(status) { Failure::Busy(cause) } else { Failure::Failed(cause) }
 }
 
 /// The JSON-RPC error that a body holds.

@@ -8,6 +8,7 @@ use http::header::{ACCEPT, CONTENT_TYPE, LOCATION};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
+use mcp_stateless::protocol::Era;
 use tokio::sync::SetOnce;
 use tokio::time::timeout;
 
@@ -17,7 +18,6 @@ use super::sse::{Decoder, Event};
 use crate::connection::Connection;
 use crate::failure::{Cause, Failure, shown};
 use crate::settings::Endpoint;
-use mcp_stateless::protocol::Era;
 
 const BOTH: HeaderValue = HeaderValue::from_static("application/json, text/event-stream");
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
@@ -102,8 +102,20 @@ impl Http {
         lock(&self.offered).is_some()
     }
 
+    /// Takes note of the session that the answer to `initialize` names.
     pub(super) fn offer_session(&self, response: &Response<Incoming>) {
         *lock(&self.offered) = response.headers().get(SESSION).cloned();
+    }
+
+    /// Ends the session that an answer to `initialize` has begun and that is not used: the other
+    /// era was chosen, or the opening was given up.
+    pub(super) async fn decline_offer(&self) {
+        let offered = lock(&self.offered).take();
+        if let Some(session) = offered {
+            let own = HeaderMap::from_iter([(SESSION, session)]);
+            let delete = self.send(Method::DELETE, None, own, Bytes::new());
+            let _ = timeout(DELETE_LIMIT, delete).await;
+        }
     }
 
     /// POSTs a message. `headers` are the protocol's, which win over others.

@@ -18,11 +18,11 @@ const QUEUED: usize = 64;
 const WRITE_LIMIT: Duration = Duration::from_secs(30);
 
 /// Where requests go to be written.
-pub(crate) struct Requests(mpsc::Sender<Vec<u8>>);
+pub(crate) struct Requests(mpsc::Sender<(i64, Vec<u8>)>);
 
 /// What is to be written.
 pub(super) struct ToWrite {
-    requests: mpsc::Receiver<Vec<u8>>,
+    requests: mpsc::Receiver<(i64, Vec<u8>)>,
     others: mpsc::Receiver<Vec<u8>>,
 }
 
@@ -34,23 +34,25 @@ impl Requests {
 
     /// # Errors
     /// When the upstream does not read.
-    pub(super) async fn send(&self, request: Vec<u8>) -> Result<(), Failure> {
-        match timeout(WRITE_LIMIT, self.0.send(request)).await {
+    pub(super) async fn send(&self, id: i64, request: Vec<u8>) -> Result<(), Failure> {
+        match timeout(WRITE_LIMIT, self.0.send((id, request))).await {
             Ok(Ok(())) => Ok(()),
-            Ok(Err(_)) => Err(Failure::lost("it takes no input")),
+            // It was not sent.
+            Ok(Err(_)) => Err(Failure::Forgotten),
             Err(_) => Err(Failure::failed("it does not read its input")),
         }
     }
 }
 
-/// Writes messages for as long as there are any.
-pub(super) async fn write(mut output: impl AsyncWrite + Unpin, mut to_write: ToWrite) {
+/// Writes messages for as long as the upstream takes them. Returns the ids of the requests that
+/// it did not take.
+pub(super) async fn write(mut output: impl AsyncWrite + Unpin, mut to_write: ToWrite) -> Vec<i64> {
     loop {
-        let message = tokio::select! {
+        let (id, message) = tokio::select! {
             biased;
-            Some(message) = to_write.others.recv() => message,
-            Some(message) = to_write.requests.recv() => message,
-            else => return,
+            Some(message) = to_write.others.recv() => (None, message),
+            Some((id, message)) = to_write.requests.recv() => (Some(id), message),
+            else => return Vec::new(),
         };
         let written = async {
             output.write_all(&message).await?;
@@ -58,9 +60,10 @@ pub(super) async fn write(mut output: impl AsyncWrite + Unpin, mut to_write: ToW
             output.flush().await
         };
         if let Err(error) = written.await {
-            // The end of the upstream is noticed by its reader.
             tracing::debug!(%error, "an upstream takes no input");
-            return;
+            to_write.requests.close();
+            let waiting = std::iter::from_fn(|| to_write.requests.try_recv().ok()).map(|(id, _)| id);
+            return id.into_iter().chain(waiting).collect();
         }
     }
 }

@@ -14,6 +14,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use ::http::HeaderMap;
+use mcp_stateless::protocol::Era;
 use tokio::sync::mpsc;
 
 pub(super) use self::connector::{Connections, connections};
@@ -23,7 +24,6 @@ pub(super) use self::parcel::Parcel;
 use super::connection::Connection;
 use super::failure::{Cause, Failure};
 use super::settings::{Endpoint, Program, Streams};
-use mcp_stateless::protocol::Era;
 
 /// What a transport does in the background until its session has ended.
 pub(super) type Work = Pin<Box<dyn Future<Output = ()> + Send>>;
@@ -86,7 +86,7 @@ impl Transport {
     /// When it cannot even be sent.
     pub(super) async fn send(&self, parcel: Parcel, connection: &Connection) -> Result<(), Failure> {
         match self {
-            Self::Lines(requests) => requests.send(parcel.text).await,
+            Self::Lines(requests) => requests.send(parcel.id, parcel.text).await,
             Self::Http(http) => {
                 let id = parcel.id;
                 connection.attach(id, exchange::spawn(Arc::clone(http), parcel));

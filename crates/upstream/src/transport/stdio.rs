@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use futures_util::future::{Fuse, FusedFuture};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::time::timeout;
+use tokio::time::{Instant, sleep, timeout};
 
 use super::child::{LastWords, RunningChild, Streams};
 use super::lines::{self, ToWrite};
@@ -18,6 +18,10 @@ use crate::failure::Cause;
 /// for after that of its output.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
+/// How long the calls under way of an upstream may take that takes no more input.
+const LAST_ANSWERS: Duration = Duration::from_secs(60);
+const NO_INPUT: &str = "it takes no input";
+
 /// Reads and writes for as long as the session lasts.
 pub(super) async fn attend_streams(
     input: impl AsyncRead + Unpin + Send,
@@ -26,8 +30,9 @@ pub(super) async fn attend_streams(
     connection: Arc<Connection>,
 ) {
     let write = async {
-        lines::write(output, to_write).await;
-        std::future::pending().await
+        connection.refuse_input(lines::write(output, to_write).await);
+        sleep(LAST_ANSWERS).await;
+        Cause::new(NO_INPUT)
     };
     let cause = tokio::select! {
         cause = lines::read(input, &connection) => {
@@ -35,7 +40,7 @@ pub(super) async fn attend_streams(
             cause
         }
         () = connection.closed() => Cause::new("its session was closed"),
-        never = write => never,
+        cause = write => cause,
     };
     connection.end(&cause);
 }
@@ -54,10 +59,15 @@ pub(super) async fn attend_child(
         pin!(lines::read(output, &connection).fuse()),
     );
     let mut written = Box::pin(lines::write(input, to_write).fuse());
+    let mut last_answers = pin!(sleep(LAST_ANSWERS));
     let end = loop {
         tokio::select! {
             () = &mut errors, if !errors.is_terminated() => {}
-            () = &mut written, if !written.is_terminated() => {}
+            unsent = &mut written, if !written.is_terminated() => {
+                connection.refuse_input(unsent);
+                last_answers.as_mut().reset(Instant::now() + LAST_ANSWERS);
+            }
+            () = &mut last_answers, if written.is_terminated() => break Some(Cause::new(NO_INPUT)),
             cause = &mut read => {
                 // Nearly always its process ends now, and says more.
                 let exit = timeout(LAST_WORDS, async { tokio::join!(child.exit(), rest(errors.as_mut())).0 });
