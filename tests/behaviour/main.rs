@@ -12,7 +12,6 @@ mod asking_legacy;
 mod catalogs;
 mod draining;
 mod failures;
-mod gateway_config;
 mod handlers;
 mod layers;
 mod listening;
