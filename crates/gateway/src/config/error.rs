@@ -41,7 +41,7 @@ pub(crate) enum ErrorKind {
     Read { path: PathBuf, source: io::Error },
     #[error("{place}: {fault}")]
     At { place: Place, fault: Fault },
-    #[error("{}{place}: no server is left", lines(.warnings))]
+    #[error("{place}: no server is left{}", lines(.warnings))]
     NoServers { place: Place, warnings: Vec<String> },
 }
 
@@ -83,5 +83,5 @@ pub(crate) enum Fault {
 }
 
 fn lines(texts: &[String]) -> String {
-    texts.iter().flat_map(|text| [text, "\n"]).collect()
+    texts.iter().flat_map(|text| ["\n  ", text]).collect()
 }

@@ -175,7 +175,7 @@ mod tests {
     #[track_caller]
     fn left_out(text: &str, expected: &str) {
         let error = parse(text).expect_err("nothing is left").to_string();
-        let (warning, rest) = error.split_once('\n').expect("a warning");
+        let (rest, warning) = error.split_once("\n  ").expect("a warning");
         assert!(
             warning.starts_with(&format!("f:{expected}")),
             "{warning:?} does not begin with {expected:?}"
@@ -280,7 +280,7 @@ mod tests {
         refused("{\n\"mcpServers\": {}}", "2:15: mcpServers: no server is left");
         refused(
             &server(r#""command": "c", "enabled": false"#),
-            "2:1: mcpServers.one: the server is disabled and left out\nf:1:16: mcpServers: no server is left",
+            "1:16: mcpServers: no server is left\n  f:2:1: mcpServers.one: the server is disabled and left out",
         );
     }
 

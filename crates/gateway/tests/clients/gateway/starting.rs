@@ -71,11 +71,11 @@ async fn a_wrong_configuration_is_explained() {
         ("{}".to_owned(), "mcpServers"),
         (
             json!({ "mcpServers": { "a": {} } }).to_string(),
-            ":1:21: mcpServers.a: needs a \"command\" or a \"url\"",
+            ":1:20: mcpServers.a: needs a \"command\" or a \"url\"",
         ),
         (
             json!({ "mcpServers": { "..": far } }).to_string(),
-            ":1:22: mcpServers[\"..\"]: a server's name has",
+            ":1:21: mcpServers[\"..\"]: a server's name has",
         ),
     ] {
         let run = script::run(Config::new(&text).command()).await;
