@@ -5,8 +5,9 @@
 //! Replicas share the key that `STATE_KEY` holds, 64 hexadecimal digits; without it, only
 //! the process that asked a client of 2026-07-28 can go on with its answer.
 
+use mcp_stateless::ask::{AskError, StateKeys};
 use mcp_stateless::serve::{self, serve};
-use mcp_stateless::{AskError, CallContext, StateKeys, StatelessSessionManager, ToolError, ToolRegistry};
+use mcp_stateless::{CallContext, StatelessSessionManager, ToolError, ToolRegistry};
 use schemars::JsonSchema;
 use serde::Deserialize;
 

@@ -12,8 +12,9 @@ use axum::http::{StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::Response;
 use axum::routing::get;
+use mcp_stateless::call::NoArguments;
 use mcp_stateless::serve::{self, serve};
-use mcp_stateless::{CallContext, NoArguments, Principal, StatelessSessionManager, ToolError, ToolRegistry};
+use mcp_stateless::{CallContext, Principal, StatelessSessionManager, ToolError, ToolRegistry};
 
 mod common;
 

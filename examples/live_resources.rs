@@ -7,10 +7,11 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use mcp_stateless::changes::Changes;
+use mcp_stateless::registry::Live;
 use mcp_stateless::serve::{self, serve};
 use mcp_stateless::{
-    Catalog, Changes, Live, RegistryError, Resource, ResourceRegistry, StatelessSessionManager, ToolError,
-    ToolRegistry,
+    Catalog, RegistryError, Resource, ResourceRegistry, StatelessSessionManager, ToolError, ToolRegistry,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;

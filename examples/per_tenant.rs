@@ -11,8 +11,9 @@ use axum::extract::Request;
 use axum::middleware;
 use http::StatusCode;
 use http::request::Parts;
+use mcp_stateless::manager::Refusal;
 use mcp_stateless::serve::{self, serve};
-use mcp_stateless::{Principal, Refusal, RegistryError, StatelessSessionManager, ToolRegistry};
+use mcp_stateless::{Principal, RegistryError, StatelessSessionManager, ToolRegistry};
 
 mod common;
 

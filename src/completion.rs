@@ -8,9 +8,10 @@ use std::pin::Pin;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
+use crate::call::{ResultWriter, WriteResult};
+use crate::jsonrpc::{Raw, RpcError, write};
 use crate::registry::Answer;
 use crate::request::{Params, RareParams};
-use crate::rpc::{Raw, RpcError};
 
 /// The most values that a completion may have.
 const MAX_VALUES: usize = 100;
@@ -95,7 +96,7 @@ pub struct CompletionRequest<'a> {
     /// The head of the HTTP request.
     pub head: &'a http::request::Parts,
     /// The revision of the protocol that the request speaks.
-    pub revision: crate::Revision,
+    pub revision: crate::protocol::Revision,
 }
 
 /// A `completion/complete` that outlives the request's body.
@@ -105,7 +106,7 @@ pub(crate) struct OwnedCompletionRequest {
     argument: String,
     completing: Completing,
     head: http::request::Parts,
-    revision: crate::Revision,
+    revision: crate::protocol::Revision,
 }
 
 impl CompletionRequest<'_> {
@@ -130,7 +131,7 @@ impl OwnedCompletionRequest {
     pub(crate) fn read(
         params: RareParams<'_>,
         head: http::request::Parts,
-        revision: crate::Revision,
+        revision: crate::protocol::Revision,
     ) -> Result<Self, RpcError> {
         #[derive(Deserialize)]
         #[serde(tag = "type")]
@@ -242,5 +243,23 @@ pub(crate) fn unknown_reference(reference: Reference<'_>) -> RpcError {
     match reference {
         Reference::Prompt(name) => RpcError::unknown_prompt(name),
         Reference::Resource(uri) => RpcError::invalid_params(format!("Unknown resource template: {uri}")),
+    }
+}
+
+/// Writes a `CompleteResult`.
+impl WriteResult for Completion {
+    fn write(&self, writer: &mut ResultWriter<'_>) {
+        #[cfg(feature = "upstream")]
+        if let Some(raw) = &self.raw {
+            return crate::upstream::write_raw(writer, raw, crate::upstream::Shape::Completion);
+        }
+        let write_value = |buffer: &mut Vec<u8>, value: &String| write::string(buffer, value);
+        writer.open_array(r#"{"completion":{"values":"#, &self.values, write_value);
+        if let Some(total) = self.total {
+            writer.json("total", &total);
+        }
+        writer.json("hasMore", &self.has_more);
+        writer.buffer.push(b'}');
+        writer.end(None);
     }
 }

@@ -12,7 +12,7 @@ use tokio::sync::Notify;
 
 use crate::changes::{ChangeBus, LocalBus, Subscription};
 use crate::deadline::Deadline;
-use crate::stream::Place;
+use crate::places::Place;
 
 const END: &str = "end";
 
@@ -32,7 +32,7 @@ pub(crate) struct Serving(Arc<Drain>);
 
 /// Counts as being served, and keeps its place among those who listen.
 #[derive(Debug)]
-pub(crate) struct Listener {
+pub(crate) struct ListenerGuard {
     _serving: Serving,
     _place: Place,
     /// Has something to say when the server shuts down.
@@ -54,9 +54,9 @@ impl Drain {
     }
 
     /// Begins to listen.
-    pub(crate) fn listen(self: &Arc<Self>, place: Place) -> Listener {
+    pub(crate) fn listen(self: &Arc<Self>, place: Place) -> ListenerGuard {
         let end = self.listeners.subscribe(END);
-        let listener = Listener { _serving: self.hold(), _place: place, end };
+        let listener = ListenerGuard { _serving: self.hold(), _place: place, end };
         if self.is_closing.load(Ordering::SeqCst) {
             self.listeners.publish(END, Bytes::new());
         }

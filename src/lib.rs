@@ -92,79 +92,45 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 #[cfg(feature = "ask")]
-mod ask;
-mod call;
-mod changes;
-mod completion;
-mod config;
+pub mod ask;
+pub mod call;
+pub mod changes;
+pub mod completion;
 mod deadline;
-mod dispatch;
 mod drain;
 mod error;
 mod http;
-mod manager;
+mod jsonrpc;
+pub mod manager;
+mod places;
 mod principal;
-mod prompt;
-mod protocol;
-mod registry;
-mod rejection;
+pub mod prompt;
+pub mod protocol;
+pub mod registry;
 mod reply;
 mod request;
-mod resource;
-mod result;
-mod rpc;
+pub mod resource;
 #[cfg(feature = "serve")]
 pub mod serve;
-#[cfg(any(feature = "hyper", feature = "tower"))]
-mod service;
-mod stream;
+mod settings;
 #[cfg(feature = "test-util")]
 pub mod testing;
-mod tool;
+pub mod tool;
 #[cfg(feature = "upstream")]
 mod upstream;
-mod work;
 
-#[cfg(feature = "ask")]
-pub use crate::ask::{
-    AnswerGuard, AskError, ElicitAction, ElicitResult, InputRequired, LocalAnswerGuard, Question, Redeeming,
-    Redemption, Root, SamplingContent, SamplingMessage, SamplingRequest, SamplingResult, Sealer, StateKeys,
-};
-pub use crate::call::{
-    Call, CallContext, CallError, CallFuture, CallKind, Extension, FailedCall, FromCall, Handler,
-    HandlerError, IntoOutput, NoArguments, Output, State, ToolError,
-};
-pub use crate::changes::{BusSender, Change, ChangeBus, Changes, LocalBus, Reach, Subscription};
-pub use crate::completion::{Completer, Completing, Completion, CompletionRequest, Reference};
-pub use crate::config::{AcceptRule, ManagerBuilder};
+pub use crate::call::{CallContext, State};
 pub use crate::error::{ConfigError, RegistryError};
-pub use crate::http::{Body, Cors, Grant};
 #[cfg(any(feature = "hyper", feature = "tower"))]
-pub use crate::http::{CorsFuture, CorsService};
+pub use crate::manager::McpService;
 pub use crate::manager::StatelessSessionManager;
 pub use crate::principal::Principal;
-pub use crate::prompt::{Prompt, PromptArgument, PromptMessage, PromptOutput};
-pub use crate::protocol::{
-    Annotations, CacheHint, CacheScope, ClientCapability, Content, EmbeddedResource, Era, Icon, IconTheme,
-    Implementation, LogLevel, Offer, ResourceLink, Revision, Role, ServerCapabilities, ToolAnnotations,
-};
-pub use crate::registry::{
-    Answer, CallInfo, Catalog, CatalogBuilder, Filtered, Has, Item, Layered, ListRequest, Live, Middleware,
-    Next, Outcome, Page, PromptRegistry, PromptRegistryBuilder, Registry, ResourceRegistry,
-    ResourceRegistryBuilder, ToolRegistry, ToolRegistryBuilder,
-};
-pub use crate::rejection::Refusal;
-#[cfg(feature = "templates")]
-pub use crate::resource::ResourceTemplate;
-pub use crate::resource::{Resource, ResourceContent, ResourceOutput};
-pub use crate::rpc::{ErrorCode, RpcError};
+pub use crate::prompt::Prompt;
+pub use crate::registry::{Catalog, PromptRegistry, Registry, ResourceRegistry, ToolRegistry};
+pub use crate::resource::Resource;
 #[cfg(feature = "serve")]
 pub use crate::serve::serve;
-#[cfg(any(feature = "hyper", feature = "tower"))]
-pub use crate::service::{Choice, Fixed, McpAt, McpService, ResponseFuture};
-pub use crate::tool::{Json, MirroredParams, Tool, ToolOutput};
-#[cfg(feature = "schemas")]
-pub use crate::tool::{TypedArguments, TypedOutput};
+pub use crate::tool::{Json, Tool, ToolError, ToolOutput};
 #[cfg(feature = "upstream")]
 pub use crate::upstream::{Upstream, UpstreamBuilder, UpstreamError, UpstreamInfo, UpstreamStats};
 

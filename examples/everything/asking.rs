@@ -1,9 +1,10 @@
 //! Tools that ask the client: its user, its model, its file system.
 
-use mcp_stateless::{
-    AskError, CallContext, ClientCapability, ElicitAction, ElicitResult, NoArguments, Question,
-    SamplingRequest, ToolError, ToolRegistryBuilder,
-};
+use mcp_stateless::ask::{AskError, ElicitAction, ElicitResult, Question, SamplingRequest};
+use mcp_stateless::call::NoArguments;
+use mcp_stateless::protocol::ClientCapability;
+use mcp_stateless::registry::ToolRegistryBuilder;
+use mcp_stateless::{CallContext, ToolError};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};

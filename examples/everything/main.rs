@@ -3,8 +3,10 @@
 //!
 //! `cargo run --example everything --features ask,jsonschema,serve,templates -- --addr 127.0.0.1:8000`
 
+use mcp_stateless::changes::{Change, Changes};
+use mcp_stateless::registry::Live;
 use mcp_stateless::serve::{self, serve};
-use mcp_stateless::{Catalog, Change, Changes, Live, RegistryError, StatelessSessionManager, ToolRegistry};
+use mcp_stateless::{Catalog, RegistryError, StatelessSessionManager, ToolRegistry};
 
 mod asking;
 #[path = "../common/mod.rs"]

@@ -1,9 +1,10 @@
 //! Prompts: texts and pictures, with and without arguments.
 
-use mcp_stateless::{
-    CallContext, Completing, Content, EmbeddedResource, NoArguments, Prompt, PromptMessage, PromptRegistry,
-    RegistryError, ToolError,
-};
+use mcp_stateless::call::NoArguments;
+use mcp_stateless::completion::Completing;
+use mcp_stateless::prompt::PromptMessage;
+use mcp_stateless::protocol::{Content, EmbeddedResource};
+use mcp_stateless::{CallContext, Prompt, PromptRegistry, RegistryError, ToolError};
 use schemars::JsonSchema;
 use serde::Deserialize;
 

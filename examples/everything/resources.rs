@@ -1,6 +1,7 @@
 //! Resources: a text, a picture, a pattern, and one that can be watched.
 
-use mcp_stateless::{RegistryError, Resource, ResourceRegistry, ResourceTemplate};
+use mcp_stateless::resource::ResourceTemplate;
+use mcp_stateless::{RegistryError, Resource, ResourceRegistry};
 use serde::Deserialize;
 use serde_json::json;
 

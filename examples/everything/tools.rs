@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use mcp_stateless::{
-    CallContext, ClientCapability, Content, EmbeddedResource, LogLevel, NoArguments, Tool, ToolError,
-    ToolRegistry, ToolRegistryBuilder,
-};
+use mcp_stateless::call::NoArguments;
+use mcp_stateless::protocol::{ClientCapability, Content, EmbeddedResource, LogLevel};
+use mcp_stateless::registry::ToolRegistryBuilder;
+use mcp_stateless::{CallContext, Tool, ToolError, ToolRegistry};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};

@@ -9,9 +9,10 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::{Request, Response, StatusCode};
 use http_body::Body as _;
 use http_body_util::Full;
-use mcp_stateless::{
-    AskError, Body, CallContext, NoArguments, StateKeys, StatelessSessionManager, ToolRegistry,
-};
+use mcp_stateless::ask::{AskError, StateKeys};
+use mcp_stateless::call::NoArguments;
+use mcp_stateless::manager::Body;
+use mcp_stateless::{CallContext, StatelessSessionManager, ToolRegistry};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};

@@ -17,7 +17,8 @@ use bytes::Bytes;
 
 use http::{Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, Full};
-use mcp_stateless::{Body, Registry, StatelessSessionManager};
+use mcp_stateless::manager::Body;
+use mcp_stateless::{Registry, StatelessSessionManager};
 use serde_json::Value;
 use serde_json::value::RawValue;
 

@@ -8,12 +8,12 @@ use serde_json::value::RawValue;
 use super::redeeming::RedeemedMark;
 use super::state::{Binding, Issued, State, refusal};
 use super::{Purpose, Redemption};
-use crate::config::Settings;
+use crate::jsonrpc::scan::{ScanFault, Scanner};
+use crate::jsonrpc::{Raw, RpcError};
 use crate::principal::Principal;
 use crate::protocol::Era;
 use crate::request::{Params, ValidRequest};
-use crate::rpc::scan::{ScanFault, Scanner};
-use crate::rpc::{Raw, RpcError};
+use crate::settings::Settings;
 
 /// How many answers a request may bring, known and unknown ones. What is kept of each takes
 /// some memory besides its text.

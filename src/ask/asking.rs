@@ -13,10 +13,10 @@ use super::purpose::{KeptPurpose, Purpose};
 use super::state::{Binding, State};
 use super::{Answers, AskError, InputRequired, Question};
 use crate::call::{CallContext, Exchange};
-use crate::config::Settings;
+use crate::call::{ResultWriter, WriteResult};
+use crate::jsonrpc::{ErrorCode, RpcError, write};
 use crate::protocol::Era;
-use crate::result::{WriteResult, open_meta};
-use crate::rpc::{ErrorCode, RpcError, write};
+use crate::settings::Settings;
 
 /// The questions and answers of one call.
 pub(crate) struct Asks {
@@ -300,25 +300,23 @@ pub(crate) struct Required {
 }
 
 impl WriteResult for Required {
-    fn write(&self, buffer: &mut Vec<u8>, era: Era, settings: &Settings) {
-        buffer.extend_from_slice(br#"{"resultType":"input_required","#);
+    fn write(&self, writer: &mut ResultWriter<'_>) {
+        writer.open();
+        writer.string("resultType", "input_required");
         if !self.questions.is_empty() {
-            buffer.extend_from_slice(br#""inputRequests":{"#);
+            write::key(writer.buffer, "inputRequests");
+            writer.open();
             for (key, question) in &self.questions {
-                write::key(buffer, key);
-                buffer.push(b'{');
-                write::key(buffer, "method");
-                write::string(buffer, question.method);
-                write::key(buffer, "params");
-                // Maps of JSON values are always JSON.
-                let _ = write::json(buffer, &question.params);
-                buffer.push(b'}');
+                write::key(writer.buffer, key);
+                writer.open();
+                writer.string("method", question.method);
+                writer.json("params", &question.params);
+                writer.buffer.push(b'}');
             }
-            buffer.extend_from_slice(b"},");
+            writer.buffer.push(b'}');
         }
-        buffer.extend_from_slice(br#""requestState":"#);
-        write::string(buffer, &self.state);
-        open_meta(buffer, era, settings);
-        buffer.extend_from_slice(b"}}");
+        writer.string("requestState", &self.state);
+        writer.open_meta();
+        writer.buffer.extend_from_slice(b"}}");
     }
 }

@@ -5,8 +5,8 @@ use std::ops::Range;
 
 use sha2::{Digest, Sha256};
 
-use crate::rpc::Raw;
-use crate::rpc::scan::{ScanFault, Scanner};
+use crate::jsonrpc::Raw;
+use crate::jsonrpc::scan::{ScanFault, Scanner};
 
 /// How many objects and members are put in order, which bounds the memory that a text can
 /// cost. A text with more of them is hashed as it stands.

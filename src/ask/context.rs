@@ -6,8 +6,8 @@ use serde_json::value::RawValue;
 
 use super::{AskError, ElicitAction, ElicitResult, Question, Root, SamplingRequest, SamplingResult};
 use crate::call::CallContext;
+use crate::jsonrpc::RpcError;
 use crate::protocol::{ClientCapability, Era};
-use crate::rpc::RpcError;
 
 /// Questions to the client (feature `ask`).
 ///
@@ -19,10 +19,10 @@ use crate::rpc::RpcError;
 /// same order. Questions that are waited for together, by `tokio::join!`, say, go out
 /// together. In earlier revisions the handler waits where it is; there its client must take a
 /// stream, and its answer must find this process, or one that shares its
-/// [`ChangeBus`](crate::ChangeBus).
+/// [`ChangeBus`](crate::changes::ChangeBus).
 ///
 /// An answer is not an authorisation: the client can make it up, see
-/// [`InputRequired`](crate::InputRequired#an-answer-is-not-an-authorisation).
+/// [`InputRequired`](crate::ask::InputRequired#an-answer-is-not-an-authorisation).
 ///
 /// # Questions beside other work
 ///
@@ -31,7 +31,7 @@ use crate::rpc::RpcError;
 /// progress, and may ask as well; then the questions go out together. The next round runs all
 /// of it again. Some limits:
 ///
-/// - The work has [30 s](crate::ManagerBuilder::question_grace), or less if the time limit of
+/// - The work has [30 s](crate::manager::ManagerBuilder::question_grace), or less if the time limit of
 ///   the tool ends before; then it is dropped.
 /// - Where a question is not polled by the handler's own task, such as in a `FuturesUnordered`
 ///   or in a spawned task, the manager cannot tell what else is waited for. The call then ends
@@ -39,14 +39,15 @@ use crate::rpc::RpcError;
 /// - Whatever the handler returns while a question has no answer, the reply is the question.
 ///   So a question is not for a `select!` or under a timeout: no answer comes within this
 ///   request, and the question wins as soon as it is dropped. The client's time is the
-///   [`state_lifetime`](crate::ManagerBuilder::state_lifetime).
+///   [`state_lifetime`](crate::manager::ManagerBuilder::state_lifetime).
 impl CallContext {
     /// Asks the user to fill in a form whose fields are those of `T` (2026-07-28, Client,
     /// "Elicitation"); not for secrets, for which there is
     /// [`elicit_url`](Self::elicit_url).
     ///
     /// ```
-    /// use mcp_stateless::{NoArguments, CallContext, ToolError};
+    /// use mcp_stateless::call::NoArguments;
+    /// use mcp_stateless::{CallContext, ToolError};
     ///
     /// #[derive(serde::Deserialize, schemars::JsonSchema)]
     /// struct Confirm {
@@ -161,7 +162,7 @@ impl CallContext {
         self.require(capability).is_ok()
     }
 
-    /// For a handler that returns [`InputRequired`](crate::InputRequired): the answer of this
+    /// For a handler that returns [`InputRequired`](crate::ask::InputRequired): the answer of this
     /// key, if the request brings one. The client can make it up.
     ///
     /// # Errors
@@ -175,7 +176,7 @@ impl CallContext {
         })
     }
 
-    /// For a handler that returns [`InputRequired`](crate::InputRequired): the state that it
+    /// For a handler that returns [`InputRequired`](crate::ask::InputRequired): the state that it
     /// returned before; `None` without it, or when it is of another type.
     pub fn state<T: DeserializeOwned>(&self) -> Option<T> {
         self.exchange().asks.state().map(RawValue::get).and_then(|state| serde_json::from_str(state).ok())

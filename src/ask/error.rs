@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::rpc::RpcError;
+use crate::jsonrpc::RpcError;
 
 /// Why a question has no answer that the handler can go on with.
 ///

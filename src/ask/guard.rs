@@ -12,7 +12,7 @@ use super::state::now;
 use crate::principal::Principal;
 
 /// Allows each state of a call to be redeemed once, so that a client cannot send the same
-/// answers twice; see [`ManagerBuilder::answer_guard`](crate::ManagerBuilder::answer_guard).
+/// answers twice; see [`ManagerBuilder::answer_guard`](crate::manager::ManagerBuilder::answer_guard).
 ///
 /// Replicas must share what they know, so a host implements this over a store that all of
 /// them reach and that decides atomically, such as Redis with `SET id 1 NX EX seconds`. A
@@ -21,7 +21,7 @@ use crate::principal::Principal;
 ///
 /// ```
 /// use std::error::Error;
-/// use mcp_stateless::{AnswerGuard, Redeeming, Redemption};
+/// use mcp_stateless::ask::{AnswerGuard, Redeeming, Redemption};
 ///
 /// # struct Redis;
 /// # impl Redis {

@@ -18,11 +18,13 @@ use crate::call::CallError;
 /// what the handler put there. But the client may send it again with other answers, as often
 /// as it likes while it is valid. So a handler treats an answer as it treats an argument, and
 /// checks by other means whether the caller may do what it asks for. With an
-/// [`answer_guard`](crate::ManagerBuilder::answer_guard) answers are taken once, and only for
+/// [`answer_guard`](crate::manager::ManagerBuilder::answer_guard) answers are taken once, and only for
 /// questions that went out with the state.
 ///
 /// ```
-/// use mcp_stateless::{ElicitResult, InputRequired, NoArguments, Question, CallContext, ToolError};
+/// use mcp_stateless::ask::{ElicitResult, InputRequired, Question};
+/// use mcp_stateless::call::NoArguments;
+/// use mcp_stateless::{CallContext, ToolError};
 ///
 /// #[derive(schemars::JsonSchema)]
 /// struct Name { name: String }

@@ -29,7 +29,7 @@ pub trait Sealer: Send + Sync + 'static {
 /// everywhere; and leave out the old one when what it has sealed is stale.
 ///
 /// ```
-/// use mcp_stateless::StateKeys;
+/// use mcp_stateless::ask::StateKeys;
 ///
 /// # let (new, old) = ([1; 32], [2; 32]);
 /// let keys = StateKeys::new(new).accept(old);

@@ -37,7 +37,7 @@ mod shares;
 mod state;
 
 pub(crate) use answers::{Answers, AnswersError};
-pub(crate) use asking::{Asks, Required};
+pub(crate) use asking::Asks;
 pub(crate) use config::{AskBuilder, AskSettings};
 pub use elicit::{ElicitAction, ElicitResult};
 pub use error::AskError;
@@ -48,5 +48,6 @@ pub use keys::{Sealer, StateKeys};
 pub(crate) use parking::{DeliveryOutcome, random_id};
 pub(crate) use purpose::Purpose;
 pub use question::{Question, Root};
-pub(crate) use redeeming::UnredeemedCall;
+pub(crate) use redeeming::redeem;
 pub use sampling::{SamplingContent, SamplingMessage, SamplingRequest, SamplingResult};
+pub(crate) use state::refusal;

@@ -18,9 +18,9 @@ use super::{AskError, Question};
 use crate::call::Exchange;
 use crate::changes::{ChangeBus, News, Reach, Subscription};
 use crate::deadline::Deadline;
+use crate::jsonrpc::{ErrorCode, RpcError, write};
 use crate::principal::Principal;
-use crate::request::Answer;
-use crate::rpc::{ErrorCode, RpcError, write};
+use crate::request::ClientAnswer;
 
 /// What the ids of questions begin with.
 const PREFIX: &str = "ask-";
@@ -79,7 +79,7 @@ struct Failure {
 
 impl Parking {
     /// Hands an answer to the call that waits for it, if there is one.
-    pub(crate) fn deliver(&self, answer: Answer<'_>, head: &Parts) -> DeliveryOutcome {
+    pub(crate) fn deliver(&self, answer: ClientAnswer<'_>, head: &Parts) -> DeliveryOutcome {
         let Some(id) = QuestionId::read(answer.id.as_json()) else { return DeliveryOutcome::Nowhere };
         let Ok(message) = serde_json::from_str(answer.text) else { return DeliveryOutcome::Nowhere };
         let principal = Principal::of(head).map(|principal| Cow::Borrowed(principal.as_str()));

@@ -8,12 +8,10 @@ use std::time::Duration;
 
 use http::request::Parts;
 
-use super::Redemption;
 use super::state::refusal;
-use crate::config::Settings;
+use super::{AskSettings, Redemption};
 use crate::deadline::Deadline;
-use crate::reply::{Draft, Reply};
-use crate::rpc::{ErrorCode, RpcError};
+use crate::jsonrpc::{ErrorCode, RpcError};
 
 /// How long a guard may take.
 const LIMIT: Duration = Duration::from_secs(10);
@@ -22,36 +20,25 @@ const LIMIT: Duration = Duration::from_secs(10);
 #[derive(Clone)]
 pub(super) struct RedeemedMark(pub(super) String);
 
-/// A request that waits until its state is redeemed.
-pub(crate) struct UnredeemedCall {
-    pub(crate) head: Parts,
-    pub(crate) redemption: Redemption,
-    pub(crate) draft: Draft,
+/// Redeems the state of a request, and marks its head so that the request is served when it is
+/// read again.
+///
+/// # Errors
+/// `-32602` when the state was redeemed before, `-32603` when the guard cannot tell.
+pub(crate) async fn redeem(
+    redemption: Redemption,
+    head: &mut Parts,
+    settings: &AskSettings,
+) -> Result<(), RpcError> {
+    ask_guard(&redemption, settings).await?;
+    head.extensions.insert(RedeemedMark(redemption.id));
+    Ok(())
 }
 
-impl UnredeemedCall {
-    /// Redeems the state. Gives the head, with which the request can be served from its
-    /// beginning; or why it is not served.
-    pub(crate) async fn redeem(mut self) -> Result<Parts, Reply> {
-        match redeem(&self.redemption, &self.draft.settings).await {
-            Ok(()) => {
-                self.head.extensions.insert(RedeemedMark(self.redemption.id));
-                Ok(self.head)
-            }
-            Err(error) => Err(self.draft.error(&error)),
-        }
-    }
-
-    /// The reply where nothing can be waited for.
-    pub(crate) fn refuse(self) -> Reply {
-        self.draft.error(&refusal())
-    }
-}
-
-async fn redeem(redemption: &Redemption, settings: &Settings) -> Result<(), RpcError> {
+async fn ask_guard(redemption: &Redemption, settings: &AskSettings) -> Result<(), RpcError> {
     let unknown =
         || RpcError::new(ErrorCode::INTERNAL_ERROR, "The answers cannot be taken now: try again later");
-    let Some(guard) = &settings.ask.guard else { return Err(unknown()) };
+    let Some(guard) = &settings.guard else { return Err(unknown()) };
     let mut redeeming = pin!(async { guard.redeem(redemption).await });
     let mut deadline = Deadline::new(LIMIT);
     let redeemed = poll_fn(|cx| match catch_unwind(AssertUnwindSafe(|| redeeming.as_mut().poll(cx))) {

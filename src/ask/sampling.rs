@@ -9,7 +9,7 @@ use crate::protocol::Role;
 /// `CreateMessageRequestParams`).
 ///
 /// ```
-/// use mcp_stateless::SamplingRequest;
+/// use mcp_stateless::ask::SamplingRequest;
 ///
 /// let request = SamplingRequest::new("What is the capital of France?", 100);
 /// ```

@@ -11,8 +11,8 @@ use serde_json::value::RawValue;
 
 use super::config::AskSettings;
 use super::{Question, random_id};
+use crate::jsonrpc::RpcError;
 use crate::principal::Principal;
-use crate::rpc::RpcError;
 
 /// The format of what is sealed, and of what it is bound to. It stands before the sealed
 /// bytes, and other formats are refused, so that replicas of two versions can run side by
@@ -128,7 +128,7 @@ impl State {
 }
 
 /// The one answer to a state that is not good, for whatever reason.
-pub(super) fn refusal() -> RpcError {
+pub(crate) fn refusal() -> RpcError {
     RpcError::invalid_params("`requestState` is not valid for this request: call again without it")
 }
 

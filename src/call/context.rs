@@ -8,17 +8,17 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::Call;
+use super::outbox::{Leftovers, Outbox};
+use crate::jsonrpc::scan::{Scan, Scanner};
+use crate::jsonrpc::{Raw, RpcError, write};
+use crate::protocol::error;
 use crate::protocol::meta::{self, Meta};
 use crate::protocol::{ClientCapability, Implementation, LogLevel, Revision};
-use crate::rejection;
-use crate::rpc::scan::{Scan, Scanner};
-use crate::rpc::{Raw, RpcError, write};
-use crate::stream::{Leftovers, Outbox};
 
 /// The request that a handler serves, be it a tool's, a prompt's or a resource's, and the
 /// way to its client while it does.
 ///
-/// A handler takes one by its type, alone or with other things: see [`Handler`](crate::Handler).
+/// A handler takes one by its type, alone or with other things: see [`Handler`](crate::call::Handler).
 /// Clones stand for the same request; one that outlives the call sends nothing.
 ///
 /// ```
@@ -199,10 +199,9 @@ impl CallContext {
     /// `-32021`, to be handed on by `?`, when the client does not declare it.
     pub fn require(&self, capability: ClientCapability) -> Result<(), RpcError> {
         let era = self.0.revision.era();
-        let required = self.raw_meta(meta::CLIENT_CAPABILITIES, |declared| {
-            rejection::require(capability, era, Some(declared))
-        });
-        required.unwrap_or_else(|| rejection::require(capability, era, None))
+        let required = self
+            .raw_meta(meta::CLIENT_CAPABILITIES, |declared| error::require(capability, era, Some(declared)));
+        required.unwrap_or_else(|| error::require(capability, era, None))
     }
 
     /// The W3C trace context of the request's `_meta`: `traceparent`.

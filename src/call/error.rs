@@ -6,7 +6,7 @@ use std::fmt;
 use super::HandlerError;
 #[cfg(feature = "ask")]
 use crate::ask::{AskError, InputRequired};
-use crate::rpc::RpcError;
+use crate::jsonrpc::RpcError;
 
 type AnyError = Box<dyn Error + Send + Sync>;
 
@@ -40,8 +40,8 @@ type AnyError = Box<dyn Error + Send + Sync>;
 /// }
 /// ```
 ///
-/// [`ManagerBuilder::show_errors`]: crate::ManagerBuilder::show_errors
-/// [`ManagerBuilder::on_error`]: crate::ManagerBuilder::on_error
+/// [`ManagerBuilder::show_errors`]: crate::manager::ManagerBuilder::show_errors
+/// [`ManagerBuilder::on_error`]: crate::manager::ManagerBuilder::on_error
 ///
 /// Does not implement [`std::error::Error`]: it could then not be made of every type that
 /// does. [`CallError`] and [`HandlerError`], which it holds, do.

@@ -5,14 +5,15 @@ use std::any::type_name;
 use super::{Call, CallContext, ToolError};
 use crate::principal::Principal;
 
-/// A part of a call that a [`Handler`](crate::Handler) takes by its type, given the state `S`
+/// A part of a call that a [`Handler`](crate::call::Handler) takes by its type, given the state `S`
 /// of its registry.
 ///
 /// A host implements it for types of its own, such as the user that its authentication has left
 /// in the request's extensions, with the rights that a tool demands:
 ///
 /// ```
-/// use mcp_stateless::{Call, FromCall, ToolError, ToolRegistry};
+/// use mcp_stateless::call::{Call, FromCall};
+/// use mcp_stateless::{ToolError, ToolRegistry};
 ///
 /// #[derive(Clone)]
 /// struct User { name: String, is_admin: bool }
@@ -44,7 +45,7 @@ pub trait FromCall<S>: Sized {
     ///
     /// # Errors
     /// The call is answered by the error instead, as [`ToolError`] says. An
-    /// [`RpcError`](crate::RpcError) can be returned by `?` or `into`.
+    /// [`RpcError`](crate::protocol::RpcError) can be returned by `?` or `into`.
     fn from_call(call: &mut Call<'_>, state: &S) -> Result<Self, ToolError>;
 }
 

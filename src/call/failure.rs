@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{CallError, Output};
-use crate::rpc::{ErrorCode, RpcError};
+use crate::jsonrpc::{ErrorCode, RpcError};
 
 /// The most bytes of an error that are logged.
 const MAX_LOGGED: usize = 4096;
@@ -66,7 +66,7 @@ impl fmt::Display for CallKind {
 }
 
 /// A call whose handler failed with an error that was not declared safe to show, as the hook
-/// of [`ManagerBuilder::on_error`](crate::ManagerBuilder::on_error) sees it.
+/// of [`ManagerBuilder::on_error`](crate::manager::ManagerBuilder::on_error) sees it.
 #[derive(Debug)]
 pub struct FailedCall<'a> {
     kind: CallKind,
@@ -174,7 +174,7 @@ impl HandlerError {
 
     /// The answer to the client.
     #[cold]
-    pub(super) fn answer<T: Output>(&self, name: &str, shown: &ShownErrors) -> Result<T, CallError> {
+    pub(crate) fn answer<T: Output>(&self, name: &str, shown: &ShownErrors) -> Result<T, CallError> {
         let shown = match (self.cause, shown) {
             (Cause::Misfit, _) => return Ok(T::misfit(self.to_string())?),
             (Cause::Panicked, _) => {

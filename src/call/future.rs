@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use super::{CallError, IntoOutput, Output, Running};
+use super::{CallError, GuardedCall, IntoOutput, Output};
 use crate::drain::Drain;
 
 /// The work of one call, as a [`Registry`](crate::Registry) hands it to the manager; it
@@ -23,7 +23,8 @@ use crate::drain::Drain;
 /// ```
 /// use std::time::Instant;
 ///
-/// use mcp_stateless::{Call, CallFuture, Registry, ToolOutput};
+/// use mcp_stateless::call::{Call, CallFuture};
+/// use mcp_stateless::{Registry, ToolOutput};
 ///
 /// fn timed(registry: &impl Registry, call: Call<'_>) -> CallFuture<ToolOutput> {
 ///     let name = call.target().to_owned();
@@ -37,7 +38,7 @@ use crate::drain::Drain;
 /// ```
 #[must_use]
 pub struct CallFuture<T> {
-    pub(super) work: Work<T>,
+    pub(super) work: CallWork<T>,
     pub(crate) limit: Limit,
     /// There when the work runs to its end whatever happens to its client: what waits for it
     /// when the server shuts down, unless the manager that starts it does.
@@ -46,7 +47,7 @@ pub struct CallFuture<T> {
     pub(crate) name: Option<Arc<str>>,
 }
 
-pub(super) enum Work<T> {
+pub(super) enum CallWork<T> {
     /// `None` once it has been taken.
     Ready(Option<Result<T, CallError>>),
     Boxed(Pin<Box<dyn Future<Output = Result<T, CallError>> + Send>>),
@@ -74,12 +75,12 @@ impl<T: Output> CallFuture<T> {
     where
         F: Future<Output: IntoOutput<T>> + Send + 'static,
     {
-        Self::of(Work::Boxed(Box::pin(async move { work.await.into_output() })))
+        Self::of(CallWork::Boxed(Box::pin(async move { work.await.into_output() })))
     }
 
     /// A call that is answered already. Costs no allocation.
     pub fn ready(result: Result<T, CallError>) -> Self {
-        Self::of(Work::Ready(Some(result)))
+        Self::of(CallWork::Ready(Some(result)))
     }
 
     /// A call that is answered by an error, or by questions. Costs no allocation.
@@ -98,8 +99,8 @@ impl<T: Output> CallFuture<T> {
         change: impl FnOnce(Result<T, CallError>) -> Result<T, CallError> + Send + 'static,
     ) -> Self {
         self.work = match self.work {
-            Work::Ready(outcome) => Work::Ready(outcome.map(change)),
-            Work::Boxed(work) => Work::Boxed(Box::pin(async move { change(work.await) })),
+            CallWork::Ready(outcome) => CallWork::Ready(outcome.map(change)),
+            CallWork::Boxed(work) => CallWork::Boxed(Box::pin(async move { change(work.await) })),
         };
         self
     }
@@ -122,12 +123,12 @@ impl<T: Output> CallFuture<T> {
         self.map_outcome(|outcome| outcome.map(change))
     }
 
-    fn of(work: Work<T>) -> Self {
+    fn of(work: CallWork<T>) -> Self {
         Self { work, limit: Limit::OfManager, detached: None, name: None }
     }
 
     /// Drops the work after `limit`, instead of after the manager's
-    /// [`tool_time_limit`](crate::ManagerBuilder::tool_time_limit), and answers with a
+    /// [`tool_time_limit`](crate::manager::ManagerBuilder::tool_time_limit), and answers with a
     /// failure that names the limit. `None` sets no limit.
     pub fn time_limit(mut self, limit: Option<Duration>) -> Self {
         self.limit = Limit::from(limit);
@@ -142,7 +143,7 @@ impl<T: Output> CallFuture<T> {
     }
 
     /// Names the call in the log, and to the hook of
-    /// [`ManagerBuilder::on_error`](crate::ManagerBuilder::on_error). The registries of this
+    /// [`ManagerBuilder::on_error`](crate::manager::ManagerBuilder::on_error). The registries of this
     /// crate do it; without a name, a call is known by what the client called.
     pub fn named(mut self, name: impl Into<Arc<str>>) -> Self {
         self.name = Some(name.into());
@@ -161,15 +162,15 @@ impl<T: Output> Future for CallFuture<T> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         if matches!(self.limit, Limit::At(_)) || self.detached.is_some() {
-            let call = std::mem::replace(&mut *self, Self::of(Work::Ready(None)));
-            let mut running = Running::new(call, "", None);
-            running.begin(None, None);
-            let work = poll_fn(move |cx| running.poll(cx, None));
-            *self = Self { limit: Limit::Never, ..Self::of(Work::Boxed(Box::pin(work))) };
+            let call = std::mem::replace(&mut *self, Self::of(CallWork::Ready(None)));
+            let mut guarded = GuardedCall::new(call, "", None);
+            guarded.begin(None, None);
+            let work = poll_fn(move |cx| guarded.poll(cx, None));
+            *self = Self { limit: Limit::Never, ..Self::of(CallWork::Boxed(Box::pin(work))) };
         }
         match &mut self.work {
-            Work::Boxed(work) => work.as_mut().poll(cx),
-            Work::Ready(outcome) => outcome.take().map_or(Poll::Pending, Poll::Ready),
+            CallWork::Boxed(work) => work.as_mut().poll(cx),
+            CallWork::Ready(outcome) => outcome.take().map_or(Poll::Pending, Poll::Ready),
         }
     }
 }

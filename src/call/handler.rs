@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::{Call, CallContext, CallFuture, FromCall, HandlerError, IntoOutput, Output};
-use crate::rpc::read;
+use crate::jsonrpc::read;
 use crate::tool::ToolOutput;
 
 /// An asynchronous function that serves a tool, a prompt or a resource, as `T` says.
@@ -17,7 +17,7 @@ use crate::tool::ToolOutput;
 ///    `async fn search(self: Arc<Self>, query: Query)` is a handler where the state is an
 ///    `Arc<Self>`;
 /// 2. up to four parts of the call, each known by its type: [`State`](crate::State),
-///    [`Extension`](crate::Extension), [`Principal`](crate::Principal), [`CallContext`], the
+///    [`Extension`](crate::call::Extension), [`Principal`](crate::Principal), [`CallContext`], the
 ///    [`HeaderMap`](http::HeaderMap), and every other type that implements [`FromCall`];
 /// 3. its arguments;
 /// 4. a [`CallContext`].

@@ -5,10 +5,10 @@ use std::borrow::Cow;
 use serde::de::DeserializeOwned;
 
 use super::{CallError, CallKind, ToolError, from_texts};
-use crate::rpc::{ErrorCode, RpcError};
+use crate::jsonrpc::{ErrorCode, RpcError};
 
 /// The result of a call: a [`ToolOutput`](crate::ToolOutput), a
-/// [`PromptOutput`](crate::PromptOutput) or a [`ResourceOutput`](crate::ResourceOutput).
+/// [`PromptOutput`](crate::prompt::PromptOutput) or a [`ResourceOutput`](crate::resource::ResourceOutput).
 pub trait Output: Sized + Send + 'static + sealed::Sealed {
     /// What is called.
     #[doc(hidden)]
@@ -48,10 +48,10 @@ pub(crate) mod sealed {
 /// What a handler may return where a `T` is due.
 ///
 /// For a tool's [`ToolOutput`](crate::ToolOutput): numbers, `bool` and strings become one
-/// text; [`Content`](crate::Content) and `Vec<Content>` stand for themselves, `()` for no
+/// text; [`Content`](crate::protocol::Content) and `Vec<Content>` stand for themselves, `()` for no
 /// content; [`Json`](crate::Json) becomes structured content. For a prompt's
-/// [`PromptOutput`](crate::PromptOutput): a string or content becomes one message of the
-/// user's. For a resource's [`ResourceOutput`](crate::ResourceOutput): a string becomes
+/// [`PromptOutput`](crate::prompt::PromptOutput): a string or content becomes one message of the
+/// user's. For a resource's [`ResourceOutput`](crate::resource::ResourceOutput): a string becomes
 /// its text, bytes its blob. The error of a `Result` is answered as [`ToolError`] says.
 pub trait IntoOutput<T> {
     /// The result of the call.

@@ -7,14 +7,14 @@ use http::request::Parts;
 
 use super::CallContext;
 use super::context::{Exchange, LogFrom};
+use super::outbox::Outbox;
 #[cfg(feature = "ask")]
 use crate::ask::{Answers, Asks, Purpose};
-use crate::config::Settings;
+use crate::jsonrpc::{Id, RpcError};
+use crate::protocol::error;
 use crate::protocol::meta::Meta;
 use crate::protocol::{ClientCapability, Era, LogLevel, Revision};
-use crate::rejection;
-use crate::rpc::{Id, RpcError};
-use crate::stream::Outbox;
+use crate::settings::Settings;
 use crate::tool::MirroredParams;
 
 /// A `tools/call`, `prompts/get` or `resources/read` that has passed the manager's
@@ -143,7 +143,7 @@ impl<'a> Call<'a> {
     /// # Errors
     /// `-32021` when the client does not declare it.
     pub fn require(&self, capability: ClientCapability) -> Result<(), RpcError> {
-        rejection::require(capability, self.revision.era(), self.meta.client_capabilities)
+        error::require(capability, self.revision.era(), self.meta.client_capabilities)
     }
 
     /// Demands that the request's headers repeat the arguments that they mirror, as

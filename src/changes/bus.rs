@@ -15,7 +15,7 @@ use crate::registry::guarded;
 
 /// Carries messages to everyone who listens to a topic, on every replica of a server.
 ///
-/// In one process there is the [`LocalBus`](crate::LocalBus). Replicas share one over
+/// In one process there is the [`LocalBus`](crate::changes::LocalBus). Replicas share one over
 /// Redis, NATS or the like: a topic is a channel there, a message a payload. Messages are
 /// opaque; they may hold answers of users, so the channel is to be as private as the
 /// requests themselves. Nothing breaks when one is lost, but somebody waits in vain.

@@ -52,7 +52,7 @@ impl<'a> Change<'a> {
 /// (2026-07-28, Patterns, "Subscriptions"). Clones are the same place.
 ///
 /// ```
-/// use mcp_stateless::{Change, Changes};
+/// use mcp_stateless::changes::{Change, Changes};
 ///
 /// let changes = Changes::in_process();
 /// changes.publish(Change::Resource("file:///notes.md"));
@@ -131,7 +131,7 @@ impl Changes {
     /// the request that listens, each time that there is something to tell. A right that is
     /// withdrawn ends what an open stream delivers. `may_hear` must not block.
     ///
-    /// [`Filtered`](crate::Filtered) restricts the changes of its registry by this.
+    /// [`Filtered`](crate::registry::Filtered) restricts the changes of its registry by this.
     #[must_use]
     pub fn only_if(mut self, may_hear: impl Fn(Change<'_>, &Parts) -> bool + Send + Sync + 'static) -> Self {
         let permission: Permission = Arc::new(may_hear);

@@ -3,9 +3,7 @@
 use http::request::Parts;
 use http::{HeaderMap, Method, header};
 
-use super::Accepts;
-use crate::config::{AcceptRule, Settings};
-use crate::rejection::Rejection;
+use super::{AcceptRule, Accepts, HttpFault, HttpPolicy};
 
 /// A request whose head is in order.
 #[derive(Clone, Copy, Debug)]
@@ -16,24 +14,24 @@ pub(crate) struct Admitted {
 
 /// Checks, in this order: `Host` and `Origin` (which the specification wants of every
 /// request), method, `Accept`, `Content-Type`, `Content-Length`.
-pub(crate) fn admit(head: &Parts, accepts: Accepts, settings: &Settings) -> Result<Admitted, Rejection> {
-    settings.origin_policy.check(head)?;
+pub(crate) fn admit(head: &Parts, accepts: Accepts, policy: &HttpPolicy) -> Result<Admitted, HttpFault> {
+    policy.origin.check(head)?;
     if head.method != Method::POST {
-        return Err(Rejection::MethodNotAllowed);
+        return Err(HttpFault::MethodNotAllowed);
     }
-    let fits = match settings.accept_rule {
+    let fits = match policy.accept {
         AcceptRule::Either => accepts.takes_json() || accepts.takes_stream(),
         AcceptRule::Both => accepts.names_both(),
     };
     if !fits {
-        return Err(Rejection::NotAcceptable);
+        return Err(HttpFault::NotAcceptable);
     }
     if !is_json(&head.headers) {
-        return Err(Rejection::UnsupportedMediaType);
+        return Err(HttpFault::UnsupportedMediaType);
     }
     let declared_length = declared_length(&head.headers);
-    if declared_length.is_some_and(|length| length > settings.max_body_size) {
-        return Err(Rejection::BodyTooLarge(settings.max_body_size));
+    if declared_length.is_some_and(|length| length > policy.max_body_size) {
+        return Err(HttpFault::BodyTooLarge(policy.max_body_size));
     }
     Ok(Admitted { declared_length })
 }

@@ -1,22 +1,19 @@
 //! HTTP: knows nothing of JSON-RPC messages beyond their bytes.
 //!
-//! [`admit`] judges a request's head, [`read`] bounds its body, [`respond`] is
-//! the only place that builds a response.
+//! [`admit`] judges a request's head, [`read`] bounds its body; what is wrong with either is a
+//! [fault], which has an HTTP status and no JSON-RPC code.
 
 mod accept;
 pub(crate) mod admit;
-mod body;
 pub(crate) mod budget;
-mod cors;
-#[cfg(any(feature = "hyper", feature = "tower"))]
-mod cors_service;
+mod fault;
 pub(crate) mod mcp_headers;
 pub(crate) mod origin;
+mod policy;
 pub(crate) mod read;
-pub(crate) mod respond;
+pub(crate) mod sse;
 
 pub(crate) use accept::Accepts;
-pub use body::Body;
-pub use cors::{Cors, Grant};
-#[cfg(any(feature = "hyper", feature = "tower"))]
-pub use cors_service::{CorsFuture, CorsService};
+pub(crate) use fault::{HttpFault, retry_after};
+pub use policy::AcceptRule;
+pub(crate) use policy::HttpPolicy;

@@ -6,7 +6,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use http::header;
 use http::request::Parts;
 
-use crate::rejection::Rejection;
+use super::HttpFault;
 
 /// Which hosts and origins are served.
 #[derive(Clone, Debug, Default)]
@@ -103,7 +103,7 @@ impl AllowedHost {
 
 impl OriginPolicy {
     /// Judges the head of a request; gives its origin, if it has one.
-    pub(crate) fn check<'h>(&self, head: &'h Parts) -> Result<Option<&'h str>, Rejection> {
+    pub(crate) fn check<'h>(&self, head: &'h Parts) -> Result<Option<&'h str>, HttpFault> {
         let named = NamedHosts::read(head);
         self.check_hosts(&named)?;
         let mut values = head.headers.get_all(header::ORIGIN).iter();
@@ -112,19 +112,19 @@ impl OriginPolicy {
         if values.next().is_none() && self.admits_origin(origin, named.first()) {
             Ok(Some(origin))
         } else {
-            Err(Rejection::OriginNotAllowed(origin.to_owned()))
+            Err(HttpFault::OriginNotAllowed(origin.to_owned()))
         }
     }
 
-    fn check_hosts(&self, named: &NamedHosts<'_>) -> Result<(), Rejection> {
+    fn check_hosts(&self, named: &NamedHosts<'_>) -> Result<(), HttpFault> {
         if matches!(self.hosts, Hosts::Any) {
             return Ok(());
         }
         if named.is_ambiguous || named.first().is_none() {
-            return Err(Rejection::HostNotAllowed(None));
+            return Err(HttpFault::HostNotAllowed(None));
         }
         match named.iter().find(|name| !Authority::parse(name).is_some_and(|host| self.admits_host(host))) {
-            Some(name) => Err(Rejection::HostNotAllowed(Some(name.to_owned()))),
+            Some(name) => Err(HttpFault::HostNotAllowed(Some(name.to_owned()))),
             None => Ok(()),
         }
     }

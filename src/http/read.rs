@@ -7,9 +7,8 @@ use std::task::{Poll, ready};
 use bytes::{Buf, Bytes};
 
 use super::admit::Admitted;
-use crate::config::Settings;
+use super::{HttpFault, HttpPolicy};
 use crate::deadline::Deadline;
-use crate::rejection::Rejection;
 
 /// Reads `body` to its end.
 ///
@@ -19,31 +18,31 @@ use crate::rejection::Rejection;
 pub(crate) async fn read<B: http_body::Body>(
     body: B,
     admitted: &Admitted,
-    settings: &Settings,
-) -> Result<Bytes, Rejection> {
+    policy: &HttpPolicy,
+) -> Result<Bytes, HttpFault> {
     let mut body = pin!(body);
-    let mut deadline = Deadline::new(settings.read_timeout);
-    let limit = settings.max_body_size;
-    let mut share = settings.body_budget.share();
+    let mut deadline = Deadline::new(policy.read_timeout);
+    let limit = policy.max_body_size;
+    let mut share = policy.body_budget.share();
     let mut read = Collected::Nothing;
     loop {
         let frame = poll_fn(|cx| match body.as_mut().poll_frame(cx) {
             Poll::Ready(frame) => Poll::Ready(Ok(frame)),
-            Poll::Pending if !share.grow_to(read.len()) => Poll::Ready(Err(over_budget(settings))),
+            Poll::Pending if !share.grow_to(read.len()) => Poll::Ready(Err(over_budget(policy))),
             Poll::Pending => {
                 ready!(deadline.poll(cx));
-                Poll::Ready(Err(Rejection::ReadTimeout(settings.read_timeout)))
+                Poll::Ready(Err(HttpFault::ReadTimeout(policy.read_timeout)))
             }
         });
         let Some(frame) = frame.await? else { break };
         // Trailers say nothing that is read here.
-        let Ok(data) = frame.map_err(|_| Rejection::BrokenBody)?.into_data() else { continue };
+        let Ok(data) = frame.map_err(|_| HttpFault::BrokenBody)?.into_data() else { continue };
         let length = read.len() + data.remaining();
         if length > limit {
-            return Err(Rejection::BodyTooLarge(limit));
+            return Err(HttpFault::BodyTooLarge(limit));
         }
         if !matches!(read, Collected::Nothing) && !share.grow_to(length) {
-            return Err(over_budget(settings));
+            return Err(over_budget(policy));
         }
         read.append(data, admitted.declared_length);
         if body.is_end_stream() {
@@ -53,8 +52,8 @@ pub(crate) async fn read<B: http_body::Body>(
     Ok(read.into_bytes())
 }
 
-fn over_budget(settings: &Settings) -> Rejection {
-    Rejection::TooManyBytes(settings.body_budget.most())
+fn over_budget(policy: &HttpPolicy) -> HttpFault {
+    HttpFault::TooManyBytes(policy.body_budget.most())
 }
 
 /// What has been read so far.

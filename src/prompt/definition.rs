@@ -10,9 +10,9 @@ use super::PromptOutput;
 use crate::call::{BoundHandler, Call, CallFuture, Handler, StatefulHandler};
 use crate::completion::{Complete, Completer, ErasedCompleter};
 use crate::error::RegistryError;
+use crate::jsonrpc::scan::Scanner;
+use crate::jsonrpc::{RpcError, write};
 use crate::protocol::Icon;
-use crate::rpc::scan::Scanner;
-use crate::rpc::{RpcError, write};
 
 /// A prompt, to be added to a [`PromptRegistry`](crate::PromptRegistry): its definition,
 /// the function that serves it, and what completes its arguments.
@@ -30,7 +30,7 @@ use crate::rpc::{RpcError, write};
 /// let review = Prompt::new("review", "Review code", async |Review { code, .. }: Review| {
 ///     format!("Please review:\n{code}")
 /// })
-/// .complete("language", async |typed: mcp_stateless::Completing| {
+/// .complete("language", async |typed: mcp_stateless::completion::Completing| {
 ///     let languages = ["python", "rust"].into_iter();
 ///     languages.filter(|name| name.starts_with(&typed.value)).map(String::from).collect::<Vec<_>>()
 /// });

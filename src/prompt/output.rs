@@ -3,13 +3,14 @@
 use std::borrow::Cow;
 
 use crate::call::output::sealed::Sealed;
-use crate::call::{CallError, CallKind, IntoOutput, Output};
-use crate::protocol::{Content, Role};
+use crate::call::{CallError, CallKind, IntoOutput, Output, ResultWriter, WriteResult};
+use crate::protocol::{Content, Role, write_content};
 
 /// The result of a prompt (2026-07-28, Schema, `GetPromptResult`).
 ///
 /// ```
-/// use mcp_stateless::{Content, PromptMessage, PromptOutput, Role};
+/// use mcp_stateless::prompt::{PromptMessage, PromptOutput};
+/// use mcp_stateless::protocol::{Content, Role};
 ///
 /// let output = PromptOutput::new([
 ///     PromptMessage::user("Which of these is a cat?"),
@@ -86,5 +87,27 @@ one_message!(String, &'static str, Cow<'static, str>, Content);
 impl IntoOutput<PromptOutput> for Vec<PromptMessage> {
     fn into_output(self) -> Result<PromptOutput, CallError> {
         Ok(PromptOutput::new(self))
+    }
+}
+
+/// Writes a `GetPromptResult`.
+impl WriteResult for PromptOutput {
+    fn write(&self, writer: &mut ResultWriter<'_>) {
+        #[cfg(feature = "upstream")]
+        if let Some(raw) = &self.raw {
+            return crate::upstream::write_raw(writer, raw, crate::upstream::Shape::Prompt);
+        }
+        writer.open_array(r#"{"messages":"#, &self.messages, |buffer, message| {
+            buffer.extend_from_slice(match message.role {
+                Role::User => br#"{"role":"user","content":"#.as_slice(),
+                Role::Assistant => br#"{"role":"assistant","content":"#.as_slice(),
+            });
+            write_content(buffer, &message.content);
+            buffer.push(b'}');
+        });
+        if let Some(description) = &self.description {
+            writer.string("description", description);
+        }
+        writer.end(None);
     }
 }

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::Era;
-use crate::rpc::Raw;
+use crate::jsonrpc::Raw;
 
 /// What a [`Registry`](crate::Registry) can serve. The manager answers the
 /// methods of what is declared here, and no others.

@@ -11,7 +11,7 @@ use super::Icon;
 /// A block of a result's content (2026-07-28, Schema, `ContentBlock`).
 ///
 /// ```
-/// use mcp_stateless::Content;
+/// use mcp_stateless::protocol::Content;
 ///
 /// let text = Content::text("Hello");
 /// let image = Content::image(&[0x89, b'P', b'N', b'G'], "image/png");

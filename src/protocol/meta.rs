@@ -2,8 +2,8 @@
 
 use std::borrow::Cow;
 
-use crate::rpc::scan::{Scan, ScanFault, Scanner};
-use crate::rpc::{Raw, write};
+use crate::jsonrpc::scan::{Scan, ScanFault, Scanner};
+use crate::jsonrpc::{Raw, write};
 
 pub(crate) const PROTOCOL_VERSION: &str = "io.modelcontextprotocol/protocolVersion";
 pub(crate) const CLIENT_INFO: &str = "io.modelcontextprotocol/clientInfo";

@@ -2,17 +2,23 @@
 
 mod capabilities;
 mod content;
+pub(crate) mod error;
 mod implementation;
 pub(crate) mod meta;
 pub(crate) mod method;
 mod notification;
 mod revision;
+mod served;
 mod tool;
+mod write_content;
 
+pub use crate::jsonrpc::{ErrorCode, RpcError};
 pub use capabilities::{ClientCapability, Offer, ServerCapabilities};
 pub(crate) use content::ResourceContents;
 pub use content::{Annotations, Content, EmbeddedResource, ResourceLink, Role};
 pub use implementation::{Icon, IconTheme, Implementation};
 pub use notification::LogLevel;
 pub use revision::{Era, Revision};
+pub(crate) use served::ServedRevisions;
 pub use tool::{CacheHint, CacheScope, ToolAnnotations};
+pub(crate) use write_content::{write_content, write_contents};

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 /// are only hints: a client must not trust those of an untrusted server.
 ///
 /// ```
-/// use mcp_stateless::ToolAnnotations;
+/// use mcp_stateless::protocol::ToolAnnotations;
 ///
 /// let look_only = ToolAnnotations { read_only_hint: Some(true), ..Default::default() };
 /// ```

@@ -8,14 +8,14 @@ use std::task::{Poll, ready};
 use std::time::Duration;
 
 use crate::deadline::Deadline;
-use crate::rpc::RpcError;
+use crate::jsonrpc::RpcError;
 
 /// What a [`Registry`](crate::Registry) answers: at once, or later. An answer that
 /// is ready costs no allocation.
 #[must_use]
-pub struct Answer<'a, T>(Kind<'a, T>);
+pub struct Answer<'a, T>(AnswerKind<'a, T>);
 
-enum Kind<'a, T> {
+enum AnswerKind<'a, T> {
     Ready(Result<T, RpcError>),
     Later(Pin<Box<dyn Future<Output = Result<T, RpcError>> + Send + 'a>>),
 }
@@ -23,8 +23,8 @@ enum Kind<'a, T> {
 impl<T> fmt::Debug for Answer<'_, T> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(match self.0 {
-            Kind::Ready(_) => "Answer(ready)",
-            Kind::Later(_) => "Answer(later)",
+            AnswerKind::Ready(_) => "Answer(ready)",
+            AnswerKind::Later(_) => "Answer(later)",
         })
     }
 }
@@ -32,12 +32,12 @@ impl<T> fmt::Debug for Answer<'_, T> {
 impl<'a, T> Answer<'a, T> {
     /// An answer that is there already.
     pub fn ready(answer: Result<T, RpcError>) -> Self {
-        Self(Kind::Ready(answer))
+        Self(AnswerKind::Ready(answer))
     }
 
     /// An answer that has to be waited for.
     pub fn later(answer: impl Future<Output = Result<T, RpcError>> + Send + 'a) -> Self {
-        Self(Kind::Later(Box::pin(answer)))
+        Self(AnswerKind::Later(Box::pin(answer)))
     }
 
     /// The answer, if it is there already.
@@ -48,8 +48,8 @@ impl<'a, T> Answer<'a, T> {
     /// The answer, if it is there already, else what has to be waited for.
     pub(crate) fn at_once(self) -> Result<Result<T, RpcError>, Self> {
         match self.0 {
-            Kind::Ready(answer) => Ok(answer),
-            Kind::Later(_) => Err(self),
+            AnswerKind::Ready(answer) => Ok(answer),
+            AnswerKind::Later(_) => Err(self),
         }
     }
 
@@ -64,8 +64,8 @@ impl<'a, T> Answer<'a, T> {
         T: 'a,
     {
         match self.0 {
-            Kind::Ready(answer) => Answer::ready(answer.map(change)),
-            Kind::Later(answer) => Answer::later(async move { answer.await.map(change) }),
+            AnswerKind::Ready(answer) => Answer::ready(answer.map(change)),
+            AnswerKind::Later(answer) => Answer::later(async move { answer.await.map(change) }),
         }
     }
 
@@ -73,8 +73,8 @@ impl<'a, T> Answer<'a, T> {
     /// error.
     pub(crate) async fn within(self, limit: Option<Duration>) -> Result<T, RpcError> {
         let mut answer = match self.0 {
-            Kind::Ready(answer) => return answer,
-            Kind::Later(answer) => answer,
+            AnswerKind::Ready(answer) => return answer,
+            AnswerKind::Later(answer) => answer,
         };
         let mut deadline = limit.map(Deadline::new);
         poll_fn(|cx| {
@@ -94,8 +94,8 @@ impl<'a, T> Answer<'a, T> {
     /// Waits for the answer.
     pub async fn get(self) -> Result<T, RpcError> {
         match self.0 {
-            Kind::Ready(answer) => answer,
-            Kind::Later(answer) => answer.await,
+            AnswerKind::Ready(answer) => answer,
+            AnswerKind::Later(answer) => answer.await,
         }
     }
 }

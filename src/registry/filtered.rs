@@ -4,14 +4,14 @@ use std::fmt;
 
 use http::request::Parts;
 
-use super::{Answer, Has, Item, Kind, ListRequest, Page, Registry};
+use super::{Answer, Has, Item, ItemKind, ListRequest, Page, Registry};
 use crate::call::{Call, CallFuture};
 use crate::changes::{Change, Changes};
 use crate::completion::{Completion, CompletionRequest, Reference, unknown_reference};
+use crate::jsonrpc::RpcError;
 use crate::prompt::PromptOutput;
 use crate::protocol::ServerCapabilities;
 use crate::resource::{ResourceOutput, uri};
-use crate::rpc::RpcError;
 use crate::tool::ToolOutput;
 
 /// A registry that shows each caller what a function of the request's head lets it see.
@@ -27,7 +27,8 @@ use crate::tool::ToolOutput;
 ///
 /// ```
 /// use http::request::Parts;
-/// use mcp_stateless::{Filtered, Item, ToolRegistry};
+/// use mcp_stateless::registry::{Filtered, Item};
+/// use mcp_stateless::ToolRegistry;
 ///
 /// /// Left in the request's extensions by the authentication.
 /// #[derive(Clone)]
@@ -79,7 +80,7 @@ where
     }
 
     /// A list without what the caller does not see.
-    fn list(&self, kind: Kind, request: ListRequest<'_>) -> Answer<'_, Page> {
+    fn list(&self, kind: ItemKind, request: ListRequest<'_>) -> Answer<'_, Page> {
         let sees = self.sees.clone();
         let head = request.head.clone();
         kind.list(&self.registry, request).map(move |page| {
@@ -114,7 +115,7 @@ where
     }
 
     fn list_tools(&self, request: ListRequest<'_>) -> Answer<'_, Page> {
-        self.list(Kind::Tools, request)
+        self.list(ItemKind::Tools, request)
     }
 
     fn call_tool(&self, call: Call<'_>) -> CallFuture<ToolOutput> {
@@ -126,7 +127,7 @@ where
     }
 
     fn list_prompts(&self, request: ListRequest<'_>) -> Answer<'_, Page> {
-        self.list(Kind::Prompts, request)
+        self.list(ItemKind::Prompts, request)
     }
 
     fn get_prompt(&self, call: Call<'_>) -> CallFuture<PromptOutput> {
@@ -138,11 +139,11 @@ where
     }
 
     fn list_resources(&self, request: ListRequest<'_>) -> Answer<'_, Page> {
-        self.list(Kind::Resources, request)
+        self.list(ItemKind::Resources, request)
     }
 
     fn list_resource_templates(&self, request: ListRequest<'_>) -> Answer<'_, Page> {
-        self.list(Kind::Templates, request)
+        self.list(ItemKind::Templates, request)
     }
 
     fn read_resource(&self, call: Call<'_>) -> CallFuture<ResourceOutput> {
@@ -182,8 +183,8 @@ where
 fn sees_every_spelling(sees: impl Fn(Item<'_>, &Parts) -> bool, item: Item<'_>, head: &Parts) -> bool {
     let (text, kind) = match item {
         Item::Tool(_) | Item::Prompt(_) => return sees(item, head),
-        Item::Resource(uri) => (uri, Kind::Resources),
-        Item::ResourceTemplate(template) => (template, Kind::Templates),
+        Item::Resource(uri) => (uri, ItemKind::Resources),
+        Item::ResourceTemplate(template) => (template, ItemKind::Templates),
     };
     let sees_as_read = |text: &str| {
         let others = [uri::fully_decoded(text), uri::as_path(text)];

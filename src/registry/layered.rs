@@ -11,11 +11,11 @@ use super::{Answer, Has, Item, ListRequest, Page, Registry};
 use crate::call::{Call, CallError, CallFuture, CallKind, Output};
 use crate::changes::Changes;
 use crate::completion::{Completion, CompletionRequest};
+use crate::jsonrpc::RpcError;
 use crate::principal::Principal;
 use crate::prompt::PromptOutput;
 use crate::protocol::ServerCapabilities;
 use crate::resource::ResourceOutput;
-use crate::rpc::RpcError;
 use crate::tool::ToolOutput;
 
 /// Runs around every call of a registry, be it of a tool, a prompt or a resource: to log it, to
@@ -28,7 +28,8 @@ use crate::tool::ToolOutput;
 /// ```
 /// use std::time::Instant;
 ///
-/// use mcp_stateless::{CallInfo, Next, Registry, ToolError, ToolRegistry};
+/// use mcp_stateless::registry::{CallInfo, Next};
+/// use mcp_stateless::{Registry, ToolError, ToolRegistry};
 ///
 /// let tools = ToolRegistry::builder().tool("now", "The time", async || "half past").build()?;
 /// let tools = tools.layer(async |call: CallInfo, next: Next| {

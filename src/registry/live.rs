@@ -5,7 +5,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use http::request::Parts;
 
-use super::{Answer, Has, Item, Kind, ListRequest, Page, Registry};
+use super::{Answer, Has, Item, ItemKind, ListRequest, Page, Registry};
 use crate::call::{Call, CallFuture};
 use crate::changes::{Change, Changes, ReplaceableChanges};
 use crate::completion::{Completion, CompletionRequest, unknown_reference};
@@ -18,7 +18,9 @@ use crate::tool::ToolOutput;
 /// listen. Clones are the same one.
 ///
 /// ```
-/// use mcp_stateless::{Changes, Live, RegistryError, ToolRegistry};
+/// use mcp_stateless::changes::Changes;
+/// use mcp_stateless::registry::Live;
+/// use mcp_stateless::{RegistryError, ToolRegistry};
 ///
 /// fn tools(greeting: &'static str) -> Result<ToolRegistry, RegistryError> {
 ///     ToolRegistry::builder().tool("greet", greeting, async || "Hello").build()
@@ -98,7 +100,7 @@ fn read<R>(current: &RwLock<Arc<R>>) -> Arc<R> {
 }
 
 impl<R: Registry + 'static> Live<R> {
-    fn list(&self, kind: Kind, request: ListRequest<'_>) -> Answer<'_, Page> {
+    fn list(&self, kind: ItemKind, request: ListRequest<'_>) -> Answer<'_, Page> {
         let current = self.current();
         if let Some(answer) = kind.list(&*current, request).now() {
             return Answer::ready(answer);
@@ -119,7 +121,7 @@ impl<R: Registry + 'static> Registry for Live<R> {
     }
 
     fn list_tools(&self, request: ListRequest<'_>) -> Answer<'_, Page> {
-        self.list(Kind::Tools, request)
+        self.list(ItemKind::Tools, request)
     }
 
     fn call_tool(&self, call: Call<'_>) -> CallFuture<ToolOutput> {
@@ -127,7 +129,7 @@ impl<R: Registry + 'static> Registry for Live<R> {
     }
 
     fn list_prompts(&self, request: ListRequest<'_>) -> Answer<'_, Page> {
-        self.list(Kind::Prompts, request)
+        self.list(ItemKind::Prompts, request)
     }
 
     fn get_prompt(&self, call: Call<'_>) -> CallFuture<PromptOutput> {
@@ -135,11 +137,11 @@ impl<R: Registry + 'static> Registry for Live<R> {
     }
 
     fn list_resources(&self, request: ListRequest<'_>) -> Answer<'_, Page> {
-        self.list(Kind::Resources, request)
+        self.list(ItemKind::Resources, request)
     }
 
     fn list_resource_templates(&self, request: ListRequest<'_>) -> Answer<'_, Page> {
-        self.list(Kind::Templates, request)
+        self.list(ItemKind::Templates, request)
     }
 
     fn read_resource(&self, call: Call<'_>) -> CallFuture<ResourceOutput> {

@@ -10,9 +10,9 @@ use bytes::Bytes;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use crate::jsonrpc::scan::Scanner;
+use crate::jsonrpc::{Raw, RpcError, write};
 use crate::protocol::CacheHint;
-use crate::rpc::scan::Scanner;
-use crate::rpc::{Raw, RpcError, write};
 
 /// A page of a list, serialised. Clones share its bytes.
 #[derive(Clone, Debug, Default)]

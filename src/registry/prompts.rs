@@ -10,9 +10,9 @@ use super::{Answer, Has, Item, ListRequest, Page, Registry};
 use crate::call::{Call, CallFuture};
 use crate::completion::{Completion, CompletionRequest, Reference, unknown_reference};
 use crate::error::RegistryError;
+use crate::jsonrpc::RpcError;
 use crate::prompt::{CompiledPrompt, Prompt, PromptOutput};
 use crate::protocol::{CacheHint, Offer, ServerCapabilities};
-use crate::rpc::RpcError;
 
 /// Prompts, checked and serialised once, when it is built. Clones share them.
 ///
@@ -107,7 +107,7 @@ impl<S> fmt::Debug for PromptRegistryBuilder<S> {
 
 impl<S: Clone + Send + Sync + 'static> PromptRegistryBuilder<S> {
     /// Sets the state of the handlers that are added from here on; see
-    /// [`ToolRegistryBuilder::with_state`](crate::ToolRegistryBuilder::with_state).
+    /// [`ToolRegistryBuilder::with_state`](crate::registry::ToolRegistryBuilder::with_state).
     pub fn with_state<Other>(self, state: Other) -> PromptRegistryBuilder<Other> {
         PromptRegistryBuilder { state, prompts: self.prompts, page_size: self.page_size, cache: self.cache }
     }

@@ -11,11 +11,11 @@ use crate::call::{Call, CallFuture, Handler};
 #[cfg(feature = "templates")]
 use crate::completion::{Completion, CompletionRequest, Reference, unknown_reference};
 use crate::error::RegistryError;
+use crate::jsonrpc::RpcError;
 use crate::protocol::{CacheHint, Offer, ServerCapabilities};
 use crate::resource::{CompiledResource, Resource, ResourceOutput, uri};
 #[cfg(feature = "templates")]
 use crate::resource::{CompiledTemplate, ResourceTemplate};
-use crate::rpc::RpcError;
 
 /// Resources and templates, checked and serialised once, when it is built. Clones share
 /// them.
@@ -154,7 +154,7 @@ impl<S> fmt::Debug for ResourceRegistryBuilder<S> {
 
 impl<S: Clone + Send + Sync + 'static> ResourceRegistryBuilder<S> {
     /// Sets the state of the handlers that are added from here on; see
-    /// [`ToolRegistryBuilder::with_state`](crate::ToolRegistryBuilder::with_state).
+    /// [`ToolRegistryBuilder::with_state`](crate::registry::ToolRegistryBuilder::with_state).
     pub fn with_state<Other>(self, state: Other) -> ResourceRegistryBuilder<Other> {
         ResourceRegistryBuilder {
             state,

@@ -8,10 +8,10 @@ use super::{Answer, Has, Item, Layered, Middleware, Page};
 use crate::call::{Call, CallFuture};
 use crate::changes::Changes;
 use crate::completion::{Completion, CompletionRequest, unknown_reference};
+use crate::jsonrpc::RpcError;
 use crate::prompt::PromptOutput;
 use crate::protocol::{Revision, ServerCapabilities};
 use crate::resource::ResourceOutput;
-use crate::rpc::RpcError;
 use crate::tool::ToolOutput;
 
 /// Where the tools, prompts and resources of a request come from.
@@ -25,9 +25,10 @@ use crate::tool::ToolOutput;
 /// A registry is shared by all requests and must not remember one from another.
 ///
 /// ```
-/// use mcp_stateless::{
-///     Answer, Call, CallFuture, ListRequest, Page, Registry, RpcError, ServerCapabilities, ToolOutput,
-/// };
+/// use mcp_stateless::call::{Call, CallFuture};
+/// use mcp_stateless::protocol::{RpcError, ServerCapabilities};
+/// use mcp_stateless::registry::{Answer, ListRequest, Page};
+/// use mcp_stateless::{Registry, ToolOutput};
 /// use serde_json::json;
 ///
 /// struct Greeter;
@@ -54,7 +55,7 @@ use crate::tool::ToolOutput;
 /// Lists are given in an order that stays the same. Answers may borrow from the registry,
 /// but not from the request, whose body is gone by then; the future of a call owns what it
 /// needs of either. A cursor that the registry did not give out is answered by
-/// [`RpcError::invalid_params`](crate::RpcError::invalid_params).
+/// [`RpcError::invalid_params`](crate::protocol::RpcError::invalid_params).
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a registry",
     note = "a registry is a `ToolRegistry`, a `PromptRegistry`, a `ResourceRegistry`, a `Catalog` of several, a type of \

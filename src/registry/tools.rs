@@ -11,8 +11,8 @@ use super::page::Pages;
 use super::{Answer, Has, Item, ListRequest, Page, Registry};
 use crate::call::{Call, CallFuture, Handler};
 use crate::error::RegistryError;
+use crate::jsonrpc::RpcError;
 use crate::protocol::{CacheHint, Era, ServerCapabilities};
-use crate::rpc::RpcError;
 use crate::tool::{CompiledTool, Tool, ToolOutput};
 
 /// Tools, checked and serialised once, when it is built. Clones share them.

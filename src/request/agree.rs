@@ -5,16 +5,14 @@ use std::borrow::Cow;
 use http::{HeaderMap, HeaderName};
 
 use super::lenient::Lenient;
-use super::{Answer, InBatch, Params, Valid, ValidRequest};
-use crate::config::Settings;
+use super::{ClientAnswer, InBatch, Params, Rejection, Valid, ValidRequest};
 use crate::http::mcp_headers::{self, HeaderFault};
+use crate::jsonrpc::envelope::{self, Fault, FaultKind, Message};
+use crate::jsonrpc::write::ReplyId;
+use crate::jsonrpc::{Id, Raw, read};
 use crate::protocol::meta::{self, Meta};
 use crate::protocol::method::Method;
-use crate::protocol::{Era, LogLevel, Revision};
-use crate::rejection::Rejection;
-use crate::rpc::envelope::{self, Fault, FaultKind, Message};
-use crate::rpc::write::ReplyId;
-use crate::rpc::{Id, Raw, read};
+use crate::protocol::{Era, LogLevel, Revision, ServedRevisions};
 
 /// The most messages that a batch may hold.
 const MAX_BATCH: usize = 100;
@@ -29,9 +27,13 @@ pub(crate) struct Refused<'a> {
 type Checked<'a, T> = Result<T, Refused<'a>>;
 
 /// Makes of a body what may be acted upon; see the [module](super) for the order
-/// of the checks. Pure: the same head, body and settings give the same answer.
-pub(crate) fn agree<'a>(headers: &HeaderMap, body: &'a [u8], settings: &Settings) -> Checked<'a, Valid<'a>> {
-    let checker = Checker { headers, settings };
+/// of the checks. Pure: the same headers, body and revisions give the same answer.
+pub(crate) fn agree<'a>(
+    headers: &HeaderMap,
+    body: &'a [u8],
+    served: &ServedRevisions,
+) -> Checked<'a, Valid<'a>> {
+    let checker = Checker { headers, served };
     let text = read::utf8(body).ok_or_else(|| checker.refuse(None, Rejection::NotJson("not UTF-8")))?;
     if text.trim_start().starts_with('[') {
         return checker.batch(text);
@@ -41,22 +43,22 @@ pub(crate) fn agree<'a>(headers: &HeaderMap, body: &'a [u8], settings: &Settings
 
 /// The id of the reply to a request whose id could not be read: `null` for
 /// revisions before 2025-11-25, absent since.
-pub(crate) fn unread_id(headers: &HeaderMap, settings: &Settings) -> ReplyId<'static> {
+pub(crate) fn unread_id(headers: &HeaderMap, served: &ServedRevisions) -> ReplyId<'static> {
     match mcp_headers::single(headers, &mcp_headers::PROTOCOL_VERSION).map(Revision::from_name) {
         Ok(Some(Revision::V2025_03_26 | Revision::V2025_06_18)) => ReplyId::Null,
-        Err(HeaderFault::Missing) if settings.newest_legacy().is_some() => ReplyId::Null,
+        Err(HeaderFault::Missing) if served.newest_legacy().is_some() => ReplyId::Null,
         _ => ReplyId::Absent,
     }
 }
 
 struct Checker<'h> {
     headers: &'h HeaderMap,
-    settings: &'h Settings,
+    served: &'h ServedRevisions,
 }
 
 impl Checker<'_> {
     fn refuse<'a>(&self, id: Option<Id<'a>>, rejection: Rejection) -> Refused<'a> {
-        Refused { rejection, id: unread_id(self.headers, self.settings).or_request(id) }
+        Refused { rejection, id: unread_id(self.headers, self.served).or_request(id) }
     }
 
     fn refuse_fault<'a>(&self, fault: &Fault<'a>) -> Refused<'a> {
@@ -93,7 +95,7 @@ impl Checker<'_> {
             Ok(Some(revision)) if revision.era() == Era::Modern => {
                 Err(self.refuse(Some(id), Rejection::UnexpectedResponse))
             }
-            Ok(_) => Ok(Valid::Answer(Answer { id, text })),
+            Ok(_) => Ok(Valid::Answer(ClientAnswer { id, text })),
             Err(rejection) => Err(self.refuse(Some(id), rejection)),
         }
     }
@@ -109,7 +111,7 @@ impl Checker<'_> {
             Ok(Some(_)) => return Err(invalid("only the revision 2025-03-26 has batches")),
             Err(rejection) => return Err(self.refuse(None, rejection)),
         }
-        if !self.settings.serves(Revision::V2025_03_26) {
+        if !self.served.contains(Revision::V2025_03_26) {
             return Err(invalid("batches are of a revision that is not served here"));
         }
         let messages = messages.map_err(|kind| self.refuse_fault(&Fault { id: None, kind }))?;
@@ -160,12 +162,16 @@ impl Checker<'_> {
         Ok(ValidRequest { id, revision, method, method_name, params, meta, log_level, _checked: () })
     }
 
+    fn unsupported(&self, requested: String) -> Rejection {
+        Rejection::UnsupportedVersion { requested, supported: self.served.names() }
+    }
+
     /// The revision that the header names, if it is one that is served.
     fn version_header(&self) -> Result<Option<Revision>, Rejection> {
         let name = &mcp_headers::PROTOCOL_VERSION;
         let requested = match mcp_headers::single(self.headers, name) {
             Ok(requested) => match Revision::from_name(requested) {
-                Some(revision) if self.settings.serves(revision) => return Ok(Some(revision)),
+                Some(revision) if self.served.contains(revision) => return Ok(Some(revision)),
                 _ => requested.to_owned(),
             },
             Err(HeaderFault::Missing) => return Ok(None),
@@ -174,7 +180,7 @@ impl Checker<'_> {
                 lines.map(|line| String::from_utf8_lossy(line.as_bytes())).collect::<Vec<_>>().join(", ")
             }
         };
-        Err(Rejection::UnsupportedVersion { requested })
+        Err(self.unsupported(requested))
     }
 
     /// The revision of a request whose body names none in `_meta`.
@@ -182,11 +188,12 @@ impl Checker<'_> {
         match self.version_header()? {
             Some(revision) if revision.era() == Era::Modern => Err(missing_meta(meta::PROTOCOL_VERSION)),
             Some(revision) => Ok(revision),
-            None if self.settings.newest_legacy().is_some() => Ok(Revision::V2025_03_26),
+            None if self.served.newest_legacy().is_some() => Ok(Revision::V2025_03_26),
             // Its sender can do no better, so it is told at least what would work.
-            None if method == Method::Initialize => Err(Rejection::UnsupportedVersion {
-                requested: params.protocol_version.and_then(Raw::string).unwrap_or_default().into_owned(),
-            }),
+            None if method == Method::Initialize => {
+                let requested = params.protocol_version.and_then(Raw::string).unwrap_or_default();
+                Err(self.unsupported(requested.into_owned()))
+            }
             None => Err(mismatch(&mcp_headers::PROTOCOL_VERSION, HeaderFault::Missing.as_str())),
         }
     }
@@ -205,8 +212,8 @@ impl Checker<'_> {
         };
         self.same(&mcp_headers::PROTOCOL_VERSION, &version)?;
         let revision = Revision::from_name(&version)
-            .filter(|&revision| revision.era() == Era::Modern && self.settings.serves(revision))
-            .ok_or_else(|| Rejection::UnsupportedVersion { requested: version.into_owned() })?;
+            .filter(|&revision| revision.era() == Era::Modern && self.served.contains(revision))
+            .ok_or_else(|| self.unsupported(version.into_owned()))?;
         self.same(&mcp_headers::METHOD, method_name)?;
         self.same_name(method, params)?;
         Ok((revision, required_meta(meta)?))
@@ -284,20 +291,20 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::{Valid, agree, mcp_headers};
-    use crate::StatelessSessionManager;
+    use crate::protocol::{Era, ServedRevisions};
 
     /// What became of a body: who would serve it, or the code that it is refused with.
     fn judge(body: &[u8], version: Option<&'static str>) -> Result<&'static str, i64> {
-        let manager = StatelessSessionManager::builder("test", "1").build().expect("valid settings");
+        let served = ServedRevisions::of(&[Era::Modern, Era::Legacy]);
         let version = version.map(HeaderValue::from_static);
         let headers: HeaderMap =
             version.map(|version| (mcp_headers::PROTOCOL_VERSION, version)).into_iter().collect();
-        match agree(&headers, body, manager.settings()) {
+        match agree(&headers, body, &served) {
             Ok(Valid::Request(_)) => Ok("request"),
             Ok(Valid::Notification) => Ok("notification"),
             Ok(Valid::Answer(_)) => Ok("answer"),
             Ok(Valid::Batch(_)) => Ok("batch"),
-            Err(refused) => Err(refused.rejection.to_error(manager.settings()).code().0),
+            Err(refused) => Err(refused.rejection.to_error().code().0),
         }
     }
 

@@ -1,6 +1,6 @@
 //! An object that may be something else.
 
-use crate::rpc::scan::{Scan, ScanFault, Scanner};
+use crate::jsonrpc::scan::{Scan, ScanFault, Scanner};
 
 /// Takes any JSON value where an object belongs, so that a wrong one is judged
 /// after the whole message has been read, with its id at hand.

@@ -17,8 +17,11 @@
 mod agree;
 mod lenient;
 mod params;
+mod rejection;
 mod valid;
 
 pub(crate) use agree::{Refused, agree, unread_id};
 pub(crate) use params::{Params, RareParams};
-pub(crate) use valid::{Answer, InBatch, Valid, ValidRequest};
+pub use rejection::Refusal;
+pub(crate) use rejection::Rejection;
+pub(crate) use valid::{ClientAnswer, InBatch, Valid, ValidRequest};

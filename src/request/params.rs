@@ -1,10 +1,10 @@
 //! The `params` of a request.
 
 use super::lenient::Lenient;
+use crate::jsonrpc::Raw;
+use crate::jsonrpc::scan::{Scan, ScanFault, Scanner};
 use crate::protocol::meta::Meta;
 use crate::protocol::method::NamedBy;
-use crate::rpc::Raw;
-use crate::rpc::scan::{Scan, ScanFault, Scanner};
 
 /// The parameters of every method that this crate answers, borrowed from the body
 /// and judged by the method that uses them. One type for all means one pass

@@ -3,10 +3,10 @@
 use std::borrow::Cow;
 
 use super::Params;
+use crate::jsonrpc::Id;
 use crate::protocol::meta::Meta;
 use crate::protocol::method::Method;
 use crate::protocol::{Era, LogLevel, Revision};
-use crate::rpc::Id;
 
 /// A body that may be acted upon.
 #[expect(clippy::large_enum_variant, reason = "it is moved once, and nearly always a request")]
@@ -16,7 +16,7 @@ pub(crate) enum Valid<'a> {
     /// closing the connection.
     Notification,
     /// The answer to a question of this server's.
-    Answer(Answer<'a>),
+    Answer(ClientAnswer<'a>),
     /// What a batch of 2025-03-26 holds but notifications, each judged by itself.
     Batch(Vec<Result<InBatch<'a>, super::Refused<'a>>>),
 }
@@ -25,13 +25,13 @@ pub(crate) enum Valid<'a> {
 #[expect(clippy::large_enum_variant, reason = "it is moved once, and nearly always a request")]
 pub(crate) enum InBatch<'a> {
     Request(ValidRequest<'a>),
-    Answer(Answer<'a>),
+    Answer(ClientAnswer<'a>),
 }
 
 /// What a client of the legacy era answers to a question.
 #[derive(Clone, Copy, Debug)]
 #[cfg_attr(not(feature = "ask"), expect(dead_code, reason = "nothing was asked"))]
-pub(crate) struct Answer<'a> {
+pub(crate) struct ClientAnswer<'a> {
     /// The id that the question had.
     pub(crate) id: Id<'a>,
     /// The whole message.

@@ -6,14 +6,15 @@ use std::sync::Arc;
 use super::{ResourceOutput, uri};
 use crate::call::{BoundHandler, Call, CallFuture, Handler, StatefulHandler};
 use crate::error::RegistryError;
+use crate::jsonrpc::write;
 use crate::protocol::{Annotations, CacheHint, Icon};
-use crate::rpc::write;
 
 /// A resource, to be added to a [`ResourceRegistry`](crate::ResourceRegistry): its
 /// definition, and the function that reads it.
 ///
 /// ```
-/// use mcp_stateless::{Resource, ResourceRegistry, RpcError};
+/// use mcp_stateless::protocol::RpcError;
+/// use mcp_stateless::{Resource, ResourceRegistry};
 ///
 /// let notes = Resource::new("notes://today", "today", async || {
 ///     tokio::fs::read_to_string("today.md").await // an error is logged, and becomes `-32603`

@@ -6,13 +6,13 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use crate::call::output::sealed::Sealed;
-use crate::call::{CallError, CallKind, IntoOutput, Output};
-use crate::protocol::{CacheHint, ResourceContents};
+use crate::call::{CallError, CallKind, IntoOutput, Output, ResultWriter, WriteResult};
+use crate::protocol::{CacheHint, Era, ResourceContents, write_contents};
 
 /// The result of reading a resource (2026-07-28, Schema, `ReadResourceResult`).
 ///
 /// ```
-/// use mcp_stateless::{ResourceContent, ResourceOutput};
+/// use mcp_stateless::resource::{ResourceContent, ResourceOutput};
 ///
 /// let directory = ResourceOutput::new([
 ///     ResourceContent::text("fn main() {}").uri("file:///main.rs").mime_type("text/x-rust"),
@@ -141,3 +141,21 @@ macro_rules! one_blob {
 
 one_text!(String, &'static str, Cow<'static, str>);
 one_blob!(Vec<u8>, bytes::Bytes);
+
+/// Writes a `ReadResourceResult`.
+impl WriteResult for ResourceOutput {
+    fn write(&self, writer: &mut ResultWriter<'_>) {
+        #[cfg(feature = "upstream")]
+        if let Some(raw) = &self.raw {
+            return crate::upstream::write_raw(writer, raw, crate::upstream::Shape::Resource);
+        }
+        writer.open_array(r#"{"contents":"#, &self.contents, |buffer, content| {
+            let uri = content.uri.as_deref().unwrap_or_default();
+            write_contents(buffer, uri, content.mime_type.as_deref(), &content.contents);
+        });
+        if writer.era() == Era::Modern {
+            writer.cache_hint(self.cache.unwrap_or_default());
+        }
+        writer.end(None);
+    }
+}

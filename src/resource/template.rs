@@ -23,14 +23,16 @@ use crate::protocol::{Annotations, CacheHint, Icon};
 /// and a reserved one may mean different things.
 ///
 /// A URI is matched in its canonical form (RFC 3986, section 6.2.2), without dot segments and
-/// needless encoding, which is also what a [`Filtered`](crate::Filtered) judges. A URI that
+/// needless encoding, which is also what a [`Filtered`](crate::registry::Filtered) judges. A URI that
 /// could still be taken for another one matches no template: one in whose variables a slash,
 /// a backslash or a control character is encoded, something is encoded twice, or a segment is
 /// `.` or `..`; and one whose `{name}` has an encoded character at which the pattern itself
 /// splits.
 ///
 /// ```
-/// use mcp_stateless::{ResourceRegistry, ResourceTemplate, RpcError};
+/// use mcp_stateless::protocol::RpcError;
+/// use mcp_stateless::resource::ResourceTemplate;
+/// use mcp_stateless::ResourceRegistry;
 ///
 /// #[derive(serde::Deserialize)]
 /// struct Page { number: u32 }

@@ -1,7 +1,7 @@
 //! The loop that accepts connections, and its end.
 
 use std::collections::HashMap;
-use std::future::poll_fn;
+use std::future::{IntoFuture, poll_fn};
 use std::io;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -17,7 +17,7 @@ use tokio::sync::oneshot;
 use tokio::task::{Id, JoinError, JoinSet};
 
 use super::activity::Activity;
-use super::builder::{BoxError, Ended, Limits, ManagerSource, Serve};
+use super::builder::{BoxError, BoxFuture, Ended, Limits, ManagerSource, Serve};
 use super::connection;
 use super::io::GuardedIo;
 use super::listener::{Listener, Socket};
@@ -32,7 +32,22 @@ const PAUSES: (Duration, Duration) = (Duration::from_millis(50), Duration::from_
 /// stream.
 const BUFFER: usize = 64 * 1024;
 
-pub(super) async fn run<L, S, B>(serve: Serve<L, S>) -> Ended
+impl<L, S, B> IntoFuture for Serve<L, S>
+where
+    L: Listener,
+    S: tower_service::Service<Request<Incoming>, Response = Response<B>> + Clone + Send + 'static,
+    S: tower_service::Service<Request<Incoming>, Future: Send, Error: Into<BoxError>>,
+    B: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
+{
+    type Output = Ended;
+    type IntoFuture = BoxFuture<Ended>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(run(self))
+    }
+}
+
+async fn run<L, S, B>(serve: Serve<L, S>) -> Ended
 where
     L: Listener,
     S: tower_service::Service<Request<Incoming>, Response = Response<B>> + Clone + Send + 'static,

@@ -1,22 +1,16 @@
 //! A server's settings.
 
 use std::fmt;
-use std::future::{IntoFuture, pending};
+use std::future::pending;
 use std::pin::Pin;
 use std::time::Duration;
 
-use bytes::Bytes;
-use http::{Request, Response};
-use hyper::body::Incoming;
-
-use super::accept;
-use super::listener::Listener;
 use crate::manager::StatelessSessionManager;
 
 pub(super) type BoxError = Box<dyn std::error::Error + Send + Sync>;
 /// Gives managers when the server shuts down.
 pub(super) type ManagerSource = Box<dyn FnOnce() -> Vec<StatelessSessionManager> + Send>;
-type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+pub(super) type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
 /// A server that is set up; made by [`serve`](super::serve). Awaiting it serves, until what
 /// [`shutdown_on`](Self::shutdown_on) was given ends, or for ever without it.
@@ -153,21 +147,6 @@ impl<L, S> Serve<L, S> {
     pub fn drain_timeout(mut self, timeout: Duration) -> Self {
         self.drain_timeout = timeout;
         self
-    }
-}
-
-impl<L, S, B> IntoFuture for Serve<L, S>
-where
-    L: Listener,
-    S: tower_service::Service<Request<Incoming>, Response = Response<B>> + Clone + Send + 'static,
-    S: tower_service::Service<Request<Incoming>, Future: Send, Error: Into<BoxError>>,
-    B: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
-{
-    type Output = Ended;
-    type IntoFuture = BoxFuture<Ended>;
-
-    fn into_future(self) -> Self::IntoFuture {
-        Box::pin(accept::run(self))
     }
 }
 

@@ -76,12 +76,12 @@
 //! their end. What is still open after the [`drain_timeout`](Serve::drain_timeout) is cut: a
 //! client that is stuck does not hold the process up.
 //!
-//! [`max_body_size`]: crate::ManagerBuilder::max_body_size
-//! [`read_timeout`]: crate::ManagerBuilder::read_timeout
-//! [`max_bytes_in_flight`]: crate::ManagerBuilder::max_bytes_in_flight
-//! [`max_listeners`]: crate::ManagerBuilder::max_listeners
-//! [`max_listeners_per_principal`]: crate::ManagerBuilder::max_listeners_per_principal
-//! [`tool_time_limit`]: crate::ManagerBuilder::tool_time_limit
+//! [`max_body_size`]: crate::manager::ManagerBuilder::max_body_size
+//! [`read_timeout`]: crate::manager::ManagerBuilder::read_timeout
+//! [`max_bytes_in_flight`]: crate::manager::ManagerBuilder::max_bytes_in_flight
+//! [`max_listeners`]: crate::manager::ManagerBuilder::max_listeners
+//! [`max_listeners_per_principal`]: crate::manager::ManagerBuilder::max_listeners_per_principal
+//! [`tool_time_limit`]: crate::manager::ManagerBuilder::tool_time_limit
 
 mod accept;
 mod activity;

@@ -7,11 +7,11 @@ use super::question::{Answers, TestQuestion};
 use super::reply::TestReply;
 use super::request::Caller;
 use super::wire::Wire;
+use crate::jsonrpc::ErrorCode;
 use crate::manager::StatelessSessionManager;
 use crate::principal::Principal;
 use crate::protocol::{Era, LogLevel, Revision};
 use crate::registry::Registry;
-use crate::rpc::ErrorCode;
 use crate::tool::MirroredParams;
 
 /// How often a server may ask in one call.

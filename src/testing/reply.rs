@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use http::StatusCode;
 
-use crate::rpc::ErrorCode;
+use crate::jsonrpc::ErrorCode;
 
 /// The reply to one request, with all that came before it.
 #[derive(Clone, Debug)]

@@ -8,7 +8,7 @@ use http::{Response, StatusCode};
 use http_body::Body as _;
 use serde_json::Value;
 
-use crate::http::Body;
+use crate::manager::Body;
 
 /// A response whose messages are read as they come.
 pub(super) struct Wire {

@@ -15,8 +15,8 @@ use super::mirror::MirroredParams;
 use crate::call::HandlerError;
 use crate::call::{BoundHandler, Call, CallFuture, Handler, Limit, StatefulHandler};
 use crate::error::RegistryError;
+use crate::jsonrpc::{RpcError, write};
 use crate::protocol::{ClientCapability, Era, Icon, ToolAnnotations};
-use crate::rpc::{RpcError, write};
 
 /// A tool, to be added to a [`ToolRegistry`](crate::ToolRegistry): its
 /// definition, the function that serves it, and how it is run.
@@ -206,7 +206,7 @@ impl<S> Tool<S> {
     ///
     /// It is asked with each call and each list, and must not block. The list of a registry with
     /// such a tool is private, because the next caller may see others. For the rights of a whole
-    /// registry, see [`Filtered`](crate::Filtered).
+    /// registry, see [`Filtered`](crate::registry::Filtered).
     pub fn visible_to(mut self, sees: impl Fn(&Parts) -> bool + Send + Sync + 'static) -> Self {
         self.visible_to = Some(Box::new(sees));
         self
@@ -235,7 +235,7 @@ impl<S> Tool<S> {
     }
 
     /// Drops a call's work after `limit`, instead of after the manager's
-    /// [`tool_time_limit`](crate::ManagerBuilder::tool_time_limit); `None` sets no
+    /// [`tool_time_limit`](crate::manager::ManagerBuilder::tool_time_limit); `None` sets no
     /// limit.
     pub fn time_limit(mut self, limit: Option<Duration>) -> Self {
         self.limit = Limit::from(limit);

@@ -8,9 +8,9 @@ use serde_json::Value;
 
 use crate::error::RegistryError;
 use crate::http::mcp_headers::{self, HeaderFault, PARAM_PREFIX};
-use crate::rejection;
-use crate::rpc::scan::Scanner;
-use crate::rpc::{Raw, RpcError};
+use crate::jsonrpc::scan::Scanner;
+use crate::jsonrpc::{Raw, RpcError};
+use crate::protocol::error;
 
 const ANNOTATION: &str = "x-mcp-header";
 
@@ -23,7 +23,7 @@ const MAX_SAFE_INTEGER: u64 = 9_007_199_254_740_991;
 /// [`Call::check_headers`] with each call.
 ///
 /// [`ToolRegistry`]: crate::ToolRegistry
-/// [`Call::check_headers`]: crate::Call::check_headers
+/// [`Call::check_headers`]: crate::call::Call::check_headers
 #[derive(Debug, Default)]
 pub struct MirroredParams(Vec<MirroredParam>);
 
@@ -97,9 +97,9 @@ impl MirroredParams {
         let arguments = Scanner::new(arguments).value();
         let arguments = arguments.map_err(|_| RpcError::invalid_params("`arguments` must be an object"))?;
         for param in &self.0 {
-            param.check(arguments, headers).map_err(|fault| {
-                rejection::header_mismatch(&format!("the header {} {fault}", param.header))
-            })?;
+            param
+                .check(arguments, headers)
+                .map_err(|fault| error::header_mismatch(&format!("the header {} {fault}", param.header)))?;
         }
         Ok(())
     }

@@ -10,6 +10,7 @@ mod schema;
 #[cfg(feature = "jsonschema")]
 mod validate;
 
+pub use crate::call::ToolError;
 pub(crate) use definition::CompiledTool;
 pub use definition::Tool;
 pub use mirror::MirroredParams;

@@ -7,14 +7,15 @@ use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
 use crate::call::output::sealed::Sealed;
-use crate::call::{CallError, CallKind, IntoOutput, Output, ToolError, from_json};
-use crate::protocol::Content;
-use crate::rpc::RpcError;
+use crate::call::{CallError, CallKind, IntoOutput, Output, ResultWriter, ToolError, WriteResult, from_json};
+use crate::jsonrpc::RpcError;
+use crate::protocol::{Content, Era, write_content};
 
 /// The result of a tool (2026-07-28, Schema, `CallToolResult`).
 ///
 /// ```
-/// use mcp_stateless::{Content, ToolOutput};
+/// use mcp_stateless::protocol::Content;
+/// use mcp_stateless::ToolOutput;
 ///
 /// let output = ToolOutput::text("Two pictures:")
 ///     .with(Content::image(b"...", "image/png"))
@@ -188,5 +189,25 @@ impl<T: Serialize> IntoOutput<ToolOutput> for Json<T> {
             },
             Err(error) => return Err(ToolError::internal(error).into()),
         })
+    }
+}
+
+/// Writes a `CallToolResult`.
+impl WriteResult for ToolOutput {
+    fn write(&self, writer: &mut ResultWriter<'_>) {
+        #[cfg(feature = "upstream")]
+        if let Some(raw) = &self.raw {
+            return crate::upstream::write_raw(writer, raw, crate::upstream::Shape::Tool);
+        }
+        writer.open_array(r#"{"content":"#, self.content.as_slice(), write_content);
+        if let Some(structured) = &self.structured
+            && (writer.era() == Era::Modern || structured.get().starts_with('{'))
+        {
+            writer.raw("structuredContent", structured.get());
+        }
+        if self.is_error {
+            writer.raw("isError", "true");
+        }
+        writer.end(self.meta.as_deref());
     }
 }

@@ -73,7 +73,7 @@ impl<Rest: TypedArguments> TypedArguments for Method<Rest> {
 /// follows from it. [`Json<T>`](Json) has the schema of `T`, as a value of `T` is serialised;
 /// texts, numbers and content have none, nor has a [`serde_json::Value`], which says nothing.
 ///
-/// A type of a host's own that implements [`IntoOutput`](crate::IntoOutput) implements this as
+/// A type of a host's own that implements [`IntoOutput`](crate::call::IntoOutput) implements this as
 /// well; `impl TypedOutput for Mine {}` says that it has no structured content.
 #[diagnostic::on_unimplemented(
     message = "it is not known which output schema `{Self}` has",

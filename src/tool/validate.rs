@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::ToolOutput;
 use crate::call::CallFuture;
-use crate::rpc::RpcError;
+use crate::jsonrpc::RpcError;
 
 /// The most faults of a value that are told.
 const MAX_FAULTS: usize = 5;

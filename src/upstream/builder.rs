@@ -13,7 +13,8 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use super::registry::Upstream;
 use super::settings::{Endpoint, Program, Settings, Target};
 use super::transport::{Connections, connections};
-use crate::{ConfigError, Era, Principal};
+use crate::protocol::Era;
+use crate::{ConfigError, Principal};
 
 /// Sets up an [`Upstream`]; made by [`Upstream::stdio`], [`Upstream::http`] and
 /// [`Upstream::io`].
@@ -239,7 +240,7 @@ impl UpstreamBuilder {
     }
 
     /// How long the upstream may take for one call; by default only the manager's
-    /// [`tool_time_limit`](crate::ManagerBuilder::tool_time_limit) holds.
+    /// [`tool_time_limit`](crate::manager::ManagerBuilder::tool_time_limit) holds.
     pub fn call_timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
         self.settings.call_timeout = timeout.into();
         self

@@ -20,10 +20,13 @@ use super::pool::Pool;
 use super::question::Ask;
 use super::session::{Lease, PendingCall};
 use super::settings::Key;
+use crate::ask::{AskError, InputRequired, Question};
+use crate::call::CallError;
+use crate::jsonrpc::Raw;
 use crate::protocol::meta;
-use crate::registry::Kind;
-use crate::rpc::Raw;
-use crate::{AskError, CallContext, CallError, Era, ErrorCode, InputRequired, Question, RpcError, ToolError};
+use crate::protocol::{Era, ErrorCode, RpcError};
+use crate::registry::ItemKind;
+use crate::{CallContext, ToolError};
 
 /// How often an upstream may ask back in one call.
 const MOST_ROUNDS: u32 = 16;
@@ -183,10 +186,10 @@ impl UpstreamCall {
             return Vec::new();
         }
         let lists = self.pool.lists(&self.key, Era::Modern);
-        let mut tools = lists.known(Kind::Tools);
+        let mut tools = lists.known(ItemKind::Tools);
         if tools.is_none() {
             let (key, wanted, headers) = (self.key.clone(), Some(Era::Modern), self.headers.clone());
-            let mut refreshed = self.pool.refreshed(&lists, Kind::Tools, key, wanted, headers);
+            let mut refreshed = self.pool.refreshed(&lists, ItemKind::Tools, key, wanted, headers);
             let outcome = refreshed.wait_for(Option::is_some).await;
             tools = outcome.ok().and_then(|it| it.clone()?.ok());
         }

@@ -13,7 +13,7 @@ use super::session::Session;
 use super::settings::Key;
 use super::tasks::Aborting;
 use super::watches::Watches;
-use crate::Era;
+use crate::protocol::Era;
 
 /// How long it is remembered that an upstream failed.
 const REMEMBERED: Duration = Duration::from_secs(60);

@@ -11,7 +11,7 @@ use super::inbox::{Inbox, Next};
 use super::message::{self, Params};
 use super::transport::{Parcel, Transport};
 use crate::protocol::meta;
-use crate::{Era, Revision};
+use crate::protocol::{Era, Revision};
 
 const REVISION: HeaderName = HeaderName::from_static("mcp-protocol-version");
 const METHOD: HeaderName = HeaderName::from_static("mcp-method");

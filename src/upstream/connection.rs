@@ -16,7 +16,8 @@ use super::message::{self, Incoming, Outcome, Params};
 use super::outgoing::Outgoing;
 use super::question::Questions;
 use super::tasks::Aborting;
-use crate::{Change, ErrorCode, RpcError};
+use crate::changes::Change;
+use crate::protocol::{ErrorCode, RpcError};
 
 /// How long an abandoned request may still be answered before it is cancelled. Widespread
 /// servers fail as a whole when a cancellation meets the answer; nearly all answers come

@@ -1,7 +1,7 @@
 //! Which eras an upstream has, as far as that was learnt.
 
 use super::handshake::About;
-use crate::Era;
+use crate::protocol::Era;
 
 /// Which eras are spoken with an upstream. It is kept when a session fails, because most
 /// failures say nothing of it.
@@ -60,7 +60,7 @@ impl Eras {
 #[cfg(test)]
 mod tests {
     use super::Eras;
-    use crate::Era;
+    use crate::protocol::Era;
 
     #[test]
     fn a_client_gets_its_own_era_unless_the_upstream_lacks_it() {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use thiserror::Error;
 
 use super::failure::{Cause, unavailable};
-use crate::RpcError;
+use crate::protocol::RpcError;
 
 /// Why an upstream cannot be used. The messages are for the host, and may hold a part of what
 /// the upstream said; [`told`](Self::told) is what clients are told.

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::{ErrorCode, RpcError};
+use crate::protocol::{ErrorCode, RpcError};
 
 /// The most characters that are shown of what an upstream said.
 const SHOWN: usize = 300;

@@ -15,7 +15,7 @@ use super::client::{Client, MODERN, Request, capabilities, client_info};
 use super::failure::{Cause, Failure};
 use super::message::Params;
 use crate::protocol::meta;
-use crate::{Era, Revision};
+use crate::protocol::{Era, Revision};
 
 /// How long the first attempt may go without an answer before the other is made beside it.
 const SILENCE: Duration = Duration::from_secs(3);

@@ -171,7 +171,7 @@ mod tests {
     use serde_json::value::RawValue;
 
     use super::{Event, Inbox, LogMessage, MOST_BYTES, MOST_EVENTS, Next, Offered, Progress};
-    use crate::LogLevel;
+    use crate::protocol::LogLevel;
 
     fn log(size: usize) -> Event {
         let data = RawValue::from_string(format!("{:?}", "x".repeat(size))).expect("JSON");

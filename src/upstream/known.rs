@@ -5,8 +5,8 @@ use std::sync::Arc;
 use super::eras::Eras;
 use super::handshake::About;
 use super::lists::{List, offered};
-use crate::registry::Kind;
-use crate::{Era, ServerCapabilities};
+use crate::protocol::{Era, ServerCapabilities};
+use crate::registry::ItemKind;
 
 #[derive(Default)]
 pub(super) struct Known {
@@ -32,15 +32,15 @@ impl Known {
     }
 
     /// The latest list that somebody was told.
-    pub(super) fn list(&self, kind: Kind) -> Option<Arc<List>> {
+    pub(super) fn list(&self, kind: ItemKind) -> Option<Arc<List>> {
         self.lists[kind as usize].clone()
     }
 
-    pub(super) fn remember(&mut self, kind: Kind, list: &Arc<List>) {
+    pub(super) fn remember(&mut self, kind: ItemKind, list: &Arc<List>) {
         self.lists[kind as usize] = Some(Arc::clone(list));
     }
 
-    pub(super) fn forget(&mut self, kind: Kind) {
+    pub(super) fn forget(&mut self, kind: ItemKind) {
         self.lists[kind as usize] = None;
     }
 }

@@ -16,8 +16,8 @@ use super::pool::Pool;
 use super::session::{Lease, Session};
 use super::settings::Key;
 use super::tasks::Aborting;
-use crate::registry::Kind;
-use crate::{Era, RpcError};
+use crate::protocol::{Era, RpcError};
+use crate::registry::ItemKind;
 
 /// How long an upstream may take to list what it has, unless its calls have a limit.
 const LIST_LIMIT: Duration = Duration::from_secs(60);
@@ -28,7 +28,7 @@ impl Pool {
     /// Fetches a list as one caller sees it.
     pub(super) async fn fetch(
         self: &Arc<Self>,
-        kind: Kind,
+        kind: ItemKind,
         key: &Key,
         wanted: Option<Era>,
         headers: &HeaderMap,
@@ -81,7 +81,7 @@ impl Pool {
     pub(super) fn refreshed(
         self: &Arc<Self>,
         lists: &Lists,
-        kind: Kind,
+        kind: ItemKind,
         key: Key,
         wanted: Option<Era>,
         headers: HeaderMap,
@@ -94,7 +94,7 @@ impl Pool {
 /// somebody went without the list by then, listeners hear when it is there.
 fn refresh(
     pool: Arc<Pool>,
-    kind: Kind,
+    kind: ItemKind,
     key: Key,
     wanted: Option<Era>,
     headers: HeaderMap,

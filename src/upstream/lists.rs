@@ -17,9 +17,11 @@ use super::message::Params;
 use super::session::Lease;
 use super::settings::Target;
 use super::tasks::Aborting;
-use crate::registry::Kind;
-use crate::rpc::Raw;
-use crate::{CacheHint, CacheScope, Era, ErrorCode, MirroredParams, Offer, Page, ServerCapabilities};
+use crate::jsonrpc::Raw;
+use crate::protocol::{CacheHint, CacheScope, Era, ErrorCode, Offer, ServerCapabilities};
+use crate::registry::ItemKind;
+use crate::registry::Page;
+use crate::tool::MirroredParams;
 
 /// How long a list holds when nothing says otherwise.
 const DEFAULT_HOLD: Duration = Duration::from_secs(60);
@@ -27,7 +29,7 @@ const MOST_PAGES: usize = 256;
 const MAX_SIZE: usize = 32 * 1024 * 1024;
 
 /// What the lists of an upstream are called on the wire.
-impl Kind {
+impl ItemKind {
     fn method(self) -> &'static str {
         match self {
             Self::Tools => "tools/list",
@@ -58,15 +60,15 @@ impl Kind {
 
 /// What an upstream offers, by the JSON of its capabilities.
 pub(super) fn offered(capabilities: &Value) -> ServerCapabilities {
-    let offer = |kind: Kind| match &capabilities[kind.capability()] {
+    let offer = |kind: ItemKind| match &capabilities[kind.capability()] {
         capability if !capability.is_object() => Offer::Nothing,
         capability if capability["listChanged"] == true => Offer::Changing,
         _ => Offer::Fixed,
     };
     ServerCapabilities {
-        tools: offer(Kind::Tools),
-        prompts: offer(Kind::Prompts),
-        resources: offer(Kind::Resources),
+        tools: offer(ItemKind::Tools),
+        prompts: offer(ItemKind::Prompts),
+        resources: offer(ItemKind::Resources),
         completions: capabilities["completions"].is_object(),
         resource_updates: capabilities["resources"]["subscribe"] == true,
     }
@@ -86,16 +88,16 @@ pub(super) struct List {
 impl List {
     /// Whether the list has an item. A URI may also be one of a template, which is judged by
     /// the text before its first variable.
-    pub(super) fn has(&self, kind: Kind, name: &str) -> bool {
+    pub(super) fn has(&self, kind: ItemKind, name: &str) -> bool {
         let fits = |template: &String| {
             let literal = template.split_once('{').map_or(&**template, |(literal, _)| literal);
             name.starts_with(literal)
         };
-        self.names.contains(name) || (kind == Kind::Templates && self.names.iter().any(fits))
+        self.names.contains(name) || (kind == ItemKind::Templates && self.names.iter().any(fits))
     }
 }
 
-fn name_of(definition: Raw<'_>, kind: Kind) -> Option<String> {
+fn name_of(definition: Raw<'_>, kind: ItemKind) -> Option<String> {
     definition.string_member(kind.key()).map(Cow::into_owned)
 }
 
@@ -130,13 +132,13 @@ enum State {
 }
 
 impl Lists {
-    fn place(&self, kind: Kind) -> MutexGuard<'_, Place> {
+    fn place(&self, kind: ItemKind) -> MutexGuard<'_, Place> {
         // Nothing in here panics half-way, so what it guards is whole even if poisoned.
         self.0[kind as usize].lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A list that holds.
-    pub(super) fn fresh(&self, kind: Kind) -> Option<Arc<List>> {
+    pub(super) fn fresh(&self, kind: ItemKind) -> Option<Arc<List>> {
         let place = self.place(kind);
         let latest = place.latest.as_ref().filter(|_| place.state == State::Fresh)?;
         let holds = latest.until.is_none_or(|until| Instant::now() < until);
@@ -144,18 +146,18 @@ impl Lists {
     }
 
     /// A list, if it is known, though it may not hold any longer.
-    pub(super) fn latest(&self, kind: Kind) -> Option<Arc<List>> {
+    pub(super) fn latest(&self, kind: ItemKind) -> Option<Arc<List>> {
         self.place(kind).latest.clone()
     }
 
     /// A list from which what is there can be told.
-    pub(super) fn known(&self, kind: Kind) -> Option<Arc<List>> {
+    pub(super) fn known(&self, kind: ItemKind) -> Option<Arc<List>> {
         let place = self.place(kind);
         place.latest.clone().filter(|_| place.state != State::Changed)
     }
 
     /// The upstream says that a list has changed.
-    pub(super) fn changed(&self, kind: Kind) {
+    pub(super) fn changed(&self, kind: ItemKind) {
         let mut place = self.place(kind);
         place.changes += 1;
         place.state = State::Changed;
@@ -163,7 +165,7 @@ impl Lists {
 
     /// A new session may list other things.
     pub(super) fn expire(&self) {
-        for kind in Kind::ALL {
+        for kind in ItemKind::ALL {
             let mut place = self.place(kind);
             if place.state == State::Fresh {
                 place.state = State::Expired;
@@ -172,7 +174,7 @@ impl Lists {
     }
 
     /// Joins the refresh under way, or starts one.
-    pub(super) fn refresh(&self, kind: Kind, start: impl FnOnce() -> (Refreshed, Aborting)) -> Refreshed {
+    pub(super) fn refresh(&self, kind: ItemKind, start: impl FnOnce() -> (Refreshed, Aborting)) -> Refreshed {
         let mut place = self.place(kind);
         if let Some((refreshed, _)) = &place.refresh
             && refreshed.borrow().is_none()
@@ -186,14 +188,14 @@ impl Lists {
     }
 
     /// Somebody goes without the fresh list; gives what was known before.
-    pub(super) fn late(&self, kind: Kind) -> Option<Arc<List>> {
+    pub(super) fn late(&self, kind: ItemKind) -> Option<Arc<List>> {
         let mut place = self.place(kind);
         place.is_late = true;
         place.latest.clone()
     }
 
     /// Whether somebody went without a fresh list since this was asked last.
-    pub(super) fn was_late(&self, kind: Kind) -> bool {
+    pub(super) fn was_late(&self, kind: ItemKind) -> bool {
         std::mem::take(&mut self.place(kind).is_late)
     }
 
@@ -202,7 +204,7 @@ impl Lists {
         &self,
         lease: &Lease,
         target: &Target,
-        kind: Kind,
+        kind: ItemKind,
         headers: &HeaderMap,
     ) -> Result<Arc<List>, Failure> {
         let before = self.place(kind).changes;
@@ -217,7 +219,7 @@ impl Lists {
 }
 
 /// Asks for all pages of a list.
-async fn fetch(lease: &Lease, target: &Target, kind: Kind, headers: &HeaderMap) -> Result<List, Failure> {
+async fn fetch(lease: &Lease, target: &Target, kind: ItemKind, headers: &HeaderMap) -> Result<List, Failure> {
     let capability = &lease.0.about.capabilities[kind.capability()];
     let mut fetched = Fetched::default();
     if capability.is_object() {
@@ -247,7 +249,7 @@ async fn fetch(lease: &Lease, target: &Target, kind: Kind, headers: &HeaderMap) 
         (_, _, target) if tells_changes && !target.is_http() => None,
         _ => Some(DEFAULT_HOLD),
     };
-    let has_headers = kind == Kind::Tools && lease.0.about.era == Era::Modern && target.is_http();
+    let has_headers = kind == ItemKind::Tools && lease.0.about.era == Era::Modern && target.is_http();
     let cache = CacheHint { ttl: fetched.ttl.unwrap_or_default(), scope: fetched.scope.unwrap_or_default() };
     let page = Page { definitions: fetched.definitions.into(), cache, ..Page::default() };
     Ok(List {
@@ -264,7 +266,7 @@ async fn fetch(lease: &Lease, target: &Target, kind: Kind, headers: &HeaderMap) 
 fn mirrored(tools: &Page) -> HashMap<String, MirroredParams> {
     let mut mirrored = HashMap::new();
     tools.each(|definition| {
-        let Some(name) = name_of(definition, Kind::Tools) else { return };
+        let Some(name) = name_of(definition, ItemKind::Tools) else { return };
         let schema = definition.member("inputSchema").ok().flatten();
         let schema = schema.and_then(|schema| serde_json::from_str(schema.text()).ok());
         let params = schema.and_then(|schema| MirroredParams::from_schema(&name, &schema).ok());
@@ -274,7 +276,7 @@ fn mirrored(tools: &Page) -> HashMap<String, MirroredParams> {
     mirrored
 }
 
-fn unreadable(kind: Kind) -> Failure {
+fn unreadable(kind: ItemKind) -> Failure {
     Failure::failed(format!("its {} cannot be read, or is too large", kind.method()))
 }
 
@@ -291,7 +293,7 @@ struct Fetched {
 
 impl Fetched {
     /// Adds a page; `None` when it cannot be read, or is too much.
-    fn add(&mut self, kind: Kind, text: &str) -> Option<()> {
+    fn add(&mut self, kind: ItemKind, text: &str) -> Option<()> {
         let result = Raw::read(text)?;
         let definitions = result.member(kind.member()).ok()??.text();
         let definitions = definitions.strip_prefix('[')?.strip_suffix(']')?.trim();
@@ -328,30 +330,30 @@ impl Fetched {
 mod tests {
     use std::collections::{HashMap, HashSet};
 
-    use super::{Fetched, Kind, List};
-    use crate::Page;
+    use super::{Fetched, ItemKind, List};
+    use crate::registry::Page;
 
     #[test]
     fn pages_are_joined_as_they_are() {
         let mut fetched = Fetched::default();
         let first = r#"{"tools":[{"name":"a","odd":1.0}, {"name":"b"}],"nextCursor":"2","ttlMs":9}"#;
-        assert_eq!(fetched.add(Kind::Tools, first), Some(()));
+        assert_eq!(fetched.add(ItemKind::Tools, first), Some(()));
         assert_eq!(fetched.next.as_deref(), Some("2"));
-        assert_eq!(fetched.add(Kind::Tools, r#"{"tools":[ ]}"#), Some(()));
-        assert_eq!(fetched.add(Kind::Tools, r#"{"tools":[{"name":"c"}]}"#), Some(()));
+        assert_eq!(fetched.add(ItemKind::Tools, r#"{"tools":[ ]}"#), Some(()));
+        assert_eq!(fetched.add(ItemKind::Tools, r#"{"tools":[{"name":"c"}]}"#), Some(()));
         assert_eq!(fetched.next, None);
         let text = String::from_utf8(fetched.definitions).expect("UTF-8");
         assert_eq!(text, r#"{"name":"a","odd":1.0}, {"name":"b"},{"name":"c"}"#);
         assert_eq!(fetched.names.len(), 3);
-        assert_eq!(Fetched::default().add(Kind::Tools, r#"{"resources":[]}"#), None);
+        assert_eq!(Fetched::default().add(ItemKind::Tools, r#"{"resources":[]}"#), None);
     }
 
     #[test]
     fn a_uri_is_of_a_template_that_begins_alike() {
         let names = HashSet::from(["math://square/{n}".to_owned(), "a://b".to_owned()]);
         let list = List { page: Page::default(), names, mirrored: HashMap::new(), until: None };
-        assert!(list.has(Kind::Templates, "math://square/3"));
-        assert!(!list.has(Kind::Templates, "math://cube/3"));
-        assert!(!list.has(Kind::Resources, "math://square/3"));
+        assert!(list.has(ItemKind::Templates, "math://square/3"));
+        assert!(!list.has(ItemKind::Templates, "math://cube/3"));
+        assert!(!list.has(ItemKind::Resources, "math://square/3"));
     }
 }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
-use crate::{ErrorCode, LogLevel, RpcError};
+use crate::protocol::{ErrorCode, LogLevel, RpcError};
 
 /// The most messages in one batch.
 const MOST_IN_BATCH: usize = 1024;
@@ -263,7 +263,7 @@ mod tests {
     use serde_json::{Map, json};
 
     use super::{Incoming, Outcome, Params, error, request, response};
-    use crate::{ErrorCode, RpcError};
+    use crate::protocol::{ErrorCode, RpcError};
 
     fn raw(text: &str) -> Box<RawValue> {
         RawValue::from_string(text.to_owned()).expect("JSON")

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use super::question::Ask;
 use super::session::PendingCall;
 use super::settings::Key;
-use crate::Question;
+use crate::ask::Question;
 use crate::ask::random_id;
 
 /// How many calls may wait in all, and of one caller.

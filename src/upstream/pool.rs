@@ -25,8 +25,9 @@ use super::settings::{Key, Settings};
 use super::tasks::Aborting;
 use super::transport::Connections;
 use super::watches::{Listeners, Watcher, Watches};
-use crate::registry::Kind;
-use crate::{Change, Changes, Era, ServerCapabilities};
+use crate::changes::{Change, Changes};
+use crate::protocol::{Era, ServerCapabilities};
+use crate::registry::ItemKind;
 
 /// How long it may take until nothing is left of sessions that are closed.
 const SHUT_DOWN_LIMIT: Duration = Duration::from_secs(10);
@@ -257,12 +258,12 @@ impl Pool {
     }
 
     /// Remembers a list beyond its session, for [`has`](Self::has).
-    pub(super) fn remember(&self, kind: Kind, list: &Arc<List>) {
+    pub(super) fn remember(&self, kind: ItemKind, list: &Arc<List>) {
         self.known().remember(kind, list);
     }
 
     /// Whether some list has an item; `None` when no list is known.
-    pub(super) fn has(&self, kind: Kind, name: &str) -> Option<bool> {
+    pub(super) fn has(&self, kind: ItemKind, name: &str) -> Option<bool> {
         let latest = self.known().list(kind);
         if latest.as_ref().is_some_and(|list| list.has(kind, name)) {
             return Some(true);
@@ -437,10 +438,10 @@ impl Task {
         let (pool, key) = (Weak::clone(&self.pool), self.key.clone());
         Box::new(move |change| {
             let Some(pool) = pool.upgrade() else { return };
-            let kinds: &[Kind] = match change {
-                Change::Tools => &[Kind::Tools],
-                Change::Prompts => &[Kind::Prompts],
-                Change::Resources => &[Kind::Resources, Kind::Templates],
+            let kinds: &[ItemKind] = match change {
+                Change::Tools => &[ItemKind::Tools],
+                Change::Prompts => &[ItemKind::Prompts],
+                Change::Resources => &[ItemKind::Resources, ItemKind::Templates],
                 Change::Resource(_) => &[],
             };
             if let Some(caller) = lock(&pool.callers).get(&key) {

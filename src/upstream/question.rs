@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 
 use super::message;
 use super::outgoing::Outgoing;
-use crate::{ErrorCode, RpcError};
+use crate::protocol::{ErrorCode, RpcError};
 
 /// How many questions of one call, and of one session, may wait for their answers.
 const MOST_OF_CALL: usize = 16;

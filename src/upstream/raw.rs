@@ -1,10 +1,9 @@
 //! Results that another server sent, as they reach the client.
 
-use crate::config::Settings;
+use crate::call::ResultWriter;
+use crate::jsonrpc::scan::Scanner;
+use crate::jsonrpc::{Raw, write};
 use crate::protocol::{CacheHint, Era, meta};
-use crate::result::{open_meta, write_cache_hint};
-use crate::rpc::scan::Scanner;
-use crate::rpc::{Raw, write};
 
 /// What a result is of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,8 +16,9 @@ pub(crate) enum Shape {
 
 /// Writes a result with all its members, but for those that belong to the revision which
 /// was spoken with its server: these become what the client's revision wants.
-pub(crate) fn write_raw(buffer: &mut Vec<u8>, raw: &str, shape: Shape, era: Era, settings: &Settings) {
-    buffer.push(b'{');
+pub(crate) fn write_raw(writer: &mut ResultWriter<'_>, raw: &str, shape: Shape) {
+    let era = writer.era();
+    writer.open();
     let mut own_meta = None;
     let mut has_hint = false;
     // It was passed over before, so it can be passed over again.
@@ -36,35 +36,34 @@ pub(crate) fn write_raw(buffer: &mut Vec<u8>, raw: &str, shape: Shape, era: Era,
             ("ttlMs", Era::Modern) => has_hint = true,
             _ => {}
         }
-        member(buffer, key, value);
+        member(writer.buffer, key, value);
         Ok(())
     });
     if era == Era::Modern {
         if shape == Shape::Resource && !has_hint {
-            write_cache_hint(buffer, CacheHint::default());
+            writer.cache_hint(CacheHint::default());
         }
-        write::key(buffer, "resultType");
-        buffer.extend_from_slice(br#""complete""#);
+        writer.string("resultType", "complete");
     }
-    write_meta(buffer, own_meta, era, settings);
-    buffer.push(b'}');
+    write_meta(writer, own_meta);
+    writer.buffer.push(b'}');
 }
 
-fn write_meta(buffer: &mut Vec<u8>, own: Option<Raw<'_>>, era: Era, settings: &Settings) {
-    if era == Era::Legacy && own.is_none() {
+fn write_meta(writer: &mut ResultWriter<'_>, own: Option<Raw<'_>>) {
+    if writer.era() == Era::Legacy && own.is_none() {
         return;
     }
-    open_meta(buffer, era, settings);
+    writer.open_meta();
     if let Some(own) = own.filter(|own| own.is_object()) {
         let _ = Scanner::new(own.text()).members(|scanner, key| {
             let value = scanner.value()?;
             if !key.is_key(meta::SERVER_INFO) {
-                member(buffer, key, value);
+                member(writer.buffer, key, value);
             }
             Ok(())
         });
     }
-    buffer.push(b'}');
+    writer.buffer.push(b'}');
 }
 
 fn member(buffer: &mut Vec<u8>, key: Raw<'_>, value: Raw<'_>) {

@@ -20,13 +20,16 @@ use super::pool::Pool;
 use super::settings::{Key, Settings};
 use super::transport::Connections;
 use super::watches::{Listeners, Watcher};
-use crate::registry::{Kind, foreign_cursor};
-use crate::rpc::Raw;
-use crate::{
-    Answer, Call, CallFuture, Changes, Completion, CompletionRequest, Era, Has, Item, ListRequest, Offer,
-    Output, Page, PromptOutput, Reference, Registry, ResourceOutput, RpcError, ServerCapabilities, ToolError,
-    ToolOutput,
-};
+use crate::call::{Call, CallFuture, Output};
+use crate::changes::Changes;
+use crate::completion::{Completion, CompletionRequest, Reference};
+use crate::jsonrpc::Raw;
+use crate::prompt::PromptOutput;
+use crate::protocol::{Era, Offer, RpcError, ServerCapabilities};
+use crate::registry::{Answer, Has, Item, ListRequest, Page};
+use crate::registry::{ItemKind, foreign_cursor};
+use crate::resource::ResourceOutput;
+use crate::{Registry, ToolError, ToolOutput};
 
 /// How long a caller waits for a fresh list when an older one is known.
 const PROMPT: Duration = Duration::from_millis(800);
@@ -81,8 +84,8 @@ impl Upstream {
     /// When it cannot be opened, or does not list what it has.
     pub async fn probe(&self) -> Result<UpstreamInfo, UpstreamError> {
         let (pool, key, headers) = (self.pool(), None, HeaderMap::new());
-        let mut names = Vec::with_capacity(Kind::ALL.len());
-        for kind in Kind::ALL {
+        let mut names = Vec::with_capacity(ItemKind::ALL.len());
+        for kind in ItemKind::ALL {
             let list = pool.fetch(kind, &key, None, &headers).await?;
             let mut of_kind = Vec::new();
             list.page.each(|definition| {
@@ -139,7 +142,7 @@ impl Upstream {
 
     /// The fresh list when it comes soon, else the last that this caller was told, else
     /// whatever comes.
-    fn list(&self, request: ListRequest<'_>, kind: Kind) -> Answer<'_, Page> {
+    fn list(&self, request: ListRequest<'_>, kind: ItemKind) -> Answer<'_, Page> {
         if request.cursor.is_some() {
             return Answer::ready(Err(foreign_cursor()));
         }
@@ -207,16 +210,16 @@ impl Registry for Upstream {
     fn has(&self, item: Item<'_>) -> Has {
         let has = |kind, name| self.pool().has(kind, name).map_or(Has::Maybe, Has::from);
         match item {
-            Item::Tool(name) => has(Kind::Tools, name),
-            Item::Prompt(name) => has(Kind::Prompts, name),
-            Item::ResourceTemplate(template) => has(Kind::Templates, template),
+            Item::Tool(name) => has(ItemKind::Tools, name),
+            Item::Prompt(name) => has(ItemKind::Prompts, name),
+            Item::ResourceTemplate(template) => has(ItemKind::Templates, template),
             // A list that is known not to have it says nothing of the other.
-            Item::Resource(uri) => has(Kind::Resources, uri).max(has(Kind::Templates, uri)),
+            Item::Resource(uri) => has(ItemKind::Resources, uri).max(has(ItemKind::Templates, uri)),
         }
     }
 
     fn list_tools(&self, request: ListRequest<'_>) -> Answer<'_, Page> {
-        self.list(request, Kind::Tools)
+        self.list(request, ItemKind::Tools)
     }
 
     fn call_tool(&self, call: Call<'_>) -> CallFuture<ToolOutput> {
@@ -224,7 +227,7 @@ impl Registry for Upstream {
     }
 
     fn list_prompts(&self, request: ListRequest<'_>) -> Answer<'_, Page> {
-        self.list(request, Kind::Prompts)
+        self.list(request, ItemKind::Prompts)
     }
 
     fn get_prompt(&self, call: Call<'_>) -> CallFuture<PromptOutput> {
@@ -232,11 +235,11 @@ impl Registry for Upstream {
     }
 
     fn list_resources(&self, request: ListRequest<'_>) -> Answer<'_, Page> {
-        self.list(request, Kind::Resources)
+        self.list(request, ItemKind::Resources)
     }
 
     fn list_resource_templates(&self, request: ListRequest<'_>) -> Answer<'_, Page> {
-        self.list(request, Kind::Templates)
+        self.list(request, ItemKind::Templates)
     }
 
     fn read_resource(&self, call: Call<'_>) -> CallFuture<ResourceOutput> {

@@ -20,7 +20,7 @@ use super::message::Params;
 use super::settings::{Settings, Target};
 use super::transport::{Connections, Transport, Work};
 use super::watches::{Uris, Watches};
-use crate::Era;
+use crate::protocol::Era;
 
 /// The wait before changes are listened to anew, and the longest.
 const FIRST_RETRY: Duration = Duration::from_secs(1);

@@ -10,7 +10,7 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderName, Uri};
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use crate::Era;
+use crate::protocol::Era;
 
 /// Tells callers apart: what it returns is the key of a caller's session.
 pub(super) type Credential = dyn Fn(&Parts) -> Option<String> + Send + Sync;

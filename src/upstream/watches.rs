@@ -9,7 +9,8 @@ use http::HeaderMap;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use crate::{BusSender, ChangeBus, Era, Reach, Subscription};
+use crate::changes::{BusSender, ChangeBus, Reach, Subscription};
+use crate::protocol::Era;
 
 /// The most resources that are watched for one caller, and the longest URI.
 const MOST: usize = 1024;

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use mcp_stateless::{
-    AnswerGuard, Catalog, LocalAnswerGuard, ManagerBuilder, Redeeming, Redemption, StateKeys,
-};
+use mcp_stateless::Catalog;
+use mcp_stateless::ask::{AnswerGuard, LocalAnswerGuard, Redeeming, Redemption, StateKeys};
+use mcp_stateless::manager::ManagerBuilder;
 use serde_json::{Value, json};
 
 use crate::askers::{GREETERS, accept, again, askers, call, call_again, request};

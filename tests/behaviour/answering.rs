@@ -5,7 +5,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use http::Method;
-use mcp_stateless::{CallContext, NoArguments, ToolError, ToolRegistry};
+use mcp_stateless::call::NoArguments;
+use mcp_stateless::{CallContext, ToolError, ToolRegistry};
 use serde_json::{Value, json};
 
 use crate::log::Log;
@@ -173,7 +174,7 @@ async fn legacy_clients_get_every_log_message() {
             json!({"level": "emergency", "data": "fire"}),
         ]
     );
-    let silent = Server::with(mcp_stateless::ManagerBuilder::without_logging);
+    let silent = Server::with(mcp_stateless::manager::ManagerBuilder::without_logging);
     assert_eq!(silent.send(Post::call(Era::Legacy, "log", json!({}))).await.tool_text(), "logged");
 }
 
@@ -241,6 +242,6 @@ async fn error_replies_are_json_rpc_with_the_id_that_fits_the_revision() {
         }
     }
     // Who serves no older revision does not speak like one.
-    let modern = Server::with(|builder| builder.only(mcp_stateless::Era::Modern));
+    let modern = Server::with(|builder| builder.only(mcp_stateless::protocol::Era::Modern));
     assert_eq!(modern.send(Post::raw("{")).await.json().get("id"), None);
 }

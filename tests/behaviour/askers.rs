@@ -2,9 +2,10 @@
 
 use std::sync::{Arc, Mutex};
 
+use mcp_stateless::ask::{AskError, ElicitResult, InputRequired, Question, SamplingRequest};
+use mcp_stateless::call::NoArguments;
 use mcp_stateless::{
-    AskError, CallContext, Catalog, ElicitResult, InputRequired, NoArguments, Prompt, PromptRegistry,
-    Question, Resource, ResourceRegistry, SamplingRequest, ToolError, ToolRegistry,
+    CallContext, Catalog, Prompt, PromptRegistry, Resource, ResourceRegistry, ToolError, ToolRegistry,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;

@@ -5,7 +5,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use mcp_stateless::{CallContext, NoArguments, StateKeys, Tool, ToolRegistry};
+use mcp_stateless::ask::StateKeys;
+use mcp_stateless::call::NoArguments;
+use mcp_stateless::{CallContext, Tool, ToolRegistry};
 use serde_json::{Value, json};
 
 use crate::askers::{GREETERS, Name, accept, again, askers, call, call_again, name_question, request};
@@ -362,7 +364,7 @@ async fn a_call_keeps_nothing_of_its_body_while_its_handler_runs() {
                 tokio::task::yield_now().await;
                 let is_released = sent.lock().expect("not poisoned").is_unique();
                 let name = cx.elicit::<Name>("name", "Your name?").await?;
-                Ok::<_, mcp_stateless::AskError>(format!("{is_released} {}", name.name))
+                Ok::<_, mcp_stateless::ask::AskError>(format!("{is_released} {}", name.name))
             }
         });
     let site = Site::new(ToolRegistry::builder().register(tool).build().expect("a valid tool"));

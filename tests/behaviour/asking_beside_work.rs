@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::stream::{FuturesUnordered, StreamExt};
-use mcp_stateless::{AskError, CallContext, NoArguments, Tool, ToolRegistry};
+use mcp_stateless::ask::AskError;
+use mcp_stateless::call::NoArguments;
+use mcp_stateless::{CallContext, Tool, ToolRegistry};
 use serde_json::json;
 use tokio::time::{Instant, sleep};
 

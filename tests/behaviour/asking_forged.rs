@@ -5,7 +5,10 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use mcp_stateless::{Catalog, LocalBus, ManagerBuilder, StateKeys, StatelessSessionManager};
+use mcp_stateless::ask::StateKeys;
+use mcp_stateless::changes::LocalBus;
+use mcp_stateless::manager::ManagerBuilder;
+use mcp_stateless::{Catalog, StatelessSessionManager};
 use serde_json::{Value, json};
 
 use crate::askers::{GREETERS, accept, again, askers, call, call_again, request};
@@ -236,8 +239,8 @@ fn a_server_that_replicas_cannot_share_says_so_when_it_starts() {
     assert_names(&started(&bus), [("`state_keys`", true), ("`answer_bus`", false)]);
     assert_eq!(started(&|builder| keys(bus(builder))), "");
     // Nothing is sealed in the legacy era, and nothing is parked in the modern one.
-    assert_eq!(started(&|builder| bus(builder).only(mcp_stateless::Era::Legacy)), "");
-    assert_eq!(started(&|builder| keys(builder).only(mcp_stateless::Era::Modern)), "");
+    assert_eq!(started(&|builder| bus(builder).only(mcp_stateless::protocol::Era::Legacy)), "");
+    assert_eq!(started(&|builder| keys(builder).only(mcp_stateless::protocol::Era::Modern)), "");
 }
 
 #[tokio::test]

@@ -5,7 +5,10 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
-use mcp_stateless::{Catalog, ChangeBus, LocalBus, ManagerBuilder, Reach, StateKeys, Subscription};
+use mcp_stateless::Catalog;
+use mcp_stateless::ask::StateKeys;
+use mcp_stateless::changes::{ChangeBus, LocalBus, Reach, Subscription};
+use mcp_stateless::manager::ManagerBuilder;
 use serde_json::{Value, json};
 
 use crate::askers::{GREETERS, Seen, accept, askers, call, name_question, request};

@@ -6,11 +6,14 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use mcp_stateless::{
-    Answer, CacheHint, Call, CallFuture, Catalog, Changes, Completing, Filtered, Has, Item, ListRequest,
-    Live, NoArguments, Page, Prompt, PromptArgument, PromptRegistry, Registry, ResourceOutput,
-    ResourceRegistry, ResourceTemplate, RpcError, ServerCapabilities, ToolRegistry,
-};
+use mcp_stateless::call::{Call, CallFuture, NoArguments};
+use mcp_stateless::changes::Changes;
+use mcp_stateless::completion::Completing;
+use mcp_stateless::prompt::PromptArgument;
+use mcp_stateless::protocol::{CacheHint, RpcError, ServerCapabilities};
+use mcp_stateless::registry::{Answer, Filtered, Has, Item, ListRequest, Live, Page};
+use mcp_stateless::resource::{ResourceOutput, ResourceTemplate};
+use mcp_stateless::{Catalog, Prompt, PromptRegistry, Registry, ResourceRegistry, ToolRegistry};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 

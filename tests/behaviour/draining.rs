@@ -3,7 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use mcp_stateless::{CallContext, Changes, Live, NoArguments, Tool, ToolRegistry};
+use mcp_stateless::call::NoArguments;
+use mcp_stateless::changes::Changes;
+use mcp_stateless::registry::Live;
+use mcp_stateless::{CallContext, Tool, ToolRegistry};
 use serde_json::json;
 
 use crate::listening::listen;

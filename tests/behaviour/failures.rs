@@ -5,9 +5,12 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use mcp_stateless::call::{Call, CallFuture, CallKind, NoArguments};
+use mcp_stateless::manager::ManagerBuilder;
+use mcp_stateless::protocol::{RpcError, ServerCapabilities};
+use mcp_stateless::registry::{Filtered, Item};
 use mcp_stateless::{
-    Call, CallFuture, CallKind, Catalog, Filtered, Item, Json, ManagerBuilder, NoArguments, PromptRegistry,
-    Registry, ResourceRegistry, RpcError, ServerCapabilities, Tool, ToolError, ToolOutput, ToolRegistry,
+    Catalog, Json, PromptRegistry, Registry, ResourceRegistry, Tool, ToolError, ToolOutput, ToolRegistry,
 };
 use serde_json::{Value, json};
 

@@ -2,10 +2,13 @@
 
 use std::sync::Arc;
 
+use mcp_stateless::call::{Call, Extension, FromCall};
+use mcp_stateless::protocol::{ErrorCode, RpcError};
+use mcp_stateless::resource::ResourceTemplate;
 use mcp_stateless::testing::TestClient;
 use mcp_stateless::{
-    Call, CallContext, Catalog, ErrorCode, Extension, FromCall, Principal, Prompt, PromptRegistry, Resource,
-    ResourceRegistry, ResourceTemplate, RpcError, State, Tool, ToolError, ToolRegistry,
+    CallContext, Catalog, Principal, Prompt, PromptRegistry, Resource, ResourceRegistry, State, Tool,
+    ToolError, ToolRegistry,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;

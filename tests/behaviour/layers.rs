@@ -3,10 +3,12 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use mcp_stateless::call::{Call, CallFuture, CallKind, Output};
+use mcp_stateless::protocol::{ErrorCode, RpcError};
+use mcp_stateless::registry::{CallInfo, Middleware, Next, Outcome};
 use mcp_stateless::testing::TestClient;
 use mcp_stateless::{
-    Call, CallFuture, CallInfo, CallKind, Catalog, ErrorCode, Middleware, Next, Outcome, Output,
-    PromptRegistry, Registry, ResourceRegistry, RpcError, Tool, ToolError, ToolOutput, ToolRegistry,
+    Catalog, PromptRegistry, Registry, ResourceRegistry, Tool, ToolError, ToolOutput, ToolRegistry,
 };
 use serde_json::json;
 

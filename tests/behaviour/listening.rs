@@ -5,10 +5,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
-use mcp_stateless::{
-    BusSender, Catalog, Change, ChangeBus, Changes, Filtered, Item, Live, LocalBus, PromptRegistry, Reach,
-    ResourceRegistry, Subscription, ToolRegistry,
-};
+use mcp_stateless::changes::{BusSender, Change, ChangeBus, Changes, LocalBus, Reach, Subscription};
+use mcp_stateless::registry::{Filtered, Item, Live};
+use mcp_stateless::{Catalog, PromptRegistry, ResourceRegistry, ToolRegistry};
 use serde_json::{Value, json};
 
 use crate::site::{Site, Wire};

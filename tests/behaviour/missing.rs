@@ -3,10 +3,9 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use mcp_stateless::{
-    Answer, CacheHint, Catalog, Filtered, Has, Item, ListRequest, Page, Registry, ResourceRegistry, RpcError,
-    ServerCapabilities, ToolRegistry,
-};
+use mcp_stateless::protocol::{CacheHint, RpcError, ServerCapabilities};
+use mcp_stateless::registry::{Answer, Filtered, Has, Item, ListRequest, Page};
+use mcp_stateless::{Catalog, Registry, ResourceRegistry, ToolRegistry};
 use serde_json::{Value, json};
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -69,7 +68,9 @@ impl Registry for Remote {
                     let tools = names.iter().map(|name| json!({"name": format!("{name}{caller}")}));
                     Ok(Page::new(tools).expect("JSON").cache_hint(self.cache))
                 }
-                _ => Err(RpcError::new(mcp_stateless::ErrorCode::INTERNAL_ERROR, "the wire is cut")),
+                _ => {
+                    Err(RpcError::new(mcp_stateless::protocol::ErrorCode::INTERNAL_ERROR, "the wire is cut"))
+                }
             }
         })
     }
@@ -327,7 +328,8 @@ async fn a_part_without_such_a_list_is_not_missing() {
         }
 
         fn list_resource_templates(&self, _: ListRequest<'_>) -> Answer<'_, Page> {
-            let error = RpcError::new(mcp_stateless::ErrorCode::METHOD_NOT_FOUND, "Method not found");
+            let error =
+                RpcError::new(mcp_stateless::protocol::ErrorCode::METHOD_NOT_FOUND, "Method not found");
             Answer::later(async { Err(error) })
         }
     }

@@ -1,7 +1,7 @@
 //! Who may call: hosts, origins, and pages of other origins.
 
 use http::{Method, Request, Uri};
-use mcp_stateless::ManagerBuilder;
+use mcp_stateless::manager::ManagerBuilder;
 use serde_json::json;
 
 use crate::support::{Answer, Era, Post, Server};
@@ -262,7 +262,7 @@ async fn pages_may_read_every_reply_even_of_the_authentication_around_it() {
     let server = Server::new();
     // Authentication that lets nobody in, and knows nothing of CORS.
     let locked = tower_service_fn(|_: Request<http_body_util::Full<bytes::Bytes>>| {
-        let mut response = http::Response::new(mcp_stateless::Body::default());
+        let mut response = http::Response::new(mcp_stateless::manager::Body::default());
         *response.status_mut() = http::StatusCode::UNAUTHORIZED;
         response.headers_mut().insert("www-authenticate", "Bearer".parse().expect("a value"));
         response
@@ -296,12 +296,12 @@ fn tower_service_fn<B, F>(
     respond: F,
 ) -> impl hyper::service::Service<
     Request<B>,
-    Response = http::Response<mcp_stateless::Body>,
+    Response = http::Response<mcp_stateless::manager::Body>,
     Error = std::convert::Infallible,
 >
 where
     B: http_body::Body,
-    F: Fn(Request<B>) -> http::Response<mcp_stateless::Body>,
+    F: Fn(Request<B>) -> http::Response<mcp_stateless::manager::Body>,
 {
     hyper::service::service_fn(move |request| std::future::ready(Ok(respond(request))))
 }

@@ -1,9 +1,12 @@
 //! Which part of a catalog a call goes to.
 
-use mcp_stateless::{
-    Answer, Call, CallFuture, Catalog, CatalogBuilder, Completion, CompletionRequest, Has, Item, ListRequest,
-    Page, PromptOutput, Registry, ResourceOutput, ServerCapabilities, ToolOutput, ToolRegistry,
-};
+use mcp_stateless::call::{Call, CallFuture};
+use mcp_stateless::completion::{Completion, CompletionRequest};
+use mcp_stateless::prompt::PromptOutput;
+use mcp_stateless::protocol::ServerCapabilities;
+use mcp_stateless::registry::{Answer, CatalogBuilder, Has, Item, ListRequest, Page};
+use mcp_stateless::resource::ResourceOutput;
+use mcp_stateless::{Catalog, Registry, ToolOutput, ToolRegistry};
 use serde_json::{Value, json};
 
 use crate::site::Site;

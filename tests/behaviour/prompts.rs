@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use mcp_stateless::{
-    CallContext, Catalog, Completing, Completion, Content, NoArguments, Prompt, PromptArgument,
-    PromptMessage, PromptOutput, PromptRegistry,
-};
+use mcp_stateless::call::NoArguments;
+use mcp_stateless::completion::{Completing, Completion};
+use mcp_stateless::prompt::{PromptArgument, PromptMessage, PromptOutput};
+use mcp_stateless::protocol::Content;
+use mcp_stateless::{CallContext, Catalog, Prompt, PromptRegistry};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};

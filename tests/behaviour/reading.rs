@@ -9,7 +9,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::Request;
 use http_body::Frame;
-use mcp_stateless::AcceptRule;
+use mcp_stateless::manager::AcceptRule;
 use serde_json::{Value, json};
 
 use crate::support::{Answer, Era, MODERN, Post, Server};

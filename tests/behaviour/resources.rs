@@ -3,10 +3,10 @@
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
-use mcp_stateless::{
-    CacheHint, Completing, Resource, ResourceContent, ResourceOutput, ResourceRegistry, ResourceTemplate,
-    RpcError, ToolRegistry,
-};
+use mcp_stateless::completion::Completing;
+use mcp_stateless::protocol::{CacheHint, RpcError};
+use mcp_stateless::resource::{ResourceContent, ResourceOutput, ResourceTemplate};
+use mcp_stateless::{Resource, ResourceRegistry, ToolRegistry};
 use serde::Deserialize;
 use serde_json::{Value, json};
 

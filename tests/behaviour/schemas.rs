@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use mcp_stateless::registry::ToolRegistryBuilder;
 use mcp_stateless::testing::TestClient;
-use mcp_stateless::{Json, Tool, ToolError, ToolRegistry, ToolRegistryBuilder};
+use mcp_stateless::{Json, Tool, ToolError, ToolRegistry};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::value::RawValue;

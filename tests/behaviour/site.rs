@@ -1,7 +1,8 @@
 //! A server of any registry, and its streams, message by message.
 
 use http::{HeaderMap, Response, StatusCode};
-use mcp_stateless::{Body, ManagerBuilder, Registry, StatelessSessionManager};
+use mcp_stateless::manager::{Body, ManagerBuilder};
+use mcp_stateless::{Registry, StatelessSessionManager};
 use serde_json::{Value, json};
 
 use crate::support::{Answer, Era, Post, next_frame};

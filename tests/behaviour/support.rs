@@ -7,10 +7,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::BodyExt;
-use mcp_stateless::{
-    Body, CallContext, ClientCapability, Json, LogLevel, ManagerBuilder, NoArguments, Principal,
-    StatelessSessionManager, Tool, ToolError, ToolRegistry,
-};
+use mcp_stateless::call::NoArguments;
+use mcp_stateless::manager::{Body, ManagerBuilder};
+use mcp_stateless::protocol::{ClientCapability, LogLevel};
+use mcp_stateless::{CallContext, Json, Principal, StatelessSessionManager, Tool, ToolError, ToolRegistry};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};

@@ -3,10 +3,13 @@
 use std::num::NonZeroUsize;
 
 use http::{HeaderName, HeaderValue};
+use mcp_stateless::ask::{AskError, SamplingRequest};
+use mcp_stateless::call::NoArguments;
+use mcp_stateless::protocol::{ErrorCode, LogLevel, Revision};
 use mcp_stateless::testing::TestClient;
 use mcp_stateless::{
-    AskError, CallContext, Catalog, ErrorCode, Json, LogLevel, NoArguments, Principal, PromptRegistry,
-    ResourceRegistry, Revision, SamplingRequest, StatelessSessionManager, ToolError, ToolRegistry,
+    CallContext, Catalog, Json, Principal, PromptRegistry, ResourceRegistry, StatelessSessionManager,
+    ToolError, ToolRegistry,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -133,7 +136,8 @@ async fn a_client_calls_as_somebody() {
 
 #[tokio::test]
 async fn changes_are_heard() {
-    use mcp_stateless::{Changes, Live};
+    use mcp_stateless::changes::Changes;
+    use mcp_stateless::registry::Live;
 
     let tools =
         |text: &'static str| ToolRegistry::builder().tool("t", text, async || "").build().expect("a tool");
@@ -149,7 +153,8 @@ async fn changes_are_heard() {
 
 #[tokio::test]
 async fn the_hosts_own_manager_is_tested_too() {
-    let manager = StatelessSessionManager::builder("own", "1.2.3").only(mcp_stateless::Era::Modern).build();
+    let manager =
+        StatelessSessionManager::builder("own", "1.2.3").only(mcp_stateless::protocol::Era::Modern).build();
     let manager = manager.expect("valid settings");
     let client = TestClient::with_manager(manager.clone(), catalog());
     let about = client.request("server/discover", json!({})).await;

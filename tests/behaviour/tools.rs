@@ -4,11 +4,11 @@ use std::future::ready;
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
+use mcp_stateless::call::NoArguments;
+use mcp_stateless::protocol::{CacheHint, Content, EmbeddedResource, Icon, ResourceLink, ToolAnnotations};
+use mcp_stateless::registry::ToolRegistryBuilder;
 use mcp_stateless::testing::TestClient;
-use mcp_stateless::{
-    CacheHint, Content, EmbeddedResource, Icon, NoArguments, ResourceLink, State, Tool, ToolAnnotations,
-    ToolError, ToolOutput, ToolRegistry, ToolRegistryBuilder,
-};
+use mcp_stateless::{State, Tool, ToolError, ToolOutput, ToolRegistry};
 use serde_json::{Value, json};
 
 use crate::support::{Answer, Era, Post, Server};
@@ -153,8 +153,8 @@ async fn definitions_say_all_that_was_said_of_the_tool() {
 async fn a_server_whose_registry_has_no_tools_has_no_such_methods() {
     struct Nothing;
     impl mcp_stateless::Registry for Nothing {
-        fn capabilities(&self) -> mcp_stateless::ServerCapabilities {
-            mcp_stateless::ServerCapabilities::default()
+        fn capabilities(&self) -> mcp_stateless::protocol::ServerCapabilities {
+            mcp_stateless::protocol::ServerCapabilities::default()
         }
     }
     let manager = Server::new().manager;
@@ -261,7 +261,7 @@ async fn any_error_becomes_a_message_to_the_model_where_errors_are_shown() {
         .tool("made", "", async || Err::<(), _>(ToolError::new(format_args!("w{}", "hy"))));
     let server = Server {
         tools: tools.build().expect("valid tools"),
-        ..Server::with(mcp_stateless::ManagerBuilder::show_errors)
+        ..Server::with(mcp_stateless::manager::ManagerBuilder::show_errors)
     };
     for tool in ["io", "text", "string", "boxed", "made"] {
         let answer = server.send(Post::call(Era::Modern, tool, json!({}))).await;
@@ -505,7 +505,7 @@ async fn structured_content_comes_with_its_json_as_text() {
 #[tokio::test]
 async fn every_kind_of_content_is_written_as_the_schema_has_it() {
     let output = || {
-        let annotations = mcp_stateless::Annotations { priority: Some(0.5), ..Default::default() };
+        let annotations = mcp_stateless::protocol::Annotations { priority: Some(0.5), ..Default::default() };
         let mut link = ResourceLink::new("file:///a", "a");
         link.size = Some(3);
         ToolOutput::text("a \"text\"\n")

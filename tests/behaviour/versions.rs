@@ -138,7 +138,7 @@ async fn harmless_legacy_methods_are_answered() {
     let wrong = server.send(Post::legacy("logging/setLevel", &json!({"level": "loud"}))).await;
     assert_eq!(wrong.error(), (200, -32602));
     // What is not declared is not there.
-    let silent = Server::with(mcp::ManagerBuilder::without_logging);
+    let silent = Server::with(mcp::manager::ManagerBuilder::without_logging);
     let answer = silent.send(Post::legacy("logging/setLevel", &json!({"level": "debug"}))).await;
     assert_eq!(answer.error(), (200, -32601));
     for method in ["resources/subscribe", "resources/unsubscribe"] {
@@ -162,7 +162,7 @@ async fn unknown_methods_are_not_found() {
 
 #[tokio::test]
 async fn discover_tells_versions_capabilities_and_instructions() {
-    let hint = mcp::CacheHint::public(std::time::Duration::from_secs(60));
+    let hint = mcp::protocol::CacheHint::public(std::time::Duration::from_secs(60));
     let server = Server::with(|builder| builder.instructions("Be brief.").cache_hint(hint));
     let answer = server.send(Post::modern("server/discover", json!({}))).await.json();
     assert_eq!(
@@ -234,7 +234,7 @@ async fn the_requests_of_a_batch_run_at_the_same_time() {
 
 #[tokio::test]
 async fn one_server_serves_both_eras_and_each_can_be_turned_off() {
-    let legacy_only = Server::with(|builder| builder.only(mcp::Era::Legacy));
+    let legacy_only = Server::with(|builder| builder.only(mcp::protocol::Era::Legacy));
     assert_eq!(
         legacy_only.send(Post::call(Era::Legacy, "add", json!({"a": 1, "b": 2}))).await.tool_text(),
         "3"
@@ -245,7 +245,7 @@ async fn one_server_serves_both_eras_and_each_can_be_turned_off() {
     let header_only = Post::legacy("tools/list", &json!({})).header("mcp-protocol-version", MODERN);
     assert_eq!(legacy_only.send(header_only).await.error(), (400, -32022));
 
-    let modern_only = Server::with(|builder| builder.only(mcp::Era::Modern));
+    let modern_only = Server::with(|builder| builder.only(mcp::protocol::Era::Modern));
     assert_eq!(
         modern_only.send(Post::call(Era::Modern, "add", json!({"a": 1, "b": 2}))).await.tool_text(),
         "3"

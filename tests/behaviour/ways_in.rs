@@ -11,10 +11,11 @@ use http::request::Parts;
 use http::{Request, StatusCode};
 use http_body_util::{BodyExt, Full};
 use hyper_util::rt::TokioIo;
-use mcp_stateless::{
-    Answer as Later, Call, CallFuture, ListRequest, Page, Refusal, Registry, RpcError, ServerCapabilities,
-    ToolOutput, ToolRegistry,
-};
+use mcp_stateless::call::{Call, CallFuture};
+use mcp_stateless::manager::Refusal;
+use mcp_stateless::protocol::{RpcError, ServerCapabilities};
+use mcp_stateless::registry::{Answer as Later, ListRequest, Page};
+use mcp_stateless::{Registry, ToolOutput, ToolRegistry};
 use serde_json::json;
 use tokio::net::{TcpListener, TcpStream};
 

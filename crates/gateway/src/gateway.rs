@@ -8,7 +8,8 @@ use std::time::Duration;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, Response, StatusCode};
 use axum::routing::any;
-use mcp_stateless::{Body, Catalog, Refusal, Registry, RegistryError, StatelessSessionManager};
+use mcp_stateless::manager::{Body, Refusal};
+use mcp_stateless::{Catalog, Registry, RegistryError, StatelessSessionManager};
 
 use crate::callers::Callers;
 use crate::error::Kind;
@@ -194,7 +195,7 @@ impl Gateway {
 fn joined(servers: &[Arc<Server>]) -> Result<Catalog, RegistryError> {
     let mut by_length: Vec<_> = servers.iter().collect();
     by_length.sort_by_key(|server| Reverse(server.name.len()));
-    let add = |all: mcp_stateless::CatalogBuilder, server: &Arc<Server>| {
+    let add = |all: mcp_stateless::registry::CatalogBuilder, server: &Arc<Server>| {
         all.add_prefixed(&server.name, Arc::clone(&server.registry))
     };
     by_length.into_iter().fold(Catalog::builder().share_lists(), add).build()

@@ -2,7 +2,9 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use mcp_stateless::{ConfigError, LocalBus, StateKeys, StatelessSessionManager};
+use mcp_stateless::ask::StateKeys;
+use mcp_stateless::changes::LocalBus;
+use mcp_stateless::{ConfigError, StatelessSessionManager};
 
 use crate::options::Options;
 use crate::servers::Server;

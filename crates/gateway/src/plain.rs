@@ -3,10 +3,14 @@
 use std::sync::Arc;
 
 use axum::http::request::Parts;
-use mcp_stateless::{
-    Answer, Call, CallFuture, Changes, Completion, CompletionRequest, Has, Item, ListRequest, Page,
-    PromptOutput, Reference, Registry, ResourceOutput, ServerCapabilities, ToolOutput,
-};
+use mcp_stateless::call::{Call, CallFuture};
+use mcp_stateless::changes::Changes;
+use mcp_stateless::completion::{Completion, CompletionRequest, Reference};
+use mcp_stateless::prompt::PromptOutput;
+use mcp_stateless::protocol::ServerCapabilities;
+use mcp_stateless::registry::{Answer, Has, Item, ListRequest, Page};
+use mcp_stateless::resource::ResourceOutput;
+use mcp_stateless::{Registry, ToolOutput};
 
 /// A registry whose tools and prompts may also be called by the names that they have beside
 /// others. It lists them under their own.

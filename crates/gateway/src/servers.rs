@@ -3,9 +3,8 @@
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use mcp_stateless::{
-    ConfigError, Filtered, Item, Registry, Upstream, UpstreamBuilder, UpstreamInfo, UpstreamStats,
-};
+use mcp_stateless::registry::{Filtered, Item};
+use mcp_stateless::{ConfigError, Registry, Upstream, UpstreamBuilder, UpstreamInfo, UpstreamStats};
 use tokio::sync::Notify;
 
 use crate::config::{self, ToolRules, Transport};

@@ -14,11 +14,11 @@ use tokio::time::{Instant, sleep};
 
 use super::Shared;
 use super::part::Part;
+use crate::jsonrpc::RpcError;
 use crate::principal::Principal;
 use crate::protocol::CacheScope;
 use crate::registry::source::OwnedListRequest;
-use crate::registry::{Kind, ListRequest, Page};
-use crate::rpc::RpcError;
+use crate::registry::{ItemKind, ListRequest, Page};
 
 /// How long a part may take for one list after which it is asked anew.
 const ATTEMPT_LIMIT: Duration = Duration::from_secs(60);
@@ -136,7 +136,7 @@ impl Late {
 pub(super) struct Wanted {
     /// The index of the part.
     pub(super) part: usize,
-    pub(super) kind: Kind,
+    pub(super) kind: ItemKind,
     pub(super) caller: Caller,
 }
 
@@ -216,7 +216,7 @@ impl Drop for Refreshes {
 pub(super) fn listing(
     parts: &Arc<[Part]>,
     part: usize,
-    kind: Kind,
+    kind: ItemKind,
     request: &Arc<OwnedListRequest>,
     cursor: Option<String>,
 ) -> Listing {

@@ -13,11 +13,11 @@ use serde_json::{Value, json};
 use super::Shared;
 use super::late::{Caller, Listing, Wanted, listing};
 use crate::deadline::Deadline;
+use crate::jsonrpc::{ErrorCode, RpcError};
 use crate::protocol::CacheHint;
 use crate::registry::page::{HIDDEN, MISSING, foreign_cursor};
 use crate::registry::source::OwnedListRequest;
-use crate::registry::{Kind, Page};
-use crate::rpc::{ErrorCode, RpcError};
+use crate::registry::{ItemKind, Page};
 
 /// How long a part may take for its list when there are others to answer with.
 const SOON: Duration = Duration::from_secs(1);
@@ -56,7 +56,7 @@ impl Shared {
     pub(super) async fn merge(
         self: &Arc<Self>,
         request: OwnedListRequest,
-        kind: Kind,
+        kind: ItemKind,
     ) -> Result<Page, RpcError> {
         let (start, cursor) = match request.borrow().cursor {
             None => (0, None),
@@ -117,7 +117,7 @@ impl Shared {
         &self,
         start: usize,
         mut cursor: Option<String>,
-        kind: Kind,
+        kind: ItemKind,
         caller: Caller,
         request: &Arc<OwnedListRequest>,
     ) -> Vec<Asked> {
@@ -135,7 +135,7 @@ impl Shared {
 
     /// Waits for the lists: for all of them but a moment, and longer for the first that there
     /// is, or for one whose next page is wanted.
-    async fn gather(&self, asked: &mut [Asked], kind: Kind, caller: Caller) {
+    async fn gather(&self, asked: &mut [Asked], kind: ItemKind, caller: Caller) {
         let (mut soon, mut at_last) = (Deadline::new(SOON), Deadline::new(AT_LAST));
         let mut is_first = true;
         poll_fn(|cx| {
@@ -175,7 +175,7 @@ impl Shared {
 /// A list that is being put together.
 struct Merged<'s> {
     shared: &'s Shared,
-    kind: Kind,
+    kind: ItemKind,
     definitions: Vec<u8>,
     /// Which part has a name.
     seen: HashMap<String, usize>,
@@ -187,7 +187,7 @@ struct Merged<'s> {
 }
 
 impl<'s> Merged<'s> {
-    fn new(shared: &'s Shared, kind: Kind) -> Self {
+    fn new(shared: &'s Shared, kind: ItemKind) -> Self {
         Self {
             shared,
             kind,

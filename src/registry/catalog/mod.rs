@@ -12,15 +12,15 @@ use http::request::Parts;
 
 use self::late::{Callers, Refreshes};
 use self::part::Part;
-use super::{Answer, Has, Item, Kind, ListRequest, Page, Registry};
+use super::{Answer, Has, Item, ItemKind, ListRequest, Page, Registry};
 use crate::call::{Call, CallFuture};
 use crate::changes::{Changes, LocalBus};
 use crate::completion::{Completion, CompletionRequest, Reference, unknown_reference};
 use crate::error::RegistryError;
+use crate::jsonrpc::RpcError;
 use crate::prompt::PromptOutput;
 use crate::protocol::ServerCapabilities;
 use crate::resource::ResourceOutput;
-use crate::rpc::RpcError;
 use crate::tool::ToolOutput;
 
 /// What stands between a prefix and the name that it is put before.
@@ -63,7 +63,7 @@ const MOST_SAID: usize = 1000;
 /// has had no success for a minute and no client listens.
 ///
 /// Of lists that had to be waited for the latest is remembered: for everybody if it may be
-/// [cached publicly](crate::CacheHint::public) or if callers
+/// [cached publicly](crate::protocol::CacheHint::public) or if callers
 /// [share their lists](CatalogBuilder::share_lists), else for the caller, who is known by the
 /// request's [`Principal`](crate::Principal) and its headers. A host that tells callers apart
 /// by anything else has to set a `Principal`. Up to 64 callers and 8 MiB are remembered for
@@ -88,11 +88,11 @@ struct Shared {
     callers: Callers,
     refreshes: Refreshes,
     /// The equal names that the log has.
-    said: Mutex<HashSet<(Kind, String)>>,
+    said: Mutex<HashSet<(ItemKind, String)>>,
 }
 
 impl Shared {
-    fn said_once(&self, kind: Kind, name: &str, say: impl FnOnce()) {
+    fn said_once(&self, kind: ItemKind, name: &str, say: impl FnOnce()) {
         let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
         if said.len() < MOST_SAID && said.insert((kind, name.to_owned())) {
             say();
@@ -159,13 +159,13 @@ impl CatalogBuilder {
     /// list at once cannot be asked here, and of a list only the first 1000 pages are: of
     /// equals that come up later, the first registry's is listed and called.
     pub fn build(self) -> Result<Catalog, RegistryError> {
-        for kind in Kind::ALL {
+        for kind in ItemKind::ALL {
             let mut taken = HashSet::new();
             for part in &self.parts {
                 let own = part.names_now(kind)?;
                 let twin = own.iter().find(|name| taken.contains(*name));
                 // Of templates that are equal the first is used.
-                if let Some(twin) = twin.filter(|_| kind != Kind::Templates) {
+                if let Some(twin) = twin.filter(|_| kind != ItemKind::Templates) {
                     return Err(RegistryError::new(
                         kind.noun(),
                         twin,
@@ -184,7 +184,7 @@ impl CatalogBuilder {
 }
 
 impl Catalog {
-    fn list(&self, request: ListRequest<'_>, kind: Kind) -> Answer<'_, Page> {
+    fn list(&self, request: ListRequest<'_>, kind: ItemKind) -> Answer<'_, Page> {
         let mut offering = self.0.parts.iter().filter(|part| part.offers(kind));
         match (offering.next(), offering.next()) {
             // The page is passed on as it is.
@@ -202,14 +202,14 @@ impl Catalog {
 
     /// The part that a call goes to, and what it calls the item: the first that has it, else
     /// the first that may have it.
-    fn find<'a>(&self, kind: Kind, name: &'a str) -> Option<(&Part, &'a str)> {
+    fn find<'a>(&self, kind: ItemKind, name: &'a str) -> Option<(&Part, &'a str)> {
         self.find_among(kind, name, |_| true).map(|(part, own, _)| (part, own))
     }
 
     /// The same, of those that `suits` where none is known to have the item.
     fn find_among<'a>(
         &self,
-        kind: Kind,
+        kind: ItemKind,
         name: &'a str,
         suits: impl Fn(&Part) -> bool,
     ) -> Option<(&Part, &'a str, Has)> {
@@ -235,52 +235,52 @@ impl Registry for Catalog {
 
     fn has(&self, item: Item<'_>) -> Has {
         let (kind, name) = match item {
-            Item::Tool(name) => (Kind::Tools, name),
-            Item::Prompt(name) => (Kind::Prompts, name),
-            Item::Resource(uri) => (Kind::Resources, uri),
-            Item::ResourceTemplate(template) => (Kind::Templates, template),
+            Item::Tool(name) => (ItemKind::Tools, name),
+            Item::Prompt(name) => (ItemKind::Prompts, name),
+            Item::Resource(uri) => (ItemKind::Resources, uri),
+            Item::ResourceTemplate(template) => (ItemKind::Templates, template),
         };
         self.find_among(kind, name, |_| true).map_or(Has::No, |(_, _, has)| has)
     }
 
     fn list_tools(&self, request: ListRequest<'_>) -> Answer<'_, Page> {
-        self.list(request, Kind::Tools)
+        self.list(request, ItemKind::Tools)
     }
 
     fn call_tool(&self, call: Call<'_>) -> CallFuture<ToolOutput> {
-        match self.find(Kind::Tools, call.target()) {
+        match self.find(ItemKind::Tools, call.target()) {
             Some((part, name)) => part.registry.call_tool(call.with_target(name)),
             None => CallFuture::refused(RpcError::unknown_tool(call.target())),
         }
     }
 
     fn list_prompts(&self, request: ListRequest<'_>) -> Answer<'_, Page> {
-        self.list(request, Kind::Prompts)
+        self.list(request, ItemKind::Prompts)
     }
 
     fn get_prompt(&self, call: Call<'_>) -> CallFuture<PromptOutput> {
-        match self.find(Kind::Prompts, call.target()) {
+        match self.find(ItemKind::Prompts, call.target()) {
             Some((part, name)) => part.registry.get_prompt(call.with_target(name)),
             None => CallFuture::refused(RpcError::unknown_prompt(call.target())),
         }
     }
 
     fn list_resources(&self, request: ListRequest<'_>) -> Answer<'_, Page> {
-        self.list(request, Kind::Resources)
+        self.list(request, ItemKind::Resources)
     }
 
     fn list_resource_templates(&self, request: ListRequest<'_>) -> Answer<'_, Page> {
-        self.list(request, Kind::Templates)
+        self.list(request, ItemKind::Templates)
     }
 
     fn read_resource(&self, call: Call<'_>) -> CallFuture<ResourceOutput> {
         let written = (call.as_written() != call.target()).then(|| call.as_written());
-        let canonical = self.find_among(Kind::Resources, call.target(), |_| true);
+        let canonical = self.find_among(ItemKind::Resources, call.target(), |_| true);
         // Another server's list may spell it otherwise.
         let found = match (canonical, written) {
             (Some((part, uri, Has::Yes)), _) => Some((part, uri, Has::Yes)),
             (canonical, Some(written)) => {
-                let found = self.find_among(Kind::Resources, written, |_| true);
+                let found = self.find_among(ItemKind::Resources, written, |_| true);
                 found.filter(|(_, _, has)| canonical.is_none() || *has == Has::Yes).or(canonical)
             }
             (canonical, None) => canonical,
@@ -293,8 +293,8 @@ impl Registry for Catalog {
 
     fn complete(&self, request: CompletionRequest<'_>) -> Answer<'_, Completion> {
         let (kind, name) = match request.reference {
-            Reference::Prompt(name) => (Kind::Prompts, name),
-            Reference::Resource(template) => (Kind::Templates, template),
+            Reference::Prompt(name) => (ItemKind::Prompts, name),
+            Reference::Resource(template) => (ItemKind::Templates, template),
         };
         let completes = |part: &Part| part.registry.capabilities().completions;
         match self.find_among(kind, name, completes) {
@@ -319,14 +319,14 @@ impl Registry for Catalog {
     }
 
     fn may_watch(&self, uri: &str, head: &Parts) -> bool {
-        match self.find(Kind::Resources, uri) {
+        match self.find(ItemKind::Resources, uri) {
             Some((part, _)) => part.registry.may_watch(uri, head),
             // It may come up in any of those that have resources.
             None => self
                 .0
                 .parts
                 .iter()
-                .any(|part| part.offers(Kind::Resources) && part.registry.may_watch(uri, head)),
+                .any(|part| part.offers(ItemKind::Resources) && part.registry.may_watch(uri, head)),
         }
     }
 }

@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use super::late::Late;
 use crate::error::RegistryError;
+use crate::jsonrpc::scan::Scanner;
+use crate::jsonrpc::{Raw, write};
 use crate::protocol::{Offer, Revision, ServerCapabilities};
-use crate::registry::{Answer, Kind, ListRequest, Page, Registry};
-use crate::rpc::scan::Scanner;
-use crate::rpc::{Raw, write};
+use crate::registry::{Answer, ItemKind, ListRequest, Page, Registry};
 
 /// How many pages of a list are looked through for names that two parts have.
 const MOST_PAGES: usize = 1000;
@@ -20,7 +20,7 @@ pub(super) struct Part {
     /// What lists say of it when it is missing: the prefix, or its position.
     pub(super) name: String,
     pub(super) registry: Box<dyn Registry>,
-    late: [Late; Kind::COUNT],
+    late: [Late; ItemKind::COUNT],
 }
 
 impl Part {
@@ -36,12 +36,12 @@ impl Part {
         }
     }
 
-    pub(super) fn offers(&self, kind: Kind) -> bool {
+    pub(super) fn offers(&self, kind: ItemKind) -> bool {
         kind.is_in(self.registry.capabilities())
     }
 
     /// What is known of one of its lists from before.
-    pub(super) fn late(&self, kind: Kind) -> &Late {
+    pub(super) fn late(&self, kind: ItemKind) -> &Late {
         &self.late[kind as usize]
     }
 
@@ -55,9 +55,9 @@ impl Part {
         let mut has = self.registry.capabilities();
         let late = |kind| self.late(kind).is_late();
         for (offer, is_late) in [
-            (&mut has.tools, late(Kind::Tools)),
-            (&mut has.prompts, late(Kind::Prompts)),
-            (&mut has.resources, late(Kind::Resources) || late(Kind::Templates)),
+            (&mut has.tools, late(ItemKind::Tools)),
+            (&mut has.prompts, late(ItemKind::Prompts)),
+            (&mut has.resources, late(ItemKind::Resources) || late(ItemKind::Templates)),
         ] {
             if is_late && *offer == Offer::Fixed {
                 *offer = Offer::Changing;
@@ -67,7 +67,7 @@ impl Part {
     }
 
     /// Asks for a list. A panic on the way stays within the part.
-    pub(super) fn ask(&self, kind: Kind, request: ListRequest<'_>) -> Answer<'_, Page> {
+    pub(super) fn ask(&self, kind: ItemKind, request: ListRequest<'_>) -> Answer<'_, Page> {
         Answer::of(|| kind.list(&*self.registry, request))
     }
 
@@ -75,7 +75,7 @@ impl Part {
     ///
     /// # Errors
     /// When its pages lead back to one that was there before.
-    pub(super) fn names_now(&self, kind: Kind) -> Result<HashSet<String>, RegistryError> {
+    pub(super) fn names_now(&self, kind: ItemKind) -> Result<HashSet<String>, RegistryError> {
         let (head, ()) = http::Request::new(()).into_parts();
         let mut names = HashSet::new();
         let mut cursors: HashSet<Arc<str>> = HashSet::new();
@@ -107,7 +107,7 @@ impl Part {
     }
 
     /// The name of a definition, with the prefix.
-    pub(super) fn name_of(&self, definition: Raw<'_>, kind: Kind) -> Option<String> {
+    pub(super) fn name_of(&self, definition: Raw<'_>, kind: ItemKind) -> Option<String> {
         let name = definition.string_member(kind.key())?;
         Some(match &self.prefix {
             Some(prefix) if kind.has_names() => format!("{prefix}{name}"),
@@ -116,7 +116,7 @@ impl Part {
     }
 
     /// Writes a definition under its name in the catalog.
-    pub(super) fn write(&self, buffer: &mut Vec<u8>, definition: Raw<'_>, name: &str, kind: Kind) {
+    pub(super) fn write(&self, buffer: &mut Vec<u8>, definition: Raw<'_>, name: &str, kind: ItemKind) {
         if self.prefix.is_none() || !kind.has_names() {
             buffer.extend_from_slice(definition.text().as_bytes());
             return;

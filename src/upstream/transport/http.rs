@@ -14,7 +14,7 @@ use tokio::time::timeout;
 use super::connector::Connections;
 use super::parcel::MAX_MESSAGE;
 use super::sse::{Decoder, Event};
-use crate::Era;
+use crate::protocol::Era;
 use crate::upstream::connection::Connection;
 use crate::upstream::failure::{Cause, Failure, shown};
 use crate::upstream::settings::Endpoint;

@@ -23,7 +23,7 @@ pub(super) use self::parcel::Parcel;
 use super::connection::Connection;
 use super::failure::{Cause, Failure};
 use super::settings::{Endpoint, Program, Streams};
-use crate::Era;
+use crate::protocol::Era;
 
 /// What a transport does in the background until its session has ended.
 pub(super) type Work = Pin<Box<dyn Future<Output = ()> + Send>>;

@@ -102,6 +102,6 @@ async fn each_client_has_its_own_era_spoken_unless_the_host_fixes_one() {
     // Without sessions it can ask in the modern era alone.
     let member = Member::modern().await;
     assert_eq!(revisions(member.upstream()).await, [modern; 3]);
-    assert_eq!(revisions(member.upstream().era(mcp_stateless::Era::Modern)).await, [modern; 3]);
-    assert_eq!(revisions(member.upstream().era(mcp_stateless::Era::Legacy)).await, [legacy; 3]);
+    assert_eq!(revisions(member.upstream().era(mcp_stateless::protocol::Era::Modern)).await, [modern; 3]);
+    assert_eq!(revisions(member.upstream().era(mcp_stateless::protocol::Era::Legacy)).await, [legacy; 3]);
 }

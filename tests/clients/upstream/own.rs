@@ -1,7 +1,9 @@
 //! This crate's own server as an upstream.
 
 use axum::Router;
-use mcp_stateless::{Changes, Live, StatelessSessionManager, Tool, ToolRegistry, Upstream};
+use mcp_stateless::changes::Changes;
+use mcp_stateless::registry::Live;
+use mcp_stateless::{StatelessSessionManager, Tool, ToolRegistry, Upstream};
 use serde_json::{Value, json};
 
 use super::cast::eventually;

@@ -2,7 +2,8 @@
 
 use std::{error::Error, ffi::OsString};
 
-use mcp_stateless::{Fixed, McpService, StatelessSessionManager, Upstream};
+use mcp_stateless::manager::Fixed;
+use mcp_stateless::{McpService, StatelessSessionManager, Upstream};
 
 use crate::catalogue::{SERVER_NAME, SERVER_VERSION};
 

@@ -4,14 +4,15 @@
 
 use std::{error::Error, time::Duration};
 
-use mcp_stateless::{CallContext, StatelessSessionManager, ToolRegistry, ToolRegistryBuilder};
+use mcp_stateless::registry::ToolRegistryBuilder;
+use mcp_stateless::{CallContext, StatelessSessionManager, ToolRegistry};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::Setting;
 use crate::catalogue::{self, Entry, SERVER_NAME, SERVER_VERSION};
 
-pub(super) type Service = mcp_stateless::McpService<mcp_stateless::Fixed<ToolRegistry>>;
+pub(super) type Service = mcp_stateless::McpService<mcp_stateless::manager::Fixed<ToolRegistry>>;
 
 pub(super) fn service(setting: Setting) -> Result<Service, Box<dyn Error + Send + Sync>> {
     let mut tools = ToolRegistry::builder();

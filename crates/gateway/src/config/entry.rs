@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use mcp_stateless::Era;
+use mcp_stateless::protocol::Era;
 
 use super::error::{ConfigError, Fault};
 use super::expand::Variable;
@@ -215,7 +215,7 @@ impl Unit {
 mod tests {
     use std::time::Duration;
 
-    use mcp_stateless::Era;
+    use mcp_stateless::protocol::Era;
 
     use super::super::Config;
     use super::{Entry, Transport};

@@ -225,7 +225,7 @@ mod tests {
             ("\"\\", "f:1:1"),
             ("{a: 1}", "f:1:2"),
             ("{\"a\": 'b'}", "f:1:7"),
-            ("[1 2]", "f:1:4"),
+            ("[1 2]", "f:1:3"),
         ] {
             let error = parse(text).err().unwrap_or_else(|| panic!("{text} is taken"));
             assert!(error.starts_with(&format!("{place}: not valid JSON: ")), "{text:?}: {error}");

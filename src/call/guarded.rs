@@ -1,0 +1,201 @@
+//! Polls a call's work, and keeps what goes wrong in it to itself.
+
+use std::future::poll_fn;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use super::failure::{log_error_result, log_rpc};
+use super::future::{CallFuture, CallWork, Limit};
+use super::{CallError, Exchange, HandlerError, Output};
+use crate::deadline::Deadline;
+use crate::drain::Drain;
+use crate::jsonrpc::RpcError;
+use crate::settings::Settings;
+
+/// A call under way: bounded in time, its panics caught, what goes wrong in it logged.
+pub(crate) struct GuardedCall<T: Output> {
+    /// `None` once it has ended.
+    work: Option<CallWork<T>>,
+    deadline: Option<Deadline>,
+    name: Option<Arc<str>>,
+    /// There while the call is still to be handed to the runtime: what waits for it when the
+    /// server shuts down, unless the manager does.
+    detached: Option<Arc<Drain>>,
+    /// Of a call that runs here rather than in a task.
+    #[cfg(feature = "ask")]
+    idle: Option<crate::ask::IdleDetector>,
+}
+
+impl<T: Output> GuardedCall<T> {
+    /// Begins to run the future that `start` gives for a call of `target`; a panic in `start`
+    /// is the tool's.
+    pub(crate) fn start(target: &str, start: impl FnOnce() -> CallFuture<T>, settings: &Settings) -> Self {
+        let future = catch_unwind(AssertUnwindSafe(start));
+        let future = future.unwrap_or_else(|_| CallFuture::refused(HandlerError::panicked()));
+        Self::new(future, target, settings.tool_time_limit)
+    }
+
+    /// Begins to run a future, within `limit` unless it has one itself. `target` stands for a
+    /// name that it does not have.
+    pub(super) fn new(future: CallFuture<T>, target: &str, limit: Option<Duration>) -> Self {
+        let limit = match future.limit {
+            Limit::OfManager => limit,
+            Limit::At(limit) => Some(limit),
+            Limit::Never => None,
+        };
+        // A result that is there has nothing to tell.
+        let is_fine = matches!(future.work, CallWork::Ready(Some(Ok(_))));
+        let name = future.name.or_else(|| (!is_fine && !target.is_empty()).then(|| Arc::from(target)));
+        Self {
+            work: Some(future.work),
+            deadline: limit.map(Deadline::new),
+            name,
+            detached: future.detached,
+            #[cfg(feature = "ask")]
+            idle: Some(crate::ask::IdleDetector::default()),
+        }
+    }
+
+    /// Hands a detached call to the runtime. What is left here only waits for it, while the
+    /// server waits for the work itself before it shuts down: that of `drain`, where a manager
+    /// starts the call. `exchange` is there when the handler took a context.
+    pub(crate) fn begin(&mut self, exchange: Option<&Arc<Exchange>>, drain: Option<&Arc<Drain>>) {
+        let Some(own) = self.detached.take() else { return };
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
+        let (serving, exchange) = (drain.unwrap_or(&own).hold(), exchange.cloned());
+        let mut detached = Self {
+            work: self.work.take(),
+            deadline: self.deadline.take(),
+            name: self.name.clone(),
+            detached: None,
+            #[cfg(feature = "ask")]
+            idle: self.idle.take(),
+        };
+        let task = runtime.spawn(async move {
+            let outcome = poll_fn(|cx| detached.poll(cx, exchange.as_deref())).await;
+            drop(serving);
+            outcome
+        });
+        let work = async move { task.await.unwrap_or_else(|_| Err(RpcError::internal().into())) };
+        self.work = Some(CallWork::Boxed(Box::pin(work)));
+    }
+
+    /// The name of what is called, as far as it is known.
+    pub(crate) fn name(&self) -> &str {
+        self.name.as_deref().unwrap_or_default()
+    }
+
+    /// Logs an outcome in which something is wrong.
+    #[cold]
+    fn log(&self, outcome: &mut Result<T, CallError>) {
+        match outcome {
+            Ok(output) if output.is_error() => log_error_result(T::KIND, self.name()),
+            Err(CallError::Failed(error)) => error.log(T::KIND, self.name()),
+            Err(CallError::Rpc(error)) => log_rpc(T::KIND, self.name(), error),
+            _ => {}
+        }
+    }
+
+    /// Drops the work, whose destructors may panic as well.
+    fn stop(&mut self) {
+        if let Some(work) = self.work.take()
+            && catch_unwind(AssertUnwindSafe(|| drop(work))).is_err()
+        {
+            HandlerError::panicked().log(T::KIND, self.name());
+        }
+    }
+
+    /// What the call comes to. Once that has been ready, it is pending for ever.
+    pub(crate) fn poll(
+        &mut self,
+        cx: &mut Context<'_>,
+        exchange: Option<&Exchange>,
+    ) -> Poll<Result<T, CallError>> {
+        let polled = match &mut self.work {
+            #[cfg(feature = "ask")]
+            Some(CallWork::Boxed(work)) if exchange.is_some() => {
+                poll_asking(work.as_mut(), self.idle.as_mut(), exchange, cx)
+            }
+            Some(CallWork::Boxed(work)) => poll_caught(work.as_mut(), cx),
+            Some(CallWork::Ready(outcome)) => match outcome.take() {
+                Some(outcome) => Ok(Poll::Ready(outcome)),
+                None => return Poll::Pending,
+            },
+            None => return Poll::Pending,
+        };
+        let mut outcome = match polled {
+            Ok(Poll::Ready(outcome)) => outcome,
+            Err(_) => Err(HandlerError::panicked().into()),
+            Ok(Poll::Pending) => {
+                let Some(deadline) = &mut self.deadline else { return Poll::Pending };
+                ready!(deadline.poll(cx));
+                Err(stopped(deadline.length(), exchange))
+            }
+        };
+        if !matches!(&outcome, Ok(output) if !output.is_error()) {
+            self.log(&mut outcome);
+        }
+        self.stop();
+        Poll::Ready(outcome)
+    }
+}
+
+type Polled<T> = std::thread::Result<Poll<Result<T, CallError>>>;
+
+fn poll_caught<T>(
+    work: Pin<&mut (dyn Future<Output = Result<T, CallError>> + Send)>,
+    cx: &mut Context<'_>,
+) -> Polled<T> {
+    catch_unwind(AssertUnwindSafe(|| work.poll(cx)))
+}
+
+/// Polls a handler that may ask. Whatever it returns, a question that has no answer ends the
+/// call.
+#[cfg(feature = "ask")]
+fn poll_asking<T>(
+    mut work: Pin<&mut (dyn Future<Output = Result<T, CallError>> + Send)>,
+    idle: Option<&mut crate::ask::IdleDetector>,
+    exchange: Option<&Exchange>,
+    cx: &mut Context<'_>,
+) -> Polled<T> {
+    let (Some(idle), Some(exchange)) = (idle, exchange) else { return poll_caught(work, cx) };
+    let polled = idle.poll(&exchange.asks, cx, |cx| match poll_caught(work.as_mut(), cx) {
+        Ok(polled) => polled.map(Ok),
+        Err(panic) => Poll::Ready(Err(panic)),
+    });
+    match polled {
+        Poll::Pending => Ok(Poll::Pending),
+        Poll::Ready(None) => Ok(Poll::Ready(Err(unanswered()))),
+        Poll::Ready(Some(Ok(Ok(_) | Err(CallError::Rpc(_) | CallError::Failed(_)))))
+            if exchange.asks.is_open() =>
+        {
+            Ok(Poll::Ready(Err(unanswered())))
+        }
+        Poll::Ready(Some(outcome)) => outcome.map(Poll::Ready),
+    }
+}
+
+/// What a call comes to whose time is over.
+fn stopped(limit: Duration, exchange: Option<&Exchange>) -> CallError {
+    #[cfg(feature = "ask")]
+    if exchange.is_some_and(|exchange| exchange.asks.is_open()) {
+        return unanswered();
+    }
+    let _ = exchange;
+    HandlerError::timed_out(limit).into()
+}
+
+/// Ends a call with the questions that have no answer.
+#[cfg(feature = "ask")]
+fn unanswered() -> CallError {
+    crate::ask::InputRequired::new().into()
+}
+
+impl<T: Output> Drop for GuardedCall<T> {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}

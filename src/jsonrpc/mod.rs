@@ -1,0 +1,20 @@
+//! JSON-RPC 2.0: knows nothing of MCP or HTTP.
+//!
+//! [`envelope`] reads a message in one borrowed pass of [`scan`], [`read`] makes typed
+//! values of its parts, [`write`] puts replies straight into their buffer.
+
+pub(crate) mod envelope;
+mod error;
+mod escape;
+mod fault;
+mod id;
+mod member;
+mod raw;
+pub(crate) mod read;
+pub(crate) mod scan;
+mod special;
+pub(crate) mod write;
+
+pub use error::{ErrorCode, RpcError};
+pub(crate) use id::Id;
+pub(crate) use raw::Raw;

@@ -1,0 +1,332 @@
+//! Passes over JSON text once: checks it, and hands out the parts that are wanted.
+//!
+//! What a request holds is read in very different depth: the envelope member by
+//! member, the arguments not at all before their tool is known. So this builds no values;
+//! whoever wants a part's value reads its text, by [`read`](super::read) or by `serde_json`.
+
+use std::borrow::Cow;
+use std::ops::Range;
+
+use super::escape;
+pub(crate) use super::fault::{MAX_DEPTH, ScanFault};
+use super::raw::Raw;
+use super::special::Specials;
+
+/// What can be read in the same pass as the text around it.
+pub(crate) trait Scan<'a>: Sized {
+    fn scan(scanner: &mut Scanner<'a>) -> Result<Self, ScanFault>;
+}
+
+/// The items of an object or an array, as far as they were passed over.
+pub(crate) enum Items {
+    First { close: u8 },
+    More { close: u8 },
+    Over,
+}
+
+/// A place in a text.
+pub(crate) struct Scanner<'a> {
+    text: &'a str,
+    at: usize,
+    depth: usize,
+}
+
+impl<'a> Scanner<'a> {
+    pub(crate) fn new(text: &'a str) -> Self {
+        Self { text, at: 0, depth: 0 }
+    }
+
+    /// A scanner of the same text that continues at `at`, where a value begins.
+    #[cfg(feature = "ask")]
+    pub(crate) fn starting_at(text: &'a str, at: usize) -> Self {
+        Self { text, at, depth: 0 }
+    }
+
+    /// The offset of the next byte.
+    #[cfg(feature = "ask")]
+    pub(crate) fn position(&self) -> usize {
+        self.at
+    }
+
+    /// Continues at `at`, the end of a value that was scanned before.
+    #[cfg(feature = "ask")]
+    pub(crate) fn continue_at(&mut self, at: usize) {
+        self.at = at;
+    }
+
+    /// The next byte that is no white space.
+    pub(crate) fn peek(&mut self) -> Option<u8> {
+        while let Some(b' ' | b'\t' | b'\n' | b'\r') = self.byte() {
+            self.at += 1;
+        }
+        self.byte()
+    }
+
+    /// Demands that nothing follows.
+    pub(crate) fn end(mut self) -> Result<(), ScanFault> {
+        if self.peek().is_none() { Ok(()) } else { Err(ScanFault::Syntax) }
+    }
+
+    /// Passes over a value.
+    pub(crate) fn value(&mut self) -> Result<Raw<'a>, ScanFault> {
+        let first = self.peek();
+        let start = self.at;
+        let is_plain = first == Some(b'"') && self.string()?;
+        match first {
+            Some(b'"') => Ok(()),
+            Some(b'{') => self.members(|scanner, _| scanner.value().map(drop)),
+            Some(b'[') => self.elements(|scanner| scanner.value().map(drop)),
+            Some(b'-' | b'0'..=b'9') => self.number(),
+            Some(b't') => self.literal("true"),
+            Some(b'f') => self.literal("false"),
+            Some(b'n') => self.literal("null"),
+            _ => Err(ScanFault::Syntax),
+        }?;
+        Ok(Raw::new(&self.text[start..self.at], is_plain))
+    }
+
+    /// Passes over an object, whose values `member` must pass over, given their keys.
+    pub(crate) fn members(
+        &mut self,
+        mut member: impl FnMut(&mut Self, Raw<'a>) -> Result<(), ScanFault>,
+    ) -> Result<(), ScanFault> {
+        self.nested(b'{', b'}', |scanner| {
+            if scanner.peek() != Some(b'"') {
+                return Err(ScanFault::Syntax);
+            }
+            let start = scanner.at;
+            let is_plain = scanner.string()?;
+            let key = Raw::new(&scanner.text[start..scanner.at], is_plain);
+            scanner.take(b':')?;
+            member(scanner, key)
+        })
+    }
+
+    /// Passes over an array, whose elements `element` must pass over.
+    pub(crate) fn elements(
+        &mut self,
+        element: impl FnMut(&mut Self) -> Result<(), ScanFault>,
+    ) -> Result<(), ScanFault> {
+        self.nested(b'[', b']', element)
+    }
+
+    fn nested(
+        &mut self,
+        open: u8,
+        close: u8,
+        mut item: impl FnMut(&mut Self) -> Result<(), ScanFault>,
+    ) -> Result<(), ScanFault> {
+        let mut items = self.enter(open, close)?;
+        while self.another(&mut items)? {
+            item(self)?;
+        }
+        Ok(())
+    }
+
+    /// Begins to pass over the items between two brackets.
+    #[inline]
+    pub(crate) fn enter(&mut self, open: u8, close: u8) -> Result<Items, ScanFault> {
+        self.take(open)?;
+        self.depth += 1;
+        if self.depth > MAX_DEPTH { Err(ScanFault::TooDeep) } else { Ok(Items::First { close }) }
+    }
+
+    /// Passes over what separates the items. Whether another one follows; without, over the
+    /// closing bracket.
+    #[inline]
+    pub(crate) fn another(&mut self, items: &mut Items) -> Result<bool, ScanFault> {
+        let (close, is_first) = match *items {
+            Items::First { close } => (close, true),
+            Items::More { close } => (close, false),
+            Items::Over => return Ok(false),
+        };
+        if self.skip(close) {
+            self.depth -= 1;
+            *items = Items::Over;
+            return Ok(false);
+        }
+        if !is_first {
+            self.take(b',')?;
+        }
+        *items = Items::More { close };
+        Ok(true)
+    }
+
+    /// Passes over a string. Whether it has no escapes.
+    fn string(&mut self) -> Result<bool, ScanFault> {
+        let mut is_plain = true;
+        self.stretches(|_, escape| {
+            is_plain = false;
+            escape::length(escape)
+        })?;
+        Ok(is_plain)
+    }
+
+    /// Reads a string, if one comes next. Borrows unless it has escapes. A lone surrogate is
+    /// a fault: no Rust string can hold it.
+    pub(crate) fn text(&mut self) -> Result<Cow<'a, str>, ScanFault> {
+        if self.peek() != Some(b'"') {
+            return Err(ScanFault::Unwanted);
+        }
+        let text = self.text;
+        let mut decoded = String::new();
+        let last = self.stretches(|stretch, escape| {
+            let (char, length) = escape::decode(escape)?;
+            let needed = stretch.len() + char.len_utf8();
+            if decoded.capacity() - decoded.len() < needed {
+                // Of a large text this is soon all that it can need, and nothing is copied again.
+                decoded.reserve((3 * decoded.len() + needed).min(text.len() - stretch.start));
+            }
+            decoded.push_str(&text[stretch]);
+            decoded.push(char);
+            Ok(length)
+        })?;
+        if decoded.is_empty() {
+            return Ok(Cow::Borrowed(&text[last]));
+        }
+        decoded.push_str(&text[last]);
+        if decoded.capacity() > 2 * decoded.len() {
+            decoded.shrink_to_fit();
+        }
+        Ok(Cow::Owned(decoded))
+    }
+
+    /// Passes over a string. Gives `escape` each clean stretch that an escape ends, and what
+    /// the escape is the beginning of, to learn the escape's length; gives back the last
+    /// stretch.
+    #[inline]
+    fn stretches(
+        &mut self,
+        mut escape: impl FnMut(Range<usize>, &'a [u8]) -> Result<usize, ScanFault>,
+    ) -> Result<Range<usize>, ScanFault> {
+        let bytes = self.text.as_bytes();
+        let mut from = self.at + 1;
+        let mut specials = Specials::new(bytes, from);
+        while let Some(found) = specials.next() {
+            match bytes[found] {
+                b'"' => {
+                    self.at = found + 1;
+                    return Ok(from..found);
+                }
+                b'\\' => {
+                    from = found + escape(from..found, &bytes[found..])?;
+                    specials.skip_to(from);
+                }
+                _ => return Err(ScanFault::Syntax),
+            }
+        }
+        Err(ScanFault::Syntax)
+    }
+
+    fn number(&mut self) -> Result<(), ScanFault> {
+        if self.byte() == Some(b'-') {
+            self.at += 1;
+        }
+        if self.byte() == Some(b'0') {
+            self.at += 1;
+        } else {
+            self.digits()?;
+        }
+        if self.byte() == Some(b'.') {
+            self.at += 1;
+            self.digits()?;
+        }
+        if let Some(b'e' | b'E') = self.byte() {
+            self.at += 1;
+            if let Some(b'+' | b'-') = self.byte() {
+                self.at += 1;
+            }
+            self.digits()?;
+        }
+        Ok(())
+    }
+
+    /// At least one digit.
+    fn digits(&mut self) -> Result<(), ScanFault> {
+        let start = self.at;
+        while self.byte().is_some_and(|byte| byte.is_ascii_digit()) {
+            self.at += 1;
+        }
+        if self.at == start { Err(ScanFault::Syntax) } else { Ok(()) }
+    }
+
+    fn literal(&mut self, literal: &str) -> Result<(), ScanFault> {
+        if !self.text.as_bytes()[self.at..].starts_with(literal.as_bytes()) {
+            return Err(ScanFault::Syntax);
+        }
+        self.at += literal.len();
+        Ok(())
+    }
+
+    /// Goes back to where a value began that [was passed over](Self::value).
+    pub(crate) fn back_to(&mut self, value: Raw<'a>) {
+        self.at -= value.text().len();
+    }
+
+    /// Passes over `byte`, if it comes next.
+    pub(crate) fn skip(&mut self, byte: u8) -> bool {
+        let comes = self.peek() == Some(byte);
+        self.at += usize::from(comes);
+        comes
+    }
+
+    /// Demands `byte`, and passes over it.
+    pub(crate) fn take(&mut self, byte: u8) -> Result<(), ScanFault> {
+        if self.skip(byte) { Ok(()) } else { Err(ScanFault::Syntax) }
+    }
+
+    fn byte(&self) -> Option<u8> {
+        self.text.as_bytes().get(self.at).copied()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::value::RawValue;
+
+    use super::{MAX_DEPTH, ScanFault, Scanner};
+
+    fn scan(text: &str) -> Result<&str, ScanFault> {
+        let mut scanner = Scanner::new(text);
+        let value = scanner.value()?;
+        scanner.end()?;
+        Ok(value.text())
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_json_is_what_serde_json_takes(text in r#"([ \t\n\r\[\]{}:,0-9.eE+\-"\\u]|true|false|null|"[a-z\\]{0,3}"|\\u00e9|é){0,12}"#) {
+            let reference = serde_json::from_str::<&RawValue>(&text);
+            prop_assert_eq!(scan(&text).ok(), reference.ok().map(RawValue::get));
+        }
+
+        #[test]
+        fn damaged_json_is_taken_only_when_serde_json_takes_it(at in 0_usize..120, with in any::<char>()) {
+            let whole = r#"{"a":[1,-0.5e+10,true,false,null,"x\n\u00e9\"é"],"b":{"c":{}, "d" : []},"e":"","f":1E3}"#;
+            let mut damaged: Vec<char> = whole.chars().collect();
+            let at = at % damaged.len();
+            damaged[at] = with;
+            let damaged: String = damaged.into_iter().collect();
+            let reference = serde_json::from_str::<&RawValue>(&damaged);
+            prop_assert_eq!(scan(&damaged).ok(), reference.ok().map(RawValue::get));
+        }
+    }
+
+    #[test]
+    fn nesting_is_counted_exactly_at_the_limit() {
+        let nested = |depth: usize| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
+        assert!(scan(&nested(MAX_DEPTH)).is_ok());
+        assert_eq!(scan(&nested(MAX_DEPTH + 1)), Err(ScanFault::TooDeep));
+        let flat = format!("[{}]", vec!["{\"[[\":[]}"; 1_000].join(","));
+        assert!(scan(&flat).is_ok());
+        assert_eq!(scan(&"[{\"a\":".repeat(100_000)), Err(ScanFault::TooDeep));
+    }
+
+    #[test]
+    fn numbers_of_any_size_are_json() {
+        for number in ["1e999", "-1e-999", "123456789012345678901234567890.5"] {
+            assert_eq!(scan(number), Ok(number));
+        }
+    }
+}

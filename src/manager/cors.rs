@@ -1,0 +1,92 @@
+//! Calls from web pages of other origins.
+
+use http::request::Parts;
+use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
+
+use super::handle::StatelessSessionManager;
+use crate::reply::with_status;
+
+/// Cross-origin resource sharing for an MCP endpoint, by the manager's own rule of
+/// which origins are served; made by
+/// [`StatelessSessionManager::cors`](crate::StatelessSessionManager::cors).
+///
+/// It belongs outside a host's authentication, because a browser's preflight
+/// carries no credentials. It is a `tower_layer::Layer` (feature `tower`): in axum it
+/// is added after the authentication's layer, and so lies around it. `Cors::wrap` does
+/// the same for any service; a host without services calls
+/// [`preflight`](Self::preflight) before, and [`CorsGrant::apply`] after everything else.
+///
+/// Credentials in the browser's sense (cookies) are never allowed: a page sends
+/// its token itself, in `Authorization`.
+#[derive(Clone, Debug)]
+pub struct Cors {
+    manager: StatelessSessionManager,
+}
+
+/// What the pages of one request's origin may see; made by [`Cors::grant`].
+#[derive(Clone, Debug)]
+pub struct CorsGrant {
+    origin: Option<HeaderValue>,
+}
+
+impl StatelessSessionManager {
+    /// Cross-origin resource sharing, for web pages of other origins than the
+    /// server's own.
+    pub fn cors(&self) -> Cors {
+        Cors::new(self.clone())
+    }
+}
+
+impl Cors {
+    pub(crate) fn new(manager: StatelessSessionManager) -> Self {
+        Self { manager }
+    }
+
+    /// Answers a preflight, by an empty response: 204 that allows what was asked
+    /// for, or 403 when the origin is not served. `None` for any other request.
+    pub fn preflight<B: Default>(&self, head: &Parts) -> Option<Response<B>> {
+        let wanted = &head.headers;
+        if head.method != Method::OPTIONS
+            || !wanted.contains_key(header::ORIGIN)
+            || !wanted.contains_key(header::ACCESS_CONTROL_REQUEST_METHOD)
+        {
+            return None;
+        }
+        let grant = self.grant(head);
+        let status = if grant.origin.is_some() { StatusCode::NO_CONTENT } else { StatusCode::FORBIDDEN };
+        let mut response = with_status(status, B::default());
+        let headers = response.headers_mut();
+        if grant.origin.is_some() {
+            headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("POST"));
+            // Whatever is asked for, because a tool's `Mcp-Param-*` are not known here.
+            if let Some(names) = wanted.get(header::ACCESS_CONTROL_REQUEST_HEADERS) {
+                headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, names.clone());
+            }
+            headers.insert(header::ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("7200"));
+        }
+        grant.apply(headers);
+        headers.append(header::VARY, HeaderValue::from_static("access-control-request-headers"));
+        Some(response)
+    }
+
+    /// What the page that sent a request may see of its response. To be taken
+    /// before the request is handed on.
+    pub fn grant(&self, head: &Parts) -> CorsGrant {
+        let origin = self.manager.settings().http.origin.check(head).ok().flatten();
+        CorsGrant { origin: origin.and_then(|origin| HeaderValue::from_str(origin).ok()) }
+    }
+}
+
+impl CorsGrant {
+    /// Adds the headers to a response's.
+    pub fn apply(&self, headers: &mut HeaderMap) {
+        headers.append(header::VARY, HeaderValue::from_static("origin"));
+        if let Some(origin) = &self.origin {
+            headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
+            headers.insert(
+                header::ACCESS_CONTROL_EXPOSE_HEADERS,
+                HeaderValue::from_static("www-authenticate, retry-after, allow"),
+            );
+        }
+    }
+}

@@ -1,0 +1,23 @@
+//! The way in: [`StatelessSessionManager`], its settings, and the services that wrap it.
+
+#[cfg(feature = "ask")]
+mod asking;
+mod builder;
+mod cors;
+#[cfg(any(feature = "hyper", feature = "tower"))]
+mod cors_service;
+mod handle;
+#[cfg(any(feature = "hyper", feature = "tower"))]
+mod service;
+
+pub use builder::ManagerBuilder;
+pub use cors::{Cors, CorsGrant};
+#[cfg(any(feature = "hyper", feature = "tower"))]
+pub use cors_service::{CorsFuture, CorsService};
+pub use handle::StatelessSessionManager;
+#[cfg(any(feature = "hyper", feature = "tower"))]
+pub use service::{ChooseRegistry, Fixed, McpAt, McpService, ResponseFuture};
+
+pub use crate::http::AcceptRule;
+pub use crate::reply::Body;
+pub use crate::request::Refusal;

@@ -1,0 +1,219 @@
+//! The manager as a service, for tower (and so axum) and for hyper.
+
+use std::convert::Infallible;
+use std::fmt;
+use std::future::{Ready, ready};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use http::request::Parts;
+use http::{Request, Response};
+
+use super::handle::StatelessSessionManager;
+use crate::registry::Registry;
+use crate::reply::Body;
+use crate::request::{Refusal, Rejection};
+
+/// A manager and its tools, as a `tower_service::Service` (feature `tower`) and a
+/// `hyper::service::Service` (feature `hyper`).
+///
+/// It mounts in axum by `route_service` and `nest_service`. It never fails and is
+/// always ready; clones serve the same tools.
+#[derive(Clone, Debug)]
+pub struct McpService<C> {
+    manager: StatelessSessionManager,
+    choice: C,
+}
+
+impl StatelessSessionManager {
+    /// A service that answers every request with the tools of `registry`.
+    pub fn service<R: Registry + Clone>(&self, registry: R) -> McpService<Fixed<R>> {
+        McpService { manager: self.clone(), choice: Fixed(registry) }
+    }
+
+    /// A service that asks `choose` for the tools of each request, as
+    /// [`handle_with`](Self::handle_with) does.
+    ///
+    /// The choice owns what it needs of the head, so it copies that before it waits:
+    ///
+    /// ```
+    /// use http::StatusCode;
+    /// use http::request::Parts;
+    /// use mcp_stateless::manager::Refusal;
+    /// use mcp_stateless::{StatelessSessionManager, ToolRegistry};
+    ///
+    /// async fn load(tenant: Option<String>) -> Result<ToolRegistry, Refusal> {
+    ///     let tenant = tenant.ok_or_else(|| Refusal::new(StatusCode::FORBIDDEN, "no tenant"))?;
+    ///     let tools = ToolRegistry::builder().tool("whose", "", move || std::future::ready(tenant.clone()));
+    ///     tools.build().map_err(|_| Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "broken tools"))
+    /// }
+    ///
+    /// let manager = StatelessSessionManager::builder("tenants", "1.0.0").build()?;
+    /// let service = manager.service_with(|head: &Parts| {
+    ///     let tenant = head.headers.get("x-tenant").and_then(|name| name.to_str().ok()).map(str::to_owned);
+    ///     load(tenant)
+    /// });
+    /// # Ok::<(), mcp_stateless::ConfigError>(())
+    /// ```
+    pub fn service_with<C, R, F>(&self, choose: C) -> McpService<C>
+    where
+        C: Fn(&Parts) -> F + Clone,
+        F: Future<Output = Result<R, Refusal>>,
+        R: Registry,
+    {
+        McpService { manager: self.clone(), choice: choose }
+    }
+}
+
+/// A [`McpService`] at one path: what a server needs that has no router.
+///
+/// It answers at `/mcp` and at `/mcp/`, for a client may put a slash at the end of what it
+/// was given. Elsewhere it answers 404 with a JSON-RPC error that names the path. It is a
+/// service as the one in it is; made by [`McpService::at`].
+#[derive(Clone, Debug)]
+pub struct McpAt<C> {
+    service: McpService<C>,
+    /// Without a slash at its end.
+    path: Arc<str>,
+}
+
+impl<C> McpAt<C>
+where
+    C: ChooseRegistry<Future: Send> + Send + 'static,
+{
+    fn respond<B>(&self, request: Request<B>) -> ResponseFuture
+    where
+        B: http_body::Body<Data: Send> + Send + 'static,
+    {
+        let path = request.uri().path();
+        if path.strip_suffix('/').unwrap_or(path) == &*self.path {
+            return self.service.respond(request);
+        }
+        let (head, _) = request.into_parts();
+        let path = if self.path.is_empty() { Arc::from("/") } else { Arc::clone(&self.path) };
+        let response = self.service.manager.refuse(Rejection::NotFound(path), &head);
+        ResponseFuture(Box::pin(ready(response)))
+    }
+}
+
+/// How a service finds the tools of a request: always the same ones, or those that
+/// a function of the request's head chooses.
+pub trait ChooseRegistry: Clone {
+    /// Where the tools come from.
+    type Registry: Registry;
+    /// The choice under way.
+    type Future: Future<Output = Result<Self::Registry, Refusal>>;
+
+    /// Chooses.
+    fn choose(self, head: &Parts) -> Self::Future;
+}
+
+/// The same tools for every request; made by
+/// [`service`](StatelessSessionManager::service).
+#[derive(Clone, Debug)]
+pub struct Fixed<R>(R);
+
+impl<R: Registry + Clone> ChooseRegistry for Fixed<R> {
+    type Registry = R;
+    type Future = Ready<Result<R, Refusal>>;
+
+    fn choose(self, _: &Parts) -> Self::Future {
+        ready(Ok(self.0))
+    }
+}
+
+impl<C, R, F> ChooseRegistry for C
+where
+    C: Fn(&Parts) -> F + Clone,
+    F: Future<Output = Result<R, Refusal>>,
+    R: Registry,
+{
+    type Registry = R;
+    type Future = F;
+
+    fn choose(self, head: &Parts) -> F {
+        self(head)
+    }
+}
+
+/// The response of a [`McpService`], under way. Dropping it ends the tool.
+#[must_use]
+pub struct ResponseFuture(Pin<Box<dyn Future<Output = Response<Body>> + Send>>);
+
+impl fmt::Debug for ResponseFuture {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("ResponseFuture").finish_non_exhaustive()
+    }
+}
+
+impl Future for ResponseFuture {
+    type Output = Result<Response<Body>, Infallible>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.0.as_mut().poll(cx).map(Ok)
+    }
+}
+
+impl<C> McpService<C> {
+    /// Serves at `path` alone, with or without a slash at its end; answers 404 elsewhere.
+    ///
+    /// For a server that has no router; see [`McpAt`].
+    pub fn at(self, path: &str) -> McpAt<C> {
+        McpAt { service: self, path: path.strip_suffix('/').unwrap_or(path).into() }
+    }
+}
+
+impl<C> McpService<C>
+where
+    C: ChooseRegistry<Future: Send> + Send + 'static,
+{
+    fn respond<B>(&self, request: Request<B>) -> ResponseFuture
+    where
+        B: http_body::Body<Data: Send> + Send + 'static,
+    {
+        let choice = self.choice.clone();
+        ResponseFuture(Box::pin(self.manager.handle_with(request, move |head| choice.choose(head))))
+    }
+}
+
+/// The same for both services: each request is answered by `respond`.
+macro_rules! services {
+    ($($service:ident),*) => {$(
+        #[cfg(feature = "tower")]
+        impl<C, B> tower_service::Service<Request<B>> for $service<C>
+        where
+            C: ChooseRegistry<Future: Send> + Send + 'static,
+            B: http_body::Body<Data: Send> + Send + 'static,
+        {
+            type Response = Response<Body>;
+            type Error = Infallible;
+            type Future = ResponseFuture;
+
+            fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+                Poll::Ready(Ok(()))
+            }
+
+            fn call(&mut self, request: Request<B>) -> ResponseFuture {
+                self.respond(request)
+            }
+        }
+
+        #[cfg(feature = "hyper")]
+        impl<C, B> hyper::service::Service<Request<B>> for $service<C>
+        where
+            C: ChooseRegistry<Future: Send> + Send + 'static,
+            B: http_body::Body<Data: Send> + Send + 'static,
+        {
+            type Response = Response<Body>;
+            type Error = Infallible;
+            type Future = ResponseFuture;
+
+            fn call(&self, request: Request<B>) -> ResponseFuture {
+                self.respond(request)
+            }
+        }
+    )*};
+}
+
+services!(McpService, McpAt);

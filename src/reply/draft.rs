@@ -1,0 +1,135 @@
+//! Replies that have begun: what is kept of a request until its message is written.
+
+use std::sync::Arc;
+
+use http::StatusCode;
+
+use super::message::{ResultMessage, SingleReply};
+use crate::call::{ResultWriter, WriteResult};
+use crate::jsonrpc::write::ReplyStart;
+use crate::jsonrpc::{ErrorCode, RpcError};
+use crate::protocol::{Era, Revision, ServerCapabilities, meta};
+use crate::registry::Page;
+use crate::settings::Settings;
+
+/// The code of an error, as revisions of this era have it.
+fn code_of(error: &RpcError, era: Era) -> ErrorCode {
+    match (error.code(), era) {
+        (ErrorCode::RESOURCE_NOT_FOUND, Era::Modern) => ErrorCode::INVALID_PARAMS,
+        (code, _) => code,
+    }
+}
+
+/// The HTTP status of an error that a method answers: the specification gives
+/// some codes a status of their own in the modern era; otherwise HTTP has done
+/// its part.
+fn status_of(code: ErrorCode, era: Era) -> StatusCode {
+    match (era, code) {
+        (Era::Modern, ErrorCode::METHOD_NOT_FOUND) => StatusCode::NOT_FOUND,
+        (
+            Era::Modern,
+            ErrorCode::HEADER_MISMATCH
+            | ErrorCode::MISSING_CLIENT_CAPABILITY
+            | ErrorCode::UNSUPPORTED_PROTOCOL_VERSION,
+        ) => StatusCode::BAD_REQUEST,
+        _ => StatusCode::OK,
+    }
+}
+
+/// From how many bytes on a list is sent from where it was made instead of being
+/// copied, which spares memory but costs the server below a frame or two.
+const SHARED_FROM: usize = 8 * 1024;
+
+/// A reply that has begun; holds all that it needs of the request.
+pub(crate) struct Draft {
+    pub(crate) start: ReplyStart,
+    pub(crate) era: Era,
+    pub(crate) settings: Arc<Settings>,
+}
+
+impl Draft {
+    /// The reply to a request that failed.
+    pub(crate) fn error(self, error: &RpcError) -> SingleReply {
+        let code = code_of(error, self.era);
+        let status = status_of(code, self.era);
+        SingleReply::Error { status, message: self.start.error(error, code), headers: Box::default() }
+    }
+
+    /// An `EmptyResult` of the legacy era.
+    pub(crate) fn nothing(self) -> SingleReply {
+        self.result(|writer| writer.buffer.extend_from_slice(b"{}"))
+    }
+
+    /// The result of a call.
+    pub(crate) fn output(self, output: &impl WriteResult) -> SingleReply {
+        self.result(|mut writer| output.write(&mut writer))
+    }
+
+    /// The result of a list: `opening` is what comes before the definitions.
+    pub(crate) fn list(self, opening: &str, page: &Page) -> SingleReply {
+        let mut at = 0;
+        let text = self.start.result(|buffer| {
+            buffer.extend_from_slice(opening.as_bytes());
+            at = buffer.len();
+            buffer.push(b']');
+            let mut writer = ResultWriter::new(buffer, self.era, &self.settings.result_texts);
+            if let Some(cursor) = &page.next_cursor {
+                writer.string("nextCursor", cursor);
+            }
+            if self.era == Era::Modern {
+                writer.cache_hint(page.cache);
+            }
+            writer.end(page.meta.as_deref());
+        });
+        let message = ResultMessage::with_shared(text, at, page.definitions.clone());
+        let is_small = page.definitions.len() < SHARED_FROM;
+        SingleReply::Result(if is_small { message.into_vec().into() } else { message })
+    }
+
+    /// An `InitializeResult`.
+    pub(crate) fn initialize(self, capabilities: ServerCapabilities, revision: Revision) -> SingleReply {
+        let settings = Arc::clone(&self.settings);
+        self.result(|mut writer| {
+            writer.open();
+            writer.string("protocolVersion", revision.as_str());
+            write_server(&mut writer, capabilities, &settings);
+            writer.raw("serverInfo", &settings.result_texts.server_info);
+            writer.buffer.push(b'}');
+        })
+    }
+
+    /// A `DiscoverResult`.
+    pub(crate) fn discover(self, capabilities: ServerCapabilities) -> SingleReply {
+        let settings = Arc::clone(&self.settings);
+        self.result(|mut writer| {
+            writer.open();
+            writer.raw("supportedVersions", settings.revisions.as_json());
+            write_server(&mut writer, capabilities, &settings);
+            writer.cache_hint(settings.cache_hint);
+            writer.end(None);
+        })
+    }
+
+    /// The end of a `subscriptions/listen`, tagged with the request's id like every message
+    /// before it.
+    pub(crate) fn listened(self, id: &str) -> SingleReply {
+        self.result(|mut writer| {
+            writer.open();
+            writer.end_tagged(meta::SUBSCRIPTION_ID, id);
+        })
+    }
+
+    fn result(self, write: impl FnOnce(ResultWriter<'_>)) -> SingleReply {
+        let Self { start, era, settings } = self;
+        let text = start.result(|buffer| write(ResultWriter::new(buffer, era, &settings.result_texts)));
+        SingleReply::Result(text.into())
+    }
+}
+
+/// Writes what both ways of opening tell of the server: capabilities and instructions.
+fn write_server(writer: &mut ResultWriter<'_>, capabilities: ServerCapabilities, settings: &Settings) {
+    writer.json("capabilities", &capabilities.declared(writer.era(), settings.logging));
+    if let Some(instructions) = &settings.instructions {
+        writer.string("instructions", instructions);
+    }
+}

@@ -1,0 +1,230 @@
+//! `subscriptions/listen`: a stream of what changes, until the client leaves or the server
+//! shuts down (2026-07-28, Patterns, "Subscriptions").
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::request::Parts;
+use serde::{Deserialize, Serialize};
+
+use super::draft::Draft;
+use crate::changes::{Change, ChangeStream, News};
+use crate::deadline::Deadline;
+use crate::drain::ListenerGuard;
+use crate::http::sse::{KEEP_ALIVE, event};
+use crate::jsonrpc::{RpcError, write};
+use crate::protocol::{Offer, meta};
+use crate::registry::Registry;
+use crate::resource::uri;
+
+/// The most resources that one stream may watch, and the most bytes of their URIs.
+const MAX_RESOURCES: usize = 1024;
+const MAX_URI_BYTES: usize = 64 * 1024;
+/// From how many bytes on a frame takes no further change.
+const MAX_FRAME: usize = 64 * 1024;
+
+/// What a client wants to hear of.
+#[derive(Debug, Default, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(crate) struct SubscriptionFilter {
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    tools_list_changed: bool,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    prompts_list_changed: bool,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    resources_list_changed: bool,
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    resource_subscriptions: BTreeSet<String>,
+}
+
+impl SubscriptionFilter {
+    /// Reads the `notifications` parameter.
+    pub(crate) fn read(json: &str) -> Result<Self, RpcError> {
+        let misfit = |fault| RpcError::invalid_params(format!("`notifications` does not fit: {fault}"));
+        // Read as a struct, an array would do as well.
+        if !json.starts_with('{') {
+            return Err(misfit("it must be an object".to_owned()));
+        }
+        let wanted: Self = serde_json::from_str(json).map_err(|error| misfit(error.to_string()))?;
+        if wanted.resource_subscriptions.len() > MAX_RESOURCES {
+            return Err(misfit(format!("more than {MAX_RESOURCES} resources")));
+        }
+        if wanted.resource_subscriptions.iter().map(String::len).sum::<usize>() > MAX_URI_BYTES {
+            return Err(misfit(format!("URIs of more than {MAX_URI_BYTES} bytes in all")));
+        }
+        Ok(wanted)
+    }
+
+    /// What of it the registry can tell this caller.
+    pub(crate) fn honoured(mut self, registry: &(impl Registry + ?Sized), head: &Parts) -> Self {
+        let has = registry.capabilities();
+        self.tools_list_changed &= has.tools == Offer::Changing;
+        self.prompts_list_changed &= has.prompts == Offer::Changing;
+        self.resources_list_changed &= has.resources == Offer::Changing;
+        let may_watch = |uri: &str| registry.may_watch(&uri::canonical(uri), head);
+        self.resource_subscriptions.retain(|uri| has.resource_updates && may_watch(uri));
+        self
+    }
+
+    /// Everything that is wanted.
+    fn all(&self) -> impl Iterator<Item = Change<'_>> {
+        let lists = [Change::Tools, Change::Prompts, Change::Resources].into_iter();
+        let resources = self.resource_subscriptions.iter().map(|uri| Change::Resource(uri));
+        lists.filter(|change| self.has_list(*change)).chain(resources)
+    }
+
+    /// Whether it is a list that is wanted.
+    fn has_list(&self, change: Change<'_>) -> bool {
+        match change {
+            Change::Tools => self.tools_list_changed,
+            Change::Prompts => self.prompts_list_changed,
+            Change::Resources => self.resources_list_changed,
+            Change::Resource(_) => false,
+        }
+    }
+}
+
+/// The body of a stream that tells what changes.
+pub(crate) struct SubscriptionStream {
+    wanted: SubscriptionFilter,
+    /// The canonical forms of the URIs in `wanted`, and how the client spells each.
+    spellings: BTreeMap<String, Vec<String>>,
+    /// The head of the request, by which each change is judged.
+    head: Parts,
+    /// The JSON of the request's id, which tags every message.
+    id: String,
+    changes: ChangeStream,
+    listener: ListenerGuard,
+    /// Becomes the result at the end; `None` once it has.
+    draft: Option<Draft>,
+    keep_alive: Deadline,
+    is_acknowledged: bool,
+}
+
+impl SubscriptionStream {
+    pub(crate) fn new(
+        wanted: SubscriptionFilter,
+        head: Parts,
+        id: String,
+        changes: ChangeStream,
+        listener: ListenerGuard,
+        draft: Draft,
+        keep_alive: Duration,
+    ) -> Self {
+        let mut spellings: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        for written in &wanted.resource_subscriptions {
+            spellings.entry(uri::canonical(written).into_owned()).or_default().push(written.clone());
+        }
+        Self {
+            wanted,
+            spellings,
+            head,
+            id,
+            changes,
+            listener,
+            draft: Some(draft),
+            keep_alive: Deadline::new(keep_alive),
+            is_acknowledged: false,
+        }
+    }
+
+    pub(crate) fn is_complete(&self) -> bool {
+        self.draft.is_none()
+    }
+
+    /// The next frame: news, the end, or a sign of life; `None` after the end.
+    // Inlined, it would keep the body of ordinary replies from being inlined itself.
+    #[inline(never)]
+    pub(crate) fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        if self.is_complete() {
+            return Poll::Ready(None);
+        }
+        let mut events = Vec::new();
+        if !std::mem::replace(&mut self.is_acknowledged, true) {
+            self.acknowledge(&mut events);
+        }
+        let mut is_over = self.listener.end.poll_next(cx).is_ready();
+        while events.len() <= MAX_FRAME
+            && let Poll::Ready(news) = self.changes.poll_next(cx)
+        {
+            // The client may listen anew, perhaps on a replica whose bus still works.
+            let Some((from, news)) = news else {
+                is_over = true;
+                break;
+            };
+            let mut tell = |change| {
+                if self.changes.may_hear(from, change, &self.head) {
+                    tell(&mut events, &self.id, change);
+                }
+            };
+            match news {
+                News::Message(message) => match Change::from_message(&message) {
+                    Some(Change::Resource(uri)) => {
+                        let spellings = self.spellings.get(&*uri::canonical(uri)).into_iter().flatten();
+                        spellings.for_each(|uri| tell(Change::Resource(uri)));
+                    }
+                    Some(list) if self.wanted.has_list(list) => tell(list),
+                    _ => {}
+                },
+                // Any of them may be among what is lost.
+                News::Missed => self.wanted.all().for_each(tell),
+            }
+        }
+        if is_over && let Some(draft) = self.draft.take() {
+            let message = draft.listened(&self.id).into_vec();
+            event(&mut events, |buffer| buffer.extend_from_slice(&message));
+        }
+        if !events.is_empty() {
+            self.keep_alive.reset();
+            if events.len() > MAX_FRAME {
+                // What is left comes in the next frame.
+                cx.waker().wake_by_ref();
+            }
+            return Poll::Ready(Some(events.into()));
+        }
+        if self.keep_alive.poll(cx).is_ready() {
+            self.keep_alive.reset();
+            return Poll::Ready(Some(Bytes::from_static(KEEP_ALIVE)));
+        }
+        Poll::Pending
+    }
+
+    fn acknowledge(&self, events: &mut Vec<u8>) {
+        notify(events, &self.id, "notifications/subscriptions/acknowledged", |buffer| {
+            write::key(buffer, "notifications");
+            // Flags and texts are always JSON.
+            let _ = write::json(buffer, &self.wanted);
+        });
+    }
+}
+
+fn tell(events: &mut Vec<u8>, id: &str, change: Change<'_>) {
+    let method = match change {
+        Change::Tools => "notifications/tools/list_changed",
+        Change::Prompts => "notifications/prompts/list_changed",
+        Change::Resources => "notifications/resources/list_changed",
+        Change::Resource(_) => "notifications/resources/updated",
+    };
+    notify(events, id, method, |buffer| {
+        if let Change::Resource(uri) = change {
+            write::key(buffer, "uri");
+            write::string(buffer, uri);
+        }
+    });
+}
+
+/// Writes a notification that is tagged with the request's id.
+fn notify(events: &mut Vec<u8>, id: &str, method: &str, write: impl FnOnce(&mut Vec<u8>)) {
+    event(events, |buffer| {
+        write::notification(buffer, method, |buffer| {
+            buffer.extend_from_slice(br#"{"_meta":{"#);
+            write::key(buffer, meta::SUBSCRIPTION_ID);
+            buffer.extend_from_slice(id.as_bytes());
+            buffer.push(b'}');
+            write(buffer);
+            buffer.push(b'}');
+        });
+    });
+}

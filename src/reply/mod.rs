@@ -1,0 +1,25 @@
+//! From a valid request to its response: [dispatch] to the registry, replies that are
+//! [pending], [streams](stream) and [subscriptions](listen), and the only place that
+//! [builds a response](respond).
+
+mod body;
+mod call;
+mod dispatch;
+mod draft;
+mod listen;
+mod message;
+mod pending;
+#[expect(clippy::module_inception, reason = "the reply itself")]
+mod reply;
+mod respond;
+mod stream;
+#[cfg(feature = "ask")]
+mod unredeemed;
+
+pub use body::Body;
+pub(crate) use dispatch::Dispatcher;
+pub(crate) use pending::PendingBody;
+pub(crate) use reply::Reply;
+pub(crate) use respond::{respond, with_status};
+#[cfg(feature = "ask")]
+pub(crate) use unredeemed::UnredeemedCall;

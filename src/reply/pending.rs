@@ -1,0 +1,127 @@
+//! Replies to the requests of one body that are not there yet. They borrow nothing from the
+//! body.
+
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::task::Poll;
+use std::time::Duration;
+
+use super::call::PendingCall;
+use super::draft::Draft;
+use super::message::SingleReply;
+use super::reply::Reply;
+use crate::jsonrpc::RpcError;
+use crate::prompt::PromptOutput;
+use crate::registry::Answer;
+use crate::resource::ResourceOutput;
+use crate::tool::ToolOutput;
+
+/// The pending reply to a body: to its one request, or to all requests of a batch.
+pub(crate) enum PendingBody<'r> {
+    One(PendingReply<'r>),
+    /// Answered together, by one array.
+    Batch(Vec<PendingReply<'r>>),
+}
+
+/// The pending reply to one request.
+pub(crate) enum PendingReply<'r> {
+    Ready(Reply),
+    Tool(Box<PendingCall<ToolOutput>>),
+    Prompt(Box<PendingCall<PromptOutput>>),
+    Resource(Box<PendingCall<ResourceOutput>>),
+    /// The registry's answer is not ready yet.
+    Later(Finishing<'r>),
+    /// A call whose state is to be redeemed before it begins.
+    #[cfg(feature = "ask")]
+    Unredeemed(Box<super::unredeemed::UnredeemedCall>),
+}
+
+type Finishing<'r> = Pin<Box<dyn Future<Output = Reply> + Send + 'r>>;
+
+impl PendingBody<'_> {
+    pub(crate) fn ready(reply: Reply) -> Self {
+        Self::One(PendingReply::Ready(reply))
+    }
+
+    /// Takes the call out whose state is to be redeemed before it begins, if it is one.
+    #[cfg(feature = "ask")]
+    pub(crate) fn take_unredeemed(&mut self) -> Option<Box<super::unredeemed::UnredeemedCall>> {
+        if !matches!(self, Self::One(PendingReply::Unredeemed(_))) {
+            return None;
+        }
+        match std::mem::replace(self, Self::Batch(Vec::new())) {
+            Self::One(PendingReply::Unredeemed(unredeemed)) => Some(unredeemed),
+            _ => None,
+        }
+    }
+
+    pub(crate) async fn finish(self, keep_alive: Duration) -> Reply {
+        match self {
+            Self::One(request) => request.finish(keep_alive).await,
+            Self::Batch(requests) => batch(requests, keep_alive).await,
+        }
+    }
+}
+
+impl<'r> PendingReply<'r> {
+    /// The reply that `write` makes of a registry's answer; ready if the answer is.
+    pub(crate) fn of_answer<T: Send + 'r>(
+        answer: Answer<'r, T>,
+        draft: Draft,
+        write: impl FnOnce(Draft, &T) -> SingleReply + Send + 'r,
+    ) -> Self {
+        let limit = draft.settings.tool_time_limit;
+        let write = move |answer: Result<T, RpcError>| match answer {
+            Ok(answer) => write(draft, &answer),
+            Err(error) => draft.error(&error),
+        };
+        match answer.at_once() {
+            Ok(answer) => Self::Ready(write(answer).into()),
+            Err(later) => Self::Later(Box::pin(async move { write(later.within(limit).await).into() })),
+        }
+    }
+
+    async fn finish(self, keep_alive: Duration) -> Reply {
+        match self {
+            Self::Ready(reply) => reply,
+            Self::Tool(call) => call.answer(keep_alive).await,
+            Self::Prompt(call) => call.answer(keep_alive).await,
+            Self::Resource(call) => call.answer(keep_alive).await,
+            Self::Later(finishing) => finishing.await,
+            // The manager redeems it before; batches are of an era without states.
+            #[cfg(feature = "ask")]
+            Self::Unredeemed(unredeemed) => unredeemed.refuse().into(),
+        }
+    }
+}
+
+async fn batch(requests: Vec<PendingReply<'_>>, keep_alive: Duration) -> Reply {
+    let count = requests.len();
+    let mut under_way: Vec<Option<Finishing<'_>>> = Vec::with_capacity(count);
+    let mut messages = vec![Vec::new(); count];
+    for request in requests {
+        under_way.push(Some(Box::pin(request.finish(keep_alive))));
+    }
+    let mut first = 0;
+    poll_fn(|cx| {
+        // They share the task's budget, so another one is asked first each time.
+        let mut all = true;
+        for index in (first..count).chain(0..first) {
+            let (request, message) = (&mut under_way[index], &mut messages[index]);
+            if let Some(finishing) = request {
+                match finishing.as_mut().poll(cx) {
+                    Poll::Ready(reply) => (*request, *message) = (None, reply.into_vec()),
+                    Poll::Pending => all = false,
+                }
+            }
+        }
+        // A batch is never empty.
+        first = (first + 1) % count;
+        if all { Poll::Ready(()) } else { Poll::Pending }
+    })
+    .await;
+    let mut array = vec![b'['];
+    array.append(&mut messages.join(&b','));
+    array.push(b']');
+    SingleReply::Result(array.into()).into()
+}

@@ -1,0 +1,57 @@
+//! The only place that builds a response.
+
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
+
+use super::body::Body;
+use super::message::SingleReply;
+use super::reply::Reply;
+use crate::http::Accepts;
+use crate::http::sse::frame_result;
+
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+const EVENT_STREAM: HeaderValue = HeaderValue::from_static("text/event-stream");
+const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
+/// Asks proxies not to hold events back.
+const X_ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
+
+/// Makes HTTP of a reply, in a type that the client takes. Errors are JSON whatever
+/// it takes, for their status tells it that they are none of what it asked for.
+pub(crate) fn respond(reply: Reply, accepts: Accepts) -> Response<Body> {
+    match reply {
+        Reply::Accepted => with_status(StatusCode::ACCEPTED, Body::default()),
+        Reply::Single(SingleReply::Result(message)) if accepts.takes_json() => {
+            let body = message.into_frames().map_or_else(Body::parts, Body::full);
+            json(StatusCode::OK, body, HeaderMap::new())
+        }
+        Reply::Single(SingleReply::Result(message)) => events(Body::full(frame_result(&message.into_vec()))),
+        Reply::Single(SingleReply::Error { status, message, headers }) => {
+            json(status, Body::full(message), *headers)
+        }
+        Reply::Stream(stream) => events(Body::stream(stream)),
+        Reply::Subscription(stream) => events(Body::subscription(stream)),
+        Reply::Events(bytes) => events(Body::full(bytes)),
+    }
+}
+
+/// A response without a body.
+pub(crate) fn with_status<B>(status: StatusCode, body: B) -> Response<B> {
+    let mut response = Response::new(body);
+    *response.status_mut() = status;
+    response
+}
+
+fn json(status: StatusCode, body: Body, headers: HeaderMap) -> Response<Body> {
+    let mut response = with_status(status, body);
+    *response.headers_mut() = headers;
+    response.headers_mut().insert(header::CONTENT_TYPE, JSON);
+    response
+}
+
+fn events(body: Body) -> Response<Body> {
+    let mut response = Response::new(body);
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, EVENT_STREAM);
+    headers.insert(header::CACHE_CONTROL, NO_STORE);
+    headers.insert(X_ACCEL_BUFFERING, HeaderValue::from_static("no"));
+    response
+}

@@ -1,0 +1,108 @@
+//! The stream of a call: its notifications as server-sent events, then its result.
+
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::message::SingleReply;
+use crate::call::{Exchange, Leftovers};
+use crate::deadline::Deadline;
+use crate::drain::Serving;
+use crate::http::sse::{KEEP_ALIVE, event};
+
+/// A call in flight, whatever the type of its result.
+pub(crate) trait CallInFlight: Send {
+    /// The finished reply: a result or an error. Once it has been ready, it is
+    /// pending for ever.
+    fn poll_reply(&mut self, cx: &mut Context<'_>) -> Poll<SingleReply>;
+
+    /// Ends what the handler may still send.
+    fn close(&self) -> Leftovers;
+}
+
+/// The body of a reply whose first notification came before its result. Owns the
+/// call: dropping the body ends it.
+pub(crate) struct CallStream {
+    call: Box<dyn CallInFlight>,
+    exchange: Arc<Exchange>,
+    keep_alive: Deadline,
+    state: StreamState,
+    serving: Option<Serving>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum StreamState {
+    Running,
+    /// The tool waits until the server below has sent what it was given, which it
+    /// does when the body has nothing more for it.
+    LettingOut,
+    Complete,
+}
+
+impl CallStream {
+    pub(crate) fn new(call: Box<dyn CallInFlight>, exchange: Arc<Exchange>, keep_alive: Duration) -> Self {
+        Self {
+            call,
+            exchange,
+            keep_alive: Deadline::new(keep_alive),
+            state: StreamState::Running,
+            serving: None,
+        }
+    }
+
+    /// Counts as being served until it is dropped.
+    pub(crate) fn serve(&mut self, serving: Serving) {
+        self.serving = Some(serving);
+    }
+
+    pub(crate) fn is_complete(&self) -> bool {
+        self.state == StreamState::Complete
+    }
+
+    /// The next frame: events, the result, or a sign of life; `None` at the end.
+    pub(crate) fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        match self.state {
+            StreamState::Complete => return Poll::Ready(None),
+            StreamState::LettingOut => {
+                self.state = StreamState::Running;
+                self.exchange.outbox.was_let_out();
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            StreamState::Running => {}
+        }
+        // What was sent before goes first, so that the tool is not run on before
+        // the reply has begun.
+        if let Some(events) = self.take_events(cx) {
+            return Poll::Ready(Some(events));
+        }
+        if let Poll::Ready(reply) = self.call.poll_reply(cx) {
+            self.state = StreamState::Complete;
+            let mut events = self.call.close().events;
+            event(&mut events, |buffer| buffer.append(&mut reply.into_vec()));
+            return Poll::Ready(Some(events.into()));
+        }
+        if let Some(events) = self.take_events(cx) {
+            return Poll::Ready(Some(events));
+        }
+        if self.keep_alive.poll(cx).is_ready() {
+            self.keep_alive.reset();
+            return Poll::Ready(Some(Bytes::from_static(KEEP_ALIVE)));
+        }
+        Poll::Pending
+    }
+
+    fn take_events(&mut self, cx: &mut Context<'_>) -> Option<Bytes> {
+        let (events, wants_out) = self.exchange.outbox.take(cx);
+        if wants_out {
+            self.state = StreamState::LettingOut;
+        }
+        if events.is_empty() {
+            return None;
+        }
+        self.keep_alive.reset();
+        Some(events.into())
+    }
+}

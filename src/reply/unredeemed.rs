@@ -1,0 +1,30 @@
+//! A call that brings a sealed state, which a guard must redeem before the call begins.
+
+use http::request::Parts;
+
+use super::draft::Draft;
+use super::message::SingleReply;
+use crate::ask::{self, Redemption};
+
+/// A call whose state is not redeemed yet.
+pub(crate) struct UnredeemedCall {
+    pub(crate) head: Parts,
+    pub(crate) redemption: Redemption,
+    pub(crate) draft: Draft,
+}
+
+impl UnredeemedCall {
+    /// Redeems the state. Returns the head with which the request is served from its
+    /// beginning, or the reply that says why it is not served.
+    pub(crate) async fn redeem(mut self) -> Result<Parts, SingleReply> {
+        match ask::redeem(self.redemption, &mut self.head, &self.draft.settings.ask).await {
+            Ok(()) => Ok(self.head),
+            Err(error) => Err(self.draft.error(&error)),
+        }
+    }
+
+    /// The reply where nothing can be waited for.
+    pub(crate) fn refuse(self) -> SingleReply {
+        self.draft.error(&ask::refusal())
+    }
+}

@@ -1,0 +1,27 @@
+//! The settings of a manager, fixed once built; what a request is served by besides itself.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::call::{ResultTexts, ShownErrors};
+use crate::drain::Drain;
+use crate::http::HttpPolicy;
+use crate::places::Places;
+use crate::protocol::{CacheHint, ServedRevisions};
+
+pub(crate) struct Settings {
+    pub(crate) http: HttpPolicy,
+    pub(crate) revisions: ServedRevisions,
+    pub(crate) keep_alive: Duration,
+    pub(crate) tool_time_limit: Option<Duration>,
+    pub(crate) shown_errors: ShownErrors,
+    pub(crate) logging: bool,
+    /// Of `server/discover`.
+    pub(crate) cache_hint: CacheHint,
+    pub(crate) listeners: Arc<Places>,
+    pub(crate) drain: Arc<Drain>,
+    #[cfg(feature = "ask")]
+    pub(crate) ask: crate::ask::AskSettings,
+    pub(crate) instructions: Option<String>,
+    pub(crate) result_texts: ResultTexts,
+}
