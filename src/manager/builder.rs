@@ -280,9 +280,9 @@ impl ManagerBuilder {
     /// How many clients may listen to changes at the same time; 1024 by default. The next
     /// gets 503 with `Retry-After`.
     ///
-    /// Callers without a [`Principal`](crate::Principal) cannot be told apart. They share
-    /// all of these but [one principal's](Self::max_listeners_per_principal), so that they
-    /// do not lock out the callers that are known.
+    /// Callers without a [`Principal`](crate::Principal) cannot be told apart. They are counted
+    /// separately, all together, with the same bound, so that they do not lock out the callers
+    /// that are known.
     pub fn max_listeners(mut self, listeners: usize) -> Self {
         self.max_listeners = listeners;
         self
@@ -323,14 +323,12 @@ impl ManagerBuilder {
         }
         let joined = self.joined.as_ref().map(StatelessSessionManager::settings);
         let (body_budget, listeners, drain) = match joined {
-            Some(joined) => (
-                Arc::clone(&joined.http.body_budget),
-                Arc::clone(&joined.listeners),
-                Arc::clone(&joined.drain),
-            ),
+            Some(joined) => {
+                (Arc::clone(&joined.http.body_budget), joined.listeners.clone(), Arc::clone(&joined.drain))
+            }
             None => {
                 let each = self.max_listeners_per_principal.unwrap_or((self.max_listeners / 8).max(1));
-                let listeners = Arc::new(Places::new(self.max_listeners, each));
+                let listeners = Places::new(self.max_listeners, each);
                 (Arc::new(Budget::new(self.max_bytes_in_flight)), listeners, Arc::default())
             }
         };

@@ -32,21 +32,21 @@ const LONGEST_REASON: usize = 500;
 /// A part that has been asked for its list.
 struct Asked {
     part: usize,
-    state: State,
+    state: MergeState,
     /// The client has had a page of it and wants the next.
     is_continued: bool,
     /// Somebody else drives it already.
     is_joined: bool,
 }
 
-enum State {
+enum MergeState {
     Pending(Listing),
     Done(Result<Page, RpcError>),
 }
 
 impl Asked {
     fn is_pending(&self) -> bool {
-        matches!(self.state, State::Pending(_))
+        matches!(self.state, MergeState::Pending(_))
     }
 }
 
@@ -75,24 +75,24 @@ impl Shared {
         for asked in asked {
             let wanted = Wanted { part: asked.part, kind, caller };
             let (error, first) = match asked.state {
-                State::Done(Ok(page)) => {
+                MergeState::Done(Ok(page)) => {
                     if merged.add(asked.part, &page) {
                         break;
                     }
                     continue;
                 }
                 // It has no such list, and says so by an error.
-                State::Done(Err(error)) if error.code() == ErrorCode::METHOD_NOT_FOUND => {
+                MergeState::Done(Err(error)) if error.code() == ErrorCode::METHOD_NOT_FOUND => {
                     merged.is_any_there = true;
                     continue;
                 }
-                State::Done(Err(error))
+                MergeState::Done(Err(error))
                     if asked.is_continued && error.code() == ErrorCode::INVALID_PARAMS =>
                 {
                     return Err(error);
                 }
-                State::Done(Err(error)) => (error, None),
-                State::Pending(listing) => {
+                MergeState::Done(Err(error)) => (error, None),
+                MergeState::Pending(listing) => {
                     let limit = if merged.is_any_there { SOON } else { AT_LAST };
                     let error = format!("no answer within {limit:?}");
                     let first = (!asked.is_continued).then_some(listing);
@@ -128,7 +128,7 @@ impl Shared {
             let joined = if is_continued { None } else { self.refreshes.join(Wanted { part, kind, caller }) };
             let is_joined = joined.is_some();
             let listing = joined.unwrap_or_else(|| listing(&self.parts, part, kind, request, cursor));
-            Asked { part, state: State::Pending(listing), is_continued, is_joined }
+            Asked { part, state: MergeState::Pending(listing), is_continued, is_joined }
         });
         asked.collect()
     }
@@ -140,7 +140,7 @@ impl Shared {
         let mut is_first = true;
         poll_fn(|cx| {
             for asked in &mut *asked {
-                let State::Pending(listing) = &mut asked.state else { continue };
+                let MergeState::Pending(listing) = &mut asked.state else { continue };
                 let late = self.parts[asked.part].late(kind);
                 match listing.as_mut().poll(cx) {
                     Poll::Ready(outcome) => {
@@ -150,7 +150,7 @@ impl Shared {
                         {
                             late.remember(caller, page);
                         }
-                        asked.state = State::Done(outcome);
+                        asked.state = MergeState::Done(outcome);
                     }
                     Poll::Pending if is_first => late.set_late(),
                     Poll::Pending => {}
@@ -162,7 +162,7 @@ impl Shared {
             }
             let is_enough = !asked.iter().any(|it| it.is_pending() && it.is_continued)
                 && asked.iter().any(|it| match &it.state {
-                    State::Done(Ok(_)) => true,
+                    MergeState::Done(Ok(_)) => true,
                     _ => self.parts[it.part].late(kind).known(caller).is_some(),
                 });
             // Asked in any case, so that the time runs from the beginning.
