@@ -322,15 +322,12 @@ impl ManagerBuilder {
             return Err(ConfigError::unreadable_origin(&unreadable));
         }
         let joined = self.joined.as_ref().map(StatelessSessionManager::settings);
-        let (body_budget, listeners, drain) = match joined {
-            Some(joined) => {
-                (Arc::clone(&joined.http.body_budget), joined.listeners.clone(), Arc::clone(&joined.drain))
-            }
-            None => {
-                let each = self.max_listeners_per_principal.unwrap_or((self.max_listeners / 8).max(1));
-                let listeners = Places::new(self.max_listeners, each);
-                (Arc::new(Budget::new(self.max_bytes_in_flight)), listeners, Arc::default())
-            }
+        let (body_budget, listeners, drain) = if let Some(joined) = joined {
+            (Arc::clone(&joined.http.body_budget), joined.listeners.clone(), Arc::clone(&joined.drain))
+        } else {
+            let each = self.max_listeners_per_principal.unwrap_or((self.max_listeners / 8).max(1));
+            let listeners = Places::new(self.max_listeners, each);
+            (Arc::new(Budget::new(self.max_bytes_in_flight)), listeners, Arc::default())
         };
         Ok(StatelessSessionManager::new(Settings {
             http: HttpPolicy {

@@ -1,6 +1,5 @@
 //! What is served at which path.
 
-use std::cmp::Reverse;
 use std::future::ready;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -42,16 +41,13 @@ type Chosen = (Identity, Result<Arc<dyn Registry>, Refusal>);
 
 impl Gateway {
     pub(crate) fn new(servers: &[Arc<Server>], options: &Options) -> Result<Self, Kind> {
-        let gateway = Self {
+        Ok(Self {
             servers: servers.to_vec(),
             all: joined(servers)?,
             choices: Mutex::default(),
             managers: Managers::new(options)?,
             callers: Callers::new(options.caller_header.clone()),
-        };
-        // What is wrong with the settings of one is wrong with those of all.
-        gateway.managers.get(&Identity::of_all(servers))?;
-        Ok(gateway)
+        })
     }
 
     /// Each path may end with a slash.
@@ -63,9 +59,9 @@ impl Gateway {
         routes.with_state(Arc::clone(self))
     }
 
-    /// All managers that serve somebody.
-    pub(crate) fn managers(&self) -> Vec<StatelessSessionManager> {
-        self.managers.all()
+    /// The manager whose shut-down is that of all.
+    pub(crate) fn manager(&self) -> &StatelessSessionManager {
+        self.managers.first()
     }
 
     async fn answer(&self, mut request: Request) -> Response<Body> {
@@ -190,13 +186,11 @@ impl Gateway {
     }
 }
 
-/// Servers beside each other, whose lists are the same for every caller, each with its name as prefix. Where the name of one begins the
-/// name of another, the longer one is asked first.
+/// Servers beside each other, in their order, each with its name as prefix. Their lists are the
+/// same for every caller.
 fn joined(servers: &[Arc<Server>]) -> Result<Catalog, RegistryError> {
-    let mut by_length: Vec<_> = servers.iter().collect();
-    by_length.sort_by_key(|server| Reverse(server.name.len()));
     let add = |all: mcp_stateless::registry::CatalogBuilder, server: &Arc<Server>| {
         all.add_prefixed(&server.name, Arc::clone(&server.registry))
     };
-    by_length.into_iter().fold(Catalog::builder().share_lists(), add).build()
+    servers.iter().fold(Catalog::builder().share_lists(), add).build()
 }

@@ -4,14 +4,19 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use mcp_stateless::ask::StateKeys;
 use mcp_stateless::changes::LocalBus;
+use mcp_stateless::manager::ManagerBuilder;
 use mcp_stateless::{ConfigError, StatelessSessionManager};
 
+use crate::error::Kind;
 use crate::options::Options;
 use crate::servers::Server;
 
+/// The gateway's own name and version.
+const GATEWAY: &str = "mcp-gateway";
+const VERSION: &str = env!("CARGO_PKG_VERSION");
 /// What stands for this machine in a `Host` header.
 const LOOPBACK: [&str; 3] = ["localhost", "127.0.0.1", "[::1]"];
-/// How many managers are kept. Whoever is served by one that is not goes on being served.
+/// How many managers are remembered. Clients of one that is not go on being served.
 const MOST: usize = 64;
 
 /// How many bytes all bodies that are being read may hold, at least, and how many of the largest.
@@ -51,30 +56,43 @@ impl Identity {
             })
             .collect();
         Self {
-            name: "gateway".to_owned(),
-            version: env!("CARGO_PKG_VERSION").to_owned(),
+            name: GATEWAY.to_owned(),
+            version: VERSION.to_owned(),
             instructions: (!guide.is_empty()).then(|| guide.join("\n\n")),
         }
     }
 }
 
-/// Makes managers, and remembers them. They share the keys of the calls that ask their clients
-/// something, and hand each other the answers.
+/// Makes managers, and remembers some. All of them are joined to the first, so that they share
+/// its bounds, its keys and its shut-down, and one that is forgotten leaves nothing behind.
 pub(crate) struct Managers {
-    key: [u8; 32],
-    answers: Arc<LocalBus>,
+    first: StatelessSessionManager,
     hosts: Vec<String>,
     max_body: usize,
+    /// The oldest first.
     made: Mutex<Vec<(Identity, StatelessSessionManager)>>,
 }
 
 impl Managers {
-    pub(crate) fn new(options: &Options) -> Result<Self, getrandom::Error> {
-        // What waits for a client's answer waits in this process: no other needs the key.
+    /// # Errors
+    /// When there is no randomness, or the name of a host cannot be read.
+    pub(crate) fn new(options: &Options) -> Result<Self, Kind> {
+        // Calls wait for a client's answer in this process alone: no other needs the key.
         let mut key = [0; 32];
         getrandom::fill(&mut key)?;
+        let in_flight = options.max_body.saturating_mul(BODIES_IN_FLIGHT).max(LEAST_IN_FLIGHT);
+        let builder = StatelessSessionManager::builder(GATEWAY, VERSION)
+            .state_keys(StateKeys::new(key))
+            .answer_bus(Arc::new(LocalBus::default()))
+            .max_bytes_in_flight(in_flight);
         let (hosts, max_body) = (options.allowed_hosts.clone(), options.max_body);
-        Ok(Self { key, answers: Arc::default(), hosts, max_body, made: Mutex::default() })
+        let first = with_settings(builder, &hosts, max_body).build()?;
+        Ok(Self { first, hosts, max_body, made: Mutex::default() })
+    }
+
+    /// The manager that all others are joined to.
+    pub(crate) fn first(&self) -> &StatelessSessionManager {
+        &self.first
     }
 
     pub(crate) fn get(&self, identity: &Identity) -> Result<StatelessSessionManager, ConfigError> {
@@ -90,23 +108,21 @@ impl Managers {
         Ok(manager)
     }
 
-    pub(crate) fn all(&self) -> Vec<StatelessSessionManager> {
-        let made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
-        made.iter().map(|(_, manager)| manager.clone()).collect()
-    }
-
     fn make(&self, identity: &Identity) -> Result<StatelessSessionManager, ConfigError> {
-        let mut builder = StatelessSessionManager::builder(&identity.name, &identity.version)
-            .max_body_size(self.max_body)
-            .max_bytes_in_flight(self.max_body.saturating_mul(BODIES_IN_FLIGHT).max(LEAST_IN_FLIGHT))
-            .state_keys(StateKeys::new(self.key))
-            .answer_bus(Arc::clone(&self.answers) as _);
+        let mut builder =
+            StatelessSessionManager::builder(&identity.name, &identity.version).join(&self.first);
         if let Some(instructions) = &identity.instructions {
             builder = builder.instructions(instructions);
         }
-        if !self.hosts.is_empty() {
-            builder = builder.allowed_hosts(self.hosts.iter().map(String::as_str).chain(LOOPBACK));
-        }
-        builder.build()
+        with_settings(builder, &self.hosts, self.max_body).build()
     }
+}
+
+/// Sets what is the same for all managers.
+fn with_settings(builder: ManagerBuilder, hosts: &[String], max_body: usize) -> ManagerBuilder {
+    let builder = builder.max_body_size(max_body);
+    if hosts.is_empty() {
+        return builder;
+    }
+    builder.allowed_hosts(hosts.iter().map(String::as_str).chain(LOOPBACK))
 }

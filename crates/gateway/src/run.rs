@@ -115,10 +115,9 @@ async fn serve_at(address: &str, gateway: Arc<Gateway>, signals: Signals) -> Res
     let refused = |source| Kind::Listen { address: address.to_owned(), source };
     let listener = TcpListener::bind(address).await.map_err(refused)?;
     println!("listening on http://{}/mcp", listener.local_addr().map_err(refused)?);
-    let app = gateway.router();
-    serve(listener, app)
+    serve(listener, gateway.router())
         .shutdown_on(signals)
-        .drain_with(move || gateway.managers())
+        .drain(gateway.manager())
         .drain_timeout(DRAIN_LIMIT)
         .await;
     Ok(())

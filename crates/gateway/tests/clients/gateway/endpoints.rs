@@ -50,6 +50,19 @@ async fn post(url: &str, headers: &[(&str, &str)], method: &str, params: Value) 
     (status, message.unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&body))))
 }
 
+/// The stream of a client that listens to changes of tools.
+async fn listen(url: &str, headers: &[(&str, &str)]) -> Incoming {
+    let meta = json!({
+        "io.modelcontextprotocol/protocolVersion": VERSION,
+        "io.modelcontextprotocol/clientCapabilities": {},
+    });
+    let params = json!({"notifications": {"toolsListChanged": true}, "_meta": meta});
+    let message = json!({"jsonrpc": "2.0", "id": 1, "method": "subscriptions/listen", "params": params});
+    let own = [("mcp-protocol-version", VERSION), ("mcp-method", "subscriptions/listen")];
+    let headers: Vec<_> = headers.iter().copied().chain(own).collect();
+    open(url, &headers, &message).await.into_body()
+}
+
 async fn tools(url: &str, headers: &[(&str, &str)]) -> Vec<String> {
     let (_, answer) = post(url, headers, "tools/list", json!({})).await;
     let tools = answer["result"]["tools"].as_array().unwrap_or_else(|| panic!("no list: {answer}"));
@@ -103,7 +116,7 @@ async fn a_header_chooses_servers() {
     assert!(call(url, &chosen("math_b,math_a"), "c-add").await.contains("Unknown tool"));
     // All, without a name.
     for headers in [&[][..], &chosen("")] {
-        assert_eq!(tools(url, headers).await, prefixed(&["math_a", "math_b", "c"]));
+        assert_eq!(tools(url, headers).await, prefixed(&["c", "math_a", "math_b"]));
     }
     let (status, answer) = post(url, &chosen("math_a,planets"), "tools/list", json!({})).await;
     assert_eq!(status, 400);
@@ -170,6 +183,50 @@ async fn a_caller_who_was_never_seen_is_listed_what_all_servers_have() {
     }
 }
 
+#[tokio::test]
+async fn those_who_listen_to_chosen_servers_are_told_of_the_end_whatever_others_have_chosen_since() {
+    let quickstart = ExampleServer::start("quickstart").await;
+    let names: Vec<_> = (0..8).map(|number| format!("s{number}")).collect();
+    let servers: serde_json::Map<_, _> =
+        names.iter().map(|name| (name.clone(), cast::http(&quickstart))).collect();
+    let gateway = gateway(servers.into()).await;
+    let mut stream = listen(gateway.url(), &[("x-mcp-servers", "s0,s1")]).await;
+    // Each choice presents itself by what its servers say, and more than are remembered are made.
+    for choice in (4_u32..).step_by(4).take(60).chain((5..).step_by(4).take(20)) {
+        let chosen: Vec<_> = (0..8).filter(|bit| choice >> bit & 1 == 1).map(|bit| &*names[bit]).collect();
+        let (status, _) =
+            post(gateway.url(), &[("x-mcp-servers", &chosen.join(","))], "ping", json!({})).await;
+        assert_eq!(status, 200);
+    }
+    let (ended, end) = tokio::join!(gateway.ends_by("TERM"), async {
+        let mut heard = String::new();
+        while let Some(Ok(frame)) = timeout(LIMIT, stream.frame()).await.expect("the stream ends") {
+            heard += &String::from_utf8_lossy(frame.data_ref().expect("data"));
+        }
+        heard
+    });
+    assert_eq!(ended.code(), Some(0));
+    assert!(end.contains(r#""resultType":"complete""#), "{end}");
+}
+
+#[tokio::test]
+async fn bodies_are_as_large_as_the_option_allows() {
+    let quickstart = ExampleServer::start("quickstart").await;
+    let config = Config::of(&json!({ "one": cast::http(&quickstart) }));
+    for (option, size, expected) in [
+        (&[][..], 5 << 20, StatusCode::PAYLOAD_TOO_LARGE),
+        (&["--max-body", "6MiB"], 5 << 20, StatusCode::OK),
+        (&["--max-body", "1KiB"], 2 << 10, StatusCode::PAYLOAD_TOO_LARGE),
+    ] {
+        let mut command = config.command();
+        command.args(["--addr", "127.0.0.1:0"]).args(option).env("RUST_LOG", "off");
+        let gateway = ExampleServer::run(command).await;
+        // The gateway itself answers.
+        let (status, _) = post(gateway.url(), &[], "ping", json!({ "padding": "x".repeat(size) })).await;
+        assert_eq!(status, expected, "{option:?}");
+    }
+}
+
 /// A child whose tool `env` answers the names of the variables that it has.
 const ENVIRONMENT: &str = "
 import json, os, sys
@@ -233,14 +290,7 @@ async fn a_server_that_comes_later_gets_its_name_and_those_who_listen_hear_of_it
     let alone = format!("{url}/late");
     assert_eq!(name(&alone).await, "late");
 
-    let meta = json!({
-        "io.modelcontextprotocol/protocolVersion": VERSION,
-        "io.modelcontextprotocol/clientCapabilities": {},
-    });
-    let params = json!({"notifications": {"toolsListChanged": true}, "_meta": meta});
-    let message = json!({"jsonrpc": "2.0", "id": 1, "method": "subscriptions/listen", "params": params});
-    let headers = [("mcp-protocol-version", VERSION), ("mcp-method", "subscriptions/listen")];
-    let mut stream = open(url, &headers, &message).await.into_body();
+    let mut stream = listen(url, &[]).await;
     let (_, listed) = post(url, &[], "tools/list", json!({})).await;
     assert_eq!(listed["result"]["_meta"][MISSING][0]["name"], "late", "{listed}");
 
