@@ -13,11 +13,6 @@ impl ConfigError {
             "{text:?} is neither a host (`example.com`, `example.com:8000`, `https://example.com`) nor an origin (`https://example.com`)"
         ))
     }
-
-    #[cfg(feature = "upstream")]
-    pub(crate) fn upstream(name: &str, fault: &str) -> Self {
-        Self(format!("upstream {name:?}: {fault}"))
-    }
 }
 
 /// What a registry was to be built of is wrong. The message names the tool, prompt or

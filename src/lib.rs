@@ -88,7 +88,9 @@
 //!   the module `serve`.
 //! - `templates`: resource templates.
 //! - `test-util`: a client in memory, for tests of what a server offers.
-//! - `upstream`: registries that live in other servers.
+//!
+//! Registries that live in other servers are in the crate `mcp-stateless-upstream`, which uses
+//! this interface alone.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 #[cfg(feature = "ask")]
@@ -116,8 +118,6 @@ mod settings;
 #[cfg(feature = "test-util")]
 pub mod testing;
 pub mod tool;
-#[cfg(feature = "upstream")]
-mod upstream;
 
 pub use crate::call::{CallContext, State};
 pub use crate::error::{ConfigError, RegistryError};
@@ -131,8 +131,6 @@ pub use crate::resource::Resource;
 #[cfg(feature = "serve")]
 pub use crate::serve::serve;
 pub use crate::tool::{Json, Tool, ToolError, ToolOutput};
-#[cfg(feature = "upstream")]
-pub use crate::upstream::{Upstream, UpstreamBuilder, UpstreamError, UpstreamInfo, UpstreamStats};
 
 /// Compiles and runs the examples of the README.
 #[cfg(all(doctest, feature = "schemas", feature = "serve"))]

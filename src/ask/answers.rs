@@ -89,7 +89,6 @@ impl Answers {
     }
 
     /// The answers of this round alone.
-    #[cfg(feature = "upstream")]
     pub(super) fn brought(&self) -> BTreeMap<String, Box<RawValue>> {
         self.0.as_deref().map(|brought| brought.now.clone()).unwrap_or_default()
     }

@@ -130,7 +130,6 @@ impl Asks {
     }
 
     /// The answers of this round alone.
-    #[cfg(feature = "upstream")]
     pub(super) fn brought(&self) -> BTreeMap<String, Box<RawValue>> {
         self.answers.brought()
     }

@@ -62,7 +62,7 @@ impl Checkers {
             if output.is_error {
                 return Ok(output);
             }
-            let structured = output.structured.as_deref().map_or("null", |structured| structured.get());
+            let structured = output.structured_json().unwrap_or("null");
             let value = serde_json::from_str(structured).unwrap_or_default();
             match checker.misfit(&value) {
                 None => Ok(output),

@@ -6,8 +6,3 @@
 mod conformance;
 mod examples;
 mod stories;
-#[cfg(feature = "upstream")]
-mod upstream;
-
-#[cfg(feature = "upstream")]
-use test_support::{server, setup, upstreams as cast};

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use comfy_table::presets::NOTHING;
-use mcp_stateless::{UpstreamError, UpstreamInfo};
+use mcp_stateless_upstream::{UpstreamError, UpstreamInfo};
 
 use crate::servers::Server;
 use crate::text::shown;

@@ -15,7 +15,7 @@ use super::late::{Caller, Listing, Wanted, listing};
 use crate::deadline::Deadline;
 use crate::jsonrpc::{ErrorCode, RpcError};
 use crate::protocol::CacheHint;
-use crate::registry::page::{HIDDEN, MISSING, foreign_cursor};
+use crate::registry::page::{HIDDEN, LONGEST_REASON, MISSING, MOST_NOTES};
 use crate::registry::source::OwnedListRequest;
 use crate::registry::{ItemKind, Page};
 
@@ -24,10 +24,6 @@ const SOON: Duration = Duration::from_secs(1);
 /// How long it may take when there is nothing else, or when the client asks for another page
 /// of it.
 const AT_LAST: Duration = Duration::from_secs(15);
-/// The most entries that a list says of what it hides, and of what it lacks.
-const MOST_NOTES: usize = 100;
-/// The most characters of a reason.
-const LONGEST_REASON: usize = 500;
 
 /// A part that has been asked for its list.
 struct Asked {
@@ -62,7 +58,8 @@ impl Shared {
             None => (0, None),
             Some(cursor) => {
                 let offers = |(part, _): &(usize, _)| self.parts.get(*part).is_some_and(|it| it.offers(kind));
-                let (part, cursor) = read_cursor(cursor).filter(offers).ok_or_else(foreign_cursor)?;
+                let (part, cursor) =
+                    read_cursor(cursor).filter(offers).ok_or_else(RpcError::unknown_cursor)?;
                 (part, Some(cursor))
             }
         };
