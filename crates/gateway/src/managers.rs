@@ -28,6 +28,7 @@ const BODIES_IN_FLIGHT: usize = 16;
 pub(crate) struct Identity {
     name: String,
     version: String,
+    title: Option<String>,
     instructions: Option<String>,
 }
 
@@ -35,10 +36,13 @@ impl Identity {
     /// As one server, as if nothing stood before it.
     pub(crate) fn of(server: &Server) -> Self {
         match server.about() {
-            None => Self { name: server.name.clone(), version: String::new(), instructions: None },
+            None => {
+                Self { name: server.name.clone(), version: String::new(), title: None, instructions: None }
+            }
             Some(info) => Self {
                 name: info.name.clone(),
                 version: info.version.clone(),
+                title: info.title.clone(),
                 instructions: info.instructions.clone(),
             },
         }
@@ -58,6 +62,7 @@ impl Identity {
         Self {
             name: GATEWAY.to_owned(),
             version: VERSION.to_owned(),
+            title: None,
             instructions: (!guide.is_empty()).then(|| guide.join("\n\n")),
         }
     }
@@ -111,6 +116,9 @@ impl Managers {
     fn make(&self, identity: &Identity) -> Result<StatelessSessionManager, ConfigError> {
         let mut builder =
             StatelessSessionManager::builder(&identity.name, &identity.version).join(&self.first);
+        if let Some(title) = &identity.title {
+            builder = builder.title(title);
+        }
         if let Some(instructions) = &identity.instructions {
             builder = builder.instructions(instructions);
         }

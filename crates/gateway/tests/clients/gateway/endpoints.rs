@@ -227,7 +227,8 @@ async fn bodies_are_as_large_as_the_option_allows() {
     }
 }
 
-/// A child whose tool `env` answers the names of the variables that it has.
+/// A child whose tool `env` answers the names of the variables that it has, and whose tool `task`
+/// can be called as a task alone.
 const ENVIRONMENT: &str = "
 import json, os, sys
 for line in sys.stdin:
@@ -238,9 +239,12 @@ for line in sys.stdin:
         'initialize': {
             'protocolVersion': '2025-11-25',
             'capabilities': {'tools': {}},
-            'serverInfo': {'name': 'environment', 'version': '1'},
+            'serverInfo': {'name': 'environment', 'title': 'The Environment', 'version': '1'},
         },
-        'tools/list': {'tools': [{'name': 'env', 'inputSchema': {'type': 'object'}}]},
+        'tools/list': {'tools': [
+            {'name': 'env', 'inputSchema': {'type': 'object'}},
+            {'name': 'task', 'inputSchema': {'type': 'object'}, 'execution': {'taskSupport': 'required'}},
+        ]},
         'tools/call': {'content': [{'type': 'text', 'text': ' '.join(os.environ)}]},
     }.get(request['method'])
     answer = {'jsonrpc': '2.0', 'id': request['id']}
@@ -268,6 +272,26 @@ async fn a_child_gets_nothing_of_the_gateways_environment_but_what_is_named() {
     let mut names: Vec<_> = names.split(' ').filter(|name| name.starts_with("GATEWAY_TEST_")).collect();
     names.sort_unstable();
     assert_eq!(names, ["GATEWAY_TEST_NAMED", "GATEWAY_TEST_SET"]);
+}
+
+#[tokio::test]
+async fn a_server_alone_presents_itself_as_it_does_without_a_gateway() {
+    let child = json!({ "command": "python3", "args": ["-c", ENVIRONMENT], "era": "legacy" });
+    let gateway = gateway(json!({ "child": child })).await;
+    let params = json!({"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "c", "version": "1"}});
+    let (_, answer) = post(&format!("{}/child", gateway.url()), &[], "initialize", params).await;
+    let expected = json!({"name": "environment", "title": "The Environment", "version": "1"});
+    assert_eq!(answer["result"]["serverInfo"], expected);
+}
+
+#[tokio::test]
+async fn tools_that_can_be_called_as_tasks_alone_are_neither_listed_nor_called() {
+    let child = json!({ "command": "python3", "args": ["-c", ENVIRONMENT], "era": "legacy" });
+    let gateway = gateway(json!({ "child": child })).await;
+    assert_eq!(tools(gateway.url(), &[]).await, ["child-env"]);
+    assert!(call(gateway.url(), &[], "child-task").await.contains("Unknown tool"));
+    let count = &line(gateway.said().iter().map(String::as_str), "child")[5];
+    assert_eq!(*count, "1", "what is not served is not counted");
 }
 
 async fn quickstart_at(port: u16) -> ExampleServer {
