@@ -73,10 +73,12 @@ fn path(installed: &Installed) -> &Path {
 }
 
 fn virtual_environment(name: &str, requirements: &str) -> Result<PathBuf, String> {
-    // An environment outlives no change of the interpreter it links to.
+    // An environment outlives no change of the interpreter it links to, and no move: its programs
+    // begin with its path.
     let version = run(Command::new("python3").arg("--version"))?;
+    let place = scratch().display().to_string();
     let requirements = source("python").join(requirements);
-    let locked = format!("{version}{}", read(&requirements)?);
+    let locked = format!("{version}{place}{}", read(&requirements)?);
     install(name, &locked, |directory| {
         run(Command::new("python3").args(["-m", "venv"]).arg(directory))?;
         run(Command::new(directory.join("bin/python"))
