@@ -24,7 +24,7 @@ pub(crate) struct AskSettings {
     pub(super) max_state_size: usize,
     pub(super) question_grace: Duration,
     pub(super) guard: Option<Arc<dyn AnswerGuard>>,
-    pub(crate) parking: Parking,
+    pub(crate) parking: Arc<Parking>,
     /// Whether it was logged that a call without a principal asks.
     has_warned: AtomicBool,
 }
@@ -76,7 +76,20 @@ impl fmt::Debug for AskBuilder {
 }
 
 impl AskBuilder {
-    pub(crate) fn build(self, server: &str, eras: &[Era]) -> AskSettings {
+    /// Builds the settings. Those of `joined` stand in for keys, bus, bounds and guard.
+    pub(crate) fn build(self, server: &str, eras: &[Era], joined: Option<&AskSettings>) -> AskSettings {
+        if let Some(joined) = joined {
+            return AskSettings {
+                server: server.to_owned(),
+                sealer: Arc::clone(&joined.sealer),
+                state_lifetime: self.state_lifetime,
+                max_state_size: self.max_state_size,
+                question_grace: self.question_grace,
+                guard: joined.guard.clone(),
+                parking: Arc::clone(&joined.parking),
+                has_warned: AtomicBool::new(false),
+            };
+        }
         let mut missing = Vec::new();
         if self.sealer.is_none() && eras.contains(&Era::Modern) {
             missing.push("`state_keys`");
@@ -102,12 +115,12 @@ impl AskBuilder {
             max_state_size: self.max_state_size,
             question_grace: self.question_grace,
             guard: self.guard,
-            parking: Parking {
+            parking: Arc::new(Parking {
                 bus: self.bus.unwrap_or_else(|| Arc::new(LocalBus::default())),
                 places: Places::new(self.max_parked, each),
                 timeout: self.answer_timeout,
                 replica: Replica::new(),
-            },
+            }),
             has_warned: AtomicBool::new(false),
         }
     }

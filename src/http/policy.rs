@@ -1,5 +1,6 @@
 //! The rules by which heads are admitted and bodies are read.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::budget::Budget;
@@ -23,5 +24,5 @@ pub(crate) struct HttpPolicy {
     pub(crate) max_body_size: usize,
     pub(crate) read_timeout: Duration,
     /// Shared by all bodies that are being read.
-    pub(crate) body_budget: Budget,
+    pub(crate) body_budget: Arc<Budget>,
 }

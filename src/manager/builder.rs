@@ -43,6 +43,7 @@ pub struct ManagerBuilder {
     #[cfg(feature = "ask")]
     pub(crate) ask: crate::ask::AskBuilder,
     eras: Vec<Era>,
+    joined: Option<StatelessSessionManager>,
 }
 
 impl StatelessSessionManager {
@@ -74,6 +75,7 @@ impl ManagerBuilder {
             #[cfg(feature = "ask")]
             ask: crate::ask::AskBuilder::default(),
             eras: vec![Era::Modern, Era::Legacy],
+            joined: None,
         }
     }
 
@@ -341,6 +343,17 @@ impl ManagerBuilder {
         self
     }
 
+    /// Joins another manager, for a host that presents itself under several names: the two are
+    /// shut down together, and count the bytes in flight, the clients that listen and the calls
+    /// that wait for an answer together.
+    ///
+    /// The bounds, the state keys, the answer bus and the answer guard are those of `other`, and
+    /// what is set here of them has no effect. Everything else is the new manager's.
+    pub fn join(mut self, other: &StatelessSessionManager) -> Self {
+        self.joined = Some(other.clone());
+        self
+    }
+
     /// Builds the manager.
     ///
     /// # Errors
@@ -349,14 +362,21 @@ impl ManagerBuilder {
         if let Some(unreadable) = self.unreadable {
             return Err(ConfigError::unreadable_origin(&unreadable));
         }
-        let per_principal = self.max_listeners_per_principal.unwrap_or((self.max_listeners / 8).max(1));
+        let joined = self.joined.as_ref().map(StatelessSessionManager::settings);
+        let (body_budget, listeners, drain) = if let Some(joined) = joined {
+            (Arc::clone(&joined.http.body_budget), joined.listeners.clone(), Arc::clone(&joined.drain))
+        } else {
+            let each = self.max_listeners_per_principal.unwrap_or((self.max_listeners / 8).max(1));
+            let listeners = Places::new(self.max_listeners, each);
+            (Arc::new(Budget::new(self.max_bytes_in_flight)), listeners, Arc::default())
+        };
         Ok(StatelessSessionManager::new(Settings {
             http: HttpPolicy {
                 origin: self.origin_policy,
                 accept: self.accept_rule,
                 max_body_size: self.max_body_size,
                 read_timeout: self.read_timeout,
-                body_budget: Budget::new(self.max_bytes_in_flight),
+                body_budget,
             },
             revisions: ServedRevisions::of(&self.eras),
             keep_alive: self.keep_alive,
@@ -365,10 +385,10 @@ impl ManagerBuilder {
             error_maps: (!self.error_maps.is_empty()).then(|| Arc::new(self.error_maps)),
             logging: self.logging,
             cache_hint: self.cache_hint,
-            listeners: Places::new(self.max_listeners, per_principal),
-            drain: Arc::default(),
+            listeners,
+            drain,
             #[cfg(feature = "ask")]
-            ask: self.ask.build(&self.server.name, &self.eras),
+            ask: self.ask.build(&self.server.name, &self.eras, joined.map(|joined| &joined.ask)),
             instructions: self.instructions,
             result_texts: ResultTexts::new(json!(self.server).to_string()),
         }))

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// The functions of each file, by its path as a module: `tests/clients/upstream/calls.rs` is
-/// `tests::clients::upstream::calls`.
+/// The functions of each file, by its path as a module: `crates/upstream/tests/upstream/calls.rs`
+/// is `crates::upstream::tests::upstream::calls`.
 fn functions() -> BTreeMap<String, Vec<String>> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut folders: Vec<PathBuf> = ["src", "tests", "examples", "crates"].map(|name| root.join(name)).into();
@@ -31,7 +31,8 @@ fn function(line: &str) -> Option<&str> {
     let (before, after) = line.split_once("fn ")?;
     before
         .trim()
-        .trim_start_matches("pub(crate)")
+        .trim_start_matches("pub")
+        .trim_start_matches("(crate)")
         .trim()
         .trim_start_matches("async")
         .is_empty()
@@ -60,8 +61,8 @@ fn every_test_that_the_architecture_names_is_there() {
         let name = name.trim_end_matches("_*");
         functions.keys().any(|module| ends_with(module, name) || module.starts_with(name))
             || match name.rsplit_once("::") {
-                Some((module_end, name)) => functions.iter().any(|(module, tests)| {
-                    ends_with(module, module_end) && tests.iter().any(|it| it == name)
+                Some((module_end, function)) => functions.iter().any(|(module, of_module)| {
+                    ends_with(module, module_end) && of_module.iter().any(|it| it == function)
                 }),
                 None => functions.values().flatten().any(|it| it.starts_with(name)),
             }

@@ -94,6 +94,29 @@ async fn calls_under_way_come_to_their_end_and_are_waited_for() {
     }
 }
 
+#[tokio::test]
+async fn managers_that_are_joined_share_their_bounds_and_are_shut_down_together() {
+    let registry = || Live::new(ToolRegistry::builder().build().expect("no tools"), Changes::in_process());
+    let first = Site::with(registry(), |builder| builder.max_listeners(2));
+    let joined: Vec<_> =
+        (0..2).map(|_| Site::with(registry(), |builder| builder.join(&first.manager))).collect();
+    let mut wire = joined[0].open(listen(&json!({"toolsListChanged": true}))).await;
+    wire.message().await;
+    let refused = joined[1].send(listen(&json!({"toolsListChanged": true}))).await;
+    assert_eq!(refused.status, 503);
+
+    // What a manager serves goes on when the manager is dropped, and is waited for.
+    drop(joined);
+    let manager = first.manager.clone();
+    let closing = tokio::spawn(async move { manager.shut_down(Duration::from_secs(3600)).await });
+    assert!(wire.raw().await.expect("a result").contains(r#""resultType":"complete""#));
+    assert_eq!(wire.next().await, None);
+    drop(wire);
+    assert_eq!(closing.await.expect("no panic"), 0);
+    let late = Site::with(registry(), |builder| builder.join(&first.manager));
+    assert_eq!(late.send(Post::legacy("ping", &json!({}))).await.status, 503);
+}
+
 #[tokio::test(start_paused = true)]
 async fn those_who_still_run_at_the_deadline_are_counted() {
     let site = site();

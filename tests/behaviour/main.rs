@@ -14,7 +14,6 @@ mod collections;
 mod documentation;
 mod draining;
 mod failures;
-mod gateway_config;
 mod handlers;
 mod layers;
 mod listening;

@@ -117,6 +117,25 @@ async fn a_part_that_is_known_to_have_something_goes_before_those_that_may() {
 }
 
 #[tokio::test]
+async fn of_parts_that_may_have_something_the_longest_prefix_decides() {
+    let named = |name, has| part(name, everything(), has);
+    for (short, long, expected) in [
+        (Has::Maybe, Has::Maybe, "long"),
+        (Has::Yes, Has::Maybe, "short"),
+        (Has::Yes, Has::Yes, "short"),
+        (Has::Maybe, Has::No, "short"),
+    ] {
+        let catalog = Catalog::builder()
+            .add_prefixed("a", named("short", short))
+            .add_prefixed("a-b", named("long", long))
+            .add_prefixed("a", named("late", Has::Maybe));
+        let site = Site::new(catalog.build().expect("no collisions"));
+        let called = site.result(Era::Modern.post("tools/call", json!({"name": "a-b-c"}))).await;
+        assert_eq!(called["content"][0]["text"], expected, "{short:?} {long:?}");
+    }
+}
+
+#[tokio::test]
 async fn completions_go_to_a_part_that_completes() {
     let plain = ServerCapabilities::PROMPTS.with(ServerCapabilities::RESOURCES);
     let parts = [part("plain", plain, Has::Maybe), part("all", everything(), Has::Maybe)];

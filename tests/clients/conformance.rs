@@ -5,9 +5,8 @@
 
 use std::{fs, path::Path};
 
+use test_support::{script, server::ExampleServer, setup};
 use tokio::process::Command;
-
-use crate::{script, server::ExampleServer, setup};
 
 const SUITE: &str = "node_modules/@modelcontextprotocol/conformance/dist/index.js";
 const SUMMARY: &str = "=== SUMMARY ===";
@@ -41,8 +40,8 @@ async fn passes(scenario: &str) {
 
 #[tokio::test]
 async fn requirements_of_2025_11_25() {
-    let expected = setup::source("conformance").join("expected-failures-2025-11-25.yaml");
-    let expected = expected.to_str().expect("the path is text");
+    let expected =
+        concat!(env!("CARGO_MANIFEST_DIR"), "/tests/clients/conformance/expected-failures-2025-11-25.yaml");
     conforms("2025-11-25", &["--requirements", "2025-11-25", "--expected-failures", expected]).await;
 }
 

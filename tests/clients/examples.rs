@@ -8,36 +8,12 @@ use hyper_util::{
     rt::TokioExecutor,
 };
 use serde_json::{Value, json};
-
-use tokio::io::AsyncWriteExt;
-use tokio::net::TcpStream;
+use test_support::server::{ExampleServer, example, run_example};
 use tokio::process::Command;
 
-use crate::gateway::support::Config;
-use crate::server::{ExampleServer, example, run_example};
-
 /// The examples that serve.
-const SERVERS: [&str; 8] = [
-    "ask_the_user",
-    "axum_app",
-    "everything",
-    "gateway",
-    "hyper_server",
-    "live_resources",
-    "per_tenant",
-    "quickstart",
-];
-
-/// Starts one of them; the gateway in front of a server that is down.
-async fn start(name: &str) -> ExampleServer {
-    if name != "gateway" {
-        return ExampleServer::start(name).await;
-    }
-    let config = Config::of(&json!({"down": {"url": "http://127.0.0.1:1/mcp"}}));
-    let mut command = config.command();
-    command.args(["--addr", "127.0.0.1:0"]).env("RUST_LOG", "off");
-    ExampleServer::run(command).await
-}
+const SERVERS: [&str; 7] =
+    ["ask_the_user", "axum_app", "everything", "hyper_server", "live_resources", "per_tenant", "quickstart"];
 
 /// Sends one request over a connection of its own.
 async fn send(
@@ -160,34 +136,11 @@ async fn live_resources_keeps_no_more_notes_than_it_says() {
     assert_eq!(text(&write("note7", "new").await), "noted");
 }
 
-/// Connects to a server, and sends what begins a request.
-async fn connect(server: &ExampleServer, opening: &str) -> TcpStream {
-    let url: Uri = server.url().parse().expect("a URL");
-    let mut socket =
-        TcpStream::connect(url.authority().expect("an address").as_str()).await.expect("a server");
-    socket.write_all(opening.as_bytes()).await.expect("it is read");
-    socket
-}
-
 #[tokio::test]
 async fn every_server_ends_on_both_signals_whatever_its_clients_do() {
     let mut ends = tokio::task::JoinSet::new();
     for (name, signal) in SERVERS.into_iter().flat_map(|name| [(name, "INT"), (name, "TERM")]) {
-        ends.spawn(async move {
-            let server = start(name).await;
-            let head = "POST /mcp HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n";
-            let stuck = [
-                connect(&server, "").await,
-                connect(&server, "POST /mcp HT").await,
-                connect(&server, &format!("{head}content-length: 100\r\n\r\n{{")).await,
-                connect(&server, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await,
-            ];
-            let started = std::time::Instant::now();
-            let status = server.ends_by(signal).await;
-            assert!(status.success(), "{name} ends by {signal} with {status}");
-            assert!(started.elapsed().as_secs() < 20, "{name} {signal}");
-            drop(stuck);
-        });
+        ends.spawn(async move { ExampleServer::start(name).await.ends_beside_stuck_clients(signal).await });
     }
     ends.join_all().await;
 }
@@ -195,7 +148,7 @@ async fn every_server_ends_on_both_signals_whatever_its_clients_do() {
 #[tokio::test]
 async fn a_path_with_a_slash_at_its_end_is_served_by_every_server() {
     for name in SERVERS {
-        let server = start(name).await;
+        let server = ExampleServer::start(name).await;
         let ping = json!({"jsonrpc": "2.0", "id": 1, "method": "ping"}).to_string();
         let headers = [
             (header::CONTENT_TYPE.as_str(), "application/json"),
@@ -220,7 +173,7 @@ async fn a_server_outlives_that_it_runs_out_of_descriptors() {
     let server = ExampleServer::run(command).await;
     let mut connections = Vec::new();
     for _ in 0..100 {
-        connections.push(connect(&server, "").await);
+        connections.push(server.connect("").await);
     }
     drop(connections);
     let ping = json!({"jsonrpc": "2.0", "id": 1, "method": "ping"}).to_string();

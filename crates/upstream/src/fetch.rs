@@ -90,7 +90,8 @@ impl FetchedList {
         let definitions: Vec<Box<RawValue>> =
             serde_json::from_str(definitions.get()).map_err(|_| "its list is not an array")?;
         self.size += definitions.iter().map(|definition| definition.get().len()).sum::<usize>();
-        self.definitions.extend(definitions);
+        let offered = definitions.into_iter().filter(|it| kind != ListKind::Tools || !needs_task(it));
+        self.definitions.extend(offered);
 
         let string = |name: &str| serde_json::from_str::<String>(result.get(name)?.get()).ok();
         let ttl = result.get("ttlMs").and_then(|ttl| ttl.get().parse().ok()).map(Duration::from_millis);
@@ -172,6 +173,24 @@ impl FetchedList {
     }
 }
 
+/// Whether a tool can be called as a task alone (2025-11-25, Tasks, "Tool-Level Negotiation").
+/// Tasks are not passed on, so a client could only fail to call it.
+fn needs_task(definition: &RawValue) -> bool {
+    #[derive(Deserialize)]
+    struct Tool {
+        execution: Execution,
+    }
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Execution {
+        task_support: String,
+    }
+    // Most definitions have none, and need not be read for it.
+    definition.get().contains("execution")
+        && serde_json::from_str::<Tool>(definition.get())
+            .is_ok_and(|tool| tool.execution.task_support == "required")
+}
+
 /// What an upstream says that its list lacks.
 fn missing(own: &RawValue) -> Vec<(String, String)> {
     #[derive(Deserialize)]
@@ -202,6 +221,24 @@ mod tests {
         assert_eq!(texts, [r#"{"name":"a","odd":1.0}"#, r#"{"name":"b"}"#, r#"{"name":"c"}"#]);
         assert_eq!(fetched.names(ListKind::Tools).len(), 3);
         assert!(FetchedList::default().add(ListKind::Tools, r#"{"resources":[]}"#).is_err());
+    }
+
+    #[test]
+    fn tools_that_can_be_called_as_tasks_alone_are_left_out() {
+        let tool = |name: &str, execution: &str| format!(r#"{{"name":"{name}","execution":{execution}}}"#);
+        let tools = [
+            tool("required", r#"{"taskSupport":"required"}"#),
+            tool("escaped", r#"{"taskSupport":"\u0072equired"}"#),
+            tool("optional", r#"{"taskSupport":"optional"}"#),
+            tool("other", r#"{"x":1}"#),
+            tool("odd", "null"),
+            r#"{"name":"plain"}"#.to_owned(),
+        ];
+        let mut fetched = FetchedList::default();
+        assert_eq!(fetched.add(ListKind::Tools, &format!(r#"{{"tools":[{}]}}"#, tools.join(","))), Ok(()));
+        let mut names: Vec<_> = fetched.names(ListKind::Tools).into_keys().collect();
+        names.sort_unstable();
+        assert_eq!(names, ["odd", "optional", "other", "plain"]);
     }
 
     #[test]

@@ -27,6 +27,7 @@ const MAX_REVISION: usize = 64;
 pub(super) struct About {
     pub(super) name: String,
     pub(super) version: String,
+    pub(super) title: Option<String>,
     pub(super) revision: String,
     pub(super) capabilities: Value,
     pub(super) instructions: Option<String>,
@@ -84,6 +85,8 @@ struct Software {
     name: String,
     #[serde(default)]
     version: String,
+    #[serde(default)]
+    title: Value,
 }
 
 type Attempt = BoxFuture<'static, (Era, Result<About, Failure>)>;
@@ -209,6 +212,7 @@ fn read(text: &str, era: Era) -> Result<About, Failure> {
     Ok(About {
         name: software.name,
         version: software.version,
+        title: software.title.as_str().map(str::to_owned),
         revision,
         capabilities: if opened.capabilities.is_object() { opened.capabilities } else { json!({}) },
         instructions: opened.instructions,

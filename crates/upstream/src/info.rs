@@ -10,6 +10,8 @@ pub struct UpstreamInfo {
     pub name: String,
     /// The version of its software; empty when it does not tell.
     pub version: String,
+    /// Its name for people.
+    pub title: Option<String>,
     /// The name of the revision that is spoken with it, such as `2025-11-25`.
     pub revision: String,
     /// The JSON of its `ServerCapabilities`.

@@ -95,6 +95,7 @@ impl Upstream {
         Ok(UpstreamInfo {
             name: about.name.clone(),
             version: about.version.clone(),
+            title: about.title.clone(),
             revision: about.revision.clone(),
             capabilities: about.capabilities.clone(),
             instructions: about.instructions.clone(),

@@ -201,7 +201,7 @@ impl Catalog {
     }
 
     /// The part that a call goes to, and what it calls the item: the first that has it, else
-    /// the first that may have it.
+    /// of those that may have it the first with the longest prefix.
     fn find<'a>(&self, kind: ItemKind, name: &'a str) -> Option<(&Part, &'a str)> {
         self.find_among(kind, name, |_| true).map(|(part, own, _)| (part, own))
     }
@@ -213,13 +213,16 @@ impl Catalog {
         name: &'a str,
         suits: impl Fn(&Part) -> bool,
     ) -> Option<(&Part, &'a str, Has)> {
-        let mut maybe = None;
+        let mut maybe: Option<(&Part, &str, Has)> = None;
         for part in self.0.parts.iter() {
             let own = if kind.has_names() { part.own(name) } else { Some(name) };
             let Some(own) = own.filter(|_| part.offers(kind)) else { continue };
             match part.registry.has(kind.item(own)) {
                 Has::Yes => return Some((part, own, Has::Yes)),
-                Has::Maybe if maybe.is_none() && suits(part) => maybe = Some((part, own, Has::Maybe)),
+                // The longer the prefix, the shorter is what remains of the name.
+                Has::Maybe if maybe.is_none_or(|(_, other, _)| own.len() < other.len()) && suits(part) => {
+                    maybe = Some((part, own, Has::Maybe));
+                }
                 Has::Maybe | Has::No => {}
             }
         }

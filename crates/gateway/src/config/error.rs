@@ -1,0 +1,87 @@
+//! What can be wrong with a configuration, and where.
+
+use std::fmt;
+use std::io;
+use std::path::PathBuf;
+
+use thiserror::Error;
+
+use super::name::NAME_MAX;
+
+/// Where a value is in a configuration file: `mcp.json:3:14: mcpServers.files.command`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Place {
+    pub(crate) file: String,
+    /// From 1.
+    pub(crate) line: usize,
+    /// From 1, in characters.
+    pub(crate) column: usize,
+    /// Empty for the whole file.
+    pub(crate) path: String,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}:{}:{}", self.file, self.line, self.column)?;
+        if !self.path.is_empty() {
+            write!(formatter, ": {}", self.path)?;
+        }
+        Ok(())
+    }
+}
+
+/// Why a configuration cannot be used.
+#[derive(Debug, Error)]
+#[error(transparent)]
+pub struct ConfigError(#[from] pub(crate) ErrorKind);
+
+#[derive(Debug, Error)]
+pub(crate) enum ErrorKind {
+    #[error("cannot read {}: {source}", path.display())]
+    Read { path: PathBuf, source: io::Error },
+    #[error("{place}: {fault}")]
+    At { place: Place, fault: Fault },
+    #[error("{place}: no server is left{}", lines(.warnings))]
+    NoServers { place: Place, warnings: Vec<String> },
+}
+
+/// What is wrong with a value.
+#[derive(Debug, Error)]
+pub(crate) enum Fault {
+    #[error("not valid JSON: {0}")]
+    Syntax(String),
+    #[error("must be {0}")]
+    Type(&'static str),
+    #[error("appears twice")]
+    Twice,
+    #[error("expected exactly one of \"mcpServers\" and \"servers\"")]
+    Lists,
+    #[error(
+        "a server's name has 1 to {NAME_MAX} of the characters A-Z a-z 0-9 _ . - and is neither . nor .."
+    )]
+    Name,
+    #[error("its name here would be {0:?}, which another server has")]
+    NameTaken(String),
+    #[error("needs a \"command\" or a \"url\"")]
+    NoTransport,
+    #[error("cannot be combined with {0:?}")]
+    TwoTransports(String),
+    #[error("the transport \"sse\" is not supported; use the server's Streamable HTTP address")]
+    Sse,
+    #[error("{given:?} cannot be combined with a {with:?}")]
+    TransportType { given: String, with: &'static str },
+    #[error("must begin with http:// or https://")]
+    Scheme,
+    #[error("must be \"legacy\" or \"modern\", not {0:?}")]
+    Era(String),
+    #[error("must be more than 0")]
+    Duration,
+    #[error("the variable {0} is not set and has no default")]
+    Unset(String),
+    #[error("{0:?} is not one of ${{NAME}}, ${{NAME:-default}} and ${{env:NAME}}")]
+    Reference(String),
+}
+
+fn lines(texts: &[String]) -> String {
+    texts.iter().flat_map(|text| ["\n  ", text]).collect()
+}

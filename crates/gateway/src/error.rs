@@ -1,0 +1,34 @@
+//! Why the gateway cannot run.
+
+use std::io;
+
+use mcp_stateless::RegistryError;
+use thiserror::Error;
+
+use crate::config::ConfigError;
+use crate::names::Collision;
+
+/// Why the gateway cannot run. Its message is meant for the user and names what to mend.
+#[derive(Debug, Error)]
+#[error(transparent)]
+pub struct Error(#[from] pub(crate) Kind);
+
+#[derive(Debug, Error)]
+pub(crate) enum Kind {
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    #[error("no server is left")]
+    NoServers,
+    #[error(transparent)]
+    Collision(#[from] Collision),
+    #[error(transparent)]
+    Hosts(#[from] mcp_stateless::ConfigError),
+    #[error(transparent)]
+    Catalog(#[from] RegistryError),
+    #[error("cannot make a random key: {0}")]
+    Random(#[from] getrandom::Error),
+    #[error("cannot listen on {address}: {source}")]
+    Listen { address: String, source: io::Error },
+    #[error("cannot wait for signals: {0}")]
+    Signals(io::Error),
+}

@@ -1,0 +1,196 @@
+//! What is served at which path.
+
+use std::future::ready;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, Response, StatusCode};
+use axum::routing::any;
+use mcp_stateless::manager::{Body, Refusal};
+use mcp_stateless::{Catalog, Registry, RegistryError, StatelessSessionManager};
+
+use crate::callers::Callers;
+use crate::error::Kind;
+use crate::managers::{Identity, Managers};
+use crate::options::Options;
+use crate::plain::Plain;
+use crate::servers::Server;
+
+const ROOT: &str = "/mcp";
+/// Chooses servers by their names, with commas between them, as the proxy of `LiteLLM` has it.
+const SERVERS_HEADER: &str = "x-mcp-servers";
+/// How long a list may take that nobody waits for.
+const WARM_UP_LIMIT: Duration = Duration::from_secs(2);
+/// How many choices of several servers are remembered.
+const MOST_CHOICES: usize = 64;
+
+/// All servers at `/mcp`, and each alone below it, where it looks as if nothing stood
+/// before it.
+pub(crate) struct Gateway {
+    servers: Vec<Arc<Server>>,
+    all: Catalog,
+    /// By the indices of the servers, the oldest first.
+    choices: Mutex<Vec<(Vec<usize>, Catalog)>>,
+    managers: Managers,
+    callers: Callers,
+}
+
+/// What answers a request, and as whom.
+type Chosen = (Identity, Result<Arc<dyn Registry>, Refusal>);
+
+impl Gateway {
+    pub(crate) fn new(servers: &[Arc<Server>], options: &Options) -> Result<Self, Kind> {
+        Ok(Self {
+            servers: servers.to_vec(),
+            all: joined(servers)?,
+            choices: Mutex::default(),
+            managers: Managers::new(options)?,
+            callers: Callers::new(options.caller_header.clone()),
+        })
+    }
+
+    /// Each path may end with a slash.
+    pub(crate) fn router(self: &Arc<Self>) -> axum::Router {
+        let paths = ["", "/", "/{server}", "/{server}/"].map(|path| format!("{ROOT}{path}"));
+        let answer =
+            |State(gateway): State<Arc<Self>>, request: Request| async move { gateway.answer(request).await };
+        let routes = paths.iter().fold(axum::Router::new(), |router, path| router.route(path, any(answer)));
+        routes.with_state(Arc::clone(self))
+    }
+
+    /// The manager whose shut-down is that of all.
+    pub(crate) fn manager(&self) -> &StatelessSessionManager {
+        self.managers.first()
+    }
+
+    async fn answer(&self, mut request: Request) -> Response<Body> {
+        if let Some(caller) = self.callers.of(request.headers()) {
+            request.extensions_mut().insert(caller);
+        }
+        let (identity, registry) = self.choose(request.uri().path(), request.headers()).await;
+        match self.managers.get(&identity) {
+            Ok(manager) => manager.handle_with(request, |_| ready(registry)).await,
+            Err(error) => {
+                // The settings of the first manager were in order, and those of all are the same.
+                tracing::error!(%error, "a manager cannot be made");
+                let mut response = Response::new(Body::default());
+                *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
+                response
+            }
+        }
+    }
+
+    async fn choose(&self, path: &str, headers: &HeaderMap) -> Chosen {
+        let refuse = |status, why: String| (Identity::of_all(&self.servers), Err(Refusal::new(status, why)));
+        match path.strip_prefix(ROOT).unwrap_or(path).trim_matches('/') {
+            "" => match self.named(headers) {
+                Ok(None) => (Identity::of_all(&self.servers), Ok(Arc::new(self.all.clone()))),
+                Ok(Some(chosen)) => self.some(chosen).await,
+                Err(why) => refuse(StatusCode::BAD_REQUEST, why),
+            },
+            name => match self.find(name) {
+                Some(index) => {
+                    let server = &self.servers[index];
+                    (Identity::of(server), Ok(Arc::clone(&server.registry)))
+                }
+                None => refuse(StatusCode::NOT_FOUND, self.unknown(name)),
+            },
+        }
+    }
+
+    fn choices(&self) -> MutexGuard<'_, Vec<(Vec<usize>, Catalog)>> {
+        self.choices.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Lists everything once, for nobody, so that these lists can stand in for those of
+    /// callers whose sessions are still to be opened.
+    pub(crate) async fn warm_up(&self) {
+        self.warm(&self.all).await;
+    }
+
+    async fn warm(&self, catalog: &Catalog) {
+        let Ok(manager) = self.managers.get(&Identity::of_all(&self.servers)) else { return };
+        let list = async |method: &str| {
+            let message = format!(r#"{{"jsonrpc":"2.0","id":1,"method":"{method}"}}"#);
+            let request = axum::http::Request::post(ROOT)
+                .header("host", "localhost")
+                .header("content-type", "application/json")
+                .body(axum::body::Body::from(message));
+            if let Ok(request) = request {
+                // What comes later comes by itself.
+                let _ = tokio::time::timeout(WARM_UP_LIMIT, manager.handle(request, catalog)).await;
+            }
+        };
+        tokio::join!(
+            list("tools/list"),
+            list("prompts/list"),
+            list("resources/list"),
+            list("resources/templates/list")
+        );
+    }
+
+    /// The servers that a header chooses, in the order of the configuration.
+    fn named(&self, headers: &HeaderMap) -> Result<Option<Vec<usize>>, String> {
+        let mut chosen = Vec::new();
+        for value in headers.get_all(SERVERS_HEADER) {
+            let value = value.to_str().map_err(|_| format!("{SERVERS_HEADER} is not readable"))?;
+            for name in value.split(',').map(str::trim).filter(|name| !name.is_empty()) {
+                chosen.push(self.find(name).ok_or_else(|| self.unknown(name))?);
+            }
+        }
+        chosen.sort_unstable();
+        chosen.dedup();
+        Ok((!chosen.is_empty()).then_some(chosen))
+    }
+
+    /// By its exact name, else by one that differs in its case alone.
+    fn find(&self, name: &str) -> Option<usize> {
+        let position = |is: &dyn Fn(&str) -> bool| self.servers.iter().position(|server| is(&server.name));
+        position(&|other| other == name).or_else(|| position(&|other| other.eq_ignore_ascii_case(name)))
+    }
+
+    fn unknown(&self, name: &str) -> String {
+        let names: Vec<_> = self.servers.iter().map(|server| server.name.as_str()).collect();
+        format!("there is no server {name:?}; there are {}", names.join(", "))
+    }
+
+    /// One server, under plain names too, or several beside each other.
+    async fn some(&self, chosen: Vec<usize>) -> Chosen {
+        if let [index] = chosen[..] {
+            let server = &self.servers[index];
+            let prefix = format!("{}-", server.name);
+            let registry = Plain { prefix, registry: Arc::clone(&server.registry) };
+            return (Identity::of(server), Ok(Arc::new(registry)));
+        }
+        let servers: Vec<_> = chosen.iter().map(|index| Arc::clone(&self.servers[*index])).collect();
+        let known =
+            self.choices().iter().find(|(other, _)| *other == chosen).map(|(_, catalog)| catalog.clone());
+        let catalog = match (known, joined(&servers)) {
+            (Some(catalog), _) => Ok(catalog),
+            (None, Ok(catalog)) => {
+                self.warm(&catalog).await;
+                let mut choices = self.choices();
+                if choices.len() == MOST_CHOICES {
+                    choices.remove(0);
+                }
+                choices.push((chosen, catalog.clone()));
+                Ok(catalog)
+            }
+            (None, error) => error,
+        };
+        let registry = catalog.map(|catalog| -> Arc<dyn Registry> { Arc::new(catalog) });
+        let refuse =
+            |error: RegistryError| Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string());
+        (Identity::of_all(&servers), registry.map_err(refuse))
+    }
+}
+
+/// Servers beside each other, in their order, each with its name as prefix. Their lists are the
+/// same for every caller.
+fn joined(servers: &[Arc<Server>]) -> Result<Catalog, RegistryError> {
+    let add = |all: mcp_stateless::registry::CatalogBuilder, server: &Arc<Server>| {
+        all.add_prefixed(&server.name, Arc::clone(&server.registry))
+    };
+    servers.iter().fold(Catalog::builder().share_lists(), add).build()
+}

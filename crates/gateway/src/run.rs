@@ -1,0 +1,124 @@
+//! The work of the program, from its options to its end.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use mcp_stateless::serve::{self, serve};
+use tokio::net::TcpListener;
+use tokio::sync::Notify;
+use tokio::task::JoinSet;
+
+use crate::config::Config;
+use crate::error::{Error, Kind};
+use crate::gateway::Gateway;
+use crate::names;
+use crate::options::Options;
+use crate::report::{self, Table};
+use crate::servers::Server;
+use crate::text::shown;
+
+/// Ends when the gateway is told to stop.
+type Signals = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// How long the start waits for a server's answer. A server that takes longer is asked further.
+const START_LIMIT: Duration = Duration::from_secs(10);
+/// How long calls in flight may take to complete at the end.
+const DRAIN_LIMIT: Duration = Duration::from_secs(10);
+
+/// How a run ended that was not refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The gateway was told to stop, or all servers that were checked are up.
+    Success,
+    /// A server that was checked is down, or the gateway was told to stop before all had answered.
+    Down,
+}
+
+/// Serves, or checks, the servers of the configuration until a signal ends it (`SIGINT` or
+/// `SIGTERM`, which are caught from the first poll on). Prints what the servers answer to the
+/// standard output, and warnings to the standard error. Ends all children before it returns.
+/// Needs a Tokio runtime.
+///
+/// # Errors
+/// When the configuration or an option cannot be used, when names of tools collide, or when the
+/// address cannot be listened on.
+pub async fn run(options: Options) -> Result<Outcome, Error> {
+    let signals = serve::signals().map_err(Kind::Signals)?;
+    let config = Config::read(&options.config).map_err(Kind::from)?;
+    for warning in &config.warnings {
+        eprintln!("warning: {warning}");
+    }
+    let mut servers = Vec::new();
+    for server in config.servers {
+        match Server::new(server) {
+            Ok(server) => servers.push(Arc::new(server)),
+            // The error names it.
+            Err(error) => eprintln!("warning: {error}; the server is left out"),
+        }
+    }
+    if servers.is_empty() {
+        return Err(Kind::NoServers.into());
+    }
+    let outcome = work(&options, &servers, Box::pin(signals)).await;
+    // However it ended, no child is left behind.
+    let closing = servers.into_iter().map(|server| async move { server.upstream.shut_down().await });
+    closing.collect::<JoinSet<_>>().join_all().await;
+    Ok(outcome?)
+}
+
+async fn work(options: &Options, servers: &[Arc<Server>], mut signals: Signals) -> Result<Outcome, Kind> {
+    // A check waits for as long as each server's own limits allow.
+    let limit = if options.check { Duration::MAX } else { START_LIMIT };
+    let findings = tokio::select! {
+        findings = report::ask_all(servers, limit) => findings,
+        () = &mut signals => return Ok(Outcome::Down),
+    };
+    print!("{}", Table::new(servers, &findings));
+    let tools = names::of_tools(servers, &findings)?;
+    let is_all_up = findings.iter().all(Result::is_ok);
+    for (server, finding) in servers.iter().zip(findings) {
+        if let Ok(info) = finding {
+            server.found(info);
+        }
+    }
+    let gateway = Arc::new(Gateway::new(servers, options)?);
+    if options.check {
+        println!();
+        for tool in &tools {
+            println!("{}", shown(tool));
+        }
+        return Ok(if is_all_up { Outcome::Success } else { Outcome::Down });
+    }
+    // They end with this.
+    let mut following = JoinSet::new();
+    let is_up = Arc::new(Notify::new());
+    for server in servers {
+        let (server, is_up) = (Arc::clone(server), Arc::clone(&is_up));
+        following.spawn(async move { server.follow(&is_up).await });
+    }
+    gateway.warm_up().await;
+    following.spawn({
+        let gateway = Arc::clone(&gateway);
+        async move {
+            loop {
+                is_up.notified().await;
+                gateway.warm_up().await;
+            }
+        }
+    });
+    serve_at(&options.addr, gateway, signals).await?;
+    Ok(Outcome::Success)
+}
+
+async fn serve_at(address: &str, gateway: Arc<Gateway>, signals: Signals) -> Result<(), Kind> {
+    let refused = |source| Kind::Listen { address: address.to_owned(), source };
+    let listener = TcpListener::bind(address).await.map_err(refused)?;
+    println!("listening on http://{}/mcp", listener.local_addr().map_err(refused)?);
+    serve(listener, gateway.router())
+        .shutdown_on(signals)
+        .drain(gateway.manager())
+        .drain_timeout(DRAIN_LIMIT)
+        .await;
+    Ok(())
+}

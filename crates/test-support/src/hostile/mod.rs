@@ -1,0 +1,70 @@
+//! Hostile clients, over sockets, and what must hold in and after each storm of them.
+//!
+//! Every answer is one that the contract knows, the process lives, a neighbour who behaves is
+//! served without a failure and about as fast as before, and memory, descriptors, threads and
+//! connections return to what they were.
+//!
+//! `HOSTILE=long` makes the floods larger, repeats each storm, and prints a table of figures,
+//! which mean something with `--release` alone. `HOSTILE=short` prints the table of the short
+//! form.
+
+pub mod bodies;
+pub mod contract;
+pub mod fields;
+pub mod floods;
+pub mod hangups;
+pub mod heads;
+pub mod http2;
+pub mod names;
+pub mod neighbour;
+pub mod patience;
+pub mod process;
+pub mod readers;
+pub mod requests;
+pub mod states;
+pub mod storm;
+pub mod target;
+pub mod wire;
+
+/// Makes a module of tests for each server, with a test for each storm.
+///
+/// ```ignore
+/// test_support::storms! {
+///     quickstart: crate::examples::QUICKSTART;
+/// }
+/// ```
+#[macro_export]
+macro_rules! storms {
+    (@tests $example:path: $($module:ident::$storm:ident,)*) => {
+        $(
+            #[tokio::test]
+            async fn $storm() {
+                $crate::hostile::$module::$storm(&$example).await;
+            }
+        )*
+    };
+    ($($name:ident: $example:path;)*) => {
+        $(
+            mod $name {
+                $crate::storms! { @tests $example:
+                    bodies::broken_bodies,
+                    fields::wrong_types,
+                    floods::floods_beyond_descriptors,
+                    floods::floods_of_connections,
+                    floods::floods_of_listeners,
+                    floods::floods_of_neighbours,
+                    floods::floods_of_questions,
+                    floods::floods_of_visits,
+                    hangups::hang_ups,
+                    heads::broken_heads,
+                    http2::frames_of_http_2,
+                    names::misleading_names,
+                    readers::large_answers_unread,
+                    readers::requests_without_reading,
+                    readers::streams_unread,
+                    states::forged_states,
+                }
+            }
+        )*
+    };
+}

@@ -1,0 +1,185 @@
+//! A client that behaves, and measures how it is served.
+
+use std::{
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread::{self, JoinHandle},
+    time::{Duration, Instant},
+};
+
+use tokio::sync::oneshot;
+
+use super::{
+    process::Process,
+    target::{Example, Target, usual_call},
+    wire::{Until, Wire},
+};
+
+/// How long it rests between calls, so that it is no storm itself.
+const REST: Duration = Duration::from_millis(1);
+/// Each of so many calls goes over a connection of its own.
+const FRESH_EACH: usize = 8;
+/// How much slower than calls to a calm server the slowest call may be: to this server before
+/// the storm, and to another one, which is left alone, in it. What takes others down makes them
+/// wait for seconds; a busy machine, for some milliseconds.
+const TO_WORST: u32 = 20;
+const TO_MEDIAN: u32 = 2000;
+
+/// How long calls took.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Times {
+    pub median: Duration,
+    pub worst: Duration,
+}
+
+impl From<Vec<Duration>> for Times {
+    fn from(mut times: Vec<Duration>) -> Self {
+        times.sort_unstable();
+        let median = times.get(times.len() / 2).copied().unwrap_or_default();
+        Self { median, worst: times.last().copied().unwrap_or_default() }
+    }
+}
+
+/// How a neighbour was served.
+#[derive(Clone, Debug, Default)]
+pub struct Record {
+    pub calls: usize,
+    pub times: Times,
+    /// The same of a server that is left alone.
+    control: Times,
+    failures: Vec<String>,
+    /// The most memory that the server had meanwhile, in KiB.
+    pub peak: usize,
+}
+
+impl Record {
+    /// Compares with how it was served before.
+    ///
+    /// # Errors
+    /// Says what the storm did to the neighbour.
+    pub fn compare(&self, before: &Self) -> Result<(), String> {
+        if let Some(failure) = self.failures.first() {
+            return Err(format!("{} of {} calls failed: {failure}", self.failures.len(), self.calls));
+        }
+        let (now, control, before) = (self.times, self.control, before.times);
+        let calm = (before.worst * TO_WORST).max(before.median * TO_MEDIAN);
+        if now.worst > calm.max(control.worst * TO_WORST) {
+            return Err(format!("calls took {now:?}, before {before:?}, elsewhere {control:?}"));
+        }
+        Ok(())
+    }
+}
+
+/// A neighbour at work, in a thread to itself: what the storm's own clients do must not slow
+/// its clock.
+pub struct Neighbour {
+    stop: Arc<AtomicBool>,
+    thread: JoinHandle<Record>,
+}
+
+impl Neighbour {
+    /// Starts to call; waits until the first call is through.
+    pub async fn start(target: &Target, connects: Connects) -> Self {
+        let stop = Arc::new(AtomicBool::new(false));
+        let stopped = Arc::clone(&stop);
+        let (begun, begins) = oneshot::channel();
+        let caller = Caller {
+            example: target.example,
+            address: target.address,
+            control: target.control,
+            process: target.process,
+            connects,
+        };
+        let thread = thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            runtime.expect("a runtime").block_on(caller.call_until(&stopped, begun))
+        });
+        // One that has ended before tells it by its record.
+        let _ = begins.await;
+        Self { stop, thread }
+    }
+
+    /// Waits until its call is through.
+    pub async fn stop(self) -> Record {
+        self.stop.store(true, Ordering::Relaxed);
+        let waiting = tokio::task::spawn_blocking(|| self.thread.join());
+        waiting.await.expect("it waits to the end").expect("a neighbour does not panic")
+    }
+
+    /// How a neighbour is served while nothing else happens.
+    pub async fn alone(target: &Target) -> Record {
+        let neighbour = Self::start(target, Connects::Often).await;
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        neighbour.stop().await
+    }
+}
+
+/// Whether a neighbour needs new connections.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Connects {
+    Once,
+    Often,
+}
+
+struct Caller {
+    example: &'static Example,
+    address: SocketAddr,
+    control: SocketAddr,
+    process: Process,
+    connects: Connects,
+}
+
+impl Caller {
+    async fn call_until(self, stop: &AtomicBool, begun: oneshot::Sender<()>) -> Record {
+        let mut record = Record::default();
+        let (mut times, mut control) = (Vec::new(), Vec::new());
+        let (mut kept, mut kept_control) = (None, None);
+        let mut begun = Some(begun);
+        while !stop.load(Ordering::Relaxed) {
+            record.calls += 1;
+            if self.connects == Connects::Often && record.calls.is_multiple_of(FRESH_EACH) {
+                kept = None;
+                kept_control = None;
+            }
+            match call(self.example, self.address, &mut kept, record.calls).await {
+                Ok(time) => times.push(time),
+                Err(failure) => record.failures.push(failure),
+            }
+            // How a busy machine treats everybody.
+            control.extend(call(&Example::QUICKSTART, self.control, &mut kept_control, 1).await);
+            record.peak = record.peak.max(self.process.memory().unwrap_or_default());
+            if let Some(begun) = begun.take() {
+                let _ = begun.send(());
+            }
+            tokio::time::sleep(REST).await;
+        }
+        record.times = times.into();
+        record.control = control.into();
+        record
+    }
+}
+
+/// Calls over the connection that is kept, or a new one; says how long it took.
+async fn call(
+    example: &Example,
+    address: SocketAddr,
+    kept: &mut Option<Wire>,
+    number: usize,
+) -> Result<Duration, String> {
+    let start = Instant::now();
+    let mut wire = match kept.take() {
+        Some(wire) => wire,
+        None => Wire::connect(address).await.map_err(|error| format!("cannot connect: {error}"))?,
+    };
+    match wire.exchange(&usual_call(example, address, number), Until::End).await {
+        Ok(response) if response.status == 200 && response.text().contains(example.answer) => {
+            *kept = Some(wire);
+            Ok(start.elapsed())
+        }
+        Ok(response) => Err(format!("{} {}", response.status, response.text())),
+        Err(trouble) => Err(format!("{trouble:?}")),
+    }
+}

@@ -1,0 +1,162 @@
+//! What stands still is given up in the end, by every server.
+
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use serde_json::{Value, json};
+use tokio::{io::AsyncReadExt, time::Instant};
+
+use super::{
+    contract,
+    process::Usage,
+    requests::{Era, body, call},
+    target::{Example, Target},
+    wire::{Response, Until, Wire},
+};
+
+/// How long a server may wait for a client that does nothing. The limits of servers are half a
+/// minute or a minute; this only tells them from those that wait for ever.
+const LIMIT: Duration = Duration::from_secs(100);
+/// How long nothing may move before it is taken that the server waits.
+const STILL: Duration = Duration::from_secs(3);
+/// How many clients stand still in each way.
+const CLIENTS: usize = 3;
+
+/// A way to stand still.
+struct Case {
+    name: &'static str,
+    bytes: Vec<u8>,
+    /// Whether the client reads what comes.
+    reads: bool,
+    /// An answer is due, by the contract.
+    status: Option<u16>,
+}
+
+fn cases(target: &Target) -> Vec<Case> {
+    let proper = target.usual_call(1);
+    let head = proper.windows(4).position(|end| end == b"\r\n\r\n").expect("it has a head") + 4;
+    let silent = |name, bytes: &[u8]| Case { name, bytes: bytes.to_vec(), reads: true, status: None };
+    let mut cases = vec![
+        silent("a connection that says nothing", b""),
+        silent("one that begins a head", &proper[..head / 2]),
+        silent("one that sends line ends alone", b"\r\n\r\n"),
+        Case { status: Some(408), ..silent("one that announces a body", &proper[..head]) },
+        Case { status: Some(408), ..silent("one that begins a body", &proper[..head + 5]) },
+        Case { reads: false, ..silent("one that asks without reading", &proper.repeat(20_000)) },
+    ];
+    if let Some((tool, arguments)) = target.example.echo {
+        let request = call(Era::Legacy, 1, tool, &arguments(&"x".repeat(1_000_000)));
+        let bytes = target.http(Era::Legacy, &request).bytes().repeat(10);
+        cases.push(Case { reads: false, ..silent("one that does not read a large answer", &bytes) });
+    }
+    if let Some(tool) = target.example.countdown {
+        let arguments = json!({"from": u32::MAX, "interval_ms": 0});
+        let params =
+            json!({"name": tool, "arguments": arguments, "_meta": {"progressToken": "x".repeat(1000)}});
+        let request = body(Era::Modern, 1, "tools/call", params);
+        let bytes = target.http(Era::Modern, &request).bytes();
+        cases.push(Case { reads: false, ..silent("one that does not read a stream", &bytes) });
+    }
+    cases
+}
+
+/// Whether the server has closed the connection in time; an answer that is due is judged.
+async fn is_given_up(target: &Target, case: &Case) -> bool {
+    let connecting = if case.reads {
+        Wire::connect(target.address).await
+    } else {
+        Wire::connect_narrow(target.address).await
+    };
+    let Ok(mut wire) = connecting else { return true };
+    wire.fill(&case.bytes, STILL).await;
+    let deadline = Instant::now() + LIMIT;
+    if case.reads {
+        let mut answer = Vec::new();
+        let reading = tokio::time::timeout_at(deadline, wire.stream.read_to_end(&mut answer)).await;
+        if let Some(status) = case.status {
+            match Response::from_bytes(&answer) {
+                Some(response) if response.status == status => {
+                    if let Err(fault) = contract::judge(&response, None) {
+                        target.found(case.name, fault);
+                    }
+                }
+                _ => target.found(case.name, format!("no {status}: {:?}", String::from_utf8_lossy(&answer))),
+            }
+        }
+        return reading.is_ok();
+    }
+    // Who does not read is not told; the server's table of connections tells.
+    let port = wire.stream.local_addr().expect("a connected socket").port();
+    while target.process.holds(port) {
+        if Instant::now() > deadline {
+            return false;
+        }
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+    true
+}
+
+/// Runs them at the same time, each as a task: who is slow here would be taken for a client that
+/// stands still.
+async fn spawned<T: Send + 'static>(
+    all: impl Iterator<Item = impl Future<Output = T> + Send + 'static>,
+) -> Vec<T> {
+    let results = join_all(all.map(tokio::spawn)).await.into_iter();
+    results.map(|result| result.expect("a test tells what it finds")).collect()
+}
+
+async fn stand_still(example: &'static Example) -> Vec<String> {
+    let target = Target::start(example).await;
+    let calm = target.process.settles().await.expect("it runs");
+    // A process that is cold says nothing of memory: that is for the storms, which warm it up.
+    let calm = Usage { memory: usize::MAX / 2, ..calm };
+    let cases = cases(&target);
+    let waiting = cases.iter().map(|case| {
+        let target = &target;
+        async move {
+            let clients = join_all((0..CLIENTS).map(|_| is_given_up(target, case))).await;
+            let kept = clients.iter().filter(|is_given_up| !**is_given_up).count();
+            if kept > 0 {
+                target.found(case.name, format!("{kept} of {CLIENTS} are kept after {LIMIT:?}"));
+            }
+        }
+    });
+    join_all(waiting).await;
+    let answer = target.ask("afterwards", &target.usual_call(1), Some("1")).await;
+    if answer.is_some_and(|answer| answer != (200, None)) {
+        target.found("afterwards", format!("{answer:?}"));
+    }
+    if let Err(fault) = target.process.recovers(calm).await {
+        target.found("afterwards", fault);
+    }
+    target.findings().lines().map(|finding| format!("{}: {finding}", example.name)).collect()
+}
+
+/// Has clients stand still, with all servers at the same time, because most of the time is
+/// spent waiting. Needs a runtime of several threads.
+pub async fn who_stands_still_is_given_up(examples: &[&'static Example]) {
+    super::process::raise_descriptor_limit();
+    let findings: Vec<_> = spawned(examples.iter().copied().map(stand_still)).await.concat();
+    assert!(findings.is_empty(), "{}", findings.join("\n"));
+}
+
+/// A slow client that goes on is served: what arrives in time is no attack.
+pub async fn who_is_slow_is_served(examples: &[&'static Example]) {
+    let served = examples.iter().copied().map(|example| async move {
+        let target = Target::start(example).await;
+        let mut wire = target.connect().await;
+        let request = target.usual_call(1);
+        for piece in request.chunks(request.len().div_ceil(20)) {
+            wire.send(piece).await.expect("a server that reads");
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        let answer = wire.answer(Until::End).await;
+        target.judge("slowly", &answer, Some("1"));
+        let value: Value =
+            answer.map(|answer| serde_json::from_slice(&answer.body)).expect("an answer").expect("JSON");
+        assert!(value.to_string().contains(example.answer.trim_matches('"')), "{}: {value}", example.name);
+        target.findings()
+    });
+    let findings: String = spawned(served).await.concat();
+    assert!(findings.is_empty(), "{findings}");
+}

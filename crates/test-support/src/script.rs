@@ -1,0 +1,31 @@
+//! Client programs and the conformance suite as subprocesses.
+
+use std::{process::Output, time::Duration};
+
+use tokio::{process::Command, time::timeout};
+
+/// Only bounds how long a client that waits for ever can hold up the tests.
+const LIMIT: Duration = Duration::from_secs(120);
+
+/// Runs `command` to its end.
+pub async fn run(mut command: Command) -> Output {
+    let what = format!("{command:?}");
+    timeout(LIMIT, command.kill_on_drop(true).output())
+        .await
+        .unwrap_or_else(|_| panic!("{what} did not end within {LIMIT:?}"))
+        .unwrap_or_else(|error| panic!("{what}: {error}"))
+}
+
+/// Runs `command`, which has to succeed.
+pub async fn succeeds(command: Command) {
+    let what = format!("{command:?}");
+    let output = run(command).await;
+    assert!(output.status.success(), "{what}: {}\n{}", output.status, said(&output));
+}
+
+/// Everything that a command printed.
+pub fn said(output: &Output) -> String {
+    let printed = String::from_utf8_lossy(&output.stdout);
+    let complained = String::from_utf8_lossy(&output.stderr);
+    format!("{printed}{complained}")
+}

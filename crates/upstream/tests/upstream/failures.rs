@@ -1,0 +1,192 @@
+//! Upstreams that fail, each in its own way.
+
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use futures_util::future;
+use mcp_stateless_upstream::{Upstream, UpstreamBuilder, UpstreamError};
+use serde_json::json;
+
+use super::cast::{Member, eventually, is_alive, processes_with, python};
+use super::gateway::{Era, Gateway, Params, error, text};
+
+#[tokio::test]
+async fn a_crash_fails_the_calls_under_way_and_the_next_call_works() {
+    let gateway = Gateway::new(python("crasher"));
+    let (ada, alan) = (gateway.client(Era::Legacy, "ada"), gateway.client(Era::Modern, "alan"));
+    let grandchild = ada.tool("grandchild", json!({})).await;
+    assert!(is_alive(&grandchild));
+    let unharmed = alan.tool("grandchild", json!({})).await;
+    let crash = async {
+        eventually("a call is under way", async || gateway.upstream.stats().in_flight == 1).await;
+        ada.call("crash", json!({})).await
+    };
+    let (hanging, crashed) = future::join(ada.call("hang", json!({})), crash).await;
+    for answer in [hanging, crashed] {
+        let expected =
+            "The upstream \"crasher\" ended the call without an answer: it ended with exit status: 3";
+        assert_eq!(error(&answer), (-32_603, expected.to_owned()));
+    }
+    eventually("the grandchild has ended", async || !is_alive(&grandchild)).await;
+    assert!(is_alive(&unharmed));
+    assert_eq!(ada.tool("ok", json!({})).await, "ok");
+    assert_eq!(gateway.upstream.stats().reopened, 1);
+}
+
+#[tokio::test]
+async fn an_upstream_that_does_not_start_is_said_so_and_is_not_tried_at_every_call() {
+    let gateway = Gateway::new(python("crasher").arg("--crash-on-start"));
+    let client = gateway.client(Era::Legacy, "ada");
+    for _ in 0..50 {
+        let answer = client.ask("tools/list", Params(json!({}))).await;
+        let expected = "The upstream \"crasher\" is not available: it ended with exit status: 3";
+        assert_eq!(error(&answer), (-32_603, expected.to_owned()));
+    }
+    let stats = gateway.upstream.stats();
+    assert!(stats.failed < 10, "{stats:?}");
+
+    let nothing = Upstream::stdio("/nonexistent/program").build().expect("valid settings");
+    assert!(matches!(nothing.probe().await, Err(UpstreamError::Open { .. })));
+}
+
+#[tokio::test]
+async fn an_upstream_that_says_nothing_is_given_up_and_ended() {
+    let marker = format!("--marker-silent-{}", std::process::id());
+    let silent = python("silent").arg("--stubborn").arg(&*marker).open_timeout(Duration::from_millis(500));
+    let gateway = Gateway::new(silent);
+    let begun = Instant::now();
+    let opened = gateway.upstream.probe().await;
+    assert!(matches!(opened, Err(UpstreamError::OpenTimeout { .. })), "{opened:?}");
+    assert!(begun.elapsed() < Duration::from_secs(5));
+    eventually("no child is left", async || processes_with(&marker).is_empty()).await;
+}
+
+#[tokio::test]
+async fn a_flood_of_log_messages_is_bounded_and_the_answer_comes() {
+    let gateway = Gateway::new(python("flood"));
+    let client = gateway.client(Era::Legacy, "ada");
+    let mut stream = client.open("tools/call", Params::call("flood", json!({"n": 20_000}))).await;
+    // Nobody reads for now.
+    eventually("log messages are dropped", async || gateway.upstream.stats().dropped_logs > 0).await;
+    let mut messages = 0;
+    let mut last = None;
+    while let Some(message) = stream.next().await {
+        messages += 1;
+        last = Some(message);
+    }
+    assert_eq!(text(&last.expect("an answer")), "20000");
+    assert_eq!(
+        messages + gateway.upstream.stats().dropped_logs,
+        20_001,
+        "some were neither sent nor counted"
+    );
+}
+
+#[tokio::test]
+async fn an_upstream_that_is_gone_fails_its_calls_and_its_return_is_noticed() {
+    let member = Member::node("counter", &[]).await;
+    let gateway = Gateway::new(member.upstream());
+    let client = gateway.client(Era::Legacy, "ada");
+    assert_eq!(client.tool("count", json!({})).await, "1");
+    let port = member.port().to_string();
+    member.kill().await;
+    assert_eq!(error(&client.call("count", json!({})).await).0, -32_603);
+    let _again = Member::node("counter", &["--port", &port]).await;
+    eventually("it answers again", async || {
+        let answer = client.call("count", json!({})).await;
+        answer["result"].is_object() && text(&answer) == "1"
+    })
+    .await;
+}
+
+/// A child whose tool `env` answers its environment, and `end` writes a complaint and ends.
+fn script() -> UpstreamBuilder {
+    let script = "
+import json, os, sys
+about = {'protocolVersion': '2025-11-25', 'capabilities': {'tools': {}}, 'serverInfo': {'name': 's', 'version': '1'}}
+for line in sys.stdin:
+    request = json.loads(line)
+    name = request.get('params', {}).get('name')
+    if name == 'end':
+        print('secret: out of luck', file=sys.stderr, flush=True)
+        os._exit(7)
+    text = json.dumps(dict(os.environ))
+    said = {'result': {'content': [{'type': 'text', 'text': text}]}}
+    if request['method'] == 'initialize':
+        said = {'result': about}
+    if request['method'] == 'server/discover':
+        said = {'error': {'code': -32601, 'message': 'no'}}
+    if 'id' in request:
+        print(json.dumps({'jsonrpc': '2.0', 'id': request['id'], **said}), flush=True)
+";
+    Upstream::stdio("python3").args(["-c", script]).name("script")
+}
+
+#[tokio::test]
+async fn a_child_inherits_what_is_harmless_and_what_was_named() {
+    let env = async |upstream: UpstreamBuilder| -> serde_json::Value {
+        let gateway = Gateway::new(upstream);
+        let text = gateway.client(Era::Legacy, "ada").tool("env", json!({})).await;
+        serde_json::from_str(&text).expect("JSON")
+    };
+    // Cargo sets it for tests, and it is not on the list.
+    let ours = "CARGO_MANIFEST_DIR";
+    let seen = env(script().env("NAMED", "1")).await;
+    assert_eq!((&seen["NAMED"], seen["PATH"].is_string()), (&json!("1"), true), "{seen}");
+    assert!(seen[ours].is_null(), "{seen}");
+    let seen = env(script().inherit_env([ours, "NOT_SET"])).await;
+    assert_eq!(seen[ours], env!("CARGO_MANIFEST_DIR"));
+}
+
+/// What is logged on this thread.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl std::io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().expect("not poisoned").extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Log {
+    fn begin(&self) -> tracing::subscriber::DefaultGuard {
+        let log = self.clone();
+        let subscriber = tracing_subscriber::fmt().with_max_level(tracing::Level::WARN).with_ansi(false);
+        tracing::subscriber::set_default(subscriber.with_writer(move || log.clone()).finish())
+    }
+
+    fn text(&self) -> String {
+        String::from_utf8(self.0.lock().expect("not poisoned").clone()).expect("UTF-8")
+    }
+}
+
+#[tokio::test]
+async fn every_end_of_a_child_is_logged_with_its_status_and_its_last_words() {
+    let log = Log::default();
+    let _guard = log.begin();
+    let gateway = Gateway::new(script());
+    let client = gateway.client(Era::Legacy, "ada");
+    for _ in 0..5 {
+        let (_, message) = error(&client.call("end", json!({})).await);
+        assert!(message.contains("exit status: 7") && !message.contains("secret"), "{message}");
+        // So that the next one is not held back.
+        client.tool("env", json!({})).await;
+    }
+    let line = "an upstream has ended: it ended with exit status: 7: secret: out of luck";
+    assert_eq!(log.text().matches(line).count(), 5, "{}", log.text());
+}
+
+#[tokio::test]
+async fn a_crash_at_the_start_is_told_with_status_and_last_words() {
+    let shell = "echo 'no such file: s3cret' >&2; exit 3";
+    let gateway = Gateway::new(Upstream::stdio("sh").args(["-c", shell]).name("shell"));
+    let reason = gateway.upstream.probe().await.expect_err("it ends").to_string();
+    assert!(reason.contains("exit status: 3") && reason.contains("no such file: s3cret"), "{reason}");
+    let (_, words) = error(&gateway.client(Era::Legacy, "ada").call("any", json!({})).await);
+    assert!(words.contains("exit status: 3") && !words.contains("s3cret"), "{words}");
+}

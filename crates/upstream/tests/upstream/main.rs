@@ -1,0 +1,15 @@
+//! Real upstreams behind a manager, which is driven in this process.
+//!
+//! One test: `cargo test -p mcp-stateless-upstream sessions::children_are_their_callers_own`.
+
+mod calls;
+mod canned;
+mod cast;
+mod failures;
+mod gateway;
+mod http;
+mod own;
+mod questions;
+mod sessions;
+mod streams;
+mod wire;
