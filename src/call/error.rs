@@ -16,7 +16,7 @@ type AnyError = Box<dyn Error + Send + Sync>;
 /// | made by | what the client reads |
 /// |---|---|
 /// | [`ToolError::new`] | the message, which its author declares safe to show |
-/// | `?`, or another conversion from an error or a string | that it was an internal error, unless the host has chosen otherwise by [`ManagerBuilder::show_errors`] or [`ManagerBuilder::on_error`] |
+/// | `?`, or another conversion from an error or a string | that it was an internal error, unless the host has chosen otherwise by [`ManagerBuilder::map_errors`], [`ManagerBuilder::on_error`] or [`ManagerBuilder::show_errors`] |
 /// | [`ToolError::internal`] | that it was an internal error, whatever the host has chosen |
 ///
 /// A tool's client reads it in a result with `isError`, by which a model can mend its call;
@@ -41,6 +41,7 @@ type AnyError = Box<dyn Error + Send + Sync>;
 /// ```
 ///
 /// [`ManagerBuilder::show_errors`]: crate::manager::ManagerBuilder::show_errors
+/// [`ManagerBuilder::map_errors`]: crate::manager::ManagerBuilder::map_errors
 /// [`ManagerBuilder::on_error`]: crate::manager::ManagerBuilder::on_error
 ///
 /// Does not implement [`std::error::Error`]: it could then not be made of every type that

@@ -21,8 +21,10 @@ use crate::tool::ToolOutput;
 /// Most servers need no more than a [`ToolRegistry`](crate::ToolRegistry), a
 /// [`PromptRegistry`](crate::PromptRegistry) and a
 /// [`ResourceRegistry`](crate::ResourceRegistry), joined by a [`Catalog`](crate::Catalog).
-/// What lives elsewhere, in a database or behind another server, implements this: what it
-/// declares by [`capabilities`](Self::capabilities), for nothing else is asked of it.
+/// Resources that come from data need none of their own either: see
+/// [`ResourceCollection`](crate::resource::ResourceCollection). What lives elsewhere, such as behind
+/// another server, implements this: what it declares by [`capabilities`](Self::capabilities),
+/// because nothing else is asked of it.
 ///
 /// A registry is shared by all requests and must not remember one from another.
 ///

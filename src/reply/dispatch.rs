@@ -248,7 +248,7 @@ impl<'r, R: Registry> Dispatcher<'r, '_, R> {
             DeliveryOutcome::NotHere => Rejection::ResponseToAnotherReplica,
         };
         #[cfg(not(feature = "ask"))]
-        let (rejection, _) = (Rejection::UnexpectedResponse, head);
+        let (rejection, _) = (Rejection::UnexpectedResponse, (self.settings, head));
         Reply::refuse(rejection, ReplyId::Request(answer.id))
     }
 
