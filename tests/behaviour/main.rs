@@ -14,6 +14,7 @@ mod documentation;
 mod draining;
 mod failures;
 mod gateway_config;
+mod given;
 mod handlers;
 mod layers;
 mod listening;
