@@ -1,0 +1,91 @@
+//! Results, lists and questions that are JSON already, as registries that live elsewhere have
+//! them.
+
+use mcp_stateless::call::{Call, CallError, CallFuture, NoArguments};
+use mcp_stateless::protocol::{Era, ErrorCode, Revision, RpcError, ServerCapabilities};
+use mcp_stateless::registry::{Answer, Filtered, Item, ListRequest, Page};
+use mcp_stateless::resource::ResourceOutput;
+use mcp_stateless::testing::TestClient;
+use mcp_stateless::{Registry, Tool, ToolOutput, ToolRegistry};
+use serde_json::json;
+use serde_json::value::RawValue;
+
+const RESULT: &str = r#"{"content": [{"type":"hologram", "z": 1.0}], "structuredContent": [1],
+    "isError": true, "vendor/a": {"b":1}, "ttlMs": 5, "resultType": "other", "_meta": {"vendor/c": 1.50}}"#;
+const RESOURCE: &str = r#"{"contents": [], "ttlMs": 60000, "cacheScope": "public"}"#;
+
+/// Passes on what it was given.
+struct Given;
+
+impl Registry for Given {
+    fn capabilities(&self) -> ServerCapabilities {
+        ServerCapabilities::TOOLS.with(ServerCapabilities::RESOURCES)
+    }
+
+    fn list_tools(&self, request: ListRequest<'_>) -> Answer<'_, Page> {
+        if request.cursor.is_some() {
+            return Answer::ready(Err(RpcError::unknown_cursor()));
+        }
+        let tool = r#"{"name": "t", "inputSchema": {"type": "object"}, "vendor": 1.0}"#;
+        let tool = RawValue::from_string(tool.to_owned()).expect("JSON");
+        let page = Page::from_json([&*tool]).map_err(|_| RpcError::internal());
+        Answer::ready(page.map(|page| page.with_missing("attic", "the door is locked")))
+    }
+
+    fn call_tool(&self, _: Call<'_>) -> CallFuture<ToolOutput> {
+        CallFuture::ready(ToolOutput::from_json(RESULT).map_err(|_| CallError::from(RpcError::internal())))
+    }
+
+    fn read_resource(&self, _: Call<'_>) -> CallFuture<ResourceOutput> {
+        let output = ResourceOutput::from_json(RESOURCE);
+        CallFuture::ready(output.map_err(|_| CallError::from(RpcError::internal())))
+    }
+}
+
+#[tokio::test]
+async fn a_result_that_is_json_already_keeps_its_members_but_for_those_of_a_revision() {
+    for revision in [Revision::V2025_11_25, Revision::V2026_07_28] {
+        let reply = TestClient::new(Given).revision(revision).call("t", json!({})).await;
+        let result = reply.result();
+        assert!(reply.is_error());
+        assert_eq!(result["content"], json!([{"type": "hologram", "z": 1.0}]));
+        assert_eq!(result["vendor/a"], json!({"b": 1}));
+        assert_eq!(result["_meta"]["vendor/c"], json!(1.5));
+        let is_modern = revision.era() == Era::Modern;
+        assert_eq!(result.get("structuredContent").is_some(), is_modern, "{result}");
+        assert_eq!(result.get("resultType").cloned(), is_modern.then(|| json!("complete")));
+    }
+}
+
+#[tokio::test]
+async fn what_is_shown_in_part_is_not_cached_for_everybody_even_if_it_is_json_already() {
+    let read = async |client: TestClient<_>| client.read("a:b").await.result()["cacheScope"].clone();
+    assert_eq!(TestClient::new(Given).read("a:b").await.result()["cacheScope"], "public");
+    let filtered = Filtered::new(Given, |_: Item<'_>, _: &http::request::Parts| true);
+    assert_eq!(read(TestClient::new(filtered)).await, "private");
+}
+
+#[tokio::test]
+async fn a_list_that_is_json_already_is_passed_on_and_says_what_it_lacks() {
+    let client = TestClient::new(Given);
+    let reply = client.request("tools/list", json!({})).await;
+    assert_eq!(reply.result()["tools"][0]["vendor"], json!(1.0));
+    let missing = &reply.result()["_meta"]["mcp-stateless/missing"];
+    assert_eq!(*missing, json!([{"name": "attic", "reason": "the door is locked"}]));
+    let reply = client.request("tools/list", json!({"cursor": "x"})).await;
+    assert_eq!(reply.error().0, ErrorCode::INVALID_PARAMS);
+}
+
+#[tokio::test]
+async fn structured_content_that_is_json_already_is_checked_as_well() {
+    for (structured, fits) in [(r#"{"n": 1}"#, true), (r#"{"n": "one"}"#, false)] {
+        let output = format!(r#"{{"content": [], "structuredContent": {structured}}}"#);
+        let tool = Tool::new("t", "A tool", move |_: NoArguments| {
+            std::future::ready(ToolOutput::from_json(output.clone()))
+        });
+        let schema = json!({"type": "object", "properties": {"n": {"type": "integer"}}});
+        let tools = ToolRegistry::builder().register(tool.with_output_schema(schema).check_output());
+        let reply = TestClient::new(tools.build().expect("valid tools")).call("t", json!({})).await;
+        assert_eq!(reply.message.get("result").is_some(), fits, "{structured}: {reply:?}");
+    }
+}
