@@ -1,8 +1,8 @@
-//! What can go wrong before anything is served.
+//! Errors of setting up a server.
 
 use thiserror::Error;
 
-/// A manager's settings are wrong.
+/// A setting is not valid.
 #[derive(Debug, Error)]
 #[error("{0}")]
 pub struct ConfigError(String);
@@ -14,14 +14,18 @@ impl ConfigError {
         ))
     }
 
+    #[cfg(feature = "ask")]
+    pub(crate) fn state_keys() -> Self {
+        Self("state keys must be 64 hexadecimal digits each, with commas between them".to_owned())
+    }
+
     #[cfg(feature = "upstream")]
     pub(crate) fn upstream(name: &str, fault: &str) -> Self {
         Self(format!("upstream {name:?}: {fault}"))
     }
 }
 
-/// What a registry was to be built of is wrong. The message names the tool, prompt or
-/// resource, and the fault.
+/// A tool, prompt or resource is not valid. The message names it, and the fault.
 #[derive(Debug, Error)]
 #[error("{kind} {name:?}: {fault}")]
 pub struct RegistryError {
