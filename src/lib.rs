@@ -91,6 +91,9 @@
 //! - `upstream`: registries that live in other servers.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+#[cfg(feature = "macros")]
+#[doc(hidden)]
+pub mod __private;
 #[cfg(feature = "ask")]
 pub mod ask;
 pub mod call;
@@ -133,6 +136,9 @@ pub use crate::serve::serve;
 pub use crate::tool::{Json, Tool, ToolError, ToolOutput};
 #[cfg(feature = "upstream")]
 pub use crate::upstream::{Upstream, UpstreamBuilder, UpstreamError, UpstreamInfo, UpstreamStats};
+
+#[cfg(feature = "macros")]
+pub use mcp_stateless_macros::{debug_handler, prompts, resources, tools};
 
 /// Compiles and runs the examples of the README.
 #[cfg(all(doctest, feature = "schemas", feature = "serve"))]

@@ -38,7 +38,10 @@ use crate::principal::Principal;
     message = "`{Self}` cannot be taken from a call whose state is `{S}`",
     label = "not a part of a call",
     note = "parts of a call are `State<T>` (with the builder's state), `Extension<T>`, `Principal`, \
-            `CallContext` and `http::HeaderMap`; implement `FromCall<S>` for a part of your own"
+            `CallContext` and `http::HeaderMap`; implement `FromCall<S>` for a part of your own",
+    note = "`State<T>` takes the very type of the state: write `.with_state(state)` before the handler is added",
+    note = "the arguments of a handler are one type that stands behind all parts: move it to the end, where only a \
+            `CallContext` may follow"
 )]
 pub trait FromCall<S>: Sized {
     /// Takes the part out of a call, before its arguments are read and its handler runs.

@@ -28,9 +28,12 @@ use crate::tool::ToolOutput;
 /// argument and what was expected: by a result with `isError` of a tool, else by
 /// `-32602`. A handler without arguments ignores those that a client sends.
 ///
-/// It returns what [`IntoOutput`] can turn into a `T`, and its future is `Send`. A closure that
-/// captures moves its captures into the future: `move |args: Args| { let db = db.clone(); async
-/// move { … } }`; [`State`](crate::State) spares that.
+/// It returns what [`IntoOutput`] can turn into a `T`, and its future is `Send`. A closure owns what
+/// it captures, `async move |args: Args| db.find(args).await`, and is cloned for each call with its
+/// captures: capture an `Arc` of what is costly to clone, or take it as [`State`](crate::State).
+///
+/// Where the compiler only says that a function is not a handler, the attribute `debug_handler`
+/// (feature `macros`) makes it say why.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -77,7 +80,9 @@ use crate::tool::ToolOutput;
     note = "it returns what implements `IntoOutput`: a string, a number, `Json<T>`, the output type itself, or \
             a `Result` of those whose error becomes a `ToolError`",
     note = "its future is `Send + 'static`: keep no `Rc`, `RefCell` or `MutexGuard` over an `.await`, and let a \
-            closure own what it captures: `move |args: Args| {{ let db = db.clone(); async move {{ … }} }}`"
+            closure own what it captures, which is `Clone`: `async move |args: Args| …`",
+    note = "`#[mcp_stateless::debug_handler]` above the function (feature `macros`) makes the compiler say which of \
+            these it is"
 )]
 pub trait Handler<Marker, S = (), T = ToolOutput>: Send + Sync + 'static {
     /// What the function returns in the end.
@@ -117,7 +122,7 @@ macro_rules! handler {
     ($marker:ty: [$($state:ident)?] [$($part:ident)*] [$($arguments:ident)?] [$($context:ident)?]) => {
         impl<F, Fut, S, T, $($part,)* $($arguments,)?> Handler<$marker, S, T> for F
         where
-            F: Fn($($state,)? $($part,)* $($arguments,)? $($context,)?) -> Fut + Send + Sync + 'static,
+            F: FnOnce($($state,)? $($part,)* $($arguments,)? $($context,)?) -> Fut + Clone + Send + Sync + 'static,
             $($state: Clone,)?
             $($part: FromCall<S>,)*
             $($arguments: DeserializeOwned,)?
@@ -136,7 +141,7 @@ macro_rules! handler {
                     Ok(arguments) => arguments,
                     Err(misfit) => return CallFuture::refused(HandlerError::misfit(misfit)),
                 };)?
-                CallFuture::new(self(
+                CallFuture::new(self.clone()(
                     $($state::clone(state),)?
                     $($part,)*
                     $($arguments,)?

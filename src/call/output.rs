@@ -53,6 +53,14 @@ pub(crate) mod sealed {
 /// [`PromptOutput`](crate::prompt::PromptOutput): a string or content becomes one message of the
 /// user's. For a resource's [`ResourceOutput`](crate::resource::ResourceOutput): a string becomes
 /// its text, bytes its blob. The error of a `Result` is answered as [`ToolError`] says.
+#[diagnostic::on_unimplemented(
+    message = "a handler cannot return `{Self}` where a `{T}` is due",
+    label = "cannot become a `{T}`",
+    note = "a tool returns a string, a number, `Json<T>`, `Content`, `ToolOutput` or `()`; a prompt a string, \
+            `Vec<PromptMessage>` or `PromptOutput`; a resource a string, bytes, `ResourceContent` or \
+            `ResourceOutput`; each of them a `Result` of one of those as well",
+    note = "for a tool, write `Json<{Self}>`, with `#[derive(serde::Serialize, schemars::JsonSchema)]` above `{Self}`"
+)]
 pub trait IntoOutput<T> {
     /// The result of the call.
     ///

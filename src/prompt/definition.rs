@@ -100,8 +100,9 @@ impl<S: Send + Sync + 'static> Prompt<S> {
     #[cfg(feature = "schemas")]
     pub fn new<M, H>(name: impl Into<String>, description: impl Into<String>, handler: H) -> Self
     where
-        M: crate::tool::TypedArguments,
-        H: Handler<M, S, PromptOutput>,
+        // The compiler shows these lines where something is missing.
+        M: crate::tool::TypedArguments, // needs `#[derive(serde::Deserialize, schemars::JsonSchema)]`
+        H: Handler<M, S, PromptOutput>, // a closure owns what it captures: `async move |…| …`
     {
         let arguments = arguments_of(&M::input_schema(), M::declared());
         Self::with_arguments(name, description, arguments, handler)

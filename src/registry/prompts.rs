@@ -7,12 +7,16 @@ use std::sync::Arc;
 
 use super::page::Pages;
 use super::{Answer, Has, Item, ListRequest, Page, Registry};
+#[cfg(feature = "schemas")]
+use crate::call::Handler;
 use crate::call::{Call, CallFuture};
 use crate::completion::{Completion, CompletionRequest, Reference, unknown_reference};
 use crate::error::RegistryError;
 use crate::jsonrpc::RpcError;
 use crate::prompt::{CompiledPrompt, Prompt, PromptOutput};
 use crate::protocol::{CacheHint, Offer, ServerCapabilities};
+#[cfg(feature = "schemas")]
+use crate::tool::TypedArguments;
 
 /// Prompts, checked and serialised once, when it is built. Clones share them.
 ///
@@ -117,8 +121,9 @@ impl<S: Clone + Send + Sync + 'static> PromptRegistryBuilder<S> {
     #[cfg(feature = "schemas")]
     pub fn prompt<M, H>(self, name: impl Into<String>, description: impl Into<String>, handler: H) -> Self
     where
-        M: crate::tool::TypedArguments,
-        H: crate::call::Handler<M, S, PromptOutput>,
+        // The compiler shows these lines where something is missing.
+        M: TypedArguments,              // needs `#[derive(serde::Deserialize, schemars::JsonSchema)]`
+        H: Handler<M, S, PromptOutput>, // a closure owns what it captures: `async move |…| …`
     {
         self.register(Prompt::new(name, description, handler))
     }
@@ -126,6 +131,13 @@ impl<S: Clone + Send + Sync + 'static> PromptRegistryBuilder<S> {
     /// Adds a prompt. Lists keep the order in which prompts were added.
     pub fn register(mut self, prompt: Prompt<S>) -> Self {
         self.prompts.push(prompt.with_state(self.state.clone()));
+        self
+    }
+
+    /// Adds the prompts of another builder, which keep their state. The page size and the cache hint
+    /// are those of this builder.
+    pub fn merge<Other>(mut self, other: PromptRegistryBuilder<Other>) -> Self {
+        self.prompts.extend(other.prompts);
         self
     }
 

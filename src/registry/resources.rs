@@ -169,7 +169,8 @@ impl<S: Clone + Send + Sync + 'static> ResourceRegistryBuilder<S> {
     /// Adds a resource; for more than a URI and a name see [`Resource::new`].
     pub fn resource<M, H>(self, uri: impl Into<String>, name: impl Into<String>, handler: H) -> Self
     where
-        H: Handler<M, S, ResourceOutput>,
+        // The compiler shows this line where something is missing.
+        H: Handler<M, S, ResourceOutput>, // a closure owns what it captures: `async move |…| …`
     {
         self.register(Resource::new(uri, name, handler))
     }
@@ -184,6 +185,15 @@ impl<S: Clone + Send + Sync + 'static> ResourceRegistryBuilder<S> {
     #[cfg(feature = "templates")]
     pub fn register_template(mut self, template: ResourceTemplate<S>) -> Self {
         self.templates.push(template.with_state(self.state.clone()));
+        self
+    }
+
+    /// Adds the resources and templates of another builder, which keep their state. The page size
+    /// and the cache hint are those of this builder.
+    pub fn merge<Other>(mut self, other: ResourceRegistryBuilder<Other>) -> Self {
+        self.resources.extend(other.resources);
+        #[cfg(feature = "templates")]
+        self.templates.extend(other.templates);
         self
     }
 

@@ -14,6 +14,8 @@ use crate::error::RegistryError;
 use crate::jsonrpc::RpcError;
 use crate::protocol::{CacheHint, Era, ServerCapabilities};
 use crate::tool::{CompiledTool, Tool, ToolOutput};
+#[cfg(feature = "schemas")]
+use crate::tool::{TypedArguments, TypedOutput};
 
 /// Tools, checked and serialised once, when it is built. Clones share them.
 ///
@@ -137,12 +139,14 @@ impl<S: Clone + Send + Sync + 'static> ToolRegistryBuilder<S> {
         }
     }
 
-    /// Adds a tool whose schemas are derived from what its handler takes and returns; for more than a name and a description see [`Tool::new`].
+    /// Adds a tool whose schemas are derived from what its handler takes and returns; for more than
+    /// a name and a description see [`Tool::new`].
     #[cfg(feature = "schemas")]
     pub fn tool<M, H>(self, name: impl Into<String>, description: impl Into<String>, handler: H) -> Self
     where
-        M: crate::tool::TypedArguments,
-        H: Handler<M, S, Returned: crate::tool::TypedOutput>,
+        // The compiler shows these lines where something is missing.
+        M: TypedArguments, // needs `#[derive(serde::Deserialize, schemars::JsonSchema)]`
+        H: Handler<M, S, Returned: TypedOutput>, // a closure owns what it captures: `async move |…| …`
     {
         self.register(Tool::new(name, description, handler))
     }

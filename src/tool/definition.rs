@@ -80,8 +80,9 @@ impl<S: Send + Sync + 'static> Tool<S> {
     #[cfg(feature = "schemas")]
     pub fn new<M, H>(name: impl Into<String>, description: impl Into<String>, handler: H) -> Self
     where
-        M: super::TypedArguments,
-        H: Handler<M, S, Returned: super::TypedOutput>,
+        // The compiler shows these lines where something is missing.
+        M: super::TypedArguments, // needs `#[derive(serde::Deserialize, schemars::JsonSchema)]`
+        H: Handler<M, S, Returned: super::TypedOutput>, // a closure owns what it captures: `async move |…| …`
     {
         let tool = Self::with_schema(name, description, M::input_schema(), handler);
         let returned = <H::Returned as super::TypedOutput>::output_schema();
@@ -227,6 +228,18 @@ impl<S> Tool<S> {
     /// more (`idempotentHint`).
     pub fn idempotent(self) -> Self {
         self.hint(|hints| hints.idempotent_hint = Some(true))
+    }
+
+    /// Marks the tool as one that reaches beyond a closed domain, as a search of the web does
+    /// (`openWorldHint`). Clients assume it.
+    pub fn open_world(self) -> Self {
+        self.hint(|hints| hints.open_world_hint = Some(true))
+    }
+
+    /// Marks the tool as one that stays within a closed domain, as one over its own database does
+    /// (`openWorldHint` is `false`).
+    pub fn closed_world(self) -> Self {
+        self.hint(|hints| hints.open_world_hint = Some(false))
     }
 
     fn hint(mut self, set: impl FnOnce(&mut ToolAnnotations)) -> Self {

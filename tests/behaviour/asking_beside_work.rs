@@ -18,7 +18,7 @@ use crate::support::{Era, Probe};
 /// A server with one tool, `ask`, that counts in the probe what it has done.
 fn site<F>(
     set: impl FnOnce(Tool) -> Tool,
-    handler: impl Fn(CallContext, Probe) -> F + Send + Sync + 'static,
+    handler: impl Fn(CallContext, Probe) -> F + Clone + Send + Sync + 'static,
 ) -> (Site<ToolRegistry>, Probe)
 where
     F: Future<Output = Result<String, AskError>> + Send + 'static,

@@ -17,6 +17,7 @@ mod handlers;
 mod layers;
 mod listening;
 mod log;
+mod macros;
 mod missing;
 mod origins;
 mod parts;

@@ -1,0 +1,181 @@
+//! The settings in the attribute of a method: `#[tool(title = "Search", read_only)]`.
+
+use std::collections::BTreeMap;
+
+use proc_macro2::{Span, TokenStream};
+use quote::{ToTokens, quote};
+use syn::ext::IdentExt;
+use syn::parse::{Parse, ParseStream};
+use syn::punctuated::Punctuated;
+use syn::{Attribute, Expr, ExprLit, Ident, Lit, Meta, Token, Type};
+
+use crate::errors::Errors;
+use crate::kind::Kind;
+
+/// A setting that there is.
+pub(crate) struct Known {
+    key: &'static str,
+    takes: Takes,
+    /// The setting that it contradicts.
+    unlike: Option<&'static str>,
+}
+
+/// What stands after the key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Takes {
+    Nothing,
+    Value,
+    /// A value, and the setting may be repeated.
+    Values,
+    Type,
+}
+
+impl Known {
+    pub(crate) const fn new(key: &'static str, takes: Takes) -> Self {
+        Self { key, takes, unlike: None }
+    }
+
+    pub(crate) const fn unlike(self, other: &'static str) -> Self {
+        Self { unlike: Some(other), ..self }
+    }
+}
+
+/// The settings of one method.
+pub(crate) struct Settings {
+    kind: Kind,
+    /// What was written for a key.
+    given: BTreeMap<&'static str, Vec<Setting>>,
+}
+
+/// One setting as it was written.
+struct Setting {
+    key: Ident,
+    value: Option<Value>,
+}
+
+enum Value {
+    Expr(Box<Expr>),
+    Type(Box<Type>),
+}
+
+impl ToTokens for Value {
+    fn to_tokens(&self, tokens: &mut TokenStream) {
+        match self {
+            Self::Expr(value) => value.to_tokens(tokens),
+            Self::Type(value) => value.to_tokens(tokens),
+        }
+    }
+}
+
+impl Parse for Setting {
+    fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
+        let key = input.call(Ident::parse_any)?;
+        if !input.peek(Token![=]) {
+            return Ok(Self { key, value: None });
+        }
+        input.parse::<Token![=]>()?;
+        let value =
+            if key == "output_schema" { Value::Type(input.parse()?) } else { Value::Expr(input.parse()?) };
+        Ok(Self { key, value: Some(value) })
+    }
+}
+
+impl Settings {
+    /// Reads the settings of the attributes of this kind, and takes those out.
+    pub(crate) fn take(kind: Kind, attrs: &mut Vec<Attribute>, errors: &mut Errors) -> Self {
+        let mut settings = Self { kind, given: BTreeMap::new() };
+        for attr in attrs.extract_if(.., |attr| attr.path().is_ident(kind.word())) {
+            if matches!(attr.meta, Meta::Path(_)) {
+                continue;
+            }
+            let parsed = attr.parse_args_with(Punctuated::<Setting, Token![,]>::parse_terminated);
+            for setting in errors.keep(parsed).into_iter().flatten() {
+                settings.add(setting, errors);
+            }
+        }
+        settings.check_contradictions(errors);
+        settings
+    }
+
+    fn add(&mut self, setting: Setting, errors: &mut Errors) {
+        let Some(known) = self.kind.settings().iter().find(|known| setting.key == known.key) else {
+            let keys: Vec<_> = self.kind.settings().iter().map(|known| format!("`{}`", known.key)).collect();
+            let message = format!(
+                "a {} has no setting `{}`; there are {}",
+                self.kind.word(),
+                setting.key,
+                keys.join(", ")
+            );
+            return errors.at(&setting.key, message);
+        };
+        let key = known.key;
+        match (known.takes, &setting.value) {
+            (Takes::Nothing, Some(_)) => {
+                return errors.at(&setting.key, format!("`{key}` takes no value: write `{key}`"));
+            }
+            (Takes::Type, None) => {
+                return errors.at(&setting.key, format!("`{key}` needs a type: write `{key} = Type`"));
+            }
+            (Takes::Value | Takes::Values, None) => {
+                return errors.at(&setting.key, format!("`{key}` needs a value: write `{key} = …`"));
+            }
+            _ => {}
+        }
+        let all = self.given.entry(key).or_default();
+        if !all.is_empty() && known.takes != Takes::Values {
+            errors.at(&setting.key, format!("`{key}` is set twice"));
+        }
+        all.push(setting);
+    }
+
+    fn check_contradictions(&self, errors: &mut Errors) {
+        for known in self.kind.settings() {
+            let Some(other) = known.unlike.filter(|other| self.given.contains_key(other)) else { continue };
+            for setting in self.given.get(known.key).into_iter().flatten() {
+                errors.at(&setting.key, format!("`{}` contradicts `{other}`", known.key));
+            }
+        }
+    }
+
+    /// Returns what was written for a key.
+    pub(crate) fn value(&self, key: &str) -> Option<&Expr> {
+        match self.given.get(key)?.first()?.value.as_ref()? {
+            Value::Expr(value) => Some(value),
+            Value::Type(_) => None,
+        }
+    }
+
+    /// Returns the string that was written for a key, and where it stands.
+    pub(crate) fn text(&self, key: &str) -> Option<(String, Span)> {
+        match self.value(key)? {
+            Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) => Some((text.value(), text.span())),
+            _ => None,
+        }
+    }
+
+    /// Returns where a key stands.
+    pub(crate) fn key(&self, key: &str) -> Option<&Ident> {
+        Some(&self.given.get(key)?.first()?.key)
+    }
+
+    /// Returns the calls of the setters, without those of `handled`.
+    pub(crate) fn setters(&self, handled: &[&str]) -> TokenStream {
+        let ordered = self.kind.settings().iter().filter(|known| !handled.contains(&known.key));
+        let given = ordered.flat_map(|known| self.given.get(known.key).into_iter().flatten());
+        given.map(Setting::setter).collect()
+    }
+}
+
+impl Setting {
+    fn setter(&self) -> TokenStream {
+        let Self { key, value } = self;
+        match value {
+            Some(Value::Type(ty)) => quote!(.#key::<#ty>()),
+            // A duration or an option of one.
+            Some(value) if key == "time_limit" => quote!(.#key(::core::convert::Into::into(#value))),
+            Some(value) => quote!(.#key(#value)),
+            None if key == "no_time_limit" => quote!(.time_limit(::core::option::Option::None)),
+            None => quote!(.#key()),
+        }
+    }
+}

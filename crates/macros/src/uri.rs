@@ -1,0 +1,73 @@
+//! The URI of a resource, and the variables of a template.
+
+use proc_macro2::Span;
+use syn::Expr;
+
+use crate::errors::Errors;
+use crate::method::Method;
+
+/// Returns the URI of a resource, and where it stands.
+pub(crate) fn of(method: &Method) -> Option<(String, Span)> {
+    method.settings.text("uri")
+}
+
+/// Whether a URI has variables.
+pub(crate) fn is_template(uri: &str) -> bool {
+    uri.contains('{')
+}
+
+/// Compares the variables of the URI with the arguments of the method.
+pub(crate) fn check(method: &Method, errors: &mut Errors) {
+    let Some((uri, span)) = of(method) else {
+        match method.settings.value("uri") {
+            Some(value) if !matches!(value, Expr::Lit(_)) => {
+                errors.at(
+                    value,
+                    "the URI is written out, as in `uri = \"note://{id}\"`, for it says what is read",
+                );
+            }
+            Some(value) => errors.at(value, "the URI is a string"),
+            None => errors.at(
+                &method.ident,
+                "a resource needs a URI: write `#[resource(uri = \"…\")]`, or `#[skip]` if this is none",
+            ),
+        }
+        return;
+    };
+    let variables = variables(&uri);
+    for argument in method.arguments().filter(|argument| !argument.may_be_missing()) {
+        let name = argument.name();
+        if !variables.contains(&name.as_str()) {
+            let message =
+                format!("the URI has no variable `{{{name}}}`: all arguments of a resource come from it");
+            errors.at(&argument.ident, message);
+        }
+    }
+    let takes_all = method.arguments().any(|argument| !argument.is_plain());
+    for variable in variables {
+        if !takes_all && method.arguments().all(|argument| argument.name() != variable) {
+            let message = format!("the method takes no argument `{variable}`");
+            errors.add(syn::Error::new(span, message));
+        }
+    }
+    if let Some(key) = method.settings.key("size").filter(|_| is_template(&uri)) {
+        errors.at(key, "the resources of a template have no common size");
+    }
+}
+
+/// Returns the names of the variables of a template of RFC 6570, level 2.
+fn variables(uri: &str) -> Vec<&str> {
+    let names = uri.split('{').skip(1).filter_map(|piece| piece.split_once('}'));
+    names.map(|(name, _)| name.trim_start_matches(['+', '#'])).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::variables;
+
+    #[test]
+    fn variables_are_named_without_their_operators() {
+        assert_eq!(variables("note://{folder}/{+path}{#part}"), ["folder", "path", "part"]);
+        assert!(variables("note://today").is_empty());
+    }
+}
