@@ -8,6 +8,7 @@ use std::pin::Pin;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
+use crate::call::raw_output::{InvalidOutput, Main, RawOutput};
 use crate::call::{ResultWriter, WriteResult};
 use crate::jsonrpc::{Raw, RpcError, write};
 use crate::registry::Answer;
@@ -32,16 +33,22 @@ pub struct Completion {
     pub(crate) values: Vec<String>,
     pub(crate) total: Option<usize>,
     pub(crate) has_more: bool,
-    /// Instead of all else: the JSON object that another server sent.
-    #[cfg(feature = "upstream")]
-    pub(crate) raw: Option<Box<str>>,
+    /// Instead of all else.
+    pub(crate) raw: Option<RawOutput>,
 }
 
 impl Completion {
-    /// What another server sent, the text of a JSON object, passed on as it is.
-    #[cfg(feature = "upstream")]
-    pub(crate) fn from_raw(raw: String) -> Self {
-        Self { raw: Some(raw.into()), ..Self::default() }
+    /// The result whose JSON text this is: a `CompleteResult`, such as
+    /// another server's. Its members reach the client as they are. What differs between the
+    /// revisions is written as the client's revision has it: `resultType`, the server's name in
+    /// `_meta`.
+    ///
+    /// # Errors
+    /// When the text is not a JSON object, is nested deeper than 128 levels, or when `completion`
+    /// is not an object.
+    pub fn from_json(json: impl Into<String>) -> Result<Self, InvalidOutput> {
+        let raw = RawOutput::read(json.into(), Main::Object("completion"), |_, _| {})?;
+        Ok(Self { raw: Some(raw), ..Self::default() })
     }
 
     /// These suggestions; those beyond the first 100 are counted, and not sent.
@@ -49,13 +56,7 @@ impl Completion {
         let mut values: Vec<String> = values.into_iter().map(Into::into).collect();
         let total = values.len();
         values.truncate(MAX_VALUES);
-        Self {
-            has_more: total > values.len(),
-            values,
-            total: Some(total),
-            #[cfg(feature = "upstream")]
-            raw: None,
-        }
+        Self { has_more: total > values.len(), values, total: Some(total), raw: None }
     }
 
     /// Says how many suggestions there are in all, when that is more than were given.
@@ -249,9 +250,8 @@ pub(crate) fn unknown_reference(reference: Reference<'_>) -> RpcError {
 /// Writes a `CompleteResult`.
 impl WriteResult for Completion {
     fn write(&self, writer: &mut ResultWriter<'_>) {
-        #[cfg(feature = "upstream")]
         if let Some(raw) = &self.raw {
-            return crate::upstream::write_raw(writer, raw, crate::upstream::Shape::Completion);
+            return raw.write(writer, None, |_, _| true);
         }
         let write_value = |buffer: &mut Vec<u8>, value: &String| write::string(buffer, value);
         writer.open_array(r#"{"completion":{"values":"#, &self.values, write_value);

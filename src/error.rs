@@ -18,11 +18,6 @@ impl ConfigError {
     pub(crate) fn state_keys() -> Self {
         Self("state keys must be 64 hexadecimal digits each, with commas between them".to_owned())
     }
-
-    #[cfg(feature = "upstream")]
-    pub(crate) fn upstream(name: &str, fault: &str) -> Self {
-        Self(format!("upstream {name:?}: {fault}"))
-    }
 }
 
 /// A tool, prompt or resource is not valid. The message names it, and the fault.

@@ -88,7 +88,9 @@
 //!   the module `serve`.
 //! - `templates`: resource templates.
 //! - `test-util`: a client in memory, for tests of what a server offers.
-//! - `upstream`: registries that live in other servers.
+//!
+//! Registries that live in other servers are in the crate `mcp-stateless-upstream`, which uses
+//! this interface alone.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 #[cfg(feature = "macros")]
@@ -119,8 +121,6 @@ mod settings;
 #[cfg(feature = "test-util")]
 pub mod testing;
 pub mod tool;
-#[cfg(feature = "upstream")]
-mod upstream;
 
 pub use crate::call::{CallContext, State};
 pub use crate::error::{ConfigError, RegistryError};
@@ -134,8 +134,6 @@ pub use crate::resource::Resource;
 #[cfg(feature = "serve")]
 pub use crate::serve::serve;
 pub use crate::tool::{Json, Tool, ToolError, ToolOutput};
-#[cfg(feature = "upstream")]
-pub use crate::upstream::{Upstream, UpstreamBuilder, UpstreamError, UpstreamInfo, UpstreamStats};
 
 #[cfg(feature = "macros")]
 pub use mcp_stateless_macros::{debug_handler, prompts, resources, tools};

@@ -1,127 +1,124 @@
-//! How many clients may listen to changes, in all and of one caller.
+//! Places that callers share, such as those of listeners and of calls that wait for answers.
 
 use std::collections::HashMap;
-use std::collections::hash_map::Entry;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use thiserror::Error;
 
 use crate::principal::Principal;
 
-/// The places of those who listen. Only they touch it.
-#[derive(Debug)]
+/// A bounded number of places, of which no caller can take all.
+///
+/// Callers that have a principal share `most` places, and each has at most `each` of them.
+/// Callers without one cannot be told apart: they have `most` other places together, so that
+/// they take none from callers that are known.
+#[derive(Clone, Debug)]
 pub(crate) struct Places {
     most: usize,
-    most_per_principal: usize,
-    taken: Mutex<Taken>,
+    each: usize,
+    taken: Arc<Mutex<Counts>>,
 }
 
 #[derive(Debug, Default)]
-struct Taken {
-    all: usize,
-    anonymous: usize,
-    /// No caller is kept who has no place.
-    by_principal: HashMap<Principal, usize>,
+struct Counts {
+    known: usize,
+    unknown: usize,
+    /// Of those who have any.
+    by_caller: HashMap<Principal, usize>,
 }
 
-/// A place, until it is dropped.
-#[derive(Debug)]
-pub(crate) struct Place {
-    places: Arc<Places>,
-    principal: Option<Principal>,
-}
-
-/// Why there is no place.
-#[derive(Debug, PartialEq, Eq)]
+/// Why there is no place. The number is the bound that was met.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub(crate) enum Full {
-    /// As many clients listen as may.
+    #[error("all {0} places are taken")]
     ForAll(usize),
-    /// This caller's share is used up.
+    #[error("all {0} places of this caller are taken")]
     ForPrincipal(usize),
 }
 
+/// A place that is taken until it is dropped.
+#[derive(Debug)]
+pub(crate) struct Place {
+    taken: Arc<Mutex<Counts>>,
+    caller: Option<Principal>,
+}
+
 impl Places {
-    pub(crate) fn new(most: usize, most_per_principal: usize) -> Self {
-        Self { most, most_per_principal, taken: Mutex::default() }
+    pub(crate) fn new(most: usize, each: usize) -> Self {
+        Self { most, each, taken: Arc::default() }
     }
 
-    /// Takes a place. Callers without a principal share all places but those of one
-    /// principal, so that known callers find one whatever the others do.
-    pub(crate) fn take(self: &Arc<Self>, principal: Option<&Principal>) -> Result<Place, Full> {
-        let mut taken = self.lock();
-        if taken.all >= self.most {
-            return Err(Full::ForAll(self.most));
-        }
-        match principal {
-            None => {
-                let most = self.most.saturating_sub(self.most_per_principal).max(1);
-                if taken.anonymous >= most {
-                    return Err(Full::ForAll(most));
-                }
-                taken.anonymous += 1;
+    pub(crate) fn take(&self, caller: Option<&Principal>) -> Result<Place, Full> {
+        {
+            let mut taken = lock(&self.taken);
+            let Counts { known, unknown, by_caller } = &mut *taken;
+            let all = if caller.is_some() { known } else { unknown };
+            if *all >= self.most {
+                return Err(Full::ForAll(self.most));
             }
-            Some(principal) => match taken.by_principal.entry(principal.clone()) {
-                _ if self.most_per_principal == 0 => return Err(Full::ForPrincipal(0)),
-                Entry::Occupied(entry) if *entry.get() >= self.most_per_principal => {
-                    return Err(Full::ForPrincipal(self.most_per_principal));
+            if let Some(caller) = caller {
+                match by_caller.get_mut(caller) {
+                    Some(own) if *own >= self.each => return Err(Full::ForPrincipal(self.each)),
+                    Some(own) => *own += 1,
+                    None if self.each == 0 => return Err(Full::ForPrincipal(self.each)),
+                    None => drop(by_caller.insert(caller.clone(), 1)),
                 }
-                entry => *entry.or_default() += 1,
-            },
+            }
+            *all += 1;
         }
-        taken.all += 1;
-        Ok(Place { places: Arc::clone(self), principal: principal.cloned() })
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Taken> {
-        // Nothing in here panics half-way, so the counts are right even if poisoned.
-        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
+        Ok(Place { taken: Arc::clone(&self.taken), caller: caller.cloned() })
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let mut taken = self.places.lock();
-        taken.all -= 1;
-        match self.principal.take() {
-            None => taken.anonymous -= 1,
-            Some(principal) => {
-                if let Entry::Occupied(mut entry) = taken.by_principal.entry(principal) {
-                    *entry.get_mut() -= 1;
-                    if *entry.get() == 0 {
-                        entry.remove();
-                    }
-                }
+        let mut taken = lock(&self.taken);
+        let Some(caller) = &self.caller else {
+            taken.unknown -= 1;
+            return;
+        };
+        taken.known -= 1;
+        if let Some(own) = taken.by_caller.get_mut(caller) {
+            *own -= 1;
+            if *own == 0 {
+                taken.by_caller.remove(caller);
             }
         }
     }
 }
 
+fn lock(taken: &Mutex<Counts>) -> MutexGuard<'_, Counts> {
+    // Nothing in here panics half-way, so it is whole even if poisoned.
+    taken.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 #[cfg(test)]
 mod tests {
-    use std::sync::{Arc, Barrier};
+    use std::sync::Barrier;
 
     use super::{Full, Places};
     use crate::principal::Principal;
 
     #[test]
-    fn nobody_takes_the_places_of_all() {
-        let places = Arc::new(Places::new(4, 2));
-        let (ada, bob) = (Principal::new("ada"), Principal::new("bob"));
-        let take = |principal| places.take(principal);
-        let held = [take(Some(&ada)).expect("a place"), take(Some(&ada)).expect("a place")];
-        assert_eq!(take(Some(&ada)).err(), Some(Full::ForPrincipal(2)));
-        let others = [take(Some(&bob)).expect("a place"), take(None).expect("a place")];
-        assert_eq!(take(Some(&bob)).err(), Some(Full::ForAll(4)));
+    fn no_caller_takes_the_places_of_others_and_nothing_is_left_of_those_who_leave() {
+        let places = Places::new(4, 2);
+        let [one, other] = ["one", "other"].map(Principal::new);
+        let take = |caller: Option<&Principal>| places.take(caller);
+        let mut held: Vec<_> = [Some(&one), Some(&one), Some(&other)].map(take).into_iter().collect();
+        assert_eq!(take(Some(&one)).err(), Some(Full::ForPrincipal(2)));
+        held.extend([None, None, None, None].map(take));
+        assert_eq!(take(None).err(), Some(Full::ForAll(4)));
+        held.push(take(Some(&other)));
+        assert!(held.iter().all(Result::is_ok));
+        assert_eq!(take(Some(&Principal::new("third"))).err(), Some(Full::ForAll(4)));
         drop(held);
-        let anonymous = take(None).expect("a place");
-        assert_eq!(take(None).err(), Some(Full::ForAll(2)));
-        let again = take(Some(&ada)).expect("a place");
-        drop((others, anonymous, again));
-        let taken = places.lock();
-        assert!(taken.all == 0 && taken.anonymous == 0 && taken.by_principal.is_empty());
+        let taken = super::lock(&places.taken);
+        assert_eq!((taken.known, taken.unknown, taken.by_caller.len()), (0, 0, 0));
     }
 
     #[test]
     fn of_two_that_race_for_the_last_place_one_gets_it() {
-        let places = Arc::new(Places::new(1, 1));
+        let places = Places::new(1, 1);
         let (start, end) = (Barrier::new(2), Barrier::new(2));
         let race = || {
             let run = |_| {

@@ -18,7 +18,7 @@ pub(crate) struct Settings {
     pub(crate) logging: bool,
     /// Of `server/discover`.
     pub(crate) cache_hint: CacheHint,
-    pub(crate) listeners: Arc<Places>,
+    pub(crate) listeners: Places,
     pub(crate) drain: Arc<Drain>,
     #[cfg(feature = "ask")]
     pub(crate) ask: crate::ask::AskSettings,

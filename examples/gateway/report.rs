@@ -5,7 +5,7 @@ use std::fmt::{self, Display, Write as _};
 use std::sync::Arc;
 use std::time::Duration;
 
-use mcp_stateless::{UpstreamError, UpstreamInfo};
+use mcp_stateless_upstream::{UpstreamError, UpstreamInfo};
 
 use crate::servers::Server;
 

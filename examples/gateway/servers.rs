@@ -4,8 +4,9 @@ use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
+use mcp_stateless::Registry;
 use mcp_stateless::registry::{Filtered, Item};
-use mcp_stateless::{ConfigError, Registry, Upstream, UpstreamBuilder, UpstreamInfo, UpstreamStats};
+use mcp_stateless_upstream::{Upstream, UpstreamBuilder, UpstreamError, UpstreamInfo, UpstreamStats};
 use thiserror::Error;
 use tokio::sync::Notify;
 
@@ -34,7 +35,7 @@ pub(crate) struct Server {
 
 impl Server {
     /// Nothing is started before somebody asks for something.
-    pub(crate) fn new(config::Server { name, entry }: config::Server) -> Result<Self, ConfigError> {
+    pub(crate) fn new(config::Server { name, entry }: config::Server) -> Result<Self, UpstreamError> {
         let tools = Arc::new(entry.tools);
         let (transport, builder) = builder(entry.transport);
         let builder = entry.open_timeout.into_iter().fold(builder, UpstreamBuilder::open_timeout);

@@ -5,7 +5,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::Request;
 use http_body_util::{BodyExt as _, Full};
-use mcp_stateless::{StatelessSessionManager, Upstream};
+use mcp_stateless::StatelessSessionManager;
+use mcp_stateless_upstream::Upstream;
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, DuplexStream};
 

@@ -6,7 +6,7 @@ use http::request::Parts;
 use serde_json::value::RawValue;
 
 use super::redeeming::RedeemedMark;
-use super::state::{Binding, Issued, State, refusal};
+use super::state::{AnswerState, Binding, Issued, refusal};
 use super::{Purpose, Redemption};
 use crate::jsonrpc::scan::{ScanFault, Scanner};
 use crate::jsonrpc::{Raw, RpcError};
@@ -27,7 +27,7 @@ pub(crate) struct Answers(Option<Box<Brought>>);
 struct Brought {
     /// What earlier rounds brought and the handler has used. It was sealed, so it is looked
     /// at first.
-    state: State,
+    state: AnswerState,
     /// What this round brings (`inputResponses`).
     now: BTreeMap<String, Box<RawValue>>,
 }
@@ -66,7 +66,7 @@ impl Answers {
         let state = match state {
             Some(state) => {
                 let text = state.string().ok_or_else(refusal)?;
-                Some(State::open(&text, &Binding { head, purpose: purpose.digest() }, &settings.ask)?)
+                Some(AnswerState::open(&text, &Binding { head, purpose: purpose.digest() }, &settings.ask)?)
             }
             None => None,
         };
@@ -89,7 +89,6 @@ impl Answers {
     }
 
     /// The answers of this round alone.
-    #[cfg(feature = "upstream")]
     pub(super) fn brought(&self) -> BTreeMap<String, Box<RawValue>> {
         self.0.as_deref().map(|brought| brought.now.clone()).unwrap_or_default()
     }
@@ -97,7 +96,7 @@ impl Answers {
 
 /// Keeps the answers to questions that were asked, where they are to be taken once.
 fn guard(
-    state: Option<&State>,
+    state: Option<&AnswerState>,
     now: &mut BTreeMap<String, Box<RawValue>>,
     head: &Parts,
 ) -> Result<(), AnswersError> {

@@ -10,7 +10,7 @@ use std::time::Duration;
 use serde_json::value::RawValue;
 
 use super::purpose::{KeptPurpose, Purpose};
-use super::state::{Binding, State};
+use super::state::{AnswerState, Binding};
 use super::{Answers, AskError, InputRequired, Question};
 use crate::call::{CallContext, Exchange};
 use crate::call::{ResultWriter, WriteResult};
@@ -130,7 +130,6 @@ impl Asks {
     }
 
     /// The answers of this round alone.
-    #[cfg(feature = "upstream")]
     pub(super) fn brought(&self) -> BTreeMap<String, Box<RawValue>> {
         self.answers.brought()
     }
@@ -198,7 +197,7 @@ impl Asks {
         let handler_state = handler_state.transpose().map_err(|_| RpcError::internal())?;
         self.settings.ask.note_caller(&exchange.head);
         let binding = Binding { head: &exchange.head, purpose: self.purpose.digest() };
-        let state = State::seal(&questions, seen, handler_state, &binding, &self.settings.ask)?;
+        let state = AnswerState::seal(&questions, seen, handler_state, &binding, &self.settings.ask)?;
         Ok(Required { questions, state })
     }
 

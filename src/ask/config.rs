@@ -9,9 +9,9 @@ use http::request::Parts;
 
 use super::keys::NoKeys;
 use super::parking::{Parking, Replica};
-use super::shares::Shares;
 use super::{AnswerGuard, Sealer, StateKeys};
 use crate::changes::{ChangeBus, LocalBus};
+use crate::places::Places;
 use crate::principal::Principal;
 use crate::protocol::Era;
 
@@ -104,7 +104,7 @@ impl AskBuilder {
             guard: self.guard,
             parking: Parking {
                 bus: self.bus.unwrap_or_else(|| Arc::new(LocalBus::default())),
-                shares: Shares::new(self.max_parked, each),
+                places: Places::new(self.max_parked, each),
                 timeout: self.answer_timeout,
                 replica: Replica::new(),
             },

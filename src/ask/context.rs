@@ -125,15 +125,15 @@ impl CallContext {
         self.read(key, answer.get())
     }
 
-    /// Asks a question, and gives the answer as it came.
-    #[cfg(feature = "upstream")]
-    pub(crate) async fn ask_raw(&self, key: &str, question: Question) -> Result<Box<RawValue>, AskError> {
+    /// Asks a question, and returns the answer as the client sent it, for a handler that passes
+    /// it on.
+    pub async fn ask_json(&self, key: &str, question: Question) -> Result<Box<RawValue>, AskError> {
         self.exchange().asks.ask(self, key, question).await
     }
 
-    /// The answers that this round brings, by their keys, as they came.
-    #[cfg(feature = "upstream")]
-    pub(crate) fn brought(&self) -> std::collections::BTreeMap<String, Box<RawValue>> {
+    /// For a handler that returns [`InputRequired`](crate::ask::InputRequired): the answers that this
+    /// request brings, by their keys, as the client sent them. It can make them up.
+    pub fn answers(&self) -> std::collections::BTreeMap<String, Box<RawValue>> {
         self.exchange().asks.brought()
     }
 

@@ -7,8 +7,8 @@ use std::pin::Pin;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use super::shares::{Full, Share, Shares};
 use super::state::now;
+use crate::places::{Full, Place, Places};
 use crate::principal::Principal;
 
 /// Allows each state of a call to be redeemed once, so that a client cannot send the same
@@ -97,7 +97,7 @@ impl Redemption {
 /// about 200 bytes.
 #[derive(Debug)]
 pub struct LocalAnswerGuard {
-    shares: Shares,
+    places: Places,
     redeemed: Mutex<RedeemedIds>,
 }
 
@@ -114,7 +114,7 @@ struct RedeemedIds {
 struct Entry {
     end: u64,
     id: String,
-    _share: Share,
+    _place: Place,
 }
 
 impl LocalAnswerGuard {
@@ -125,7 +125,7 @@ impl LocalAnswerGuard {
 
     /// A guard that remembers this many states, at least one for each caller.
     pub fn with_capacity(states: usize) -> Self {
-        Self { shares: Shares::new(states, (states / 8).max(1)), redeemed: Mutex::default() }
+        Self { places: Places::new(states, (states / 8).max(1)), redeemed: Mutex::default() }
     }
 
     fn redeem_now(&self, redemption: &Redemption) -> Result<bool, Full> {
@@ -136,10 +136,10 @@ impl LocalAnswerGuard {
         if end <= redeemed.forgotten_until || redeemed.ids.contains(&redemption.id) {
             return Ok(false);
         }
-        let share = self.shares.take(redemption.principal.as_ref())?;
+        let place = self.places.take(redemption.principal.as_ref())?;
         let id = redemption.id.clone();
         redeemed.ids.insert(id.clone());
-        redeemed.by_end.insert(Entry { end, id, _share: share });
+        redeemed.by_end.insert(Entry { end, id, _place: place });
         Ok(true)
     }
 }

@@ -33,7 +33,6 @@ mod redeeming;
 mod sampling;
 #[cfg(feature = "schemas")]
 mod schema;
-mod shares;
 mod state;
 
 pub(crate) use answers::{Answers, AnswersError};

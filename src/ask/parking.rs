@@ -13,12 +13,12 @@ use http::request::Parts;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::shares::{Full, Shares};
 use super::{AskError, Question};
 use crate::call::Exchange;
 use crate::changes::{ChangeBus, News, Reach, Subscription};
 use crate::deadline::Deadline;
 use crate::jsonrpc::{ErrorCode, RpcError, write};
+use crate::places::{Full, Places};
 use crate::principal::Principal;
 use crate::request::ClientAnswer;
 
@@ -29,7 +29,7 @@ const PREFIX: &str = "ask-";
 /// comes over a bus, so it finds its call on whatever replica that waits.
 pub(crate) struct Parking {
     pub(super) bus: Arc<dyn ChangeBus>,
-    pub(super) shares: Shares,
+    pub(super) places: Places,
     pub(super) timeout: Duration,
     /// Names this replica in the ids of its questions.
     pub(super) replica: Replica,
@@ -113,11 +113,11 @@ impl Parking {
             ));
         }
         let principal = Principal::of(&exchange.head);
-        let _share = self.shares.take(principal).map_err(|full| match full {
-            Full::ForAll => AskError::Unreachable(
+        let _place = self.places.take(principal).map_err(|full| match full {
+            Full::ForAll(_) => AskError::Unreachable(
                 "too many calls wait for answers (the server's `max_parked` setting decides)",
             ),
-            Full::ForCaller => AskError::Unreachable(
+            Full::ForPrincipal(_) => AskError::Unreachable(
                 "too many calls wait for answers of this caller (the server's `max_parked_per_principal` setting decides)",
             ),
         })?;

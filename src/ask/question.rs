@@ -80,9 +80,20 @@ impl Question {
         Self::new("roots/list", ClientCapability::Roots, json!({}))
     }
 
-    /// What another server asks, passed on as it is; `None` for what no client can be asked.
-    #[cfg(feature = "upstream")]
-    pub(crate) fn relayed(method: &str, mut params: Map<String, Value>) -> Option<Self> {
+    /// A question whose method and parameters are given, such as one that another server asks;
+    /// `None` when clients cannot be asked by this method. The parameters reach the client as
+    /// they are, but for the progress token of their `_meta`.
+    ///
+    /// ```
+    /// use mcp_stateless::ask::Question;
+    /// use serde_json::json;
+    ///
+    /// let params = json!({"message": "Which one?", "requestedSchema": {"type": "object", "properties": {}}});
+    /// let question = Question::relay("elicitation/create", params.as_object().cloned().unwrap_or_default());
+    /// assert!(question.is_some());
+    /// assert!(Question::relay("tools/call", serde_json::Map::new()).is_none());
+    /// ```
+    pub fn relay(method: &str, mut params: Map<String, Value>) -> Option<Self> {
         let has = |name: &str| params.get(name).is_some_and(|it| !it.is_null());
         let (method, needs) = match method {
             "elicitation/create" if params.get("mode").is_some_and(|mode| mode == "url") => {
@@ -106,8 +117,8 @@ impl Question {
         Some(Self { method, params, needs, fault: None })
     }
 
-    #[cfg(feature = "upstream")]
-    pub(crate) fn needs(&self) -> ClientCapability {
+    /// Returns the capability that a client must have declared to be asked this.
+    pub fn needs(&self) -> ClientCapability {
         self.needs
     }
 }

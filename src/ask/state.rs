@@ -21,7 +21,7 @@ const VERSION: u8 = 1;
 
 /// The plain text of a `requestState`.
 #[derive(Debug, Default, Deserialize, Serialize)]
-pub(super) struct State {
+pub(super) struct AnswerState {
     /// What an [`AnswerGuard`](super::AnswerGuard) needs, where there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) issued: Option<Issued>,
@@ -66,7 +66,7 @@ impl Binding<'_> {
     }
 }
 
-impl State {
+impl AnswerState {
     /// Seals a state for the next round.
     ///
     /// # Errors

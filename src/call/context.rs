@@ -225,6 +225,21 @@ impl CallContext {
         self.raw_meta(key, |value| serde_json::from_str(value.text()).ok())?
     }
 
+    /// Returns the JSON text of the request's `_meta`, an object, for a handler that passes it on;
+    /// `{}` without it.
+    pub fn meta_json(&self) -> &str {
+        &self.0.meta
+    }
+
+    /// Returns the lowest level of the log messages that the client gets; `None` when it gets
+    /// none.
+    pub fn log_level(&self) -> Option<LogLevel> {
+        match self.0.log_from {
+            LogFrom::Nothing => None,
+            LogFrom::Level(level) => Some(level),
+        }
+    }
+
     fn raw_meta<T>(&self, key: &str, read: impl FnOnce(Raw<'_>) -> T) -> Option<T> {
         let meta = Meta::scan(&mut Scanner::new(&self.0.meta)).ok()?;
         meta.member(key).map(read)

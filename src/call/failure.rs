@@ -23,7 +23,7 @@ pub struct HandlerError {
     error: Box<dyn Error + Send + Sync>,
     cause: Cause,
     /// What stands for the error where it is not shown; given when it is logged.
-    reference: Option<Reference>,
+    reference: Option<ErrorReference>,
 }
 
 /// Decides how a failure is logged, and whether it is shown.
@@ -93,7 +93,7 @@ impl<'a> FailedCall<'a> {
 
     /// Returns what stands for the error in the log.
     pub fn reference(&self) -> &'a str {
-        self.error.reference.as_ref().map_or("", Reference::as_str)
+        self.error.reference.as_ref().map_or("", ErrorReference::as_str)
     }
 }
 
@@ -156,7 +156,7 @@ impl HandlerError {
         if self.reference.is_some() {
             return;
         }
-        let reference = self.reference.insert(Reference::new()).as_str();
+        let reference = self.reference.insert(ErrorReference::new()).as_str();
         let name = &*escaped(name);
         match self.cause {
             // Both quote what the client sent.
@@ -224,7 +224,7 @@ pub(super) fn log_error_result(kind: CallKind, name: &str) {
     tracing::info!(%kind, name = &*escaped(name), "a handler answered that it failed");
 }
 
-fn masked(reference: Option<&Reference>) -> Cow<'static, str> {
+fn masked(reference: Option<&ErrorReference>) -> Cow<'static, str> {
     match reference {
         Some(reference) => format!("Internal error (reference {})", reference.as_str()).into(),
         None => "Internal error".into(),
@@ -233,9 +233,9 @@ fn masked(reference: Option<&Reference>) -> Cow<'static, str> {
 
 /// Stands for an error in what its client reads, and leads to it in the log.
 #[derive(Debug)]
-struct Reference([u8; 8]);
+struct ErrorReference([u8; 8]);
 
-impl Reference {
+impl ErrorReference {
     fn new() -> Self {
         // Each state has keys of its own, which nobody can guess; and it takes no dependency.
         let mut random = RandomState::new().build_hasher().finish();

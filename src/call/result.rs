@@ -124,7 +124,7 @@ impl<'w> ResultWriter<'w> {
         self.buffer.extend_from_slice(b"}}");
     }
 
-    fn complete(&mut self) {
+    pub(crate) fn complete(&mut self) {
         if self.era == Era::Modern {
             self.string("resultType", "complete");
         }

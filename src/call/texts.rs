@@ -13,15 +13,15 @@ use super::handler::misfit;
 /// not fit.
 pub(crate) fn from_texts<A: DeserializeOwned>(object: &str) -> Result<A, String> {
     let texts: BTreeMap<String, String> = super::handler::from_json(object)?;
-    let texts = texts.into_iter().map(|(name, text)| (name, Text(text)));
+    let texts = texts.into_iter().map(|(name, text)| (name, TextArgument(text)));
     let deserializer = MapDeserializer::<_, serde::de::value::Error>::new(texts);
     serde_path_to_error::deserialize(deserializer).map_err(|error| misfit(&error))
 }
 
 /// A text that becomes what is asked of it.
-struct Text(String);
+struct TextArgument(String);
 
-impl<E: Error> IntoDeserializer<'_, E> for Text {
+impl<E: Error> IntoDeserializer<'_, E> for TextArgument {
     type Deserializer = TextDeserializer<E>;
 
     fn into_deserializer(self) -> TextDeserializer<E> {

@@ -10,7 +10,7 @@ pub(crate) struct Budget {
 }
 
 /// The part of a budget that one body holds; given back on drop.
-pub(crate) struct Share<'a> {
+pub(crate) struct BudgetShare<'a> {
     budget: &'a Budget,
     held: usize,
 }
@@ -25,12 +25,12 @@ impl Budget {
     }
 
     /// A share that holds nothing yet.
-    pub(crate) fn share(&self) -> Share<'_> {
-        Share { budget: self, held: 0 }
+    pub(crate) fn share(&self) -> BudgetShare<'_> {
+        BudgetShare { budget: self, held: 0 }
     }
 }
 
-impl Share<'_> {
+impl BudgetShare<'_> {
     /// Grows to `length` bytes, or stays as it is and returns `false` if the budget does not
     /// allow it. Bodies that grow at the same time never refuse one another bytes that
     /// neither gets.
@@ -46,7 +46,7 @@ impl Share<'_> {
     }
 }
 
-impl Drop for Share<'_> {
+impl Drop for BudgetShare<'_> {
     fn drop(&mut self) {
         // A body that came in one piece never touched what all share.
         if self.held > 0 {

@@ -55,19 +55,6 @@ pub(crate) fn single_decoded<'h>(
     String::from_utf8(bytes).map(Cow::Owned).map_err(|_| HeaderFault::Malformed)
 }
 
-/// A value for a header that repeats a text, encoded if it has to be.
-#[cfg(any(feature = "test-util", feature = "upstream"))]
-pub(crate) fn encoded(text: &str) -> Option<http::HeaderValue> {
-    let is_plain = text.bytes().all(|byte| (b' '..=b'~').contains(&byte))
-        && text.trim_matches(' ').len() == text.len()
-        && !text.starts_with("=?base64?");
-    if is_plain {
-        http::HeaderValue::from_str(text).ok()
-    } else {
-        http::HeaderValue::try_from(format!("=?base64?{}?=", STANDARD.encode(text))).ok()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use http::{HeaderMap, HeaderValue};
@@ -100,13 +87,12 @@ mod tests {
         }
     }
 
-    #[cfg(feature = "upstream")]
     #[test]
     fn what_is_encoded_is_decoded_to_the_same() {
         for text in
             ["us-west1", "", " padded ", "a b", "Hello, 世界", "line1\nline2", "=?base64?x?=", "tab\t"]
         {
-            let headers = HeaderMap::from_iter([(NAME, super::encoded(text).expect("a value"))]);
+            let headers = HeaderMap::from_iter([(NAME, crate::protocol::header_value(text))]);
             assert_eq!(single_decoded(&headers, &NAME).as_deref(), Ok(text));
         }
     }

@@ -75,6 +75,11 @@ impl RpcError {
         Self::invalid_params(format!("Unknown prompt: {name}"))
     }
 
+    /// A list did not give out this cursor (`-32602`).
+    pub fn unknown_cursor() -> Self {
+        Self::invalid_params("The cursor is not one of this list")
+    }
+
     /// There is no resource of this URI: `-32602` in 2026-07-28, `-32002` before.
     pub fn resource_not_found(uri: &str) -> Self {
         Self::new(ErrorCode::RESOURCE_NOT_FOUND, "Resource not found")

@@ -6,14 +6,6 @@ use super::raw::Raw;
 use super::scan::{ScanFault, Scanner};
 
 impl<'a> Raw<'a> {
-    /// A whole text, if it is JSON.
-    #[cfg(feature = "upstream")]
-    pub(crate) fn read(text: &'a str) -> Option<Self> {
-        let mut scanner = Scanner::new(text);
-        let value = scanner.value().ok()?;
-        scanner.end().ok().map(|()| value)
-    }
-
     /// The value of a string; `None` when it is something else, or a string that no
     /// Rust string can hold (a lone surrogate). Borrows unless the string has escapes.
     pub(crate) fn string(self) -> Option<Cow<'a, str>> {

@@ -46,7 +46,7 @@ struct Value<'s, 'de>(&'s mut Scanner<'de>);
 
 impl<'de> Value<'_, 'de> {
     fn string<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
-        Text(self.0.text()?).deserialize_any(visitor)
+        StringDeserializer(self.0.text()?).deserialize_any(visitor)
     }
 
     fn object<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
@@ -203,7 +203,7 @@ impl<'de> MapAccess<'de> for Values<'_, 'de> {
         if !self.another()? {
             return Ok(None);
         }
-        seed.deserialize(Text(self.scanner.text()?)).map(Some)
+        seed.deserialize(StringDeserializer(self.scanner.text()?)).map(Some)
     }
 
     fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Error> {
@@ -225,7 +225,7 @@ impl<'de> SeqAccess<'de> for Values<'_, 'de> {
 
 /// A text that was read, which can be the key of a member. Keys that are no strings are
 /// `serde_json`'s.
-struct Text<'de>(Cow<'de, str>);
+struct StringDeserializer<'de>(Cow<'de, str>);
 
 macro_rules! unwanted {
     ($($method:ident($($name:ident: $type:ty),*);)*) => {$(
@@ -235,7 +235,7 @@ macro_rules! unwanted {
     )*};
 }
 
-impl<'de> Deserializer<'de> for Text<'de> {
+impl<'de> Deserializer<'de> for StringDeserializer<'de> {
     type Error = Error;
 
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
@@ -332,7 +332,7 @@ mod tests {
     #[serde(untagged)]
     #[expect(dead_code, reason = "compared as it is shown")]
     enum Either {
-        Text(String),
+        StringDeserializer(String),
         Number(f64),
         Both { text: String, number: f64 },
     }

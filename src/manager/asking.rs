@@ -71,8 +71,8 @@ impl ManagerBuilder {
     }
 
     /// How many calls may wait for answers at the same time, in revisions before 2026-07-28;
-    /// 1024 by default. Callers without a [`Principal`](crate::Principal) are counted apart,
-    /// all together, with the same bound. At the bound a question fails at once, with an
+    /// 1024 by default. Callers without a [`Principal`](crate::Principal) are counted
+    /// separately, all together, with the same bound. At the bound a question fails at once, with an
     /// error that names this setting.
     pub fn max_parked(mut self, calls: usize) -> Self {
         self.ask.max_parked = calls;

@@ -278,9 +278,9 @@ impl ManagerBuilder {
     /// How many clients may listen to changes at the same time; 1024 by default. The next
     /// gets 503 with `Retry-After`.
     ///
-    /// Callers without a [`Principal`](crate::Principal) cannot be told apart. They share
-    /// all of these but [one principal's](Self::max_listeners_per_principal), so that they
-    /// do not lock out the callers that are known.
+    /// Callers without a [`Principal`](crate::Principal) cannot be told apart. They are counted
+    /// separately, all together, with the same bound, so that they do not lock out the callers
+    /// that are known.
     pub fn max_listeners(mut self, listeners: usize) -> Self {
         self.max_listeners = listeners;
         self
@@ -323,7 +323,7 @@ impl ManagerBuilder {
             shown_errors: self.shown_errors,
             logging: self.logging,
             cache_hint: self.cache_hint,
-            listeners: Arc::new(Places::new(self.max_listeners, per_principal)),
+            listeners: Places::new(self.max_listeners, per_principal),
             drain: Arc::default(),
             #[cfg(feature = "ask")]
             ask: self.ask.build(&self.server.name, &self.eras),

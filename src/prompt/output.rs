@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use crate::call::output::sealed::Sealed;
+use crate::call::raw_output::{InvalidOutput, Main, RawOutput};
 use crate::call::{CallError, CallKind, IntoOutput, Output, ResultWriter, WriteResult};
 use crate::protocol::{Content, Role, write_content};
 
@@ -22,9 +23,8 @@ use crate::protocol::{Content, Role, write_content};
 pub struct PromptOutput {
     pub(crate) description: Option<String>,
     pub(crate) messages: Vec<PromptMessage>,
-    /// Instead of all else: the JSON object that another server sent.
-    #[cfg(feature = "upstream")]
-    pub(crate) raw: Option<Box<str>>,
+    /// Instead of all else.
+    pub(crate) raw: Option<RawOutput>,
 }
 
 /// A message of a prompt.
@@ -47,10 +47,17 @@ impl PromptMessage {
 }
 
 impl PromptOutput {
-    /// What another server sent, the text of a JSON object, passed on as it is.
-    #[cfg(feature = "upstream")]
-    pub(crate) fn from_raw(raw: String) -> Self {
-        Self { raw: Some(raw.into()), ..Self::default() }
+    /// The result whose JSON text this is: a `GetPromptResult`, such as
+    /// another server's. Its members reach the client as they are. What differs between the
+    /// revisions is written as the client's revision has it: `resultType`, the server's name in
+    /// `_meta`.
+    ///
+    /// # Errors
+    /// When the text is not a JSON object, is nested deeper than 128 levels, or when `messages`
+    /// is not an array.
+    pub fn from_json(json: impl Into<String>) -> Result<Self, InvalidOutput> {
+        let raw = RawOutput::read(json.into(), Main::Array("messages"), |_, _| {})?;
+        Ok(Self { raw: Some(raw), ..Self::default() })
     }
 
     /// A result of these messages.
@@ -93,9 +100,8 @@ impl IntoOutput<PromptOutput> for Vec<PromptMessage> {
 /// Writes a `GetPromptResult`.
 impl WriteResult for PromptOutput {
     fn write(&self, writer: &mut ResultWriter<'_>) {
-        #[cfg(feature = "upstream")]
         if let Some(raw) = &self.raw {
-            return crate::upstream::write_raw(writer, raw, crate::upstream::Shape::Prompt);
+            return raw.write(writer, None, |_, _| true);
         }
         writer.open_array(r#"{"messages":"#, &self.messages, |buffer, message| {
             buffer.extend_from_slice(match message.role {

@@ -3,6 +3,7 @@
 mod capabilities;
 mod content;
 pub(crate) mod error;
+mod header;
 mod implementation;
 pub(crate) mod meta;
 pub(crate) mod method;
@@ -16,6 +17,7 @@ pub use crate::jsonrpc::{ErrorCode, RpcError};
 pub use capabilities::{ClientCapability, Offer, ServerCapabilities};
 pub(crate) use content::ResourceContents;
 pub use content::{Annotations, Content, EmbeddedResource, ResourceLink, Role};
+pub use header::header_value;
 pub use implementation::{Icon, IconTheme, Implementation};
 pub use notification::LogLevel;
 pub use revision::{Era, Revision};

@@ -23,8 +23,6 @@ pub(crate) use item_kind::ItemKind;
 pub use layered::{CallInfo, Layered, Middleware, Next, Outcome};
 pub use live::Live;
 pub use page::Page;
-#[cfg(feature = "upstream")]
-pub(crate) use page::foreign_cursor;
 pub use prompts::{PromptRegistry, PromptRegistryBuilder};
 pub use resources::{ResourceRegistry, ResourceRegistryBuilder};
 pub use source::{ListRequest, Registry};

@@ -8,8 +8,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
 use serde::Serialize;
-use serde_json::{Map, Value};
+use serde_json::value::RawValue;
+use serde_json::{Map, Value, json};
 
+use crate::call::InvalidOutput;
 use crate::jsonrpc::scan::Scanner;
 use crate::jsonrpc::{Raw, RpcError, write};
 use crate::protocol::CacheHint;
@@ -24,9 +26,13 @@ pub struct Page {
     pub(crate) meta: Option<Arc<Map<String, Value>>>,
 }
 
-/// The members of `_meta` by which a [`Catalog`](crate::Catalog) says what its list lacks.
+/// The members of `_meta` by which a [`Catalog`](crate::registry::Catalog) says what its list lacks.
 pub(crate) const MISSING: &str = "mcp-stateless/missing";
 pub(crate) const HIDDEN: &str = "mcp-stateless/hidden";
+/// The most entries that a list says of what it hides, and of what it lacks.
+pub(crate) const MOST_NOTES: usize = 100;
+/// The most characters of a reason.
+pub(crate) const LONGEST_REASON: usize = 500;
 
 impl Page {
     /// The only page of a list: definitions as the specification has them (2026-07-28,
@@ -42,6 +48,25 @@ impl Page {
                 buffer.push(b',');
             }
             write::json(&mut buffer, &definition)?;
+        }
+        Ok(Self { definitions: buffer.into(), ..Self::default() })
+    }
+
+    /// The only page of a list whose definitions are JSON already, such as another server's. They
+    /// are passed on as they are.
+    ///
+    /// # Errors
+    /// When a definition is not a JSON object, or is nested deeper than 128 levels.
+    pub fn from_json<'a>(definitions: impl IntoIterator<Item = &'a RawValue>) -> Result<Self, InvalidOutput> {
+        let mut buffer = Vec::new();
+        for definition in definitions {
+            if !Scanner::new(definition.get()).value().is_ok_and(Raw::is_object) {
+                return Err(InvalidOutput::new("a definition must be a JSON object"));
+            }
+            if !buffer.is_empty() {
+                buffer.push(b',');
+            }
+            buffer.extend_from_slice(definition.get().as_bytes());
         }
         Ok(Self { definitions: buffer.into(), ..Self::default() })
     }
@@ -66,6 +91,24 @@ impl Page {
     pub fn with_meta(mut self, key: impl Into<String>, value: impl Into<Value>) -> Self {
         let meta = self.meta.get_or_insert_default();
         Arc::make_mut(meta).insert(key.into(), value.into());
+        self
+    }
+
+    /// Says that the list lacks something: what it is, and why, for people to read. A
+    /// [`Catalog`](crate::registry::Catalog) says the same of the list that it joins. The client finds both
+    /// in `_meta`, under `mcp-stateless/missing`.
+    #[must_use]
+    pub fn with_missing(mut self, name: &str, reason: &str) -> Self {
+        let meta = Arc::make_mut(self.meta.get_or_insert_default());
+        let reason: String = reason.chars().take(LONGEST_REASON).collect();
+        let note = json!({"name": name, "reason": reason});
+        match meta.get_mut(MISSING) {
+            Some(Value::Array(notes)) if notes.len() >= MOST_NOTES => {}
+            Some(Value::Array(notes)) => notes.push(note),
+            _ => {
+                meta.insert(MISSING.to_owned(), json!([note]));
+            }
+        }
         self
     }
 
@@ -165,7 +208,7 @@ impl Pages {
     pub(super) fn page(&self, cursor: Option<&str>) -> Result<Page, RpcError> {
         match cursor {
             None => Ok(self.first.clone()),
-            Some(cursor) => self.others.get(cursor).cloned().ok_or_else(foreign_cursor),
+            Some(cursor) => self.others.get(cursor).cloned().ok_or_else(RpcError::unknown_cursor),
         }
     }
 }
@@ -190,9 +233,4 @@ impl Fingerprint {
     fn to_cursor(&self) -> Arc<str> {
         URL_SAFE_NO_PAD.encode(self.0.to_be_bytes()).into()
     }
-}
-
-/// A cursor that was never given out.
-pub(crate) fn foreign_cursor() -> RpcError {
-    RpcError::invalid_params("The cursor is not one of this list")
 }

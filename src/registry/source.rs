@@ -55,7 +55,7 @@ use crate::tool::ToolOutput;
 /// Lists are given in an order that stays the same. Answers may borrow from the registry,
 /// but not from the request, whose body is gone by then; the future of a call owns what it
 /// needs of either. A cursor that the registry did not give out is answered by
-/// [`RpcError::invalid_params`](crate::protocol::RpcError::invalid_params).
+/// [`RpcError::unknown_cursor`](crate::protocol::RpcError::unknown_cursor).
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a registry",
     note = "a registry is a `ToolRegistry`, a `PromptRegistry`, a `ResourceRegistry`, a `Catalog` of several, a type of \
@@ -144,7 +144,7 @@ pub trait Registry: Send + Sync {
 fn empty_list(request: ListRequest<'_>) -> Answer<'static, Page> {
     Answer::ready(match request.cursor {
         None => Ok(Page::default()),
-        Some(_) => Err(super::page::foreign_cursor()),
+        Some(_) => Err(RpcError::unknown_cursor()),
     })
 }
 

@@ -118,10 +118,10 @@ fn offered(supported: &[&'static str], requested: &str) -> Vec<&'static str> {
 fn too_many_listeners(full: &Full) -> String {
     match full {
         Full::ForAll(most) => format!(
-            "The server already has {most} open streams of subscriptions, and allows no more: its `max_listeners` setting decides"
+            "The server already has {most} open subscription streams and allows no more: its `max_listeners` setting decides"
         ),
         Full::ForPrincipal(most) => format!(
-            "This caller already has {most} open streams of subscriptions, and may have no more: the server's `max_listeners_per_principal` setting decides"
+            "This caller already has {most} open subscription streams and may have no more: the server's `max_listeners_per_principal` setting decides"
         ),
     }
 }

@@ -1,13 +1,15 @@
 //! What a resource answers.
 
 use std::borrow::Cow;
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use crate::call::output::sealed::Sealed;
+use crate::call::raw_output::{InvalidOutput, Main, RawOutput};
 use crate::call::{CallError, CallKind, IntoOutput, Output, ResultWriter, WriteResult};
-use crate::protocol::{CacheHint, Era, ResourceContents, write_contents};
+use crate::protocol::{CacheHint, CacheScope, Era, ResourceContents, write_contents};
 
 /// The result of reading a resource (2026-07-28, Schema, `ReadResourceResult`).
 ///
@@ -23,9 +25,8 @@ use crate::protocol::{CacheHint, Era, ResourceContents, write_contents};
 pub struct ResourceOutput {
     pub(crate) contents: Vec<ResourceContent>,
     pub(crate) cache: Option<CacheHint>,
-    /// Instead of all else: the JSON object that another server sent.
-    #[cfg(feature = "upstream")]
-    pub(crate) raw: Option<Box<str>>,
+    /// Instead of all else.
+    pub(crate) raw: Option<RawOutput>,
 }
 
 /// A part of a resource: a text, or bytes.
@@ -64,10 +65,25 @@ impl ResourceContent {
 }
 
 impl ResourceOutput {
-    /// What another server sent, the text of a JSON object, passed on as it is.
-    #[cfg(feature = "upstream")]
-    pub(crate) fn from_raw(raw: String) -> Self {
-        Self { raw: Some(raw.into()), ..Self::default() }
+    /// The result whose JSON text this is: a `ReadResourceResult`, such as
+    /// another server's. Its members reach the client as they are. What differs between the
+    /// revisions is written as the client's revision has it: `resultType`, the server's name in
+    /// `_meta`, `ttlMs` and `cacheScope`.
+    ///
+    /// # Errors
+    /// When the text is not a JSON object, is nested deeper than 128 levels, or when `contents`
+    /// is not an array.
+    pub fn from_json(json: impl Into<String>) -> Result<Self, InvalidOutput> {
+        let (mut ttl, mut scope) = (None, None);
+        let raw = RawOutput::read(json.into(), Main::Array("contents"), |key, value| match key {
+            "ttlMs" => ttl = value.text().parse().ok().map(Duration::from_millis),
+            "cacheScope" if value.string().as_deref() == Some("public") => scope = Some(CacheScope::Public),
+            "cacheScope" => scope = Some(CacheScope::Private),
+            _ => {}
+        })?;
+        let hint = CacheHint { ttl: ttl.unwrap_or_default(), scope: scope.unwrap_or_default() };
+        let cache = (ttl.is_some() || scope.is_some()).then_some(hint);
+        Ok(Self { raw: Some(raw), cache, ..Self::default() })
     }
 
     /// A result of these parts.
@@ -145,9 +161,8 @@ one_blob!(Vec<u8>, bytes::Bytes);
 /// Writes a `ReadResourceResult`.
 impl WriteResult for ResourceOutput {
     fn write(&self, writer: &mut ResultWriter<'_>) {
-        #[cfg(feature = "upstream")]
         if let Some(raw) = &self.raw {
-            return crate::upstream::write_raw(writer, raw, crate::upstream::Shape::Resource);
+            return raw.write(writer, Some(self.cache.unwrap_or_default()), |_, _| true);
         }
         writer.open_array(r#"{"contents":"#, &self.contents, |buffer, content| {
             let uri = content.uri.as_deref().unwrap_or_default();

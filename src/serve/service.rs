@@ -11,7 +11,7 @@ use hyper::service::Service;
 use pin_project_lite::pin_project;
 
 use super::activity::{Activity, InFlight};
-use super::stream::Progress;
+use super::stream::WriteProgress;
 
 /// The most bytes that a stream of HTTP/2 is given at once. Its peer must take so many
 /// within the write timeout.
@@ -56,7 +56,7 @@ where
         let this = self.project();
         let response = std::task::ready!(this.response.poll(cx));
         let in_flight = this.in_flight.take();
-        let progress = Progress::of_this_stream();
+        let progress = WriteProgress::of_this_stream();
         let count = |body| CountedBody { body, progress, rest: Bytes::new(), _in_flight: in_flight };
         Poll::Ready(response.map(|response| response.map(count)))
     }
@@ -67,7 +67,7 @@ pin_project! {
     pub(super) struct CountedBody<B> {
         #[pin]
         body: B,
-        progress: Option<Arc<Progress>>,
+        progress: Option<Arc<WriteProgress>>,
         // What is left of a large frame.
         rest: Bytes,
         _in_flight: Option<InFlight>,

@@ -18,15 +18,15 @@ use crate::deadline::Deadline;
 
 tokio::task_local! {
     /// The stream that the current task answers.
-    static STREAM: Arc<Progress>;
+    static STREAM: Arc<WriteProgress>;
 }
 
 /// How far the response on a stream has come: odd while a frame of its body waits for the
 /// peer, one more at each step.
 #[derive(Debug, Default)]
-pub(super) struct Progress(AtomicUsize);
+pub(super) struct WriteProgress(AtomicUsize);
 
-impl Progress {
+impl WriteProgress {
     /// That of the stream which the current task answers; none in HTTP/1.1.
     pub(super) fn of_this_stream() -> Option<Arc<Self>> {
         STREAM.try_with(Arc::clone).ok()
@@ -58,7 +58,7 @@ pub(super) struct StreamExecutor {
 
 impl<F: Future<Output = ()> + Send + 'static> Executor<F> for StreamExecutor {
     fn execute(&self, future: F) {
-        let progress = Arc::<Progress>::default();
+        let progress = Arc::<WriteProgress>::default();
         let stream = STREAM.scope(Arc::clone(&progress), future);
         tokio::spawn(GuardedStream { stream, progress, write_timeout: self.write_timeout, stalled: None });
     }
@@ -68,8 +68,8 @@ pin_project! {
     /// Gives a stream up whose peer takes nothing for the write timeout: dropping it resets it.
     struct GuardedStream<F> {
         #[pin]
-        stream: TaskLocalFuture<Arc<Progress>, F>,
-        progress: Arc<Progress>,
+        stream: TaskLocalFuture<Arc<WriteProgress>, F>,
+        progress: Arc<WriteProgress>,
         write_timeout: Duration,
         // The frame that waits, and since when.
         stalled: Option<(usize, Deadline)>,

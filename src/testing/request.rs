@@ -1,11 +1,9 @@
 //! The requests of a test client.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use http::{Extensions, HeaderMap, HeaderValue, Request};
 use serde_json::{Map, Value, json};
 
-use crate::protocol::{Era, LogLevel, Revision, meta};
+use crate::protocol::{Era, LogLevel, Revision, header_value, meta};
 
 /// What every request of a client carries.
 #[derive(Clone, Debug)]
@@ -82,14 +80,3 @@ impl Caller {
 
 /// The methods whose `Mcp-Name` header repeats what they call.
 const NAMED: [&str; 3] = ["tools/call", "prompts/get", "resources/read"];
-
-/// A header's value, encoded where it must be (2026-07-28, Transports, "Value Encoding").
-fn header_value(text: &str) -> HeaderValue {
-    let is_plain = text.bytes().all(|byte| (b' '..=b'~').contains(&byte)) && text.trim() == text;
-    let plain = HeaderValue::from_str(text).ok().filter(|_| is_plain && !text.starts_with("=?base64?"));
-    plain.unwrap_or_else(|| {
-        // Base64 is always visible ASCII.
-        HeaderValue::from_str(&format!("=?base64?{}?=", STANDARD.encode(text)))
-            .unwrap_or(HeaderValue::from_static(""))
-    })
-}

@@ -3,14 +3,14 @@
 
 use std::borrow::Cow;
 
-use http::{HeaderMap, HeaderName};
+use http::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::Value;
 
 use crate::error::RegistryError;
 use crate::http::mcp_headers::{self, HeaderFault, PARAM_PREFIX};
 use crate::jsonrpc::scan::Scanner;
 use crate::jsonrpc::{Raw, RpcError};
-use crate::protocol::error;
+use crate::protocol::{error, header_value};
 
 const ANNOTATION: &str = "x-mcp-header";
 
@@ -104,14 +104,14 @@ impl MirroredParams {
         Ok(())
     }
 
-    #[cfg(feature = "upstream")]
-    pub(crate) fn is_empty(&self) -> bool {
+    /// Returns whether the tool has no such parameters.
+    pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
     /// Returns the headers that repeat these arguments, for a client that calls the tool.
-    #[cfg(any(feature = "test-util", feature = "upstream"))]
-    pub(crate) fn headers(&self, arguments: &str) -> Vec<(HeaderName, http::HeaderValue)> {
+    /// `arguments` is the JSON text of an object.
+    pub fn headers(&self, arguments: &str) -> Vec<(HeaderName, HeaderValue)> {
         let Ok(arguments) = Scanner::new(arguments).value() else { return Vec::new() };
         let headers = self.0.iter().filter_map(|param| {
             let argument = value_at(arguments, &param.path).ok()??;
@@ -120,7 +120,7 @@ impl MirroredParams {
                 b't' | b'f' | b'-' | b'0'..=b'9' => argument.text().into(),
                 _ => return None,
             };
-            Some((param.header.clone(), mcp_headers::encoded(&text)?))
+            Some((param.header.clone(), header_value(&text)))
         });
         headers.collect()
     }

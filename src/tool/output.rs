@@ -7,6 +7,7 @@ use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
 use crate::call::output::sealed::Sealed;
+use crate::call::raw_output::{InvalidOutput, Main, RawOutput};
 use crate::call::{CallError, CallKind, IntoOutput, Output, ResultWriter, ToolError, WriteResult, from_json};
 use crate::jsonrpc::RpcError;
 use crate::protocol::{Content, Era, write_content};
@@ -27,9 +28,8 @@ pub struct ToolOutput {
     pub(crate) structured: Option<Box<RawValue>>,
     pub(crate) is_error: bool,
     pub(crate) meta: Option<Box<serde_json::Map<String, serde_json::Value>>>,
-    /// Instead of all else: the JSON object that another server sent.
-    #[cfg(feature = "upstream")]
-    pub(crate) raw: Option<Box<str>>,
+    /// Instead of all else.
+    pub(crate) raw: Option<RawOutput>,
 }
 
 /// Content blocks; nearly always there is one.
@@ -63,10 +63,22 @@ impl Blocks {
 }
 
 impl ToolOutput {
-    /// What another server sent, the text of a JSON object, passed on as it is.
-    #[cfg(feature = "upstream")]
-    pub(crate) fn from_raw(raw: String) -> Self {
-        Self { raw: Some(raw.into()), ..Self::default() }
+    /// The result whose JSON text this is: a `CallToolResult`, such as
+    /// another server's. Its members reach the client as they are. What differs between the
+    /// revisions is written as the client's revision has it: `resultType`, the server's name in
+    /// `_meta`, structured content that is not an object.
+    ///
+    /// # Errors
+    /// When the text is not a JSON object, is nested deeper than 128 levels, or when `content`
+    /// is not an array.
+    pub fn from_json(json: impl Into<String>) -> Result<Self, InvalidOutput> {
+        let mut is_error = false;
+        let raw = RawOutput::read(json.into(), Main::Array("content"), |key, value| {
+            if key == "isError" {
+                is_error = value.text() == "true";
+            }
+        })?;
+        Ok(Self { raw: Some(raw), is_error, ..Self::default() })
     }
 
     /// A result with no content.
@@ -99,6 +111,19 @@ impl ToolOutput {
     pub fn with_structured(mut self, value: &impl Serialize) -> Result<Self, serde_json::Error> {
         self.structured = Some(serde_json::value::to_raw_value(value)?);
         Ok(self)
+    }
+
+    /// The JSON of the structured content.
+    #[cfg(feature = "jsonschema")]
+    pub(super) fn structured_json(&self) -> Option<&str> {
+        let Some(raw) = &self.raw else { return self.structured.as_deref().map(RawValue::get) };
+        let mut structured = None;
+        raw.members(|key, value| {
+            if key.is_key("structuredContent") {
+                structured = Some(value.text());
+            }
+        });
+        structured
     }
 
     /// Adds a member to the result's `_meta`.
@@ -195,9 +220,12 @@ impl<T: Serialize> IntoOutput<ToolOutput> for Json<T> {
 /// Writes a `CallToolResult`.
 impl WriteResult for ToolOutput {
     fn write(&self, writer: &mut ResultWriter<'_>) {
-        #[cfg(feature = "upstream")]
         if let Some(raw) = &self.raw {
-            return crate::upstream::write_raw(writer, raw, crate::upstream::Shape::Tool);
+            let era = writer.era();
+            return raw.write(writer, None, |name, value| {
+                // Before 2026-07-28 it had to be an object.
+                era == Era::Modern || name != "structuredContent" || value.is_object()
+            });
         }
         writer.open_array(r#"{"content":"#, self.content.as_slice(), write_content);
         if let Some(structured) = &self.structured

@@ -24,14 +24,15 @@ pub(super) struct Checks {
 
 /// The schemas of a tool that are checked, compiled.
 pub(super) struct Checkers {
-    arguments: Option<Checker>,
-    output: Option<Arc<Checker>>,
+    arguments: Option<SchemaChecker>,
+    output: Option<Arc<SchemaChecker>>,
 }
 
 impl Checkers {
     pub(super) fn compile(checks: Checks, input: &Value, output: Option<&Value>) -> Result<Self, String> {
         let compile = |what: &str, schema| {
-            Checker::new(schema).map_err(|fault| format!("the {what} schema cannot be checked: {fault}"))
+            SchemaChecker::new(schema)
+                .map_err(|fault| format!("the {what} schema cannot be checked: {fault}"))
         };
         Ok(Self {
             arguments: checks.arguments.then(|| compile("input", input)).transpose()?,
@@ -61,7 +62,7 @@ impl Checkers {
             if output.is_error {
                 return Ok(output);
             }
-            let structured = output.structured.as_deref().map_or("null", |structured| structured.get());
+            let structured = output.structured_json().unwrap_or("null");
             let value = serde_json::from_str(structured).unwrap_or_default();
             match checker.misfit(&value) {
                 None => Ok(output),
@@ -76,9 +77,9 @@ impl Checkers {
 
 /// A JSON schema, compiled (2020-12, unless it names another dialect). It refers to
 /// nothing outside itself, and its patterns take time in proportion to what they match.
-struct Checker(Validator);
+struct SchemaChecker(Validator);
 
-impl Checker {
+impl SchemaChecker {
     fn new(schema: &Value) -> Result<Self, String> {
         let options = jsonschema::options().with_pattern_options(PatternOptions::regex());
         options.build(schema).map(Self).map_err(|error| error.to_string())

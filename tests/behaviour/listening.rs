@@ -144,13 +144,13 @@ async fn a_stream_on_which_nothing_happens_is_kept_alive() {
 
 #[tokio::test]
 async fn no_more_clients_listen_than_may() {
-    let site = Site::with(live(), |builder| builder.max_listeners(3));
+    let site = Site::with(live(), |builder| builder.max_listeners(2));
     let (first, second) = (listener(&site, &json!({})).await, listener(&site, &json!({})).await);
     let refused = site.send(listen(&json!({}))).await;
     assert_eq!(refused.error(), (503, -32603));
     assert_eq!(refused.headers["retry-after"], "10");
     assert_eq!(refused.json()["id"], 1);
-    assert!(refused.error_message().contains("2 open streams"), "{refused:?}");
+    assert!(refused.error_message().contains("2 open subscription streams"), "{refused:?}");
     // Others are served all the same.
     site.result(Post::modern("tools/list", json!({}))).await;
     drop(first);
@@ -173,19 +173,16 @@ async fn no_caller_takes_the_places_of_all_listeners() {
     assert_eq!(refused.error(), (429, -32600));
     assert_eq!(refused.headers["retry-after"], "10");
     assert!(refused.error_message().contains("`max_listeners_per_principal`"), "{refused:?}");
-    // Those who cannot be told apart leave room for one caller.
+    // Callers that cannot be told apart are bounded together, and take no place of the others.
     let mut anonymous = Vec::new();
-    for _ in 0..4 {
-        anonymous.push(listener(&site, &json!({})).await);
-    }
-    let bob = open("bob").await;
-    drop((first, second));
-    for _ in 0..2 {
+    for _ in 0..8 {
         anonymous.push(listener(&site, &json!({})).await);
     }
     assert_eq!(site.send(listen(&json!({}))).await.error(), (503, -32603));
+    let bob = open("bob").await;
+    drop(first);
     let ada = open("ada").await;
-    drop((ada, bob));
+    drop((second, ada, bob));
 }
 
 #[tokio::test]

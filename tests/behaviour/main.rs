@@ -10,6 +10,7 @@ mod asking_beside_work;
 mod asking_forged;
 mod asking_legacy;
 mod catalogs;
+mod documentation;
 mod draining;
 mod failures;
 mod gateway_config;

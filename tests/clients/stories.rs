@@ -187,7 +187,6 @@ macro_rules! for_each_client {
         $each!(rmcp_legacy: Rmcp, "legacy", LEGACY);
     };
 }
-#[cfg(feature = "upstream")]
 pub(crate) use for_each_client;
 
 for_each_client!(stories);

@@ -56,7 +56,6 @@ macro_rules! for_all_examples {
         hostile!(ask_the_user: ASK_THE_USER: $($module::$storm),*);
         hostile!(live_resources: LIVE_RESOURCES: $($module::$storm),*);
         hostile!(everything: EVERYTHING: $($module::$storm),*);
-        #[cfg(feature = "upstream")]
         hostile!(gateway: GATEWAY: $($module::$storm),*);
     };
 }

@@ -131,7 +131,6 @@ pub(crate) static EVERYTHING: Example = Example {
     listens: true,
     ..PLAIN
 };
-#[cfg(feature = "upstream")]
 pub(crate) static GATEWAY: Example = Example {
     name: "gateway",
     tool: "up-add",
@@ -144,11 +143,16 @@ pub(crate) static GATEWAY: Example = Example {
 
 /// All of them.
 pub(crate) fn all() -> Vec<&'static Example> {
-    let mut all =
-        vec![&QUICKSTART, &HYPER_SERVER, &AXUM_APP, &PER_TENANT, &ASK_THE_USER, &LIVE_RESOURCES, &EVERYTHING];
-    #[cfg(feature = "upstream")]
-    all.push(&GATEWAY);
-    all
+    vec![
+        &QUICKSTART,
+        &HYPER_SERVER,
+        &AXUM_APP,
+        &PER_TENANT,
+        &ASK_THE_USER,
+        &LIVE_RESOURCES,
+        &EVERYTHING,
+        &GATEWAY,
+    ]
 }
 
 /// A running example, and what was found out about it.

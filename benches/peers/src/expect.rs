@@ -5,8 +5,8 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     catalogue::{self, SERVER_NAME, ToolSet},
+    era::Era,
     load::Reply,
-    workload::Era,
 };
 
 pub(crate) struct Expectation {

@@ -17,9 +17,10 @@ use nix::{
 use crate::{
     cell,
     compare::median,
+    era::Era,
     load::Until,
     process::{self, Cores, Server},
-    workload::{self, Era},
+    workload,
 };
 
 const CALLERS: [usize; 2] = [1, 32];

@@ -3,10 +3,11 @@
 use std::io;
 
 use crate::{
+    era::Era,
     load::Load,
     peers::Peer,
     process::{self, Cores},
-    workload::{self, Era},
+    workload,
 };
 
 /// Each connection has had one request, as those of clients that pause have.

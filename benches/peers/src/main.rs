@@ -5,6 +5,7 @@ mod catalogue;
 mod cell;
 mod compare;
 mod distance;
+mod era;
 mod expect;
 mod external;
 #[cfg(feature = "gateway")]

@@ -4,11 +4,12 @@ use std::{io, time::Duration};
 
 use crate::{
     catalogue::ToolSet,
+    era::Era,
     load::{Load, Until},
     peers::Peer,
     process::Cores,
     server::Setting,
-    workload::{self, Era},
+    workload,
 };
 
 const FIRST: u64 = 100_000;

@@ -15,7 +15,7 @@ use super::late::{Caller, Listing, Wanted, listing};
 use crate::deadline::Deadline;
 use crate::jsonrpc::{ErrorCode, RpcError};
 use crate::protocol::CacheHint;
-use crate::registry::page::{HIDDEN, MISSING, foreign_cursor};
+use crate::registry::page::{HIDDEN, LONGEST_REASON, MISSING, MOST_NOTES};
 use crate::registry::source::OwnedListRequest;
 use crate::registry::{ItemKind, Page};
 
@@ -24,29 +24,25 @@ const SOON: Duration = Duration::from_secs(1);
 /// How long it may take when there is nothing else, or when the client asks for another page
 /// of it.
 const AT_LAST: Duration = Duration::from_secs(15);
-/// The most entries that a list says of what it hides, and of what it lacks.
-const MOST_NOTES: usize = 100;
-/// The most characters of a reason.
-const LONGEST_REASON: usize = 500;
 
 /// A part that has been asked for its list.
 struct Asked {
     part: usize,
-    state: State,
+    state: MergeState,
     /// The client has had a page of it and wants the next.
     is_continued: bool,
     /// Somebody else drives it already.
     is_joined: bool,
 }
 
-enum State {
+enum MergeState {
     Pending(Listing),
     Done(Result<Page, RpcError>),
 }
 
 impl Asked {
     fn is_pending(&self) -> bool {
-        matches!(self.state, State::Pending(_))
+        matches!(self.state, MergeState::Pending(_))
     }
 }
 
@@ -62,7 +58,8 @@ impl Shared {
             None => (0, None),
             Some(cursor) => {
                 let offers = |(part, _): &(usize, _)| self.parts.get(*part).is_some_and(|it| it.offers(kind));
-                let (part, cursor) = read_cursor(cursor).filter(offers).ok_or_else(foreign_cursor)?;
+                let (part, cursor) =
+                    read_cursor(cursor).filter(offers).ok_or_else(RpcError::unknown_cursor)?;
                 (part, Some(cursor))
             }
         };
@@ -75,24 +72,24 @@ impl Shared {
         for asked in asked {
             let wanted = Wanted { part: asked.part, kind, caller };
             let (error, first) = match asked.state {
-                State::Done(Ok(page)) => {
+                MergeState::Done(Ok(page)) => {
                     if merged.add(asked.part, &page) {
                         break;
                     }
                     continue;
                 }
                 // It has no such list, and says so by an error.
-                State::Done(Err(error)) if error.code() == ErrorCode::METHOD_NOT_FOUND => {
+                MergeState::Done(Err(error)) if error.code() == ErrorCode::METHOD_NOT_FOUND => {
                     merged.is_any_there = true;
                     continue;
                 }
-                State::Done(Err(error))
+                MergeState::Done(Err(error))
                     if asked.is_continued && error.code() == ErrorCode::INVALID_PARAMS =>
                 {
                     return Err(error);
                 }
-                State::Done(Err(error)) => (error, None),
-                State::Pending(listing) => {
+                MergeState::Done(Err(error)) => (error, None),
+                MergeState::Pending(listing) => {
                     let limit = if merged.is_any_there { SOON } else { AT_LAST };
                     let error = format!("no answer within {limit:?}");
                     let first = (!asked.is_continued).then_some(listing);
@@ -128,7 +125,7 @@ impl Shared {
             let joined = if is_continued { None } else { self.refreshes.join(Wanted { part, kind, caller }) };
             let is_joined = joined.is_some();
             let listing = joined.unwrap_or_else(|| listing(&self.parts, part, kind, request, cursor));
-            Asked { part, state: State::Pending(listing), is_continued, is_joined }
+            Asked { part, state: MergeState::Pending(listing), is_continued, is_joined }
         });
         asked.collect()
     }
@@ -140,7 +137,7 @@ impl Shared {
         let mut is_first = true;
         poll_fn(|cx| {
             for asked in &mut *asked {
-                let State::Pending(listing) = &mut asked.state else { continue };
+                let MergeState::Pending(listing) = &mut asked.state else { continue };
                 let late = self.parts[asked.part].late(kind);
                 match listing.as_mut().poll(cx) {
                     Poll::Ready(outcome) => {
@@ -150,7 +147,7 @@ impl Shared {
                         {
                             late.remember(caller, page);
                         }
-                        asked.state = State::Done(outcome);
+                        asked.state = MergeState::Done(outcome);
                     }
                     Poll::Pending if is_first => late.set_late(),
                     Poll::Pending => {}
@@ -162,7 +159,7 @@ impl Shared {
             }
             let is_enough = !asked.iter().any(|it| it.is_pending() && it.is_continued)
                 && asked.iter().any(|it| match &it.state {
-                    State::Done(Ok(_)) => true,
+                    MergeState::Done(Ok(_)) => true,
                     _ => self.parts[it.part].late(kind).known(caller).is_some(),
                 });
             // Asked in any case, so that the time runs from the beginning.

@@ -1,6 +1,6 @@
 //! What an upstream has, as its clients see it.
 
-use mcp_stateless::UpstreamBuilder;
+use mcp_stateless_upstream::UpstreamBuilder;
 use serde_json::{Value, json};
 
 use super::cast::{Member, python, python_2};

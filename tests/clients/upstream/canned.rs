@@ -8,7 +8,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
-use mcp_stateless::{Upstream, UpstreamBuilder};
+use mcp_stateless_upstream::{Upstream, UpstreamBuilder};
 use serde_json::{Value, json};
 
 use super::cast::eventually;

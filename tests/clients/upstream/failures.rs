@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use futures_util::future;
-use mcp_stateless::{Upstream, UpstreamBuilder, UpstreamError};
+use mcp_stateless_upstream::{Upstream, UpstreamBuilder, UpstreamError};
 use serde_json::json;
 
 use super::cast::{Member, eventually, is_alive, processes_with, python};

@@ -4,7 +4,8 @@ use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::{BodyExt, Full};
 use mcp_stateless::manager::Body;
-use mcp_stateless::{Principal, StatelessSessionManager, Upstream, UpstreamBuilder};
+use mcp_stateless::{Principal, StatelessSessionManager};
+use mcp_stateless_upstream::{Upstream, UpstreamBuilder};
 use serde_json::{Value, json};
 
 const MODERN: &str = "2026-07-28";

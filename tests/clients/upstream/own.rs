@@ -3,7 +3,8 @@
 use axum::Router;
 use mcp_stateless::changes::Changes;
 use mcp_stateless::registry::Live;
-use mcp_stateless::{StatelessSessionManager, Tool, ToolRegistry, Upstream};
+use mcp_stateless::{StatelessSessionManager, Tool, ToolRegistry};
+use mcp_stateless_upstream::Upstream;
 use serde_json::{Value, json};
 
 use super::cast::eventually;

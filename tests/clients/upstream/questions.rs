@@ -1,6 +1,6 @@
 //! Questions of upstreams of either era to clients of either era.
 
-use mcp_stateless::UpstreamBuilder;
+use mcp_stateless_upstream::UpstreamBuilder;
 use serde_json::{Value, json};
 
 use super::cast::{Member, python, python_2};

@@ -1,6 +1,6 @@
 //! The server's end of a pair of streams, message by message.
 
-use mcp_stateless::{Upstream, UpstreamBuilder};
+use mcp_stateless_upstream::{Upstream, UpstreamBuilder};
 use serde_json::{Value, json};
 use tokio::io::{
     AsyncBufReadExt, AsyncWriteExt, BufReader, DuplexStream, Lines, ReadHalf, WriteHalf, duplex, split,

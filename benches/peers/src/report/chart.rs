@@ -4,14 +4,10 @@ use std::fmt::Write as _;
 
 use super::{
     panel::{self, Panel},
+    style::{WIDTH, colour},
     table,
 };
 use crate::compare::Row;
-
-pub(super) const WIDTH: f64 = 760.0;
-
-/// Colours that stand out on white and on black alike, one for each server.
-const COLOURS: [&str; 6] = ["#8b93a1", "#d9822b", "#2f81f7", "#2da44e", "#a371f7", "#d1508f"];
 
 /// Text is grey enough for either background where a viewer ignores the
 /// media query, and better than that where it does not.
@@ -58,8 +54,4 @@ fn legend(names: &[&str]) -> String {
         left += 100.0;
     }
     out
-}
-
-pub(super) fn colour(server: usize) -> &'static str {
-    COLOURS[server % COLOURS.len()]
 }

@@ -2,6 +2,7 @@
 
 mod chart;
 mod panel;
+mod style;
 mod table;
 
 use std::{fs, io, path::Path};

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::{
-    chart::{WIDTH, colour},
+    style::{WIDTH, colour},
     table::figure,
 };
 use crate::compare::Row;

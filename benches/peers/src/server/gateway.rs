@@ -3,7 +3,8 @@
 use std::{error::Error, ffi::OsString};
 
 use mcp_stateless::manager::Fixed;
-use mcp_stateless::{McpService, StatelessSessionManager, Upstream};
+use mcp_stateless::{McpService, StatelessSessionManager};
+use mcp_stateless_upstream::Upstream;
 
 use crate::catalogue::{SERVER_NAME, SERVER_VERSION};
 

@@ -1,0 +1,311 @@
+//! How an upstream is set up.
+
+use std::ffi::OsString;
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use http::request::Parts;
+use http::{HeaderName, HeaderValue, Uri};
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use super::error::UpstreamError;
+use super::registry::Upstream;
+use super::settings::{Endpoint, Program, Settings, Target};
+use super::transport::{Connections, connections};
+use mcp_stateless::Principal;
+use mcp_stateless::protocol::Era;
+
+/// Sets up an [`Upstream`]; made by [`Upstream::stdio`], [`Upstream::http`] and
+/// [`Upstream::io`].
+#[must_use]
+pub struct UpstreamBuilder {
+    settings: Settings,
+    /// The first thing that was wrong.
+    fault: Option<String>,
+}
+
+impl fmt::Debug for UpstreamBuilder {
+    // Environments and headers hold secrets.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("UpstreamBuilder").field("name", &self.settings.name).finish_non_exhaustive()
+    }
+}
+
+impl Upstream {
+    /// A server that is a program, started for each caller, and spoken with over its
+    /// standard input and output.
+    ///
+    /// Of the host's environment it gets what it needs to find programs and the user's files:
+    /// on Unix `HOME`, `LANG`, `LC_*`, `LOGNAME`, `PATH`, `SHELL`, `TERM`, `TMPDIR`, `TZ` and
+    /// `USER`, on Windows their like, and nothing else;
+    /// [`env`](UpstreamBuilder::env) and [`inherit_env`](UpstreamBuilder::inherit_env) add to
+    /// it.
+    pub fn stdio(command: impl Into<OsString>) -> UpstreamBuilder {
+        let (args, env, inherit) = Default::default();
+        let program = Program { command: command.into(), args, env, inherit, dir: None };
+        UpstreamBuilder::new(Target::Stdio(program))
+    }
+
+    /// A server at a URL, spoken with over Streamable HTTP.
+    ///
+    /// Redirections by 307 and 308 to the same origin are followed and remembered for the
+    /// session; others are errors.
+    pub fn http(url: impl Into<String>) -> UpstreamBuilder {
+        let url = url.into();
+        let uri = url.parse().unwrap_or_default();
+        let (headers, forwarded, roots) = Default::default();
+        UpstreamBuilder::new(Target::Http(Endpoint { url, uri, headers, forwarded, roots }))
+    }
+
+    /// A server at the other end of a pair of streams, spoken with as over standard input and
+    /// output: one JSON-RPC message a line. For a server within this process, or one that the
+    /// host has started or reached by itself.
+    ///
+    /// There is one session, which all callers share, of the era of the first; it is not
+    /// opened anew when it ends.
+    ///
+    /// ```
+    /// use mcp_stateless_upstream::Upstream;
+    ///
+    /// let (ours, theirs) = tokio::io::duplex(64 * 1024);
+    /// let (reader, writer) = tokio::io::split(ours);
+    /// let upstream = Upstream::io(reader, writer).name("embedded").build()?;
+    /// # drop(theirs);
+    /// # Ok::<(), mcp_stateless_upstream::UpstreamError>(())
+    /// ```
+    pub fn io(
+        reader: impl AsyncRead + Send + Unpin + 'static,
+        writer: impl AsyncWrite + Send + Unpin + 'static,
+    ) -> UpstreamBuilder {
+        UpstreamBuilder::new(Target::Streams(Mutex::new(Some((Box::new(reader), Box::new(writer))))))
+    }
+}
+
+impl UpstreamBuilder {
+    fn new(target: Target) -> Self {
+        let name = match &target {
+            Target::Stdio(program) => program.command.to_string_lossy().into(),
+            Target::Http(endpoint) => Arc::from(endpoint.url.split('?').next().unwrap_or_default()),
+            Target::Streams(_) => Arc::from("streams"),
+        };
+        let settings = Settings {
+            name,
+            target,
+            era: None,
+            credential: Box::new(|head| head.extensions.get::<Principal>().map(ToString::to_string)),
+            max_sessions: 100,
+            idle_timeout: Duration::from_secs(600),
+            open_timeout: Duration::from_secs(30),
+            call_timeout: None,
+        };
+        Self { settings, fault: None }
+    }
+
+    /// The label of the upstream in logs and in errors, which clients may see; by default
+    /// the command, or the URL without its query.
+    pub fn name(mut self, name: impl Into<Arc<str>>) -> Self {
+        self.settings.name = name.into();
+        self
+    }
+
+    /// Adds an argument of the command.
+    pub fn arg(self, arg: impl Into<OsString>) -> Self {
+        self.args([arg])
+    }
+
+    /// Adds arguments of the command.
+    pub fn args(mut self, more: impl IntoIterator<Item = impl Into<OsString>>) -> Self {
+        match &mut self.settings.target {
+            Target::Stdio(program) => program.args.extend(more.into_iter().map(Into::into)),
+            _ => self.misplaced("arguments are for upstreams over stdio"),
+        }
+        self
+    }
+
+    /// Sets a variable of the command's environment, beside those that it
+    /// [inherits](Upstream::stdio).
+    pub fn env(mut self, key: impl Into<OsString>, value: impl Into<OsString>) -> Self {
+        match &mut self.settings.target {
+            Target::Stdio(program) => program.env.push((key.into(), value.into())),
+            _ => self.misplaced("an environment is for upstreams over stdio"),
+        }
+        self
+    }
+
+    /// Passes on variables of the host's environment by their names, beside those that every
+    /// command [inherits](Upstream::stdio). Names that are not set are left out.
+    pub fn inherit_env(mut self, names: impl IntoIterator<Item = impl Into<OsString>>) -> Self {
+        match &mut self.settings.target {
+            Target::Stdio(program) => program.inherit.extend(names.into_iter().map(Into::into)),
+            _ => self.misplaced("an environment is for upstreams over stdio"),
+        }
+        self
+    }
+
+    /// Sets the directory that the command runs in; by default the host's own.
+    pub fn current_dir(mut self, path: impl Into<PathBuf>) -> Self {
+        match &mut self.settings.target {
+            Target::Stdio(program) => program.dir = Some(path.into()),
+            _ => self.misplaced("a directory is for upstreams over stdio"),
+        }
+        self
+    }
+
+    /// Adds a header that goes out with every request, for every caller.
+    pub fn header(mut self, name: impl AsRef<str>, value: impl AsRef<str>) -> Self {
+        let parsed = HeaderName::try_from(name.as_ref()).ok().zip(HeaderValue::try_from(value.as_ref()).ok());
+        match (&mut self.settings.target, parsed) {
+            (Target::Http(_), Some((name, _))) if is_reserved(&name) => {
+                self.misplaced(&format!("the header {name} is the protocol's own"));
+            }
+            (Target::Http(endpoint), Some((name, mut value))) => {
+                value.set_sensitive(true);
+                endpoint.headers.append(name, value);
+            }
+            (Target::Http(_), None) => {
+                self.misplaced(&format!("the header {:?} or its value is not valid", name.as_ref()));
+            }
+            _ => self.misplaced("headers are for upstreams over HTTP"),
+        }
+        self
+    }
+
+    /// Passes a header of the caller's on. None is by default. Callers whose `Authorization`
+    /// or `Cookie` differ, if these are passed on, do not share a session; nor do callers
+    /// without a [`credential`](Self::credential) whose other passed-on headers differ.
+    pub fn forward_header(mut self, name: HeaderName) -> Self {
+        match &mut self.settings.target {
+            Target::Http(_) if is_reserved(&name) => {
+                self.misplaced(&format!("the header {name} is not the caller's to choose"));
+            }
+            Target::Http(endpoint) => endpoint.forwarded.push(name),
+            _ => self.misplaced("headers are for upstreams over HTTP"),
+        }
+        self
+    }
+
+    /// Trusts the certificates of a PEM file besides the system's: those of a private
+    /// authority. They hold for this upstream alone.
+    pub fn add_root_certificate(mut self, pem: impl Into<Vec<u8>>) -> Self {
+        match &mut self.settings.target {
+            Target::Http(endpoint) => endpoint.roots.push(pem.into()),
+            _ => self.misplaced("certificates are for upstreams over HTTP"),
+        }
+        self
+    }
+
+    /// Speaks this era with the upstream, whatever its clients speak.
+    ///
+    /// By default each client's era is spoken wherever the upstream has it, so that what the
+    /// client could do directly it can do here; otherwise the other one, and questions are
+    /// relayed between the eras. A caller then has up to two sessions. Which eras there are is
+    /// learnt from the first sessions. An upstream over HTTP that keeps no sessions is spoken
+    /// with in the modern era if it has that, because without a session it can ask only there.
+    pub fn era(mut self, era: impl Into<Option<Era>>) -> Self {
+        self.settings.era = era.into();
+        self
+    }
+
+    /// What tells callers apart: calls of the same key share a session, others never do;
+    /// those without a key are one caller, unless their passed-on headers differ. By default
+    /// the request's [`Principal`](mcp_stateless::Principal).
+    ///
+    /// Over stdio an upstream's question does not name the call that it belongs to: it goes to
+    /// the only call of the session or, of several, to the latest. Callers with keys of their
+    /// own never get each other's questions, nor can a server that fails while it serves one of
+    /// them harm the others.
+    pub fn credential(mut self, key: impl Fn(&Parts) -> Option<String> + Send + Sync + 'static) -> Self {
+        self.settings.credential = Box::new(key);
+        self
+    }
+
+    /// How many sessions, or children, may be open at the same time; 100 by default. At
+    /// the bound the one that was not used for the longest time makes room.
+    pub fn max_sessions(mut self, sessions: usize) -> Self {
+        self.settings.max_sessions = sessions;
+        self
+    }
+
+    /// Closes a session that was not used for so long; 10 minutes by default.
+    pub fn idle_timeout(mut self, timeout: Duration) -> Self {
+        self.settings.idle_timeout = timeout;
+        self
+    }
+
+    /// How long opening a session may take; 30 seconds by default.
+    pub fn open_timeout(mut self, timeout: Duration) -> Self {
+        self.settings.open_timeout = timeout;
+        self
+    }
+
+    /// How long the upstream may take for one call; by default only the manager's
+    /// [`tool_time_limit`](mcp_stateless::manager::ManagerBuilder::tool_time_limit) holds.
+    pub fn call_timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
+        self.settings.call_timeout = timeout.into();
+        self
+    }
+
+    /// Builds the upstream. Nothing is started or sent before the first call.
+    ///
+    /// # Errors
+    /// Names the first setting that is wrong, or that does not go with the transport.
+    pub fn build(self) -> Result<Upstream, UpstreamError> {
+        let Self { mut settings, mut fault } = self;
+        if settings.max_sessions == 0 {
+            fault.get_or_insert_with(|| "an upstream needs at least one session".to_owned());
+        }
+        if settings.target.is_single() {
+            settings.max_sessions = 1;
+        }
+        let mut made = None;
+        if let Target::Http(endpoint) = &settings.target {
+            match connect(endpoint) {
+                Ok(connections) => made = Some(connections),
+                Err(error) => {
+                    fault.get_or_insert(error);
+                }
+            }
+        }
+        match fault {
+            None => Ok(Upstream::new(settings, made)),
+            Some(fault) => Err(UpstreamError::Config { upstream: settings.name.to_string(), fault }),
+        }
+    }
+
+    fn misplaced(&mut self, fault: &str) {
+        self.fault.get_or_insert_with(|| fault.to_owned());
+    }
+}
+
+/// Whether a header belongs to the protocol, or to the connection.
+fn is_reserved(name: &HeaderName) -> bool {
+    let name = name.as_str();
+    let of_message = [
+        "accept",
+        "connection",
+        "content-encoding",
+        "content-length",
+        "content-type",
+        "expect",
+        "host",
+        "keep-alive",
+        "last-event-id",
+        "origin",
+        "proxy-authorization",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+    ];
+    of_message.contains(&name) || name.starts_with("mcp-")
+}
+
+fn connect(endpoint: &Endpoint) -> Result<Connections, String> {
+    let uri: &Uri = &endpoint.uri;
+    if !matches!(uri.scheme_str(), Some("http" | "https")) || uri.host().is_none() {
+        return Err("its URL must be one of http:// or https://".to_owned());
+    }
+    connections(endpoint).map_err(|error| error.to_string())
+}

@@ -1,0 +1,359 @@
+//! A call that an upstream serves.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::try_join_all;
+use http::HeaderMap;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use serde_json::{Map, Value};
+
+use super::client::Request;
+use super::failure::{Failure, unavailable};
+use super::inbox::{Event, Next};
+use super::kind::ListKind;
+use super::listing::failed;
+use super::message::{LogMessage, Params, Progress, members};
+use super::meta;
+use super::parked::Parked;
+use super::pool::Pool;
+use super::question::Ask;
+use super::session::{Lease, PendingCall};
+use super::settings::Key;
+use mcp_stateless::ask::{AskError, InputRequired, Question};
+use mcp_stateless::call::CallError;
+use mcp_stateless::protocol::{Era, ErrorCode, RpcError};
+use mcp_stateless::{CallContext, ToolError};
+
+/// How often an upstream may ask back in one call.
+const MOST_ROUNDS: u32 = 16;
+/// The wait before a round in which nothing was asked.
+const BETWEEN_ROUNDS: Duration = Duration::from_millis(200);
+
+/// Which of the methods that a context goes with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Method {
+    CallTool,
+    GetPrompt,
+    ReadResource,
+}
+
+impl Method {
+    fn name(self) -> &'static str {
+        match self {
+            Self::CallTool => "tools/call",
+            Self::GetPrompt => "prompts/get",
+            Self::ReadResource => "resources/read",
+        }
+    }
+
+    /// The parameter that names what is called.
+    fn named_by(self) -> &'static str {
+        match self {
+            Self::CallTool | Self::GetPrompt => "name",
+            Self::ReadResource => "uri",
+        }
+    }
+}
+
+/// A call on its way.
+pub(super) struct UpstreamCall {
+    pub(super) pool: Arc<Pool>,
+    pub(super) key: Key,
+    pub(super) headers: HeaderMap,
+    pub(super) method: Method,
+    pub(super) target: String,
+    /// The JSON text of an object.
+    pub(super) arguments: String,
+    pub(super) cx: CallContext,
+}
+
+/// What a client of the modern era carries from one round to the next.
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+enum Carried {
+    /// The id of a call that waits here, and the number of its question.
+    Parked { id: String, question: u32 },
+    /// What an upstream of the modern era wants to see again, and the number of the round.
+    Round { state: Option<String>, round: u32 },
+}
+
+/// What a round brings along.
+#[derive(Default)]
+struct Round {
+    number: u32,
+    answers: BTreeMap<String, Box<RawValue>>,
+    state: Option<String>,
+}
+
+/// An `InputRequiredResult`.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Required {
+    #[serde(default)]
+    input_requests: BTreeMap<String, InputRequest>,
+    request_state: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct InputRequest {
+    method: String,
+    #[serde(default)]
+    params: Option<Map<String, Value>>,
+}
+
+impl UpstreamCall {
+    /// Calls, and gives the text of the result.
+    pub(super) async fn run(self) -> Result<String, ToolError> {
+        let mut asked = 0;
+        let mut round = Round::default();
+        let mut pending = None;
+        match self.cx.state::<Carried>() {
+            Some(Carried::Parked { id, question }) => {
+                asked = question;
+                pending = Some(self.resume(&id, question)?);
+            }
+            Some(Carried::Round { state, round: number }) => {
+                round = Round { number, answers: self.cx.answers(), state };
+            }
+            None => {}
+        }
+        loop {
+            let current = match pending.take() {
+                Some(pending) => pending,
+                None => self.begin(&round).await?,
+            };
+            let session = Arc::clone(current.session());
+            let outcome = match self.drive(current, &mut asked).await? {
+                Err(Failure::Forgotten) => {
+                    // The upstream has done nothing yet: send it once more, in another session.
+                    self.pool.forgotten(&self.key, &session);
+                    let again = self.begin(&round).await?;
+                    self.drive(again, &mut asked).await?
+                }
+                outcome => outcome,
+            };
+            let text = outcome.map_err(|failure| self.failed(&failure))?;
+            match self.required(&text)? {
+                None => return Ok(text),
+                Some(required) => round = self.next_round(required, round.number + 1).await?,
+            }
+        }
+    }
+
+    /// What goes wrong, as it is told to the client.
+    fn failed(&self, failure: &Failure) -> RpcError {
+        let error = failed(failure, &self.pool.settings.name);
+        // What servers say of a resource that is not there.
+        let is_unknown = error.code() == ErrorCode::RESOURCE_NOT_FOUND
+            || (error.code() == ErrorCode::INTERNAL_ERROR && error.message().starts_with("Unknown resource"));
+        if self.method == Method::ReadResource && is_unknown {
+            return RpcError::resource_not_found(&self.target);
+        }
+        error
+    }
+
+    /// Sends the request.
+    async fn begin(&self, round: &Round) -> Result<PendingCall, RpcError> {
+        let wanted = Some(self.cx.revision().era());
+        let lease = self.pool.lease(&self.key, wanted, &self.headers).await.map_err(|error| error.told())?;
+        let mut params = Params::new().with(self.method.named_by(), &self.target);
+        if let Some(state) = &round.state {
+            params = params.with("requestState", state);
+        }
+        if self.method != Method::ReadResource {
+            params = params.raw("arguments", &self.arguments);
+        }
+        if !round.answers.is_empty() {
+            params = params.with("inputResponses", &round.answers);
+        }
+        let mut request = Request::new(self.method.name(), params).of(&self.headers);
+        request.meta = self.meta(lease.0.about.era);
+        request.name = Some(self.target.clone());
+        request.mirrored = self.mirrored(&lease).await;
+        request.is_call = true;
+        Ok(lease.send(request).await)
+    }
+
+    /// The headers that repeat arguments, where an upstream wants them.
+    async fn mirrored(&self, lease: &Lease) -> Vec<(http::HeaderName, http::HeaderValue)> {
+        let target = &self.pool.settings.target;
+        let wants = self.method == Method::CallTool && lease.0.about.era == Era::Modern && target.is_http();
+        if !wants {
+            return Vec::new();
+        }
+        let lists = self.pool.lists(&self.key, Era::Modern);
+        let mut tools = lists.known(ListKind::Tools);
+        if tools.is_none() {
+            let (key, wanted, headers) = (self.key.clone(), Some(Era::Modern), self.headers.clone());
+            let mut refreshed = self.pool.refreshed(&lists, ListKind::Tools, key, wanted, headers);
+            let outcome = refreshed.wait_for(Option::is_some).await;
+            tools = outcome.ok().and_then(|it| it.clone()?.ok());
+        }
+        let tools = tools.as_deref();
+        let mirrored = tools.and_then(|tools| tools.mirrored.get(&self.target));
+        mirrored.map(|mirrored| mirrored.headers(&self.arguments)).unwrap_or_default()
+    }
+
+    /// The client's `_meta`, without what is between it and us.
+    fn meta(&self, upstream: Era) -> Map<String, Value> {
+        let mut members: Map<String, Value> = serde_json::from_str(self.cx.meta_json()).unwrap_or_default();
+        let is_modern_client = self.cx.revision().era() == Era::Modern;
+        members.retain(|name, _| match name.as_str() {
+            meta::PROGRESS_TOKEN => false,
+            // Only the client knows what it can be asked.
+            meta::CLIENT_CAPABILITIES | meta::LOG_LEVEL => is_modern_client && upstream == Era::Modern,
+            other => !other.starts_with(meta::PREFIX),
+        });
+        if upstream == Era::Modern
+            && !is_modern_client
+            && let Some(level) = self.cx.log_level()
+        {
+            members.insert(meta::LOG_LEVEL.to_owned(), serde_json::to_value(level).unwrap_or_default());
+        }
+        members
+    }
+
+    /// Hands on what the upstream sends, until the outcome comes, or until the client has to
+    /// be asked by the reply.
+    async fn drive(
+        &self,
+        mut pending: PendingCall,
+        asked: &mut u32,
+    ) -> Result<Result<String, Failure>, ToolError> {
+        loop {
+            let mut ask = match pending.next().await {
+                Next::Outcome(outcome) => return Ok(outcome),
+                Next::Event(Event::Progress(Progress { value, total, message })) => {
+                    self.cx.progress(value, total, &message).await;
+                    continue;
+                }
+                Next::Event(Event::Log(LogMessage { level, logger, data })) => {
+                    self.cx.log_as(&logger, level, &*data).await;
+                    continue;
+                }
+                Next::Event(Event::Ask(ask)) => ask,
+            };
+            let Some(question) = Question::relay(&ask.method, std::mem::take(&mut ask.params)) else {
+                ask.answer(&Err(RpcError::new(ErrorCode::METHOD_NOT_FOUND, "Method not found")));
+                continue;
+            };
+            *asked += 1;
+            if self.cx.revision().era() == Era::Modern {
+                // Dropped, the question answers itself.
+                self.cx.require(question.needs())?;
+                return Err(self.park(pending, question, ask, *asked).into());
+            }
+            let connection = &pending.session().client.connection;
+            let answer = tokio::select! {
+                answer = self.cx.ask_json("", question) => Some(answer.map_err(unanswered)),
+                () = ask.withdrawn() => None,
+                () = connection.closed() => None,
+            };
+            if let Some(answer) = answer {
+                ask.answer(&answer);
+            }
+        }
+    }
+
+    /// Leaves a call to wait for the next round.
+    fn park(&self, pending: PendingCall, question: Question, ask: Ask, number: u32) -> CallError {
+        let (key, asked) = (self.key.clone(), question.clone());
+        match self.pool.parked.park(Parked { key, pending, question, ask }) {
+            Some(id) => required_by(id, asked, number).into(),
+            None => unavailable(&self.pool.settings.name, "has too many calls that wait for answers").into(),
+        }
+    }
+
+    /// Goes on with a call that waited.
+    fn resume(&self, id: &str, number: u32) -> Result<PendingCall, CallError> {
+        let parked = self.pool.parked.take(id, &self.key);
+        let parked = parked.filter(|parked| !parked.pending.session().is_closing());
+        let gone = || RpcError::invalid_params("The call that asked this is over: call again");
+        let parked = parked.ok_or_else(gone)?;
+        if let Some(answer) = self.cx.answers().remove(&question_key(number)) {
+            parked.ask.answer(&Ok(answer));
+            return Ok(parked.pending);
+        }
+        // Asked again.
+        let question = parked.question.clone();
+        let id = self.pool.parked.park(parked);
+        let full = || unavailable(&self.pool.settings.name, "has too many calls that wait for answers");
+        Err(required_by(id.ok_or_else(full)?, question, number).into())
+    }
+
+    /// What the result asks for, if it is no result yet.
+    fn required(&self, text: &str) -> Result<Option<Required>, RpcError> {
+        let name = &self.pool.settings.name;
+        let kind = members(text).map(|result| {
+            // What is not a string says nothing.
+            result.get("resultType").and_then(|kind| serde_json::from_str::<String>(kind.get()).ok())
+        });
+        let kind = kind.ok_or_else(|| unavailable(name, "answered by something that is not a result"))?;
+        match kind.as_deref() {
+            None | Some("complete") => Ok(None),
+            Some("input_required") => {
+                let required = serde_json::from_str(text);
+                required.map(Some).map_err(|_| unavailable(name, "asks for something that cannot be read"))
+            }
+            Some(_) => Err(unavailable(name, "answered by a kind of result that is not known")),
+        }
+    }
+
+    /// Has the client answer what an upstream of the modern era asks.
+    async fn next_round(&self, required: Required, number: u32) -> Result<Round, ToolError> {
+        let name = &self.pool.settings.name;
+        if number > MOST_ROUNDS {
+            return Err(unavailable(name, "asks too often").into());
+        }
+        let Required { input_requests, request_state: state } = required;
+        let mut questions = Vec::with_capacity(input_requests.len());
+        for (key, InputRequest { method, params }) in input_requests {
+            let question = Question::relay(&method, params.unwrap_or_default());
+            let question =
+                question.ok_or_else(|| unavailable(name, "asks for something that is not known"))?;
+            questions.push((key, question));
+        }
+        if self.cx.revision().era() == Era::Modern {
+            let mut by_hand = InputRequired::new().state(carried(&Carried::Round { state, round: number }));
+            for (key, question) in questions {
+                by_hand = by_hand.ask(key, question);
+            }
+            return Err(by_hand.into());
+        }
+        if questions.is_empty() {
+            tokio::time::sleep(BETWEEN_ROUNDS).await;
+        }
+        let answers = questions.into_iter().map(async |(key, question)| {
+            let answer = self.cx.ask_json(&key, question).await?;
+            Ok::<_, AskError>((key, answer))
+        });
+        let answers = try_join_all(answers).await?.into_iter().collect();
+        Ok(Round { number, answers, state })
+    }
+}
+
+/// The key of the question of this number.
+fn question_key(number: u32) -> String {
+    format!("upstream-{number}")
+}
+
+fn required_by(id: String, question: Question, number: u32) -> InputRequired {
+    let state = carried(&Carried::Parked { id, question: number });
+    InputRequired::new().ask(question_key(number), question).state(state)
+}
+
+fn carried(carried: &Carried) -> Value {
+    // Texts and numbers are always JSON.
+    serde_json::to_value(carried).unwrap_or_default()
+}
+
+/// What an upstream is told that gets no answer.
+fn unanswered(error: AskError) -> RpcError {
+    match error {
+        AskError::Rpc(error) | AskError::Refused(error) => error,
+        other => RpcError::new(ErrorCode::INTERNAL_ERROR, other.to_string()),
+    }
+}

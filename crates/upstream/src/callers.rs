@@ -1,0 +1,234 @@
+//! The callers of one upstream: whose sessions are open, and who makes room for whom.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use super::error::UpstreamError;
+use super::lists::Lists;
+use super::session::Session;
+use super::settings::Key;
+use super::tasks::Aborting;
+use super::watches::Watches;
+use mcp_stateless::protocol::Era;
+
+/// How long it is remembered that an upstream failed.
+const REMEMBERED: Duration = Duration::from_secs(60);
+/// The wait after the first failure, and the longest.
+const FIRST_WAIT: Duration = Duration::from_millis(100);
+const LONGEST_WAIT: Duration = Duration::from_secs(10);
+
+/// How an opening ended.
+pub(super) type Opened = Result<(), UpstreamError>;
+
+/// How long an upstream is left alone after so many failures.
+pub(super) fn wait_after(failures: u32) -> Duration {
+    let factor = 2_u32.saturating_pow(failures.saturating_sub(1));
+    FIRST_WAIT.saturating_mul(factor).min(LONGEST_WAIT)
+}
+
+/// One caller, and what outlives its sessions.
+pub(super) struct Caller {
+    slots: [Slot; 2],
+    pub(super) lists: [Arc<Lists>; 2],
+    pub(super) watches: Arc<Watches>,
+    last_used: Instant,
+}
+
+impl Default for Caller {
+    fn default() -> Self {
+        let (slots, lists, watches) = Default::default();
+        Self { slots, lists, watches, last_used: Instant::now() }
+    }
+}
+
+impl Caller {
+    pub(super) fn slot(&mut self, era: Era) -> &mut Slot {
+        &mut self.slots[era as usize]
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.slots.iter().all(|slot| matches!(slot, Slot::Closed | Slot::Down { .. }))
+    }
+}
+
+/// The state of one session.
+#[derive(Default)]
+pub(super) enum Slot {
+    #[default]
+    Closed,
+    Opening {
+        done: watch::Receiver<Option<Opened>>,
+        _task: Aborting,
+    },
+    Open {
+        session: Arc<Session>,
+        failures: u32,
+    },
+    /// It failed, and is not opened again before its time.
+    Down {
+        until: Instant,
+        failures: u32,
+        was_open: bool,
+        error: UpstreamError,
+    },
+}
+
+impl Slot {
+    /// The session, unless it is closing.
+    pub(super) fn session(&self) -> Option<&Arc<Session>> {
+        match self {
+            Self::Open { session, .. } if !session.is_closing() => Some(session),
+            _ => None,
+        }
+    }
+
+    fn takes_room(&self) -> bool {
+        self.session().is_some() || matches!(self, Self::Opening { .. })
+    }
+}
+
+/// All sessions are in use.
+pub(super) struct Full;
+
+/// The callers of one upstream, by their keys.
+#[derive(Default)]
+pub(super) struct Callers {
+    callers: HashMap<Key, Caller>,
+    max_sessions: usize,
+}
+
+impl Callers {
+    pub(super) fn new(max_sessions: usize) -> Self {
+        Self { callers: HashMap::new(), max_sessions }
+    }
+
+    /// A caller that is known.
+    pub(super) fn get(&mut self, key: &Key) -> Option<&mut Caller> {
+        self.callers.get_mut(key)
+    }
+
+    /// A caller, who is known from now on.
+    pub(super) fn entry(&mut self, key: &Key) -> &mut Caller {
+        if !self.callers.contains_key(key) {
+            self.forget_idle();
+        }
+        let caller = self.callers.entry(key.clone()).or_default();
+        caller.last_used = Instant::now();
+        caller
+    }
+
+    /// Forgets callers without sessions beyond a number.
+    fn forget_idle(&mut self) {
+        let most = self.max_sessions.saturating_mul(2).max(16);
+        if self.callers.len() < most {
+            return;
+        }
+        let idle = self.callers.values().filter(|caller| caller.is_closed());
+        let mut idle: Vec<_> = idle.map(|caller| caller.last_used).collect();
+        idle.sort_unstable();
+        // Half of them at once, so that this is not done for each new caller.
+        let Some(oldest) = idle.get(idle.len() / 2).copied() else { return };
+        self.callers.retain(|_, caller| !caller.is_closed() || caller.last_used > oldest);
+    }
+
+    /// Makes sure that one more session may be opened; gives the one that has to make room,
+    /// which was not used for the longest time.
+    ///
+    /// # Errors
+    /// When all are in use.
+    pub(super) fn make_room(&mut self) -> Result<Option<Arc<Session>>, Full> {
+        if self.slots().filter(|slot| slot.takes_room()).count() < self.max_sessions {
+            return Ok(None);
+        }
+        let slots = self.callers.values_mut().flat_map(|caller| &mut caller.slots);
+        let idle = slots.filter_map(|slot| Some((slot.session()?.idle_since()?, slot)));
+        let (_, slot) = idle.min_by_key(|(since, _)| *since).ok_or(Full)?;
+        Ok(match std::mem::take(slot) {
+            Slot::Open { session, .. } => Some(session),
+            _ => None,
+        })
+    }
+
+    /// A session is over without having been closed here: the next one may have to wait.
+    pub(super) fn ended(&mut self, key: &Key, id: u64, error: UpstreamError) {
+        let slots = self.callers.get_mut(key).into_iter().flat_map(|caller| &mut caller.slots);
+        for slot in slots {
+            if let Slot::Open { session, failures } = &*slot
+                && session.id == id
+            {
+                let failures = if session.was_good() { 0 } else { failures + 1 };
+                // The first restart is at once.
+                let wait = if failures > 1 { wait_after(failures - 1) } else { Duration::ZERO };
+                let until = Instant::now() + wait;
+                *slot = Slot::Down { until, failures, was_open: true, error };
+                return;
+            }
+        }
+    }
+
+    /// Takes the sessions that were not used for `timeout`, except those of callers to keep.
+    pub(super) fn take_idle(
+        &mut self,
+        timeout: Duration,
+        keeps: impl Fn(&Caller) -> bool,
+    ) -> Vec<Arc<Session>> {
+        let now = Instant::now();
+        let mut idle = Vec::new();
+        for caller in self.callers.values_mut() {
+            let is_kept = keeps(caller);
+            for slot in &mut caller.slots {
+                let since = slot.session().and_then(|session| session.idle_since());
+                let is_old = since.is_some_and(|since| now.saturating_duration_since(since) >= timeout);
+                if is_old && !is_kept {
+                    if let Slot::Open { session, .. } = std::mem::take(slot) {
+                        idle.push(session);
+                    }
+                } else if matches!(slot, Slot::Down { until, .. } if now >= *until + REMEMBERED) {
+                    *slot = Slot::Closed;
+                }
+            }
+        }
+        idle
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&Key, &Caller)> {
+        self.callers.iter()
+    }
+
+    fn slots(&self) -> impl Iterator<Item = &Slot> {
+        self.callers.values().flat_map(|caller| &caller.slots)
+    }
+
+    /// How many sessions are open.
+    pub(super) fn open(&self) -> usize {
+        self.slots().filter(|slot| matches!(slot, Slot::Open { .. })).count()
+    }
+
+    /// Forgets all callers, and gives their sessions.
+    pub(super) fn take_all(&mut self) -> Vec<Arc<Session>> {
+        let slots = std::mem::take(&mut self.callers).into_values().flat_map(|caller| caller.slots);
+        let sessions = slots.filter_map(|slot| match slot {
+            Slot::Open { session, .. } => Some(session),
+            _ => None,
+        });
+        sessions.collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::{LONGEST_WAIT, wait_after};
+
+    #[test]
+    fn the_wait_doubles_up_to_its_bound() {
+        assert_eq!(wait_after(1), Duration::from_millis(100));
+        assert_eq!(wait_after(2), Duration::from_millis(200));
+        assert_eq!(wait_after(u32::MAX), LONGEST_WAIT);
+    }
+}

@@ -1,0 +1,120 @@
+//! Why a request has no result, and who may know what of it.
+
+use std::borrow::Cow;
+
+use mcp_stateless::protocol::{ErrorCode, RpcError};
+
+/// The most characters that are shown of what an upstream said.
+const SHOWN: usize = 300;
+
+/// Why something failed.
+#[derive(Clone, Debug)]
+pub(super) struct Cause {
+    /// What clients may read: never a part of what the upstream said, which may hold secrets.
+    pub(super) words: Cow<'static, str>,
+    /// What only the log gets besides: bodies, standard error. Empty when there is nothing.
+    pub(super) detail: String,
+}
+
+impl Cause {
+    pub(super) fn new(words: impl Into<Cow<'static, str>>) -> Self {
+        Self { words: words.into(), detail: String::new() }
+    }
+
+    /// Adds what only the log gets; it is shortened, and control characters are removed.
+    pub(super) fn detail(mut self, detail: impl AsRef<str>) -> Self {
+        self.detail = shown(detail.as_ref());
+        self
+    }
+
+    /// All of it, for the host.
+    pub(super) fn full(&self) -> String {
+        match &*self.detail {
+            "" => self.words.clone().into_owned(),
+            detail => format!("{}: {detail}", self.words),
+        }
+    }
+}
+
+/// The beginning of a foreign text, in one line and without control characters.
+pub(super) fn shown(text: &str) -> String {
+    let mut shown = String::new();
+    for word in text.split(|it: char| it.is_whitespace() || it.is_control()).filter(|it| !it.is_empty()) {
+        if !shown.is_empty() {
+            shown.push(' ');
+        }
+        shown.extend(word.chars().take(SHOWN));
+        if shown.len() >= SHOWN {
+            let end = (0..=SHOWN).rev().find(|end| shown.is_char_boundary(*end)).unwrap_or_default();
+            shown.truncate(end);
+            shown.push('…');
+            break;
+        }
+    }
+    shown
+}
+
+/// Why a request has no result.
+#[derive(Clone, Debug)]
+pub(super) enum Failure {
+    /// The upstream's error, or what is to be said in its place.
+    Rpc(RpcError),
+    /// The upstream does not know the session, and has not done anything.
+    Forgotten,
+    /// The session has ended, or the answer is lost.
+    Lost(Cause),
+    /// The upstream could not be reached; nothing was done.
+    Unreachable(Cause),
+    /// The upstream is there, but refused or garbled this request.
+    Failed(Cause),
+}
+
+impl Failure {
+    pub(super) fn lost(words: impl Into<Cow<'static, str>>) -> Self {
+        Self::Lost(Cause::new(words))
+    }
+
+    pub(super) fn failed(words: impl Into<Cow<'static, str>>) -> Self {
+        Self::Failed(Cause::new(words))
+    }
+
+    /// What the log gets.
+    pub(super) fn cause(&self) -> Cause {
+        match self {
+            Self::Rpc(error) => Cause::new("it answered by an error").detail(error.to_string()),
+            Self::Forgotten => Cause::new("it forgets its sessions"),
+            Self::Lost(cause) | Self::Unreachable(cause) | Self::Failed(cause) => cause.clone(),
+        }
+    }
+
+    /// The failure as it is told to a client of `upstream`.
+    pub(super) fn to_rpc(&self, upstream: &str) -> RpcError {
+        let (what, cause) = match self {
+            Self::Rpc(error) => return error.clone(),
+            Self::Forgotten => return unavailable(upstream, "forgets its sessions"),
+            Self::Lost(cause) => ("ended the call without an answer", cause),
+            Self::Unreachable(cause) => ("is not available", cause),
+            Self::Failed(cause) => ("did not serve the request", cause),
+        };
+        unavailable(upstream, &format!("{what}: {}", cause.words))
+    }
+}
+
+/// An error that says what is the matter with an upstream.
+pub(super) fn unavailable(upstream: &str, what: &str) -> RpcError {
+    RpcError::new(ErrorCode::INTERNAL_ERROR, format!("The upstream {upstream:?} {what}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Cause, SHOWN, shown};
+
+    #[test]
+    fn foreign_texts_are_shown_in_one_short_line_without_control_characters() {
+        assert_eq!(shown(" a\u{1b}[31m b\r\n\tc\0d "), "a [31m b c d");
+        let long = shown(&"é".repeat(10_000));
+        assert!(long.len() <= SHOWN + '…'.len_utf8() && long.ends_with('…'), "{long}");
+        assert_eq!(Cause::new("HTTP 401").full(), "HTTP 401");
+        assert_eq!(Cause::new("HTTP 401").detail("no\nkey").full(), "HTTP 401: no key");
+    }
+}

@@ -1,0 +1,209 @@
+//! The opening of a connection, in either era (2026-07-28, Versioning, "Backward
+//! Compatibility").
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use futures_util::future::BoxFuture;
+use futures_util::stream::FuturesUnordered;
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+use tokio::time::{Instant, sleep_until, timeout};
+
+use super::client::{Client, MODERN, Request, capabilities, client_info};
+use super::failure::{Cause, Failure};
+use super::message::Params;
+use super::meta;
+use mcp_stateless::protocol::{Era, Revision};
+
+/// How long the first attempt may go without an answer before the other is made beside it.
+const SILENCE: Duration = Duration::from_secs(3);
+/// The longest name of a revision.
+const MAX_REVISION: usize = 64;
+
+/// What an upstream told when it was opened.
+#[derive(Debug)]
+pub(super) struct About {
+    pub(super) name: String,
+    pub(super) version: String,
+    pub(super) revision: String,
+    pub(super) capabilities: Value,
+    pub(super) instructions: Option<String>,
+    pub(super) era: Era,
+    /// Whether it says that it has the other era as well.
+    pub(super) has_other_era: bool,
+}
+
+/// Why a connection could not be opened.
+#[derive(Debug)]
+pub(super) struct Unopened {
+    pub(super) cause: Cause,
+    /// Whether it is only that the upstream lacks the era.
+    pub(super) lacks_era: bool,
+}
+
+impl From<Cause> for Unopened {
+    fn from(cause: Cause) -> Self {
+        Self { cause, lacks_era: false }
+    }
+}
+
+/// Which eras are tried, and how.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Attempts {
+    pub(super) first: Era,
+    pub(super) second: Option<Era>,
+    /// Whether the refusal of the first is the answer, because a session of the second is open.
+    pub(super) is_probe: bool,
+    /// Whether the upstream may have the modern era.
+    pub(super) may_be_modern: bool,
+}
+
+/// The answer to `initialize` or `server/discover`.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Opened {
+    protocol_version: Option<String>,
+    #[serde(default)]
+    supported_versions: Vec<String>,
+    #[serde(default)]
+    capabilities: Value,
+    server_info: Option<Software>,
+    instructions: Option<String>,
+    #[serde(default, rename = "_meta")]
+    meta: Map<String, Value>,
+}
+
+#[derive(Default, Deserialize)]
+struct Software {
+    #[serde(default)]
+    name: String,
+    #[serde(default)]
+    version: String,
+}
+
+type Attempt = BoxFuture<'static, (Era, Result<About, Failure>)>;
+
+/// Opens a connection in the first of these eras that the upstream has. The second is tried
+/// when the first is refused, and beside it when that is not answered for a while: then the
+/// first usable answer decides, and the other is dropped by its id when it comes.
+///
+/// An upstream over HTTP that opens no session in the legacy era is spoken with in the modern
+/// one if it has that.
+///
+/// # Errors
+/// When the upstream accepts neither, or the connection fails. Does not end before the
+/// upstream answers: the caller limits the time.
+pub(super) async fn open(client: &Arc<Client>, attempts: Attempts) -> Result<About, Unopened> {
+    let Attempts { first, mut second, is_probe, may_be_modern } = attempts;
+    let prefers_modern = second.is_some() && may_be_modern;
+    let mut attempts: FuturesUnordered<Attempt> = FuturesUnordered::new();
+    attempts.push(attempt(client, first));
+    let patience = Instant::now() + SILENCE;
+    let mut failures = Vec::new();
+    let mut about = loop {
+        tokio::select! {
+            Some((era, outcome)) = attempts.next() => match outcome {
+                Ok(about) => break about,
+                Err(failure) => {
+                    let is_final = matches!(failure, Failure::Lost(_) | Failure::Unreachable(_));
+                    failures.push((era, failure));
+                    if is_probe && second.is_some() && !is_final {
+                        return Err(Unopened { cause: cause(client, &failures).await, lacks_era: true });
+                    }
+                    match second.take().filter(|_| !is_final) {
+                        Some(second) => attempts.push(attempt(client, second)),
+                        None if attempts.is_empty() || is_final => return Err(cause(client, &failures).await.into()),
+                        None => {}
+                    }
+                }
+            },
+            () = sleep_until(patience), if second.is_some() => {
+                attempts.extend(second.take().map(|second| attempt(client, second)));
+            }
+        }
+    };
+    let is_refused = failures.iter().any(|(era, _)| *era == Era::Modern);
+    if about.era == Era::Legacy && prefers_modern && !is_refused && client.transport.is_sessionless() {
+        // Without a session the answer to a question finds no way back in the legacy era.
+        if let Ok((_, Ok(modern))) = timeout(SILENCE, attempt(client, Era::Modern)).await {
+            about = modern;
+        }
+    }
+    client.adopt(about.era, &about.revision);
+    if about.era == Era::Legacy {
+        client.notify("notifications/initialized").await.map_err(|failure| failure.cause())?;
+    }
+    Ok(about)
+}
+
+/// What is told of several failures: that of `initialize` says most, unless it could not be made.
+async fn cause(client: &Client, failures: &[(Era, Failure)]) -> Cause {
+    let legacy = failures.iter().find(|(era, _)| *era == Era::Legacy);
+    let Some((_, failure)) = legacy.or(failures.last()) else { return Cause::new("it does not answer") };
+    let mut cause = failure.cause();
+    // What servers of the transport before Streamable HTTP answer to a POST.
+    let may_be_old = ["HTTP 400", "HTTP 404", "HTTP 405"].iter().any(|status| cause.words.contains(status));
+    if may_be_old && let Some(hint) = client.transport.hint().await {
+        cause.words = format!("{} ({hint})", cause.words).into();
+    }
+    cause
+}
+
+fn attempt(client: &Arc<Client>, era: Era) -> Attempt {
+    let client = Arc::clone(client);
+    Box::pin(async move {
+        let request = match era {
+            Era::Modern => Request::new("server/discover", Params::new()),
+            Era::Legacy => {
+                let params = Params::new()
+                    .with("protocolVersion", Revision::V2025_11_25.as_str())
+                    .with("capabilities", capabilities())
+                    .with("clientInfo", client_info());
+                Request::new("initialize", params)
+            }
+        };
+        let outcome = client.open(era, request).await.outcome().await;
+        (era, outcome.and_then(|text| read(&text, era)))
+    })
+}
+
+fn read(text: &str, era: Era) -> Result<About, Failure> {
+    let opened: Opened = match serde_json::from_str(text) {
+        Ok(opened) if text.trim_start().starts_with('{') => opened,
+        _ => return Err(failed("the answer to its opening cannot be read", text)),
+    };
+    let is_legacy = |name: &String| Revision::from_name(name).is_some_and(|it| it.era() == Era::Legacy);
+    let (revision, has_other_era) = match era {
+        Era::Modern => {
+            if !opened.supported_versions.iter().any(|version| version == MODERN.as_str()) {
+                return Err(failed("it does not speak a revision that is known", text));
+            }
+            (MODERN.as_str().to_owned(), opened.supported_versions.iter().any(is_legacy))
+        }
+        Era::Legacy => {
+            let revision = opened.protocol_version.unwrap_or_default();
+            let is_modern = Revision::from_name(&revision).is_some_and(|it| it.era() == Era::Modern);
+            if revision.is_empty() || revision.len() > MAX_REVISION || is_modern {
+                return Err(failed("it does not speak a revision that is known", text));
+            }
+            (revision, false)
+        }
+    };
+    let software = opened.meta.get(meta::SERVER_INFO).and_then(|it| Software::deserialize(it).ok());
+    let software = software.or(opened.server_info).unwrap_or_default();
+    Ok(About {
+        name: software.name,
+        version: software.version,
+        revision,
+        capabilities: if opened.capabilities.is_object() { opened.capabilities } else { json!({}) },
+        instructions: opened.instructions,
+        era,
+        has_other_era,
+    })
+}
+
+fn failed(words: &'static str, text: &str) -> Failure {
+    Failure::Failed(Cause::new(words).detail(text))
+}

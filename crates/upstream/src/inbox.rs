@@ -1,0 +1,215 @@
+//! What arrives for one call: events on the way, then its outcome.
+
+use std::collections::VecDeque;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::Notify;
+
+use super::failure::Failure;
+use super::message::{LogMessage, Progress};
+use super::question::Ask;
+
+/// How many events, and how many bytes of them, wait for a call that takes them slowly.
+const MOST_EVENTS: usize = 1024;
+const MOST_BYTES: usize = 1024 * 1024;
+
+/// What an upstream sends to a call on its way.
+#[derive(Debug)]
+pub(super) enum Event {
+    Progress(Progress),
+    Log(LogMessage),
+    Ask(Ask),
+}
+
+impl Event {
+    fn size(&self) -> usize {
+        match self {
+            Self::Progress(progress) => progress.message.len(),
+            Self::Log(log) => log.logger.len() + log.data.get().len(),
+            Self::Ask(_) => 0,
+        }
+    }
+}
+
+/// What comes next of a request.
+#[derive(Debug)]
+pub(super) enum Next {
+    Event(Event),
+    /// The text of the result, or why there is none. Nothing follows.
+    Outcome(Result<String, Failure>),
+}
+
+/// Whether an event found room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Offered {
+    Taken,
+    Dropped,
+}
+
+/// The queue between a connection's reader, which never waits for it unless it serves this
+/// call alone, and the call.
+///
+/// Outcomes and questions always find room: there is one of the former, and the connection
+/// bounds the latter. When the queue is full, progress replaces the progress that waits, and
+/// log messages are dropped.
+#[derive(Default)]
+pub(super) struct Inbox {
+    state: Mutex<State>,
+    arrived: Notify,
+    room: Notify,
+}
+
+#[derive(Default)]
+struct State {
+    events: VecDeque<Event>,
+    bytes: usize,
+    outcome: Option<Result<String, Failure>>,
+    /// The call has left.
+    is_closed: bool,
+}
+
+impl State {
+    fn is_full(&self, size: usize) -> bool {
+        // One event is taken whatever its size, or it could never pass.
+        !self.events.is_empty() && (self.events.len() >= MOST_EVENTS || self.bytes + size > MOST_BYTES)
+    }
+
+    fn push(&mut self, event: Event) {
+        self.bytes += event.size();
+        self.events.push_back(event);
+    }
+
+    /// Puts progress in the place of the latest that waits.
+    fn replace_progress(&mut self, event: Event) {
+        let waiting = self.events.iter_mut().rev().find(|it| matches!(it, Event::Progress(_)));
+        match waiting {
+            Some(waiting) => {
+                self.bytes = (self.bytes + event.size()).saturating_sub(waiting.size());
+                *waiting = event;
+            }
+            // At most one beyond the bound.
+            None => self.push(event),
+        }
+    }
+}
+
+impl Inbox {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // Nothing in here panics half-way, so the state is whole even if poisoned.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Puts an event in without waiting.
+    pub(super) fn offer(&self, event: Event) -> Offered {
+        let mut state = self.lock();
+        if state.is_closed {
+            return Offered::Dropped;
+        }
+        match event {
+            Event::Log(_) if state.is_full(event.size()) => return Offered::Dropped,
+            Event::Progress(_) if state.is_full(event.size()) => state.replace_progress(event),
+            event => state.push(event),
+        }
+        drop(state);
+        self.arrived.notify_one();
+        Offered::Taken
+    }
+
+    /// Waits until there is room for another event, or the call has left.
+    pub(super) async fn has_room(&self) {
+        loop {
+            {
+                let state = self.lock();
+                if state.is_closed || !state.is_full(0) {
+                    return;
+                }
+            }
+            self.room.notified().await;
+        }
+    }
+
+    /// Puts the outcome in; only the first counts.
+    pub(super) fn finish(&self, outcome: Result<String, Failure>) {
+        self.lock().outcome.get_or_insert(outcome);
+        self.arrived.notify_one();
+    }
+
+    /// Drops what has arrived and what will. Questions among it answer themselves.
+    pub(super) fn close(&self) {
+        let mut state = self.lock();
+        state.is_closed = true;
+        let events = std::mem::take(&mut state.events);
+        drop(state);
+        drop(events);
+        self.room.notify_one();
+    }
+
+    /// The next thing that arrives. Does not lose anything when dropped.
+    pub(super) async fn next(&self) -> Next {
+        loop {
+            {
+                let mut state = self.lock();
+                if let Some(event) = state.events.pop_front() {
+                    state.bytes = state.bytes.saturating_sub(event.size());
+                    drop(state);
+                    self.room.notify_one();
+                    return Next::Event(event);
+                }
+                if let Some(outcome) = state.outcome.take() {
+                    return Next::Outcome(outcome);
+                }
+            }
+            self.arrived.notified().await;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use serde_json::value::RawValue;
+
+    use super::{Event, Inbox, LogMessage, MOST_BYTES, MOST_EVENTS, Next, Offered, Progress};
+    use mcp_stateless::protocol::LogLevel;
+
+    fn log(size: usize) -> Event {
+        let data = RawValue::from_string(format!("{:?}", "x".repeat(size))).expect("JSON");
+        Event::Log(LogMessage { level: LogLevel::Info, logger: "".into(), data: Arc::from(data) })
+    }
+
+    fn progress(value: f64) -> Event {
+        Event::Progress(Progress { value, total: None, message: String::new() })
+    }
+
+    #[tokio::test]
+    async fn a_full_inbox_drops_log_messages_and_keeps_the_latest_progress_and_the_outcome() {
+        let inbox = Inbox::default();
+        inbox.offer(progress(1.0));
+        while inbox.offer(log(1)) == Offered::Taken {}
+        assert_eq!(inbox.lock().events.len(), MOST_EVENTS);
+        for step in 2..1000 {
+            assert_eq!(inbox.offer(progress(f64::from(step))), Offered::Taken);
+        }
+        inbox.finish(Ok("done".to_owned()));
+        assert_eq!(inbox.lock().events.len(), MOST_EVENTS);
+        assert!(matches!(inbox.next().await, Next::Event(Event::Progress(Progress { value: 999.0, .. }))));
+        for _ in 1..MOST_EVENTS {
+            assert!(matches!(inbox.next().await, Next::Event(Event::Log(_))));
+        }
+        assert!(matches!(inbox.next().await, Next::Outcome(Ok(text)) if text == "done"));
+    }
+
+    #[tokio::test]
+    async fn large_messages_fill_it_as_many_do() {
+        let inbox = Inbox::default();
+        assert_eq!(inbox.offer(log(2 * MOST_BYTES)), Offered::Taken);
+        assert_eq!(inbox.offer(log(1)), Offered::Dropped);
+        let waiting = inbox.has_room();
+        tokio::pin!(waiting);
+        assert!(futures_util::FutureExt::now_or_never(&mut waiting).is_none());
+        inbox.next().await;
+        waiting.await;
+        assert_eq!(inbox.offer(log(1)), Offered::Taken);
+    }
+}

@@ -1,0 +1,46 @@
+//! What was learnt of an upstream from the sessions of all callers.
+
+use std::sync::Arc;
+
+use super::eras::Eras;
+use super::handshake::About;
+use super::kind::ListKind;
+use super::lists::{List, offered};
+use mcp_stateless::protocol::{Era, ServerCapabilities};
+
+#[derive(Default)]
+pub(super) struct Known {
+    pub(super) eras: Eras,
+    /// By the eras of the sessions that told them.
+    capabilities: [Option<ServerCapabilities>; 2],
+    lists: [Option<Arc<List>>; 4],
+}
+
+impl Known {
+    /// Learns from a session that was to be of the era `wanted`. A single one is all there is.
+    pub(super) fn learn(&mut self, about: &About, wanted: Era, is_single: bool) {
+        self.eras.learn(about, wanted);
+        if is_single {
+            self.eras.only(about.era);
+        }
+        self.capabilities[about.era as usize] = Some(offered(&about.capabilities));
+    }
+
+    /// What the upstream offers in one era or the other, once a session has been opened.
+    pub(super) fn capabilities(&self) -> Option<ServerCapabilities> {
+        self.capabilities.into_iter().flatten().reduce(ServerCapabilities::with)
+    }
+
+    /// The latest list that somebody was told.
+    pub(super) fn list(&self, kind: ListKind) -> Option<Arc<List>> {
+        self.lists[kind as usize].clone()
+    }
+
+    pub(super) fn remember(&mut self, kind: ListKind, list: &Arc<List>) {
+        self.lists[kind as usize] = Some(Arc::clone(list));
+    }
+
+    pub(super) fn forget(&mut self, kind: ListKind) {
+        self.lists[kind as usize] = None;
+    }
+}

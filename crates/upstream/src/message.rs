@@ -1,0 +1,350 @@
+//! JSON-RPC messages as an upstream sends and gets them. No transport, no state.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::value::RawValue;
+use serde_json::{Map, Value};
+
+use mcp_stateless::protocol::{ErrorCode, LogLevel, RpcError};
+
+/// The most messages in one batch.
+const MOST_IN_BATCH: usize = 1024;
+
+/// A message of the upstream.
+#[derive(Debug)]
+pub(super) enum Incoming<'a> {
+    Response { id: Option<i64>, outcome: Outcome<'a> },
+    Request { id: &'a RawValue, method: Cow<'a, str>, params: Option<&'a RawValue> },
+    Notification { method: Cow<'a, str>, params: Option<&'a RawValue> },
+}
+
+/// How a request ended.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Outcome<'a> {
+    Result(&'a RawValue),
+    Error(&'a RawValue),
+    /// A response with neither.
+    Nothing,
+}
+
+#[derive(Deserialize)]
+struct Envelope<'a> {
+    #[serde(borrow, default, deserialize_with = "present")]
+    id: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    method: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    params: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    result: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    error: Option<&'a RawValue>,
+}
+
+/// Reads a member whose `null` is a value like any other.
+fn present<'de: 'a, 'a, D: Deserializer<'de>>(deserializer: D) -> Result<Option<&'a RawValue>, D::Error> {
+    <&RawValue>::deserialize(deserializer).map(Some)
+}
+
+impl<'a> Incoming<'a> {
+    /// Reads the messages of a text: one, or a batch of them. What is not a message is logged
+    /// and left out.
+    pub(super) fn read(text: &'a str) -> Vec<Self> {
+        let text = text.trim();
+        let texts = if text.starts_with('[') {
+            serde_json::from_str::<Vec<&RawValue>>(text)
+                .map(|batch| batch.iter().map(|it| it.get()).collect())
+        } else {
+            return Self::read_one(text).into_iter().collect();
+        };
+        let texts: Vec<&str> = texts.unwrap_or_default();
+        texts.into_iter().take(MOST_IN_BATCH).filter_map(Self::read_one).collect()
+    }
+
+    fn read_one(text: &'a str) -> Option<Self> {
+        // Read as a struct, an array would do as well.
+        let envelope = text.starts_with('{').then(|| serde_json::from_str::<Envelope<'_>>(text));
+        let Some(Ok(Envelope { id, method, params, result, error })) = envelope else {
+            tracing::debug!("an upstream sent something that is not a JSON-RPC message");
+            return None;
+        };
+        Some(match (id, method) {
+            (Some(id), Some(method)) => Self::Request { id, method, params },
+            (None, Some(method)) => Self::Notification { method, params },
+            (id, None) => {
+                let outcome = match (result, error) {
+                    (Some(result), _) => Outcome::Result(result),
+                    (None, Some(error)) => Outcome::Error(error),
+                    (None, None) => Outcome::Nothing,
+                };
+                // Some servers answer numbers by strings.
+                Self::Response { id: id.and_then(|id| id.get().trim_matches('"').parse().ok()), outcome }
+            }
+        })
+    }
+}
+
+/// The `params` of a request, in the making.
+#[derive(Clone, Debug)]
+pub(super) struct Params(Vec<u8>);
+
+impl Params {
+    pub(super) fn new() -> Self {
+        Self(vec![b'{'])
+    }
+
+    /// Adds a member that is JSON already.
+    pub(super) fn raw(mut self, name: &str, json: &str) -> Self {
+        self.key(name);
+        self.0.extend_from_slice(json.as_bytes());
+        self
+    }
+
+    /// Adds a member. Texts, numbers, maps with text keys and the like are always JSON.
+    pub(super) fn with(mut self, name: &str, value: impl Serialize) -> Self {
+        self.key(name);
+        json(&mut self.0, &value);
+        self
+    }
+
+    fn key(&mut self, name: &str) {
+        if self.0.len() > 1 {
+            self.0.push(b',');
+        }
+        json(&mut self.0, &name);
+        self.0.push(b':');
+    }
+}
+
+fn json(buffer: &mut Vec<u8>, value: &impl Serialize) {
+    let start = buffer.len();
+    if serde_json::to_writer(&mut *buffer, value).is_err() {
+        buffer.truncate(start);
+        buffer.extend_from_slice(b"null");
+    }
+}
+
+/// Writes a request.
+pub(super) fn request(id: i64, method: &str, params: Params, meta: &Map<String, Value>) -> Vec<u8> {
+    let params = if meta.is_empty() { params } else { params.with("_meta", meta) };
+    let mut buffer = format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"#).into_bytes();
+    buffer.reserve(params.0.len() + method.len() + 16);
+    json(&mut buffer, &method);
+    buffer.extend_from_slice(br#","params":"#);
+    buffer.extend_from_slice(&params.0);
+    buffer.extend_from_slice(b"}}");
+    buffer
+}
+
+/// Writes a notification.
+pub(super) fn notification(method: &str, params: Option<Params>) -> Vec<u8> {
+    let mut buffer = br#"{"jsonrpc":"2.0","method":"#.to_vec();
+    json(&mut buffer, &method);
+    if let Some(params) = params {
+        buffer.extend_from_slice(br#","params":"#);
+        buffer.extend_from_slice(&params.0);
+        buffer.push(b'}');
+    }
+    buffer.push(b'}');
+    buffer
+}
+
+/// Writes the answer to a question of the upstream.
+pub(super) fn response(id: &RawValue, answer: &Result<Box<RawValue>, RpcError>) -> Vec<u8> {
+    let mut buffer = format!(r#"{{"jsonrpc":"2.0","id":{},"#, id.get()).into_bytes();
+    match answer {
+        Ok(result) => {
+            buffer.extend_from_slice(br#""result":"#);
+            buffer.extend_from_slice(result.get().as_bytes());
+        }
+        Err(error) => {
+            buffer.extend_from_slice(format!(r#""error":{{"code":{},"message":"#, error.code()).as_bytes());
+            json(&mut buffer, &error.message());
+            if let Some(data) = error.data() {
+                buffer.extend_from_slice(br#","data":"#);
+                buffer.extend_from_slice(data.as_bytes());
+            }
+            buffer.push(b'}');
+        }
+    }
+    buffer.push(b'}');
+    buffer
+}
+
+/// Reads an error, to be passed on.
+pub(super) fn error(text: &str) -> RpcError {
+    #[derive(Deserialize)]
+    struct Error<'a> {
+        code: i64,
+        #[serde(default)]
+        message: String,
+        #[serde(borrow)]
+        data: Option<&'a RawValue>,
+    }
+    let Ok(Error { code, message, data }) = serde_json::from_str(text) else { return RpcError::internal() };
+    // Not a code of JSON-RPC, but what some servers say for any failure.
+    let code = if code == 0 { ErrorCode::INTERNAL_ERROR } else { ErrorCode(code) };
+    let error = RpcError::new(code, message);
+    match data {
+        Some(data) => error.with_data(data),
+        None => error,
+    }
+}
+
+/// An id as a key under which `1` and `"1"` stay different.
+pub(super) fn id_key(id: &RawValue) -> String {
+    serde_json::from_str::<Value>(id.get()).unwrap_or_default().to_string()
+}
+
+/// The key of the request that a `notifications/cancelled` withdraws.
+pub(super) fn cancelled(params: &RawValue) -> Option<String> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Cancelled<'a> {
+        #[serde(borrow)]
+        request_id: &'a RawValue,
+    }
+    serde_json::from_str::<Cancelled<'_>>(params.get()).ok().map(|it| id_key(it.request_id))
+}
+
+/// The members of an object, unread; `None` for what is not one.
+pub(super) fn members(object: &str) -> Option<HashMap<Cow<'_, str>, &RawValue>> {
+    #[derive(Deserialize)]
+    struct Members<'a>(#[serde(borrow)] HashMap<Cow<'a, str>, &'a RawValue>);
+    serde_json::from_str(object).ok().map(|Members(members)| members)
+}
+
+/// A member of an object that is a text.
+pub(super) fn text_member(object: &RawValue, name: &str) -> Option<String> {
+    let object: Map<String, Value> = serde_json::from_str(object.get()).ok()?;
+    object.get(name)?.as_str().map(str::to_owned)
+}
+
+/// How far a request has come.
+#[derive(Clone, Debug)]
+pub(super) struct Progress {
+    pub(super) value: f64,
+    pub(super) total: Option<f64>,
+    pub(super) message: String,
+}
+
+/// A log message.
+#[derive(Clone, Debug)]
+pub(super) struct LogMessage {
+    pub(super) level: LogLevel,
+    pub(super) logger: Arc<str>,
+    pub(super) data: Arc<RawValue>,
+}
+
+/// The progress of a request, and its token, which is the request's id.
+pub(super) fn progress(params: &RawValue) -> Option<(i64, Progress)> {
+    #[derive(Deserialize)]
+    struct Params<'a> {
+        #[serde(borrow, rename = "progressToken")]
+        token: &'a RawValue,
+        progress: f64,
+        total: Option<f64>,
+        message: Option<String>,
+    }
+    let Params { token, progress, total, message } = serde_json::from_str(params.get()).ok()?;
+    let token = token.get().trim_matches('"').parse().ok()?;
+    Some((token, Progress { value: progress, total, message: message.unwrap_or_default() }))
+}
+
+pub(super) fn log(params: &RawValue) -> Option<LogMessage> {
+    #[derive(Deserialize)]
+    struct Params {
+        level: LogLevel,
+        logger: Option<String>,
+        data: Box<RawValue>,
+    }
+    let Params { level, logger, data } = serde_json::from_str(params.get()).ok()?;
+    Some(LogMessage { level, logger: logger.unwrap_or_default().into(), data: Arc::from(data) })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::value::RawValue;
+    use serde_json::{Map, json};
+
+    use super::{Incoming, Outcome, Params, error, request, response};
+    use mcp_stateless::protocol::{ErrorCode, RpcError};
+
+    fn raw(text: &str) -> Box<RawValue> {
+        RawValue::from_string(text.to_owned()).expect("JSON")
+    }
+
+    #[test]
+    fn a_result_is_taken_letter_by_letter() {
+        let text = r#"{"content":[{"type":"text","text":"a\"\u00e9","odd":1.0}], "zzz":{"b":1,"a":12345678901234567890123}}"#;
+        let message = format!(r#"{{"jsonrpc":"2.0", "id": "7", "result": {text} }}"#);
+        match Incoming::read(&message).as_slice() {
+            [Incoming::Response { id: Some(7), outcome: Outcome::Result(result) }] => {
+                assert_eq!(result.get(), text);
+            }
+            other => panic!("not a response: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_response_without_a_result_is_a_response() {
+        for text in [r#"{"id":7}"#, r#"{"id":7,"result":null}"#, r#"{"id":7,"error":null}"#] {
+            let messages = Incoming::read(text);
+            assert!(matches!(messages[..], [Incoming::Response { id: Some(7), .. }]), "{text}: {messages:?}");
+        }
+        for text in [r#"{"id":null,"error":{}}"#, r#"{"id":"server-error","error":{}}"#] {
+            assert!(matches!(Incoming::read(text)[..], [Incoming::Response { id: None, .. }]), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_batch_is_read_message_by_message_and_what_is_not_one_is_left_out() {
+        let messages = Incoming::read(r#" [{"id":1,"result":{}},5,{"method":"a"},{"id":"x","method":"b"}]"#);
+        assert!(matches!(
+            messages[..],
+            [Incoming::Response { .. }, Incoming::Notification { .. }, Incoming::Request { .. }]
+        ));
+        for text in ["", "5", "nonsense", "[1", "{\"id\":1,\"id\":2,\"result\":{}}", "[null,7,\"x\",[]]"] {
+            assert!(Incoming::read(text).is_empty(), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_error_keeps_its_code_its_message_and_its_data() {
+        let error = |text| {
+            let error = error(text);
+            (error.code().0, error.message().to_owned(), error.data().map(str::to_owned))
+        };
+        let text = r#"{"code":-99999999999,"message":"no","data":{"b":[1]}}"#;
+        assert_eq!(error(text), (-99_999_999_999, "no".to_owned(), Some(r#"{"b":[1]}"#.to_owned())));
+        let internal = ErrorCode::INTERNAL_ERROR.0;
+        assert_eq!(error(r#"{"code":0,"message":"m"}"#), (internal, "m".to_owned(), None));
+    }
+
+    #[test]
+    fn arguments_go_out_as_they_came() {
+        let arguments = r#"{"b": 1.0, "a": 12345678901234567890123}"#;
+        let params = Params::new().with("name", "t").raw("arguments", arguments);
+        let text = String::from_utf8(request(9, "tools/call", params, &Map::new())).expect("UTF-8");
+        let expected = format!(
+            r#"{{"jsonrpc":"2.0","id":9,"method":"tools/call","params":{{"name":"t","arguments":{arguments}}}}}"#
+        );
+        assert_eq!(text, expected);
+    }
+
+    #[test]
+    fn an_answer_carries_the_id_of_its_question_as_it_came() {
+        let text = |answer: Result<Box<RawValue>, RpcError>| {
+            String::from_utf8(response(&raw(r#""a\u0031""#), &answer)).expect("UTF-8")
+        };
+        assert_eq!(text(Ok(raw(r#"{"x": 1}"#))), r#"{"jsonrpc":"2.0","id":"a\u0031","result":{"x": 1}}"#);
+        let error = RpcError::new(ErrorCode(-1), "no").with_data(json!([1]));
+        assert_eq!(
+            text(Err(error)),
+            r#"{"jsonrpc":"2.0","id":"a\u0031","error":{"code":-1,"message":"no","data":[1]}}"#
+        );
+    }
+}

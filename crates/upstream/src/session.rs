@@ -1,0 +1,331 @@
+//! A session with an upstream: one child, one pair of streams, or what goes under one
+//! session id.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use http::HeaderMap;
+use serde_json::{Map, Value};
+use tokio::sync::{OwnedSemaphorePermit, watch};
+use tokio::time::{Instant, sleep};
+
+use super::client::{Client, Pending, Request};
+use super::connection::{Closing, Connection, Ends, News};
+use super::counters::Counters;
+use super::failure::{Cause, Failure};
+use super::handshake::{self, About, Attempts, Unopened};
+use super::inbox::Next;
+use super::message::Params;
+use super::settings::{Settings, Target};
+use super::transport::{Connections, Transport, Work};
+use super::watches::{Uris, Watches};
+use mcp_stateless::protocol::Era;
+
+/// The wait before changes are listened to anew, and the longest.
+const FIRST_RETRY: Duration = Duration::from_secs(1);
+const LONGEST_RETRY: Duration = Duration::from_secs(60);
+
+/// A session that is open, until it ends or is closed.
+pub(super) struct Session {
+    /// Not the protocol's: tells it from others of this process.
+    pub(super) id: u64,
+    pub(super) about: About,
+    pub(super) client: Arc<Client>,
+    in_use: AtomicUsize,
+    last_used: Mutex<Instant>,
+    has_ended: watch::Receiver<bool>,
+}
+
+/// What opening a session needs.
+pub(super) struct Opening {
+    pub(super) id: u64,
+    pub(super) settings: Arc<Settings>,
+    pub(super) connections: Option<Connections>,
+    pub(super) counters: Arc<Counters>,
+    pub(super) news: News,
+    /// The resources of which the caller wants to hear.
+    pub(super) watches: Arc<Watches>,
+    /// The session's place among those of its upstream, given back when nothing is left of it.
+    pub(super) place: OwnedSemaphorePermit,
+    /// The headers of the caller for whom it is opened.
+    pub(super) headers: HeaderMap,
+    pub(super) attempts: Attempts,
+}
+
+impl Opening {
+    /// Opens the session. `ended` is run when it is over, however that comes.
+    ///
+    /// # Errors
+    /// Says why it cannot be opened.
+    pub(super) async fn open(self, ended: impl FnOnce() + Send + 'static) -> Result<Arc<Session>, Unopened> {
+        let (connection, ends) = Connection::new(Arc::clone(&self.settings.name), self.counters, self.news);
+        let Ends { outgoing, abandoned } = ends;
+        let (transport, work) = match (&self.settings.target, self.connections) {
+            (Target::Stdio(program), _) => Transport::child(program, outgoing, &connection)?,
+            (Target::Http(endpoint), Some(connections)) => {
+                Transport::http(endpoint, connections, self.headers, outgoing, &connection)
+            }
+            (Target::Http(_), None) => return Err(Cause::new("it has no connections").into()),
+            (Target::Streams(streams), _) => {
+                let streams = streams.lock().unwrap_or_else(PoisonError::into_inner).take();
+                let streams = streams.ok_or_else(|| Cause::new("its streams have ended"))?;
+                Transport::streams(streams, outgoing, &connection)
+            }
+        };
+        let client = Client::new(Arc::clone(&connection), transport);
+        let (end, has_ended) = watch::channel(false);
+        let guard = CloseOnDrop(Some(Arc::clone(&connection)));
+        let (opened, about) = watch::channel(None);
+        let (for_task, watches, place) = (Arc::clone(&client), self.watches, self.place);
+        tokio::spawn(async move {
+            let listens = listen(for_task, about, watches);
+            attend(work, &connection, connection.cancel(abandoned), listens).await;
+            // Before anybody hears of the end, who may need the place.
+            drop(place);
+            ended();
+            end.send_replace(true);
+        });
+        let about = handshake::open(&client, self.attempts).await?;
+        opened.send_replace(Some(Subscribable::of(&about)));
+        guard.disarm();
+        let (in_use, last_used) = (AtomicUsize::new(0), Mutex::new(Instant::now()));
+        Ok(Arc::new(Session { id: self.id, about, client, in_use, last_used, has_ended }))
+    }
+}
+
+/// Ends a connection whose opening is given up.
+struct CloseOnDrop(Option<Arc<Connection>>);
+
+impl CloseOnDrop {
+    fn disarm(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for CloseOnDrop {
+    fn drop(&mut self) {
+        if let Some(connection) = &self.0 {
+            connection.close(Closing::Now);
+        }
+    }
+}
+
+/// Does all that a session does in the background.
+async fn attend(
+    work: Work,
+    connection: &Connection,
+    cancels: impl Future<Output = ()>,
+    listens: impl Future<Output = ()>,
+) {
+    let beside = async { tokio::join!(cancels, listens) };
+    tokio::select! {
+        () = work => {}
+        _ = beside => {}
+    }
+    connection.end(&Cause::new("its session was closed"));
+    connection.close(Closing::Now);
+}
+
+/// What can be heard of an upstream's changes.
+#[derive(Clone, Debug)]
+struct Subscribable {
+    era: Era,
+    /// The members of the modern filter, besides resources.
+    lists: Map<String, Value>,
+    has_resources: bool,
+}
+
+impl Subscribable {
+    fn of(about: &About) -> Self {
+        let has = &about.capabilities;
+        let lists =
+            ["tools", "prompts", "resources"].into_iter().filter(|kind| has[kind]["listChanged"] == true);
+        Self {
+            era: about.era,
+            lists: lists.map(|kind| (format!("{kind}ListChanged"), true.into())).collect(),
+            has_resources: has["resources"]["subscribe"] == true,
+        }
+    }
+}
+
+/// Listens to changes for as long as the session lasts; what is heard comes to the connection.
+async fn listen(
+    client: Arc<Client>,
+    mut opened: watch::Receiver<Option<Subscribable>>,
+    watches: Arc<Watches>,
+) {
+    let subscribable = match opened.wait_for(Option::is_some).await {
+        Ok(subscribable) => subscribable.clone(),
+        Err(_) => None,
+    };
+    if let Some(subscribable) = subscribable {
+        match subscribable.era {
+            Era::Modern => listen_modern(&client, &subscribable, &watches).await,
+            Era::Legacy if subscribable.has_resources => subscribe(&client, &watches).await,
+            Era::Legacy => {}
+        }
+    }
+    std::future::pending::<()>().await;
+}
+
+/// Keeps one subscription open, and replaces it when other resources are watched.
+async fn listen_modern(client: &Arc<Client>, subscribable: &Subscribable, watches: &Watches) {
+    let mut uris = watches.subscribe();
+    let mut wait = FIRST_RETRY;
+    loop {
+        let mut filter = subscribable.lists.clone();
+        let wanted = uris.borrow_and_update().clone();
+        if subscribable.has_resources && !wanted.is_empty() {
+            filter.insert("resourceSubscriptions".to_owned(), wanted.into_iter().collect());
+        }
+        if filter.is_empty() {
+            if uris.changed().await.is_err() {
+                return;
+            }
+            continue;
+        }
+        let since = Instant::now();
+        let request = Request::new("subscriptions/listen", Params::new().with("notifications", filter));
+        let pending = client.send(request).await;
+        let outcome = tokio::select! {
+            outcome = pending.outcome() => outcome,
+            changed = uris.changed(), if subscribable.has_resources => {
+                if changed.is_err() {
+                    return;
+                }
+                continue;
+            }
+        };
+        if let Err(Failure::Rpc(error)) = outcome {
+            tracing::debug!(upstream = %client.connection.upstream, %error, "an upstream tells no changes");
+            return;
+        }
+        wait = if since.elapsed() > LONGEST_RETRY { FIRST_RETRY } else { (wait * 2).min(LONGEST_RETRY) };
+        sleep(wait).await;
+    }
+}
+
+/// Subscribes to each resource while it is watched, as the legacy era does.
+async fn subscribe(client: &Arc<Client>, watches: &Watches) {
+    let mut uris = watches.subscribe();
+    let mut subscribed = Uris::default();
+    loop {
+        let wanted = uris.borrow_and_update().clone();
+        for (method, differing) in [
+            ("resources/unsubscribe", subscribed.difference(&wanted)),
+            ("resources/subscribe", wanted.difference(&subscribed)),
+        ] {
+            for uri in differing {
+                let request = Request::new(method, Params::new().with("uri", uri));
+                if let Err(failure) = client.send(request).await.outcome().await {
+                    let cause = failure.cause().full();
+                    tracing::debug!(upstream = %client.connection.upstream, method, cause, "refused");
+                }
+            }
+        }
+        subscribed = wanted;
+        if uris.changed().await.is_err() {
+            return;
+        }
+    }
+}
+
+impl Session {
+    pub(super) fn close(&self, how: Closing) {
+        self.client.connection.close(how);
+    }
+
+    pub(super) fn is_closing(&self) -> bool {
+        self.client.connection.is_closing()
+    }
+
+    /// Waits until nothing of the session is left.
+    pub(super) async fn ended(&self) {
+        let mut has_ended = self.has_ended.clone();
+        // It has also ended when the task that would say so is gone.
+        let _ = has_ended.wait_for(|has_ended| *has_ended).await;
+    }
+
+    /// Whether it has ever answered.
+    pub(super) fn was_good(&self) -> bool {
+        self.client.connection.was_good()
+    }
+
+    /// Since when it is not used; `None` while it is.
+    pub(super) fn idle_since(&self) -> Option<Instant> {
+        let is_idle = self.in_use.load(Ordering::Acquire) == 0;
+        is_idle.then(|| *self.last_used.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn touch(&self) {
+        *self.last_used.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+    }
+}
+
+/// Somebody uses the session, which therefore is not closed to make room.
+pub(super) struct Lease(pub(super) Arc<Session>);
+
+impl Lease {
+    pub(super) fn new(session: &Arc<Session>) -> Self {
+        session.in_use.fetch_add(1, Ordering::AcqRel);
+        session.touch();
+        Self(Arc::clone(session))
+    }
+
+    /// Sends a request.
+    pub(super) async fn send(self, request: Request) -> PendingCall {
+        self.0.client.connection.counters.in_flight.fetch_add(1, Ordering::Relaxed);
+        let counted = InFlight(self);
+        let pending = counted.0.0.client.send(request).await;
+        PendingCall { pending, counted }
+    }
+
+    /// Sends a request, and waits for the text of the result.
+    pub(super) async fn request(&self, request: Request) -> Result<String, Failure> {
+        let mut pending = Self::new(&self.0).send(request).await;
+        loop {
+            if let Next::Outcome(outcome) = pending.next().await {
+                return outcome;
+            }
+        }
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        self.0.touch();
+        self.0.in_use.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+/// A lease with a request under way.
+struct InFlight(Lease);
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.0.0.client.connection.counters.in_flight.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// A request of a caller without its outcome. Dropping it abandons it.
+pub(super) struct PendingCall {
+    pending: Pending,
+    counted: InFlight,
+}
+
+impl PendingCall {
+    /// The session that it is of.
+    pub(super) fn session(&self) -> &Arc<Session> {
+        &self.counted.0.0
+    }
+
+    /// The next thing to happen.
+    pub(super) async fn next(&mut self) -> Next {
+        let next = self.pending.next().await;
+        if let Next::Outcome(Ok(_) | Err(Failure::Rpc(_))) = next {
+            self.session().client.connection.is_good();
+        }
+        next
+    }
+}

@@ -1,0 +1,280 @@
+//! A child process with all that it starts: its start, its standard error, its end.
+
+use std::collections::VecDeque;
+use std::io;
+use std::process::{ExitStatus, Stdio};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::io::BufReader;
+use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
+use tokio::time::timeout;
+
+use super::lines::{Excess, Line, read_line};
+use crate::settings::Program;
+
+/// How much of a line of standard error is kept, and how many lines.
+const MOST_OF_LINE: usize = 1024;
+const LAST_LINES: usize = 5;
+/// How long a child may take to end after its input has ended, and after SIGTERM.
+const GRACE: Duration = Duration::from_secs(2);
+const TERM_GRACE: Duration = Duration::from_millis(500);
+
+/// The variables of the host's environment that every child gets: enough to find programs,
+/// the user's files and their language, and nothing that grants access.
+#[cfg(not(windows))]
+const SAFE: &[&str] = &["HOME", "LANG", "LOGNAME", "PATH", "SHELL", "TERM", "TMPDIR", "TZ", "USER"];
+#[cfg(windows)]
+const SAFE: &[&str] = &[
+    "APPDATA",
+    "HOMEDRIVE",
+    "HOMEPATH",
+    "LOCALAPPDATA",
+    "PATH",
+    "PATHEXT",
+    "PROCESSOR_ARCHITECTURE",
+    "PROGRAMFILES",
+    "SYSTEMDRIVE",
+    "SYSTEMROOT",
+    "TEMP",
+    "TMP",
+    "USERNAME",
+    "USERPROFILE",
+];
+
+fn is_safe(name: &str) -> bool {
+    if cfg!(windows) {
+        return SAFE.iter().any(|safe| safe.eq_ignore_ascii_case(name));
+    }
+    SAFE.contains(&name) || name.starts_with("LC_")
+}
+
+/// The standard streams of a child.
+pub(super) struct Streams {
+    pub(super) input: ChildStdin,
+    pub(super) output: ChildStdout,
+    pub(super) errors: ChildStderr,
+}
+
+/// A running child. Dropping it ends it, with all that it has started.
+pub(super) struct RunningChild {
+    child: Child,
+    group: Group,
+}
+
+/// Starts a program in its own process group.
+///
+/// # Errors
+/// When the system does not start it.
+pub(super) fn start(program: &Program) -> io::Result<(RunningChild, Streams)> {
+    let mut command = Command::new(&program.command);
+    command.args(&program.args).env_clear();
+    let inherited = std::env::vars_os()
+        .filter(|(name, _)| program.inherit.contains(name) || name.to_str().is_some_and(is_safe));
+    command.envs(inherited).envs(program.env.iter().map(|(key, value)| (key, value)));
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+    if let Some(dir) = &program.dir {
+        command.current_dir(dir);
+    }
+    #[cfg(unix)]
+    command.process_group(0);
+    // Before the child can end.
+    let group = Group::watch()?;
+    let mut child = command.spawn()?;
+    let group = group.of(&child);
+    let (input, output, errors) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
+    let piped = || io::Error::other("a standard stream is missing");
+    let streams = Streams {
+        input: input.ok_or_else(piped)?,
+        output: output.ok_or_else(piped)?,
+        errors: errors.ok_or_else(piped)?,
+    };
+    Ok((RunningChild { child, group }, streams))
+}
+
+impl RunningChild {
+    /// Waits until the child has ended; what it has started is ended then as well.
+    pub(super) async fn exit(&mut self) -> io::Result<ExitStatus> {
+        // The number of the group is only certain to be its own until its leader is reaped.
+        self.group.leader_ended().await;
+        self.group.kill();
+        self.child.wait().await
+    }
+
+    /// Ends a child whose input has ended: waits, asks, and kills it.
+    pub(super) async fn end(&mut self) {
+        if timeout(GRACE, self.exit()).await.is_ok() {
+            return;
+        }
+        self.group.terminate();
+        if timeout(TERM_GRACE, self.exit()).await.is_err() {
+            self.kill().await;
+        }
+    }
+
+    /// Ends the child at once.
+    pub(super) async fn kill(&mut self) {
+        self.group.kill();
+        let _ = self.child.start_kill();
+        // What was killed may still be stuck in the kernel.
+        let _ = timeout(GRACE, self.child.wait()).await;
+    }
+}
+
+impl Drop for RunningChild {
+    fn drop(&mut self) {
+        // Before the leader is reaped, which the runtime does after this.
+        self.group.kill();
+    }
+}
+
+/// The process group of a child and of all that it starts.
+#[cfg(unix)]
+struct Group {
+    /// `None` once the group was killed.
+    leader: Option<rustix::process::Pid>,
+    /// Children of this process have ended.
+    ended: tokio::signal::unix::Signal,
+}
+
+#[cfg(unix)]
+impl Group {
+    /// Begins to hear of children that end.
+    fn watch() -> io::Result<Self> {
+        let ended = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::child())?;
+        Ok(Self { leader: None, ended })
+    }
+
+    fn of(mut self, child: &Child) -> Self {
+        let id = child.id().and_then(|id| i32::try_from(id).ok());
+        self.leader = id.and_then(rustix::process::Pid::from_raw);
+        self
+    }
+
+    /// Waits until the leader has ended, and leaves it to be reaped.
+    async fn leader_ended(&mut self) {
+        use rustix::process::{WaitId, WaitIdOptions, waitid};
+
+        let Some(leader) = self.leader else { return };
+        let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+        while let Ok(None) = waitid(WaitId::Pid(leader), options) {
+            if self.ended.recv().await.is_none() {
+                return;
+            }
+        }
+    }
+
+    /// Asks all to end.
+    fn terminate(&self) {
+        if let Some(leader) = self.leader {
+            let _ = rustix::process::kill_process_group(leader, rustix::process::Signal::TERM);
+        }
+    }
+
+    /// Ends all, once: afterwards the number may belong to another group.
+    fn kill(&mut self) {
+        if let Some(leader) = self.leader.take() {
+            let _ = rustix::process::kill_process_group(leader, rustix::process::Signal::KILL);
+        }
+    }
+}
+
+/// Elsewhere a child is ended alone.
+#[cfg(not(unix))]
+struct Group;
+
+#[cfg(not(unix))]
+impl Group {
+    fn watch() -> io::Result<Self> {
+        Ok(Self)
+    }
+
+    fn of(self, _: &Child) -> Self {
+        self
+    }
+
+    async fn leader_ended(&mut self) {}
+
+    fn terminate(&self) {}
+
+    fn kill(&mut self) {}
+}
+
+/// The latest lines of a child's standard error.
+#[derive(Default)]
+pub(super) struct LastWords(Mutex<VecDeque<String>>);
+
+impl LastWords {
+    /// Logs what a child writes to standard error, line by line, to the end, and keeps the
+    /// latest. A child whose errors are not read blocks when the pipe is full.
+    pub(super) async fn read(&self, errors: ChildStderr, upstream: &str) {
+        let mut errors = BufReader::new(errors);
+        let mut line = Vec::new();
+        while let Ok(Line::Whole) = read_line(&mut errors, &mut line, MOST_OF_LINE, Excess::Drop).await {
+            let text = String::from_utf8_lossy(&line);
+            let text = text.trim_end();
+            tracing::debug!(upstream, "{text}");
+            if !text.is_empty() {
+                let mut lines = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+                if lines.len() == LAST_LINES {
+                    lines.pop_front();
+                }
+                lines.push_back(text.to_owned());
+            }
+        }
+    }
+
+    /// The last lines, in one.
+    pub(super) fn text(&self) -> String {
+        let lines = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        // The end says most, and is kept when all of it is shortened.
+        let mut text = String::new();
+        for line in lines.iter().rev() {
+            let candidate = if text.is_empty() { line.clone() } else { format!("{line} | {text}") };
+            if candidate.chars().count() > 280 && !text.is_empty() {
+                break;
+            }
+            text = candidate;
+        }
+        text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_safe;
+    #[cfg(target_os = "linux")]
+    use super::{Program, start};
+
+    /// What its group's number stands for is only certain until then.
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn the_leader_of_a_group_is_not_reaped_before_its_group_is_ended() {
+        let args = ["-c", "sleep 1000 & echo $!; exit 5"].map(Into::into).to_vec();
+        let (env, inherit) = Default::default();
+        let program = Program { command: "sh".into(), args, env, inherit, dir: None };
+        let (mut child, streams) = start(&program).expect("a shell");
+        let mut lines = tokio::io::AsyncBufReadExt::lines(tokio::io::BufReader::new(streams.output));
+        let grandchild = lines.next_line().await.expect("readable").expect("a line");
+        child.group.leader_ended().await;
+        let leader = child.child.id().expect("it is not reaped");
+        let state = |id: &str| {
+            let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
+            stat.rsplit(')').next().and_then(|rest| rest.trim_start().chars().next())
+        };
+        assert_eq!(state(&leader.to_string()), Some('Z'), "it is not a zombie");
+        assert!(matches!(state(&grandchild), Some('S' | 'R')));
+        assert_eq!(child.exit().await.expect("a status").code(), Some(5));
+        assert!(matches!(lines.next_line().await, Ok(None)), "the grandchild goes on");
+    }
+
+    #[test]
+    fn only_what_is_harmless_is_inherited() {
+        for name in ["PATH", "HOME", "LANG", "LC_ALL", "TZ"] {
+            assert!(is_safe(name) || cfg!(windows), "{name}");
+        }
+        for name in ["AWS_SECRET_ACCESS_KEY", "OPENAI_API_KEY", "LD_PRELOAD", "PYTHONPATH", "path_to"] {
+            assert!(!is_safe(name), "{name}");
+        }
+    }
+}

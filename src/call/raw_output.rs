@@ -1,0 +1,158 @@
+//! Results that are JSON already, such as those of another server.
+
+use thiserror::Error;
+
+use super::result::ResultWriter;
+use crate::jsonrpc::scan::Scanner;
+use crate::jsonrpc::{Raw, write};
+use crate::protocol::{CacheHint, Era, meta};
+
+/// The JSON object of a result, which reaches the client as it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct RawOutput(Box<str>);
+
+/// A text is not the JSON of a result; see [`ToolOutput::from_json`](crate::tool::ToolOutput::from_json).
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("{0}")]
+pub struct InvalidOutput(String);
+
+impl InvalidOutput {
+    pub(crate) fn new(fault: impl Into<String>) -> Self {
+        Self(fault.into())
+    }
+}
+
+/// What the main member of a result holds.
+#[derive(Clone, Copy)]
+pub(crate) enum Main {
+    /// An array of this name.
+    Array(&'static str),
+    /// An object of this name.
+    Object(&'static str),
+}
+
+impl RawOutput {
+    /// Reads the JSON of a result whose main member is this one, and hands out its members, in
+    /// one pass. A result without the main member passes, because some servers leave out what is
+    /// empty.
+    ///
+    /// # Errors
+    /// When the text is not a JSON object, is nested too deep, or when its main member is
+    /// repeated or of another type.
+    pub(crate) fn read(
+        json: String,
+        main: Main,
+        mut look: impl FnMut(&str, Raw<'_>),
+    ) -> Result<Self, InvalidOutput> {
+        let (name, start, kind) = match main {
+            Main::Array(name) => (name, '[', "an array"),
+            Main::Object(name) => (name, '{', "an object"),
+        };
+        let (mut is_there, mut fault) = (false, None);
+        let mut scanner = Scanner::new(&json);
+        let read = scanner.members(|scanner, key| {
+            let value = scanner.value()?;
+            let key = key.string().unwrap_or_default();
+            if key == name {
+                if std::mem::replace(&mut is_there, true) {
+                    fault = Some(format!("`{name}` is repeated"));
+                } else if !value.text().starts_with(start) {
+                    fault = Some(format!("`{name}` must be {kind}"));
+                }
+            }
+            look(&key, value);
+            Ok(())
+        });
+        if read.and_then(|()| scanner.end()).is_err() {
+            return Err(InvalidOutput::new("a result must be a JSON object"));
+        }
+        match fault {
+            Some(fault) => Err(InvalidOutput(fault)),
+            None => Ok(Self(json.into())),
+        }
+    }
+
+    /// Hands out the members in their order.
+    pub(crate) fn members<'a>(&'a self, mut take: impl FnMut(Raw<'a>, Raw<'a>)) {
+        // It was passed over when this was made, so it can be passed over again.
+        let _ = Scanner::new(&self.0).members(|scanner, key| {
+            take(key, scanner.value()?);
+            Ok(())
+        });
+    }
+}
+
+impl RawOutput {
+    /// Writes the members that `keeps` names. What belongs to a revision is written as the
+    /// client's revision has it; `cache` is the hint of results that carry one.
+    pub(crate) fn write(
+        &self,
+        writer: &mut ResultWriter<'_>,
+        cache: Option<CacheHint>,
+        keeps: impl Fn(&str, Raw<'_>) -> bool,
+    ) {
+        let era = writer.era();
+        let mut own_meta = None;
+        writer.open();
+        self.members(|key, value| match key.string().as_deref().unwrap_or_default() {
+            "resultType" => {}
+            "ttlMs" | "cacheScope" if era == Era::Legacy || cache.is_some() => {}
+            "_meta" => own_meta = Some(value),
+            name if keeps(name, value) => write_member(writer.buffer, key, value),
+            _ => {}
+        });
+        if era == Era::Modern {
+            if let Some(cache) = cache {
+                writer.cache_hint(cache);
+            }
+            writer.complete();
+        }
+        if era == Era::Modern || own_meta.is_some() {
+            write_meta(writer, own_meta.filter(|own| own.is_object()));
+        }
+        writer.buffer.push(b'}');
+    }
+}
+
+fn write_meta(writer: &mut ResultWriter<'_>, own: Option<Raw<'_>>) {
+    writer.open_meta();
+    if let Some(own) = own {
+        // It was passed over with the result, so it can be passed over again.
+        let _ = Scanner::new(own.text()).members(|scanner, key| {
+            let value = scanner.value()?;
+            if !key.is_key(meta::SERVER_INFO) {
+                write_member(writer.buffer, key, value);
+            }
+            Ok(())
+        });
+    }
+    writer.buffer.push(b'}');
+}
+
+fn write_member(buffer: &mut Vec<u8>, key: Raw<'_>, value: Raw<'_>) {
+    write::raw_key(buffer, key);
+    buffer.extend_from_slice(value.text().as_bytes());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Main, RawOutput};
+
+    #[test]
+    fn what_is_not_the_json_of_a_result_is_refused_with_the_reason() {
+        let read = |text: &str| RawOutput::read(text.to_owned(), Main::Array("content"), |_, _| {});
+        assert!(read(r#" {"content": [], "more": {"a": 1.0}} "#).is_ok());
+        assert!(read("{}").is_ok());
+        for (text, fault) in [
+            ("", "a result must be a JSON object"),
+            ("[]", "a result must be a JSON object"),
+            ("{}{}", "a result must be a JSON object"),
+            (r#"{"content":"text"}"#, "`content` must be an array"),
+            (r#"{"content":[],"content":[]}"#, "`content` is repeated"),
+        ] {
+            assert_eq!(read(text).expect_err(text).to_string(), fault);
+        }
+        let deep = format!(r#"{{"content":{}{}}}"#, "[".repeat(1000), "]".repeat(1000));
+        assert!(read(&deep).is_err());
+    }
+}

@@ -1,0 +1,73 @@
+//! What ARCHITECTURE.md says of the tests is true.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// The functions of each file, by its path as a module: `tests/clients/upstream/calls.rs` is
+/// `tests::clients::upstream::calls`.
+fn functions() -> BTreeMap<String, Vec<String>> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut folders: Vec<PathBuf> = ["src", "tests", "examples", "crates"].map(|name| root.join(name)).into();
+    let mut functions = BTreeMap::new();
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder).into_iter().flatten().flatten() {
+            let path = entry.path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                let module = path.strip_prefix(root).expect("below the root").with_extension("");
+                let module = module.iter().map(|part| part.to_string_lossy()).collect::<Vec<_>>().join("::");
+                let text = fs::read_to_string(&path).expect("source text");
+                let module = module.trim_end_matches("::mod").trim_end_matches("::main").to_owned();
+                functions.insert(module, text.lines().filter_map(function).map(str::to_owned).collect());
+            }
+        }
+    }
+    functions
+}
+
+fn function(line: &str) -> Option<&str> {
+    let (before, after) = line.split_once("fn ")?;
+    before
+        .trim()
+        .trim_start_matches("pub(crate)")
+        .trim()
+        .trim_start_matches("async")
+        .is_empty()
+        .then(|| after.split(['(', '<']).next().unwrap_or_default())
+}
+
+/// The names in the second column of the tables of behaviours.
+fn named_tests(text: &str) -> Vec<&str> {
+    let mut is_table = false;
+    let mut names = Vec::new();
+    for line in text.lines() {
+        is_table = line.starts_with('|') && (is_table || line.starts_with("| behaviour | test |"));
+        let tests = line.trim_matches('|').split_once(" | ").filter(|_| is_table).map(|(_, tests)| tests);
+        names.extend(tests.into_iter().flat_map(|tests| tests.split('`').skip(1).step_by(2)));
+    }
+    names
+}
+
+#[test]
+fn every_test_that_the_architecture_names_is_there() {
+    let text = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/ARCHITECTURE.md")).expect("the text");
+    let functions = functions();
+    let ends_with = |module: &str, end: &str| module == end || module.ends_with(&format!("::{end}"));
+    let is_there = |name: &&str| {
+        let name = name.trim_end_matches("::tests").replace('/', "::");
+        let name = name.trim_end_matches("_*");
+        functions.keys().any(|module| ends_with(module, name) || module.starts_with(name))
+            || match name.rsplit_once("::") {
+                Some((module_end, test)) => functions.iter().any(|(module, tests)| {
+                    ends_with(module, module_end) && tests.iter().any(|it| it == test)
+                }),
+                None => functions.values().flatten().any(|it| it.starts_with(name)),
+            }
+    };
+    let names = named_tests(&text);
+    assert!(names.len() > 100, "only {} tests are named", names.len());
+    let missing: Vec<_> = names.into_iter().filter(|name| !is_there(name)).collect();
+    assert!(missing.is_empty(), "ARCHITECTURE.md names what is not there: {missing:#?}");
+}
