@@ -157,6 +157,6 @@ pub use crate::tool::{Json, Tool, ToolError, ToolOutput};
 pub use mcp_stateless_macros::{debug_handler, prompts, resources, tools};
 
 /// Compiles and runs the examples of the README.
-#[cfg(all(doctest, feature = "schemas", feature = "serve"))]
+#[cfg(all(doctest, feature = "macros", feature = "serve"))]
 #[doc = include_str!("../README.md")]
 struct Readme;
