@@ -69,7 +69,7 @@ impl ManagerBuilder {
         self
     }
 
-    /// How many calls may wait for answers at the same time, in revisions before 2026-07-28;
+    /// Sets how many calls may wait for answers at the same time, in revisions before 2026-07-28;
     /// 1024 by default. Callers without a [`Principal`](crate::Principal) are counted
     /// separately, all together, with the same bound. At the bound a question fails at once, with an
     /// error that names this setting.
