@@ -1,6 +1,6 @@
-//! The least there is to write: a tool is a method with a doc comment.
+//! The least there is to write: a method with a doc comment is a tool.
 
-use mcp_stateless::{StatelessSessionManager, serve::serve, tools};
+use mcp_stateless::{StatelessSessionManager, serve, tools};
 
 struct Math;
 
@@ -14,8 +14,7 @@ impl Math {
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let manager = StatelessSessionManager::builder("math", "1.0.0").build()?;
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:8000").await?;
-    serve(listener, manager.service(Math::tools().build()?).at("/mcp")).await;
+    let service = StatelessSessionManager::builder("math", "1.0.0").build()?.service(Math::tools().build()?);
+    serve(tokio::net::TcpListener::bind("127.0.0.1:8000").await?, service.at("/mcp")).await;
     Ok(())
 }

@@ -91,7 +91,8 @@
 //!
 //! - `ask`: questions to the client's user, its model and its file system.
 //! - `jsonschema`: arguments and structured content are checked against their schemas.
-//! - `macros`: `#[tools]`, `#[prompts]` and `#[resources]` turn methods into handlers.
+//! - `macros`: `#[tools]`, `#[prompts]` and `#[resources]` turn methods into handlers, and
+//!   `#[debug_handler]` makes the compiler say why a function is not one.
 //! - `serve`: a server for HTTP/1.1 and HTTP/2 that bounds its clients and shuts down gracefully.
 //! - `templates`: resource templates.
 //! - `test-util`: an in-memory client for tests.

@@ -100,8 +100,9 @@ impl<S: Send + Sync + 'static> Prompt<S> {
     #[cfg(feature = "schemas")]
     pub fn new<M, H>(name: impl Into<String>, description: impl Into<String>, handler: H) -> Self
     where
-        // The compiler shows these lines where something is missing.
+        // The compiler shows these comments where a bound is not met.
         M: crate::tool::TypedArguments, // needs `#[derive(serde::Deserialize, schemars::JsonSchema)]`
+        H: Clone, // each call clones a closure: put an `Arc` around captures that are not `Clone`
         H: Handler<M, S, PromptOutput>, // a closure owns what it captures: `async move |…| …`
     {
         let arguments = arguments_of(&M::input_schema(), M::declared());

@@ -121,8 +121,9 @@ impl<S: Clone + Send + Sync + 'static> PromptRegistryBuilder<S> {
     #[cfg(feature = "schemas")]
     pub fn prompt<M, H>(self, name: impl Into<String>, description: impl Into<String>, handler: H) -> Self
     where
-        // The compiler shows these lines where something is missing.
+        // The compiler shows these comments where a bound is not met.
         M: TypedArguments,              // needs `#[derive(serde::Deserialize, schemars::JsonSchema)]`
+        H: Clone, // each call clones a closure: put an `Arc` around captures that are not `Clone`
         H: Handler<M, S, PromptOutput>, // a closure owns what it captures: `async move |…| …`
     {
         self.register(Prompt::new(name, description, handler))

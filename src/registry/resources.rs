@@ -169,7 +169,8 @@ impl<S: Clone + Send + Sync + 'static> ResourceRegistryBuilder<S> {
     /// Adds a resource; for more than a URI and a name see [`Resource::new`].
     pub fn resource<M, H>(self, uri: impl Into<String>, name: impl Into<String>, handler: H) -> Self
     where
-        // The compiler shows this line where something is missing.
+        // The compiler shows these comments where a bound is not met.
+        H: Clone, // each call clones a closure: put an `Arc` around captures that are not `Clone`
         H: Handler<M, S, ResourceOutput>, // a closure owns what it captures: `async move |…| …`
     {
         self.register(Resource::new(uri, name, handler))

@@ -80,8 +80,9 @@ impl<S: Send + Sync + 'static> Tool<S> {
     #[cfg(feature = "schemas")]
     pub fn new<M, H>(name: impl Into<String>, description: impl Into<String>, handler: H) -> Self
     where
-        // The compiler shows these lines where something is missing.
+        // The compiler shows these comments where a bound is not met.
         M: super::TypedArguments, // needs `#[derive(serde::Deserialize, schemars::JsonSchema)]`
+        H: Clone, // each call clones a closure: put an `Arc` around captures that are not `Clone`
         H: Handler<M, S, Returned: super::TypedOutput>, // a closure owns what it captures: `async move |…| …`
     {
         let tool = Self::with_schema(name, description, M::input_schema(), handler);

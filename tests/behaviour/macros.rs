@@ -163,9 +163,7 @@ fn hand_written(tracker: Arc<Tracker>) -> ToolRegistry {
         .register(Tool::new("close-issue", "Closes an issue.", close).destructive().idempotent())
         .tool("count", "Counts issues.", async |State(it): State<Arc<Tracker>>| it.titles.len())
         .tool("whoami", "Tells who calls.", async || "")
-        .tool("title", "Tells a title.", async |Title { r#type, number }: Title| {
-            format!("{number} {:?}", r#type)
-        })
+        .tool("title", "Tells a title.", async |Title { r#type, number }: Title| format!("{number} {type:?}"))
         .build()
         .expect("valid tools")
 }
@@ -262,6 +260,27 @@ async fn methods_without_self_need_no_state_or_one_that_they_name() {
     let client = TestClient::new(tools);
     assert_eq!(client.call("add", json!({"a": 1, "b": 2.0})).await.text(), "3");
     assert_eq!(client.call("size", json!({})).await.text(), "7");
+}
+
+#[derive(Deserialize, JsonSchema)]
+struct Point {
+    x: i64,
+}
+
+#[tools]
+impl Point {
+    /// Tells how far the farthest is.
+    fn farthest(from: Self, #[serde(default)] others: Vec<Self>) -> i64 {
+        others.iter().map(|other| (other.x - from.x).abs()).max().unwrap_or_default()
+    }
+}
+
+#[tokio::test]
+async fn arguments_may_be_of_the_type_of_the_block() {
+    let client = TestClient::new(Point::tools().build().expect("valid tools"));
+    let arguments = json!({"from": {"x": 1}, "others": [{"x": 3}, {"x": -4}]});
+    assert_eq!(client.call("farthest", arguments).await.text(), "5");
+    assert_eq!(client.call("farthest", json!({"from": {"x": 1}})).await.text(), "0");
 }
 
 #[prompts]

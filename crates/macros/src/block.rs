@@ -27,7 +27,7 @@ pub(crate) enum BlockState {
     /// `Arc<Self>`.
     Shared,
     /// Something else, which handlers take as `State<T>`.
-    Given(Type),
+    Given(Box<Type>),
 }
 
 impl BlockState {
@@ -42,12 +42,12 @@ impl BlockState {
 }
 
 /// Expands `#[tools]`, `#[prompts]` and `#[resources]`.
-pub(crate) fn expand(kind: Kind, options: TokenStream, item: TokenStream) -> TokenStream {
+pub(crate) fn expand(kind: Kind, options: TokenStream, item: &TokenStream) -> TokenStream {
     let mut block: ItemImpl = match syn::parse2(item.clone()) {
         Ok(block) => block,
         Err(error) => {
-            // The item itself may be fine, and what uses it need not fail.
-            let message = format!("`#[{}]` stands above an `impl` block", kind.block());
+            // Keep the item, so that what uses it does not fail as well.
+            let message = format!("`#[{}]` goes on an `impl` block", kind.block());
             let error = match syn::parse2::<syn::Item>(item.clone()) {
                 Ok(_) => syn::Error::new(Span::call_site(), message),
                 Err(_) => error,
@@ -63,7 +63,7 @@ pub(crate) fn expand(kind: Kind, options: TokenStream, item: TokenStream) -> Tok
     for item in &mut block.items {
         let ImplItem::Fn(function) = item else { continue };
         let is_skipped = take_skip(&mut function.attrs, &mut errors);
-        check_markers(kind, is_skipped, &function.attrs, &mut errors);
+        check_markers(kind, is_skipped, &mut function.attrs, &mut errors);
         if !is_skipped {
             methods.extend(Method::take(kind, function, &mut errors));
         }
@@ -88,13 +88,14 @@ fn cfgs(attrs: &[Attribute]) -> impl Iterator<Item = &Attribute> {
 
 fn check_block(kind: Kind, block: &ItemImpl, errors: &mut Errors) {
     if let Some((path, _)) = &block.trait_ {
-        let message =
-            format!("`#[{}]` stands above methods of a type, and not above those of a trait", kind.block());
+        let message = format!("`#[{}]` goes on the methods of a type, not on those of a trait", kind.block());
         errors.at(path, message);
     }
     if !block.generics.params.is_empty() {
-        let message =
-            format!("`#[{}]` needs one type: write this block for a type without parameters", kind.block());
+        let message = format!(
+            "`#[{}]` needs a type without parameters: write the block for one such type",
+            kind.block()
+        );
         errors.at(&block.generics, message);
     }
 }
@@ -111,23 +112,23 @@ fn take_skip(attrs: &mut Vec<Attribute>, errors: &mut Errors) -> bool {
     is_skipped
 }
 
-/// Refuses attributes of methods that belong to another kind of block, or to none.
-fn check_markers(kind: Kind, is_skipped: bool, attrs: &[Attribute], errors: &mut Errors) {
-    for attr in attrs {
-        for other in [Kind::Tool, Kind::Prompt, Kind::Resource] {
-            if !attr.path().is_ident(other.word()) {
-                continue;
-            }
-            if other != kind {
-                let message = format!(
+/// Takes off and refuses attributes that belong to another kind of block, or to no method that
+/// is left out.
+fn check_markers(kind: Kind, is_skipped: bool, attrs: &mut Vec<Attribute>, errors: &mut Errors) {
+    for other in [Kind::Tool, Kind::Prompt, Kind::Resource] {
+        let is_stray =
+            |attr: &mut Attribute| attr.path().is_ident(other.word()) && (is_skipped || other != kind);
+        for attr in attrs.extract_if(.., is_stray) {
+            let message = if other == kind {
+                "`#[skip]` leaves this method out".to_owned()
+            } else {
+                format!(
                     "the methods of this block are {}: move this one into an `impl` block with `#[{}]`",
                     kind.block(),
                     other.block()
-                );
-                errors.at(attr, message);
-            } else if is_skipped {
-                errors.at(attr, "`#[skip]` leaves this method out");
-            }
+                )
+            };
+            errors.at(attr, message);
         }
     }
 }
@@ -142,10 +143,10 @@ fn state(options: &BlockOptions, methods: &[Method], errors: &mut Errors) -> Blo
             BlockState::Shared
         }
         _ if takes_self => BlockState::Shared,
-        Some(given) => BlockState::Given(given.clone()),
+        Some(given) => BlockState::Given(Box::new(given.clone())),
         None => {
             let named = methods.iter().flat_map(Method::parts).find_map(parts::state);
-            named.map_or(BlockState::None, |named| BlockState::Given(named.clone()))
+            named.map_or(BlockState::None, |named| BlockState::Given(Box::new(named.clone())))
         }
     }
 }

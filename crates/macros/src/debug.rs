@@ -12,16 +12,13 @@ use crate::method::names_future;
 use crate::options::DebugOptions;
 use crate::parts;
 
-/// The most parts of a call that a handler takes.
-const MAX_PARTS: usize = 4;
-
 /// Expands `#[debug_handler]`.
-pub(crate) fn expand(options: TokenStream, item: TokenStream) -> TokenStream {
+pub(crate) fn expand(options: TokenStream, item: &TokenStream) -> TokenStream {
     // Functions and methods differ in nothing that matters here.
     let function: ImplItemFn = match syn::parse2(item.clone()) {
         Ok(function) => function,
         Err(error) => {
-            let error = syn::Error::new(error.span(), "`#[debug_handler]` stands above a function");
+            let error = syn::Error::new(error.span(), "`#[debug_handler]` goes on a function");
             let error = error.into_compile_error();
             return quote!(#item #error);
         }
@@ -38,10 +35,7 @@ pub(crate) fn expand(options: TokenStream, item: TokenStream) -> TokenStream {
 fn check_signature(signature: &Signature, errors: &mut Errors) {
     for parameter in &signature.generics.params {
         if !matches!(parameter, GenericParam::Lifetime(_)) {
-            errors.at(
-                parameter,
-                "`#[debug_handler]` needs one function: write the type instead of a parameter",
-            );
+            errors.at(parameter, "a handler is not generic: write the type instead");
         }
     }
     if signature.asyncness.is_none() && !returns_future(&signature.output) {
@@ -51,7 +45,10 @@ fn check_signature(signature: &Signature, errors: &mut Errors) {
         if let FnArg::Typed(parameter) = input
             && matches!(&*parameter.ty, Type::Reference(_) | Type::ImplTrait(_))
         {
-            errors.at(&parameter.ty, "what a handler takes is one type, which owns what it holds");
+            errors.at(
+                &parameter.ty,
+                "a handler owns what it takes: write a type without references or `impl …`",
+            );
         }
     }
 }
@@ -109,9 +106,9 @@ impl<'a> Parameters<'a> {
 }
 
 /// Refuses too many parts. What stands among them is a part, which the compiler finds out.
-fn check_order(parts: &[&Type], errors: &mut Errors) {
-    if let Some(stray) = parts.get(MAX_PARTS) {
-        errors.at(stray, format!("a handler takes at most {MAX_PARTS} parts of the call"));
+fn check_order(taken: &[&Type], errors: &mut Errors) {
+    if let Some(stray) = taken.get(parts::MAX_PARTS) {
+        errors.at(stray, format!("a handler takes at most {} parts of the call", parts::MAX_PARTS));
     }
 }
 
@@ -121,17 +118,17 @@ fn state_of_receiver(receiver: &Receiver, errors: &mut Errors) -> Option<TokenSt
         ReceiverKind::Value => Some(quote!(Self)),
         ReceiverKind::Typed(_, ty) if !matches!(**ty, Type::Reference(_)) => Some(quote!(#ty)),
         _ => {
-            errors.add(syn::Error::new(
-                receiver.span(),
+            errors.at(
+                receiver,
                 "a handler owns what it takes: write `self: Arc<Self>`, with an `Arc` as the state; `#[tools]` above \
                  the `impl` block takes `&self` as well",
-            ));
+            );
             None
         }
     }
 }
 
-/// Returns a function that nobody calls, and that compiles only if the handler is one.
+/// Returns a function that is never called, and compiles only if the handler is one.
 fn checks(function: &ImplItemFn, options: &DebugOptions, parameters: &Parameters<'_>) -> TokenStream {
     let private = options.library.private();
     let (signature, state) = (&function.sig, &parameters.state);

@@ -84,7 +84,7 @@ impl Kind {
         }
     }
 
-    /// Whether there is nothing to go without a description.
+    /// Whether a description is required.
     pub(crate) fn needs_description(self) -> bool {
         self != Self::Resource
     }

@@ -3,7 +3,6 @@
 use proc_macro2::{Span, TokenStream};
 use quote::quote;
 use syn::ext::IdentExt;
-use syn::spanned::Spanned;
 use syn::{
     Attribute, FnArg, GenericParam, Ident, ImplItemFn, Receiver, ReceiverKind, ReturnType, Safety, Type,
 };
@@ -15,9 +14,6 @@ use crate::parameter::{Argument, Parameter};
 use crate::parts;
 use crate::settings::Settings;
 use crate::uri;
-
-/// The most parts of a call that a handler takes.
-const MAX_PARTS: usize = 4;
 
 /// What is to be known of a method.
 pub(crate) struct Method {
@@ -71,8 +67,8 @@ impl Method {
             documentation: docs::description(&function.attrs),
         };
         method.check(&mut faults);
-        if !method.is_async && method.arguments().next().is_some() {
-            // Arguments have to be owned, whether or not a method makes use of that.
+        if !method.is_async && !method.parameters.is_empty() {
+            // Parameters have to be owned, whether or not a method makes use of that.
             function.attrs.push(syn::parse_quote!(#[allow(clippy::needless_pass_by_value)]));
         }
         let is_valid = faults.is_empty();
@@ -91,8 +87,8 @@ impl Method {
                 ),
             );
         }
-        if let Some(stray) = self.parts().nth(MAX_PARTS) {
-            errors.at(stray, format!("a {word} takes at most {MAX_PARTS} parts of the call"));
+        if let Some(stray) = self.parts().nth(parts::MAX_PARTS) {
+            errors.at(stray, format!("a {word} takes at most {} parts of the call", parts::MAX_PARTS));
         }
         match self.kind {
             Kind::Tool => self.check_name(errors),
@@ -143,7 +139,7 @@ impl Method {
     /// Returns what the client gives.
     pub(crate) fn arguments(&self) -> impl Iterator<Item = &Argument> {
         self.parameters.iter().filter_map(|parameter| match parameter {
-            Parameter::Argument(argument) => Some(argument),
+            Parameter::Argument(argument) => Some(&**argument),
             Parameter::Part(_) => None,
         })
     }
@@ -151,7 +147,7 @@ impl Method {
     /// Returns the types of what comes with the call.
     pub(crate) fn parts(&self) -> impl Iterator<Item = &Type> {
         self.parameters.iter().filter_map(|parameter| match parameter {
-            Parameter::Part(ty) => Some(ty),
+            Parameter::Part(ty) => Some(&**ty),
             Parameter::Argument(_) => None,
         })
     }
@@ -223,6 +219,6 @@ fn self_kind(receiver: &Receiver, errors: &mut Errors) -> Option<SelfKind> {
         },
         _ => "the first call would take `self` away from the others: write `&self` or `self: Arc<Self>`",
     };
-    errors.add(syn::Error::new(receiver.span(), message));
+    errors.at(receiver, message);
     None
 }

@@ -1,9 +1,9 @@
 //! The options of a macro: `#[tools(vis = pub, builder = admin_tools)]`.
 
-use proc_macro2::{Span, TokenStream};
+use proc_macro2::{Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote};
 use syn::parse::{Parse, ParseStream, Parser};
-use syn::{Expr, Ident, LitStr, Path, Token, Type, Visibility};
+use syn::{Ident, LitStr, Path, Token, Type, Visibility};
 
 use crate::errors::Errors;
 use crate::kind::Kind;
@@ -125,7 +125,7 @@ impl DebugOptions {
     }
 }
 
-/// Reads a visibility; nothing, or an empty string, is that of the module alone.
+/// Reads a visibility; `self` is that of the module alone.
 fn visibility(input: ParseStream<'_>) -> syn::Result<Visibility> {
     if input.peek(Token![self]) {
         input.parse::<Token![self]>()?;
@@ -142,13 +142,8 @@ fn visibility(input: ParseStream<'_>) -> syn::Result<Visibility> {
 
 /// Passes over the value of an option that there is not.
 fn skip_value(input: ParseStream<'_>) -> syn::Result<()> {
-    if input.peek(Token![=]) {
-        input.parse::<Token![=]>()?;
-        input.parse::<Expr>()?;
-    } else if input.peek(syn::token::Paren) {
-        let content;
-        syn::parenthesized!(content in input);
-        content.parse::<TokenStream>()?;
+    while !input.is_empty() && !input.peek(Token![,]) {
+        input.parse::<TokenTree>()?;
     }
     Ok(())
 }

@@ -12,9 +12,9 @@ use crate::parts;
 /// A parameter of a method, without what is for the macro alone.
 pub(crate) enum Parameter {
     /// A part of the call.
-    Part(Type),
+    Part(Box<Type>),
     /// One of its arguments.
-    Argument(Argument),
+    Argument(Box<Argument>),
 }
 
 /// An argument that a client gives.
@@ -69,13 +69,13 @@ impl Parameter {
             if let Some(completer) = completer {
                 errors.at(completer, "this is a part of the call, which no client completes");
             }
-            return Some(Self::Part((*parameter.ty).clone()));
+            return Some(Self::Part(parameter.ty.clone()));
         }
         let ident = name(&parameter.pat, errors)?;
         if !check_type(&parameter.ty, errors) || !is_valid {
             return None;
         }
-        Some(Self::Argument(Argument { attrs, ident, ty: (*parameter.ty).clone(), completer }))
+        Some(Self::Argument(Box::new(Argument { attrs, ident, ty: (*parameter.ty).clone(), completer })))
     }
 }
 

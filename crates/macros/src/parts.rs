@@ -2,6 +2,9 @@
 
 use syn::{GenericArgument, PathArguments, PathSegment, Type};
 
+/// The most parts of a call that a handler takes.
+pub(crate) const MAX_PARTS: usize = 4;
+
 /// Whether a parameter of this type is a part of a call. A macro sees how a type is written,
 /// not what it is: the last segment of its path decides.
 pub(crate) fn is_part(ty: &Type) -> bool {
@@ -25,7 +28,7 @@ pub(crate) fn state(ty: &Type) -> Option<&Type> {
     inner(last_segment(ty).filter(|segment| segment.ident == "State")?)
 }
 
-/// Returns the `T` of an `Option<T>`.
+/// Whether a type is written `Option<…>`.
 pub(crate) fn is_option(ty: &Type) -> bool {
     last_segment(ty).is_some_and(|segment| segment.ident == "Option")
 }

@@ -22,8 +22,7 @@ pub(crate) fn registered(block: &Block, method: &Method, builder: &Ident) -> Tok
     let handler = handler(method);
     let definition = method.kind.definition();
     let (name, description) = (method.name(), method.description());
-    let handled = ["name", "uri", "description"];
-    let setters = method.settings.setters(&handled);
+    let setters = method.settings.setters(&["name", "uri", "description"]);
     let description_setter = description.as_ref().map(|description| quote!(.description(#description)));
     let description = description.as_ref();
     let added = match method.kind {
@@ -72,7 +71,7 @@ fn checks(block: &Block, method: &Method) -> TokenStream {
         .map(|ty| quote_spanned!(ty.span()=> #private::check_output::<#private::#output, #ty>();));
     let send = method.is_async.then(|| {
         let parameters = method.parameters.iter().map(|parameter| match parameter {
-            Parameter::Part(ty) => ty,
+            Parameter::Part(ty) => &**ty,
             Parameter::Argument(argument) => &argument.ty,
         });
         let (this, ident) = (local("this"), &method.ident);

@@ -23,13 +23,13 @@ pub(crate) fn check(method: &Method, errors: &mut Errors) {
             Some(value) if !matches!(value, Expr::Lit(_)) => {
                 errors.at(
                     value,
-                    "the URI is written out, as in `uri = \"note://{id}\"`, for it says what is read",
+                    "the URI must be a literal, such as `uri = \"note://{id}\"`",
                 );
             }
-            Some(value) => errors.at(value, "the URI is a string"),
+            Some(value) => errors.at(value, "the URI must be a string"),
             None => errors.at(
                 &method.ident,
-                "a resource needs a URI: write `#[resource(uri = \"…\")]`, or `#[skip]` if this is none",
+                "a resource needs a URI: write `#[resource(uri = \"…\")]`, or `#[skip]` to leave the method out",
             ),
         }
         return;
