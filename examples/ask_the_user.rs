@@ -2,7 +2,7 @@
 //!
 //! `cargo run --example ask_the_user --features ask,serve -- --addr 127.0.0.1:8000`
 //!
-//! Replicas share the key that `STATE_KEY` holds, 64 hexadecimal digits; without it, only
+//! Replicas share the keys that `STATE_KEYS` holds, 64 hexadecimal digits each; without it, only
 //! the process that asked a client of 2026-07-28 can go on with its answer.
 
 use mcp_stateless::ask::{AskError, StateKeys};
@@ -44,26 +44,13 @@ async fn order(Order { dish }: Order, cx: CallContext) -> Result<String, ToolErr
     }
 }
 
-/// Reads 64 hexadecimal digits.
-fn key(text: &str) -> Option<[u8; 32]> {
-    let mut key = [0; 32];
-    if text.len() != 64 || !text.is_ascii() {
-        return None;
-    }
-    for (byte, digits) in key.iter_mut().zip((0..64).step_by(2)) {
-        *byte = u8::from_str_radix(&text[digits..digits + 2], 16).ok()?;
-    }
-    Some(key)
-}
-
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let signals = serve::signals()?;
     let tools = ToolRegistry::builder().tool("order", "Order a meal", order).build()?;
     let mut builder = StatelessSessionManager::builder("ask_the_user", env!("CARGO_PKG_VERSION"));
-    if let Ok(text) = std::env::var("STATE_KEY") {
-        let key = key(&text).ok_or("STATE_KEY must be 64 hexadecimal digits")?;
-        builder = builder.state_keys(StateKeys::new(key));
+    if let Ok(keys) = std::env::var("STATE_KEYS") {
+        builder = builder.state_keys(keys.parse::<StateKeys>()?);
     }
     let manager = builder.build()?;
     let service = manager.service(tools).at("/mcp");

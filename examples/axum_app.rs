@@ -1,5 +1,5 @@
-//! Mounted in an application that has its own routes, state and authentication: the user that
-//! its middleware finds reaches the tool, and is the principal that bounds and answers go by.
+//! Mounted in an application that has its own routes, state and authentication. The user that its
+//! middleware finds reaches the tool, and is the principal to which bounds and answers belong.
 //!
 //! `cargo run --example axum_app --features serve -- --addr 127.0.0.1:8000`, then send requests with
 //! the header `authorization: Bearer ada-secret`.
@@ -12,9 +12,9 @@ use axum::http::{StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::Response;
 use axum::routing::get;
-use mcp_stateless::call::NoArguments;
+use mcp_stateless::call::Extension;
 use mcp_stateless::serve::{self, serve};
-use mcp_stateless::{CallContext, Principal, StatelessSessionManager, ToolError, ToolRegistry};
+use mcp_stateless::{Principal, StatelessSessionManager, ToolRegistry};
 
 mod common;
 
@@ -26,7 +26,7 @@ struct User {
     name: &'static str,
 }
 
-/// The application's own middleware. Of MCP it knows that a caller has a name.
+/// The application's own middleware. All it knows of MCP is that a caller has a name.
 async fn authenticate(
     State(users): State<Users>,
     mut request: Request,
@@ -40,10 +40,9 @@ async fn authenticate(
     Ok(next.run(request).await)
 }
 
-/// A tool that wants to know who calls it.
-async fn whoami(_: NoArguments, cx: CallContext) -> Result<&'static str, ToolError> {
-    let user = cx.extensions().get::<User>().ok_or_else(|| ToolError::new("nobody is logged in"))?;
-    Ok(user.name)
+/// A tool that takes the user who calls it.
+async fn whoami(Extension(user): Extension<User>) -> &'static str {
+    user.name
 }
 
 #[tokio::main]

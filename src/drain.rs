@@ -1,4 +1,4 @@
-//! Shutting down: who is still being served, and who is to be told.
+//! Shutting down: counts what is in flight, and tells listeners.
 
 use std::future::poll_fn;
 use std::pin::pin;
@@ -16,44 +16,44 @@ use crate::places::Place;
 
 const END: &str = "end";
 
-/// What is being served, counted.
+/// Counts requests and listeners in flight.
 #[derive(Debug, Default)]
 pub(crate) struct Drain {
     is_closing: AtomicBool,
     serving: AtomicUsize,
     idle: Notify,
-    /// Tells those who listen for ever that it is over.
+    /// Tells clients that listen that the server shuts down.
     listeners: LocalBus,
 }
 
-/// Counts as being served as long as it lives.
+/// Counts as in flight until it is dropped.
 #[derive(Debug)]
 pub(crate) struct Serving(Arc<Drain>);
 
-/// Counts as being served, and keeps its place among those who listen.
+/// Counts as in flight, and holds a place among the listeners.
 #[derive(Debug)]
 pub(crate) struct ListenerGuard {
     _serving: Serving,
     _place: Place,
-    /// Has something to say when the server shuts down.
+    /// Delivers a message when the server shuts down.
     pub(crate) end: Subscription,
 }
 
 impl Drain {
-    /// Begins to serve, unless the server is shutting down.
+    /// Counts a new request, unless the server is shutting down.
     pub(crate) fn enter(self: &Arc<Self>) -> Option<Serving> {
-        // Counted before it is asked, so that nobody slips through between the two.
+        // Counted before the check, so that no request slips through between the two.
         let serving = self.hold();
         (!self.is_closing.load(Ordering::SeqCst)).then_some(serving)
     }
 
-    /// Goes on serving apart from the request that began it.
+    /// Counts work that outlives its request.
     pub(crate) fn hold(self: &Arc<Self>) -> Serving {
         self.serving.fetch_add(1, Ordering::SeqCst);
         Serving(Arc::clone(self))
     }
 
-    /// Begins to listen.
+    /// Counts a new listener.
     pub(crate) fn listen(self: &Arc<Self>, place: Place) -> ListenerGuard {
         let end = self.listeners.subscribe(END);
         let listener = ListenerGuard { _serving: self.hold(), _place: place, end };
@@ -63,8 +63,8 @@ impl Drain {
         listener
     }
 
-    /// Serves nobody new, tells the listeners, and waits until nobody is served any more,
-    /// or until `deadline`. Gives how many still are.
+    /// Refuses new requests, tells the listeners, and waits until nothing is in flight, at most
+    /// for `deadline`. Returns how many are still in flight.
     pub(crate) async fn close(&self, deadline: Duration) -> usize {
         self.is_closing.store(true, Ordering::SeqCst);
         self.listeners.publish(END, Bytes::new());

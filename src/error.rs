@@ -1,8 +1,8 @@
-//! What can go wrong before anything is served.
+//! Errors of setting up a server.
 
 use thiserror::Error;
 
-/// A manager's settings are wrong.
+/// A setting is not valid.
 #[derive(Debug, Error)]
 #[error("{0}")]
 pub struct ConfigError(String);
@@ -13,10 +13,14 @@ impl ConfigError {
             "{text:?} is neither a host (`example.com`, `example.com:8000`, `https://example.com`) nor an origin (`https://example.com`)"
         ))
     }
+
+    #[cfg(feature = "ask")]
+    pub(crate) fn state_keys() -> Self {
+        Self("state keys must be 64 hexadecimal digits each, with commas between them".to_owned())
+    }
 }
 
-/// What a registry was to be built of is wrong. The message names the tool, prompt or
-/// resource, and the fault.
+/// A tool, prompt or resource is not valid. The message names it, and the fault.
 #[derive(Debug, Error)]
 #[error("{kind} {name:?}: {fault}")]
 pub struct RegistryError {

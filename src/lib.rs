@@ -1,11 +1,10 @@
-//! Serve the [Model Context Protocol](https://modelcontextprotocol.io) over
-//! Streamable HTTP with no session at all.
+//! Serve the [Model Context Protocol](https://modelcontextprotocol.io) over Streamable HTTP
+//! without sessions.
 //!
-//! A [`StatelessSessionManager`] takes an HTTP request and a registry of tools and
-//! returns an HTTP response. It serves the revisions with a handshake (2025-03-26,
-//! 2025-06-18, 2025-11-25) and the stateless one (2026-07-28) on one endpoint, so
-//! that any client works behind any load balancer, across restarts, and whether or
-//! not it carries session ids.
+//! A [`StatelessSessionManager`] takes an HTTP request and a registry of tools, and returns an
+//! HTTP response. It serves the revisions with a handshake (2025-03-26, 2025-06-18, 2025-11-25)
+//! and the stateless one (2026-07-28) on one endpoint. Each request is answered from what the
+//! request itself carries, so any client works behind any load balancer and across restarts.
 //!
 //! ```no_run
 //! use mcp_stateless::{CallContext, StatelessSessionManager, ToolRegistry};
@@ -18,7 +17,7 @@
 //!
 //! #[derive(serde::Deserialize, schemars::JsonSchema)]
 //! struct Import {
-//!     /// Where the rows are.
+//!     /// The file with the rows.
 //!     path: String,
 //! }
 //!
@@ -44,55 +43,62 @@
 //! }
 //! ```
 //!
-//! Not only axum: see [`StatelessSessionManager::handle`] for anything that has a
-//! request and wants a response, and `McpService` for hyper.
+//! The service also mounts in hyper and in any other tower application. The function `serve`
+//! (feature `serve`) is an HTTP server with safe bounds, and [`StatelessSessionManager::handle`]
+//! serves a single request where there is no server at all.
 //!
-//! # Beyond tools
+//! # Where to start
 //!
-//! [`PromptRegistry`] and [`ResourceRegistry`] are written like [`ToolRegistry`], and a
-//! [`Catalog`] joins them; [`Filtered`] shows each caller a part of one, [`Live`] replaces
-//! one while it serves. A handler asks the client's user in one line (feature `ask`), and is
-//! the same for clients of all revisions.
+//! - The [guides](guide/index.html): a first server; state, errors and rights; testing; asking the
+//!   user; deploying; writing a registry; coming from `rmcp`.
+//! - [`Handler`](call::Handler) says what a handler may take and return.
+//! - [`ToolRegistry`], [`PromptRegistry`] and [`ResourceRegistry`] hold handlers. A [`Catalog`]
+//!   joins registries, [`Filtered`](registry::Filtered) shows each caller a part of one, and
+//!   [`Live`](registry::Live) replaces one while it serves.
+//! - [`ManagerBuilder`](manager::ManagerBuilder) has a setting for every bound and default.
 //!
 //! # Errors and logs
 //!
-//! A handler that fails tells its client only what its author has declared safe to show, by
-//! [`ToolError::new`]; see there, and [`ManagerBuilder::on_error`] for the host's own choice.
+//! Clients read only those errors of a handler that were declared safe to show, by
+//! [`ToolError::new`]. [`ManagerBuilder::on_error`](manager::ManagerBuilder::on_error) lets the
+//! host decide about others.
 //!
-//! What happens is logged by `tracing`:
+//! Events are logged with `tracing`:
 //!
-//! | level | what |
+//! | level | event |
 //! |---|---|
-//! | error | a handler panicked; it failed with an error that was not declared safe to show |
-//! | warn | a call took longer than its limit; it was answered by an internal error (`-32603`) |
+//! | error | a handler panicked, or failed with an error that was not declared safe to show |
+//! | warn | a call exceeded its time limit, or was answered with an internal error (`-32603`) |
 //! | info | a handler failed with a message for its client |
-//! | debug | arguments did not fit; a call was answered by another JSON-RPC error; a request was refused |
+//! | debug | arguments did not fit; a call was answered with another JSON-RPC error; a request was refused |
 //!
-//! Each line about a call has its `kind` and its `name`, and where the client was given a
-//! reference in place of a message, that. Arguments and results are not logged; an error's own
-//! text and its sources are. Names and texts are put on one line and shortened to 4 KiB.
+//! Each line about a call has its `kind` and its `name`. Where the client got a reference instead
+//! of a message, the line has that `reference`. Arguments and results are not logged; the text of
+//! an error and of its sources is. Names and texts are written on one line and cut at 4 KiB.
 //!
 //! # Features
 //!
-//! On by default; without any, the crate still serves tools whose schemas are
-//! [given](Tool::with_schema), through [`StatelessSessionManager::handle`]:
+//! On by default:
 //!
-//! - `schemas`: schemas are derived from the types of arguments, by `schemars`.
-//! - `tower`, `hyper`: `StatelessSessionManager::service` makes a service of theirs.
+//! - `schemas`: schemas are derived from the types of arguments and results, with `schemars`.
+//! - `simd`: large strings are scanned with SIMD.
+//! - `tower`, `hyper`: `StatelessSessionManager::service` returns a tower and a hyper service.
 //!
-//! For those who need them:
+//! Without any feature, the crate serves tools whose schemas are [given](Tool::with_schema),
+//! through [`StatelessSessionManager::handle`].
+//!
+//! Off by default:
 //!
 //! - `ask`: questions to the client's user, its model and its file system.
 //! - `jsonschema`: arguments and structured content are checked against their schemas.
-//! - `macros`: attributes that make tools, prompts and resources of the methods of an `impl` block,
-//!   and one that makes the compiler say why a function is not a handler.
-//! - `serve`: a server for HTTP/1.1 and HTTP/2 that bounds its clients and ends gracefully; see
-//!   the module `serve`.
+//! - `macros`: `#[tools]`, `#[prompts]` and `#[resources]` turn methods into handlers, and
+//!   `#[debug_handler]` makes the compiler say why a function is not one.
+//! - `serve`: a server for HTTP/1.1 and HTTP/2 that bounds its clients and shuts down gracefully.
 //! - `templates`: resource templates.
-//! - `test-util`: a client in memory, for tests of what a server offers.
+//! - `test-util`: an in-memory client for tests.
 //!
-//! Registries that live in other servers are in the crate `mcp-stateless-upstream`, which uses
-//! this interface alone.
+//! The crate `mcp-stateless-upstream` has registries that live in other MCP servers. It uses the
+//! public interface of this crate only.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 #[cfg(feature = "macros")]
@@ -106,6 +112,17 @@ pub mod completion;
 mod deadline;
 mod drain;
 mod error;
+// Documentation alone; its examples use all of these.
+#[cfg(all(
+    any(doc, doctest),
+    feature = "ask",
+    feature = "macros",
+    feature = "serve",
+    feature = "templates",
+    feature = "test-util",
+    feature = "tower",
+))]
+pub mod guide;
 mod http;
 mod jsonrpc;
 pub mod manager;
@@ -141,6 +158,6 @@ pub use crate::tool::{Json, Tool, ToolError, ToolOutput};
 pub use mcp_stateless_macros::{debug_handler, prompts, resources, tools};
 
 /// Compiles and runs the examples of the README.
-#[cfg(all(doctest, feature = "schemas", feature = "serve"))]
+#[cfg(all(doctest, feature = "macros", feature = "serve"))]
 #[doc = include_str!("../README.md")]
 struct Readme;

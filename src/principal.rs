@@ -1,17 +1,17 @@
-//! The caller of a request.
+//! The identity of a caller.
 
 use std::fmt;
 use std::sync::Arc;
 
 use http::request::Parts;
 
-/// A stable identifier of the caller: of a user or a client, such as the subject of a token.
+/// A stable identifier of the caller, such as the subject of a token.
 ///
-/// The host's own authentication puts it into the request's extensions. What belongs to one
-/// caller is then bound to it: the state of a call that asks its client, the answers to its
-/// questions, and a share of what is bounded. Without one, all callers are the same: anyone
-/// who gets hold of a state or of the id of a question can answer. A server that asks
-/// without one logs a warning, once.
+/// The host's authentication inserts it into the request's extensions. It binds the state of a
+/// call that asks its client, and the answers to its questions, to the caller, and gives each
+/// caller its share of what is bounded. Without it, callers cannot be told apart: anyone who
+/// obtains a state or the id of a question can answer. A server that asks without a principal
+/// logs a warning, once.
 ///
 /// ```
 /// use mcp_stateless::Principal;
@@ -24,17 +24,17 @@ use http::request::Parts;
 pub struct Principal(Arc<str>);
 
 impl Principal {
-    /// The caller of this name.
+    /// Creates a principal with this name.
     pub fn new(name: impl Into<Arc<str>>) -> Self {
         Self(name.into())
     }
 
-    /// The name.
+    /// Returns the name.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// The caller of a request, if it is known.
+    /// Returns the caller of a request, if known.
     pub(crate) fn of(head: &Parts) -> Option<&Self> {
         head.extensions.get::<Self>()
     }

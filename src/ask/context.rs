@@ -1,4 +1,4 @@
-//! How a handler asks.
+//! Asking from a handler.
 
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -11,39 +11,39 @@ use crate::protocol::{ClientCapability, Era};
 
 /// Questions to the client (feature `ask`).
 ///
-/// Each question has a key, which tells it from others of the same call. A question under a
-/// key that is taken already goes out as `key#2` and so on, such as in a loop that asks until
-/// the answer makes sense. In 2026-07-28 a question that has no answer yet ends the request,
-/// and the client calls again: the handler then runs from its beginning, so it asks before it
-/// does what must not be done twice, and asks the same questions under the same keys in the
-/// same order. Questions that are waited for together, by `tokio::join!`, say, go out
-/// together. In earlier revisions the handler waits where it is; there its client must take a
-/// stream, and its answer must find this process, or one that shares its
-/// [`ChangeBus`](crate::changes::ChangeBus).
+/// Each question has a key, which distinguishes it from the other questions of the call. A second
+/// question under the same key is sent as `key#2` and so on, for example in a loop that asks until
+/// the answer makes sense.
 ///
-/// An answer is not an authorisation: the client can make it up, see
+/// In 2026-07-28 a question without an answer ends the request, and the client calls again. The
+/// handler then runs again from its beginning. So ask before you do what must not be done twice,
+/// and ask the same questions under the same keys in the same order. Questions that are awaited
+/// together, for example with `tokio::join!`, are sent together.
+///
+/// In earlier revisions the handler waits where it is. The client must accept a stream, and its
+/// answer must reach this process or one that shares its [`ChangeBus`](crate::changes::ChangeBus).
+///
+/// An answer is not an authorisation, because the client can make it up; see
 /// [`InputRequired`](crate::ask::InputRequired#an-answer-is-not-an-authorisation).
 ///
 /// # Questions beside other work
 ///
-/// In 2026-07-28, once a question has no answer, the call ends with it as soon as the handler
-/// waits for nothing else. In `tokio::join!(cx.elicit(…), work)` the work goes on, may send
-/// progress, and may ask as well; then the questions go out together. The next round runs all
-/// of it again. Some limits:
+/// In 2026-07-28, a call with an unanswered question ends as soon as the handler waits for nothing
+/// else. In `tokio::join!(cx.elicit(…), work)` the work continues, may send progress, and may ask
+/// as well; the questions are then sent together. The next round runs all of it again. Limits:
 ///
-/// - The work has [30 s](crate::manager::ManagerBuilder::question_grace), or less if the time limit of
-///   the tool ends before; then it is dropped.
-/// - Where a question is not polled by the handler's own task, such as in a `FuturesUnordered`
-///   or in a spawned task, the manager cannot tell what else is waited for. The call then ends
+/// - The work has [30 s](crate::manager::ManagerBuilder::question_grace), or less if the tool's time
+///   limit is shorter; then it is dropped.
+/// - If a question is not polled by the handler's own task, for example in a `FuturesUnordered` or
+///   a spawned task, the manager cannot tell what else the handler waits for. The call then ends
 ///   when the handler was not woken for a second.
-/// - Whatever the handler returns while a question has no answer, the reply is the question.
-///   So a question is not for a `select!` or under a timeout: no answer comes within this
-///   request, and the question wins as soon as it is dropped. The client's time is the
-///   [`state_lifetime`](crate::manager::ManagerBuilder::state_lifetime).
+/// - While a question has no answer, the reply is the question, whatever the handler returns. Do
+///   not put a question into a `select!` or under a timeout: no answer arrives within this request.
+///   The [`state_lifetime`](crate::manager::ManagerBuilder::state_lifetime) bounds the client's
+///   time.
 impl CallContext {
     /// Asks the user to fill in a form whose fields are those of `T` (2026-07-28, Client,
-    /// "Elicitation"); not for secrets, for which there is
-    /// [`elicit_url`](Self::elicit_url).
+    /// "Elicitation"). Ask for secrets with [`elicit_url`](Self::elicit_url) instead.
     ///
     /// ```
     /// use mcp_stateless::call::NoArguments;
@@ -68,7 +68,7 @@ impl CallContext {
         self.elicit_form(key, Question::form_of::<T>(message)).await
     }
 
-    /// Asks the user to fill in a form of a given schema.
+    /// Asks the user to fill in a form with a given schema.
     pub async fn elicit_with_schema<T: DeserializeOwned>(
         &self,
         key: &str,
@@ -83,8 +83,8 @@ impl CallContext {
         self.read(key, &Value::Object(content).to_string())
     }
 
-    /// Asks the user to visit a page, for what must not go through the client. Returns when
-    /// the user has agreed to go there; the host has to find out itself what they did there.
+    /// Asks the user to visit a page, for data that must not pass through the client. Returns when
+    /// the user has agreed to visit it; the host must find out itself what they did there.
     pub async fn elicit_url(
         &self,
         key: &str,
@@ -118,8 +118,8 @@ impl CallContext {
         self.ask::<ListRootsResult>(key, Question::roots()).await.map(|result| result.roots)
     }
 
-    /// Asks a question, and reads the answer as the specification has it: an
-    /// [`ElicitResult`], for example, whatever the user did.
+    /// Asks a question, and deserialises the answer as the specification defines it, for example
+    /// an [`ElicitResult`], whatever the user did.
     pub async fn ask<T: DeserializeOwned>(&self, key: &str, question: Question) -> Result<T, AskError> {
         let answer = self.exchange().asks.ask(self, key, question).await?;
         self.read(key, answer.get())
@@ -138,7 +138,7 @@ impl CallContext {
     }
 
     fn read<T: DeserializeOwned>(&self, key: &str, answer: &str) -> Result<T, AskError> {
-        // Read as a struct, an array would do as well.
+        // `serde` would accept an array for a struct as well.
         let read = if answer.starts_with('{') {
             crate::call::from_json(answer)
         } else {
@@ -156,17 +156,17 @@ impl CallContext {
         })
     }
 
-    /// Whether the client can be asked for this. In the legacy era no request tells, and
-    /// the answer is yes.
+    /// Returns whether the client declares a capability. Requests of the legacy era do not say,
+    /// and the answer is `true`.
     pub fn supports(&self, capability: ClientCapability) -> bool {
         self.require(capability).is_ok()
     }
 
-    /// For a handler that returns [`InputRequired`](crate::ask::InputRequired): the answer of this
-    /// key, if the request brings one. The client can make it up.
+    /// Returns the answer under this key, if the request has one, for a handler that returns
+    /// [`InputRequired`](crate::ask::InputRequired). The client can make it up.
     ///
     /// # Errors
-    /// `-32602` when it is not of the type.
+    /// `-32602` when the answer does not deserialise as `T`.
     pub fn answer<T: DeserializeOwned>(&self, key: &str) -> Result<Option<T>, RpcError> {
         let answer = self.exchange().asks.see(key);
         let answer = answer.map(|answer| self.read(key, answer.get())).transpose();
@@ -176,8 +176,9 @@ impl CallContext {
         })
     }
 
-    /// For a handler that returns [`InputRequired`](crate::ask::InputRequired): the state that it
-    /// returned before; `None` without it, or when it is of another type.
+    /// Returns the state of the previous round, for a handler that returns
+    /// [`InputRequired`](crate::ask::InputRequired); `None` without one, or when it does not
+    /// deserialise as `T`.
     pub fn state<T: DeserializeOwned>(&self) -> Option<T> {
         self.exchange().asks.state().map(RawValue::get).and_then(|state| serde_json::from_str(state).ok())
     }

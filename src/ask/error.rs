@@ -1,15 +1,14 @@
-//! Why a question has no answer.
+//! Errors of questions.
 
 use std::fmt;
 use std::time::Duration;
 
 use crate::jsonrpc::RpcError;
 
-/// Why a question has no answer that the handler can go on with.
+/// Why a question has no usable answer.
 ///
-/// By `?` it becomes a [`ToolError`](crate::ToolError) that says so to the model, or a JSON-RPC error where
-/// the specification wants one, or where there is no model to tell: of a prompt and a
-/// resource.
+/// With `?` it becomes a [`ToolError`](crate::ToolError) whose message the model reads, or a
+/// JSON-RPC error where the specification wants one.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum AskError {
@@ -17,17 +16,18 @@ pub enum AskError {
     Declined,
     /// The user dismissed the question without an answer.
     Cancelled,
-    /// The client answered with an error, because it cannot ask, say.
+    /// The client answered with an error, for example because it cannot ask its user.
     Refused(RpcError),
-    /// The answer is not of the type that was asked for.
+    /// The answer does not deserialise as the requested type.
     Misfit(String),
-    /// The client cannot be asked: it takes no stream, or too many calls wait for answers.
+    /// The client cannot be asked: it accepts no stream, or too many calls wait for answers.
     Unreachable(&'static str),
-    /// Nothing came in time.
+    /// No answer arrived in time.
     TimedOut(Duration),
-    /// The call is over, and asks nothing more.
+    /// The call has ended, and cannot ask.
     Ended,
-    /// What the client is to be told, such as the capability that it did not declare.
+    /// The request is answered with this error, such as a capability that the client did not
+    /// declare.
     Rpc(RpcError),
 }
 

@@ -11,13 +11,13 @@ use super::state::now;
 use crate::places::{Full, Place, Places};
 use crate::principal::Principal;
 
-/// Allows each state of a call to be redeemed once, so that a client cannot send the same
-/// answers twice; see [`ManagerBuilder::answer_guard`](crate::manager::ManagerBuilder::answer_guard).
+/// Lets each state of a call be redeemed once, so that a client cannot send the same answers
+/// twice; see [`ManagerBuilder::answer_guard`](crate::manager::ManagerBuilder::answer_guard).
 ///
-/// Replicas must share what they know, so a host implements this over a store that all of
-/// them reach and that decides atomically, such as Redis with `SET id 1 NX EX seconds`. A
-/// message bus is not enough: it gives no reply, so two replicas could both go first. One
-/// process has [`LocalAnswerGuard`].
+/// Replicas must agree, so implement this over a store that they share and that decides
+/// atomically, such as Redis with `SET id 1 NX EX seconds`. A message bus does not suffice: it
+/// does not reply, so two replicas could both believe to be first. A single process uses
+/// [`LocalAnswerGuard`].
 ///
 /// ```
 /// use std::error::Error;
@@ -39,16 +39,16 @@ use crate::principal::Principal;
 /// }
 /// ```
 pub trait AnswerGuard: Send + Sync + 'static {
-    /// Notes that a state is redeemed. Gives `true` the first time, and `false` whenever this
-    /// id was redeemed before, on any replica. The client of a `false` gets `-32602`.
+    /// Redeems a state. Returns `true` the first time, and `false` if this id was redeemed before,
+    /// on any replica; the client then gets `-32602`.
     ///
     /// # Errors
-    /// When it cannot tell: the store is not reached, say. The error is logged, the client
-    /// gets `-32603`, and the handler is not called.
+    /// When it cannot decide, for example because the store is unreachable. The error is logged,
+    /// the client gets `-32603`, and the handler is not called.
     fn redeem<'a>(&'a self, redemption: &'a Redemption) -> Redeeming<'a>;
 }
 
-/// The answer of an [`AnswerGuard`] that is still to come. It has ten seconds.
+/// The future of [`AnswerGuard::redeem`]. It has ten seconds to complete.
 pub type Redeeming<'a> =
     Pin<Box<dyn Future<Output = Result<bool, Box<dyn Error + Send + Sync>>> + Send + 'a>>;
 
@@ -61,23 +61,23 @@ pub struct Redemption {
 }
 
 impl Redemption {
-    /// How much longer an id is kept than its state is valid, because the clocks of replicas
-    /// differ.
+    /// How many seconds longer than its state is valid an id is kept, because the clocks of
+    /// replicas differ.
     const MARGIN: u64 = 60;
 
-    /// The id of the state: 128 random bits in hexadecimal digits. It was sealed, so the
+    /// Returns the id of the state: 128 random bits in hexadecimal digits. It was sealed, so the
     /// client can neither read nor choose it.
     pub fn id(&self) -> &str {
         &self.id
     }
 
-    /// Who redeems it.
+    /// Returns the caller that redeems the state.
     pub fn principal(&self) -> Option<&Principal> {
         self.principal.as_ref()
     }
 
-    /// How long the id must be remembered: until the state has expired, and a minute longer
-    /// because the clocks of replicas differ.
+    /// Returns how long the id must be remembered: until the state has expired, and a minute
+    /// longer because the clocks of replicas differ.
     pub fn keep_for(&self) -> Duration {
         Duration::from_secs(self.forgotten_at().saturating_sub(now().as_secs()))
     }
@@ -89,12 +89,10 @@ impl Redemption {
 
 /// An [`AnswerGuard`] for a server of one process.
 ///
-/// It remembers each redeemed state until that has expired, and forgets none before. So it is
-/// bounded: in all it remembers 65,536 states of callers with a [`Principal`], by default, at
-/// most an eighth of them for each caller. Callers without a principal share one more such
-/// place, as large as the whole. At a bound further states are refused with `-32603` until
-/// others have expired; they are not redeemed, so the client may try again. A state takes
-/// about 200 bytes.
+/// It remembers each redeemed state until that has expired. By default it remembers 65,536 states
+/// of callers with a [`Principal`], at most an eighth of them for each caller, and as many again
+/// of callers without one. At a bound, further states are refused with `-32603` until others have
+/// expired. They are not redeemed, so the client may try again. A state takes about 200 bytes.
 #[derive(Debug)]
 pub struct LocalAnswerGuard {
     places: Places,
@@ -118,12 +116,12 @@ struct Entry {
 }
 
 impl LocalAnswerGuard {
-    /// A guard that remembers 65,536 states.
+    /// Creates a guard that remembers 65,536 states.
     pub fn new() -> Self {
         Self::with_capacity(65_536)
     }
 
-    /// A guard that remembers this many states, at least one for each caller.
+    /// Creates a guard that remembers this many states, at least one for each caller.
     pub fn with_capacity(states: usize) -> Self {
         Self { places: Places::new(states, (states / 8).max(1)), redeemed: Mutex::default() }
     }

@@ -5,21 +5,21 @@ use serde_json::Value;
 use super::Question;
 use crate::call::CallError;
 
-/// Questions that a handler returns instead of a result, to be called again with the answers:
-/// the plain way of asking, in which the handler keeps the state of the call itself.
-/// `cx.elicit(…)` and the like are shorter, and work in both eras; this works only in
-/// 2026-07-28 (Patterns, "Multi Round-Trip Requests").
+/// Questions that a handler returns instead of a result. The client calls again with the answers
+/// (2026-07-28, Patterns, "Multi Round-Trip Requests").
+///
+/// This is the low-level way to ask, in which the handler keeps the state of the call itself and
+/// which works only in 2026-07-28. `cx.elicit(…)` and its like are shorter, and work in both eras.
 ///
 /// # An answer is not an authorisation
 ///
-/// Answers come from the client, which may make them up: in its first call already, for a
-/// question that it was not asked, or without having shown it to anyone. The state is sealed,
-/// so a handler can rely on it: the client sends back, for the same call of the same caller,
-/// what the handler put there. But the client may send it again with other answers, as often
-/// as it likes while it is valid. So a handler treats an answer as it treats an argument, and
-/// checks by other means whether the caller may do what it asks for. With an
-/// [`answer_guard`](crate::manager::ManagerBuilder::answer_guard) answers are taken once, and only for
-/// questions that went out with the state.
+/// Answers come from the client, which may make them up: in its first call, for a question that it
+/// was not asked, or without showing the question to anyone. The state is sealed, so a handler can
+/// rely on it: it is what the handler set in an earlier round of the same call by the same caller.
+/// But the client may send it again with other answers, as often as it likes until it expires. So
+/// treat an answer like an argument, and check by other means whether the caller may do what it
+/// asks for. With an [`answer_guard`](crate::manager::ManagerBuilder::answer_guard) answers are
+/// accepted once, and only to questions that were sent with the state.
 ///
 /// ```
 /// use mcp_stateless::ask::{ElicitResult, InputRequired, Question};
@@ -45,12 +45,12 @@ pub struct InputRequired {
 }
 
 impl InputRequired {
-    /// Nothing yet.
+    /// Creates a result without questions.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Adds a question, in place of one of the same key. Its answer comes under this key.
+    /// Adds a question, or replaces the one with the same key. Its answer has this key.
     #[must_use]
     pub fn ask(mut self, key: impl Into<String>, question: Question) -> Self {
         let key = key.into();
@@ -59,8 +59,8 @@ impl InputRequired {
         self
     }
 
-    /// Sets what the handler wants to know when it is called again. It travels sealed by
-    /// way of the client, together with the answers so far.
+    /// Sets the state that the handler gets when it is called again. It travels sealed, by way of
+    /// the client, together with the answers so far.
     #[must_use]
     pub fn state(mut self, state: impl Into<Value>) -> Self {
         self.state = Some(state.into());

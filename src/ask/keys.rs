@@ -1,61 +1,94 @@
-//! What seals the state of a call, so that it can travel by way of the client.
+//! Sealing the state of a call, which travels by way of the client.
 
 use std::fmt;
+use std::str::FromStr;
 
 use chacha20poly1305::aead::{Aead, Payload};
 use chacha20poly1305::{KeyInit, XChaCha20Poly1305, XNonce};
 
+use crate::error::ConfigError;
+
 const NONCE: usize = 24;
 
-/// Seals what a client carries from one request to the next, and opens it again.
+/// Seals the state that a client carries from one request to the next, and opens it again.
 ///
-/// What is sealed holds answers of users, so it must be unreadable; and a handler acts upon
-/// what is opened, so whatever was altered must not open. [`StateKeys`] do both with keys
-/// that the host holds; this trait is for those that lie elsewhere, in a key management
-/// service, say.
+/// The state holds answers of users, so a sealed state must be unreadable; and handlers act on
+/// an opened state, so an altered one must not open. [`StateKeys`] does both with keys that the
+/// host holds. Implement this trait for keys that are kept elsewhere, such as in a key
+/// management service.
 pub trait Sealer: Send + Sync + 'static {
-    /// Seals `plain` so that it only opens together with `bound_to`. `None` when it cannot,
-    /// which is logged and answered by `-32603`.
+    /// Seals `plain` so that it opens only together with `bound_to`. Returns `None` on
+    /// failure, which is logged and answered with `-32603`.
     fn seal(&self, plain: &[u8], bound_to: &[u8]) -> Option<Vec<u8>>;
 
-    /// Opens what was sealed together with `bound_to`; `None` for anything else.
+    /// Opens what was sealed together with `bound_to`; returns `None` for anything else.
     fn open(&self, sealed: &[u8], bound_to: &[u8]) -> Option<Vec<u8>>;
 }
 
-/// Keys that seal by XChaCha20-Poly1305, with a random nonce each time.
+/// Keys that seal with XChaCha20-Poly1305, under a random nonce each time.
 ///
-/// All replicas of a server need the same. To change them without a call being lost, first
-/// let all replicas [`accept`](Self::accept) the new key; then make it the first one
-/// everywhere; and leave out the old one when what it has sealed is stale.
+/// All replicas of a server need the same keys. To rotate them without losing a call, first
+/// let all replicas [`accept`](Self::accept) the new key; then make it the first key
+/// everywhere; and drop the old key once the states that it sealed have expired.
+///
+/// Keys can be parsed from text, such as an environment variable: each is 64 hexadecimal
+/// digits, with a comma between two keys. The first seals, the others are accepted.
 ///
 /// ```
 /// use mcp_stateless::ask::StateKeys;
 ///
-/// # let (new, old) = ([1; 32], [2; 32]);
+/// # let (new, old) = ([0xaa; 32], [0xbb; 32]);
 /// let keys = StateKeys::new(new).accept(old);
+///
+/// let text = format!("{},{}", "aa".repeat(32), "bb".repeat(32));
+/// let keys: StateKeys = text.parse()?;
+/// # Ok::<(), mcp_stateless::ConfigError>(())
 /// ```
 #[derive(Clone)]
 pub struct StateKeys(Vec<XChaCha20Poly1305>);
 
 impl StateKeys {
-    /// Seals and opens with this key: 32 bytes that nobody can guess.
+    /// Seals and opens with this key: 32 random bytes.
     pub fn new(key: [u8; 32]) -> Self {
         Self(vec![cipher(key)])
     }
 
-    /// Opens what was sealed with this key as well.
+    /// Also opens what was sealed with this key.
     #[must_use]
     pub fn accept(mut self, key: [u8; 32]) -> Self {
         self.0.push(cipher(key));
         self
     }
 
-    /// A key that nobody else has; `None` when the system has no randomness to give.
+    /// Generates a key; `None` when the system has no randomness.
     pub(super) fn random() -> Option<Self> {
         let mut key = [0; 32];
         getrandom::fill(&mut key).ok()?;
         Some(Self::new(key))
     }
+}
+
+impl FromStr for StateKeys {
+    type Err = ConfigError;
+
+    /// # Errors
+    /// When a key is not 64 hexadecimal digits. The error does not repeat the text.
+    fn from_str(text: &str) -> Result<Self, ConfigError> {
+        let keys: Option<_> = text.split(',').map(|key| parse_key(key.trim()).map(cipher)).collect();
+        keys.map(Self).ok_or_else(ConfigError::state_keys)
+    }
+}
+
+/// Parses 64 hexadecimal digits.
+fn parse_key(text: &str) -> Option<[u8; 32]> {
+    let mut key = [0; 32];
+    if text.len() != 64 || !text.bytes().all(|digit| digit.is_ascii_hexdigit()) {
+        return None;
+    }
+    for (at, byte) in key.iter_mut().enumerate() {
+        *byte = u8::from_str_radix(&text[2 * at..2 * at + 2], 16).ok()?;
+    }
+    Some(key)
 }
 
 fn cipher(key: [u8; 32]) -> XChaCha20Poly1305 {
@@ -84,7 +117,7 @@ impl Sealer for StateKeys {
     }
 }
 
-/// Seals nothing, for want of randomness.
+/// Seals nothing, because the system has no randomness.
 pub(super) struct NoKeys;
 
 impl Sealer for NoKeys {
@@ -130,5 +163,20 @@ mod tests {
         }
         let sealed = before.seal(b"x", b"").expect("randomness");
         assert!(StateKeys::new(new).open(&sealed, b"").is_none());
+    }
+
+    #[test]
+    fn keys_are_parsed_from_hexadecimal_digits_and_the_first_one_seals() {
+        let (new, old) = ("aB".repeat(32), "01".repeat(32));
+        let keys: StateKeys = format!("{new}, {old}").parse().expect("two keys");
+        let sealed = keys.seal(b"x", b"").expect("randomness");
+        assert!(StateKeys::new([0xab; 32]).open(&sealed, b"").is_some());
+        assert!(keys.open(&StateKeys::new([1; 32]).seal(b"x", b"").expect("randomness"), b"").is_some());
+
+        let sign = format!("+1{}", &old[2..]);
+        for text in ["", ",", &new[1..], &sign, &"é".repeat(32), &format!("{new},"), &format!("{new}0")] {
+            let error = text.parse::<StateKeys>().expect_err(text).to_string();
+            assert!(text.len() < 3 || !error.contains(text), "{error}");
+        }
     }
 }

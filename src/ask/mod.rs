@@ -2,18 +2,17 @@
 //! (sampling) or its file system (roots).
 //!
 //! A handler asks in one line, `cx.elicit("key", "…").await?`, and is written once for both
-//! eras. In the modern one, a question that has no answer yet ends the request, as soon as the
-//! handler has [nothing else to do](idle): the reply is `input_required`, and its
-//! `requestState` holds the answers so far, [sealed](keys). The client calls again with what
-//! it was asked for, on any replica, and the handler runs anew; this time the answer is there
-//! (2026-07-28, Patterns, "Multi Round-Trip Requests"). In the legacy era the question goes
-//! out on the call's own stream, and the call waits, [parked](parking), for the answer, which
-//! comes as a separate POST.
+//! eras. In the modern era a question without an answer ends the request, as soon as the handler
+//! waits for nothing else. The reply is `input_required`, and its `requestState` holds the answers
+//! so far, sealed. The client calls again with the new answer, on any replica, and the handler
+//! runs again from its beginning; this time the answer is there (2026-07-28, Patterns, "Multi
+//! Round-Trip Requests"). In the legacy era the question goes out on the call's own stream, and
+//! the call waits for the answer, which arrives as a separate POST.
 //!
-//! An answer is not an authorisation. The client sends it, and may make it up, before it was
-//! asked as well as after; a sealed state only proves which answers were sent earlier. A
-//! [guard](guard) makes sure that answers belong to a question that was asked, and that they
-//! are taken once.
+//! An answer is not an authorisation. The client sends it and may make it up, before it was asked
+//! as well as after; a sealed state proves only which answers were sent earlier. An
+//! [`AnswerGuard`] ensures that answers belong to a question that was asked, and that each is
+//! taken once.
 
 mod answers;
 mod asking;

@@ -1,4 +1,4 @@
-//! What a handler may want of the request it serves.
+//! The context of a call.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -15,11 +15,11 @@ use crate::protocol::error;
 use crate::protocol::meta::{self, Meta};
 use crate::protocol::{ClientCapability, Implementation, LogLevel, Revision};
 
-/// The request that a handler serves, be it a tool's, a prompt's or a resource's, and the
-/// way to its client while it does.
+/// The request that a handler of a tool, a prompt or a resource serves, and the way to its client
+/// while it does.
 ///
-/// A handler takes one by its type, alone or with other things: see [`Handler`](crate::call::Handler).
-/// Clones stand for the same request; one that outlives the call sends nothing.
+/// A handler takes it by its type; see [`Handler`](crate::call::Handler). Clones stand for the same
+/// request. A clone that outlives the call sends nothing.
 ///
 /// ```
 /// use mcp_stateless::CallContext;
@@ -48,7 +48,7 @@ pub(crate) struct Exchange {
 }
 
 impl Exchange {
-    /// Ends what the handler may still send or wait for.
+    /// Ends the handler's sending and asking.
     pub(crate) fn close(&self) -> Leftovers {
         #[cfg(feature = "ask")]
         self.asks.close();
@@ -89,17 +89,15 @@ impl CallContext {
         &self.0
     }
 
-    /// Reports progress, if the client asked for it (2026-07-28, Patterns,
-    /// "Progress"). `total` is the value at which the work is done, when it is
-    /// known; an empty `message` is left out.
+    /// Reports progress, if the client asked for it (2026-07-28, Patterns, "Progress"). `total` is
+    /// the value at which the work is done, if known. An empty `message` is left out.
     ///
-    /// Progress must increase: a value that does not, or is no number, is not
-    /// sent. Waits while the client reads slowly. Reports that follow each other
-    /// closely may travel together.
+    /// Progress must increase: values that do not, and values that are not finite, are not sent.
+    /// Waits while the client reads slowly. Reports in quick succession may be sent together.
     pub async fn progress(&self, progress: f64, total: Option<f64>, message: &str) {
         let Some((token, last)) = &self.0.progress else { return };
         let send = self.0.outbox.send(|buffer| {
-            // Looked at when the turn to be sent has come, for clones report as well.
+            // Compared when it is this report's turn, because clones report as well.
             let mut last = last.lock().unwrap_or_else(PoisonError::into_inner);
             if !progress.is_finite() || progress <= *last {
                 return;
@@ -125,13 +123,14 @@ impl CallContext {
     /// Sends a log message, any JSON, to the client (2026-07-28, Server,
     /// "Logging", deprecated there).
     ///
-    /// Clients of 2026-07-28 get it only when the request names a level, and only
-    /// at or above it; earlier ones always. What cannot be JSON is not sent.
+    /// Clients of 2026-07-28 get it only if the request names a level, and the message is at or
+    /// above it; clients of earlier revisions always get it. Data that does not serialise is not
+    /// sent.
     pub async fn log(&self, level: LogLevel, data: impl Serialize) {
         self.log_as("", level, data).await;
     }
 
-    /// Sends a log message in the name of a `logger`.
+    /// Sends a log message with the name of a `logger`.
     pub async fn log_as(&self, logger: &str, level: LogLevel, data: impl Serialize) {
         let wanted = matches!(self.0.log_from, LogFrom::Level(lowest) if level >= lowest);
         if !wanted {
@@ -155,48 +154,49 @@ impl CallContext {
         send.await;
     }
 
-    /// The method of the HTTP request.
+    /// Returns the method of the HTTP request.
     pub fn method(&self) -> &http::Method {
         &self.0.head.method
     }
 
-    /// The URI of the HTTP request, as the host application handed it over.
+    /// Returns the URI of the HTTP request, as the host application passed it.
     pub fn uri(&self) -> &http::Uri {
         &self.0.head.uri
     }
 
-    /// The headers of the HTTP request.
+    /// Returns the headers of the HTTP request.
     pub fn headers(&self) -> &http::HeaderMap {
         &self.0.head.headers
     }
 
-    /// The extensions of the HTTP request: where a host's own middleware leaves
-    /// what it found out, such as the user.
+    /// Returns the extensions of the HTTP request, in which the host's middleware leaves what it
+    /// found out, such as the user.
     pub fn extensions(&self) -> &http::Extensions {
         &self.0.head.extensions
     }
 
-    /// The revision of the protocol that the request speaks.
+    /// Returns the revision of the protocol that the request speaks.
     pub fn revision(&self) -> Revision {
         self.0.revision
     }
 
-    /// Who the client says it is. Only requests of the modern era tell.
+    /// Returns the name and version that the client claims. Only requests of the modern era have
+    /// them.
     pub fn client_info(&self) -> Option<Implementation> {
         self.meta(meta::CLIENT_INFO)
     }
 
-    /// The capabilities that the client declares, as JSON. Only requests of the
-    /// modern era tell.
+    /// Returns the capabilities that the client declares, as JSON. Only requests of the modern era
+    /// have them.
     pub fn client_capabilities(&self) -> Option<serde_json::Value> {
         self.meta(meta::CLIENT_CAPABILITIES)
     }
 
-    /// Demands a capability of the client's, which then may be relied upon. In
-    /// the legacy era no request tells, and nothing is demanded.
+    /// Requires the client to declare a capability. Requests of the legacy era do not declare
+    /// any, and always pass.
     ///
     /// # Errors
-    /// `-32021`, to be handed on by `?`, when the client does not declare it.
+    /// `-32021` when the client does not declare it; return it with `?`.
     pub fn require(&self, capability: ClientCapability) -> Result<(), RpcError> {
         let era = self.0.revision.era();
         let required = self
@@ -204,23 +204,23 @@ impl CallContext {
         required.unwrap_or_else(|| error::require(capability, era, None))
     }
 
-    /// The W3C trace context of the request's `_meta`: `traceparent`.
+    /// Returns the W3C trace context of the request's `_meta`: `traceparent`.
     pub fn traceparent(&self) -> Option<String> {
         self.meta("traceparent")
     }
 
-    /// The W3C trace context of the request's `_meta`: `tracestate`.
+    /// Returns the W3C trace context of the request's `_meta`: `tracestate`.
     pub fn tracestate(&self) -> Option<String> {
         self.meta("tracestate")
     }
 
-    /// The W3C baggage of the request's `_meta`.
+    /// Returns the W3C baggage of the request's `_meta`.
     pub fn baggage(&self) -> Option<String> {
         self.meta("baggage")
     }
 
-    /// A member of the request's `_meta`; `None` without it, or when it is of
-    /// another type. Each call parses `_meta` anew.
+    /// Returns a member of the request's `_meta`; `None` without it, or when it does not
+    /// deserialise as `T`. Parses `_meta` each time.
     pub fn meta<T: DeserializeOwned>(&self, key: &str) -> Option<T> {
         self.raw_meta(key, |value| serde_json::from_str(value.text()).ok())?
     }
@@ -246,7 +246,7 @@ impl CallContext {
     }
 }
 
-/// Writes a number, without a fraction when it has none.
+/// Writes a number, without a fraction if that is zero.
 fn number(buffer: &mut Vec<u8>, name: &str, value: f64) {
     write::key(buffer, name);
     write::display(buffer, value);

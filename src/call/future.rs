@@ -1,4 +1,4 @@
-//! A call's work, before the manager runs it.
+//! The work of a call, before the manager runs it.
 
 use std::fmt;
 use std::future::poll_fn;
@@ -10,14 +10,14 @@ use std::time::Duration;
 use super::{CallError, GuardedCall, IntoOutput, Output};
 use crate::drain::Drain;
 
-/// The work of one call, as a [`Registry`](crate::Registry) hands it to the manager; it
-/// ends with a `T`, such as a [`ToolOutput`](crate::ToolOutput).
+/// The work of one call, as a [`Registry`](crate::Registry) returns it to the manager. It results
+/// in a `T`, such as a [`ToolOutput`](crate::ToolOutput).
 ///
-/// The manager polls it inside the request's own future or the reply's body, so
-/// dropping either ends the work; see [`detached`](Self::detached) for the exception.
+/// The manager polls it inside the request's future or the reply's body, so dropping either ends
+/// the work; see [`detached`](Self::detached) for the exception.
 ///
-/// A registry around another one changes what comes out by [`map_outcome`](Self::map_outcome),
-/// or puts work before and after by [`wrap`](Self::wrap). Both keep the time limit, the
+/// A registry that wraps another changes the outcome with [`map_outcome`](Self::map_outcome), or
+/// runs code before and after the call with [`wrap`](Self::wrap). Both keep the time limit, the
 /// detachment and the name of the call:
 ///
 /// ```
@@ -40,8 +40,8 @@ use crate::drain::Drain;
 pub struct CallFuture<T> {
     pub(super) work: CallWork<T>,
     pub(crate) limit: Limit,
-    /// There when the work runs to its end whatever happens to its client: what waits for it
-    /// when the server shuts down, unless the manager that starts it does.
+    /// Set for work that continues when its client leaves: what waits for it when the server
+    /// shuts down, unless the manager that starts it does.
     pub(crate) detached: Option<Arc<Drain>>,
     /// For the log.
     pub(crate) name: Option<Arc<str>>,
@@ -70,7 +70,7 @@ impl From<Option<Duration>> for Limit {
 }
 
 impl<T: Output> CallFuture<T> {
-    /// The call's work, which ends with its result.
+    /// Creates a call that runs a future.
     pub fn new<F>(work: F) -> Self
     where
         F: Future<Output: IntoOutput<T>> + Send + 'static,
@@ -78,22 +78,21 @@ impl<T: Output> CallFuture<T> {
         Self::of(CallWork::Boxed(Box::pin(async move { work.await.into_output() })))
     }
 
-    /// A call that is answered already. Costs no allocation.
+    /// Creates a call whose result is known. Does not allocate.
     pub fn ready(result: Result<T, CallError>) -> Self {
         Self::of(CallWork::Ready(Some(result)))
     }
 
-    /// A call that is answered by an error, or by questions. Costs no allocation.
+    /// Creates a call that is answered with an error, or with questions. Does not allocate.
     pub fn refused(error: impl Into<CallError>) -> Self {
         Self::ready(Err(error.into()))
     }
 
-    /// Returns the same call, which ends with what `change` makes of its outcome. Its time
-    /// limit, its detachment and its name stay. A call that is answered already is changed at
-    /// once.
+    /// Maps the outcome. The time limit, the detachment and the name stay. If the outcome is
+    /// known already, `change` runs at once.
     ///
-    /// An `Err` is an error of the handler, a time-out that a registry within has set, or a
-    /// refusal: see [`CallError`].
+    /// An `Err` is an error of the handler, a time limit that an inner registry set, or a refusal;
+    /// see [`CallError`].
     pub fn map_outcome(
         mut self,
         change: impl FnOnce(Result<T, CallError>) -> Result<T, CallError> + Send + 'static,
@@ -105,10 +104,10 @@ impl<T: Output> CallFuture<T> {
         self
     }
 
-    /// Returns the same call, run inside the future that `around` makes of it. Its time limit,
-    /// which is then that of the whole, its detachment and its name stay.
+    /// Runs the call inside the future that `around` returns. The time limit, which now covers
+    /// that future, the detachment and the name stay.
     ///
-    /// `around` need not poll the work: by returning without it, it refuses the call.
+    /// `around` refuses the call by returning without polling the work.
     pub fn wrap<F, Fut>(self, around: F) -> Self
     where
         F: FnOnce(Self) -> Fut,
@@ -118,7 +117,7 @@ impl<T: Output> CallFuture<T> {
         Self { limit: self.limit, detached: self.detached, name: self.name, ..Self::new(around(inner)) }
     }
 
-    /// The same call, with what `change` makes of its result.
+    /// Maps the result.
     pub(crate) fn map(self, change: impl FnOnce(T) -> T + Send + 'static) -> Self {
         self.map_outcome(|outcome| outcome.map(change))
     }
@@ -135,28 +134,28 @@ impl<T: Output> CallFuture<T> {
         self
     }
 
-    /// Lets the work run to its end, or its time limit, even when the client goes
-    /// away: it is spawned on the Tokio runtime.
+    /// Lets the work run to its end, or to its time limit, even if the client leaves. It is spawned
+    /// on the Tokio runtime.
     pub fn detached(mut self) -> Self {
         self.detached = Some(Arc::default());
         self
     }
 
-    /// Names the call in the log, and to the hook of
+    /// Sets the name of the call for the log and for
     /// [`ManagerBuilder::on_error`](crate::manager::ManagerBuilder::on_error). The registries of this
-    /// crate do it; without a name, a call is known by what the client called.
+    /// crate do so; the default is the name that the client called.
     pub fn named(mut self, name: impl Into<Arc<str>>) -> Self {
         self.name = Some(name.into());
         self
     }
 }
 
-/// Waits for the outcome, so that a registry around another one can see it.
+/// Waits for the outcome, for registries that wrap others.
 ///
-/// A time limit of the call itself holds, and a detached call is spawned when it is first
-/// polled. Neither can make up for the manager, which knows only the future that it is handed:
-/// its own time limit bounds that one, and dropping that one ends all within that is not
-/// detached. [`wrap`](CallFuture::wrap) hands the settings on.
+/// A time limit of the call itself applies, and a detached call is spawned when it is first polled.
+/// The manager knows only the future that it gets: its time limit bounds that one, and dropping
+/// that one ends everything inside that is not detached. [`wrap`](CallFuture::wrap) passes the
+/// settings on.
 impl<T: Output> Future for CallFuture<T> {
     type Output = Result<T, CallError>;
 

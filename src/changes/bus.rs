@@ -1,4 +1,4 @@
-//! What carries news between replicas.
+//! The bus that carries messages between replicas.
 
 use std::fmt;
 use std::sync::Arc;
@@ -13,40 +13,41 @@ use super::Change;
 use super::source::Permission;
 use crate::registry::guarded;
 
-/// Carries messages to everyone who listens to a topic, on every replica of a server.
+/// Carries messages to all subscribers of a topic, on every replica of a server.
 ///
-/// In one process there is the [`LocalBus`](crate::changes::LocalBus). Replicas share one over
-/// Redis, NATS or the like: a topic is a channel there, a message a payload. Messages are
-/// opaque; they may hold answers of users, so the channel is to be as private as the
-/// requests themselves. Nothing breaks when one is lost, but somebody waits in vain.
+/// A single process uses the [`LocalBus`](crate::changes::LocalBus). Replicas share a bus over
+/// Redis, NATS or the like, where a topic is a channel and a message its payload. Messages are
+/// opaque. They may hold answers of users, so the channel must be as private as the requests. A
+/// lost message breaks nothing, but a call may wait until its timeout, and a client may miss a
+/// change.
 pub trait ChangeBus: Send + Sync + 'static {
-    /// Sends a message to everyone who listens to `topic`, without waiting: what takes
-    /// time belongs in a task.
+    /// Sends a message to all subscribers of `topic`. It must not block: spawn a task for work
+    /// that takes time.
     fn publish(&self, topic: &str, message: Bytes) -> Reach;
 
-    /// Listens to `topic` from now on: makes a [`Subscription`], and puts what comes into
-    /// its sender until that is [closed](BusSender::is_closed).
+    /// Subscribes to `topic`: creates a [`Subscription`], and puts messages into its sender until
+    /// that is [closed](BusSender::is_closed).
     fn subscribe(&self, topic: &str) -> Subscription;
 }
 
-/// Whom a message reaches.
+/// Whether a message reaches anyone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reach {
-    /// Nobody listens to the topic, on any replica.
+    /// The topic has no subscribers, on any replica.
     Nobody,
-    /// Somebody may.
+    /// The topic may have subscribers.
     Perhaps,
 }
 
-/// How many messages wait for a listener that is slow.
+/// How many messages are kept for a slow subscriber.
 const CAPACITY: usize = 64;
 
-/// What is published on a topic, as it comes. Dropping it ends the listening.
+/// The messages of a topic, as they arrive. Dropping it unsubscribes.
 pub struct Subscription {
     receiver: mpsc::Receiver<Bytes>,
     missed: Arc<AtomicBool>,
     on_drop: Option<Box<dyn FnOnce() + Send>>,
-    /// All of them have a say in who hears of a change.
+    /// A change is delivered only if all of them allow it.
     permissions: Vec<Permission>,
 }
 
@@ -57,17 +58,17 @@ pub struct BusSender {
     missed: Arc<AtomicBool>,
 }
 
-/// What a subscription has to tell.
+/// What a subscription delivers.
 #[derive(Debug, PartialEq)]
 pub(crate) enum News {
     Message(Bytes),
-    /// Some messages are lost, for they came faster than they were taken.
+    /// Messages were lost because they arrived faster than they were taken.
     Missed,
 }
 
 impl Subscription {
-    /// A subscription, and where to put its messages. Of a listener that does not keep
-    /// up, 64 messages are kept; it is told that others are lost.
+    /// Creates a subscription and the sender of its messages. Up to 64 messages are kept for a
+    /// slow subscriber, which is told when more were lost.
     pub fn new() -> (BusSender, Self) {
         let (sender, receiver) = mpsc::channel(CAPACITY);
         let missed = Arc::new(AtomicBool::new(false));
@@ -75,20 +76,20 @@ impl Subscription {
         (sender, Self { receiver, missed, on_drop: None, permissions: Vec::new() })
     }
 
-    /// Runs `end` when nobody listens any more.
+    /// Runs `end` when the subscription is dropped.
     #[must_use]
     pub fn on_drop(mut self, end: impl FnOnce() + Send + 'static) -> Self {
         self.on_drop = Some(Box::new(end));
         self
     }
 
-    /// The same subscription, whose listener hears only what each of `permissions` allows.
+    /// Restricts the subscription to changes that each of `permissions` allows.
     pub(super) fn restricted(mut self, permissions: &[Permission]) -> Self {
         self.permissions.extend_from_slice(permissions);
         self
     }
 
-    /// Tells the listener that messages are lost which it never got.
+    /// Notes that messages were lost.
     pub(super) fn miss(&self) {
         self.missed.store(true, Ordering::Release);
     }
@@ -98,7 +99,7 @@ impl Subscription {
         self.permissions.iter().all(|permission| guarded(|| permission(change, head)).unwrap_or(false))
     }
 
-    /// The next message; `None` when the bus has given up.
+    /// Polls the next message; `None` when the bus has closed.
     pub(crate) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<News>> {
         let next = self.receiver.poll_recv(cx);
         // What is lost came after what was kept.
@@ -124,19 +125,19 @@ impl fmt::Debug for Subscription {
 }
 
 impl BusSender {
-    /// Puts a message in, or notes that it is lost for want of room.
+    /// Delivers a message, or notes that it was lost because the subscriber is too slow.
     pub fn send(&self, message: Bytes) {
         if let Err(mpsc::error::TrySendError::Full(_)) = self.sender.try_send(message) {
             self.missed.store(true, Ordering::Release);
         }
     }
 
-    /// Whether nobody listens any more.
+    /// Returns whether the subscription was dropped.
     pub fn is_closed(&self) -> bool {
         self.sender.is_closed()
     }
 
-    /// Waits until nobody listens any more.
+    /// Waits until the subscription is dropped.
     pub async fn closed(&self) {
         self.sender.closed().await;
     }

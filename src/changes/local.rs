@@ -13,7 +13,7 @@ pub struct LocalBus(Arc<Mutex<Topics>>);
 
 #[derive(Debug, Default)]
 struct Topics {
-    /// No topic is kept that nobody listens to.
+    /// Topics without listeners are removed.
     listeners: HashMap<Box<str>, Vec<(u64, BusSender)>>,
     next: u64,
 }

@@ -1,5 +1,5 @@
-//! News that concern more than one request: what a registry says has changed, and answers
-//! that find their call, on this replica and on the others.
+//! Messages between requests and between replicas: changes that registries publish, and answers
+//! for calls that wait.
 
 mod bus;
 mod local;

@@ -1,4 +1,4 @@
-//! Where a registry says that something has changed.
+//! Changes that registries publish.
 
 use std::fmt;
 use std::sync::Arc;
@@ -37,7 +37,7 @@ impl Change<'_> {
 }
 
 impl<'a> Change<'a> {
-    /// `None` for what a newer replica may say.
+    /// Returns `None` for a message of a newer replica that this version does not know.
     pub(crate) fn from_message(message: &'a [u8]) -> Option<Self> {
         Some(match message {
             b"tools" => Self::Tools,
@@ -48,8 +48,8 @@ impl<'a> Change<'a> {
     }
 }
 
-/// Where a registry says what has changed, and clients that listen hear it
-/// (2026-07-28, Patterns, "Subscriptions"). Clones are the same place.
+/// A channel on which a registry publishes changes, and from which listening clients hear of them
+/// (2026-07-28, Patterns, "Subscriptions"). Clones share the channel.
 ///
 /// ```
 /// use mcp_stateless::changes::{Change, Changes};
@@ -99,24 +99,24 @@ fn are_same(some: &[Permission], others: &[Permission]) -> bool {
 }
 
 impl Changes {
-    /// Nowhere: nothing ever changes.
+    /// Creates a handle that discards every change.
     pub fn none() -> Self {
         Self::default()
     }
 
-    /// A new place within this process.
+    /// Creates a channel within this process.
     pub fn in_process() -> Self {
         Self::over(Arc::new(LocalBus::default()), "changes")
     }
 
-    /// A topic of a bus: what one replica says there, the clients of all hear. Registries
-    /// that differ, such as those of two tenants, need topics that differ.
+    /// Creates a channel over a topic of a bus: clients of all replicas hear what one of them
+    /// publishes. Different registries, such as those of two tenants, need different topics.
     pub fn over(bus: Arc<dyn ChangeBus>, topic: impl Into<Arc<str>>) -> Self {
         let topic = Topic { bus, name: topic.into() };
         Self(vec![Source { topic, permissions: Vec::new(), current: None }])
     }
 
-    /// All of these places, each once.
+    /// Joins channels; duplicates count once.
     pub fn all(changes: impl IntoIterator<Item = Self>) -> Self {
         let mut sources: Vec<Source> = Vec::new();
         for source in changes.into_iter().flat_map(|changes| changes.0) {
@@ -127,11 +127,11 @@ impl Changes {
         Self(sources)
     }
 
-    /// Tells a client of a change only if `may_hear` allows it, which is asked with the head of
-    /// the request that listens, each time that there is something to tell. A right that is
-    /// withdrawn ends what an open stream delivers. `may_hear` must not block.
+    /// Delivers a change to a client only if `may_hear` returns `true` for it and for the head of
+    /// the request that listens. It is called for every change, so an open stream stops delivering
+    /// when a right is withdrawn. It must not block.
     ///
-    /// [`Filtered`](crate::registry::Filtered) restricts the changes of its registry by this.
+    /// [`Filtered`](crate::registry::Filtered) restricts the changes of its registry this way.
     #[must_use]
     pub fn only_if(mut self, may_hear: impl Fn(Change<'_>, &Parts) -> bool + Send + Sync + 'static) -> Self {
         let permission: Permission = Arc::new(may_hear);
@@ -141,7 +141,7 @@ impl Changes {
         self
     }
 
-    /// Says that something has changed.
+    /// Publishes a change.
     pub fn publish(&self, change: Change<'_>) {
         for Source { topic, current, .. } in &self.0 {
             match current {
@@ -153,7 +153,7 @@ impl Changes {
         }
     }
 
-    /// Subscribes to all of these places, and to those that take their place later.
+    /// Subscribes to all channels, and to those that replace them later.
     pub(crate) fn subscribe(&self) -> ChangeStream {
         let mut stream = ChangeStream { changes: self.clone(), followed: Vec::new(), is_replaced: false };
         stream.follow(false);

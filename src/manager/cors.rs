@@ -6,32 +6,29 @@ use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
 use super::handle::StatelessSessionManager;
 use crate::reply::with_status;
 
-/// Cross-origin resource sharing for an MCP endpoint, by the manager's own rule of
-/// which origins are served; made by
-/// [`StatelessSessionManager::cors`](crate::StatelessSessionManager::cors).
+/// Cross-origin resource sharing for an MCP endpoint. Serves the origins that the manager
+/// serves. Created by [`StatelessSessionManager::cors`](crate::StatelessSessionManager::cors).
 ///
-/// It belongs outside a host's authentication, because a browser's preflight
-/// carries no credentials. It is a `tower_layer::Layer` (feature `tower`): in axum it
-/// is added after the authentication's layer, and so lies around it. `Cors::wrap` does
-/// the same for any service; a host without services calls
-/// [`preflight`](Self::preflight) before, and [`CorsGrant::apply`] after everything else.
+/// Place it outside the host's authentication, because a browser's preflight carries no
+/// credentials. It is a `tower_layer::Layer` (feature `tower`): in axum, add it after the
+/// authentication's layer, so that it wraps it. `Cors::wrap` does the same for any service; a host
+/// without services calls [`preflight`](Self::preflight) before everything else, and
+/// [`CorsGrant::apply`] after it.
 ///
-/// Credentials in the browser's sense (cookies) are never allowed: a page sends
-/// its token itself, in `Authorization`.
+/// Cookies are never allowed: a page sends its token itself, in `Authorization`.
 #[derive(Clone, Debug)]
 pub struct Cors {
     manager: StatelessSessionManager,
 }
 
-/// What the pages of one request's origin may see; made by [`Cors::grant`].
+/// The response headers that pages of one origin get; created by [`Cors::grant`].
 #[derive(Clone, Debug)]
 pub struct CorsGrant {
     origin: Option<HeaderValue>,
 }
 
 impl StatelessSessionManager {
-    /// Cross-origin resource sharing, for web pages of other origins than the
-    /// server's own.
+    /// Returns cross-origin resource sharing for web pages of origins other than the server's.
     pub fn cors(&self) -> Cors {
         Cors::new(self.clone())
     }
@@ -42,8 +39,8 @@ impl Cors {
         Self { manager }
     }
 
-    /// Answers a preflight, by an empty response: 204 that allows what was asked
-    /// for, or 403 when the origin is not served. `None` for any other request.
+    /// Answers a preflight with an empty response: 204 that allows the requested method and
+    /// headers, or 403 when the origin is not served. Returns `None` for any other request.
     pub fn preflight<B: Default>(&self, head: &Parts) -> Option<Response<B>> {
         let wanted = &head.headers;
         if head.method != Method::OPTIONS
@@ -58,7 +55,7 @@ impl Cors {
         let headers = response.headers_mut();
         if grant.origin.is_some() {
             headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("POST"));
-            // Whatever is asked for, because a tool's `Mcp-Param-*` are not known here.
+            // All that are requested, because the `Mcp-Param-*` of tools are not known here.
             if let Some(names) = wanted.get(header::ACCESS_CONTROL_REQUEST_HEADERS) {
                 headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, names.clone());
             }
@@ -69,8 +66,8 @@ impl Cors {
         Some(response)
     }
 
-    /// What the page that sent a request may see of its response. To be taken
-    /// before the request is handed on.
+    /// Returns the headers that the page which sent a request gets. Call it before the request
+    /// is passed on.
     pub fn grant(&self, head: &Parts) -> CorsGrant {
         let origin = self.manager.settings().http.origin.check(head).ok().flatten();
         CorsGrant { origin: origin.and_then(|origin| HeaderValue::from_str(origin).ok()) }
@@ -78,7 +75,7 @@ impl Cors {
 }
 
 impl CorsGrant {
-    /// Adds the headers to a response's.
+    /// Adds the headers to those of a response.
     pub fn apply(&self, headers: &mut HeaderMap) {
         headers.append(header::VARY, HeaderValue::from_static("origin"));
         if let Some(origin) = &self.origin {

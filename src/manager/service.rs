@@ -18,8 +18,8 @@ use crate::request::{Refusal, Rejection};
 /// A manager and its tools, as a `tower_service::Service` (feature `tower`) and a
 /// `hyper::service::Service` (feature `hyper`).
 ///
-/// It mounts in axum by `route_service` and `nest_service`. It never fails and is
-/// always ready; clones serve the same tools.
+/// It mounts in axum with `route_service` and `nest_service`. It never fails and is always
+/// ready. Clones serve the same tools.
 #[derive(Clone, Debug)]
 pub struct McpService<C> {
     manager: StatelessSessionManager,
@@ -27,15 +27,15 @@ pub struct McpService<C> {
 }
 
 impl StatelessSessionManager {
-    /// A service that answers every request with the tools of `registry`.
+    /// Creates a service that answers every request with the tools of `registry`.
     pub fn service<R: Registry + Clone>(&self, registry: R) -> McpService<Fixed<R>> {
         McpService { manager: self.clone(), choice: Fixed(registry) }
     }
 
-    /// A service that asks `choose` for the tools of each request, as
+    /// Creates a service that asks `choose` for the registry of each request, as
     /// [`handle_with`](Self::handle_with) does.
     ///
-    /// The choice owns what it needs of the head, so it copies that before it waits:
+    /// The future of `choose` cannot borrow the head, so copy what it needs first:
     ///
     /// ```
     /// use http::StatusCode;
@@ -66,11 +66,11 @@ impl StatelessSessionManager {
     }
 }
 
-/// A [`McpService`] at one path: what a server needs that has no router.
+/// An [`McpService`] at one path, for a server without a router.
 ///
-/// It answers at `/mcp` and at `/mcp/`, for a client may put a slash at the end of what it
-/// was given. Elsewhere it answers 404 with a JSON-RPC error that names the path. It is a
-/// service as the one in it is; made by [`McpService::at`].
+/// It answers at `/mcp` and at `/mcp/`, because some clients append a slash to the URL that they
+/// were given. Elsewhere it answers 404 with a JSON-RPC error that names the path. Created by
+/// [`McpService::at`].
 #[derive(Clone, Debug)]
 pub struct McpAt<C> {
     service: McpService<C>,
@@ -97,19 +97,18 @@ where
     }
 }
 
-/// How a service finds the tools of a request: always the same ones, or those that
-/// a function of the request's head chooses.
+/// Chooses the registry of a request by its head. Implemented for functions, and for [`Fixed`].
 pub trait ChooseRegistry: Clone {
-    /// Where the tools come from.
+    /// The registry that is chosen.
     type Registry: Registry;
-    /// The choice under way.
+    /// The future of the choice.
     type Future: Future<Output = Result<Self::Registry, Refusal>>;
 
-    /// Chooses.
+    /// Chooses the registry, or refuses the request.
     fn choose(self, head: &Parts) -> Self::Future;
 }
 
-/// The same tools for every request; made by
+/// The same registry for every request; created by
 /// [`service`](StatelessSessionManager::service).
 #[derive(Clone, Debug)]
 pub struct Fixed<R>(R);
@@ -137,7 +136,7 @@ where
     }
 }
 
-/// The response of a [`McpService`], under way. Dropping it ends the tool.
+/// The future of a response of an [`McpService`]. Dropping it cancels the call.
 #[must_use]
 pub struct ResponseFuture(Pin<Box<dyn Future<Output = Response<Body>> + Send>>);
 
@@ -156,9 +155,8 @@ impl Future for ResponseFuture {
 }
 
 impl<C> McpService<C> {
-    /// Serves at `path` alone, with or without a slash at its end; answers 404 elsewhere.
-    ///
-    /// For a server that has no router; see [`McpAt`].
+    /// Serves at `path` only, with or without a slash at its end, and answers 404 elsewhere; for
+    /// a server without a router.
     pub fn at(self, path: &str) -> McpAt<C> {
         McpAt { service: self, path: path.strip_suffix('/').unwrap_or(path).into() }
     }
@@ -177,7 +175,7 @@ where
     }
 }
 
-/// The same for both services: each request is answered by `respond`.
+/// Implements both service traits: `respond` answers each request.
 macro_rules! services {
     ($($service:ident),*) => {$(
         #[cfg(feature = "tower")]

@@ -198,7 +198,7 @@ impl Prompt {
         }
         let known = |name: &&String| self.arguments.iter().any(|argument| argument.name == **name);
         if let Some(stray) = self.completers.arguments().find(|name| !known(name)) {
-            return Err(error(format!("`{stray}` is completed, but is no argument")));
+            return Err(error(format!("`{stray}` has a completer, but is not an argument")));
         }
         let mut buffer = write::texts([
             ("name", Some(self.name.as_str())),

@@ -52,13 +52,13 @@ impl<'r, R: Registry> Dispatcher<'r, '_, R> {
         }
     }
 
-    /// What the handlers of a batch send on the way is dropped, for its answer is one JSON
+    /// What the handlers of a batch send on the way is dropped, because its answer is one JSON
     /// body.
     fn batch(&self, messages: Vec<Result<InBatch<'_>, Refused<'_>>>, head: &Parts) -> PendingBody<'r> {
         let quiet = Self { accepts: Accepts::JSON, ..*self };
         let requests = messages.into_iter().filter_map(|message| match message {
             Ok(InBatch::Request(request)) => Some(quiet.request(&request, head.clone())),
-            // There is no place to say that nobody waits for it.
+            // An answer gets no reply, so nothing can say that its call no longer waits.
             Ok(InBatch::Answer(answer)) => {
                 self.answer(answer, head);
                 None

@@ -142,7 +142,7 @@ impl ResourceTemplate {
         uri::check(&self.template).and_then(|()| self.about.check()).map_err(error)?;
         let canonical = uri::canonical(&self.template).into_owned();
         let pattern = UriTemplate::new(&canonical)
-            .map_err(|_| error("it is no URI template of RFC 6570, level 2".to_owned()))?;
+            .map_err(|_| error("it is not a URI template of RFC 6570, level 2".to_owned()))?;
         // Of the higher levels, which have lists of variables, it makes one strange name.
         let is_name =
             |name: &str| name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_.".contains(&byte));
@@ -154,7 +154,7 @@ impl ResourceTemplate {
             return Err(error(format!("the variable `{}` is there twice", twin.1)));
         }
         if let Some(stray) = self.completers.arguments().find(|name| pattern.find_var_name(name).is_none()) {
-            return Err(error(format!("`{stray}` is completed, but is no variable")));
+            return Err(error(format!("`{stray}` has a completer, but is not a variable")));
         }
         Ok(CompiledTemplate {
             definition: self.about.write(("uriTemplate", &self.template), None),

@@ -1,4 +1,4 @@
-//! A server's settings.
+//! The settings of a server.
 
 use std::fmt;
 use std::future::pending;
@@ -8,12 +8,12 @@ use std::time::Duration;
 use crate::manager::StatelessSessionManager;
 
 pub(super) type BoxError = Box<dyn std::error::Error + Send + Sync>;
-/// Gives managers when the server shuts down.
+/// Returns the managers to shut down with the server.
 pub(super) type ManagerSource = Box<dyn FnOnce() -> Vec<StatelessSessionManager> + Send>;
 pub(super) type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
-/// A server that is set up; made by [`serve`](super::serve). Awaiting it serves, until what
-/// [`shutdown_on`](Self::shutdown_on) was given ends, or for ever without it.
+/// A configured server; created by [`serve`](super::serve). Await it to serve until the future of
+/// [`shutdown_on`](Self::shutdown_on) completes, or forever without one.
 #[must_use = "a server does nothing unless it is awaited"]
 pub struct Serve<L, S> {
     pub(super) listener: L,
@@ -25,7 +25,7 @@ pub struct Serve<L, S> {
     pub(super) limits: Limits,
 }
 
-/// What holds of each connection.
+/// The limits of each connection.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Limits {
     pub(super) header_timeout: Duration,
@@ -34,15 +34,14 @@ pub(super) struct Limits {
     pub(super) max_streams: u32,
 }
 
-/// How a server has ended.
+/// How a server ended.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Ended {
-    /// How many connections were cut because they were still open when the
-    /// [`drain_timeout`](Serve::drain_timeout) was over.
+    /// How many connections were cut because they were still open after the
+    /// [`drain_timeout`](Serve::drain_timeout).
     pub cut_connections: usize,
-    /// How many calls of the managers that were [drained](Serve::drain) had not come to their
-    /// end by then.
+    /// How many calls of the [drained](Serve::drain) managers had not finished by then.
     pub unfinished_calls: usize,
 }
 
@@ -64,59 +63,58 @@ impl<L, S> Serve<L, S> {
         }
     }
 
-    /// How long a client may take from connecting to the end of its first request's head, and
-    /// for the head of each later one; 10 s by default. Slower ones are cut.
+    /// Sets how long a client may take from connecting to the end of its first request's head,
+    /// and for the head of each later request; 10 s by default. Slower connections are cut.
     ///
-    /// A later head is only looked at at this interval, so it may take up to twice as long.
+    /// Later heads are checked at this interval, so they may take up to twice as long.
     pub fn header_timeout(mut self, timeout: Duration) -> Self {
         self.limits.header_timeout = timeout;
         self
     }
 
-    /// How long a connection may stay open between two requests; 75 s by default. It is closed
-    /// up to a [`header_timeout`](Self::header_timeout) later.
+    /// Sets how long a connection may stay open between two requests; 75 s by default. It is
+    /// closed up to a [`header_timeout`](Self::header_timeout) later.
     ///
-    /// Behind a proxy it should be longer than the proxy keeps its own connections idle, which
-    /// is 60 s with most: if the server closes first, a request may just be on its way.
+    /// Behind a proxy, make it longer than the proxy's own idle timeout, which is 60 s in most:
+    /// if the server closes first, a request may already be on its way.
     pub fn idle_timeout(mut self, timeout: Duration) -> Self {
         self.limits.idle_timeout = timeout;
         self
     }
 
-    /// How long a client may take next to nothing of a response while there is something to
-    /// send; 30 s by default. Next to nothing is less than 4 KiB, and less than all that waits:
-    /// systems take a few bytes even for a client that never reads.
+    /// Sets how long a client may read almost nothing of a response while there is something to
+    /// send; 30 s by default. Almost nothing is less than 4 KiB and less than all that waits:
+    /// operating systems take a few bytes even for a client that never reads.
     ///
-    /// Then its connection is cut, or the stream reset if HTTP/2 carries others, and the call
-    /// ends: this is what bounds a tool that waits for a reader. What the system buffers for a
-    /// client counts as taken, so it may take up to twice as long. A client that reads slowly but
-    /// does read is not cut. On a stream of HTTP/2 it must take each frame within this time, up
-    /// to 16 KiB. While a tool works in silence nothing is counted.
+    /// After that the connection is cut, or the stream reset if it is one of several of HTTP/2,
+    /// and the call ends: this bounds tools that wait for a reader. Bytes that the system buffers
+    /// count as read, so it may take up to twice as long. A client that reads slowly is not cut.
+    /// On a stream of HTTP/2 it must take each frame, of up to 16 KiB, within this time. Time in
+    /// which the tool sends nothing does not count.
     pub fn write_timeout(mut self, timeout: Duration) -> Self {
         self.limits.write_timeout = timeout;
         self
     }
 
-    /// How many connections may be open at the same time; further ones wait until the operating
-    /// system accepts no more for it. 10,000 by default, or three quarters of the descriptors
-    /// that the process may open if these are fewer, so that tools have some left.
+    /// Sets how many connections may be open at the same time; 10,000 by default, or three
+    /// quarters of the descriptors that the process may open if these are fewer, so that tools
+    /// have some left. Further connections wait in the operating system's queue.
     pub fn max_connections(mut self, connections: usize) -> Self {
         self.max_connections = connections.max(1);
         self
     }
 
-    /// How many requests one connection of HTTP/2 may have under way; 100 by default. Behind a
-    /// proxy it bounds what the proxy sends over each of its connections.
+    /// Sets how many requests one connection of HTTP/2 may have in flight; 100 by default.
+    /// Behind a proxy it bounds what the proxy sends over each of its connections.
     pub fn max_streams(mut self, streams: u32) -> Self {
         self.limits.max_streams = streams;
         self
     }
 
-    /// Shuts the server down when `signal` ends, such as [`signals`](super::signals).
+    /// Shuts the server down when `signal` completes, such as [`signals`](super::signals).
     ///
-    /// It then accepts no connection, closes those on which nothing is asked, and lets the
-    /// requests under way come to their end until the
-    /// [`drain_timeout`](Self::drain_timeout). A second call replaces the first.
+    /// The server then accepts no connections, closes idle ones, and lets requests in flight
+    /// finish until the [`drain_timeout`](Self::drain_timeout). A second call replaces the first.
     pub fn shutdown_on(mut self, signal: impl Future<Output = ()> + Send + 'static) -> Self {
         self.shutdown = Box::pin(signal);
         self
@@ -124,15 +122,16 @@ impl<L, S> Serve<L, S> {
 
     /// Shuts `manager` down with the server
     /// ([`shut_down`](StatelessSessionManager::shut_down)): streams of subscriptions end with
-    /// their result at once, requests that still come get 503, and detached tools are waited
-    /// for. A server with several managers calls it once for each.
+    /// their result at once, new requests get 503, and the server waits for detached tools. Call
+    /// it once for each manager.
     pub fn drain(self, manager: &StatelessSessionManager) -> Self {
         let manager = manager.clone();
         self.drain_with(move || [manager])
     }
 
-    /// Shuts the managers down that `managers` returns, as [`drain`](Self::drain) does. It is
-    /// called when the server shuts down, for a server that makes managers while it serves.
+    /// Shuts down the managers that `managers` returns, as [`drain`](Self::drain) does. The
+    /// function is called when the server shuts down; it is for servers that create managers
+    /// while they serve.
     pub fn drain_with<M>(mut self, managers: impl FnOnce() -> M + Send + 'static) -> Self
     where
         M: IntoIterator<Item = StatelessSessionManager>,
@@ -141,9 +140,9 @@ impl<L, S> Serve<L, S> {
         self
     }
 
-    /// How long requests under way may take to end once the server shuts down; 10 s by default.
-    /// What is then still open is cut. It should be shorter than what the platform allows before
-    /// it kills the process: 30 s in Kubernetes, 10 s with `docker stop`.
+    /// Sets how long requests in flight may take to finish once the server shuts down; 10 s by
+    /// default. Connections that are still open then are cut. Make it shorter than the time
+    /// after which the platform kills the process: 30 s in Kubernetes, 10 s with `docker stop`.
     pub fn drain_timeout(mut self, timeout: Duration) -> Self {
         self.drain_timeout = timeout;
         self

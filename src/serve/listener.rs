@@ -15,20 +15,20 @@ pub trait Listener: Send + 'static {
     /// Accepts the next connection.
     ///
     /// # Errors
-    /// None of them ends the server: it tries again, after a pause unless the error is one
-    /// of the connection alone.
+    /// No error ends the server: it tries again, after a pause unless the error concerns only
+    /// the one connection.
     fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Self::Socket>>;
 }
 
 /// A connection that a [`Listener`] accepts.
 pub trait Socket: AsyncRead + AsyncWrite + Unpin + Send + 'static {
-    /// Sends what the socket takes right now, whether or not it was found ready, and returns
-    /// how many bytes that is.
+    /// Sends what the socket takes right now, whether or not it was reported ready, and returns
+    /// the number of bytes.
     ///
-    /// Asked once a write has waited for the [`write_timeout`](super::Serve::write_timeout):
-    /// an operating system calls a socket ready when a good part of its buffer is free, which
-    /// a slow reader may not bring about within that time. Without an implementation, a
-    /// reader must.
+    /// Called once a write has waited for the [`write_timeout`](super::Serve::write_timeout):
+    /// operating systems report a socket as ready only when a good part of its buffer is free,
+    /// and a slow reader may not free that much in time. The default takes nothing, so slow
+    /// readers of such a socket are cut.
     ///
     /// # Errors
     /// [`WouldBlock`](io::ErrorKind::WouldBlock) when it takes nothing.

@@ -45,10 +45,10 @@
 //! requests that this process should have under way, and an
 //! [`idle_timeout`](Serve::idle_timeout) longer than the proxy's.
 //!
-//! When no connection can be accepted, because the process is out of descriptors for example,
-//! the server goes on with those it has and tries again. TLS and HTTP/2 that is negotiated by
-//! it belong to a proxy or to a [`Listener`] of the host; without TLS, clients speak HTTP/2 by
-//! prior knowledge. All of this is tested on Linux; no other system has been tried.
+//! When no connection can be accepted, for example because the process is out of descriptors,
+//! the server keeps serving those it has and tries again. TLS, and HTTP/2 that TLS negotiates,
+//! belong to a proxy or to the host's own [`Listener`]; without TLS, clients speak HTTP/2 with
+//! prior knowledge. All of this is tested on Linux only.
 //!
 //! # Memory after a flood
 //!
@@ -71,10 +71,10 @@
 //!
 //! # Shutting down
 //!
-//! When the future of [`shutdown_on`](Serve::shutdown_on) ends, the listener is closed, idle
-//! connections are closed, subscriptions end with their result, and requests under way come to
-//! their end. What is still open after the [`drain_timeout`](Serve::drain_timeout) is cut: a
-//! client that is stuck does not hold the process up.
+//! When the future of [`shutdown_on`](Serve::shutdown_on) completes, the listener and idle
+//! connections are closed, subscriptions end with their result, and requests in flight finish.
+//! Connections that are still open after the [`drain_timeout`](Serve::drain_timeout) are cut, so
+//! a client that is stuck does not keep the process alive.
 //!
 //! [`max_body_size`]: crate::manager::ManagerBuilder::max_body_size
 //! [`read_timeout`]: crate::manager::ManagerBuilder::read_timeout
@@ -97,14 +97,14 @@ pub use builder::{Ended, Serve};
 pub use listener::{Listener, Socket};
 pub use signals::signals;
 
-/// Serves `service` to those who connect to `listener`, over HTTP/1.1 and HTTP/2.
+/// Serves `service` on `listener`, over HTTP/1.1 and HTTP/2.
 ///
-/// Returns a [`Serve`], whose methods set its bounds and which serves when it is awaited,
-/// within a Tokio runtime whose I/O and timers are enabled. It spawns a task for each
-/// connection, and one for each request of HTTP/2; all of them have ended when it has.
+/// Returns a [`Serve`], whose methods set bounds. Await it within a Tokio runtime whose I/O and
+/// timers are enabled. It spawns a task for each connection, and one for each request of HTTP/2;
+/// all tasks have ended when it completes.
 ///
-/// The request path pays for its bounds with a few counts: timers run for each connection and
-/// for a write that waits, not for each request.
+/// The bounds cost a request only a few counters: timers run for each connection and for a write
+/// that waits, not for each request.
 pub fn serve<L: Listener, S>(listener: L, service: S) -> Serve<L, S> {
     Serve::new(listener, service)
 }

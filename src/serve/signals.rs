@@ -2,12 +2,12 @@
 
 use std::io;
 
-/// Returns a future that ends when the process is asked to end: by Ctrl-C (SIGINT), or by the
-/// SIGTERM that service managers and containers send. Systems other than Unix have Ctrl-C
-/// alone, from the first poll. Tested on Linux.
+/// Returns a future that completes when the process is asked to end: by Ctrl-C (SIGINT), or by
+/// the SIGTERM that service managers and containers send. Systems other than Unix have only
+/// Ctrl-C, from the first poll on. Tested on Linux.
 ///
-/// From this call on, neither signal ends the process by itself, so it belongs at the start of
-/// `main`: a signal that comes before is not waited for.
+/// Call it at the start of `main`: from then on neither signal ends the process by itself, and
+/// earlier signals do.
 ///
 /// # Errors
 /// When the operating system refuses the handlers.

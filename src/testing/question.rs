@@ -1,4 +1,4 @@
-//! What a server asks a test client.
+//! Questions of the server to a test client.
 
 use std::fmt;
 use std::sync::Arc;
@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-/// A question of the server's: elicitation, sampling or roots.
+/// A question of the server: elicitation, sampling or roots.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct TestQuestion {
@@ -14,20 +14,20 @@ pub struct TestQuestion {
     pub method: String,
     /// The parameters, as they came.
     pub params: Value,
-    /// The key of the question; only 2026-07-28 tells.
+    /// The key of the question, in 2026-07-28.
     pub key: Option<String>,
 }
 
 impl TestQuestion {
-    /// Returns the message that the user of an elicitation reads; empty for the others.
+    /// Returns the message of an elicitation; empty for the others.
     pub fn message(&self) -> &str {
         self.params["message"].as_str().unwrap_or_default()
     }
 
-    /// Reads the parameters as `T`.
+    /// Deserialises the parameters.
     ///
     /// # Panics
-    /// When they do not fit.
+    /// When they do not deserialise as `T`.
     #[track_caller]
     pub fn read<T: DeserializeOwned>(&self) -> T {
         match serde_json::from_value(self.params.clone()) {

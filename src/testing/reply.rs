@@ -1,4 +1,4 @@
-//! What a test client got.
+//! Replies to a test client.
 
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -7,7 +7,7 @@ use http::StatusCode;
 
 use crate::jsonrpc::ErrorCode;
 
-/// The reply to one request, with all that came before it.
+/// The reply to one request, with everything that was sent before it.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct TestReply {
@@ -27,9 +27,9 @@ pub struct TestReply {
 #[derive(Clone, Debug, PartialEq, serde::Deserialize)]
 #[non_exhaustive]
 pub struct Progress {
-    /// How far the work is.
+    /// How much work is done.
     pub progress: f64,
-    /// The value at which it is done, if that is known.
+    /// The value at which the work is done, if known.
     pub total: Option<f64>,
     /// What is being done.
     pub message: Option<String>,
@@ -39,7 +39,7 @@ impl TestReply {
     /// Returns the result.
     ///
     /// # Panics
-    /// When the request was answered by an error.
+    /// When the request was answered with an error.
     #[track_caller]
     pub fn result(&self) -> &Value {
         match self.message.get("result") {
@@ -64,7 +64,7 @@ impl TestReply {
     /// Returns whether a tool's result says that the tool failed.
     ///
     /// # Panics
-    /// When the request was answered by a JSON-RPC error.
+    /// When the request was answered with a JSON-RPC error.
     #[track_caller]
     pub fn is_error(&self) -> bool {
         self.result()["isError"] == true
@@ -74,7 +74,7 @@ impl TestReply {
     /// contents, with line feeds between them.
     ///
     /// # Panics
-    /// When the request was answered by a JSON-RPC error.
+    /// When the request was answered with a JSON-RPC error.
     #[track_caller]
     pub fn text(&self) -> String {
         let result = self.result();
@@ -86,10 +86,10 @@ impl TestReply {
         texts.collect::<Vec<_>>().join("\n")
     }
 
-    /// Reads the structured content of a tool's result.
+    /// Deserialises the structured content of a tool's result.
     ///
     /// # Panics
-    /// When there is none, or it does not fit `T`.
+    /// When there is no structured content, or it does not deserialise as `T`.
     #[track_caller]
     pub fn structured<T: DeserializeOwned>(&self) -> T {
         match self.result().get("structuredContent").map(T::deserialize) {

@@ -73,7 +73,7 @@ impl MirroredParams {
             return Err(format!("`{ANNOTATION}` of {at:?} must be a string that is not empty"));
         };
         let header = HeaderName::from_bytes(format!("{PARAM_PREFIX}{suffix}").as_bytes())
-            .map_err(|_| format!("`{ANNOTATION}` {suffix:?} of {at:?} is no header name"))?;
+            .map_err(|_| format!("`{ANNOTATION}` {suffix:?} of {at:?} is not a header name"))?;
         if !matches!(property.get("type").and_then(Value::as_str), Some("string" | "integer" | "boolean")) {
             return Err(format!(
                 "`{ANNOTATION}` of {at:?} must be on a property whose type is string, integer or boolean, and \

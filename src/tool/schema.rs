@@ -109,7 +109,7 @@ macro_rules! without_schema {
 without_schema!((), ToolOutput, Content, Vec<Content>, String, &'static str, Cow<'static, str>);
 without_schema!(i8, i16, i32, i64, i128, isize, u8, u16, u32, u64, u128, usize, f32, f64, bool, char);
 
-// Not derived, for the documentation of the type is not meant for a model.
+// Not derived, because the documentation of the type is not meant for a model.
 impl JsonSchema for NoArguments {
     fn schema_name() -> Cow<'static, str> {
         "NoArguments".into()

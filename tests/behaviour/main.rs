@@ -14,6 +14,7 @@ mod collections;
 mod documentation;
 mod draining;
 mod failures;
+mod given;
 mod handlers;
 mod layers;
 mod listening;

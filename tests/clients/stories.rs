@@ -19,7 +19,7 @@ async fn alone(client: &Client, story: &str) {
 
 /// In the modern era an answer may reach another replica than the one that asked.
 async fn asked_by_two_replicas(client: &Client) {
-    let key = [("STATE_KEY", "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff")];
+    let key = [("STATE_KEYS", "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff")];
     let first = ExampleServer::start_with("ask_the_user", &key).await;
     let second = ExampleServer::start_with("ask_the_user", &key).await;
     let proxy = Proxy::start([first.url(), second.url()]).await;

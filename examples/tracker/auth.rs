@@ -1,0 +1,47 @@
+//! Who calls: a bearer token names a user.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use axum::extract::{Request, State};
+use axum::http::request::Parts;
+use axum::http::{StatusCode, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use mcp_stateless::Principal;
+
+/// A user, as the handlers get it: an extension of the request.
+#[derive(Clone, Debug)]
+pub(crate) struct User {
+    pub(crate) name: &'static str,
+    pub(crate) is_maintainer: bool,
+}
+
+/// Users by token.
+pub(crate) type Users = Arc<HashMap<&'static str, User>>;
+
+/// A real server verifies tokens that an authorization server has signed, or looks up their hashes.
+pub(crate) fn users() -> Users {
+    Arc::new(HashMap::from([
+        ("ada-secret", User { name: "Ada", is_maintainer: true }),
+        ("bob-secret", User { name: "Bob", is_maintainer: false }),
+    ]))
+}
+
+/// Leaves the user and the principal in the request, or answers 401. The principal is what the
+/// library counts and binds by: questions and their answers, listeners, waiting calls.
+pub(crate) async fn authenticate(State(users): State<Users>, mut request: Request, next: Next) -> Response {
+    let header = request.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let user = header.and_then(|value| value.strip_prefix("Bearer ")).and_then(|token| users.get(token));
+    let Some(user) = user.cloned() else {
+        return (StatusCode::UNAUTHORIZED, [(header::WWW_AUTHENTICATE, "Bearer")]).into_response();
+    };
+    request.extensions_mut().insert(Principal::new(user.name));
+    request.extensions_mut().insert(user);
+    next.run(request).await
+}
+
+/// Whether a request comes from a maintainer: only they see and call some of the tools.
+pub(crate) fn is_maintainer(head: &Parts) -> bool {
+    head.extensions.get::<User>().is_some_and(|user| user.is_maintainer)
+}

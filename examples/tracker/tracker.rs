@@ -1,0 +1,230 @@
+//! The issues, and what is offered of them: each method of a block with a macro is a tool, a prompt
+//! or a resource.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use mcp_stateless::ask::AskError;
+use mcp_stateless::call::Extension;
+use mcp_stateless::prompt::PromptMessage;
+use mcp_stateless::{CallContext, Json, ToolError, prompts, resources, tools};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::auth::{User, is_maintainer};
+
+/// Everything that clients can add to is bounded.
+const MAX_ISSUES: usize = 10_000;
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+enum Status {
+    #[default]
+    Open,
+    InProgress,
+    Closed,
+}
+
+#[derive(Clone, Debug, Default, Serialize, JsonSchema)]
+struct Issue {
+    number: u32,
+    title: String,
+    text: String,
+    status: Status,
+    author: String,
+    assignee: Option<String>,
+    labels: BTreeSet<String>,
+    comments: Vec<String>,
+}
+
+/// Why something could not be done. `shown` in `main.rs` decides what clients read of it.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    #[error("There is no issue {0}")]
+    NotFound(u32),
+    #[error("Issue {0} is closed; open it first")]
+    Closed(u32),
+    #[error("Only its author and maintainers may change issue {0}")]
+    NotYours(u32),
+    #[error("There are {MAX_ISSUES} issues already; delete some first")]
+    Full,
+    #[error("the issues could not be written: {0}")]
+    Storage(#[from] std::io::Error),
+}
+
+type IssueResult = Result<Json<Issue>, Error>;
+
+/// The state that all handlers share. A real tracker holds a pool of database connections.
+pub(crate) struct Tracker {
+    issues: Mutex<BTreeMap<u32, Issue>>,
+    export_to: PathBuf,
+}
+
+impl Tracker {
+    pub(crate) fn new(export_to: impl Into<PathBuf>) -> Self {
+        Self { issues: Mutex::default(), export_to: export_to.into() }
+    }
+
+    fn issues(&self) -> MutexGuard<'_, BTreeMap<u32, Issue>> {
+        self.issues.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn find(&self, number: u32) -> Result<Issue, Error> {
+        self.issues().get(&number).cloned().ok_or(Error::NotFound(number))
+    }
+
+    fn matching(&self, matches: impl Fn(&Issue) -> bool) -> Vec<Issue> {
+        self.issues().values().filter(|issue| matches(issue)).cloned().collect()
+    }
+
+    /// Reporters change only their own issues. A closed issue can only be opened again.
+    fn change(&self, user: &User, number: u32, change: impl FnOnce(&mut Issue)) -> IssueResult {
+        let mut issues = self.issues();
+        let issue = issues.get_mut(&number).ok_or(Error::NotFound(number))?;
+        if !user.is_maintainer && issue.author != user.name {
+            return Err(Error::NotYours(number));
+        }
+        let mut changed = issue.clone();
+        change(&mut changed);
+        if (issue.status, changed.status) == (Status::Closed, Status::Closed) {
+            return Err(Error::Closed(number));
+        }
+        issue.clone_from(&changed);
+        Ok(Json(changed))
+    }
+}
+
+#[tools]
+impl Tracker {
+    /// Tells who is logged in.
+    #[tool(read_only)]
+    fn whoami(Extension(user): Extension<User>) -> &'static str {
+        user.name
+    }
+
+    /// Finds issues whose title or text contains a text.
+    #[tool(read_only)]
+    fn search(&self, text: String, status: Option<Status>, label: Option<String>) -> Json<Vec<Issue>> {
+        Json(self.matching(|issue| {
+            (issue.title.contains(&text) || issue.text.contains(&text))
+                && status.is_none_or(|status| issue.status == status)
+                && label.as_ref().is_none_or(|label| issue.labels.contains(label))
+        }))
+    }
+
+    /// Gets an issue with its comments.
+    #[tool(read_only)]
+    fn get(&self, number: u32) -> IssueResult {
+        self.find(number).map(Json)
+    }
+
+    /// Creates an issue.
+    fn create(&self, Extension(user): Extension<User>, title: String, text: Option<String>) -> IssueResult {
+        let mut issues = self.issues();
+        if issues.len() >= MAX_ISSUES {
+            return Err(Error::Full);
+        }
+        let number = issues.last_key_value().map_or(1, |(last, _)| last + 1);
+        let (author, text) = (user.name.to_owned(), text.unwrap_or_default());
+        let issue = Issue { number, title, text, author, ..Issue::default() };
+        issues.insert(number, issue.clone());
+        Ok(Json(issue))
+    }
+
+    /// Changes the title of an issue.
+    fn rename(&self, Extension(user): Extension<User>, number: u32, title: String) -> IssueResult {
+        self.change(&user, number, |issue| issue.title = title)
+    }
+
+    /// Comments on an issue.
+    fn comment(&self, Extension(user): Extension<User>, number: u32, text: String) -> IssueResult {
+        self.change(&user, number, |issue| issue.comments.push(format!("{}: {text}", user.name)))
+    }
+
+    /// Assigns an issue; to nobody without an assignee.
+    fn assign(&self, Extension(user): Extension<User>, number: u32, assignee: Option<String>) -> IssueResult {
+        self.change(&user, number, |issue| issue.assignee = assignee)
+    }
+
+    /// Adds a label to an issue.
+    fn label(&self, Extension(user): Extension<User>, number: u32, label: String) -> IssueResult {
+        self.change(&user, number, |issue| _ = issue.labels.insert(label))
+    }
+
+    /// Opens, starts or closes an issue.
+    #[tool(idempotent)]
+    fn set_status(&self, Extension(user): Extension<User>, number: u32, status: Status) -> IssueResult {
+        self.change(&user, number, |issue| issue.status = status)
+    }
+
+    /// Creates an issue of each title.
+    #[tool(visible_to = is_maintainer)]
+    async fn import(
+        &self,
+        cx: CallContext,
+        user: Extension<User>,
+        titles: Vec<String>,
+    ) -> Result<String, Error> {
+        let total = u32::try_from(titles.len()).map_or(f64::INFINITY, f64::from);
+        for (done, title) in (1_u32..).zip(titles) {
+            cx.progress(done.into(), Some(total), &title).await;
+            self.create(user.clone(), title, None)?;
+        }
+        Ok(format!("Created {total} issues."))
+    }
+
+    /// Writes all issues to the server's disk.
+    #[tool(visible_to = is_maintainer)]
+    async fn export(&self) -> Result<&'static str, Error> {
+        let issues = serde_json::json!(self.matching(|_| true)).to_string();
+        tokio::fs::write(&self.export_to, issues).await?;
+        Ok("Written.")
+    }
+
+    /// Deletes an issue for good, once the user agrees.
+    #[tool(destructive, visible_to = is_maintainer)]
+    async fn delete(&self, cx: CallContext, number: u32) -> Result<String, ToolError> {
+        let Issue { title, .. } = self.find(number)?;
+        match cx.elicit("confirm", format!("Delete issue {number}, {title:?}?")).await {
+            Ok(Confirm { sure: true }) => {}
+            Ok(_) | Err(AskError::Declined | AskError::Cancelled) => return Ok("Kept.".to_owned()),
+            Err(error) => return Err(error.into()),
+        }
+        self.issues().remove(&number).ok_or(Error::NotFound(number))?;
+        Ok(format!("Deleted issue {number}."))
+    }
+}
+
+/// The form that the user fills in before an issue is deleted.
+#[derive(Deserialize, JsonSchema)]
+struct Confirm {
+    /// Delete it?
+    sure: bool,
+}
+
+#[prompts]
+impl Tracker {
+    /// Decides what to do with an issue.
+    fn triage(&self, number: u32) -> Result<String, Error> {
+        Ok(format!("Which label, status and assignee should this issue have?\n\n{}", self.read(number)?))
+    }
+
+    /// Summarises the open issues.
+    fn report(&self) -> Vec<PromptMessage> {
+        let open = self.matching(|issue| issue.status != Status::Closed);
+        let titles =
+            open.iter().map(|issue| PromptMessage::user(format!("#{} {}", issue.number, issue.title)));
+        titles.chain([PromptMessage::user("Summarise these issues for the team.")]).collect()
+    }
+}
+
+#[resources]
+impl Tracker {
+    /// An issue as Markdown.
+    #[resource(uri = "issue://{number}", name = "issue", mime_type = "text/markdown")]
+    fn read(&self, number: u32) -> Result<String, Error> {
+        let Issue { title, text, comments, .. } = self.find(number)?;
+        Ok(format!("# {title}\n\n{text}\n\n{}", comments.join("\n\n")))
+    }
+}
