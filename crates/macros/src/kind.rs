@@ -28,6 +28,7 @@ const TOOL: &[Known] = &[
     Known::new("icon", Takes::Values),
     Known::new("requires", Takes::Values),
     Known::new("visible_to", Takes::Value),
+    Known::new("tag", Takes::Values),
     Known::new("time_limit", Takes::Value),
     Known::new("no_time_limit", Takes::Nothing).unlike("time_limit"),
     Known::new("detached", Takes::Nothing),
@@ -42,6 +43,8 @@ const PROMPT: &[Known] = &[
     Known::new("description", Takes::Value),
     Known::new("title", Takes::Value),
     Known::new("icon", Takes::Values),
+    Known::new("visible_to", Takes::Value),
+    Known::new("tag", Takes::Values),
 ];
 
 const RESOURCE: &[Known] = &[
@@ -54,6 +57,8 @@ const RESOURCE: &[Known] = &[
     Known::new("annotations", Takes::Value),
     Known::new("cache_hint", Takes::Value),
     Known::new("icon", Takes::Values),
+    Known::new("visible_to", Takes::Value),
+    Known::new("tag", Takes::Values),
 ];
 
 impl Kind {
