@@ -180,7 +180,11 @@ fn attempt(client: &Arc<Client>, era: Era) -> Attempt {
                 Request::new("initialize", params)
             }
         };
-        let outcome = client.open(era, request).await.outcome().await;
+        let outcome = client.open(era, request).await.outcome().await.map_err(|failure| match failure {
+            // There is no other session in which it could be made again.
+            Failure::Forgotten => Failure::lost("it takes no input"),
+            other => other,
+        });
         (era, outcome.and_then(|text| read(&text, era)))
     })
 }

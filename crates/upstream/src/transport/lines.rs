@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncRead, AsyncWrite, AsyncWriteExt, BufReader};
 use tokio::sync::mpsc;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use super::parcel::MAX_MESSAGE;
 use crate::connection::Connection;
@@ -16,6 +16,9 @@ use crate::failure::{Cause, Failure};
 const QUEUED: usize = 64;
 /// How long a request waits for an upstream that does not read.
 const WRITE_LIMIT: Duration = Duration::from_secs(30);
+
+/// How long an upstream that takes no input may take to end before others get its requests.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// Where requests go to be written.
 pub(crate) struct Requests(mpsc::Sender<(i64, Vec<u8>)>);
@@ -61,6 +64,8 @@ pub(super) async fn write(mut output: impl AsyncWrite + Unpin, mut to_write: ToW
         };
         if let Err(error) = written.await {
             tracing::debug!(%error, "an upstream takes no input");
+            // Nearly always it ends now, and its reader says why.
+            sleep(LAST_WORDS).await;
             to_write.requests.close();
             let waiting = std::iter::from_fn(|| to_write.requests.try_recv().ok()).map(|(id, _)| id);
             return id.into_iter().chain(waiting).collect();
