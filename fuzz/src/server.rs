@@ -7,7 +7,9 @@ use http::{Request, Response};
 use http_body_util::Full;
 use mcp_stateless::completion::Completing;
 use mcp_stateless::resource::ResourceTemplate;
-use mcp_stateless::{CallContext, Catalog, Prompt, PromptRegistry, ResourceRegistry, StatelessSessionManager, ToolRegistry};
+use mcp_stateless::{
+    CallContext, Catalog, Prompt, PromptRegistry, ResourceRegistry, StatelessSessionManager, ToolRegistry,
+};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::json;

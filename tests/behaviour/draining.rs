@@ -97,7 +97,7 @@ async fn calls_under_way_come_to_their_end_and_are_waited_for() {
 #[tokio::test]
 async fn managers_that_are_joined_share_their_bounds_and_are_shut_down_together() {
     let registry = || Live::new(ToolRegistry::builder().build().expect("no tools"), Changes::in_process());
-    let first = Site::with(registry(), |builder| builder.max_listeners(2));
+    let first = Site::with(registry(), |builder| builder.max_listeners(1));
     let joined: Vec<_> =
         (0..2).map(|_| Site::with(registry(), |builder| builder.join(&first.manager))).collect();
     let mut wire = joined[0].open(listen(&json!({"toolsListChanged": true}))).await;

