@@ -60,8 +60,8 @@ fn every_test_that_the_architecture_names_is_there() {
         let name = name.trim_end_matches("_*");
         functions.keys().any(|module| ends_with(module, name) || module.starts_with(name))
             || match name.rsplit_once("::") {
-                Some((module_end, test)) => functions.iter().any(|(module, tests)| {
-                    ends_with(module, module_end) && tests.iter().any(|it| it == test)
+                Some((module_end, function)) => functions.iter().any(|(module, tests)| {
+                    ends_with(module, module_end) && tests.iter().any(|it| it == function)
                 }),
                 None => functions.values().flatten().any(|it| it.starts_with(name)),
             }
