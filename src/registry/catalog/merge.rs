@@ -11,7 +11,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 
 use super::Shared;
-use super::late::{Caller, Listing, Wanted, listing};
+use super::late::Caller;
+use super::refresh::{Listing, RefreshKey, listing};
 use crate::deadline::Deadline;
 use crate::jsonrpc::{ErrorCode, RpcError};
 use crate::protocol::CacheHint;
@@ -70,7 +71,7 @@ impl Shared {
 
         let mut merged = Merged::new(self, kind);
         for asked in asked {
-            let wanted = Wanted { part: asked.part, kind, caller };
+            let wanted = RefreshKey { part: asked.part, kind, caller };
             let (error, first) = match asked.state {
                 MergeState::Done(Ok(page)) => {
                     if merged.add(asked.part, &page) {
@@ -122,7 +123,8 @@ impl Shared {
         let asked = offering.map(|(part, _)| {
             let cursor = cursor.take().filter(|_| part == start);
             let is_continued = cursor.is_some();
-            let joined = if is_continued { None } else { self.refreshes.join(Wanted { part, kind, caller }) };
+            let joined =
+                if is_continued { None } else { self.refreshes.join(RefreshKey { part, kind, caller }) };
             let is_joined = joined.is_some();
             let listing = joined.unwrap_or_else(|| listing(&self.parts, part, kind, request, cursor));
             Asked { part, state: MergeState::Pending(listing), is_continued, is_joined }

@@ -3,6 +3,7 @@
 mod late;
 mod merge;
 mod part;
+mod refresh;
 
 use std::collections::HashSet;
 use std::fmt;
@@ -10,8 +11,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use http::request::Parts;
 
-use self::late::{Callers, Refreshes};
+use self::late::Callers;
 use self::part::Part;
+use self::refresh::Refreshes;
 use super::{Answer, Has, Item, ItemKind, ListRequest, Page, Registry};
 use crate::call::{Call, CallFuture, Tags};
 use crate::changes::{Changes, LocalBus};
