@@ -3,7 +3,7 @@
 use proc_macro2::Span;
 use syn::Ident;
 
-use crate::settings::{Known, Takes};
+use crate::known::{Known, Takes};
 
 /// What the methods of a block become.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

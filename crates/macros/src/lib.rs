@@ -8,7 +8,9 @@ mod block;
 mod debug;
 mod docs;
 mod errors;
+mod expand;
 mod kind;
+mod known;
 mod method;
 mod options;
 mod parameter;
@@ -135,7 +137,7 @@ use crate::kind::Kind;
 /// costs with those. All arguments of one method are deserialised together.
 #[proc_macro_attribute]
 pub fn tools(options: TokenStream, item: TokenStream) -> TokenStream {
-    block::expand(Kind::Tool, options.into(), &item.into()).into()
+    expand::expand(Kind::Tool, options.into(), &item.into()).into()
 }
 
 /// Makes a prompt of each method of an `impl` block.
@@ -175,7 +177,7 @@ pub fn tools(options: TokenStream, item: TokenStream) -> TokenStream {
 /// `#[complete(…)]` on an argument gives what completes its values, as `Prompt::complete` takes it.
 #[proc_macro_attribute]
 pub fn prompts(options: TokenStream, item: TokenStream) -> TokenStream {
-    block::expand(Kind::Prompt, options.into(), &item.into()).into()
+    expand::expand(Kind::Prompt, options.into(), &item.into()).into()
 }
 
 /// Makes a resource, or a resource template, of each method of an `impl` block.
@@ -219,7 +221,7 @@ pub fn prompts(options: TokenStream, item: TokenStream) -> TokenStream {
 /// repeatedly, an `icon`. `#[complete(…)]` on an argument gives what completes its values.
 #[proc_macro_attribute]
 pub fn resources(options: TokenStream, item: TokenStream) -> TokenStream {
-    block::expand(Kind::Resource, options.into(), &item.into()).into()
+    expand::expand(Kind::Resource, options.into(), &item.into()).into()
 }
 
 /// Makes the compiler say why a function is not a handler.

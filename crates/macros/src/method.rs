@@ -93,9 +93,11 @@ impl Method {
         match self.kind {
             Kind::Tool => self.check_name(errors),
             Kind::Prompt => {}
-            Kind::Resource => uri::check(self, errors),
+            Kind::Resource => {
+                uri::check(&self.settings, &self.ident, &self.arguments().collect::<Vec<_>>(), errors)
+            }
         }
-        if self.kind == Kind::Tool || uri::of(self).is_some_and(|uri| !uri::is_template(&uri.0)) {
+        if self.kind == Kind::Tool || uri::of(&self.settings).is_some_and(|uri| !uri::is_template(&uri.0)) {
             for argument in self.arguments() {
                 if let Some(completer) = &argument.completer {
                     errors.at(completer, "only arguments of prompts and of URI templates are completed");

@@ -32,7 +32,7 @@ pub(crate) fn registered(block: &Block, method: &Method, builder: &Ident) -> Tok
             quote!(.register(#private::#definition::new(#name, #description, #handler)#setters #completers))
         }
         Kind::Resource => {
-            let Some((uri, span)) = uri::of(method) else { return quote!(#builder) };
+            let Some((uri, span)) = uri::of(&method.settings) else { return quote!(#builder) };
             if uri::is_template(&uri) {
                 let template = Ident::new("ResourceTemplate", span);
                 let completers = completers(method);

@@ -11,34 +11,7 @@ use syn::{Attribute, Expr, ExprLit, Ident, Lit, Meta, Token, Type};
 
 use crate::errors::Errors;
 use crate::kind::Kind;
-
-/// A setting that there is.
-pub(crate) struct Known {
-    key: &'static str,
-    takes: Takes,
-    /// The setting that it contradicts.
-    unlike: Option<&'static str>,
-}
-
-/// What stands after the key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Takes {
-    Nothing,
-    Value,
-    /// A value, and the setting may be repeated.
-    Values,
-    Type,
-}
-
-impl Known {
-    pub(crate) const fn new(key: &'static str, takes: Takes) -> Self {
-        Self { key, takes, unlike: None }
-    }
-
-    pub(crate) const fn unlike(self, other: &'static str) -> Self {
-        Self { unlike: Some(other), ..self }
-    }
-}
+use crate::known::Takes;
 
 /// The settings of one method.
 pub(crate) struct Settings {

@@ -1,14 +1,15 @@
 //! The URI of a resource, and the variables of a template.
 
 use proc_macro2::Span;
-use syn::Expr;
+use syn::{Expr, Ident};
 
 use crate::errors::Errors;
-use crate::method::Method;
+use crate::parameter::Argument;
+use crate::settings::Settings;
 
 /// Returns the URI of a resource, and where it stands.
-pub(crate) fn of(method: &Method) -> Option<(String, Span)> {
-    method.settings.text("uri")
+pub(crate) fn of(settings: &Settings) -> Option<(String, Span)> {
+    settings.text("uri")
 }
 
 /// Whether a URI has variables.
@@ -17,9 +18,9 @@ pub(crate) fn is_template(uri: &str) -> bool {
 }
 
 /// Compares the variables of the URI with the arguments of the method.
-pub(crate) fn check(method: &Method, errors: &mut Errors) {
-    let Some((uri, span)) = of(method) else {
-        match method.settings.value("uri") {
+pub(crate) fn check(settings: &Settings, method: &Ident, arguments: &[&Argument], errors: &mut Errors) {
+    let Some((uri, span)) = of(settings) else {
+        match settings.value("uri") {
             Some(value) if !matches!(value, Expr::Lit(_)) => {
                 errors.at(
                     value,
@@ -28,14 +29,14 @@ pub(crate) fn check(method: &Method, errors: &mut Errors) {
             }
             Some(value) => errors.at(value, "the URI must be a string"),
             None => errors.at(
-                &method.ident,
+                method,
                 "a resource needs a URI: write `#[resource(uri = \"…\")]`, or `#[skip]` to leave the method out",
             ),
         }
         return;
     };
     let variables = variables(&uri);
-    for argument in method.arguments().filter(|argument| !argument.may_be_missing()) {
+    for argument in arguments.iter().filter(|argument| !argument.may_be_missing()) {
         let name = argument.name();
         if !variables.contains(&name.as_str()) {
             let message =
@@ -43,14 +44,14 @@ pub(crate) fn check(method: &Method, errors: &mut Errors) {
             errors.at(&argument.ident, message);
         }
     }
-    let takes_all = method.arguments().any(|argument| !argument.is_plain());
+    let takes_all = arguments.iter().any(|argument| !argument.is_plain());
     for variable in variables {
-        if !takes_all && method.arguments().all(|argument| argument.name() != variable) {
+        if !takes_all && arguments.iter().all(|argument| argument.name() != variable) {
             let message = format!("the method takes no argument `{variable}`");
             errors.add(syn::Error::new(span, message));
         }
     }
-    if let Some(key) = method.settings.key("size").filter(|_| is_template(&uri)) {
+    if let Some(key) = settings.key("size").filter(|_| is_template(&uri)) {
         errors.at(key, "the resources of a template have no common size");
     }
 }
