@@ -94,7 +94,7 @@ impl Method {
             Kind::Tool => self.check_name(errors),
             Kind::Prompt => {}
             Kind::Resource => {
-                uri::check(&self.settings, &self.ident, &self.arguments().collect::<Vec<_>>(), errors)
+                uri::check(&self.settings, &self.ident, &self.arguments().collect::<Vec<_>>(), errors);
             }
         }
         if self.kind == Kind::Tool || uri::of(&self.settings).is_some_and(|uri| !uri::is_template(&uri.0)) {
