@@ -1,9 +1,6 @@
 //! Who calls: a bearer token names a user.
 
-use std::collections::HashMap;
-use std::sync::Arc;
-
-use axum::extract::{Request, State};
+use axum::extract::Request;
 use axum::http::request::Parts;
 use axum::http::{StatusCode, header};
 use axum::middleware::Next;
@@ -17,23 +14,19 @@ pub(crate) struct User {
     pub(crate) is_maintainer: bool,
 }
 
-/// Users by token.
-pub(crate) type Users = Arc<HashMap<&'static str, User>>;
-
 /// A real server verifies tokens that an authorization server has signed, or looks up their hashes.
-pub(crate) fn users() -> Users {
-    Arc::new(HashMap::from([
-        ("ada-secret", User { name: "Ada", is_maintainer: true }),
-        ("bob-secret", User { name: "Bob", is_maintainer: false }),
-    ]))
+pub(crate) fn user(token: &str) -> Option<User> {
+    match token {
+        "ada-secret" => Some(User { name: "Ada", is_maintainer: true }),
+        "bob-secret" => Some(User { name: "Bob", is_maintainer: false }),
+        _ => None,
+    }
 }
 
-/// Leaves the user and the principal in the request, or answers 401. The principal is what the
-/// library counts and binds by: questions and their answers, listeners, waiting calls.
-pub(crate) async fn authenticate(State(users): State<Users>, mut request: Request, next: Next) -> Response {
+/// Leaves the user and the principal, by which the library counts and binds, or answers 401.
+pub(crate) async fn authenticate(mut request: Request, next: Next) -> Response {
     let header = request.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-    let user = header.and_then(|value| value.strip_prefix("Bearer ")).and_then(|token| users.get(token));
-    let Some(user) = user.cloned() else {
+    let Some(user) = header.and_then(|value| value.strip_prefix("Bearer ")).and_then(user) else {
         return (StatusCode::UNAUTHORIZED, [(header::WWW_AUTHENTICATE, "Bearer")]).into_response();
     };
     request.extensions_mut().insert(Principal::new(user.name));

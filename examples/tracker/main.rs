@@ -1,41 +1,32 @@
-//! The server of an issue tracker: twelve tools with shared state, two users with different rights,
-//! domain errors, a log line for every call, prompts, resources, a tool that asks its user and one
-//! that reports progress. `tests.rs` tests it in memory.
+//! The server of an issue tracker: tools with shared state, users with different rights, domain
+//! errors, a log line for every call, a question, progress. `tests.rs` tests it in memory.
 //!
-//! `cargo run --example tracker --all-features -- --addr 127.0.0.1:8000`, then send requests with the
-//! header `authorization: Bearer ada-secret` (a maintainer) or `Bearer bob-secret` (a reporter).
-//! Replicas share the keys in `STATE_KEYS`, 64 hexadecimal digits each.
+//! `cargo run --example tracker --all-features`, then send requests with the header
+//! `authorization: Bearer ada-secret` (a maintainer) or `Bearer bob-secret` (a reporter).
 
 use std::sync::Arc;
 use std::time::Instant;
 
-use axum::routing::get;
 use axum::{Router, middleware};
-use mcp_stateless::ask::StateKeys;
-use mcp_stateless::call::{CallError, FailedCall};
+use mcp_stateless::call::CallError;
 use mcp_stateless::registry::{CallInfo, Next, Outcome};
 use mcp_stateless::serve::{self, serve};
 use mcp_stateless::{Catalog, ConfigError, Registry, RegistryError, StatelessSessionManager};
 
 mod auth;
-#[path = "../common/mod.rs"]
-mod common;
 #[cfg(test)]
 mod tests;
 mod tracker;
 
-use crate::auth::{Users, authenticate};
+use crate::auth::authenticate;
 use crate::tracker::{Error, Tracker};
 
 /// Everything that the server offers, with a log line for each call.
 fn registry(tracker: Tracker) -> Result<impl Registry + Clone, RegistryError> {
     let tracker = Arc::new(tracker);
-    let catalog = Catalog::builder()
-        .add(Tracker::tools(Arc::clone(&tracker)).build()?)
-        .add(Tracker::prompts(Arc::clone(&tracker)).build()?)
-        .add(Tracker::resources(tracker).build()?)
-        .build()?;
-    Ok(catalog.layer(log))
+    let (tools, prompts) = (Tracker::tools(Arc::clone(&tracker)), Tracker::prompts(Arc::clone(&tracker)));
+    let catalog = Catalog::builder().add(tools.build()?).add(prompts.build()?);
+    Ok(catalog.add(Tracker::resources(tracker).build()?).build()?.layer(log))
 }
 
 /// Logs what is called, by whom, how it ended and how long it took.
@@ -48,30 +39,22 @@ async fn log(call: CallInfo, next: Next) -> Result<Outcome, CallError> {
     outcome
 }
 
-/// Decides which errors clients may read. The others are masked, and logged in full.
-fn shown(failed: &FailedCall<'_>) -> Option<String> {
-    match failed.error().downcast_ref()? {
-        Error::Storage(_) => None,
-        error => Some(error.to_string()),
-    }
-}
-
+/// Clients may read the errors of the domain. The others are masked, and logged in full.
 fn manager() -> Result<StatelessSessionManager, ConfigError> {
-    let mut builder = StatelessSessionManager::builder("tracker", env!("CARGO_PKG_VERSION"))
+    StatelessSessionManager::builder("tracker", env!("CARGO_PKG_VERSION"))
         .instructions("Search before you create an issue.")
-        .on_error(shown);
-    if let Ok(keys) = std::env::var("STATE_KEYS") {
-        builder = builder.state_keys(keys.parse::<StateKeys>()?);
-    }
-    builder.build()
+        .on_error(|failed| match failed.error().downcast_ref()? {
+            Error::Storage(_) => None,
+            error => Some(error.to_string()),
+        })
+        .build()
 }
 
-/// Serves users at `/mcp`, and everyone at `/health`.
-fn app(manager: &StatelessSessionManager, registry: impl Registry + Clone + 'static, users: Users) -> Router {
+/// Serves the users of valid tokens at `/mcp`.
+fn app(manager: &StatelessSessionManager, registry: impl Registry + Clone + 'static) -> Router {
     Router::new()
         .fallback_service(manager.service(registry).at("/mcp"))
-        .layer(middleware::from_fn_with_state(users, authenticate))
-        .route("/health", get(async || "ok"))
+        .layer(middleware::from_fn(authenticate))
 }
 
 #[tokio::main]
@@ -79,7 +62,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     tracing_subscriber::fmt().with_writer(std::io::stderr).init();
     let signals = serve::signals()?;
     let manager = manager()?;
-    let app = app(&manager, registry(Tracker::new("issues.json"))?, auth::users());
-    serve(common::listen().await?, app).shutdown_on(signals).drain(&manager).await;
+    let registry = registry(Tracker::new("issues.json"))?;
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:8000").await?;
+    serve(listener, app(&manager, registry)).shutdown_on(signals).drain(&manager).await;
     Ok(())
 }

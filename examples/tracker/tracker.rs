@@ -1,5 +1,4 @@
-//! The issues, and what is offered of them: each method of a block with a macro is a tool, a prompt
-//! or a resource.
+//! The issues. Each method of a block with a macro is a tool, a prompt or a resource.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -7,15 +6,11 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use mcp_stateless::ask::AskError;
 use mcp_stateless::call::Extension;
-use mcp_stateless::prompt::PromptMessage;
 use mcp_stateless::{CallContext, Json, ToolError, prompts, resources, tools};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::auth::{User, is_maintainer};
-
-/// Everything that clients can add to is bounded.
-const MAX_ISSUES: usize = 10_000;
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -38,17 +33,13 @@ struct Issue {
     comments: Vec<String>,
 }
 
-/// Why something could not be done. `shown` in `main.rs` decides what clients read of it.
+/// Why something could not be done. `manager` in `main.rs` decides what clients read of it.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
     #[error("There is no issue {0}")]
     NotFound(u32),
-    #[error("Issue {0} is closed; open it first")]
-    Closed(u32),
     #[error("Only its author and maintainers may change issue {0}")]
     NotYours(u32),
-    #[error("There are {MAX_ISSUES} issues already; delete some first")]
-    Full,
     #[error("the issues could not be written: {0}")]
     Storage(#[from] std::io::Error),
 }
@@ -74,24 +65,15 @@ impl Tracker {
         self.issues().get(&number).cloned().ok_or(Error::NotFound(number))
     }
 
-    fn matching(&self, matches: impl Fn(&Issue) -> bool) -> Vec<Issue> {
-        self.issues().values().filter(|issue| matches(issue)).cloned().collect()
-    }
-
-    /// Reporters change only their own issues. A closed issue can only be opened again.
+    /// Reporters change only their own issues.
     fn change(&self, user: &User, number: u32, change: impl FnOnce(&mut Issue)) -> IssueResult {
         let mut issues = self.issues();
         let issue = issues.get_mut(&number).ok_or(Error::NotFound(number))?;
         if !user.is_maintainer && issue.author != user.name {
             return Err(Error::NotYours(number));
         }
-        let mut changed = issue.clone();
-        change(&mut changed);
-        if (issue.status, changed.status) == (Status::Closed, Status::Closed) {
-            return Err(Error::Closed(number));
-        }
-        issue.clone_from(&changed);
-        Ok(Json(changed))
+        change(issue);
+        Ok(Json(issue.clone()))
     }
 }
 
@@ -105,12 +87,10 @@ impl Tracker {
 
     /// Finds issues whose title or text contains a text.
     #[tool(read_only)]
-    fn search(&self, text: String, status: Option<Status>, label: Option<String>) -> Json<Vec<Issue>> {
-        Json(self.matching(|issue| {
-            (issue.title.contains(&text) || issue.text.contains(&text))
-                && status.is_none_or(|status| issue.status == status)
-                && label.as_ref().is_none_or(|label| issue.labels.contains(label))
-        }))
+    fn search(&self, text: String, status: Option<Status>) -> Json<Vec<Issue>> {
+        let contains = |issue: &&Issue| issue.title.contains(&text) || issue.text.contains(&text);
+        let has_status = |issue: &&Issue| status.is_none_or(|status| issue.status == status);
+        Json(self.issues().values().filter(contains).filter(has_status).cloned().collect())
     }
 
     /// Gets an issue with its comments.
@@ -120,16 +100,13 @@ impl Tracker {
     }
 
     /// Creates an issue.
-    fn create(&self, Extension(user): Extension<User>, title: String, text: Option<String>) -> IssueResult {
+    fn create(&self, Extension(user): Extension<User>, title: String, text: Option<String>) -> Json<Issue> {
         let mut issues = self.issues();
-        if issues.len() >= MAX_ISSUES {
-            return Err(Error::Full);
-        }
         let number = issues.last_key_value().map_or(1, |(last, _)| last + 1);
         let (author, text) = (user.name.to_owned(), text.unwrap_or_default());
         let issue = Issue { number, title, text, author, ..Issue::default() };
         issues.insert(number, issue.clone());
-        Ok(Json(issue))
+        Json(issue)
     }
 
     /// Changes the title of an issue.
@@ -158,26 +135,20 @@ impl Tracker {
         self.change(&user, number, |issue| issue.status = status)
     }
 
-    /// Creates an issue of each title.
+    /// Creates an issue of each title, and tells how many there are then.
     #[tool(visible_to = is_maintainer)]
-    async fn import(
-        &self,
-        cx: CallContext,
-        user: Extension<User>,
-        titles: Vec<String>,
-    ) -> Result<String, Error> {
-        let total = u32::try_from(titles.len()).map_or(f64::INFINITY, f64::from);
+    async fn import(&self, cx: CallContext, user: Extension<User>, titles: Vec<String>) -> usize {
         for (done, title) in (1_u32..).zip(titles) {
-            cx.progress(done.into(), Some(total), &title).await;
-            self.create(user.clone(), title, None)?;
+            cx.progress(done.into(), None, &title).await;
+            self.create(user.clone(), title, None);
         }
-        Ok(format!("Created {total} issues."))
+        self.issues().len()
     }
 
     /// Writes all issues to the server's disk.
     #[tool(visible_to = is_maintainer)]
     async fn export(&self) -> Result<&'static str, Error> {
-        let issues = serde_json::json!(self.matching(|_| true)).to_string();
+        let issues = serde_json::json!(*self.issues()).to_string();
         tokio::fs::write(&self.export_to, issues).await?;
         Ok("Written.")
     }
@@ -196,7 +167,6 @@ impl Tracker {
     }
 }
 
-/// The form that the user fills in before an issue is deleted.
 #[derive(Deserialize, JsonSchema)]
 struct Confirm {
     /// Delete it?
@@ -208,14 +178,6 @@ impl Tracker {
     /// Decides what to do with an issue.
     fn triage(&self, number: u32) -> Result<String, Error> {
         Ok(format!("Which label, status and assignee should this issue have?\n\n{}", self.read(number)?))
-    }
-
-    /// Summarises the open issues.
-    fn report(&self) -> Vec<PromptMessage> {
-        let open = self.matching(|issue| issue.status != Status::Closed);
-        let titles =
-            open.iter().map(|issue| PromptMessage::user(format!("#{} {}", issue.number, issue.title)));
-        titles.chain([PromptMessage::user("Summarise these issues for the team.")]).collect()
     }
 }
 
