@@ -1,6 +1,6 @@
 //! Asks an upstream for all pages of a list.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use http::HeaderMap;
@@ -27,6 +27,8 @@ const MAX_CURSOR: usize = 64 * 1024;
 #[derive(Debug, Default)]
 pub(super) struct FetchedList {
     definitions: Vec<Box<RawValue>>,
+    /// The names of tools that can be called as tasks alone, which are not offered.
+    pub(super) left_out: HashSet<String>,
     size: usize,
     /// How long the upstream says that the list holds: as long as the page that holds least.
     pub(super) ttl: Option<Duration>,
@@ -90,8 +92,13 @@ impl FetchedList {
         let definitions: Vec<Box<RawValue>> =
             serde_json::from_str(definitions.get()).map_err(|_| "its list is not an array")?;
         self.size += definitions.iter().map(|definition| definition.get().len()).sum::<usize>();
-        let offered = definitions.into_iter().filter(|it| kind != ListKind::Tools || !needs_task(it));
-        self.definitions.extend(offered);
+        for definition in definitions {
+            if kind == ListKind::Tools && needs_task(&definition) {
+                self.left_out.extend(kind.name_of(&definition));
+            } else {
+                self.definitions.push(definition);
+            }
+        }
 
         let string = |name: &str| serde_json::from_str::<String>(result.get(name)?.get()).ok();
         let ttl = result.get("ttlMs").and_then(|ttl| ttl.get().parse().ok()).map(Duration::from_millis);
@@ -239,6 +246,9 @@ mod tests {
         let mut names: Vec<_> = fetched.names(ListKind::Tools).into_keys().collect();
         names.sort_unstable();
         assert_eq!(names, ["odd", "optional", "other", "plain"]);
+        let mut left_out: Vec<_> = fetched.left_out.iter().collect();
+        left_out.sort_unstable();
+        assert_eq!(left_out, ["escaped", "required"]);
     }
 
     #[test]

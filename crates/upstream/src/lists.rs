@@ -1,6 +1,6 @@
 //! The lists of an upstream, kept for as long as they hold.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -45,6 +45,8 @@ pub(super) struct List {
     pub(super) page: Page,
     /// The names of what is listed, with their places in the list.
     names: HashMap<String, usize>,
+    /// The names of tools that are not offered.
+    left_out: HashSet<String>,
     /// What is to be repeated in headers, of the tools that want it.
     pub(super) mirrored: HashMap<String, MirroredParams>,
     /// Whether the upstream says that it is the same for all callers.
@@ -61,7 +63,7 @@ impl List {
         kind: ListKind,
         headers: &HeaderMap,
     ) -> Result<Self, Failure> {
-        let fetched = fetch(lease, kind, headers).await?;
+        let mut fetched = fetch(lease, kind, headers).await?;
         let (about, is_http) = (&lease.0.about, target.is_http());
         let tells_changes = about.capabilities[kind.capability()]["listChanged"] == true;
         let hold = match (fetched.ttl, about.era) {
@@ -74,6 +76,7 @@ impl List {
         Ok(Self {
             page: fetched.page()?,
             names: fetched.names(kind),
+            left_out: std::mem::take(&mut fetched.left_out),
             is_public: fetched.is_public(),
             mirrored: if has_headers { fetched.mirrored() } else { HashMap::new() },
             // Beyond what the clock knows is for ever.
@@ -86,6 +89,11 @@ impl List {
         let mut names: Vec<_> = self.names.iter().collect();
         names.sort_unstable_by_key(|(_, place)| **place);
         names.into_iter().map(|(name, _)| name.clone()).collect()
+    }
+
+    /// Whether this is the name of a tool that the upstream has, but that is not offered.
+    pub(super) fn leaves_out(&self, tool: &str) -> bool {
+        self.left_out.contains(tool)
     }
 
     /// Whether the list has an item. A URI may also be one of a template, which is judged by
@@ -223,7 +231,7 @@ impl Lists {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::HashMap;
+    use std::collections::{HashMap, HashSet};
 
     use mcp_stateless::registry::Page;
 
@@ -232,8 +240,14 @@ mod tests {
     #[test]
     fn a_uri_is_of_a_template_that_begins_alike() {
         let names = [("math://square/{n}".to_owned(), 0), ("a://b".to_owned(), 1)].into();
-        let list =
-            List { page: Page::default(), names, mirrored: HashMap::new(), is_public: false, until: None };
+        let list = List {
+            page: Page::default(),
+            names,
+            left_out: HashSet::new(),
+            mirrored: HashMap::new(),
+            is_public: false,
+            until: None,
+        };
         assert!(list.has(ListKind::Templates, "math://square/3"));
         assert!(!list.has(ListKind::Templates, "math://cube/3"));
         assert!(!list.has(ListKind::Resources, "math://square/3"));

@@ -127,8 +127,13 @@ impl Pool {
             let known = self.known();
             (known.eras, known.list(kind))
         };
-        if latest.is_some_and(|list| list.has(kind, name)) {
-            return Some(true);
+        if let Some(list) = latest {
+            if list.has(kind, name) {
+                return Some(true);
+            }
+            if list.leaves_out(name) {
+                return Some(false);
+            }
         }
         let callers = lock(&self.callers);
         let known = |(_, caller): (_, &Caller)| caller.lists.iter().any(|it| it.knows(kind, name));
@@ -144,6 +149,11 @@ impl Pool {
             [Era::Legacy, Era::Modern].into_iter().filter(|era| eras.has(*era) != Some(false)).peekable();
         let is_certain = spoken.peek().is_some() && spoken.all(tells);
         is_certain.then_some(false)
+    }
+
+    /// Whether the tool was left out of the list that was told last.
+    pub(super) fn leaves_out(&self, tool: &str) -> bool {
+        self.known().list(ListKind::Tools).is_some_and(|list| list.leaves_out(tool))
     }
 
     /// What the upstream offers, once a session has been opened.

@@ -231,6 +231,9 @@ impl Registry for Upstream {
     }
 
     fn call_tool(&self, call: Call<'_>) -> CallFuture<ToolOutput> {
+        if self.pool().leaves_out(call.target()) {
+            return CallFuture::refused(RpcError::unknown_tool(call.target()));
+        }
         self.call(call, Method::CallTool, ToolOutput::from_json)
     }
 
