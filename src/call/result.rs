@@ -38,14 +38,17 @@ pub(crate) struct ResultWriter<'w> {
 }
 
 impl<'w> ResultWriter<'w> {
+    #[inline]
     pub(crate) fn new(buffer: &'w mut Vec<u8>, era: Era, texts: &'w ResultTexts) -> Self {
         Self { buffer, era, texts }
     }
 
+    #[inline]
     pub(crate) fn era(&self) -> Era {
         self.era
     }
 
+    #[inline]
     pub(crate) fn open(&mut self) {
         self.buffer.push(b'{');
     }
@@ -70,6 +73,7 @@ impl<'w> ResultWriter<'w> {
 
     /// Opens the object with an array as its first member, each element written by
     /// `write_element`. `opening` is what comes before the array.
+    #[inline]
     pub(crate) fn open_array<T>(
         &mut self,
         opening: &'static str,
@@ -101,13 +105,19 @@ impl<'w> ResultWriter<'w> {
 
     /// Ends the object with what every result of its era carries, and with these members in
     /// its `_meta`.
+    #[inline]
     pub(crate) fn end(&mut self, members: Option<&Map<String, Value>>) {
-        let Some(members) = members else {
-            return match self.era {
+        match members {
+            Some(members) => self.end_with(members),
+            None => match self.era {
                 Era::Legacy => self.buffer.push(b'}'),
                 Era::Modern => self.buffer.extend_from_slice(self.texts.modern_end.as_bytes()),
-            };
-        };
+            },
+        }
+    }
+
+    #[cold]
+    fn end_with(&mut self, members: &Map<String, Value>) {
         self.complete();
         self.open_meta();
         for (name, value) in members.iter().filter(|(name, _)| *name != meta::SERVER_INFO) {
