@@ -158,7 +158,8 @@ impl Wire {
     /// Closes by a reset: what is under way is lost.
     pub fn reset(self) {
         // Where the option is not there, the connection is closed in the ordinary way.
-        let _ = self.stream.set_zero_linger();
+        #[allow(deprecated, reason = "what replaces it is newer than the oldest tokio that is allowed")]
+        let _ = self.stream.set_linger(Some(std::time::Duration::ZERO));
     }
 }
 
