@@ -153,7 +153,7 @@ impl Tracker {
         Ok("Written.")
     }
 
-    /// Deletes an issue for good, once the user agrees.
+    /// Deletes an issue permanently, once the user agrees.
     #[tool(destructive, visible_to = is_maintainer)]
     async fn delete(&self, cx: CallContext, number: u32) -> Result<String, ToolError> {
         let Issue { title, .. } = self.find(number)?;

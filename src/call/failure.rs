@@ -163,7 +163,7 @@ impl HandlerError {
         &*self.error
     }
 
-    /// Whether the host may say what becomes of it.
+    /// Whether the host decides what clients read of it.
     pub(super) fn is_undeclared(&self) -> bool {
         self.cause == Cause::Undeclared
     }

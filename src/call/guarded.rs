@@ -94,7 +94,7 @@ impl<T: Output> GuardedCall<T> {
         self.name.as_deref().unwrap_or_default()
     }
 
-    /// Lets the host say what becomes of its own error, and logs what is wrong in an outcome.
+    /// Lets the host map its own error, and logs what failed.
     #[cold]
     fn log(&self, outcome: &mut Result<T, CallError>) {
         if let Some(maps) = &self.error_maps

@@ -192,7 +192,7 @@ const FLOATING_POINT: &str = "invalid type: floating point";
 fn from_json_with_path<A: DeserializeOwned>(arguments: &str) -> Result<A, String> {
     let mut deserializer = serde_json::Deserializer::from_str(arguments);
     let read = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| misfit(&error))?;
-    // A type that makes do with a fault may have left the rest unread.
+    // A type that tolerates a fault may have left the rest unread.
     deserializer.end().map(|()| read).map_err(|_| "Invalid arguments".to_owned())
 }
 

@@ -38,7 +38,7 @@ pub(crate) fn parse<'a, P: Scan<'a> + Default>(text: &'a str) -> Result<Message<
     let members = if scanner.peek() == Some(b'{') {
         Members::scan(&mut scanner).and_then(|members| scanner.end().map(|()| members))
     } else {
-        // Syntax comes first: only JSON is told that it is no object.
+        // Syntax comes first: text that is not JSON is a parse error, not an invalid request.
         scanner.value().and_then(|_| scanner.end()).and(Err(ScanFault::Unwanted))
     };
     members.map_err(|fault| Fault { id: None, kind: fault.into() })?.into_message()

@@ -121,7 +121,7 @@ impl Pool {
     /// Whether the upstream has an item; `None` when that is not certain.
     ///
     /// Every list that was told is good for a yes. A no needs one that still holds, and holds for
-    /// whoever asks: of a list that is private to a caller nobody knows what others have.
+    /// every caller: a list that is private to one caller says nothing about the others.
     pub(super) fn has(&self, kind: ListKind, name: &str) -> Option<bool> {
         let (eras, latest) = {
             let known = self.known();

@@ -52,7 +52,7 @@ async fn come_and_go(authority: String, server: String) {
         let share = u32::try_from(number % 97).expect("less than 97");
         let patience = |most: Duration| most * share / 96;
         match number % 100 {
-            // A long call, given up at any time: whoever is told of it later may be told at its end.
+            // A long call, abandoned at any time: its cancellation may arrive when it has ended.
             0 => clients.spawn(hang_up_at(authority, server, (1 + share * 5 % 60, 60), patience(2 * STEP))),
             // The answer comes a step after the last report.
             10 | 30 | 50 | 70 | 90 => {
