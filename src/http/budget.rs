@@ -57,9 +57,8 @@ impl Drop for BudgetShare<'_> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Barrier;
-
     use super::Budget;
+    use crate::race;
 
     #[test]
     fn shares_are_given_back_and_a_refused_one_keeps_what_it_had() {
@@ -76,23 +75,9 @@ mod tests {
     #[test]
     fn of_two_that_race_for_the_last_bytes_one_gets_them() {
         let budget = Budget::new(1);
-        let (start, end) = (Barrier::new(2), Barrier::new(2));
-        let race = || {
-            let run = |_| {
-                let mut share = budget.share();
-                start.wait();
-                let won = share.grow_to(1);
-                end.wait();
-                drop(share);
-                start.wait();
-                won
-            };
-            (0..500).map(run).collect::<Vec<_>>()
-        };
-        let (first, second) = std::thread::scope(|scope| {
-            let (first, second) = (scope.spawn(race), scope.spawn(race));
-            (first.join().expect("no panic"), second.join().expect("no panic"))
+        race::one_of_two_gets(|| {
+            let mut share = budget.share();
+            share.grow_to(1).then_some(share)
         });
-        assert!(first.iter().zip(&second).all(|(first, second)| first != second));
     }
 }
