@@ -76,7 +76,7 @@ impl<T: Output + WriteResult> PendingCall<T> {
                         Err(error) => draft.error(&error),
                     }
                 } else {
-                    tracing::error!("a handler asked the client without a context, which it must take as an argument");
+                    tracing::error!("a handler that takes no context asked the client");
                     draft.error(&RpcError::internal())
                 }
             }
