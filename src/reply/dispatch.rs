@@ -212,7 +212,9 @@ impl<'r, R: Registry> Dispatcher<'r, '_, R> {
             return refuse(HttpFault::NotAcceptable.into());
         }
         if request.id.as_json().len() > MAX_SUBSCRIPTION_ID {
-            return refuse(Rejection::InvalidRequest("the `id` of a subscription must have at most 1024 bytes"));
+            return refuse(Rejection::InvalidRequest(
+                "the `id` of a subscription must have at most 1024 bytes",
+            ));
         }
         let wanted = request.params.rare_params().notifications.map_or("null", Raw::text);
         let honoured = |wanted: SubscriptionFilter| guarded(|| wanted.honoured(self.registry, head));

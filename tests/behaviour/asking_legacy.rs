@@ -78,7 +78,7 @@ fn assert_accepted(answer: &Answer) {
 
 fn assert_unexpected(answer: &Answer) {
     assert_eq!(answer.error(), (400, -32600));
-    assert!(answer.error_message().contains("asked nothing"), "{answer:?}");
+    assert!(answer.error_message().contains("sent no request"), "{answer:?}");
 }
 
 #[tokio::test]
