@@ -228,7 +228,7 @@ async fn every_failure_is_logged_with_the_name_of_what_failed() {
     for (name, level, words) in [
         ("slow", "WARN", "its limit of 300s"),
         ("panic", "ERROR", "a handler panicked"),
-        ("error_result", "INFO", "a handler answered that it failed"),
+        ("error_result", "INFO", "a handler returned a result with `isError`"),
         ("boxed", "DEBUG", "code=-32602"),
     ] {
         let log = Log::default();
@@ -253,7 +253,7 @@ async fn arguments_are_not_logged() {
     let answer = site.send(Post::call(Era::Modern, "typed", json!({"a": "a secret"}))).await;
     drop(guard);
     assert!(answer.tool_text().contains("a secret"), "{answer:?}");
-    assert!(log.text().contains("do not fit") && log.text().contains("\"typed\""), "{}", log.text());
+    assert!(log.text().contains("are invalid") && log.text().contains("\"typed\""), "{}", log.text());
     assert!(!log.text().contains("secret"), "{}", log.text());
 }
 
