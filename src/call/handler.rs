@@ -264,7 +264,7 @@ mod tests {
         more: u32,
     }
 
-    #[expect(clippy::unnecessary_wraps, reason = "what `serde` calls returns a result")]
+    #[expect(clippy::unnecessary_wraps, reason = "the signature that `serde` expects")]
     fn or_default<'de, D: Deserializer<'de>>(value: D) -> Result<Inner, D::Error> {
         Ok(Inner::deserialize(value).unwrap_or_default())
     }
