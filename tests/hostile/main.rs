@@ -1,6 +1,6 @@
-//! Hostile clients against every example that serves; see [`test_support::hostile`].
+//! Runs hostile clients against every example that serves; see [`test_support::hostile`].
 //!
-//! `cargo test` builds the examples; a narrower `cargo test --test hostile` does not. One test:
+//! `cargo test` builds the examples, but `cargo test --test hostile` does not. To run one test:
 //! `cargo test --all-features --test hostile everything::wrong_types`.
 
 #![cfg(target_os = "linux")]
