@@ -29,6 +29,7 @@ const TOOL: &[Known] = &[
     Known::new("requires", Takes::Values),
     Known::new("visible_to", Takes::Value),
     Known::new("tag", Takes::Values),
+    Known::new("with_meta", Takes::Pairs),
     Known::new("time_limit", Takes::Value),
     Known::new("no_time_limit", Takes::Nothing).unlike("time_limit"),
     Known::new("detached", Takes::Nothing),
@@ -45,6 +46,7 @@ const PROMPT: &[Known] = &[
     Known::new("icon", Takes::Values),
     Known::new("visible_to", Takes::Value),
     Known::new("tag", Takes::Values),
+    Known::new("with_meta", Takes::Pairs),
 ];
 
 const RESOURCE: &[Known] = &[
@@ -54,11 +56,13 @@ const RESOURCE: &[Known] = &[
     Known::new("title", Takes::Value),
     Known::new("mime_type", Takes::Value),
     Known::new("size", Takes::Value),
+    Known::new("list", Takes::Value),
     Known::new("annotations", Takes::Value),
     Known::new("cache_hint", Takes::Value),
     Known::new("icon", Takes::Values),
     Known::new("visible_to", Takes::Value),
     Known::new("tag", Takes::Values),
+    Known::new("with_meta", Takes::Pairs),
 ];
 
 impl Kind {

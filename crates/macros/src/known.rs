@@ -1,6 +1,6 @@
 //! The settings that a kind of method may have.
 
-/// A setting that there is.
+/// A setting that the macros know.
 pub(crate) struct Known {
     pub(crate) key: &'static str,
     pub(crate) takes: Takes,
@@ -15,7 +15,16 @@ pub(crate) enum Takes {
     Value,
     /// A value, and the setting may be repeated.
     Values,
+    /// A tuple of two values, and the setting may be repeated.
+    Pairs,
     Type,
+}
+
+impl Takes {
+    /// Whether the setting may be repeated.
+    pub(crate) fn is_repeatable(self) -> bool {
+        matches!(self, Self::Values | Self::Pairs)
+    }
 }
 
 impl Known {

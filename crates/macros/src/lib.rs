@@ -9,6 +9,7 @@ mod debug;
 mod docs;
 mod errors;
 mod expand;
+mod from_ref;
 mod kind;
 mod known;
 mod method;
@@ -117,6 +118,8 @@ use crate::kind::Kind;
 /// | `time_limit = Duration::from_secs(5)`, `no_time_limit` | how long a call may take |
 /// | `detached` | calls run to their end without their client |
 /// | `visible_to = \|head\| …` | who may list and call it |
+/// | `tag = "…"` | a tag for rules and middleware; repeatable |
+/// | `with_meta = ("…", value)` | a member of its `_meta`; repeatable |
 /// | `requires = ClientCapability::…` | what a client must declare; repeatable |
 /// | `icon = Icon::new(…)` | an icon; repeatable |
 /// | `output_schema = Type`, `with_output_schema = …` | the schema of a `ToolOutput` |
@@ -173,8 +176,22 @@ pub fn tools(options: TokenStream, item: TokenStream) -> TokenStream {
 /// # Ok::<(), mcp_stateless::RegistryError>(())
 /// ```
 ///
-/// `#[prompt(…)]` sets the `name`, the `description`, the `title` and, repeatedly, an `icon`.
-/// `#[complete(…)]` on an argument gives what completes its values, as `Prompt::complete` takes it.
+/// # Settings of a prompt
+///
+/// `#[prompt(…)]` on a method calls setters of `Prompt`, by their names:
+///
+/// | setting | what it sets |
+/// |---|---|
+/// | `name = "…"` | the name, instead of that of the method |
+/// | `description = "…"` | the description, instead of the doc comment |
+/// | `title = "…"` | the name for people |
+/// | `icon = Icon::new(…)` | an icon; repeatable |
+/// | `visible_to = \|head\| …` | who may list and get it |
+/// | `tag = "…"` | a tag for rules and middleware; repeatable |
+/// | `with_meta = ("…", value)` | a member of its `_meta`; repeatable |
+///
+/// `#[complete(…)]` on an argument gives the handler that completes its values, as
+/// `Prompt::complete` takes it.
 #[proc_macro_attribute]
 pub fn prompts(options: TokenStream, item: TokenStream) -> TokenStream {
     expand::expand(Kind::Prompt, options.into(), &item.into()).into()
@@ -215,10 +232,27 @@ pub fn prompts(options: TokenStream, item: TokenStream) -> TokenStream {
 /// # Ok::<(), mcp_stateless::RegistryError>(())
 /// ```
 ///
-/// The name is that of the method, and the doc comment, if there is one, the description.
-/// `#[resource(…)]` sets the `uri`, which must be a literal, the `name`, the `description`, the
-/// `title`, the `mime_type`, `annotations`, a `cache_hint`, the `size` (not of a template) and,
-/// repeatedly, an `icon`. `#[complete(…)]` on an argument gives what completes its values.
+/// # Settings of a resource
+///
+/// `#[resource(…)]` on a method calls setters of `Resource` or `ResourceTemplate`, by their names:
+///
+/// | setting | what it sets |
+/// |---|---|
+/// | `uri = "…"` | the URI, which must be a literal; required |
+/// | `name = "…"` | the name, instead of that of the method |
+/// | `description = "…"` | the description, instead of the doc comment, which may be missing |
+/// | `title = "…"` | the name for people |
+/// | `mime_type = "…"` | the MIME type |
+/// | `size = 1024` | the size in bytes; not of a template |
+/// | `list = handler` | the handler that lists the resources of a template |
+/// | `annotations = Annotations::new()…` | whom it is for, and how much it matters |
+/// | `cache_hint = CacheHint::private(…)` | how long, and for whom, clients may cache the contents |
+/// | `icon = Icon::new(…)` | an icon; repeatable |
+/// | `visible_to = \|head\| …` | who may list and read it |
+/// | `tag = "…"` | a tag for rules and middleware; repeatable |
+/// | `with_meta = ("…", value)` | a member of its `_meta`; repeatable |
+///
+/// `#[complete(…)]` on an argument gives the handler that completes its values.
 #[proc_macro_attribute]
 pub fn resources(options: TokenStream, item: TokenStream) -> TokenStream {
     expand::expand(Kind::Resource, options.into(), &item.into()).into()
@@ -260,6 +294,45 @@ pub fn resources(options: TokenStream, item: TokenStream) -> TokenStream {
 #[proc_macro_attribute]
 pub fn debug_handler(options: TokenStream, item: TokenStream) -> TokenStream {
     debug::expand(options.into(), &item.into()).into()
+}
+
+/// Makes each field of a struct a part of the state, which handlers take as `State<T>`.
+///
+/// It implements `FromRef<Self>` for the type of each field, so the struct is the state that is
+/// given to `with_state`, and a handler names only the part that it uses. A call clones that part.
+///
+/// ```
+/// use std::sync::Arc;
+///
+/// use mcp_stateless::call::FromRef;
+/// use mcp_stateless::{State, ToolRegistry};
+///
+/// struct Database;
+///
+/// #[derive(Clone, FromRef)]
+/// struct App {
+///     database: Arc<Database>,
+///     greeting: &'static str,
+///     #[from_ref(skip)]
+///     farewell: &'static str,
+/// }
+///
+/// let app = App { database: Arc::new(Database), greeting: "Hello", farewell: "Bye" };
+/// let tools = ToolRegistry::builder()
+///     .with_state(app)
+///     .tool("greet", "Greets", async |State(greeting): State<&'static str>| greeting)
+///     .tool("clients", "Counts", async |State(database): State<Arc<Database>>| Arc::strong_count(&database))
+///     .tool("part", "Says goodbye", async |State(app): State<App>| app.farewell)
+///     .build()?;
+/// # Ok::<(), mcp_stateless::RegistryError>(())
+/// ```
+///
+/// Each type may occur once. `#[from_ref(skip)]` leaves a field out, and fields that are not skipped
+/// must be `Clone`. `#[from_ref(crate = path)]` on the struct sets the path of `mcp-stateless`. Enums,
+/// unions and generic structs are refused.
+#[proc_macro_derive(FromRef, attributes(from_ref))]
+pub fn from_ref(item: TokenStream) -> TokenStream {
+    from_ref::expand(item.into()).into()
 }
 
 /// Compiles and runs the example of the README.

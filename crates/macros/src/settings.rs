@@ -31,6 +31,18 @@ enum Value {
     Type(Box<Type>),
 }
 
+impl Value {
+    /// Returns the elements of a tuple of two.
+    fn pair(&self) -> Option<(&Expr, &Expr)> {
+        let Self::Expr(value) = self else { return None };
+        let Expr::Tuple(tuple) = &**value else { return None };
+        match tuple.elems.len() {
+            2 => Some((&tuple.elems[0], &tuple.elems[1])),
+            _ => None,
+        }
+    }
+}
+
 impl ToTokens for Value {
     fn to_tokens(&self, tokens: &mut TokenStream) {
         match self {
@@ -92,10 +104,16 @@ impl Settings {
             (Takes::Value | Takes::Values, None) => {
                 return errors.at(&setting.key, format!("`{key}` needs a value: write `{key} = …`"));
             }
+            (Takes::Pairs, value) if value.as_ref().and_then(Value::pair).is_none() => {
+                let message = format!(
+                    "`{key}` needs a key and a value: write `{key} = (\"com.example/owner\", \"…\")`"
+                );
+                return errors.at(&setting.key, message);
+            }
             _ => {}
         }
         let all = self.given.entry(key).or_default();
-        if !all.is_empty() && known.takes != Takes::Values {
+        if !all.is_empty() && !known.takes.is_repeatable() {
             errors.at(&setting.key, format!("`{key}` is set twice"));
         }
         all.push(setting);
@@ -146,6 +164,11 @@ impl Setting {
             Some(Value::Type(ty)) => quote!(.#key::<#ty>()),
             // A duration or an option of one.
             Some(value) if key == "time_limit" => quote!(.#key(::core::convert::Into::into(#value))),
+            Some(value) if key == "with_meta" => {
+                // `add` refuses anything else than a pair.
+                let pair = value.pair().map(|(name, value)| quote!(#name, #value));
+                quote!(.#key(#pair))
+            }
             Some(value) => quote!(.#key(#value)),
             None if key == "no_time_limit" => quote!(.time_limit(::core::option::Option::None)),
             None => quote!(.#key()),
