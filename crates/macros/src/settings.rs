@@ -16,11 +16,11 @@ use crate::known::Takes;
 /// The settings of one method.
 pub(crate) struct Settings {
     kind: Kind,
-    /// What was written for a key.
+    /// The settings by key.
     given: BTreeMap<&'static str, Vec<Setting>>,
 }
 
-/// One setting as it was written.
+/// A setting as written.
 struct Setting {
     key: Ident,
     value: Option<Value>,
@@ -66,7 +66,7 @@ impl Parse for Setting {
 }
 
 impl Settings {
-    /// Reads the settings of the attributes of this kind, and takes those out.
+    /// Parses and removes the attributes of this kind.
     pub(crate) fn take(kind: Kind, attrs: &mut Vec<Attribute>, errors: &mut Errors) -> Self {
         let mut settings = Self { kind, given: BTreeMap::new() };
         for attr in attrs.extract_if(.., |attr| attr.path().is_ident(kind.word())) {
@@ -128,7 +128,7 @@ impl Settings {
         }
     }
 
-    /// Returns what was written for a key.
+    /// Returns the value of a key.
     pub(crate) fn value(&self, key: &str) -> Option<&Expr> {
         match self.given.get(key)?.first()?.value.as_ref()? {
             Value::Expr(value) => Some(value),
@@ -136,7 +136,7 @@ impl Settings {
         }
     }
 
-    /// Returns the string that was written for a key, and where it stands.
+    /// Returns the string value of a key, and its span.
     pub(crate) fn text(&self, key: &str) -> Option<(String, Span)> {
         match self.value(key)? {
             Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) => Some((text.value(), text.span())),
@@ -144,12 +144,12 @@ impl Settings {
         }
     }
 
-    /// Returns where a key stands.
+    /// Returns the key itself, for its span.
     pub(crate) fn key(&self, key: &str) -> Option<&Ident> {
         Some(&self.given.get(key)?.first()?.key)
     }
 
-    /// Returns the calls of the setters, without those of `handled`.
+    /// Returns the calls of the setters, except those in `handled`.
     pub(crate) fn setters(&self, handled: &[&str]) -> TokenStream {
         let ordered = self.kind.settings().iter().filter(|known| !handled.contains(&known.key));
         let given = ordered.flat_map(|known| self.given.get(known.key).into_iter().flatten());
@@ -165,7 +165,7 @@ impl Setting {
             // A duration or an option of one.
             Some(value) if key == "time_limit" => quote!(.#key(::core::convert::Into::into(#value))),
             Some(value) if key == "with_meta" => {
-                // `add` refuses anything else than a pair.
+                // `add` refuses anything but a pair.
                 let pair = value.pair().map(|(name, value)| quote!(#name, #value));
                 quote!(.#key(#pair))
             }

@@ -7,7 +7,7 @@ use crate::errors::Errors;
 use crate::parameter::Argument;
 use crate::settings::Settings;
 
-/// Returns the URI of a resource, and where it stands.
+/// Returns the URI of a resource, and its span.
 pub(crate) fn of(settings: &Settings) -> Option<(String, Span)> {
     settings.text("uri")
 }
