@@ -161,7 +161,7 @@ fn poll_answer(
 fn read(message: &Bytes, principal: Option<&Principal>) -> Option<Result<Box<RawValue>, AskError>> {
     let delivery: Delivery<'_> = serde_json::from_slice(message).ok()?;
     if delivery.principal.as_deref() != principal.map(Principal::as_str) {
-        tracing::warn!("an answer came from another caller than the call, and is ignored");
+        tracing::warn!("ignored an answer from another caller than the call's");
         return None;
     }
     Some(match serde_json::from_str(delivery.message.get()) {

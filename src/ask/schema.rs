@@ -20,12 +20,12 @@ pub(super) fn form_of<T: JsonSchema>() -> Result<Value, String> {
     let schema = settings.into_generator().into_root_schema_for::<T>();
     let properties = schema.get("properties").and_then(Value::as_object).cloned().unwrap_or_default();
     if schema.get("type").and_then(Value::as_str) != Some("object") {
-        return Err(format!("a form is an object, which `{}` is not", T::schema_name()));
+        return Err(format!("a form must be an object, and `{}` is not", T::schema_name()));
     }
     let mut fields = Map::new();
     for (name, property) in properties {
         let field = field(property).ok_or_else(|| {
-            format!("the field `{name}` of a form must be a text, a number, a flag or a choice")
+            format!("the field `{name}` of a form must be a string, a number, a boolean or a choice")
         })?;
         fields.insert(name, field);
     }

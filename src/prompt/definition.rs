@@ -193,7 +193,7 @@ impl Prompt {
         }
         for (index, argument) in self.arguments.iter().enumerate() {
             if self.arguments[..index].iter().any(|other| other.name == argument.name) {
-                return Err(error(format!("the argument `{}` is there twice", argument.name)));
+                return Err(error(format!("the argument `{}` occurs twice", argument.name)));
             }
         }
         let known = |name: &&String| self.arguments.iter().any(|argument| argument.name == **name);

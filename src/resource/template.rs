@@ -151,7 +151,7 @@ impl ResourceTemplate {
         }
         let names: Vec<&str> = pattern.var_names().collect();
         if let Some(twin) = names.iter().enumerate().find(|(at, name)| names[..*at].contains(name)) {
-            return Err(error(format!("the variable `{}` is there twice", twin.1)));
+            return Err(error(format!("the variable `{}` occurs twice", twin.1)));
         }
         if let Some(stray) = self.completers.arguments().find(|name| pattern.find_var_name(name).is_none()) {
             return Err(error(format!("`{stray}` has a completer, but is not a variable")));

@@ -91,7 +91,7 @@ impl<T: Socket> GuardedIo<T> {
     }
 
     fn timed_out(&self) -> io::Error {
-        let text = format!("the peer took next to nothing for {:?}", self.write_timeout);
+        let text = format!("the peer read almost nothing for {:?}", self.write_timeout);
         io::Error::new(io::ErrorKind::TimedOut, text)
     }
 

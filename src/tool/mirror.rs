@@ -70,7 +70,7 @@ impl MirroredParams {
     fn add(&mut self, annotation: &Value, property: &Value, path: &[String]) -> Result<(), String> {
         let at = path.join(".");
         let Some(suffix) = annotation.as_str().filter(|suffix| !suffix.is_empty()) else {
-            return Err(format!("`{ANNOTATION}` of {at:?} must be a string that is not empty"));
+            return Err(format!("`{ANNOTATION}` of {at:?} must be a non-empty string"));
         };
         let header = HeaderName::from_bytes(format!("{PARAM_PREFIX}{suffix}").as_bytes())
             .map_err(|_| format!("`{ANNOTATION}` {suffix:?} of {at:?} is not a header name"))?;
@@ -172,7 +172,7 @@ fn safe_integer(text: &str) -> Option<i64> {
 fn value_at<'a>(arguments: Raw<'a>, path: &[String]) -> Result<Option<Raw<'a>>, Cow<'static, str>> {
     let mut at = arguments;
     for key in path {
-        match at.member(key).map_err(|_| "repeats an argument that is there twice")? {
+        match at.member(key).map_err(|_| "repeats an argument that occurs twice")? {
             Some(value) => at = value,
             None => return Ok(None),
         }

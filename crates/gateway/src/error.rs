@@ -25,7 +25,7 @@ pub(crate) enum Kind {
     Hosts(#[from] mcp_stateless::ConfigError),
     #[error(transparent)]
     Catalog(#[from] RegistryError),
-    #[error("cannot make a random key: {0}")]
+    #[error("cannot generate a random key: {0}")]
     Random(#[from] getrandom::Error),
     #[error("cannot listen on {address}: {source}")]
     Listen { address: String, source: io::Error },

@@ -72,7 +72,7 @@ impl Gateway {
             Ok(manager) => manager.handle_with(request, |_| ready(registry)).await,
             Err(error) => {
                 // All managers have the same settings as the first, which was valid.
-                tracing::error!(%error, "a manager cannot be made");
+                tracing::error!(%error, "cannot create a manager");
                 let mut response = Response::new(Body::default());
                 *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
                 response
@@ -151,7 +151,7 @@ impl Gateway {
 
     fn unknown(&self, name: &str) -> String {
         let names: Vec<_> = self.servers.iter().map(|server| server.name.as_str()).collect();
-        format!("there is no server {name:?}; there are {}", names.join(", "))
+        format!("there is no server {name:?}; available: {}", names.join(", "))
     }
 
     /// Returns the registry of one server, with plain names as well, or of several.

@@ -98,7 +98,7 @@ fn library(attrs: &[Attribute], errors: &mut Errors) -> Library {
     for attr in attrs.iter().filter(|attr| attr.path().is_ident(ATTRIBUTE)) {
         let parsed = attr.parse_nested_meta(|meta| {
             if !meta.path.is_ident("crate") {
-                return Err(meta.error("a state has no such option; there is `crate = path`"));
+                return Err(meta.error("a state has no such option; the only one is `crate = path`"));
             }
             library = meta.value()?.parse()?;
             Ok(())
@@ -114,7 +114,7 @@ fn is_skipped(field: &Field, errors: &mut Errors) -> bool {
     for attr in field.attrs.iter().filter(|attr| attr.path().is_ident(ATTRIBUTE)) {
         let parsed = attr.parse_nested_meta(|meta| {
             if !meta.path.is_ident("skip") {
-                return Err(meta.error("a field has no such option; there is `skip`"));
+                return Err(meta.error("a field has no such option; the only one is `skip`"));
             }
             skipped = true;
             Ok(())

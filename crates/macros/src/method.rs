@@ -181,7 +181,7 @@ fn check_signature(function: &ImplItemFn, errors: &mut Errors) -> Option<SelfKin
         && signature.asyncness.is_none()
         && names_future(ty)
     {
-        errors.at(ty, "write `async fn`, and the type that the future ends with");
+        errors.at(ty, "write `async fn`, and the output of the future as its return type");
     }
     if let ReturnType::Type(_, ty) = &signature.output
         && let Type::Reference(reference) = &**ty

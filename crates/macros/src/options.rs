@@ -74,7 +74,7 @@ impl BlockOptions {
                 options.state = Some(meta.value()?.parse()?);
             } else {
                 let message = format!(
-                    "`#[{}]` has no such option; there are `builder = name`, `crate = path`, `state = Type` and \
+                    "`#[{}]` has no such option; the options are `builder = name`, `crate = path`, `state = Type` and \
                      `vis = pub`",
                     kind.block()
                 );
@@ -111,7 +111,7 @@ impl DebugOptions {
                 options.state = Some(meta.value()?.parse()?);
             } else {
                 unknown.add(meta.error(
-                    "`#[debug_handler]` has no such option; there are `tool`, `prompt`, `resource`, `crate = path` \
+                    "`#[debug_handler]` has no such option; the options are `tool`, `prompt`, `resource`, `crate = path` \
                      and `state = Type`",
                 ));
                 skip_value(meta.input)?;

@@ -86,7 +86,7 @@ impl Settings {
         let Some(known) = self.kind.settings().iter().find(|known| setting.key == known.key) else {
             let keys: Vec<_> = self.kind.settings().iter().map(|known| format!("`{}`", known.key)).collect();
             let message = format!(
-                "a {} has no setting `{}`; there are {}",
+                "a {} has no setting `{}`; the settings are {}",
                 self.kind.word(),
                 setting.key,
                 keys.join(", ")

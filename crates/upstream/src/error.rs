@@ -68,7 +68,7 @@ pub enum UpstreamError {
         upstream: String,
     },
     /// It answered with an error, or not at all.
-    #[error("upstream {upstream:?} answered by an error: {error}")]
+    #[error("upstream {upstream:?} answered with an error: {error}")]
     #[non_exhaustive]
     Refused {
         /// The label of the upstream.

@@ -97,7 +97,7 @@ impl Part {
             page.each(|definition| names.extend(self.name_of(definition, kind)));
             let Some(next) = page.next_cursor else { return Ok(names) };
             if !cursors.insert(Arc::clone(&next)) {
-                let fault = format!("the pages of the {}s lead in a circle", kind.noun());
+                let fault = format!("the pages of the {}s form a cycle", kind.noun());
                 return Err(RegistryError::new("registry", &self.name, fault));
             }
             cursor = Some(next);

@@ -179,10 +179,10 @@ async fn run(
         let (part, kind) = (&*shared.parts[wanted.part].name, wanted.kind.noun());
         match &outcome {
             Err(error) if !has_failed => {
-                tracing::warn!(part, kind, %error, "a list of the catalog is missing; it is asked for until it comes");
+                tracing::warn!(part, kind, %error, "a list of the catalog is missing; retrying until it arrives");
                 has_failed = true;
             }
-            Ok(_) if has_failed => tracing::info!(part, kind, "a list of the catalog is back"),
+            Ok(_) if has_failed => tracing::info!(part, kind, "a list of the catalog is available again"),
             _ => {}
         }
         let is_there = outcome.is_ok();

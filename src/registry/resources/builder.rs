@@ -190,7 +190,7 @@ impl<S: Clone + Send + Sync + 'static> ResourceRegistryBuilder<S> {
         for (index, (template, _)) in definitions.iter().enumerate() {
             let is_same = |other: &str| uri::canonical(other) == uri::canonical(template);
             if definitions[..index].iter().any(|(other, _)| is_same(other)) {
-                let fault = "the template is there twice";
+                let fault = "the template occurs twice";
                 return Err(RegistryError::new("resource template", template, fault));
             }
         }
