@@ -7,7 +7,7 @@ use crate::call::{ErrorMaps, ResultTexts, ShownErrors};
 use crate::drain::Drain;
 use crate::http::HttpPolicy;
 use crate::places::Places;
-use crate::protocol::{CacheHint, ServedRevisions};
+use crate::protocol::{CacheHint, OwnCapabilities, ServedRevisions};
 
 pub(crate) struct Settings {
     pub(crate) http: HttpPolicy,
@@ -25,5 +25,6 @@ pub(crate) struct Settings {
     #[cfg(feature = "ask")]
     pub(crate) ask: crate::ask::AskSettings,
     pub(crate) instructions: Option<String>,
+    pub(crate) capabilities: OwnCapabilities,
     pub(crate) result_texts: ResultTexts,
 }

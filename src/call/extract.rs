@@ -39,7 +39,8 @@ use crate::principal::Principal;
     label = "not a part of a call",
     note = "parts of a call are `State<T>` (with the builder's state), `Extension<T>`, `Principal`, \
             `CallContext` and `http::HeaderMap`; implement `FromCall<S>` for a part of your own",
-    note = "`State<T>` needs the exact type of the state: write `.with_state(state)` before the handler is added",
+    note = "`State<T>` takes the type of the state, or a part of it that implements `FromRef<{S}>`: write \
+            `.with_state(state)` before the handler is added",
     note = "the arguments of a handler are one type that comes after all parts: move it to the end, where only a \
             `CallContext` may follow"
 )]
@@ -65,7 +66,8 @@ impl<S, T: FromRef<S>> FromCall<S> for State<T> {
 
 /// A part of a larger state `S`, which a handler takes as [`State`].
 ///
-/// Every state that implements [`Clone`] is a part of itself.
+/// Every state that implements [`Clone`] is a part of itself. With the feature `macros`,
+/// `#[derive(FromRef)]` on a struct makes each of its fields a part of it.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -95,7 +97,8 @@ impl<S, T: FromRef<S>> FromCall<S> for State<T> {
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a part of the state `{S}`",
     label = "not a part of the builder's state",
-    note = "take the state itself, `State<{S}>`, or write `impl FromRef<{S}> for {Self}`; a state must be `Clone`"
+    note = "take the state itself, `State<{S}>`, or write `impl FromRef<{S}> for {Self}`; a state must be `Clone`",
+    note = "`#[derive(FromRef)]` above `{S}` (feature `macros`) makes each of its fields a part"
 )]
 pub trait FromRef<S> {
     /// Returns the part, usually a cheap clone: this runs for each call.

@@ -76,8 +76,9 @@ use crate::tool::ToolOutput;
             (`State<T>`, `Extension<T>`, `Principal`, `CallContext` or another type that implements \
             `FromCall`), its arguments in one type, a `CallContext`; each is optional",
     note = "`State<T>` and methods need the state of the builder: write `.with_state(state)` before the handler \
-            is added, and take exactly that type",
-    note = "the arguments are one type that has `#[derive(serde::Deserialize)]`",
+            is added, and take exactly that type, or a part of it by `impl FromRef<{S}> for T`",
+    note = "the arguments are one type that has `#[derive(serde::Deserialize)]`; `Valid<T>` also needs `impl \
+            Validate for T`",
     note = "it returns what implements `IntoOutput`: a string, a number, `Json<T>`, the output type itself, or \
             a `Result` of those whose error becomes a `ToolError`",
     note = "its future is `Send + 'static`: keep no `Rc`, `RefCell` or `MutexGuard` across an `.await`, and let a \

@@ -37,6 +37,8 @@ pub use handler::{Handler, NoArguments};
 #[cfg(feature = "schemas")]
 pub(crate) use handler::{Method, WithArguments, WithContext, WithoutArguments};
 pub(crate) use lookup::Lookup;
+#[cfg(feature = "macros")]
+pub use mcp_stateless_macros::FromRef;
 pub(crate) use outbox::Leftovers;
 #[cfg(feature = "test-util")]
 pub(crate) use outbox::Outbox;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Map, Value, json};
 
 use super::handle::StatelessSessionManager;
 use crate::call::{ErrorMaps, FailedCall, ResultTexts, ShownErrors, ToolError};
@@ -12,7 +12,7 @@ use crate::http::budget::Budget;
 use crate::http::origin::{AllowedHost, AllowedOrigin, Hosts, OriginPolicy, Origins};
 use crate::http::{AcceptRule, HttpPolicy};
 use crate::places::Places;
-use crate::protocol::{CacheHint, Era, Icon, Implementation, ServedRevisions};
+use crate::protocol::{CacheHint, Era, Icon, Implementation, OwnCapabilities, ServedRevisions};
 use crate::settings::Settings;
 
 /// A builder of a [`StatelessSessionManager`]. Created by [`StatelessSessionManager::builder`].
@@ -24,6 +24,7 @@ use crate::settings::Settings;
 pub struct ManagerBuilder {
     server: Implementation,
     instructions: Option<String>,
+    capabilities: OwnCapabilities,
     origin_policy: OriginPolicy,
     /// The first host or origin that could not be parsed.
     unreadable: Option<String>,
@@ -57,6 +58,7 @@ impl ManagerBuilder {
         Self {
             server: Implementation::new(name, version),
             instructions: None,
+            capabilities: OwnCapabilities::default(),
             origin_policy: OriginPolicy::default(),
             unreadable: None,
             accept_rule: AcceptRule::default(),
@@ -106,6 +108,31 @@ impl ManagerBuilder {
     /// `initialize` and `server/discover`.
     pub fn instructions(mut self, instructions: impl Into<String>) -> Self {
         self.instructions = Some(instructions.into());
+        self
+    }
+
+    /// Declares an extension of the protocol that the server supports, in place of one of the same
+    /// name (2026-07-28, Schema, `ServerCapabilities.extensions`). `settings` are the extension's
+    /// own; an empty object if it has none.
+    ///
+    /// ```
+    /// use mcp_stateless::StatelessSessionManager;
+    /// use serde_json::Map;
+    ///
+    /// let manager = StatelessSessionManager::builder("charts", "1.0.0")
+    ///     .extension("io.modelcontextprotocol/ui", Map::new())
+    ///     .build()?;
+    /// # Ok::<(), mcp_stateless::ConfigError>(())
+    /// ```
+    pub fn extension(mut self, name: impl Into<String>, settings: Map<String, Value>) -> Self {
+        self.capabilities.extensions.insert(name.into(), settings.into());
+        self
+    }
+
+    /// Declares a capability that is not part of the protocol, in place of one of the same name
+    /// (2026-07-28, Schema, `ServerCapabilities.experimental`).
+    pub fn experimental(mut self, name: impl Into<String>, settings: Map<String, Value>) -> Self {
+        self.capabilities.experimental.insert(name.into(), settings.into());
         self
     }
 
@@ -385,6 +412,7 @@ impl ManagerBuilder {
             #[cfg(feature = "ask")]
             ask: self.ask.build(&self.server.name, &self.eras, joined.map(|joined| &joined.ask)),
             instructions: self.instructions,
+            capabilities: self.capabilities,
             result_texts: ResultTexts::new(json!(self.server).to_string()),
         }))
     }

@@ -1,6 +1,7 @@
 //! The capabilities of clients and servers.
 
 use serde::Serialize;
+use serde_json::{Map, Value};
 
 use super::Era;
 use crate::jsonrpc::Raw;
@@ -83,7 +84,12 @@ impl ServerCapabilities {
 
     /// Returns the capabilities as they are declared to a client. Legacy clients get no
     /// notifications outside of calls, so those capabilities are not declared to them.
-    pub(crate) fn declared(self, era: Era, logging: bool) -> DeclaredCapabilities {
+    pub(crate) fn declared<'a>(
+        self,
+        era: Era,
+        logging: bool,
+        own: &'a OwnCapabilities,
+    ) -> DeclaredCapabilities<'a> {
         let hears = era == Era::Modern;
         let list = |offer| match offer {
             Offer::Nothing => None,
@@ -96,6 +102,8 @@ impl ServerCapabilities {
         }
         DeclaredCapabilities {
             completions: self.completions.then(Declared::default),
+            experimental: &own.experimental,
+            extensions: &own.extensions,
             logging: logging.then(Declared::default),
             prompts: list(self.prompts),
             resources,
@@ -104,11 +112,22 @@ impl ServerCapabilities {
     }
 }
 
+/// The capabilities that a host declares besides those of its registry, by their names.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct OwnCapabilities {
+    pub(crate) experimental: Map<String, Value>,
+    pub(crate) extensions: Map<String, Value>,
+}
+
 /// The capabilities, as they are sent to a client.
 #[derive(Serialize)]
-pub(crate) struct DeclaredCapabilities {
+pub(crate) struct DeclaredCapabilities<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     completions: Option<Declared>,
+    #[serde(skip_serializing_if = "Map::is_empty")]
+    experimental: &'a Map<String, Value>,
+    #[serde(skip_serializing_if = "Map::is_empty")]
+    extensions: &'a Map<String, Value>,
     #[serde(skip_serializing_if = "Option::is_none")]
     logging: Option<Declared>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -142,6 +161,9 @@ pub enum ClientCapability {
     Roots,
     /// The client can ask its model (`sampling`).
     Sampling,
+    /// The client adds context of servers to what its model is asked (`sampling.context`, deprecated
+    /// in 2026-07-28).
+    SamplingContext,
     /// The client can ask its model, and let it use tools (`sampling.tools`).
     SamplingTools,
 }
@@ -154,6 +176,7 @@ impl ClientCapability {
             Self::ElicitationUrl => "elicitation.url",
             Self::Roots => "roots",
             Self::Sampling => "sampling",
+            Self::SamplingContext => "sampling.context",
             Self::SamplingTools => "sampling.tools",
         }
     }

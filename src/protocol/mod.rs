@@ -15,6 +15,7 @@ mod tool;
 mod write_content;
 
 pub use crate::jsonrpc::{ErrorCode, RpcError};
+pub(crate) use capabilities::OwnCapabilities;
 pub use capabilities::{ClientCapability, Offer, ServerCapabilities};
 pub(crate) use content::ResourceContents;
 pub use content::{Annotations, Content, EmbeddedResource, ResourceLink, Role};

@@ -127,7 +127,8 @@ impl Draft {
 
 /// Writes what `initialize` and `server/discover` have in common: capabilities and instructions.
 fn write_server(writer: &mut ResultWriter<'_>, capabilities: ServerCapabilities, settings: &Settings) {
-    writer.json("capabilities", &capabilities.declared(writer.era(), settings.logging));
+    writer
+        .json("capabilities", &capabilities.declared(writer.era(), settings.logging, &settings.capabilities));
     if let Some(instructions) = &settings.instructions {
         writer.string("instructions", instructions);
     }

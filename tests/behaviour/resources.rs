@@ -307,9 +307,9 @@ fn a_resource_that_cannot_be_right_is_refused_when_the_registry_is_built() {
         (builder().register_template(template("a:{path}\n")), ["a:{path}", "white space"]),
         (
             builder().register_template(template("a:{path}/{path}")),
-            ["a:{path}/{path}", "`path` is there twice"],
+            ["a:{path}/{path}", "`path` occurs twice"],
         ),
-        (builder().register_template(template("a:{path}/{+path}")), ["a:{path}", "`path` is there twice"]),
+        (builder().register_template(template("a:{path}/{+path}")), ["a:{path}", "`path` occurs twice"]),
         (
             builder().register_template(template("a:b{path}")).register_template(template("A:%62{path}")),
             ["A:%62{path}", "twice"],

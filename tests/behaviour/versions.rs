@@ -180,6 +180,23 @@ async fn discover_tells_versions_capabilities_and_instructions() {
 }
 
 #[tokio::test]
+async fn extensions_are_declared_in_both_eras() {
+    let settings = json!({"mimeTypes": ["text/html"]}).as_object().cloned().expect("an object");
+    let server = Server::with(|builder| {
+        builder.extension("io.example/ui", settings.clone()).experimental("chat", serde_json::Map::new())
+    });
+    let initialize = Post::legacy(
+        "initialize",
+        &json!({"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "c", "version": "1"}}),
+    );
+    for post in [Post::modern("server/discover", json!({})), initialize] {
+        let capabilities = server.send(post).await.json()["result"]["capabilities"].clone();
+        assert_eq!(capabilities["extensions"], json!({"io.example/ui": {"mimeTypes": ["text/html"]}}));
+        assert_eq!(capabilities["experimental"], json!({"chat": {}}));
+    }
+}
+
+#[tokio::test]
 async fn batches_are_answered_in_2025_03_26_alone() {
     let server = Server::new();
     let batch = json!([

@@ -1,6 +1,6 @@
 //! Hostile clients against the gateway; see [`test_support::hostile`].
 //!
-//! It also starts examples of the root package: `cargo test --workspace` builds them, and so does
+//! It also starts examples of the root package, which are built by `cargo test --workspace` or
 //! `cargo build --examples --all-features`.
 
 #![cfg(target_os = "linux")]
@@ -17,7 +17,7 @@ static GATEWAY: Example = Example {
     tool: "up-add",
     echo: Some(("up-echo", |text| json!({"text": text}))),
     countdown: Some("up-countdown"),
-    // What it joins may change.
+    // The servers behind it may change.
     listens: true,
     ..Example::QUICKSTART
 };
