@@ -84,12 +84,7 @@ impl ServerCapabilities {
 
     /// What goes over the wire. Nothing reaches a client of the legacy era unasked, so
     /// nothing of the kind is promised to it.
-    pub(crate) fn declared<'a>(
-        self,
-        era: Era,
-        logging: bool,
-        own: &'a OwnCapabilities,
-    ) -> DeclaredCapabilities<'a> {
+    pub(crate) fn declared(self, era: Era, logging: bool, own: &OwnCapabilities) -> DeclaredCapabilities<'_> {
         let hears = era == Era::Modern;
         let list = |offer| match offer {
             Offer::Nothing => None,
