@@ -131,6 +131,8 @@ mod places;
 mod principal;
 pub mod prompt;
 pub mod protocol;
+#[cfg(test)]
+mod race;
 pub mod registry;
 mod reply;
 mod request;

@@ -94,10 +94,8 @@ fn lock(taken: &Mutex<Counts>) -> MutexGuard<'_, Counts> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Barrier;
-
     use super::{Full, Places};
-    use crate::principal::Principal;
+    use crate::{principal::Principal, race};
 
     #[test]
     fn no_caller_takes_the_places_of_others_and_nothing_is_left_of_those_who_leave() {
@@ -119,23 +117,6 @@ mod tests {
     #[test]
     fn of_two_that_race_for_the_last_place_one_gets_it() {
         let places = Places::new(1, 1);
-        let (start, end) = (Barrier::new(2), Barrier::new(2));
-        let race = || {
-            let run = |_| {
-                start.wait();
-                let place = places.take(None);
-                end.wait();
-                let won = place.is_ok();
-                drop(place);
-                start.wait();
-                won
-            };
-            (0..500).map(run).collect::<Vec<_>>()
-        };
-        let (first, second) = std::thread::scope(|scope| {
-            let (first, second) = (scope.spawn(race), scope.spawn(race));
-            (first.join().expect("no panic"), second.join().expect("no panic"))
-        });
-        assert!(first.iter().zip(&second).all(|(first, second)| first != second));
+        race::one_of_two_gets(|| places.take(None).ok());
     }
 }

@@ -1,4 +1,4 @@
-//! The settings of a manager, fixed once built; what a request is served by besides itself.
+//! The settings of a manager, which do not change once it is built.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,10 +15,10 @@ pub(crate) struct Settings {
     pub(crate) keep_alive: Duration,
     pub(crate) tool_time_limit: Option<Duration>,
     pub(crate) shown_errors: ShownErrors,
-    /// What the host makes of its own errors.
+    /// The host's maps of its own errors.
     pub(crate) error_maps: Option<Arc<ErrorMaps>>,
     pub(crate) logging: bool,
-    /// Of `server/discover`.
+    /// The cache hint of `server/discover`.
     pub(crate) cache_hint: CacheHint,
     pub(crate) listeners: Places,
     pub(crate) drain: Arc<Drain>,

@@ -1,5 +1,4 @@
-//! Calls: `tools/call`, `prompts/get` and `resources/read`, the requests that a handler
-//! serves; how handlers are written, and how they are run.
+//! Calls (`tools/call`, `prompts/get` and `resources/read`), and the handlers that serve them.
 
 mod binding;
 mod context;

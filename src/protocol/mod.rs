@@ -1,4 +1,4 @@
-//! The wire types of MCP, one area a file, without behaviour.
+//! The wire types of MCP, without behaviour.
 
 mod capabilities;
 mod content;

@@ -1,4 +1,4 @@
-//! Tools, prompts and resources made of methods by the macros.
+//! Tools, prompts and resources that the macros make of methods.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -144,7 +144,7 @@ struct Title {
     number: usize,
 }
 
-/// The same tools without a macro.
+/// The same tools, registered without a macro.
 fn hand_written(tracker: Arc<Tracker>) -> ToolRegistry {
     let search = async |State(_): State<Arc<Tracker>>, Search { query, limit, by }: Search| {
         Ok::<_, CallError>(Json(Found { titles: vec![format!("{query} {limit:?} {}", by.is_some())] }))

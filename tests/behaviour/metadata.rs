@@ -1,4 +1,4 @@
-//! What definitions, contents and results carry besides what they are: `_meta` and annotations.
+//! The metadata of definitions, contents and results: `_meta` and annotations.
 
 use mcp_stateless::completion::Completion;
 use mcp_stateless::prompt::{PromptMessage, PromptOutput};

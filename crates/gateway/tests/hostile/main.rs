@@ -27,11 +27,11 @@ test_support::storms! {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn who_stands_still_is_given_up() {
-    patience::who_stands_still_is_given_up(&[&GATEWAY]).await;
+async fn a_client_that_stands_still_is_given_up() {
+    patience::a_client_that_stands_still_is_given_up(&[&GATEWAY]).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn who_is_slow_is_served() {
-    patience::who_is_slow_is_served(&[&GATEWAY]).await;
+async fn a_client_that_is_slow_is_served() {
+    patience::a_client_that_is_slow_is_served(&[&GATEWAY]).await;
 }
