@@ -20,9 +20,8 @@ pub(crate) struct GuardedCall<T: Output> {
     /// `None` once it has ended.
     work: Option<CallWork<T>>,
     deadline: Option<Deadline>,
+    /// The name that the registry gave it, or that was [kept](Self::keep_name).
     name: Option<Arc<str>>,
-    /// There when the host has some.
-    error_maps: Option<Arc<ErrorMaps>>,
     /// There while the call is still to be handed to the runtime: what waits for it when the
     /// server shuts down, unless the manager does.
     detached: Option<Arc<Drain>>,
@@ -31,57 +30,83 @@ pub(crate) struct GuardedCall<T: Output> {
     idle: Option<crate::ask::IdleDetector>,
 }
 
+/// What a call is polled with, of what it does not own.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Surroundings<'a> {
+    /// There when the handler took a context.
+    pub(crate) exchange: Option<&'a Exchange>,
+    /// There when the host has some.
+    pub(crate) error_maps: Option<&'a ErrorMaps>,
+    /// The name of what was called, as long as the body is there.
+    pub(crate) target: &'a str,
+}
+
 impl<T: Output> GuardedCall<T> {
-    /// Begins to run the future that `start` gives for a call of `target`; a panic in `start`
-    /// is the tool's.
-    pub(crate) fn start(target: &str, start: impl FnOnce() -> CallFuture<T>, settings: &Settings) -> Self {
+    /// Guards the future that `start` gives; a panic in `start` is the tool's.
+    pub(crate) fn start(start: impl FnOnce() -> CallFuture<T>, settings: &Settings) -> Self {
         let future = catch_unwind(AssertUnwindSafe(start));
         let future = future.unwrap_or_else(|_| CallFuture::refused(HandlerError::panicked()));
-        let mut call = Self::new(future, target, settings.tool_time_limit);
-        call.error_maps.clone_from(&settings.error_maps);
-        call
+        Self::new(future, settings.tool_time_limit)
     }
 
-    /// Begins to run a future, within `limit` unless it has one itself. `target` stands for a
-    /// name that it does not have.
-    pub(super) fn new(future: CallFuture<T>, target: &str, limit: Option<Duration>) -> Self {
+    /// Guards a future, which ends within `limit` unless it has a limit itself.
+    pub(super) fn new(future: CallFuture<T>, limit: Option<Duration>) -> Self {
         let limit = match future.limit {
             Limit::OfManager => limit,
             Limit::At(limit) => Some(limit),
             Limit::Never => None,
         };
-        // A result that is there has nothing to tell.
-        let is_fine = matches!(future.work, CallWork::Ready(Some(Ok(_))));
-        let name = future.name.or_else(|| (!is_fine && !target.is_empty()).then(|| Arc::from(target)));
         Self {
             work: Some(future.work),
             deadline: limit.map(Deadline::new),
-            name,
-            error_maps: None,
+            name: future.name,
             detached: future.detached,
             #[cfg(feature = "ask")]
             idle: Some(crate::ask::IdleDetector::default()),
         }
     }
 
+    /// Keeps the name of what was called, unless the registry gave another one, for a call that
+    /// outlives the body in which the name stands.
+    pub(crate) fn keep_name(&mut self, target: &str) {
+        if self.name.is_none() && !target.is_empty() {
+            self.name = Some(target.into());
+        }
+    }
+
     /// Hands a detached call to the runtime. What is left here only waits for it, while the
-    /// server waits for the work itself before it shuts down: that of `drain`, where a manager
-    /// starts the call. `exchange` is there when the handler took a context.
-    pub(crate) fn begin(&mut self, exchange: Option<&Arc<Exchange>>, drain: Option<&Arc<Drain>>) {
-        let Some(own) = self.detached.take() else { return };
+    /// server waits for the work itself before it shuts down. `exchange` is there when the
+    /// handler took a context, `settings` where a manager starts the call of `target`.
+    pub(crate) fn begin(
+        &mut self,
+        exchange: Option<&Arc<Exchange>>,
+        settings: Option<&Settings>,
+        target: &str,
+    ) {
+        if let Some(own) = self.detached.take() {
+            self.keep_name(target);
+            self.detach(&own, exchange, settings);
+        }
+    }
+
+    #[cold]
+    fn detach(&mut self, own: &Arc<Drain>, exchange: Option<&Arc<Exchange>>, settings: Option<&Settings>) {
         let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
-        let (serving, exchange) = (drain.unwrap_or(&own).hold(), exchange.cloned());
+        let serving = settings.map_or(own, |settings| &settings.drain).hold();
+        let error_maps = settings.and_then(|settings| settings.error_maps.clone());
+        let exchange = exchange.cloned();
         let mut detached = Self {
             work: self.work.take(),
             deadline: self.deadline.take(),
             name: self.name.clone(),
-            error_maps: self.error_maps.clone(),
             detached: None,
             #[cfg(feature = "ask")]
             idle: self.idle.take(),
         };
         let task = runtime.spawn(async move {
-            let outcome = poll_fn(|cx| detached.poll(cx, exchange.as_deref())).await;
+            let surroundings =
+                Surroundings { exchange: exchange.as_deref(), error_maps: error_maps.as_deref(), target: "" };
+            let outcome = poll_fn(|cx| detached.poll(cx, surroundings)).await;
             drop(serving);
             outcome
         });
@@ -89,15 +114,15 @@ impl<T: Output> GuardedCall<T> {
         self.work = Some(CallWork::Boxed(Box::pin(work)));
     }
 
-    /// The name of what is called, as far as it is known.
-    pub(crate) fn name(&self) -> &str {
-        self.name.as_deref().unwrap_or_default()
+    /// Returns the name of what is called: the one that the registry gave, or `target`.
+    pub(crate) fn name<'n>(&'n self, target: &'n str) -> &'n str {
+        self.name.as_deref().unwrap_or(target)
     }
 
     /// Lets the host map its own error, and logs what failed.
     #[cold]
-    fn log(&self, outcome: &mut Result<T, CallError>) {
-        if let Some(maps) = &self.error_maps
+    fn log(&self, outcome: &mut Result<T, CallError>, surroundings: Surroundings<'_>) {
+        if let Some(maps) = surroundings.error_maps
             && matches!(outcome, Err(CallError::Failed(error)) if error.is_undeclared())
         {
             let failed = std::mem::replace(outcome, Err(RpcError::internal().into()));
@@ -106,20 +131,21 @@ impl<T: Output> GuardedCall<T> {
                 other => other,
             });
         }
+        let name = self.name(surroundings.target);
         match outcome {
-            Ok(output) if output.is_error() => log_error_result(T::KIND, self.name()),
-            Err(CallError::Failed(error)) => error.log(T::KIND, self.name()),
-            Err(CallError::Rpc(error)) => log_rpc(T::KIND, self.name(), error),
+            Ok(output) if output.is_error() => log_error_result(T::KIND, name),
+            Err(CallError::Failed(error)) => error.log(T::KIND, name),
+            Err(CallError::Rpc(error)) => log_rpc(T::KIND, name, error),
             _ => {}
         }
     }
 
     /// Drops the work, whose destructors may panic as well.
-    fn stop(&mut self) {
+    fn stop(&mut self, target: &str) {
         if let Some(work) = self.work.take()
             && catch_unwind(AssertUnwindSafe(|| drop(work))).is_err()
         {
-            HandlerError::panicked().log(T::KIND, self.name());
+            HandlerError::panicked().log(T::KIND, self.name(target));
         }
     }
 
@@ -127,8 +153,9 @@ impl<T: Output> GuardedCall<T> {
     pub(crate) fn poll(
         &mut self,
         cx: &mut Context<'_>,
-        exchange: Option<&Exchange>,
+        surroundings: Surroundings<'_>,
     ) -> Poll<Result<T, CallError>> {
+        let exchange = surroundings.exchange;
         let polled = match &mut self.work {
             #[cfg(feature = "ask")]
             Some(CallWork::Boxed(work)) if exchange.is_some() => {
@@ -151,9 +178,9 @@ impl<T: Output> GuardedCall<T> {
             }
         };
         if !matches!(&outcome, Ok(output) if !output.is_error()) {
-            self.log(&mut outcome);
+            self.log(&mut outcome, surroundings);
         }
-        self.stop();
+        self.stop(surroundings.target);
         Poll::Ready(outcome)
     }
 }
@@ -211,6 +238,6 @@ fn unanswered() -> CallError {
 
 impl<T: Output> Drop for GuardedCall<T> {
     fn drop(&mut self) {
-        self.stop();
+        self.stop("");
     }
 }

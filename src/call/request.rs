@@ -23,10 +23,12 @@ pub struct Call<'a> {
     pub(crate) target: &'a str,
     /// The target as the client wrote it.
     pub(crate) written: &'a str,
+    /// The target of the client's call, whatever the registries around this one make of it.
+    pub(crate) called: &'a str,
     pub(crate) arguments: &'a str,
     /// Known where a middleware runs.
     pub(crate) tags: Tags,
-    pub(crate) head: Parts,
+    pub(crate) head: &'a mut Parts,
     pub(crate) revision: Revision,
     pub(crate) meta: &'a Meta<'a>,
     pub(crate) log_level: Option<LogLevel>,
@@ -92,7 +94,7 @@ impl<'a> Call<'a> {
         match &self.exchange {
             // A context takes it along.
             Some(exchange) => &exchange.head,
-            None => &self.head,
+            None => self.head,
         }
     }
 
@@ -118,6 +120,12 @@ impl<'a> Call<'a> {
         Call { arguments, ..call }
     }
 
+    /// Returns the name of what serves the call, unless the client called it by that. A copy,
+    /// because to count a reference would write to memory that all calls share.
+    pub(crate) fn other_name(&self, name: &str) -> Option<Arc<str>> {
+        (*name != *self.called).then(|| name.into())
+    }
+
     /// Returns what is wrong with arguments that fit their type.
     pub(super) fn misfit(&self) -> Option<String> {
         self.check.and_then(|check| check(self.arguments))
@@ -140,7 +148,7 @@ impl<'a> Call<'a> {
         let answers = std::mem::take(&mut self.answers);
         let exchange = Arc::new(Exchange {
             // From here on it is read from the exchange.
-            head: std::mem::replace(&mut self.head, http::Request::new(()).into_parts().0),
+            head: std::mem::replace(self.head, http::Request::new(()).into_parts().0),
             revision: self.revision,
             meta: self.meta.to_json(),
             progress: progress.map(|token| (token.text().into(), Mutex::new(f64::NEG_INFINITY))),

@@ -1,8 +1,9 @@
 //! What the head of a request alone decides.
 
+use http::Method;
 use http::request::Parts;
-use http::{HeaderMap, Method, header};
 
+use super::fields::{Field, Fields};
 use super::{AcceptRule, Accepts, HttpFault, HttpPolicy};
 
 /// A request whose head is in order.
@@ -14,8 +15,13 @@ pub(crate) struct Admitted {
 
 /// Checks, in this order: `Host` and `Origin` (which the specification wants of every
 /// request), method, `Accept`, `Content-Type`, `Content-Length`.
-pub(crate) fn admit(head: &Parts, accepts: Accepts, policy: &HttpPolicy) -> Result<Admitted, HttpFault> {
-    policy.origin.check(head)?;
+pub(crate) fn admit(
+    head: &Parts,
+    fields: &Fields<'_>,
+    accepts: Accepts,
+    policy: &HttpPolicy,
+) -> Result<Admitted, HttpFault> {
+    policy.origin.check(head, fields)?;
     if head.method != Method::POST {
         return Err(HttpFault::MethodNotAllowed);
     }
@@ -26,26 +32,29 @@ pub(crate) fn admit(head: &Parts, accepts: Accepts, policy: &HttpPolicy) -> Resu
     if !fits {
         return Err(HttpFault::NotAcceptable);
     }
-    if !is_json(&head.headers) {
+    if !is_json(fields.content_type) {
         return Err(HttpFault::UnsupportedMediaType);
     }
-    let declared_length = declared_length(&head.headers);
+    let declared_length = declared_length(fields.content_length);
     if declared_length.is_some_and(|length| length > policy.max_body_size) {
         return Err(HttpFault::BodyTooLarge(policy.max_body_size));
     }
     Ok(Admitted { declared_length })
 }
 
-fn is_json(headers: &HeaderMap) -> bool {
-    let mut values = headers.get_all(header::CONTENT_TYPE).iter();
-    let (Some(value), None) = (values.next(), values.next()) else { return false };
+fn is_json(content_type: Field<'_>) -> bool {
+    let Field::Once(value) = content_type else { return false };
+    // What clients send, told at a glance.
+    if value.as_bytes() == b"application/json" {
+        return true;
+    }
     let Ok(value) = value.to_str() else { return false };
     let media_type = value.split(';').next().unwrap_or_default();
     media_type.trim().eq_ignore_ascii_case("application/json")
 }
 
-/// The length that `Content-Length` declares; what is no number is left to the
+/// The length that `Content-Length` declares; what is no number, or repeated, is left to the
 /// HTTP server below, and to the bound on what is read.
-fn declared_length(headers: &HeaderMap) -> Option<usize> {
-    headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.trim().parse().ok()
+fn declared_length(content_length: Field<'_>) -> Option<usize> {
+    content_length.text()?.trim_ascii().parse().ok()
 }

@@ -15,6 +15,12 @@ impl<'a> Raw<'a> {
         }
     }
 
+    /// The value of a string with escapes; empty when there is none.
+    #[cold]
+    pub(super) fn unescaped(self) -> String {
+        self.string().map(Cow::into_owned).unwrap_or_default()
+    }
+
     /// One member of an object; `None` without it, or when the value is no object.
     ///
     /// # Errors

@@ -13,8 +13,9 @@ use super::raw::Raw;
 use super::special::Specials;
 
 /// What can be read in the same pass as the text around it.
-pub(crate) trait Scan<'a>: Sized {
-    fn scan(scanner: &mut Scanner<'a>) -> Result<Self, ScanFault>;
+pub(crate) trait Scan<'a> {
+    /// Reads into `self`, which is as it was made: what is read is large, and is not moved.
+    fn scan(&mut self, scanner: &mut Scanner<'a>) -> Result<(), ScanFault>;
 }
 
 /// The items of an object or an array, as far as they were passed over.
@@ -99,6 +100,26 @@ impl<'a> Scanner<'a> {
             let key = Raw::new(&scanner.text[start..scanner.at], is_plain);
             scanner.take(b':')?;
             member(scanner, key)
+        })
+    }
+
+    /// Passes over an object, whose values `member` must pass over, given their names. A name
+    /// that no Rust string can hold is given as an empty one.
+    #[inline]
+    pub(crate) fn named_members(
+        &mut self,
+        mut member: impl FnMut(&mut Self, &str) -> Result<(), ScanFault>,
+    ) -> Result<(), ScanFault> {
+        self.members(|scanner, key| {
+            let unescaped;
+            let name = match key.plain() {
+                Some(name) => name,
+                None => {
+                    unescaped = key.unescaped();
+                    &*unescaped
+                }
+            };
+            member(scanner, name)
         })
     }
 

@@ -1,18 +1,20 @@
 //! The product: one function from a request to its response.
 
 use std::fmt;
-use std::future::ready;
+use std::future::{poll_fn, ready};
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::request::Parts;
 use http::{Request, Response};
 
-use crate::http::{Accepts, admit, read};
+use crate::http::admit::{self, Admitted};
+use crate::http::{Accepts, Fields, HttpFault, VersionHeader, read};
 use crate::registry::Registry;
-use crate::reply::{Body, Dispatcher, PendingBody, Reply, respond};
-use crate::request::{Refusal, Rejection, agree, unread_id};
+use crate::reply::{Body, Dispatcher, PendingBody, Reply, respond, take_head};
+use crate::request::{Refusal, Rejection, Valid, agree, unread_id};
 use crate::settings::Settings;
 
 /// Serves MCP over Streamable HTTP with no session: each request is answered from
@@ -65,7 +67,8 @@ impl StatelessSessionManager {
     /// the response's body: dropping either ends it. Neither spawns a task, unless
     /// the tool is [detached](crate::Tool::detached).
     ///
-    /// The future borrows the registry alone, and is [`Send`] where the request's body is.
+    /// The future borrows the manager and the registry, and is [`Send`] where the request's body
+    /// is. Neither counts references, so threads that share them do not slow each other down.
     ///
     /// Waits are bounded by the timer of the Tokio runtime that polls this, which must
     /// be enabled, as `#[tokio::main]` does it; outside a Tokio runtime nothing bounds
@@ -79,7 +82,7 @@ impl StatelessSessionManager {
     /// a head, and idle connections, none of which reaches this function. The module `serve`
     /// (with the feature of that name) does all of it; `axum::serve` does none of it.
     pub fn handle<'r, B, R>(
-        &self,
+        &'r self,
         request: Request<B>,
         registry: &'r R,
     ) -> impl Future<Output = Response<Body>> + use<'r, B, R>
@@ -96,50 +99,20 @@ impl StatelessSessionManager {
     ///
     /// It is asked once the head has been found in order, and before the body is
     /// read. Its refusal becomes the response.
-    pub fn handle_with<B, R, C, F>(
-        &self,
+    pub fn handle_with<'r, B, R, C, F>(
+        &'r self,
         request: Request<B>,
         choose: C,
-    ) -> impl Future<Output = Response<Body>> + use<B, R, C, F>
+    ) -> impl Future<Output = Response<Body>> + use<'r, B, R, C, F>
     where
         B: http_body::Body,
         R: Registry,
         C: FnOnce(&Parts) -> F,
         F: Future<Output = Result<R, Refusal>>,
     {
-        let settings = Arc::clone(&self.settings);
         // Split outside the future: values moved into a future are stored twice.
-        let (head, body) = request.into_parts();
-        async move {
-            let accepts = Accepts::read(&head.headers);
-            let refuse = |rejection, head: &Parts| {
-                Reply::refuse(rejection, unread_id(&head.headers, &settings.revisions))
-            };
-            let Some(serving) = settings.drain.enter() else {
-                return respond(refuse(Rejection::ShuttingDown, &head), accepts);
-            };
-            let mut reply = match receive(&head, body, accepts, choose, &settings).await {
-                Err(rejection) => refuse(rejection, &head),
-                Ok((registry, body)) => {
-                    #[cfg_attr(not(feature = "ask"), expect(unused_mut, reason = "nothing is redeemed"))]
-                    let mut pending = begin(head, &body, accepts, &registry, &settings);
-                    #[cfg(feature = "ask")]
-                    if let Some(unredeemed) = pending.take_unredeemed() {
-                        pending = match redeem(unredeemed).await {
-                            Ok(head) => begin_again(head, &body, accepts, &registry, &settings),
-                            Err(reply) => PendingBody::ready(reply),
-                        };
-                    }
-                    // Large arguments are not kept while their tool runs.
-                    drop(body);
-                    pending.finish(settings.keep_alive).await
-                }
-            };
-            if let Reply::Stream(stream) = &mut reply {
-                stream.serve(serving);
-            }
-            respond(reply, accepts)
-        }
+        let (mut head, body) = request.into_parts();
+        async move { answer(&self.settings, &mut head, body, choose).await }
     }
 
     /// Shuts down: new requests get 503, streams of subscriptions end with their result at
@@ -157,8 +130,78 @@ impl StatelessSessionManager {
     /// Refuses a request by its head alone.
     #[cfg(any(feature = "hyper", feature = "tower"))]
     pub(crate) fn refuse(&self, rejection: Rejection, head: &Parts) -> Response<Body> {
-        let id = unread_id(&head.headers, &self.settings.revisions);
-        respond(Reply::refuse(rejection, id), Accepts::read(&head.headers))
+        let Arrival { accepts, version, .. } = Arrival::read(head, &self.settings);
+        respond(refuse(rejection, version, &self.settings), accepts)
+    }
+}
+
+/// Answers a request. What is left of its head afterwards means nothing.
+pub(super) async fn answer<B, R, F>(
+    settings: &Arc<Settings>,
+    head: &mut Parts,
+    body: B,
+    choose: impl FnOnce(&Parts) -> F,
+) -> Response<Body>
+where
+    B: http_body::Body,
+    R: Registry,
+    F: Future<Output = Result<R, Refusal>>,
+{
+    let Arrival { accepts, version, admitted } = Arrival::read(head, settings);
+    let Some(_serving) = settings.drain.enter() else {
+        return respond(refuse(Rejection::ShuttingDown, version, settings), accepts);
+    };
+    let reply = match receive(head, admitted, body, choose, settings).await {
+        Err(rejection) => refuse(rejection, version, settings),
+        Ok((registry, body)) => {
+            let begun = poll_fn(|cx| {
+                let dispatcher = Dispatcher { registry: &registry, settings, accepts };
+                Poll::Ready(begin(&dispatcher, version, head, &body, cx))
+            });
+            #[cfg_attr(not(feature = "ask"), expect(unused_mut, reason = "nothing is redeemed"))]
+            let mut begun = begun.await;
+            #[cfg(feature = "ask")]
+            if let Some(unredeemed) = begun.take_unredeemed() {
+                begun = match redeem(unredeemed, settings).await {
+                    Ok(mut head) => {
+                        let dispatcher = Dispatcher { registry: &registry, settings, accepts };
+                        poll_fn(|cx| Poll::Ready(begin_again(&dispatcher, version, &mut head, &body, cx)))
+                            .await
+                    }
+                    Err(reply) => PendingBody::ready(reply),
+                };
+            }
+            match begun.into_ready() {
+                Ok(reply) => reply,
+                Err(pending) => {
+                    // Large arguments, and headers, are not kept while their tool runs.
+                    drop((body, take_head(head)));
+                    pending.finish(settings).await
+                }
+            }
+        }
+    };
+    respond(reply, accepts)
+}
+
+#[cold]
+fn refuse(rejection: Rejection, version: VersionHeader, settings: &Settings) -> Reply {
+    Reply::refuse(rejection, unread_id(version, &settings.revisions))
+}
+
+/// What the head of a request alone tells.
+struct Arrival {
+    accepts: Accepts,
+    version: VersionHeader,
+    admitted: Result<Admitted, HttpFault>,
+}
+
+impl Arrival {
+    fn read(head: &Parts, settings: &Settings) -> Self {
+        let fields = Fields::read(&head.headers);
+        let accepts = Accepts::read(&fields, &head.headers);
+        let admitted = admit::admit(head, &fields, accepts, &settings.http);
+        Self { accepts, version: fields.version(), admitted }
     }
 }
 
@@ -166,8 +209,8 @@ impl StatelessSessionManager {
 /// and for the body.
 async fn receive<B, R, F>(
     head: &Parts,
+    admitted: Result<Admitted, HttpFault>,
     body: B,
-    accepts: Accepts,
     choose: impl FnOnce(&Parts) -> F,
     settings: &Settings,
 ) -> Result<(R, Bytes), Rejection>
@@ -175,23 +218,24 @@ where
     B: http_body::Body,
     F: Future<Output = Result<R, Refusal>>,
 {
-    let admitted = admit::admit(head, accepts, &settings.http)?;
+    let admitted = admitted?;
     let registry = choose(head).await.map_err(|refusal| Rejection::Refused(Box::new(refusal)))?;
     let body = read::read(body, &admitted, &settings.http).await?;
     Ok((registry, body))
 }
 
-/// From an untrusted body to its pending reply.
-#[inline]
-fn begin<'r, R: Registry>(
-    head: Parts,
+/// From an untrusted body to its reply, as far as it is ready.
+fn begin<'r>(
+    dispatcher: &Dispatcher<'r>,
+    version: VersionHeader,
+    head: &mut Parts,
     body: &Bytes,
-    accepts: Accepts,
-    registry: &'r R,
-    settings: &Arc<Settings>,
+    cx: &mut Context<'_>,
 ) -> PendingBody<'r> {
-    match agree(&head.headers, body, &settings.revisions) {
-        Ok(valid) => Dispatcher { registry, settings, accepts }.begin(valid, head),
+    match agree(&head.headers, version, body, &dispatcher.settings.revisions) {
+        // By reference: it is large, and nearly always what comes.
+        Ok(Valid::Request(ref request)) => PendingBody::One(dispatcher.request(request, head, cx)),
+        Ok(valid) => dispatcher.begin(valid, head, cx),
         Err(refused) => PendingBody::ready(Reply::refuse(refused.rejection, refused.id)),
     }
 }
@@ -201,21 +245,22 @@ fn begin<'r, R: Registry>(
 #[cold]
 fn redeem(
     unredeemed: Box<crate::reply::UnredeemedCall>,
-) -> std::pin::Pin<Box<dyn Future<Output = Result<Parts, Reply>> + Send>> {
-    Box::pin(async move { unredeemed.redeem().await.map_err(Reply::from) })
+    settings: &Settings,
+) -> std::pin::Pin<Box<dyn Future<Output = Result<Parts, Reply>> + Send + '_>> {
+    Box::pin(async move { unredeemed.redeem(settings).await.map_err(Reply::from) })
 }
 
 /// Begins a request whose state has been redeemed.
 #[cfg(feature = "ask")]
 #[cold]
-fn begin_again<'r, R: Registry>(
-    head: Parts,
+fn begin_again<'r>(
+    dispatcher: &Dispatcher<'r>,
+    version: VersionHeader,
+    head: &mut Parts,
     body: &Bytes,
-    accepts: Accepts,
-    registry: &'r R,
-    settings: &Arc<Settings>,
+    cx: &mut Context<'_>,
 ) -> PendingBody<'r> {
-    begin(head, body, accepts, registry, settings)
+    begin(dispatcher, version, head, body, cx)
 }
 
 impl fmt::Debug for StatelessSessionManager {

@@ -2,8 +2,8 @@
 //! shuts down (2026-07-28, Patterns, "Subscriptions").
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use bytes::Bytes;
 use http::request::Parts;
@@ -18,6 +18,7 @@ use crate::jsonrpc::{RpcError, write};
 use crate::protocol::{Offer, meta};
 use crate::registry::Registry;
 use crate::resource::uri;
+use crate::settings::Settings;
 
 /// The most resources that one stream may watch, and the most bytes of their URIs.
 const MAX_RESOURCES: usize = 1024;
@@ -99,6 +100,7 @@ pub(crate) struct SubscriptionStream {
     listener: ListenerGuard,
     /// Becomes the result at the end; `None` once it has.
     draft: Option<Draft>,
+    settings: Arc<Settings>,
     keep_alive: Deadline,
     is_acknowledged: bool,
 }
@@ -111,7 +113,7 @@ impl SubscriptionStream {
         changes: ChangeStream,
         listener: ListenerGuard,
         draft: Draft,
-        keep_alive: Duration,
+        settings: Arc<Settings>,
     ) -> Self {
         let mut spellings: BTreeMap<String, Vec<String>> = BTreeMap::new();
         for written in &wanted.resource_subscriptions {
@@ -125,7 +127,8 @@ impl SubscriptionStream {
             changes,
             listener,
             draft: Some(draft),
-            keep_alive: Deadline::new(keep_alive),
+            keep_alive: Deadline::new(settings.keep_alive),
+            settings,
             is_acknowledged: false,
         }
     }
@@ -173,7 +176,7 @@ impl SubscriptionStream {
             }
         }
         if is_over && let Some(draft) = self.draft.take() {
-            let message = draft.listened(&self.id).into_vec();
+            let message = draft.listened(&self.id, &self.settings).into_vec();
             event(&mut events, |buffer| buffer.extend_from_slice(&message));
         }
         if !events.is_empty() {

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use bytes::Bytes;
 
@@ -11,12 +10,13 @@ use crate::call::{Exchange, Leftovers};
 use crate::deadline::Deadline;
 use crate::drain::Serving;
 use crate::http::sse::{KEEP_ALIVE, event};
+use crate::settings::Settings;
 
 /// A call in flight, whatever the type of its result.
 pub(crate) trait CallInFlight: Send {
     /// The finished reply: a result or an error. Once it has been ready, it is
     /// pending for ever.
-    fn poll_reply(&mut self, cx: &mut Context<'_>) -> Poll<SingleReply>;
+    fn poll_reply(&mut self, cx: &mut Context<'_>, settings: &Settings) -> Poll<SingleReply>;
 
     /// Ends what the handler may still send.
     fn close(&self) -> Leftovers;
@@ -29,7 +29,9 @@ pub(crate) struct CallStream {
     exchange: Arc<Exchange>,
     keep_alive: Deadline,
     state: StreamState,
-    serving: Option<Serving>,
+    settings: Arc<Settings>,
+    /// Counts the call as in flight.
+    _serving: Serving,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -42,19 +44,15 @@ enum StreamState {
 }
 
 impl CallStream {
-    pub(crate) fn new(call: Box<dyn CallInFlight>, exchange: Arc<Exchange>, keep_alive: Duration) -> Self {
+    pub(crate) fn new(call: Box<dyn CallInFlight>, exchange: Arc<Exchange>, settings: Arc<Settings>) -> Self {
         Self {
             call,
             exchange,
-            keep_alive: Deadline::new(keep_alive),
+            keep_alive: Deadline::new(settings.keep_alive),
             state: StreamState::Running,
-            serving: None,
+            _serving: settings.drain.hold(),
+            settings,
         }
-    }
-
-    /// Counts as being served until it is dropped.
-    pub(crate) fn serve(&mut self, serving: Serving) {
-        self.serving = Some(serving);
     }
 
     pub(crate) fn is_complete(&self) -> bool {
@@ -78,7 +76,7 @@ impl CallStream {
         if let Some(events) = self.take_events(cx) {
             return Poll::Ready(Some(events));
         }
-        if let Poll::Ready(reply) = self.call.poll_reply(cx) {
+        if let Poll::Ready(reply) = self.call.poll_reply(cx, &self.settings) {
             self.state = StreamState::Complete;
             let mut events = self.call.close().events;
             event(&mut events, |buffer| buffer.append(&mut reply.into_vec()));

@@ -15,7 +15,6 @@
 //! `Mcp-Param-*` headers agree with the arguments (`-32020`), the arguments fit.
 
 mod agree;
-mod lenient;
 mod params;
 mod rejection;
 mod valid;

@@ -4,7 +4,6 @@ use std::borrow::Cow;
 
 use super::Params;
 use crate::jsonrpc::Id;
-use crate::protocol::meta::Meta;
 use crate::protocol::method::Method;
 use crate::protocol::{Era, LogLevel, Revision};
 
@@ -46,7 +45,6 @@ pub(crate) struct ValidRequest<'a> {
     pub(crate) method: Method,
     pub(crate) method_name: Cow<'a, str>,
     pub(crate) params: Params<'a>,
-    pub(crate) meta: Meta<'a>,
     /// The level from which on log messages are wanted (modern).
     pub(crate) log_level: Option<LogLevel>,
     /// Only [`super::agree`] can build one.

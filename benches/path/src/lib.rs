@@ -30,6 +30,7 @@ struct Countdown {
 
 /// A manager and one request for it.
 pub struct Workload {
+    name: &'static str,
     manager: StatelessSessionManager,
     tools: ToolRegistry,
     request: Request<Full<Bytes>>,
@@ -53,7 +54,7 @@ impl Workload {
     ///
     /// # Panics
     /// When there is none, or its reply is not what it should be.
-    pub fn new(name: &str) -> Self {
+    pub fn new(name: &'static str) -> Self {
         let call = |name: &str, arguments: Value| json!({"name": name, "arguments": arguments});
         let add = || call("add", json!({"a": 10, "b": 20}));
         let (request, expected) = match name {
@@ -79,10 +80,32 @@ impl Workload {
             other => panic!("there is no workload {other}"),
         };
         let manager = StatelessSessionManager::builder("path", "1.0.0").build().expect("valid settings");
-        let workload = Self { manager, tools: tools(if name == "list_100" { 98 } else { 0 }), request };
+        let workload = Self { name, manager, tools: tools(if name == "list_100" { 98 } else { 0 }), request };
         let reply = workload.answer(workload.request());
         assert!(String::from_utf8_lossy(&reply).contains(expected), "{name}: {reply:?}");
         workload
+    }
+
+    /// The same manager and tools, with a request that shares no memory with this one.
+    ///
+    /// # Panics
+    /// Never: the workload's own request could be made.
+    #[must_use]
+    pub fn beside(&self) -> Self {
+        let again = Self::new(self.name);
+        Self { manager: self.manager.clone(), tools: self.tools.clone(), ..again }
+    }
+
+    /// The manager.
+    #[must_use]
+    pub fn manager(&self) -> &StatelessSessionManager {
+        &self.manager
+    }
+
+    /// The tools.
+    #[must_use]
+    pub fn tools(&self) -> &ToolRegistry {
+        &self.tools
     }
 
     /// A request to be answered; made apart from the answer, for it is not measured.
