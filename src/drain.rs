@@ -1,4 +1,4 @@
-//! Shutting down: counts what is in flight, and tells listeners.
+//! Shutting down: counts requests in flight, and notifies listeners.
 
 use std::future::poll_fn;
 use std::ops::Deref;
@@ -28,7 +28,7 @@ pub(crate) struct Drain {
     counts: Cells<Counts>,
     /// Notified by all that end while the server shuts down.
     ended: Notify,
-    /// Tells clients that listen that the server shuts down.
+    /// Notifies listening clients that the server shuts down.
     listeners: LocalBus,
 }
 
@@ -43,19 +43,19 @@ struct Counts {
 #[derive(Debug)]
 pub(crate) struct Serving<D: Deref<Target = Drain> = Arc<Drain>>(D);
 
-/// Counts as in flight, and holds a place among the listeners.
+/// Counts as in flight, and occupies a place among the listeners.
 #[derive(Debug)]
 pub(crate) struct ListenerGuard {
     _serving: Serving,
     _place: Place,
-    /// Delivers a message when the server shuts down.
+    /// Resolves when the server shuts down.
     pub(crate) end: Subscription,
 }
 
 impl Drain {
     /// Counts a new request, unless the server is shutting down.
     pub(crate) fn enter(&self) -> Option<Serving<&Self>> {
-        // Counted before the check, so that no request slips through between the two.
+        // Counted before the check, so that no request slips in between.
         let serving = Serving::begin(self);
         (!self.is_closing()).then_some(serving)
     }
@@ -75,7 +75,7 @@ impl Drain {
         listener
     }
 
-    /// Refuses new requests, tells the listeners, and waits until nothing is in flight, at most
+    /// Refuses new requests, notifies the listeners, and waits until nothing is in flight, at most
     /// for `deadline`. Returns how many are still in flight.
     pub(crate) async fn close(&self, deadline: Duration) -> usize {
         self.is_closing.store(true, Ordering::SeqCst);

@@ -1,4 +1,4 @@
-//! Polls a call's work, and keeps what goes wrong in it to itself.
+//! Polls a call's work, and contains its failures.
 
 use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -15,41 +15,40 @@ use crate::drain::Drain;
 use crate::jsonrpc::RpcError;
 use crate::settings::Settings;
 
-/// A call under way: bounded in time, its panics caught, what goes wrong in it logged.
+/// A call in flight. It limits the time of the work, catches panics, and logs failures.
 pub(crate) struct GuardedCall<T: Output> {
-    /// `None` once it has ended.
+    /// `None` once the call has ended.
     work: Option<CallWork<T>>,
     deadline: Option<Deadline>,
-    /// The name that the registry gave it, or that was [kept](Self::keep_name).
+    /// The name that the registry gave, or the one that was [kept](Self::keep_name).
     name: Option<Arc<str>>,
-    /// There while the call is still to be handed to the runtime: what waits for it when the
-    /// server shuts down, unless the manager does.
+    /// Set until a detached call is spawned: the drain that counts it if no manager does.
     detached: Option<Arc<Drain>>,
-    /// Of a call that runs here rather than in a task.
+    /// `None` once the work has moved into a task.
     #[cfg(feature = "ask")]
     idle: Option<crate::ask::IdleDetector>,
 }
 
-/// What a call is polled with, of what it does not own.
+/// What a call is polled with, but does not own.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Surroundings<'a> {
-    /// There when the handler took a context.
+    /// `None` if the handler takes no context.
     pub(crate) exchange: Option<&'a Exchange>,
-    /// There when the host has some.
+    /// `None` if the host has none.
     pub(crate) error_maps: Option<&'a ErrorMaps>,
-    /// The name of what was called, as long as the body is there.
+    /// The name of the target while the body is there, and empty afterwards.
     pub(crate) target: &'a str,
 }
 
 impl<T: Output> GuardedCall<T> {
-    /// Guards the future that `start` gives; a panic in `start` is the tool's.
+    /// Starts the call that `start` returns. A panic in `start` counts as the handler's.
     pub(crate) fn start(start: impl FnOnce() -> CallFuture<T>, settings: &Settings) -> Self {
         let future = catch_unwind(AssertUnwindSafe(start));
         let future = future.unwrap_or_else(|_| CallFuture::refused(HandlerError::panicked()));
         Self::new(future, settings.tool_time_limit)
     }
 
-    /// Guards a future, which ends within `limit` unless it has a limit itself.
+    /// Starts a call. `limit` is the default for its time limit.
     pub(super) fn new(future: CallFuture<T>, limit: Option<Duration>) -> Self {
         let limit = match future.limit {
             Limit::OfManager => limit,
@@ -66,17 +65,19 @@ impl<T: Output> GuardedCall<T> {
         }
     }
 
-    /// Keeps the name of what was called, unless the registry gave another one, for a call that
-    /// outlives the body in which the name stands.
+    /// Keeps a copy of the target's name, unless the registry gave another one, for a call that
+    /// outlives the request's body.
     pub(crate) fn keep_name(&mut self, target: &str) {
         if self.name.is_none() && !target.is_empty() {
             self.name = Some(target.into());
         }
     }
 
-    /// Hands a detached call to the runtime. What is left here only waits for it, while the
-    /// server waits for the work itself before it shuts down. `exchange` is there when the
-    /// handler took a context, `settings` where a manager starts the call of `target`.
+    /// Spawns the work of a detached call; afterwards this call only waits for the task. Until the
+    /// task ends it is counted by the manager's drain, or else by the registry's.
+    ///
+    /// `exchange` is set if the handler takes a context, and `settings` if a manager starts the call
+    /// of `target`.
     pub(crate) fn begin(
         &mut self,
         exchange: Option<&Arc<Exchange>>,
@@ -114,12 +115,12 @@ impl<T: Output> GuardedCall<T> {
         self.work = Some(CallWork::Boxed(Box::pin(work)));
     }
 
-    /// Returns the name of what is called: the one that the registry gave, or `target`.
+    /// Returns the name of the target: the one that the registry gave, or else `target`.
     pub(crate) fn name<'n>(&'n self, target: &'n str) -> &'n str {
         self.name.as_deref().unwrap_or(target)
     }
 
-    /// Lets the host map its own error, and logs what failed.
+    /// Applies the host's error maps, and logs a failure.
     #[cold]
     fn log(&self, outcome: &mut Result<T, CallError>, surroundings: Surroundings<'_>) {
         if let Some(maps) = surroundings.error_maps
@@ -140,7 +141,7 @@ impl<T: Output> GuardedCall<T> {
         }
     }
 
-    /// Drops the work, whose destructors may panic as well.
+    /// Drops the work. Its destructors may panic.
     fn stop(&mut self, target: &str) {
         if let Some(work) = self.work.take()
             && catch_unwind(AssertUnwindSafe(|| drop(work))).is_err()
@@ -149,7 +150,7 @@ impl<T: Output> GuardedCall<T> {
         }
     }
 
-    /// What the call comes to. Once that has been ready, it is pending for ever.
+    /// Polls for the outcome. After it has been ready once, it stays pending.
     pub(crate) fn poll(
         &mut self,
         cx: &mut Context<'_>,
@@ -194,8 +195,8 @@ fn poll_caught<T>(
     catch_unwind(AssertUnwindSafe(|| work.poll(cx)))
 }
 
-/// Polls a handler that may ask. Whatever it returns, a question that has no answer ends the
-/// call.
+/// Polls a handler that may ask. While a question is open, the call ends with the question,
+/// whatever the handler returns.
 #[cfg(feature = "ask")]
 fn poll_asking<T>(
     mut work: Pin<&mut (dyn Future<Output = Result<T, CallError>> + Send)>,
@@ -220,7 +221,7 @@ fn poll_asking<T>(
     }
 }
 
-/// What a call comes to whose time is over.
+/// Returns the outcome of a call that exceeded its time limit.
 fn stopped(limit: Duration, exchange: Option<&Exchange>) -> CallError {
     #[cfg(feature = "ask")]
     if exchange.is_some_and(|exchange| exchange.asks.is_open()) {
@@ -230,7 +231,7 @@ fn stopped(limit: Duration, exchange: Option<&Exchange>) -> CallError {
     HandlerError::timed_out(limit).into()
 }
 
-/// Ends a call with the questions that have no answer.
+/// Returns the outcome of a call with open questions.
 #[cfg(feature = "ask")]
 fn unanswered() -> CallError {
     crate::ask::InputRequired::new().into()

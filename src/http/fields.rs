@@ -4,7 +4,7 @@ use http::{HeaderMap, HeaderValue};
 
 use crate::protocol::Revision;
 
-/// What a request has of one field.
+/// One header field of a request.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) enum Field<'h> {
     #[default]
@@ -21,12 +21,12 @@ impl<'h> Field<'h> {
         };
     }
 
-    /// Returns whether the field is there once, and is this text as it stands.
+    /// Returns whether the field is present once, and equals `text`.
     pub(crate) fn is(self, text: &str) -> bool {
         matches!(self, Self::Once(value) if value.as_bytes() == text.as_bytes())
     }
 
-    /// Returns the text of a field that is there once.
+    /// Returns the text of a field that is present once.
     pub(crate) fn text(self) -> Option<&'h str> {
         match self {
             Self::Once(value) => value.to_str().ok(),
@@ -35,8 +35,8 @@ impl<'h> Field<'h> {
     }
 }
 
-/// The fields that decide how a request is served, found in one pass: to look one up costs as
-/// much as to pass over all.
+/// The fields that decide how a request is served, found in one pass: looking up one of them costs
+/// as much as iterating over all.
 #[derive(Debug, Default)]
 pub(crate) struct Fields<'h> {
     pub(crate) host: Field<'h>,
@@ -47,7 +47,7 @@ pub(crate) struct Fields<'h> {
     pub(crate) protocol_version: Field<'h>,
 }
 
-/// The fields that repeat what the body of a modern request calls, found in one pass.
+/// The fields in which a modern request repeats its body, found in one pass.
 #[derive(Debug, Default)]
 pub(crate) struct RepeatingFields<'h> {
     pub(crate) method: Field<'h>,
@@ -68,12 +68,12 @@ impl<'h> RepeatingFields<'h> {
     }
 }
 
-/// What the header `MCP-Protocol-Version` says.
+/// The header `MCP-Protocol-Version`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum VersionHeader {
     Missing,
     Known(Revision),
-    /// It is repeated or malformed, or names no revision that is known here.
+    /// Repeated, malformed, or not the name of a known revision.
     Unknown,
 }
 

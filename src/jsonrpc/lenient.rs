@@ -2,11 +2,11 @@
 
 use super::scan::{Scan, ScanFault, Scanner};
 
-/// What stands where an object belongs. Anything is taken there, so that a wrong value is judged
-/// after the whole message has been read, with its id at hand.
+/// The type of a value where an object belongs. A value of another type is rejected only after the
+/// whole message has been read, so that the reply has its id.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Lenient {
-    /// Nothing, or `null`.
+    /// Absent, or `null`.
     #[default]
     Absent,
     Object,
@@ -14,7 +14,7 @@ pub(crate) enum Lenient {
 }
 
 impl Lenient {
-    /// Reads a value into `object`, if it is an object.
+    /// Reads the next value into `object` if it is an object, and skips it if not.
     pub(crate) fn scan<'a>(object: &mut impl Scan<'a>, scanner: &mut Scanner<'a>) -> Result<Self, ScanFault> {
         if scanner.peek() == Some(b'{') {
             return object.scan(scanner).map(|()| Self::Object);

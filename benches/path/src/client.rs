@@ -1,4 +1,4 @@
-//! A client of one connection, which sends one request over and over.
+//! A client that sends one request repeatedly over one connection.
 
 use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
@@ -20,7 +20,7 @@ impl Era {
         }
     }
 
-    /// An HTTP request that calls the tool `add`, its members in the order of the
+    /// Returns an HTTP request that calls the tool `add`. Its members are in the order of the
     /// specification's examples.
     pub(crate) fn add(self) -> Vec<u8> {
         let (headers, meta) = match self {
@@ -41,7 +41,7 @@ impl Era {
     }
 }
 
-/// Sends a request so many times over one connection, each when the last one was answered.
+/// Sends a request `times` times over one connection, waiting for each reply.
 pub(crate) fn ask(addr: SocketAddr, request: &[u8], times: u64) -> io::Result<()> {
     let mut stream = TcpStream::connect(addr)?;
     stream.set_nodelay(true)?;
@@ -56,7 +56,7 @@ pub(crate) fn ask(addr: SocketAddr, request: &[u8], times: u64) -> io::Result<()
     Ok(())
 }
 
-/// Reads a response whose length is declared; gives its body.
+/// Reads a response that declares its length. Returns its body.
 fn read(replies: &mut BufReader<TcpStream>) -> io::Result<String> {
     let mut length = 0;
     loop {

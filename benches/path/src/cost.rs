@@ -1,4 +1,4 @@
-//! What requests cost, beside what they cost when that was last recorded.
+//! The cost of each workload, compared with the recorded one.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -13,22 +13,22 @@ use crate::valgrind;
 
 const BASELINE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/baseline.json");
 
-/// By how much more than the baseline a workload may cost, in percent.
+/// How much more than the baseline a workload may cost, in percent.
 const TOLERANCE: Cost = Cost { instructions: 2, allocations: 0, locks: 0 };
 
-/// The same for a workload whose notifications are gathered by the clock, which runs on
-/// while valgrind is slow.
+/// The tolerance for a workload whose notifications are gathered for a time: under valgrind, fewer
+/// fit into it.
 const TOLERANCE_BY_THE_CLOCK: Cost = Cost { instructions: 25, allocations: 50, locks: 50 };
 
-/// How many instructions a call may take on hyper, in percent of the hand-written server's.
+/// The most instructions that a call on hyper may take, in percent of the hand-written server's.
 const MOST_OF_HAND_WRITTEN: u64 = 115;
 
-/// What one request costs.
+/// The cost of one request.
 #[derive(Clone, Copy, Serialize, Deserialize)]
 pub(crate) struct Cost {
     pub(crate) instructions: u64,
     pub(crate) allocations: u64,
-    /// Instructions that lock memory: atomic operations that read and write.
+    /// Instructions that lock memory: atomic read-modify-writes.
     pub(crate) locks: u64,
 }
 
@@ -48,7 +48,7 @@ type Costs = BTreeMap<String, Cost>;
 /// By the profile that this program was built with.
 type Baseline = BTreeMap<String, Costs>;
 
-/// Writes the costs in this build to the baseline.
+/// Measures each workload in this build, and writes the costs to the baseline.
 pub(crate) fn record() -> Result<(), Failure> {
     let costs = measure()?;
     for (name, cost) in &costs {
@@ -60,25 +60,34 @@ pub(crate) fn record() -> Result<(), Failure> {
     Ok(())
 }
 
-/// Fails when a workload costs more than the baseline of this build, or a call on hyper much
-/// more than by hand.
+/// Measures each workload, and fails if one costs more than the baseline of this build, or if a call
+/// on hyper costs much more than with the hand-written server.
 pub(crate) fn check() -> Result<ExitCode, Failure> {
     let (profile, costs) = (profile()?, measure()?);
     let baseline = read_baseline()?;
     let mut is_fine = true;
     for (name, &now) in &costs {
         let before = baseline.get(&profile).and_then(|costs| costs.get(name));
-        let &before = before.ok_or_else(|| format!("{profile} {name} is not in the baseline: `path record`"))?;
+        let &before =
+            before.ok_or_else(|| format!("{profile} {name} is not in the baseline: `path record`"))?;
         let tolerance = if name == "progress_10" { TOLERANCE_BY_THE_CLOCK } else { TOLERANCE };
         let is_dearer = now.is_dearer_than(before, tolerance);
         is_fine &= !is_dearer;
-        println!("{} (baseline {:?}){}", row(name, now), before.parts(), if is_dearer { "  DEARER" } else { "" });
+        println!(
+            "{} (baseline {:?}){}",
+            row(name, now),
+            before.parts(),
+            if is_dearer { "  DEARER" } else { "" }
+        );
     }
     for era in Era::ALL {
         let [ours, hand_written] = Server::ALL.map(|server| costs[&name_on_hyper(server, era)].instructions);
         let percent = ours * 100 / hand_written;
         is_fine &= ours * 100 <= hand_written * MOST_OF_HAND_WRITTEN;
-        println!("{} add on hyper: {percent} % of hand-written (at most {MOST_OF_HAND_WRITTEN} %)", era.name());
+        println!(
+            "{} add on hyper: {percent} % of hand-written (at most {MOST_OF_HAND_WRITTEN} %)",
+            era.name()
+        );
     }
     if is_fine {
         return Ok(ExitCode::SUCCESS);
@@ -113,7 +122,7 @@ fn read_baseline() -> Result<Baseline, Failure> {
     Ok(serde_json::from_str(&fs::read_to_string(BASELINE)?)?)
 }
 
-/// The profile of this build, after which cargo names its directory.
+/// Returns the profile of this build, after which cargo names the directory.
 fn profile() -> Result<String, Failure> {
     let program = std::env::current_exe()?;
     let directory = program.parent().and_then(|directory| directory.file_name());

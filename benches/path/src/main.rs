@@ -1,4 +1,5 @@
-//! What requests cost, and whether they have become dearer; `README.md` has the commands.
+//! Measures what requests cost, and fails if they have become more expensive. `README.md` has the
+//! commands.
 
 #[path = "../../peers/src/catalogue.rs"]
 #[expect(dead_code, reason = "the servers of `peers` offer more than is asked for here")]
@@ -35,7 +36,7 @@ fn main() -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Answers a workload's request so many times.
+/// Answers a workload's request `times` times.
 fn run(name: &str, times: u32) -> Result<(), Failure> {
     let name = path::NAMES.into_iter().find(|known| *known == name);
     let name = name.ok_or_else(|| format!("the workloads are {}", path::NAMES.join(", ")))?;

@@ -1,5 +1,5 @@
-//! Servers on hyper that serve one connection each: this crate's, and the hand-written one of
-//! the package `peers`.
+//! Servers on hyper, each for one connection: one with this crate, and the hand-written one of the
+//! package `peers`.
 
 #[path = "../../peers/src/server/limit/mod.rs"]
 #[expect(dead_code, reason = "shared with `peers`, which measures more of it")]
@@ -52,7 +52,7 @@ impl Server {
     }
 }
 
-/// Tells its address on standard output, and ends with its only connection.
+/// Prints its address, serves one connection, and returns when it ends.
 pub(crate) fn serve(server: Server) -> Result<(), Failure> {
     runtime()?.block_on(async {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
@@ -62,9 +62,7 @@ pub(crate) fn serve(server: Server) -> Result<(), Failure> {
         let (stream, _) = listener.accept().await?;
         match server {
             Server::Ours => serve_connection(stream, ours::service(SETTING)?).await,
-            Server::HandWritten => {
-                serve_connection(stream, limit::service(SETTING.tools, Passes::One)).await
-            }
+            Server::HandWritten => serve_connection(stream, limit::service(SETTING.tools, Passes::One)).await,
         }
     })
 }

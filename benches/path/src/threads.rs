@@ -1,5 +1,5 @@
-//! Threads that share one manager, beside as many that have one each: what all threads write to
-//! slows them down when they share it, and only then.
+//! Compares threads that share one manager with as many threads that have a manager each. Only the
+//! former are slowed down by memory that all of them write to.
 
 use std::io;
 use std::sync::Barrier;
@@ -16,16 +16,16 @@ use crate::client::Era;
 use crate::server::runtime;
 
 const THREADS: usize = 2;
-/// How long one measurement takes.
+/// The length of one measurement.
 const TIME: Duration = Duration::from_millis(300);
-/// How many requests pass between two looks at the clock.
+/// The number of requests between two looks at the clock.
 const BETWEEN: u64 = 64;
 
-/// How one thread is served.
+/// Sends requests until the given time. Returns how many were answered.
 type Serve = fn(&Workload, Instant) -> Result<u64, Failure>;
 
-/// Compares the two in so many rounds, one after the other, and reports the median of the
-/// ratios: by calls in memory, and by calls over sockets.
+/// Measures both in turn, `rounds` times, and prints the median of the ratios: for calls in memory,
+/// and for calls over sockets.
 pub(crate) fn compare(rounds: usize) -> Result<(), Failure> {
     for (name, serve) in [("in memory", in_memory as Serve), ("over sockets", over_sockets as Serve)] {
         let mut ratios = Vec::with_capacity(rounds);
@@ -50,7 +50,7 @@ pub(crate) fn compare(rounds: usize) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Requests per second of all threads together.
+/// Returns the requests per second of all threads together.
 #[expect(clippy::cast_precision_loss, reason = "counts are small")]
 fn requests(is_shared: bool, serve: Serve) -> Result<f64, Failure> {
     let first = Workload::new("add_legacy");
@@ -84,7 +84,7 @@ fn in_memory(workload: &Workload, end: Instant) -> Result<u64, Failure> {
     Ok(served)
 }
 
-/// The thread is client and server, over one connection of the loopback interface.
+/// The thread is both client and server, over one loopback connection.
 fn over_sockets(workload: &Workload, end: Instant) -> Result<u64, Failure> {
     let service = workload.manager().service(workload.tools().clone());
     runtime()?.block_on(async {

@@ -1,24 +1,24 @@
-//! Runs this program under valgrind, which counts.
+//! Runs this program under valgrind, which counts instructions and allocations.
 
 use std::env::current_exe;
 
 use std::io::{BufRead as _, BufReader};
 use std::process::{Command, Stdio};
 
-use crate::client;
 use crate::Failure;
+use crate::client;
 use crate::cost::Cost;
 use crate::server::Server;
 
 const FEW: u64 = 20;
 const MANY: u64 = 120;
 
-/// Counts instructions, and those that lock memory.
+/// Counts instructions, and bus events: instructions that lock memory.
 const CALLGRIND: &[&str] = &["--tool=callgrind", "--collect-bus=yes", "--callgrind-out-file=/dev/null"];
 /// Counts allocations.
 const MEMCHECK: &[&str] = &["--tool=memcheck", "--undef-value-errors=no"];
 
-/// What one request of a workload in memory costs.
+/// Measures the cost of a request in memory.
 pub(crate) fn in_memory(name: &str) -> Result<Cost, Failure> {
     per_request(|options, times| {
         let output = valgrind(options)?.args(["run", name, &times.to_string()]).output()?;
@@ -26,7 +26,7 @@ pub(crate) fn in_memory(name: &str) -> Result<Cost, Failure> {
     })
 }
 
-/// What one request costs a server on hyper, over one connection.
+/// Measures the cost of a request to a server on hyper, over one connection.
 pub(crate) fn on_hyper(server: Server, request: &[u8]) -> Result<Cost, Failure> {
     per_request(|options, times| {
         let mut command = valgrind(options)?;
@@ -47,11 +47,9 @@ pub(crate) fn on_hyper(server: Server, request: &[u8]) -> Result<Cost, Failure> 
     })
 }
 
-/// The difference between few and many requests, so that setting up does not count. `run` runs
-/// the program under valgrind with these options, and gives what valgrind says.
-fn per_request(
-    run: impl Fn(&[&str], u64) -> Result<String, Failure>,
-) -> Result<Cost, Failure> {
+/// Measures the difference between few and many requests, so that the setup does not count. `run`
+/// runs the program under valgrind with the given options, and returns valgrind's output.
+fn per_request(run: impl Fn(&[&str], u64) -> Result<String, Failure>) -> Result<Cost, Failure> {
     let count = |times| -> Result<[u64; 3], Failure> {
         let events = numbers_after(&run(CALLGRIND, times)?, "Collected : ")?;
         let heap = numbers_after(&run(MEMCHECK, times)?, "total heap usage: ")?;
@@ -77,7 +75,7 @@ fn said(is_success: bool, stderr: &[u8]) -> Result<String, Failure> {
     if is_success { Ok(said) } else { Err(format!("valgrind failed: {said}").into()) }
 }
 
-/// The numbers, with or without commas, that the line with `label` has after it.
+/// Returns the numbers after `label` in its line, which may contain commas.
 fn numbers_after(text: &str, label: &str) -> Result<Vec<u64>, Failure> {
     let (_, rest) =
         text.split_once(label).ok_or_else(|| format!("valgrind does not tell {label:?}: {text}"))?;
