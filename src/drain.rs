@@ -1,6 +1,7 @@
 //! Shutting down: counts requests in flight, and notifies listeners.
 
 use std::future::poll_fn;
+use std::ops::Deref;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -10,6 +11,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::sync::Notify;
 
+use crate::cells::Cells;
 use crate::changes::{ChangeBus, LocalBus, Subscription};
 use crate::deadline::Deadline;
 use crate::places::Place;
@@ -17,18 +19,29 @@ use crate::places::Place;
 const END: &str = "end";
 
 /// Counts requests and listeners in flight.
+///
+/// Each thread counts on its own, because every request is counted; the counts are added up when
+/// the server shuts down.
 #[derive(Debug, Default)]
 pub(crate) struct Drain {
     is_closing: AtomicBool,
-    serving: AtomicUsize,
-    idle: Notify,
+    counts: Cells<Counts>,
+    /// Notified by all that end while the server shuts down.
+    ended: Notify,
     /// Notifies listening clients that the server shuts down.
     listeners: LocalBus,
 }
 
+/// How many have begun and ended on one thread. What begins on one may end on another.
+#[derive(Debug, Default)]
+struct Counts {
+    begun: AtomicUsize,
+    ended: AtomicUsize,
+}
+
 /// Counts as in flight until it is dropped.
 #[derive(Debug)]
-pub(crate) struct Serving(Arc<Drain>);
+pub(crate) struct Serving<D: Deref<Target = Drain> = Arc<Drain>>(D);
 
 /// Counts as in flight, and occupies a place among the listeners.
 #[derive(Debug)]
@@ -41,23 +54,22 @@ pub(crate) struct ListenerGuard {
 
 impl Drain {
     /// Counts a new request, unless the server is shutting down.
-    pub(crate) fn enter(self: &Arc<Self>) -> Option<Serving> {
+    pub(crate) fn enter(&self) -> Option<Serving<&Self>> {
         // Counted before the check, so that no request slips in between.
-        let serving = self.hold();
-        (!self.is_closing.load(Ordering::SeqCst)).then_some(serving)
+        let serving = Serving::begin(self);
+        (!self.is_closing()).then_some(serving)
     }
 
     /// Counts work that outlives its request.
     pub(crate) fn hold(self: &Arc<Self>) -> Serving {
-        self.serving.fetch_add(1, Ordering::SeqCst);
-        Serving(Arc::clone(self))
+        Serving::begin(Arc::clone(self))
     }
 
     /// Counts a new listener.
     pub(crate) fn listen(self: &Arc<Self>, place: Place) -> ListenerGuard {
         let end = self.listeners.subscribe(END);
         let listener = ListenerGuard { _serving: self.hold(), _place: place, end };
-        if self.is_closing.load(Ordering::SeqCst) {
+        if self.is_closing() {
             self.listeners.publish(END, Bytes::new());
         }
         listener
@@ -70,11 +82,11 @@ impl Drain {
         self.listeners.publish(END, Bytes::new());
         let mut idle = pin!(async {
             loop {
-                let idle = self.idle.notified();
-                if self.serving.load(Ordering::SeqCst) == 0 {
+                let ended = self.ended.notified();
+                if self.in_flight() == 0 {
                     return;
                 }
-                idle.await;
+                ended.await;
             }
         });
         let mut deadline = Deadline::new(deadline);
@@ -83,14 +95,76 @@ impl Drain {
             Poll::Pending => deadline.poll(cx),
         })
         .await;
-        self.serving.load(Ordering::SeqCst)
+        self.in_flight()
+    }
+
+    fn is_closing(&self) -> bool {
+        self.is_closing.load(Ordering::SeqCst)
+    }
+
+    /// Returns how many are in flight; never 0 while some are.
+    ///
+    /// Both counts only grow. With the ended ones read first, equal sums mean that nothing was
+    /// in flight between the two readings. What is in flight is all that can begin more once
+    /// the server shuts down, so nothing will be.
+    fn in_flight(&self) -> usize {
+        let sum = |count: fn(&Counts) -> &AtomicUsize| {
+            let counts = self.counts.iter().map(|counts| count(counts).load(Ordering::SeqCst));
+            counts.fold(0_usize, usize::wrapping_add)
+        };
+        let ended = sum(|counts| &counts.ended);
+        sum(|counts| &counts.begun).wrapping_sub(ended)
     }
 }
 
-impl Drop for Serving {
+impl<D: Deref<Target = Drain>> Serving<D> {
+    fn begin(drain: D) -> Self {
+        drain.counts.here().begun.fetch_add(1, Ordering::SeqCst);
+        Self(drain)
+    }
+}
+
+impl<D: Deref<Target = Drain>> Drop for Serving<D> {
     fn drop(&mut self) {
-        if self.0.serving.fetch_sub(1, Ordering::SeqCst) == 1 && self.0.is_closing.load(Ordering::SeqCst) {
-            self.0.idle.notify_waiters();
+        self.0.counts.here().ended.fetch_add(1, Ordering::SeqCst);
+        if self.0.is_closing() {
+            self.0.ended.notify_waiters();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::time::Duration;
+
+    use super::Drain;
+
+    /// Requests are replaced by work that outlives them, on threads that come and go.
+    #[tokio::test]
+    async fn nothing_in_flight_is_missed_wherever_it_begins_and_ends() {
+        for _ in 0..200 {
+            let drain = Arc::new(Drain::default());
+            let serving = drain.enter().expect("it is not closing");
+            let mut held = drain.hold();
+            drop(serving);
+            let is_over = Arc::new(AtomicBool::new(false));
+            let passing = std::thread::spawn({
+                let (drain, is_over) = (Arc::clone(&drain), Arc::clone(&is_over));
+                move || {
+                    for _ in 0..20 {
+                        let before = std::mem::replace(&mut held, drain.hold());
+                        std::thread::spawn(|| drop(before)).join().expect("no panic");
+                    }
+                    is_over.store(true, Ordering::SeqCst);
+                    drop(held);
+                }
+            });
+            assert_eq!(drain.close(Duration::from_secs(60)).await, 0);
+            assert!(is_over.load(Ordering::SeqCst));
+            assert!(drain.enter().is_none());
+            passing.join().expect("no panic");
         }
     }
 }

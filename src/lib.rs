@@ -108,6 +108,7 @@ pub mod __private;
 #[cfg(feature = "ask")]
 pub mod ask;
 pub mod call;
+mod cells;
 pub mod changes;
 pub mod completion;
 mod deadline;

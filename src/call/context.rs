@@ -9,7 +9,6 @@ use serde::de::DeserializeOwned;
 
 use super::Call;
 use super::outbox::{Leftovers, Outbox};
-use crate::jsonrpc::scan::{Scan, Scanner};
 use crate::jsonrpc::{Raw, RpcError, write};
 use crate::protocol::error;
 use crate::protocol::meta::{self, Meta};
@@ -240,8 +239,7 @@ impl CallContext {
     }
 
     fn raw_meta<T>(&self, key: &str, read: impl FnOnce(Raw<'_>) -> T) -> Option<T> {
-        let meta = Meta::scan(&mut Scanner::new(&self.0.meta)).ok()?;
-        meta.member(key).map(read)
+        Meta::from_json(&self.0.meta)?.member(key).map(read)
     }
 }
 

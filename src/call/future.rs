@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use super::{CallError, GuardedCall, IntoOutput, Output};
+use super::{CallError, GuardedCall, IntoOutput, Output, Surroundings};
 use crate::drain::Drain;
 
 /// The work of one call, as a [`Registry`](crate::Registry) returns it to the manager. Its output
@@ -162,9 +162,9 @@ impl<T: Output> Future for CallFuture<T> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         if matches!(self.limit, Limit::At(_)) || self.detached.is_some() {
             let call = std::mem::replace(&mut *self, Self::of(CallWork::Ready(None)));
-            let mut guarded = GuardedCall::new(call, "", None);
-            guarded.begin(None, None);
-            let work = poll_fn(move |cx| guarded.poll(cx, None));
+            let mut guarded = GuardedCall::new(call, None);
+            guarded.begin(None, None, "");
+            let work = poll_fn(move |cx| guarded.poll(cx, Surroundings::default()));
             *self = Self { limit: Limit::Never, ..Self::of(CallWork::Boxed(Box::pin(work))) };
         }
         match &mut self.work {

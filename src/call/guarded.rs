@@ -20,9 +20,8 @@ pub(crate) struct GuardedCall<T: Output> {
     /// `None` once the call has ended.
     work: Option<CallWork<T>>,
     deadline: Option<Deadline>,
+    /// The name that the registry gave, or the one that was [kept](Self::keep_name).
     name: Option<Arc<str>>,
-    /// `None` if the host has none.
-    error_maps: Option<Arc<ErrorMaps>>,
     /// Set until a detached call is spawned: the drain that counts it if no manager does.
     detached: Option<Arc<Drain>>,
     /// `None` once the work has moved into a task.
@@ -30,56 +29,85 @@ pub(crate) struct GuardedCall<T: Output> {
     idle: Option<crate::ask::IdleDetector>,
 }
 
+/// What a call is polled with, but does not own.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Surroundings<'a> {
+    /// `None` if the handler takes no context.
+    pub(crate) exchange: Option<&'a Exchange>,
+    /// `None` if the host has none.
+    pub(crate) error_maps: Option<&'a ErrorMaps>,
+    /// The name of the target while the body is there, and empty afterwards.
+    pub(crate) target: &'a str,
+}
+
 impl<T: Output> GuardedCall<T> {
-    /// Starts the call of `target` that `start` returns. A panic in `start` counts as the handler's.
-    pub(crate) fn start(target: &str, start: impl FnOnce() -> CallFuture<T>, settings: &Settings) -> Self {
+    /// Starts the call that `start` returns. A panic in `start` counts as the handler's.
+    pub(crate) fn start(start: impl FnOnce() -> CallFuture<T>, settings: &Settings) -> Self {
         let future = catch_unwind(AssertUnwindSafe(start));
         let future = future.unwrap_or_else(|_| CallFuture::refused(HandlerError::panicked()));
-        let mut call = Self::new(future, target, settings.tool_time_limit);
-        call.error_maps.clone_from(&settings.error_maps);
-        call
+        Self::new(future, settings.tool_time_limit)
     }
 
-    /// Starts a call. `limit` and `target` are defaults for its time limit and its name.
-    pub(super) fn new(future: CallFuture<T>, target: &str, limit: Option<Duration>) -> Self {
+    /// Starts a call. `limit` is the default for its time limit.
+    pub(super) fn new(future: CallFuture<T>, limit: Option<Duration>) -> Self {
         let limit = match future.limit {
             Limit::OfManager => limit,
             Limit::At(limit) => Some(limit),
             Limit::Never => None,
         };
-        // The name is only needed to log a failure.
-        let is_fine = matches!(future.work, CallWork::Ready(Some(Ok(_))));
-        let name = future.name.or_else(|| (!is_fine && !target.is_empty()).then(|| Arc::from(target)));
         Self {
             work: Some(future.work),
             deadline: limit.map(Deadline::new),
-            name,
-            error_maps: None,
+            name: future.name,
             detached: future.detached,
             #[cfg(feature = "ask")]
             idle: Some(crate::ask::IdleDetector::default()),
         }
     }
 
+    /// Keeps a copy of the target's name, unless the registry gave another one, for a call that
+    /// outlives the request's body.
+    pub(crate) fn keep_name(&mut self, target: &str) {
+        if self.name.is_none() && !target.is_empty() {
+            self.name = Some(target.into());
+        }
+    }
+
     /// Spawns the work of a detached call; afterwards this call only waits for the task. Until the
-    /// task ends it is counted by the manager's `drain`, or else by the registry's.
+    /// task ends it is counted by the manager's drain, or else by the registry's.
     ///
-    /// `exchange` is set if the handler takes a context.
-    pub(crate) fn begin(&mut self, exchange: Option<&Arc<Exchange>>, drain: Option<&Arc<Drain>>) {
-        let Some(own) = self.detached.take() else { return };
+    /// `exchange` is set if the handler takes a context, and `settings` if a manager starts the call
+    /// of `target`.
+    pub(crate) fn begin(
+        &mut self,
+        exchange: Option<&Arc<Exchange>>,
+        settings: Option<&Settings>,
+        target: &str,
+    ) {
+        if let Some(own) = self.detached.take() {
+            self.keep_name(target);
+            self.detach(&own, exchange, settings);
+        }
+    }
+
+    #[cold]
+    fn detach(&mut self, own: &Arc<Drain>, exchange: Option<&Arc<Exchange>>, settings: Option<&Settings>) {
         let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
-        let (serving, exchange) = (drain.unwrap_or(&own).hold(), exchange.cloned());
+        let serving = settings.map_or(own, |settings| &settings.drain).hold();
+        let error_maps = settings.and_then(|settings| settings.error_maps.clone());
+        let exchange = exchange.cloned();
         let mut detached = Self {
             work: self.work.take(),
             deadline: self.deadline.take(),
             name: self.name.clone(),
-            error_maps: self.error_maps.clone(),
             detached: None,
             #[cfg(feature = "ask")]
             idle: self.idle.take(),
         };
         let task = runtime.spawn(async move {
-            let outcome = poll_fn(|cx| detached.poll(cx, exchange.as_deref())).await;
+            let surroundings =
+                Surroundings { exchange: exchange.as_deref(), error_maps: error_maps.as_deref(), target: "" };
+            let outcome = poll_fn(|cx| detached.poll(cx, surroundings)).await;
             drop(serving);
             outcome
         });
@@ -87,15 +115,15 @@ impl<T: Output> GuardedCall<T> {
         self.work = Some(CallWork::Boxed(Box::pin(work)));
     }
 
-    /// Returns the name of the target, or an empty string if it is not known.
-    pub(crate) fn name(&self) -> &str {
-        self.name.as_deref().unwrap_or_default()
+    /// Returns the name of the target: the one that the registry gave, or else `target`.
+    pub(crate) fn name<'n>(&'n self, target: &'n str) -> &'n str {
+        self.name.as_deref().unwrap_or(target)
     }
 
     /// Applies the host's error maps, and logs a failure.
     #[cold]
-    fn log(&self, outcome: &mut Result<T, CallError>) {
-        if let Some(maps) = &self.error_maps
+    fn log(&self, outcome: &mut Result<T, CallError>, surroundings: Surroundings<'_>) {
+        if let Some(maps) = surroundings.error_maps
             && matches!(outcome, Err(CallError::Failed(error)) if error.is_undeclared())
         {
             let failed = std::mem::replace(outcome, Err(RpcError::internal().into()));
@@ -104,20 +132,21 @@ impl<T: Output> GuardedCall<T> {
                 other => other,
             });
         }
+        let name = self.name(surroundings.target);
         match outcome {
-            Ok(output) if output.is_error() => log_error_result(T::KIND, self.name()),
-            Err(CallError::Failed(error)) => error.log(T::KIND, self.name()),
-            Err(CallError::Rpc(error)) => log_rpc(T::KIND, self.name(), error),
+            Ok(output) if output.is_error() => log_error_result(T::KIND, name),
+            Err(CallError::Failed(error)) => error.log(T::KIND, name),
+            Err(CallError::Rpc(error)) => log_rpc(T::KIND, name, error),
             _ => {}
         }
     }
 
     /// Drops the work. Its destructors may panic.
-    fn stop(&mut self) {
+    fn stop(&mut self, target: &str) {
         if let Some(work) = self.work.take()
             && catch_unwind(AssertUnwindSafe(|| drop(work))).is_err()
         {
-            HandlerError::panicked().log(T::KIND, self.name());
+            HandlerError::panicked().log(T::KIND, self.name(target));
         }
     }
 
@@ -125,8 +154,9 @@ impl<T: Output> GuardedCall<T> {
     pub(crate) fn poll(
         &mut self,
         cx: &mut Context<'_>,
-        exchange: Option<&Exchange>,
+        surroundings: Surroundings<'_>,
     ) -> Poll<Result<T, CallError>> {
+        let exchange = surroundings.exchange;
         let polled = match &mut self.work {
             #[cfg(feature = "ask")]
             Some(CallWork::Boxed(work)) if exchange.is_some() => {
@@ -149,9 +179,9 @@ impl<T: Output> GuardedCall<T> {
             }
         };
         if !matches!(&outcome, Ok(output) if !output.is_error()) {
-            self.log(&mut outcome);
+            self.log(&mut outcome, surroundings);
         }
-        self.stop();
+        self.stop(surroundings.target);
         Poll::Ready(outcome)
     }
 }
@@ -209,6 +239,6 @@ fn unanswered() -> CallError {
 
 impl<T: Output> Drop for GuardedCall<T> {
     fn drop(&mut self) {
-        self.stop();
+        self.stop("");
     }
 }

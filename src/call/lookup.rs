@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use http::request::Parts;
 
-use super::{BoundHandler, Call, CallError, GuardedCall, Output, Tags};
+use super::{BoundHandler, Call, CallError, GuardedCall, Output, Surroundings, Tags};
 #[cfg(feature = "ask")]
 use crate::ask::{Answers, Purpose};
 use crate::jsonrpc::RpcError;
@@ -38,7 +38,9 @@ impl Lookup {
         // Without a manager: a catalog that is being built reads the lists that are ready.
         let Some(settings) = self.settings.clone() else { return Err(RpcError::internal()) };
         let mut running = self.start(handler, name, arguments, &settings);
-        let outcome = match poll_fn(|cx| running.poll(cx, None)).await {
+        let surroundings =
+            Surroundings { exchange: None, error_maps: settings.error_maps.as_deref(), target: name };
+        let outcome = match poll_fn(|cx| running.poll(cx, surroundings)).await {
             Err(CallError::Failed(error)) => error.answer(name, &settings.shown_errors),
             outcome => outcome,
         };
@@ -52,7 +54,7 @@ impl Lookup {
     }
 
     fn start<T: Output>(
-        self,
+        mut self,
         handler: &BoundHandler<T>,
         name: &str,
         arguments: &str,
@@ -64,7 +66,8 @@ impl Lookup {
             written: name,
             arguments,
             tags: Tags::default(),
-            head: self.head,
+            called: name,
+            head: &mut self.head,
             revision: self.revision,
             meta: &meta,
             log_level: None,
@@ -77,7 +80,7 @@ impl Lookup {
             answers: Answers::default(),
             exchange: &mut exchange,
         };
-        let running = GuardedCall::start(name, || handler(call), settings);
+        let running = GuardedCall::start(|| handler(call), settings);
         if let Some(exchange) = exchange {
             exchange.close();
         }

@@ -32,7 +32,7 @@ pub(crate) use failure::ShownErrors;
 pub use failure::{CallKind, FailedCall, HandlerError};
 pub use future::CallFuture;
 pub(crate) use future::Limit;
-pub(crate) use guarded::GuardedCall;
+pub(crate) use guarded::{GuardedCall, Surroundings};
 pub(crate) use handler::from_json;
 pub use handler::{Handler, NoArguments};
 #[cfg(feature = "schemas")]

@@ -22,10 +22,12 @@ pub struct Call<'a> {
     pub(crate) target: &'a str,
     /// The target as the client wrote it.
     pub(crate) written: &'a str,
+    /// The target of the client's request, even if an outer registry has changed `target`.
+    pub(crate) called: &'a str,
     pub(crate) arguments: &'a str,
     /// Set only for middleware.
     pub(crate) tags: Tags,
-    pub(crate) head: Parts,
+    pub(crate) head: &'a mut Parts,
     pub(crate) revision: Revision,
     pub(crate) meta: &'a Meta<'a>,
     pub(crate) log_level: Option<LogLevel>,
@@ -91,7 +93,7 @@ impl<'a> Call<'a> {
         match &self.exchange {
             // The context owns the head.
             Some(exchange) => &exchange.head,
-            None => &self.head,
+            None => self.head,
         }
     }
 
@@ -116,6 +118,12 @@ impl<'a> Call<'a> {
         Call { arguments, ..call }
     }
 
+    /// Returns a copy of `name` if the client called the target by another name. Not an `Arc` clone,
+    /// because its count would be memory that all calls write to.
+    pub(crate) fn other_name(&self, name: &str) -> Option<Arc<str>> {
+        (*name != *self.called).then(|| name.into())
+    }
+
     /// Checks the arguments beyond their type. Returns a message if they are invalid.
     pub(super) fn misfit(&self) -> Option<String> {
         self.check.and_then(|check| check(self.arguments))
@@ -137,7 +145,7 @@ impl<'a> Call<'a> {
         let answers = std::mem::take(&mut self.answers);
         let exchange = Arc::new(Exchange {
             // From here on the head is read from the exchange.
-            head: std::mem::replace(&mut self.head, http::Request::new(()).into_parts().0),
+            head: std::mem::replace(self.head, http::Request::new(()).into_parts().0),
             revision: self.revision,
             meta: self.meta.to_json(),
             progress: progress.map(|token| (token.text().into(), Mutex::new(f64::NEG_INFINITY))),

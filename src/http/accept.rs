@@ -1,6 +1,8 @@
 //! The `Accept` header.
 
-use http::{HeaderMap, HeaderValue, header};
+use http::{HeaderMap, header};
+
+use super::fields::{Field, Fields};
 
 /// The content types that a client accepts for the reply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,17 +26,20 @@ impl Accepts {
 
     /// Reads all `Accept` headers. Without any, both types are accepted (RFC 9110, section 12.5.1).
     /// If several ranges match a type, the most specific one decides. A weight of 0 excludes.
-    pub(crate) fn read(headers: &HeaderMap) -> Self {
-        let mut lines = headers.get_all(header::ACCEPT).iter();
-        let (first, second) = (lines.next(), lines.next());
-        match (first.map(HeaderValue::as_bytes), second) {
-            (None, _) => return Self { json: Fit::ByRange, sse: Fit::ByRange },
-            // Fast path: what the SDKs send.
-            (Some(b"application/json, text/event-stream" | b"text/event-stream, application/json"), None) => {
-                return Self::BOTH;
-            }
-            _ => {}
+    pub(crate) fn read(fields: &Fields<'_>, headers: &HeaderMap) -> Self {
+        match fields.accept {
+            Field::Missing => Self { json: Fit::ByRange, sse: Fit::ByRange },
+            Field::Once(value) => match value.as_bytes() {
+                // Fast path: what the SDKs send.
+                b"application/json, text/event-stream" | b"text/event-stream, application/json" => Self::BOTH,
+                _ => Self::read_lines(headers),
+            },
+            Field::Repeated => Self::read_lines(headers),
         }
+    }
+
+    #[cold]
+    fn read_lines(headers: &HeaderMap) -> Self {
         let (mut json, mut sse) = (Match::default(), Match::default());
         let lines = headers.get_all(header::ACCEPT).iter().filter_map(|line| line.to_str().ok());
         for range in lines.flat_map(|line| line.split(',')) {
@@ -109,14 +114,14 @@ fn is_zero_weight(parameter: &str) -> bool {
 mod tests {
     use http::{HeaderMap, HeaderValue, header};
 
-    use super::Accepts;
+    use super::{Accepts, Fields};
 
     fn read(lines: &[&'static str]) -> (bool, bool) {
         let mut headers = HeaderMap::new();
         for line in lines {
             headers.append(header::ACCEPT, HeaderValue::from_static(line));
         }
-        let accepts = Accepts::read(&headers);
+        let accepts = Accepts::read(&Fields::read(&headers), &headers);
         (accepts.takes_json(), accepts.takes_stream())
     }
 

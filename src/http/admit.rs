@@ -1,8 +1,9 @@
 //! Checks of a request's head.
 
+use http::Method;
 use http::request::Parts;
-use http::{HeaderMap, Method, header};
 
+use super::fields::{Field, Fields};
 use super::{AcceptRule, Accepts, HttpFault, HttpPolicy};
 
 /// A request whose head has passed every check.
@@ -14,8 +15,13 @@ pub(crate) struct Admitted {
 
 /// Checks, in this order: `Host` and `Origin` (which the specification requires for every
 /// request), method, `Accept`, `Content-Type`, `Content-Length`.
-pub(crate) fn admit(head: &Parts, accepts: Accepts, policy: &HttpPolicy) -> Result<Admitted, HttpFault> {
-    policy.origin.check(head)?;
+pub(crate) fn admit(
+    head: &Parts,
+    fields: &Fields<'_>,
+    accepts: Accepts,
+    policy: &HttpPolicy,
+) -> Result<Admitted, HttpFault> {
+    policy.origin.check(head, fields)?;
     if head.method != Method::POST {
         return Err(HttpFault::MethodNotAllowed);
     }
@@ -26,26 +32,29 @@ pub(crate) fn admit(head: &Parts, accepts: Accepts, policy: &HttpPolicy) -> Resu
     if !fits {
         return Err(HttpFault::NotAcceptable);
     }
-    if !is_json(&head.headers) {
+    if !is_json(fields.content_type) {
         return Err(HttpFault::UnsupportedMediaType);
     }
-    let declared_length = declared_length(&head.headers);
+    let declared_length = declared_length(fields.content_length);
     if declared_length.is_some_and(|length| length > policy.max_body_size) {
         return Err(HttpFault::BodyTooLarge(policy.max_body_size));
     }
     Ok(Admitted { declared_length })
 }
 
-fn is_json(headers: &HeaderMap) -> bool {
-    let mut values = headers.get_all(header::CONTENT_TYPE).iter();
-    let (Some(value), None) = (values.next(), values.next()) else { return false };
+fn is_json(content_type: Field<'_>) -> bool {
+    let Field::Once(value) = content_type else { return false };
+    // What clients send, told at a glance.
+    if value.as_bytes() == b"application/json" {
+        return true;
+    }
     let Ok(value) = value.to_str() else { return false };
     let media_type = value.split(';').next().unwrap_or_default();
     media_type.trim().eq_ignore_ascii_case("application/json")
 }
 
-/// Returns the length that `Content-Length` declares, if it is a number. An invalid header is left
-/// to the HTTP server, and to the limit on the bytes that are read.
-fn declared_length(headers: &HeaderMap) -> Option<usize> {
-    headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.trim().parse().ok()
+/// Returns the length that `Content-Length` declares, if it is a number. An invalid or repeated header
+/// is left to the HTTP server, and to the limit on the bytes that are read.
+fn declared_length(content_length: Field<'_>) -> Option<usize> {
+    content_length.text()?.trim_ascii().parse().ok()
 }

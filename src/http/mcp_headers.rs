@@ -13,6 +13,9 @@ pub(crate) const NAME: HeaderName = HeaderName::from_static("mcp-name");
 /// The prefix of the headers that repeat a tool's parameters.
 pub(crate) const PARAM_PREFIX: &str = "mcp-param-";
 
+/// The prefix of an encoded value.
+pub(crate) const ENCODED: &str = "=?base64?";
+
 /// Why a header has no valid value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum HeaderFault {
@@ -40,7 +43,7 @@ pub(crate) fn single<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Result<&'
         return Err(HeaderFault::Repeated);
     }
     let value = value.to_str().map_err(|_| HeaderFault::Malformed)?;
-    Ok(value.trim_matches([' ', '\t']))
+    Ok(value.trim_ascii())
 }
 
 /// Returns the only value of a header, decoded if it is written as `=?base64?…?=`.
@@ -49,7 +52,7 @@ pub(crate) fn single_decoded<'h>(
     name: &HeaderName,
 ) -> Result<Cow<'h, str>, HeaderFault> {
     let value = single(headers, name)?;
-    let encoded = value.strip_prefix("=?base64?").and_then(|rest| rest.strip_suffix("?="));
+    let encoded = value.strip_prefix(ENCODED).and_then(|rest| rest.strip_suffix("?="));
     let Some(encoded) = encoded else { return Ok(Cow::Borrowed(value)) };
     let bytes = STANDARD.decode(encoded).map_err(|_| HeaderFault::Malformed)?;
     String::from_utf8(bytes).map(Cow::Owned).map_err(|_| HeaderFault::Malformed)

@@ -7,6 +7,7 @@ mod accept;
 pub(crate) mod admit;
 pub(crate) mod budget;
 mod fault;
+mod fields;
 pub(crate) mod mcp_headers;
 pub(crate) mod origin;
 mod policy;
@@ -15,5 +16,6 @@ pub(crate) mod sse;
 
 pub(crate) use accept::Accepts;
 pub(crate) use fault::{HttpFault, retry_after};
+pub(crate) use fields::{Field, Fields, RepeatingFields, VersionHeader};
 pub use policy::AcceptRule;
 pub(crate) use policy::HttpPolicy;

@@ -7,6 +7,7 @@ use http::header;
 use http::request::Parts;
 
 use super::HttpFault;
+use super::fields::{Field, Fields};
 
 /// The hosts and origins that are served.
 #[derive(Clone, Debug, Default)]
@@ -109,16 +110,21 @@ impl AllowedHost {
 
 impl OriginPolicy {
     /// Checks the head of a request. Returns its origin, if it has one.
-    pub(crate) fn check<'h>(&self, head: &'h Parts) -> Result<Option<&'h str>, HttpFault> {
-        let named = NamedHosts::read(head);
+    pub(crate) fn check<'h>(
+        &self,
+        head: &'h Parts,
+        fields: &Fields<'h>,
+    ) -> Result<Option<&'h str>, HttpFault> {
+        let named = NamedHosts::read(head, fields);
         self.check_hosts(&named)?;
-        let mut values = head.headers.get_all(header::ORIGIN).iter();
-        let Some(value) = values.next() else { return Ok(None) };
-        let origin = value.to_str().unwrap_or_default();
-        if values.next().is_none() && self.admits_origin(origin, named.first()) {
-            Ok(Some(origin))
-        } else {
-            Err(HttpFault::OriginNotAllowed(origin.to_owned()))
+        match fields.origin {
+            Field::Missing => Ok(None),
+            Field::Once(value) => {
+                let origin = value.to_str().unwrap_or_default();
+                let is_admitted = self.admits_origin(origin, named.first());
+                is_admitted.then_some(Some(origin)).ok_or_else(|| refused(head))
+            }
+            Field::Repeated => Err(refused(head)),
         }
     }
 
@@ -160,6 +166,13 @@ impl OriginPolicy {
     }
 }
 
+/// Returns the error for a request, which names its first origin.
+#[cold]
+fn refused(head: &Parts) -> HttpFault {
+    let origin = head.headers.get(header::ORIGIN).and_then(|value| value.to_str().ok());
+    HttpFault::OriginNotAllowed(origin.unwrap_or_default().to_owned())
+}
+
 /// The hosts that a request names: the `:authority` of HTTP/2 (or the authority of an absolute
 /// URI) and the `Host` header. A proxy may have routed by either, so both are checked.
 struct NamedHosts<'h> {
@@ -170,13 +183,12 @@ struct NamedHosts<'h> {
 }
 
 impl<'h> NamedHosts<'h> {
-    fn read(head: &'h Parts) -> Self {
-        let mut values = head.headers.get_all(header::HOST).iter();
-        let header = values.next().map(|value| value.to_str());
+    fn read(head: &'h Parts, fields: &Fields<'h>) -> Self {
+        let header = fields.host.text();
         Self {
             authority: head.uri.authority().map(http::uri::Authority::as_str),
-            is_ambiguous: matches!(header, Some(Err(_))) || values.next().is_some(),
-            header: header.and_then(Result::ok),
+            is_ambiguous: header.is_none() && !matches!(fields.host, Field::Missing),
+            header,
         }
     }
 
@@ -198,10 +210,14 @@ struct Authority<'a> {
 
 impl<'a> Authority<'a> {
     fn parse(text: &'a str) -> Option<Self> {
-        let text = text.trim_matches([' ', '\t']);
+        let text = text.trim_ascii();
         let end_of_host = match text.strip_prefix('[') {
-            Some(inside) => inside.find(']')? + 2,
-            None => text.find(':').unwrap_or(text.len()),
+            Some(inside) => {
+                let length = inside.find(']')?;
+                let plain = |byte: u8| byte == b'[' || byte == b':' || is_of_name(byte);
+                inside[..length].bytes().all(plain).then_some(length + 2)?
+            }
+            None => text.bytes().position(|byte| !is_of_name(byte)).unwrap_or(text.len()),
         };
         let (host, rest) = text.split_at(end_of_host);
         let port = match rest.strip_prefix(':') {
@@ -209,8 +225,7 @@ impl<'a> Authority<'a> {
             None if rest.is_empty() => None,
             None => return None,
         };
-        let plain = |byte: u8| matches!(byte, b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b':' | b'-' | b'.' | b'_' | b'[' | b']');
-        (!host.is_empty() && host.bytes().all(plain)).then_some(Self { host, port })
+        (!host.is_empty()).then_some(Self { host, port })
     }
 
     fn is_loopback(self) -> bool {
@@ -220,6 +235,11 @@ impl<'a> Authority<'a> {
             || self.host.parse::<Ipv4Addr>().is_ok_and(|address| address.is_loopback())
             || v6.is_some_and(|v6| v6.parse::<Ipv6Addr>().is_ok_and(|address| address.is_loopback()))
     }
+}
+
+/// Returns whether a host name may contain a byte.
+fn is_of_name(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_')
 }
 
 /// The default ports of the schemes of web pages.

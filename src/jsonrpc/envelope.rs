@@ -3,13 +3,13 @@
 use std::borrow::Cow;
 
 use super::scan::{Scan, ScanFault, Scanner};
-use super::{Id, Raw};
+use super::{Id, Lenient, Raw};
 
-/// A well-formed message. `P` is read from its `params` in the same pass.
+/// A well-formed message, and the type of its `params`.
 #[derive(Debug)]
-pub(crate) enum Message<'a, P> {
-    Request { id: Id<'a>, method: Cow<'a, str>, params: P },
-    Notification { params: P },
+pub(crate) enum Message<'a> {
+    Request { id: Id<'a>, method: Cow<'a, str>, params: Lenient },
+    Notification { params: Lenient },
 }
 
 /// Why a text is not a message, with the id if it could be read.
@@ -31,17 +31,21 @@ pub(crate) enum FaultKind {
     Response,
 }
 
-/// Parses one message. `P` must accept any JSON value and be checked later, so that an invalid
-/// `params` does not prevent the id from being read.
-pub(crate) fn parse<'a, P: Scan<'a> + Default>(text: &'a str) -> Result<Message<'a, P>, Fault<'a>> {
+/// Parses one message, and reads its `params` in the same pass. Their type is checked later, so that
+/// invalid `params` do not prevent the id from being read.
+pub(crate) fn parse<'a>(text: &'a str, params: &mut impl Scan<'a>) -> Result<Message<'a>, Fault<'a>> {
     let mut scanner = Scanner::new(text);
-    let members = if scanner.peek() == Some(b'{') {
-        Members::scan(&mut scanner).and_then(|members| scanner.end().map(|()| members))
+    let mut members = Members::default();
+    let scanned = if scanner.peek() == Some(b'{') {
+        members.scan(&mut scanner, params).and_then(|()| scanner.end())
     } else {
         // Check the syntax first: text that is not JSON is a parse error, not an invalid request.
         scanner.value().and_then(|_| scanner.end()).and(Err(ScanFault::Unwanted))
     };
-    members.map_err(|fault| Fault { id: None, kind: fault.into() })?.into_message()
+    match scanned {
+        Ok(()) => members.into_message(),
+        Err(fault) => Err(Fault { id: None, kind: fault.into() }),
+    }
 }
 
 /// Parses a batch into the texts of its messages, at most `most` of them. A larger batch is scanned
@@ -76,17 +80,39 @@ impl From<ScanFault> for FaultKind {
 }
 
 /// The members of a message, not checked yet.
-struct Members<'a, P> {
+#[derive(Default)]
+struct Members<'a> {
     jsonrpc: Option<Raw<'a>>,
     id: Option<Raw<'a>>,
     method: Option<Raw<'a>>,
-    params: Option<P>,
+    params: Option<Lenient>,
     is_response: bool,
     is_repeated: bool,
 }
 
-impl<'a, P: Default> Members<'a, P> {
-    fn into_message(self) -> Result<Message<'a, P>, Fault<'a>> {
+impl<'a> Members<'a> {
+    fn scan(&mut self, scanner: &mut Scanner<'a>, params: &mut impl Scan<'a>) -> Result<(), ScanFault> {
+        scanner.named_members(|scanner, name| {
+            let repeated = match name {
+                "jsonrpc" => self.jsonrpc.replace(scanner.value()?).is_some(),
+                "id" => self.id.replace(scanner.value()?).is_some(),
+                "method" => self.method.replace(scanner.value()?).is_some(),
+                "params" => self.params.replace(Lenient::scan(params, scanner)?).is_some(),
+                "result" | "error" => {
+                    scanner.value()?;
+                    std::mem::replace(&mut self.is_response, true)
+                }
+                _ => {
+                    scanner.value()?;
+                    false
+                }
+            };
+            self.is_repeated |= repeated;
+            Ok(())
+        })
+    }
+
+    fn into_message(self) -> Result<Message<'a>, Fault<'a>> {
         let id = self.id.and_then(|raw| Id::from_json(raw.text()));
         let fault = |reason| Fault { id, kind: FaultKind::Invalid(reason) };
         if self.is_repeated {
@@ -114,55 +140,22 @@ impl<'a, P: Default> Members<'a, P> {
     }
 }
 
-impl<'a, P: Scan<'a>> Scan<'a> for Members<'a, P> {
-    fn scan(scanner: &mut Scanner<'a>) -> Result<Self, ScanFault> {
-        let mut members = Members {
-            jsonrpc: None,
-            id: None,
-            method: None,
-            params: None,
-            is_response: false,
-            is_repeated: false,
-        };
-        scanner.members(|scanner, key| {
-            let repeated = match key.string().as_deref() {
-                Some("jsonrpc") => members.jsonrpc.replace(scanner.value()?).is_some(),
-                Some("id") => members.id.replace(scanner.value()?).is_some(),
-                Some("method") => members.method.replace(scanner.value()?).is_some(),
-                Some("params") => members.params.replace(P::scan(scanner)?).is_some(),
-                Some("result" | "error") => {
-                    scanner.value()?;
-                    std::mem::replace(&mut members.is_response, true)
-                }
-                _ => {
-                    scanner.value()?;
-                    false
-                }
-            };
-            members.is_repeated |= repeated;
-            Ok(())
-        })?;
-        Ok(members)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::{Fault, FaultKind, Message, parse, parse_batch};
     use crate::jsonrpc::scan::{Scan, ScanFault, Scanner};
 
     /// Accepts any value.
-    #[derive(Debug, Default)]
     struct Any;
 
     impl<'a> Scan<'a> for Any {
-        fn scan(scanner: &mut Scanner<'a>) -> Result<Self, ScanFault> {
-            scanner.value().map(|_| Self)
+        fn scan(&mut self, scanner: &mut Scanner<'a>) -> Result<(), ScanFault> {
+            scanner.value().map(drop)
         }
     }
 
     fn fault(text: &str) -> Fault<'_> {
-        parse::<Any>(text).expect_err(text)
+        parse(text, &mut Any).expect_err(text)
     }
 
     #[test]
@@ -172,7 +165,7 @@ mod tests {
             r#" { "method" : "ping" , "extra": [1], "id" : 1 , "jsonrpc" : "2.0" } "#,
             r#"{"jsonrpc":"2.0","id":1,"method":"pi\u006eg","params":{}}"#,
         ] {
-            match parse::<Any>(text) {
+            match parse(text, &mut Any) {
                 Ok(Message::Request { id, method, .. }) => {
                     assert_eq!((id.as_json(), &*method), ("1", "ping"));
                 }
@@ -183,7 +176,7 @@ mod tests {
 
     #[test]
     fn a_message_without_an_id_is_a_notification() {
-        let parsed = parse::<Any>(r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#);
+        let parsed = parse(r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#, &mut Any);
         assert!(matches!(parsed, Ok(Message::Notification { .. })));
     }
 

@@ -15,6 +15,12 @@ impl<'a> Raw<'a> {
         }
     }
 
+    /// Returns the value of a string with escapes; empty if no Rust string can hold it.
+    #[cold]
+    pub(super) fn unescaped(self) -> String {
+        self.string().map(Cow::into_owned).unwrap_or_default()
+    }
+
     /// Returns a member of an object. `None` if there is no such member, or no object.
     ///
     /// # Errors

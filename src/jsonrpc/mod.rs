@@ -8,6 +8,7 @@ mod error;
 mod escape;
 mod fault;
 mod id;
+mod lenient;
 mod member;
 mod raw;
 pub(crate) mod read;
@@ -17,4 +18,5 @@ pub(crate) mod write;
 
 pub use error::{ErrorCode, RpcError};
 pub(crate) use id::Id;
+pub(crate) use lenient::Lenient;
 pub(crate) use raw::Raw;

@@ -87,22 +87,57 @@ impl<'de> Value<'_, 'de> {
         }
         read
     }
+
+    /// Reads short integers here, because creating a deserializer of `serde_json` costs more.
+    fn integer<V: Visitor<'de>>(
+        self,
+        visitor: V,
+        read: impl FnOnce(&mut serde_json::Deserializer<StrRead<'de>>, V) -> Result<V::Value, Error>,
+    ) -> Result<V::Value, Error> {
+        let text = self.0.value()?;
+        let Some(integer) = short_integer(text.text()) else {
+            self.0.back_to(text);
+            return self.by_serde_json(|deserializer| read(deserializer, visitor));
+        };
+        let visited = visitor.visit_u64(integer);
+        if visited.is_err() {
+            self.0.back_to(text);
+        }
+        visited
+    }
 }
 
-/// The methods that are left to `serde_json`, for values and for keys.
-macro_rules! left_to_serde_json {
+/// Returns the value of an integer with few digits and no sign, which fits every 64-bit type.
+fn short_integer(number: &str) -> Option<u64> {
+    const MOST_DIGITS: usize = 18; // 19 may be too many for 64 bits
+    let digit = |byte: u8| byte.is_ascii_digit().then(|| u64::from(byte - b'0'));
+    let mut digits = number.bytes();
+    let is_short = number.len() <= MOST_DIGITS;
+    is_short.then(|| digits.try_fold(0, |value, byte| Some(10 * value + digit(byte)?)))?
+}
+
+/// The methods for integers of up to 64 bits.
+macro_rules! integers {
     ($methods:ident) => {
         $methods! {
-            deserialize_bool();
             deserialize_i8();
             deserialize_i16();
             deserialize_i32();
             deserialize_i64();
-            deserialize_i128();
             deserialize_u8();
             deserialize_u16();
             deserialize_u32();
             deserialize_u64();
+        }
+    };
+}
+
+/// The other methods that are left to `serde_json`, for values and for keys.
+macro_rules! left_to_serde_json {
+    ($methods:ident) => {
+        $methods! {
+            deserialize_bool();
+            deserialize_i128();
             deserialize_u128();
             deserialize_f32();
             deserialize_f64();
@@ -125,6 +160,14 @@ macro_rules! by_serde_json {
     ($($method:ident($($name:ident: $type:ty),*);)*) => {$(
         fn $method<V: Visitor<'de>>(self, $($name: $type,)* visitor: V) -> Result<V::Value, Error> {
             self.by_serde_json(|deserializer| deserializer.$method($($name,)* visitor))
+        }
+    )*};
+}
+
+macro_rules! by_visit {
+    ($($method:ident();)*) => {$(
+        fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+            self.integer(visitor, |deserializer, visitor| deserializer.$method(visitor))
         }
     )*};
 }
@@ -172,6 +215,8 @@ impl<'de> Deserializer<'de> for Value<'_, 'de> {
         deserialize_tuple(_length: usize) => array;
         deserialize_tuple_struct(_name: &'static str, _length: usize) => array;
     }
+
+    integers! { by_visit }
 
     left_to_serde_json! { by_serde_json }
 
@@ -260,6 +305,8 @@ impl<'de> Deserializer<'de> for StringDeserializer<'de> {
     forward_to_deserialize_any! {
         char str string identifier ignored_any unit unit_struct seq tuple tuple_struct map struct
     }
+
+    integers! { unwanted }
 
     left_to_serde_json! { unwanted }
 }

@@ -13,8 +13,9 @@ use super::raw::Raw;
 use super::special::Specials;
 
 /// A type that can be read in the same pass as the text around it.
-pub(crate) trait Scan<'a>: Sized {
-    fn scan(scanner: &mut Scanner<'a>) -> Result<Self, ScanFault>;
+pub(crate) trait Scan<'a> {
+    /// Reads into `self`, which must be empty. In place, because the values are large.
+    fn scan(&mut self, scanner: &mut Scanner<'a>) -> Result<(), ScanFault>;
 }
 
 /// The progress through the items of an object or an array.
@@ -99,6 +100,26 @@ impl<'a> Scanner<'a> {
             let key = Raw::new(&scanner.text[start..scanner.at], is_plain);
             scanner.take(b':')?;
             member(scanner, key)
+        })
+    }
+
+    /// Like [`members`](Self::members), but with unescaped names. A name that no Rust string can
+    /// hold is passed as an empty one.
+    #[inline]
+    pub(crate) fn named_members(
+        &mut self,
+        mut member: impl FnMut(&mut Self, &str) -> Result<(), ScanFault>,
+    ) -> Result<(), ScanFault> {
+        self.members(|scanner, key| {
+            let unescaped;
+            let name = match key.plain() {
+                Some(name) => name,
+                None => {
+                    unescaped = key.unescaped();
+                    &*unescaped
+                }
+            };
+            member(scanner, name)
         })
     }
 

@@ -4,6 +4,7 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
 
 use super::handle::StatelessSessionManager;
+use crate::http::Fields;
 use crate::reply::with_status;
 
 /// Cross-origin resource sharing for an MCP endpoint. It allows the origins that the manager
@@ -69,7 +70,8 @@ impl Cors {
     /// Returns the CORS headers for the response to a request. Call it before the request is passed
     /// on.
     pub fn grant(&self, head: &Parts) -> CorsGrant {
-        let origin = self.manager.settings().http.origin.check(head).ok().flatten();
+        let origin =
+            self.manager.settings().http.origin.check(head, &Fields::read(&head.headers)).ok().flatten();
         CorsGrant { origin: origin.and_then(|origin| HeaderValue::from_str(origin).ok()) }
     }
 }

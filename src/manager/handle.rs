@@ -1,18 +1,20 @@
 //! The manager: one function from a request to its response.
 
 use std::fmt;
-use std::future::ready;
+use std::future::{poll_fn, ready};
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::request::Parts;
 use http::{Request, Response};
 
-use crate::http::{Accepts, admit, read};
+use crate::http::admit::{self, Admitted};
+use crate::http::{Accepts, Fields, HttpFault, VersionHeader, read};
 use crate::registry::Registry;
-use crate::reply::{Body, Dispatcher, PendingBody, Reply, respond};
-use crate::request::{Refusal, Rejection, agree, unread_id};
+use crate::reply::{Body, Dispatcher, PendingBody, Reply, respond, take_head};
+use crate::request::{Refusal, Rejection, Valid, agree, unread_id};
 use crate::settings::Settings;
 
 /// Serves MCP over Streamable HTTP without sessions: a request contains everything needed to
@@ -64,7 +66,8 @@ impl StatelessSessionManager {
     /// body. Dropping either cancels the call. No task is spawned, unless the tool is
     /// [detached](crate::Tool::detached).
     ///
-    /// The future borrows only the registry, and is [`Send`] if the request's body is.
+    /// The future borrows the manager and the registry, and is [`Send`] if the request's body is. It
+    /// counts no references to either, so threads that share them do not slow each other down.
     ///
     /// Timeouts use the timer of the Tokio runtime that polls the future. It must be enabled, which
     /// `#[tokio::main]` does. Outside a Tokio runtime there are no timeouts.
@@ -77,7 +80,7 @@ impl StatelessSessionManager {
     /// time to send a head, and idle time, none of which this function can see. The module `serve`
     /// (feature `serve`) does all of this; `axum::serve` does none of it.
     pub fn handle<'r, B, R>(
-        &self,
+        &'r self,
         request: Request<B>,
         registry: &'r R,
     ) -> impl Future<Output = Response<Body>> + use<'r, B, R>
@@ -93,50 +96,20 @@ impl StatelessSessionManager {
     ///
     /// `choose` is called after the head has been checked, and before the body is read. If it
     /// refuses the request, the refusal becomes the response.
-    pub fn handle_with<B, R, C, F>(
-        &self,
+    pub fn handle_with<'r, B, R, C, F>(
+        &'r self,
         request: Request<B>,
         choose: C,
-    ) -> impl Future<Output = Response<Body>> + use<B, R, C, F>
+    ) -> impl Future<Output = Response<Body>> + use<'r, B, R, C, F>
     where
         B: http_body::Body,
         R: Registry,
         C: FnOnce(&Parts) -> F,
         F: Future<Output = Result<R, Refusal>>,
     {
-        let settings = Arc::clone(&self.settings);
         // Split outside the future: values moved into a future are stored twice.
-        let (head, body) = request.into_parts();
-        async move {
-            let accepts = Accepts::read(&head.headers);
-            let refuse = |rejection, head: &Parts| {
-                Reply::refuse(rejection, unread_id(&head.headers, &settings.revisions))
-            };
-            let Some(serving) = settings.drain.enter() else {
-                return respond(refuse(Rejection::ShuttingDown, &head), accepts);
-            };
-            let mut reply = match receive(&head, body, accepts, choose, &settings).await {
-                Err(rejection) => refuse(rejection, &head),
-                Ok((registry, body)) => {
-                    #[cfg_attr(not(feature = "ask"), expect(unused_mut, reason = "nothing is redeemed"))]
-                    let mut pending = begin(head, &body, accepts, &registry, &settings);
-                    #[cfg(feature = "ask")]
-                    if let Some(unredeemed) = pending.take_unredeemed() {
-                        pending = match redeem(unredeemed).await {
-                            Ok(head) => begin_again(head, &body, accepts, &registry, &settings),
-                            Err(reply) => PendingBody::ready(reply),
-                        };
-                    }
-                    // Free the body, which may be large, before the tool runs.
-                    drop(body);
-                    pending.finish(settings.keep_alive).await
-                }
-            };
-            if let Reply::Stream(stream) = &mut reply {
-                stream.serve(serving);
-            }
-            respond(reply, accepts)
-        }
+        let (mut head, body) = request.into_parts();
+        async move { answer(&self.settings, &mut head, body, choose).await }
     }
 
     /// Shuts down gracefully. New requests get 503, subscriptions end at once with their result
@@ -154,16 +127,86 @@ impl StatelessSessionManager {
     /// Builds the response to a request that is rejected by its head.
     #[cfg(any(feature = "hyper", feature = "tower"))]
     pub(crate) fn refuse(&self, rejection: Rejection, head: &Parts) -> Response<Body> {
-        let id = unread_id(&head.headers, &self.settings.revisions);
-        respond(Reply::refuse(rejection, id), Accepts::read(&head.headers))
+        let Arrival { accepts, version, .. } = Arrival::read(head, &self.settings);
+        respond(refuse(rejection, version, &self.settings), accepts)
+    }
+}
+
+/// Answers a request. Leaves nothing useful in its head.
+pub(super) async fn answer<B, R, F>(
+    settings: &Arc<Settings>,
+    head: &mut Parts,
+    body: B,
+    choose: impl FnOnce(&Parts) -> F,
+) -> Response<Body>
+where
+    B: http_body::Body,
+    R: Registry,
+    F: Future<Output = Result<R, Refusal>>,
+{
+    let Arrival { accepts, version, admitted } = Arrival::read(head, settings);
+    let Some(_serving) = settings.drain.enter() else {
+        return respond(refuse(Rejection::ShuttingDown, version, settings), accepts);
+    };
+    let reply = match receive(head, admitted, body, choose, settings).await {
+        Err(rejection) => refuse(rejection, version, settings),
+        Ok((registry, body)) => {
+            let begun = poll_fn(|cx| {
+                let dispatcher = Dispatcher { registry: &registry, settings, accepts };
+                Poll::Ready(begin(&dispatcher, version, head, &body, cx))
+            });
+            #[cfg_attr(not(feature = "ask"), expect(unused_mut, reason = "nothing is redeemed"))]
+            let mut begun = begun.await;
+            #[cfg(feature = "ask")]
+            if let Some(unredeemed) = begun.take_unredeemed() {
+                begun = match redeem(unredeemed, settings).await {
+                    Ok(mut head) => {
+                        let dispatcher = Dispatcher { registry: &registry, settings, accepts };
+                        poll_fn(|cx| Poll::Ready(begin_again(&dispatcher, version, &mut head, &body, cx)))
+                            .await
+                    }
+                    Err(reply) => PendingBody::ready(reply),
+                };
+            }
+            match begun.into_ready() {
+                Ok(reply) => reply,
+                Err(pending) => {
+                    // Free the body, which may be large, and the headers before the tool goes on.
+                    drop((body, take_head(head)));
+                    pending.finish(settings).await
+                }
+            }
+        }
+    };
+    respond(reply, accepts)
+}
+
+#[cold]
+fn refuse(rejection: Rejection, version: VersionHeader, settings: &Settings) -> Reply {
+    Reply::refuse(rejection, unread_id(version, &settings.revisions))
+}
+
+/// What is known from the head of a request alone.
+struct Arrival {
+    accepts: Accepts,
+    version: VersionHeader,
+    admitted: Result<Admitted, HttpFault>,
+}
+
+impl Arrival {
+    fn read(head: &Parts, settings: &Settings) -> Self {
+        let fields = Fields::read(&head.headers);
+        let accepts = Accepts::read(&fields, &head.headers);
+        let admitted = admit::admit(head, &fields, accepts, &settings.http);
+        Self { accepts, version: fields.version(), admitted }
     }
 }
 
 /// Waits for the host's choice of a registry, and for the body.
 async fn receive<B, R, F>(
     head: &Parts,
+    admitted: Result<Admitted, HttpFault>,
     body: B,
-    accepts: Accepts,
     choose: impl FnOnce(&Parts) -> F,
     settings: &Settings,
 ) -> Result<(R, Bytes), Rejection>
@@ -171,23 +214,24 @@ where
     B: http_body::Body,
     F: Future<Output = Result<R, Refusal>>,
 {
-    let admitted = admit::admit(head, accepts, &settings.http)?;
+    let admitted = admitted?;
     let registry = choose(head).await.map_err(|refusal| Rejection::Refused(Box::new(refusal)))?;
     let body = read::read(body, &admitted, &settings.http).await?;
     Ok((registry, body))
 }
 
-/// Checks a body, and starts the work for its pending reply.
-#[inline]
-fn begin<'r, R: Registry>(
-    head: Parts,
+/// Checks a body, and starts the work for its reply.
+fn begin<'r>(
+    dispatcher: &Dispatcher<'r>,
+    version: VersionHeader,
+    head: &mut Parts,
     body: &Bytes,
-    accepts: Accepts,
-    registry: &'r R,
-    settings: &Arc<Settings>,
+    cx: &mut Context<'_>,
 ) -> PendingBody<'r> {
-    match agree(&head.headers, body, &settings.revisions) {
-        Ok(valid) => Dispatcher { registry, settings, accepts }.begin(valid, head),
+    match agree(&head.headers, version, body, &dispatcher.settings.revisions) {
+        // By reference, because it is large, and the usual case.
+        Ok(Valid::Request(ref request)) => PendingBody::One(dispatcher.request(request, head, cx)),
+        Ok(valid) => dispatcher.begin(valid, head, cx),
         Err(refused) => PendingBody::ready(Reply::refuse(refused.rejection, refused.id)),
     }
 }
@@ -197,21 +241,22 @@ fn begin<'r, R: Registry>(
 #[cold]
 fn redeem(
     unredeemed: Box<crate::reply::UnredeemedCall>,
-) -> std::pin::Pin<Box<dyn Future<Output = Result<Parts, Reply>> + Send>> {
-    Box::pin(async move { unredeemed.redeem().await.map_err(Reply::from) })
+    settings: &Settings,
+) -> std::pin::Pin<Box<dyn Future<Output = Result<Parts, Reply>> + Send + '_>> {
+    Box::pin(async move { unredeemed.redeem(settings).await.map_err(Reply::from) })
 }
 
 /// Starts a request whose state has been redeemed.
 #[cfg(feature = "ask")]
 #[cold]
-fn begin_again<'r, R: Registry>(
-    head: Parts,
+fn begin_again<'r>(
+    dispatcher: &Dispatcher<'r>,
+    version: VersionHeader,
+    head: &mut Parts,
     body: &Bytes,
-    accepts: Accepts,
-    registry: &'r R,
-    settings: &Arc<Settings>,
+    cx: &mut Context<'_>,
 ) -> PendingBody<'r> {
-    begin(head, body, accepts, registry, settings)
+    begin(dispatcher, version, head, body, cx)
 }
 
 impl fmt::Debug for StatelessSessionManager {

@@ -10,7 +10,7 @@ use std::task::{Context, Poll};
 use http::request::Parts;
 use http::{Request, Response};
 
-use super::handle::StatelessSessionManager;
+use super::handle::{StatelessSessionManager, answer};
 use crate::registry::Registry;
 use crate::reply::Body;
 use crate::request::{Refusal, Rejection};
@@ -20,16 +20,28 @@ use crate::request::{Refusal, Rejection};
 ///
 /// In axum, mount it with `route_service` or `nest_service`. It is always ready, and never fails.
 /// Clones serve the same registry.
+/// A clone counts its references apart from the service that it was cloned from, so that
+/// connections, each of which a server gives a clone, do not slow each other down.
+#[derive(Debug)]
+pub struct McpService<C>(Arc<Shared<C>>);
+
+/// What the requests of one service share.
 #[derive(Clone, Debug)]
-pub struct McpService<C> {
+struct Shared<C> {
     manager: StatelessSessionManager,
     choice: C,
+}
+
+impl<C: Clone> Clone for McpService<C> {
+    fn clone(&self) -> Self {
+        Self(Arc::new(Shared::clone(&self.0)))
+    }
 }
 
 impl StatelessSessionManager {
     /// Creates a service that answers every request with `registry`.
     pub fn service<R: Registry + Clone>(&self, registry: R) -> McpService<Fixed<R>> {
-        McpService { manager: self.clone(), choice: Fixed(registry) }
+        McpService(Arc::new(Shared { manager: self.clone(), choice: Fixed(registry) }))
     }
 
     /// Creates a service that asks `choose` for the registry of each request, as
@@ -59,10 +71,10 @@ impl StatelessSessionManager {
     pub fn service_with<C, R, F>(&self, choose: C) -> McpService<C>
     where
         C: Fn(&Parts) -> F + Clone,
-        F: Future<Output = Result<R, Refusal>>,
+        F: Future<Output = Result<R, Refusal>> + Send,
         R: Registry,
     {
-        McpService { manager: self.clone(), choice: choose }
+        McpService(Arc::new(Shared { manager: self.clone(), choice: choose }))
     }
 }
 
@@ -79,7 +91,7 @@ pub struct McpAt<C> {
 
 impl<C> McpAt<C>
 where
-    C: ChooseRegistry<Future: Send> + Send + 'static,
+    C: ChooseRegistry + Send + Sync + 'static,
 {
     fn respond<B>(&self, request: Request<B>) -> ResponseFuture
     where
@@ -91,7 +103,7 @@ where
         }
         let (head, _) = request.into_parts();
         let path = if self.path.is_empty() { Arc::from("/") } else { Arc::clone(&self.path) };
-        let response = self.service.manager.refuse(Rejection::NotFound(path), &head);
+        let response = self.service.0.manager.refuse(Rejection::NotFound(path), &head);
         ResponseFuture(Box::pin(ready(response)))
     }
 }
@@ -99,12 +111,16 @@ where
 /// Chooses the registry for a request by its head. Implemented for functions, and for [`Fixed`].
 pub trait ChooseRegistry: Clone {
     /// The chosen registry.
-    type Registry: Registry;
+    type Registry<'c>: Registry
+    where
+        Self: 'c;
     /// The future of the choice.
-    type Future: Future<Output = Result<Self::Registry, Refusal>>;
+    type Future<'c>: Future<Output = Result<Self::Registry<'c>, Refusal>> + Send
+    where
+        Self: 'c;
 
     /// Chooses the registry, or refuses the request.
-    fn choose(self, head: &Parts) -> Self::Future;
+    fn choose<'c>(&'c self, head: &Parts) -> Self::Future<'c>;
 }
 
 /// The same registry for every request. Created by [`service`](StatelessSessionManager::service).
@@ -112,24 +128,36 @@ pub trait ChooseRegistry: Clone {
 pub struct Fixed<R>(R);
 
 impl<R: Registry + Clone> ChooseRegistry for Fixed<R> {
-    type Registry = R;
-    type Future = Ready<Result<R, Refusal>>;
+    type Registry<'c>
+        = &'c R
+    where
+        Self: 'c;
+    type Future<'c>
+        = Ready<Result<&'c R, Refusal>>
+    where
+        Self: 'c;
 
-    fn choose(self, _: &Parts) -> Self::Future {
-        ready(Ok(self.0))
+    fn choose<'c>(&'c self, _: &Parts) -> Self::Future<'c> {
+        ready(Ok(&self.0))
     }
 }
 
 impl<C, R, F> ChooseRegistry for C
 where
     C: Fn(&Parts) -> F + Clone,
-    F: Future<Output = Result<R, Refusal>>,
+    F: Future<Output = Result<R, Refusal>> + Send,
     R: Registry,
 {
-    type Registry = R;
-    type Future = F;
+    type Registry<'c>
+        = R
+    where
+        Self: 'c;
+    type Future<'c>
+        = F
+    where
+        Self: 'c;
 
-    fn choose(self, head: &Parts) -> F {
+    fn choose<'c>(&'c self, head: &Parts) -> Self::Future<'c> {
         self(head)
     }
 }
@@ -162,14 +190,19 @@ impl<C> McpService<C> {
 
 impl<C> McpService<C>
 where
-    C: ChooseRegistry<Future: Send> + Send + 'static,
+    C: ChooseRegistry + Send + Sync + 'static,
 {
     fn respond<B>(&self, request: Request<B>) -> ResponseFuture
     where
         B: http_body::Body<Data: Send> + Send + 'static,
     {
-        let choice = self.choice.clone();
-        ResponseFuture(Box::pin(self.manager.handle_with(request, move |head| choice.choose(head))))
+        let shared = Arc::clone(&self.0);
+        // Split outside the future: values moved into a future are stored twice.
+        let (mut head, body) = request.into_parts();
+        ResponseFuture(Box::pin(async move {
+            let Shared { manager, choice } = &*shared;
+            answer(manager.settings(), &mut head, body, |head| choice.choose(head)).await
+        }))
     }
 }
 
@@ -179,7 +212,7 @@ macro_rules! services {
         #[cfg(feature = "tower")]
         impl<C, B> tower_service::Service<Request<B>> for $service<C>
         where
-            C: ChooseRegistry<Future: Send> + Send + 'static,
+            C: ChooseRegistry + Send + Sync + 'static,
             B: http_body::Body<Data: Send> + Send + 'static,
         {
             type Response = Response<Body>;
@@ -198,7 +231,7 @@ macro_rules! services {
         #[cfg(feature = "hyper")]
         impl<C, B> hyper::service::Service<Request<B>> for $service<C>
         where
-            C: ChooseRegistry<Future: Send> + Send + 'static,
+            C: ChooseRegistry + Send + Sync + 'static,
             B: http_body::Body<Data: Send> + Send + 'static,
         {
             type Response = Response<Body>;

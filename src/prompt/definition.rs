@@ -271,8 +271,9 @@ impl CompiledPrompt {
             let fault = format!("Invalid arguments: missing field `{missing}`");
             return CallFuture::refused(RpcError::invalid_params(fault));
         }
+        let name = call.other_name(&self.name);
         let mut future = (self.handler)(call);
-        future.name = Some(Arc::clone(&self.name));
+        future.name = name;
         future
     }
 

@@ -31,6 +31,13 @@ pub(crate) struct Meta<'a> {
 const MAX_OTHERS: usize = 64;
 
 impl<'a> Meta<'a> {
+    /// Reads the text of an object; `None` when it is something else.
+    pub(crate) fn from_json(text: &'a str) -> Option<Self> {
+        let mut meta = Self::default();
+        meta.scan(&mut Scanner::new(text)).ok()?;
+        Some(meta)
+    }
+
     /// Returns the member with this name.
     pub(crate) fn member(&self, name: &str) -> Option<Raw<'a>> {
         self.members().find(|(key, _)| *key == name).map(|(_, value)| value)
@@ -62,8 +69,8 @@ impl<'a> Meta<'a> {
 }
 
 impl<'a> Scan<'a> for Meta<'a> {
-    fn scan(scanner: &mut Scanner<'a>) -> Result<Self, ScanFault> {
-        let mut meta = Self::default();
+    fn scan(&mut self, scanner: &mut Scanner<'a>) -> Result<(), ScanFault> {
+        let meta = self;
         scanner.members(|scanner, key| {
             let value = scanner.value()?;
             // A key with a lone surrogate matches no name.
@@ -87,21 +94,21 @@ impl<'a> Scan<'a> for Meta<'a> {
                 meta.fault = Some("a member of `_meta` is repeated");
             }
             Ok(())
-        })?;
-        Ok(meta)
+        })
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Meta, Scan, Scanner};
+    use super::Meta;
 
     #[test]
     fn members_known_and_unknown_survive_being_written_anew() {
         let text = r#"{"progressToken":"a","com.example/x":{"y":[1, 2]},"traceparent":"00-1"}"#;
-        let meta = Meta::scan(&mut Scanner::new(text)).expect("an object");
+        let read = |text| Meta::from_json(text).expect("an object");
+        let meta = read(text);
         let anew = meta.to_json();
-        let again = Meta::scan(&mut Scanner::new(&anew)).expect("an object");
+        let again = read(&anew);
         for name in ["progressToken", "com.example/x", "traceparent"] {
             assert!(meta.member(name).is_some());
             assert_eq!(again.member(name), meta.member(name));

@@ -7,6 +7,7 @@ mod item;
 mod item_kind;
 mod layered;
 mod live;
+mod names;
 mod page;
 mod prompts;
 mod resources;

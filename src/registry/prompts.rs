@@ -1,10 +1,11 @@
 //! A fixed set of prompts.
 
-use std::collections::HashMap;
 use std::fmt;
+use std::hash::BuildHasherDefault;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
+use super::names::ByName;
 use super::page::Pages;
 use super::{Answer, Has, Item, ItemKind, ListRequest, Page, Registry};
 #[cfg(feature = "schemas")]
@@ -35,7 +36,7 @@ use crate::tool::TypedArguments;
 pub struct PromptRegistry(Arc<Prompts>);
 
 struct Prompts {
-    by_name: HashMap<Arc<str>, CompiledPrompt>,
+    by_name: ByName<CompiledPrompt>,
     pages: Pages,
     completes: bool,
     /// Whether every caller may see all prompts.
@@ -203,7 +204,7 @@ impl<S: Clone + Send + Sync + 'static> PromptRegistryBuilder<S> {
         let pages = Pages::new(&definitions, self.page_size, self.cache);
         let completes = prompts.iter().any(|prompt| !prompt.completers.is_empty());
         let is_public = prompts.iter().all(|prompt| prompt.rights.are_public());
-        let mut by_name = HashMap::with_capacity(prompts.len());
+        let mut by_name = ByName::with_capacity_and_hasher(prompts.len(), BuildHasherDefault::default());
         for prompt in prompts {
             if let Some(twin) = by_name.insert(Arc::clone(&prompt.name), prompt) {
                 return Err(RegistryError::new("prompt", &twin.name, "the name is taken by another prompt"));

@@ -1,12 +1,13 @@
 //! A fixed set of tools.
 
-use std::collections::HashMap;
 use std::fmt;
+use std::hash::BuildHasherDefault;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use http::request::Parts;
 
+use super::names::ByName;
 use super::page::Pages;
 use super::{Answer, Has, Item, ItemKind, ListRequest, Page, Registry};
 use crate::call::{Call, CallFuture, Handler, TagRule, Tags, rule_setter};
@@ -34,7 +35,7 @@ use crate::tool::{TypedArguments, TypedOutput};
 pub struct ToolRegistry(Arc<Tools>);
 
 struct Tools {
-    by_name: HashMap<Arc<str>, CompiledTool>,
+    by_name: ByName<CompiledTool>,
     legacy: Pages,
     modern: Pages,
     /// Whether every caller may see all tools.
@@ -229,7 +230,7 @@ impl<S: Clone + Send + Sync + 'static> ToolRegistryBuilder<S> {
         let legacy = pages(|tool| &tool.legacy_definition);
         let modern = pages(|tool| &tool.modern_definition);
         let is_public = tools.iter().all(|tool| tool.rights.are_public());
-        let mut by_name = HashMap::with_capacity(tools.len());
+        let mut by_name = ByName::with_capacity_and_hasher(tools.len(), BuildHasherDefault::default());
         for tool in tools {
             if let Some(twin) = by_name.insert(Arc::clone(&tool.name), tool) {
                 return Err(RegistryError::new("tool", &twin.name, "the name is taken by another tool"));

@@ -3,15 +3,15 @@
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use super::draft::Draft;
 use super::message::SingleReply;
 use super::reply::Reply;
 use super::stream::{CallInFlight, CallStream};
-use crate::call::{CallError, Exchange, GuardedCall, Leftovers, Output, WriteResult};
+use crate::call::{CallError, Exchange, GuardedCall, Leftovers, Output, Surroundings, WriteResult};
 use crate::http::sse::event;
 use crate::jsonrpc::RpcError;
+use crate::settings::Settings;
 
 /// A call whose reply is not ready yet. It owns everything the call needs; dropping it cancels
 /// the call.
@@ -24,15 +24,48 @@ pub(crate) struct PendingCall<T: Output> {
 }
 
 impl<T: Output + WriteResult> PendingCall<T> {
-    pub(crate) fn new(mut call: GuardedCall<T>, exchange: Option<Arc<Exchange>>, draft: Draft) -> Self {
-        call.begin(exchange.as_ref(), Some(&draft.settings.drain));
-        Self { call, exchange, draft: Some(draft) }
+    /// Starts a call of `target`, and polls it for the first time. Returns the reply if it is ready:
+    /// the calls of most handlers are, and need no box.
+    pub(crate) fn begin(
+        call: GuardedCall<T>,
+        exchange: Option<Arc<Exchange>>,
+        draft: Draft,
+        target: &str,
+        settings: &Arc<Settings>,
+        cx: &mut Context<'_>,
+    ) -> Result<Reply, Box<Self>> {
+        let mut pending = Self { call, exchange, draft: Some(draft) };
+        pending.call.begin(pending.exchange.as_ref(), Some(settings), target);
+        match pending.poll_first(cx, settings, target) {
+            Poll::Ready(First::Reply(reply)) => Ok(pending.finish(reply)),
+            first => {
+                pending.call.keep_name(target);
+                let pending = Box::new(pending);
+                match first {
+                    Poll::Ready(First::Event(exchange)) => Ok(pending.stream(exchange, settings)),
+                    _ => Err(pending),
+                }
+            }
+        }
     }
 
     /// Runs the handler to its end, or until it sends its first notification. In that case the
     /// reply is a stream, which runs the rest.
-    pub(crate) async fn answer(mut self: Box<Self>, keep_alive: Duration) -> Reply {
-        let first = poll_fn(|cx| match self.poll_reply(cx) {
+    pub(crate) async fn answer(mut self: Box<Self>, settings: &Arc<Settings>) -> Reply {
+        // The same task has just polled it, in `begin`.
+        let mut is_polled = true;
+        let first = poll_fn(|cx| match std::mem::take(&mut is_polled) {
+            true => Poll::Pending,
+            false => self.poll_first(cx, settings, ""),
+        });
+        match first.await {
+            First::Event(exchange) => self.stream(exchange, settings),
+            First::Reply(reply) => self.finish(reply),
+        }
+    }
+
+    fn poll_first(&mut self, cx: &mut Context<'_>, settings: &Settings, target: &str) -> Poll<First> {
+        match self.poll(cx, settings, target) {
             Poll::Ready(reply) => Poll::Ready(First::Reply(reply)),
             Poll::Pending => match &self.exchange {
                 Some(exchange) if exchange.outbox.has_events(cx) => {
@@ -40,31 +73,53 @@ impl<T: Output + WriteResult> PendingCall<T> {
                 }
                 _ => Poll::Pending,
             },
-        });
-        match first.await {
-            First::Event(exchange) => Reply::Stream(Box::new(CallStream::new(self, exchange, keep_alive))),
-            First::Reply(reply) => {
-                let Leftovers { mut events, dropped } = self.close();
-                if dropped > 0 {
-                    tracing::debug!(dropped, "notifications dropped: the client does not accept a stream");
-                }
-                if events.is_empty() {
-                    return reply.into();
-                }
-                event(&mut events, |buffer| buffer.append(&mut reply.into_vec()));
-                Reply::Events(events)
-            }
         }
     }
 
+    fn poll(&mut self, cx: &mut Context<'_>, settings: &Settings, target: &str) -> Poll<SingleReply> {
+        let surroundings = Surroundings {
+            exchange: self.exchange.as_deref(),
+            error_maps: settings.error_maps.as_deref(),
+            target,
+        };
+        let outcome = std::task::ready!(self.call.poll(cx, surroundings));
+        match self.draft.take() {
+            Some(draft) => Poll::Ready(self.reply(draft, outcome, settings, target)),
+            None => Poll::Pending,
+        }
+    }
+
+    fn stream(self: Box<Self>, exchange: Arc<Exchange>, settings: &Arc<Settings>) -> Reply {
+        Reply::Stream(Box::new(CallStream::new(self, exchange, Arc::clone(settings))))
+    }
+
+    /// Returns the reply of a handler that is done, with the notifications that it has sent.
+    fn finish(&self, reply: SingleReply) -> Reply {
+        let Leftovers { mut events, dropped } = self.close();
+        if dropped > 0 {
+            tracing::debug!(dropped, "notifications dropped: the client does not accept a stream");
+        }
+        if events.is_empty() {
+            return reply.into();
+        }
+        event(&mut events, |buffer| buffer.append(&mut reply.into_vec()));
+        Reply::Events(events)
+    }
+
     /// Writes the reply for the handler's outcome.
-    fn reply(&self, draft: Draft, mut outcome: Result<T, CallError>) -> SingleReply {
+    fn reply(
+        &self,
+        draft: Draft,
+        mut outcome: Result<T, CallError>,
+        settings: &Settings,
+        target: &str,
+    ) -> SingleReply {
         // Replaced in place: moving a result is expensive.
         if let Err(CallError::Failed(error)) = &outcome {
-            outcome = error.answer(self.call.name(), &draft.settings.shown_errors);
+            outcome = error.answer(self.call.name(target), &settings.shown_errors);
         }
         match outcome {
-            Ok(output) => draft.output(&output),
+            Ok(output) => draft.output(&output, settings),
             Err(CallError::Rpc(error)) => draft.error(&error),
             // Unreachable: a failure is never answered with another failure.
             Err(CallError::Failed(_)) => draft.error(&RpcError::internal()),
@@ -72,7 +127,7 @@ impl<T: Output + WriteResult> PendingCall<T> {
             Err(CallError::InputRequired(required)) => {
                 if let Some(exchange) = &self.exchange {
                     match exchange.asks.required(*required, exchange) {
-                        Ok(required) => draft.output(&required),
+                        Ok(required) => draft.output(&required, settings),
                         Err(error) => draft.error(&error),
                     }
                 } else {
@@ -85,12 +140,8 @@ impl<T: Output + WriteResult> PendingCall<T> {
 }
 
 impl<T: Output + WriteResult> CallInFlight for PendingCall<T> {
-    fn poll_reply(&mut self, cx: &mut Context<'_>) -> Poll<SingleReply> {
-        let outcome = std::task::ready!(self.call.poll(cx, self.exchange.as_deref()));
-        match self.draft.take() {
-            Some(draft) => Poll::Ready(self.reply(draft, outcome)),
-            None => Poll::Pending,
-        }
+    fn poll_reply(&mut self, cx: &mut Context<'_>, settings: &Settings) -> Poll<SingleReply> {
+        self.poll(cx, settings, "")
     }
 
     fn close(&self) -> Leftovers {

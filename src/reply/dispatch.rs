@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::sync::Arc;
+use std::task::Context;
 
 use http::request::Parts;
 
@@ -35,29 +36,35 @@ const MAX_URI: usize = 64 * 1024;
 const MAX_SUBSCRIPTION_ID: usize = 1024;
 
 /// Dispatches the requests of one body to a registry.
-pub(crate) struct Dispatcher<'r, 'b, R> {
-    pub(crate) registry: &'r R,
-    pub(crate) settings: &'b Arc<Settings>,
+pub(crate) struct Dispatcher<'r> {
+    pub(crate) registry: &'r dyn Registry,
+    pub(crate) settings: &'r Arc<Settings>,
     pub(crate) accepts: Accepts,
 }
 
-impl<'r, R: Registry> Dispatcher<'r, '_, R> {
-    /// Starts the work that needs the body; the result borrows nothing from it.
-    pub(crate) fn begin(&self, valid: Valid<'_>, head: Parts) -> PendingBody<'r> {
+impl<'r> Dispatcher<'r> {
+    /// Starts the work that needs the body; the result borrows nothing from it. Takes the head if
+    /// the work keeps it.
+    pub(crate) fn begin(&self, valid: Valid<'_>, head: &mut Parts, cx: &mut Context<'_>) -> PendingBody<'r> {
         match valid {
             Valid::Notification => PendingBody::ready(Reply::Accepted),
-            Valid::Request(request) => PendingBody::One(self.request(&request, head)),
-            Valid::Answer(answer) => PendingBody::ready(self.answer(answer, &head)),
-            Valid::Batch(messages) => self.batch(messages, &head),
+            Valid::Request(request) => PendingBody::One(self.request(&request, head, cx)),
+            Valid::Answer(answer) => PendingBody::ready(self.answer(answer, head)),
+            Valid::Batch(messages) => self.batch(messages, head, cx),
         }
     }
 
     /// Starts the requests of a batch. Their handlers' notifications are dropped, because the
     /// reply is one JSON array.
-    fn batch(&self, messages: Vec<Result<InBatch<'_>, Refused<'_>>>, head: &Parts) -> PendingBody<'r> {
+    fn batch(
+        &self,
+        messages: Vec<Result<InBatch<'_>, Refused<'_>>>,
+        head: &Parts,
+        cx: &mut Context<'_>,
+    ) -> PendingBody<'r> {
         let quiet = Self { accepts: Accepts::JSON, ..*self };
         let requests = messages.into_iter().filter_map(|message| match message {
-            Ok(InBatch::Request(request)) => Some(quiet.request(&request, head.clone())),
+            Ok(InBatch::Request(request)) => Some(quiet.request(&request, &mut head.clone(), cx)),
             // An answer in a batch gets no reply, so a rejected one cannot be reported.
             Ok(InBatch::Answer(answer)) => {
                 self.answer(answer, head);
@@ -69,56 +76,60 @@ impl<'r, R: Registry> Dispatcher<'r, '_, R> {
         if requests.is_empty() { PendingBody::ready(Reply::Accepted) } else { PendingBody::Batch(requests) }
     }
 
-    fn request(&self, request: &ValidRequest<'_>, head: Parts) -> PendingReply<'r> {
+    pub(crate) fn request(
+        &self,
+        request: &ValidRequest<'_>,
+        head: &mut Parts,
+        cx: &mut Context<'_>,
+    ) -> PendingReply<'r> {
         let has = self.registry.capabilities();
-        let draft = Draft {
-            start: ReplyStart::new(ReplyId::Request(request.id)),
-            era: request.era(),
-            settings: Arc::clone(self.settings),
-        };
-        let registry = self.registry;
+        let draft = Draft { start: ReplyStart::new(ReplyId::Request(request.id)), era: request.era() };
+        let (registry, settings) = (self.registry, self.settings);
         match (request.method, request.era()) {
             (Method::ToolsCall, _) if has.tools != Offer::Nothing => {
-                let call = self.call(request, head, draft, NamedBy::Name, |call| registry.call_tool(call));
-                call.map_or_else(|instead| instead, PendingReply::Tool)
+                let begun =
+                    self.call(request, head, draft, NamedBy::Name, cx, |call| registry.call_tool(call));
+                begun.unwrap_or_else(PendingReply::Tool)
             }
             (Method::PromptsGet, _) if has.prompts != Offer::Nothing => {
-                let call = self.call(request, head, draft, NamedBy::Name, |call| registry.get_prompt(call));
-                call.map_or_else(|instead| instead, PendingReply::Prompt)
+                let begun =
+                    self.call(request, head, draft, NamedBy::Name, cx, |call| registry.get_prompt(call));
+                begun.unwrap_or_else(PendingReply::Prompt)
             }
             (Method::ResourcesRead, _) if has.resources != Offer::Nothing => {
-                let call = self.call(request, head, draft, NamedBy::Uri, |call| registry.read_resource(call));
-                call.map_or_else(|instead| instead, PendingReply::Resource)
+                let begun =
+                    self.call(request, head, draft, NamedBy::Uri, cx, |call| registry.read_resource(call));
+                begun.unwrap_or_else(PendingReply::Resource)
             }
             (Method::ToolsList, _) if has.tools != Offer::Nothing => {
-                list(request, &head, draft, r#"{"tools":["#, |request| registry.list_tools(request))
+                list(request, head, draft, settings, r#"{"tools":["#, |request| registry.list_tools(request))
             }
             (Method::PromptsList, _) if has.prompts != Offer::Nothing => {
-                list(request, &head, draft, r#"{"prompts":["#, |request| registry.list_prompts(request))
+                list(request, head, draft, settings, r#"{"prompts":["#, |request| {
+                    registry.list_prompts(request)
+                })
             }
             (Method::ResourcesList, _) if has.resources != Offer::Nothing => {
-                list(request, &head, draft, r#"{"resources":["#, |request| registry.list_resources(request))
+                list(request, head, draft, settings, r#"{"resources":["#, |request| {
+                    registry.list_resources(request)
+                })
             }
             (Method::ResourcesTemplatesList, _) if has.resources != Offer::Nothing => {
                 let list_templates = |request: ListRequest<'_>| registry.list_resource_templates(request);
-                list(request, &head, draft, r#"{"resourceTemplates":["#, list_templates)
+                list(request, head, draft, settings, r#"{"resourceTemplates":["#, list_templates)
             }
             (Method::CompletionComplete, _) if has.completions => {
-                match OwnedCompletionRequest::read(
-                    request.params.rare_params(),
-                    head,
-                    request.revision,
-                    self.settings,
-                ) {
+                let params = request.params.rare_params();
+                match OwnedCompletionRequest::read(params, take_head(head), request.revision, settings) {
                     Ok(owned) => {
                         let completing = Answer::of(|| registry.complete(owned.borrow()));
-                        PendingReply::of_answer(completing, draft, Draft::output)
+                        PendingReply::of_answer(completing, draft, settings, Draft::output)
                     }
                     Err(error) => PendingReply::Ready(draft.error(&error).into()),
                 }
             }
             (Method::SubscriptionsListen, Era::Modern) if has.can_change() => {
-                PendingReply::Ready(self.listen(request, &head, draft))
+                PendingReply::Ready(self.listen(request, head, draft))
             }
             _ => PendingReply::Ready(self.answer_at_once(request, has, draft).into()),
         }
@@ -132,12 +143,14 @@ impl<'r, R: Registry> Dispatcher<'r, '_, R> {
         draft: Draft,
     ) -> SingleReply {
         match (request.method, request.era()) {
-            (Method::Initialize, Era::Legacy) => draft.initialize(has, self.negotiate(request)),
-            (Method::ServerDiscover, Era::Modern) => draft.discover(has),
-            (Method::Ping, Era::Legacy) => draft.nothing(),
+            (Method::Initialize, Era::Legacy) => {
+                draft.initialize(has, self.negotiate(request), self.settings)
+            }
+            (Method::ServerDiscover, Era::Modern) => draft.discover(has, self.settings),
+            (Method::Ping, Era::Legacy) => draft.nothing(self.settings),
             (Method::LoggingSetLevel, Era::Legacy) if self.settings.logging => {
                 match set_level(request.params.level) {
-                    Ok(()) => draft.nothing(),
+                    Ok(()) => draft.nothing(self.settings),
                     Err(error) => draft.error(&error),
                 }
             }
@@ -146,7 +159,7 @@ impl<'r, R: Registry> Dispatcher<'r, '_, R> {
                 if has.resources != Offer::Nothing =>
             {
                 match request.params.uri.and_then(Raw::string) {
-                    Some(_) => draft.nothing(),
+                    Some(_) => draft.nothing(self.settings),
                     None => draft.error(&RpcError::invalid_params("`uri` must be a string")),
                 }
             }
@@ -154,18 +167,19 @@ impl<'r, R: Registry> Dispatcher<'r, '_, R> {
         }
     }
 
-    /// Starts a call.
+    /// Starts a call. The error is a call that is not done yet.
     fn call<T: Output + WriteResult>(
         &self,
         request: &ValidRequest<'_>,
-        head: Parts,
+        head: &mut Parts,
         draft: Draft,
         named_by: NamedBy,
+        cx: &mut Context<'_>,
         start: impl FnOnce(Call<'_>) -> CallFuture<T>,
-    ) -> Result<Box<PendingCall<T>>, PendingReply<'r>> {
+    ) -> Result<PendingReply<'r>, Box<PendingCall<T>>> {
         let (written, arguments) = match call_params(request, named_by) {
             Ok(params) => params,
-            Err(error) => return Err(PendingReply::Ready(draft.error(&error).into())),
+            Err(error) => return Ok(PendingReply::Ready(draft.error(&error).into())),
         };
         // From here on, access checks and handlers see the same spelling of a URI.
         let target = match named_by {
@@ -175,22 +189,24 @@ impl<'r, R: Registry> Dispatcher<'r, '_, R> {
         #[cfg(feature = "ask")]
         let purpose = crate::ask::Purpose { method: &request.method_name, target: &target, arguments };
         #[cfg(feature = "ask")]
-        let answers = match crate::ask::Answers::of(request, &head, purpose, self.settings) {
+        let answers = match crate::ask::Answers::of(request, head, purpose, self.settings) {
             Ok(answers) => answers,
-            Err(AnswersError::Refused(error)) => return Err(PendingReply::Ready(draft.error(&error).into())),
+            Err(AnswersError::Refused(error)) => return Ok(PendingReply::Ready(draft.error(&error).into())),
             Err(AnswersError::Unredeemed(redemption)) => {
-                return Err(PendingReply::Unredeemed(Box::new(UnredeemedCall { head, redemption, draft })));
+                let head = take_head(head);
+                return Ok(PendingReply::Unredeemed(Box::new(UnredeemedCall { head, redemption, draft })));
             }
         };
         let mut exchange = None;
         let call = Call {
             target: &target,
             written: &written,
+            called: &target,
             arguments,
             tags: Tags::default(),
             head,
             revision: request.revision,
-            meta: &request.meta,
+            meta: &request.params.meta,
             log_level: request.log_level,
             settings: self.settings,
             takes_stream: self.accepts.takes_stream(),
@@ -201,8 +217,9 @@ impl<'r, R: Registry> Dispatcher<'r, '_, R> {
             answers,
             exchange: &mut exchange,
         };
-        let guarded = GuardedCall::start(&target, || start(call), self.settings);
-        Ok(Box::new(PendingCall::new(guarded, exchange, draft)))
+        let guarded = GuardedCall::start(|| start(call), self.settings);
+        let begun = PendingCall::begin(guarded, exchange, draft, &target, self.settings, cx);
+        begun.map(PendingReply::Ready)
     }
 
     fn listen(&self, request: &ValidRequest<'_>, head: &Parts, draft: Draft) -> Reply {
@@ -229,7 +246,7 @@ impl<'r, R: Registry> Dispatcher<'r, '_, R> {
         let listener = self.settings.drain.listen(place);
         let changes = self.registry.changes().subscribe();
         let id = request.id.as_json().to_owned();
-        let keep_alive = self.settings.keep_alive;
+        let settings = Arc::clone(self.settings);
         Reply::Subscription(Box::new(SubscriptionStream::new(
             wanted,
             head.clone(),
@@ -237,7 +254,7 @@ impl<'r, R: Registry> Dispatcher<'r, '_, R> {
             changes,
             listener,
             draft,
-            keep_alive,
+            settings,
         )))
     }
 
@@ -267,11 +284,17 @@ impl<'r, R: Registry> Dispatcher<'r, '_, R> {
     }
 }
 
+/// Takes the head, and leaves an empty one.
+pub(crate) fn take_head(head: &mut Parts) -> Parts {
+    std::mem::replace(head, http::Request::new(()).into_parts().0)
+}
+
 /// Starts a list request. `opening` is the text of the result before its definitions.
 fn list<'r>(
     request: &ValidRequest<'_>,
     head: &Parts,
     draft: Draft,
+    settings: &'r Arc<Settings>,
     opening: &'static str,
     list: impl FnOnce(ListRequest<'_>) -> Answer<'r, Page>,
 ) -> PendingReply<'r> {
@@ -285,9 +308,11 @@ fn list<'r>(
             return PendingReply::Ready(draft.error(&error).into());
         }
     };
-    let request = ListRequest { cursor, head, revision: request.revision, settings: Some(&draft.settings) };
+    let request = ListRequest { cursor, head, revision: request.revision, settings: Some(settings) };
     let listing = Answer::of(|| list(request));
-    PendingReply::of_answer(listing, draft, move |draft, page| draft.list(opening, page))
+    PendingReply::of_answer(listing, draft, settings, move |draft, page, settings| {
+        draft.list(opening, page, settings)
+    })
 }
 
 /// Reads the target of a call, and the JSON of its arguments.

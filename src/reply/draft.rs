@@ -1,7 +1,5 @@
 //! Drafts of replies: what is kept of a request until its reply is written.
 
-use std::sync::Arc;
-
 use http::StatusCode;
 
 use super::message::{ResultMessage, SingleReply};
@@ -39,11 +37,11 @@ fn status_of(code: ErrorCode, era: Era) -> StatusCode {
 /// memory, and costs up to two more frames.
 const SHARED_FROM: usize = 8 * 1024;
 
-/// The draft of a reply: everything needed from the request to write it.
+/// The draft of a reply: everything needed from the request to write it. The settings are an argument
+/// of the methods that write.
 pub(crate) struct Draft {
     pub(crate) start: ReplyStart,
     pub(crate) era: Era,
-    pub(crate) settings: Arc<Settings>,
 }
 
 impl Draft {
@@ -55,23 +53,23 @@ impl Draft {
     }
 
     /// Writes an `EmptyResult` (legacy era).
-    pub(crate) fn nothing(self) -> SingleReply {
-        self.result(|writer| writer.buffer.extend_from_slice(b"{}"))
+    pub(crate) fn nothing(self, settings: &Settings) -> SingleReply {
+        self.result(settings, |writer| writer.buffer.extend_from_slice(b"{}"))
     }
 
     /// Writes the result of a call.
-    pub(crate) fn output(self, output: &impl WriteResult) -> SingleReply {
-        self.result(|mut writer| output.write(&mut writer))
+    pub(crate) fn output(self, output: &impl WriteResult, settings: &Settings) -> SingleReply {
+        self.result(settings, |mut writer| output.write(&mut writer))
     }
 
     /// Writes the result of a list. `opening` is the text before the definitions.
-    pub(crate) fn list(self, opening: &str, page: &Page) -> SingleReply {
+    pub(crate) fn list(self, opening: &str, page: &Page, settings: &Settings) -> SingleReply {
         let mut at = 0;
         let text = self.start.result(|buffer| {
             buffer.extend_from_slice(opening.as_bytes());
             at = buffer.len();
             buffer.push(b']');
-            let mut writer = ResultWriter::new(buffer, self.era, &self.settings.result_texts);
+            let mut writer = ResultWriter::new(buffer, self.era, &settings.result_texts);
             if let Some(cursor) = &page.next_cursor {
                 writer.string("nextCursor", cursor);
             }
@@ -86,24 +84,27 @@ impl Draft {
     }
 
     /// Writes an `InitializeResult`.
-    pub(crate) fn initialize(self, capabilities: ServerCapabilities, revision: Revision) -> SingleReply {
-        let settings = Arc::clone(&self.settings);
-        self.result(|mut writer| {
+    pub(crate) fn initialize(
+        self,
+        capabilities: ServerCapabilities,
+        revision: Revision,
+        settings: &Settings,
+    ) -> SingleReply {
+        self.result(settings, |mut writer| {
             writer.open();
             writer.string("protocolVersion", revision.as_str());
-            write_server(&mut writer, capabilities, &settings);
+            write_server(&mut writer, capabilities, settings);
             writer.raw("serverInfo", &settings.result_texts.server_info);
             writer.buffer.push(b'}');
         })
     }
 
     /// Writes a `DiscoverResult`.
-    pub(crate) fn discover(self, capabilities: ServerCapabilities) -> SingleReply {
-        let settings = Arc::clone(&self.settings);
-        self.result(|mut writer| {
+    pub(crate) fn discover(self, capabilities: ServerCapabilities, settings: &Settings) -> SingleReply {
+        self.result(settings, |mut writer| {
             writer.open();
             writer.raw("supportedVersions", settings.revisions.as_json());
-            write_server(&mut writer, capabilities, &settings);
+            write_server(&mut writer, capabilities, settings);
             writer.cache_hint(settings.cache_hint);
             writer.end(None);
         })
@@ -111,15 +112,15 @@ impl Draft {
 
     /// Writes the result that ends a `subscriptions/listen`, tagged with the request's id like
     /// every message before it.
-    pub(crate) fn listened(self, id: &str) -> SingleReply {
-        self.result(|mut writer| {
+    pub(crate) fn listened(self, id: &str, settings: &Settings) -> SingleReply {
+        self.result(settings, |mut writer| {
             writer.open();
             writer.end_tagged(meta::SUBSCRIPTION_ID, id);
         })
     }
 
-    fn result(self, write: impl FnOnce(ResultWriter<'_>)) -> SingleReply {
-        let Self { start, era, settings } = self;
+    fn result(self, settings: &Settings, write: impl FnOnce(ResultWriter<'_>)) -> SingleReply {
+        let Self { start, era } = self;
         let text = start.result(|buffer| write(ResultWriter::new(buffer, era, &settings.result_texts)));
         SingleReply::Result(text.into())
     }

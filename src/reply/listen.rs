@@ -2,8 +2,8 @@
 //! server shuts down (2026-07-28, Patterns, "Subscriptions").
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use bytes::Bytes;
 use http::request::Parts;
@@ -18,6 +18,7 @@ use crate::jsonrpc::{RpcError, write};
 use crate::protocol::{Offer, meta};
 use crate::registry::Registry;
 use crate::resource::uri;
+use crate::settings::Settings;
 
 /// The maximum number of resources of one subscription, and the maximum total length of their
 /// URIs in bytes.
@@ -100,6 +101,7 @@ pub(crate) struct SubscriptionStream {
     listener: ListenerGuard,
     /// `None` once the final result has been written.
     draft: Option<Draft>,
+    settings: Arc<Settings>,
     keep_alive: Deadline,
     is_acknowledged: bool,
 }
@@ -112,7 +114,7 @@ impl SubscriptionStream {
         changes: ChangeStream,
         listener: ListenerGuard,
         draft: Draft,
-        keep_alive: Duration,
+        settings: Arc<Settings>,
     ) -> Self {
         let mut spellings: BTreeMap<String, Vec<String>> = BTreeMap::new();
         for written in &wanted.resource_subscriptions {
@@ -126,7 +128,8 @@ impl SubscriptionStream {
             changes,
             listener,
             draft: Some(draft),
-            keep_alive: Deadline::new(keep_alive),
+            keep_alive: Deadline::new(settings.keep_alive),
+            settings,
             is_acknowledged: false,
         }
     }
@@ -176,7 +179,7 @@ impl SubscriptionStream {
             }
         }
         if is_over && let Some(draft) = self.draft.take() {
-            let message = draft.listened(&self.id).into_vec();
+            let message = draft.listened(&self.id, &self.settings).into_vec();
             event(&mut events, |buffer| buffer.extend_from_slice(&message));
         }
         if !events.is_empty() {

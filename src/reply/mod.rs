@@ -17,7 +17,7 @@ mod stream;
 mod unredeemed;
 
 pub use body::Body;
-pub(crate) use dispatch::Dispatcher;
+pub(crate) use dispatch::{Dispatcher, take_head};
 pub(crate) use pending::PendingBody;
 pub(crate) use reply::Reply;
 pub(crate) use respond::{respond, with_status};

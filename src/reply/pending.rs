@@ -2,8 +2,8 @@
 
 use std::future::poll_fn;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::Poll;
-use std::time::Duration;
 
 use super::call::PendingCall;
 use super::draft::Draft;
@@ -13,6 +13,7 @@ use crate::jsonrpc::RpcError;
 use crate::prompt::PromptOutput;
 use crate::registry::Answer;
 use crate::resource::ResourceOutput;
+use crate::settings::Settings;
 use crate::tool::ToolOutput;
 
 /// The pending reply to a body: to its one request, or to all requests of a batch.
@@ -54,10 +55,18 @@ impl PendingBody<'_> {
         }
     }
 
-    pub(crate) async fn finish(self, keep_alive: Duration) -> Reply {
+    /// Returns the reply if it is ready.
+    pub(crate) fn into_ready(self) -> Result<Reply, Self> {
         match self {
-            Self::One(request) => request.finish(keep_alive).await,
-            Self::Batch(requests) => batch(requests, keep_alive).await,
+            Self::One(PendingReply::Ready(reply)) => Ok(reply),
+            pending => Err(pending),
+        }
+    }
+
+    pub(crate) async fn finish(self, settings: &Arc<Settings>) -> Reply {
+        match self {
+            Self::One(request) => request.finish(settings).await,
+            Self::Batch(requests) => batch(requests, settings).await,
         }
     }
 }
@@ -67,11 +76,12 @@ impl<'r> PendingReply<'r> {
     pub(crate) fn of_answer<T: Send + 'r>(
         answer: Answer<'r, T>,
         draft: Draft,
-        write: impl FnOnce(Draft, &T) -> SingleReply + Send + 'r,
+        settings: &'r Settings,
+        write: impl FnOnce(Draft, &T, &Settings) -> SingleReply + Send + 'r,
     ) -> Self {
-        let limit = draft.settings.tool_time_limit;
+        let limit = settings.tool_time_limit;
         let write = move |answer: Result<T, RpcError>| match answer {
-            Ok(answer) => write(draft, &answer),
+            Ok(answer) => write(draft, &answer, settings),
             Err(error) => draft.error(&error),
         };
         match answer.at_once() {
@@ -80,12 +90,12 @@ impl<'r> PendingReply<'r> {
         }
     }
 
-    async fn finish(self, keep_alive: Duration) -> Reply {
+    async fn finish(self, settings: &Arc<Settings>) -> Reply {
         match self {
             Self::Ready(reply) => reply,
-            Self::Tool(call) => call.answer(keep_alive).await,
-            Self::Prompt(call) => call.answer(keep_alive).await,
-            Self::Resource(call) => call.answer(keep_alive).await,
+            Self::Tool(call) => call.answer(settings).await,
+            Self::Prompt(call) => call.answer(settings).await,
+            Self::Resource(call) => call.answer(settings).await,
             Self::Later(finishing) => finishing.await,
             // Unreachable: the manager redeems the state first, and batches belong to revisions
             // without state.
@@ -95,12 +105,12 @@ impl<'r> PendingReply<'r> {
     }
 }
 
-async fn batch(requests: Vec<PendingReply<'_>>, keep_alive: Duration) -> Reply {
+async fn batch(requests: Vec<PendingReply<'_>>, settings: &Arc<Settings>) -> Reply {
     let count = requests.len();
     let mut under_way: Vec<Option<Finishing<'_>>> = Vec::with_capacity(count);
     let mut messages = vec![Vec::new(); count];
     for request in requests {
-        under_way.push(Some(Box::pin(request.finish(keep_alive))));
+        under_way.push(Some(Box::pin(request.finish(settings))));
     }
     let mut first = 0;
     poll_fn(|cx| {

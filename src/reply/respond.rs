@@ -1,6 +1,6 @@
 //! The only place that builds a response.
 
-use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
+use http::{HeaderName, HeaderValue, Response, StatusCode, header};
 
 use super::body::Body;
 use super::message::SingleReply;
@@ -21,11 +21,14 @@ pub(crate) fn respond(reply: Reply, accepts: Accepts) -> Response<Body> {
         Reply::Accepted => with_status(StatusCode::ACCEPTED, Body::default()),
         Reply::Single(SingleReply::Result(message)) if accepts.takes_json() => {
             let body = message.into_frames().map_or_else(Body::parts, Body::full);
-            json(StatusCode::OK, body, HeaderMap::new())
+            json(body)
         }
         Reply::Single(SingleReply::Result(message)) => events(Body::full(frame_result(&message.into_vec()))),
         Reply::Single(SingleReply::Error { status, message, headers }) => {
-            json(status, Body::full(message), *headers)
+            let mut response = json(Body::full(message));
+            *response.status_mut() = status;
+            response.headers_mut().extend(*headers);
+            response
         }
         Reply::Stream(stream) => events(Body::stream(stream)),
         Reply::Subscription(stream) => events(Body::subscription(stream)),
@@ -40,9 +43,8 @@ pub(crate) fn with_status<B>(status: StatusCode, body: B) -> Response<B> {
     response
 }
 
-fn json(status: StatusCode, body: Body, headers: HeaderMap) -> Response<Body> {
-    let mut response = with_status(status, body);
-    *response.headers_mut() = headers;
+fn json(body: Body) -> Response<Body> {
+    let mut response = Response::new(body);
     response.headers_mut().insert(header::CONTENT_TYPE, JSON);
     response
 }

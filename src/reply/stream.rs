@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use bytes::Bytes;
 
@@ -11,11 +10,12 @@ use crate::call::{Exchange, Leftovers};
 use crate::deadline::Deadline;
 use crate::drain::Serving;
 use crate::http::sse::{KEEP_ALIVE, event};
+use crate::settings::Settings;
 
 /// A call in flight, with any type of result.
 pub(crate) trait CallInFlight: Send {
     /// Polls for the reply, a result or an error. After it has been ready once, it stays pending.
-    fn poll_reply(&mut self, cx: &mut Context<'_>) -> Poll<SingleReply>;
+    fn poll_reply(&mut self, cx: &mut Context<'_>, settings: &Settings) -> Poll<SingleReply>;
 
     /// Closes the outbox: the handler can send nothing more. Returns what was not sent yet.
     fn close(&self) -> Leftovers;
@@ -28,7 +28,9 @@ pub(crate) struct CallStream {
     exchange: Arc<Exchange>,
     keep_alive: Deadline,
     state: StreamState,
-    serving: Option<Serving>,
+    settings: Arc<Settings>,
+    /// Counts the call as in flight until the stream is dropped.
+    _serving: Serving,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -41,19 +43,15 @@ enum StreamState {
 }
 
 impl CallStream {
-    pub(crate) fn new(call: Box<dyn CallInFlight>, exchange: Arc<Exchange>, keep_alive: Duration) -> Self {
+    pub(crate) fn new(call: Box<dyn CallInFlight>, exchange: Arc<Exchange>, settings: Arc<Settings>) -> Self {
         Self {
             call,
             exchange,
-            keep_alive: Deadline::new(keep_alive),
+            keep_alive: Deadline::new(settings.keep_alive),
             state: StreamState::Running,
-            serving: None,
+            _serving: settings.drain.hold(),
+            settings,
         }
-    }
-
-    /// Counts the call as in flight until the stream is dropped.
-    pub(crate) fn serve(&mut self, serving: Serving) {
-        self.serving = Some(serving);
     }
 
     pub(crate) fn is_complete(&self) -> bool {
@@ -77,7 +75,7 @@ impl CallStream {
         if let Some(events) = self.take_events(cx) {
             return Poll::Ready(Some(events));
         }
-        if let Poll::Ready(reply) = self.call.poll_reply(cx) {
+        if let Poll::Ready(reply) = self.call.poll_reply(cx, &self.settings) {
             self.state = StreamState::Complete;
             let mut events = self.call.close().events;
             event(&mut events, |buffer| buffer.append(&mut reply.into_vec()));

@@ -5,6 +5,7 @@ use http::request::Parts;
 use super::draft::Draft;
 use super::message::SingleReply;
 use crate::ask::{self, Redemption};
+use crate::settings::Settings;
 
 /// A call whose state is not redeemed yet.
 pub(crate) struct UnredeemedCall {
@@ -16,8 +17,8 @@ pub(crate) struct UnredeemedCall {
 impl UnredeemedCall {
     /// Redeems the state. Returns the head with which to serve the request from the start, or the
     /// error reply.
-    pub(crate) async fn redeem(mut self) -> Result<Parts, SingleReply> {
-        match ask::redeem(self.redemption, &mut self.head, &self.draft.settings.ask).await {
+    pub(crate) async fn redeem(mut self, settings: &Settings) -> Result<Parts, SingleReply> {
+        match ask::redeem(self.redemption, &mut self.head, &settings.ask).await {
             Ok(()) => Ok(self.head),
             Err(error) => Err(self.draft.error(&error)),
         }

@@ -1,15 +1,13 @@
 //! Checks a body against itself and against the headers.
 
-use std::borrow::Cow;
-
 use http::{HeaderMap, HeaderName};
 
-use super::lenient::Lenient;
 use super::{ClientAnswer, InBatch, Params, Rejection, Valid, ValidRequest};
 use crate::http::mcp_headers::{self, HeaderFault};
+use crate::http::{Field, RepeatingFields, VersionHeader};
 use crate::jsonrpc::envelope::{self, Fault, FaultKind, Message};
 use crate::jsonrpc::write::ReplyId;
-use crate::jsonrpc::{Id, Raw, read};
+use crate::jsonrpc::{Id, Lenient, Raw, read};
 use crate::protocol::meta::{self, Meta};
 use crate::protocol::method::Method;
 use crate::protocol::{Era, LogLevel, Revision, ServedRevisions};
@@ -30,10 +28,11 @@ type Checked<'a, T> = Result<T, Refused<'a>>;
 /// the checks. A pure function of headers, body and served revisions.
 pub(crate) fn agree<'a>(
     headers: &HeaderMap,
+    version: VersionHeader,
     body: &'a [u8],
     served: &ServedRevisions,
 ) -> Checked<'a, Valid<'a>> {
-    let checker = Checker { headers, served };
+    let checker = Checker { headers, version, served };
     let text =
         read::utf8(body).ok_or_else(|| checker.refuse(None, Rejection::NotJson("the body is not UTF-8")))?;
     if text.trim_start().starts_with('[') {
@@ -44,22 +43,24 @@ pub(crate) fn agree<'a>(
 
 /// Returns the id of the reply to a request whose id could not be read: `null` in revisions before
 /// 2025-11-25, and absent in later ones.
-pub(crate) fn unread_id(headers: &HeaderMap, served: &ServedRevisions) -> ReplyId<'static> {
-    match mcp_headers::single(headers, &mcp_headers::PROTOCOL_VERSION).map(Revision::from_name) {
-        Ok(Some(Revision::V2025_03_26 | Revision::V2025_06_18)) => ReplyId::Null,
-        Err(HeaderFault::Missing) if served.newest_legacy().is_some() => ReplyId::Null,
+pub(crate) fn unread_id(version: VersionHeader, served: &ServedRevisions) -> ReplyId<'static> {
+    match version {
+        VersionHeader::Known(Revision::V2025_03_26 | Revision::V2025_06_18) => ReplyId::Null,
+        VersionHeader::Missing if served.newest_legacy().is_some() => ReplyId::Null,
         _ => ReplyId::Absent,
     }
 }
 
 struct Checker<'h> {
     headers: &'h HeaderMap,
+    version: VersionHeader,
     served: &'h ServedRevisions,
 }
 
 impl Checker<'_> {
+    #[cold]
     fn refuse<'a>(&self, id: Option<Id<'a>>, rejection: Rejection) -> Refused<'a> {
-        Refused { rejection, id: unread_id(self.headers, self.served).or_request(id) }
+        Refused { rejection, id: unread_id(self.version, self.served).or_request(id) }
     }
 
     fn refuse_fault<'a>(&self, fault: &Fault<'a>) -> Refused<'a> {
@@ -73,18 +74,31 @@ impl Checker<'_> {
     }
 
     fn message<'a>(&self, text: &'a str) -> Checked<'a, Valid<'a>> {
-        let message = match envelope::parse::<Lenient<Params<'a>>>(text) {
+        let mut params = Params::default();
+        let message = match envelope::parse(text, &mut params) {
             Ok(message) => message,
             Err(Fault { id: Some(id), kind: FaultKind::Response }) => return self.answer(id, text),
             Err(fault) => return Err(self.refuse_fault(&fault)),
         };
         match message {
-            Message::Request { id, method, params } => {
-                let request = object(params).and_then(|params| self.request(id, method, params));
-                request.map(Valid::Request).map_err(|rejection| self.refuse(Some(id), rejection))
+            Message::Request { id, method: method_name, params: kind } => {
+                let method = Method::from_name(&method_name);
+                let checked = object(kind).and_then(|()| self.request(method, &method_name, &params));
+                match checked {
+                    Ok((revision, log_level)) => Ok(Valid::Request(ValidRequest {
+                        id,
+                        revision,
+                        method,
+                        method_name,
+                        params,
+                        log_level,
+                        _checked: (),
+                    })),
+                    Err(rejection) => Err(self.refuse(Some(id), rejection)),
+                }
             }
-            Message::Notification { params, .. } => object(params)
-                .and_then(|_| self.version_header())
+            Message::Notification { params: kind } => object(kind)
+                .and_then(|()| self.version_header())
                 .map(|_| Valid::Notification)
                 .map_err(|rejection| self.refuse(None, rejection)),
         }
@@ -139,28 +153,23 @@ impl Checker<'_> {
         Err(self.refuse(Some(request.id), Rejection::InvalidRequest(reason)))
     }
 
-    fn request<'a>(
+    /// Checks a request. Returns its revision and the requested log level.
+    fn request(
         &self,
-        id: Id<'a>,
-        method_name: Cow<'a, str>,
-        mut params: Params<'a>,
-    ) -> Result<ValidRequest<'a>, Rejection> {
+        method: Method,
+        method_name: &str,
+        params: &Params<'_>,
+    ) -> Result<(Revision, Option<LogLevel>), Rejection> {
         if params.is_repeated {
             return Err(Rejection::InvalidRequest("a member of `params` is repeated"));
         }
-        let method = Method::from_name(&method_name);
-        let meta = match params.meta.take() {
-            Some(Lenient::Object(meta)) => meta,
-            Some(Lenient::Absent | Lenient::SomethingElse) | None => Meta::default(),
-        };
-        if let Some(fault) = meta.fault {
+        if let Some(fault) = params.meta.fault {
             return Err(Rejection::InvalidMeta(fault.into()));
         }
-        let (revision, log_level) = match meta.protocol_version {
-            Some(version) => self.modern(version, method, &method_name, &params, &meta)?,
-            None => (self.legacy(method, &params)?, None),
-        };
-        Ok(ValidRequest { id, revision, method, method_name, params, meta, log_level, _checked: () })
+        match params.meta.protocol_version {
+            Some(version) => self.modern(version, method, method_name, params),
+            None => Ok((self.legacy(method, params)?, None)),
+        }
     }
 
     fn unsupported(&self, requested: String) -> Rejection {
@@ -169,19 +178,21 @@ impl Checker<'_> {
 
     /// Returns the revision that the version header names.
     fn version_header(&self) -> Result<Option<Revision>, Rejection> {
-        let name = &mcp_headers::PROTOCOL_VERSION;
-        let requested = match mcp_headers::single(self.headers, name) {
-            Ok(requested) => match Revision::from_name(requested) {
-                Some(revision) if self.served.contains(revision) => return Ok(Some(revision)),
-                _ => requested.to_owned(),
-            },
-            Err(HeaderFault::Missing) => return Ok(None),
-            Err(HeaderFault::Repeated | HeaderFault::Malformed) => {
-                let lines = self.headers.get_all(name).iter();
-                lines.map(|line| String::from_utf8_lossy(line.as_bytes())).collect::<Vec<_>>().join(", ")
-            }
-        };
-        Err(self.unsupported(requested))
+        match self.version {
+            VersionHeader::Missing => Ok(None),
+            VersionHeader::Known(revision) if self.served.contains(revision) => Ok(Some(revision)),
+            VersionHeader::Known(_) | VersionHeader::Unknown => Err(self.unsupported_header()),
+        }
+    }
+
+    #[cold]
+    fn unsupported_header(&self) -> Rejection {
+        let lines = self.headers.get_all(&mcp_headers::PROTOCOL_VERSION).iter();
+        let lines: Vec<_> = lines.map(|line| String::from_utf8_lossy(line.as_bytes())).collect();
+        self.unsupported(match &lines[..] {
+            [line] => line.trim_ascii().to_owned(),
+            lines => lines.join(", "),
+        })
     }
 
     /// Returns the revision of a request without a version in `_meta`.
@@ -206,18 +217,23 @@ impl Checker<'_> {
         method: Method,
         method_name: &str,
         params: &Params<'_>,
-        meta: &Meta<'_>,
     ) -> Result<(Revision, Option<LogLevel>), Rejection> {
         let Some(version) = version.string() else {
             return Err(wrong_meta(meta::PROTOCOL_VERSION, "a string"));
         };
-        self.same(&mcp_headers::PROTOCOL_VERSION, &version)?;
-        let revision = Revision::from_name(&version)
+        let named = Revision::from_name(&version);
+        if named.is_none_or(|revision| self.version != VersionHeader::Known(revision)) {
+            self.same(&mcp_headers::PROTOCOL_VERSION, &version)?;
+        }
+        let revision = named
             .filter(|&revision| revision.era() == Era::Modern && self.served.contains(revision))
             .ok_or_else(|| self.unsupported(version.into_owned()))?;
-        self.same(&mcp_headers::METHOD, method_name)?;
-        self.same_name(method, params)?;
-        Ok((revision, required_meta(meta)?))
+        let fields = RepeatingFields::read(self.headers);
+        if !fields.method.is(method_name) {
+            self.same(&mcp_headers::METHOD, method_name)?;
+        }
+        self.same_name(method, fields.name, params)?;
+        Ok((revision, required_meta(&params.meta)?))
     }
 
     /// Requires that a header equals `expected`.
@@ -230,9 +246,14 @@ impl Checker<'_> {
     }
 
     /// Requires that `Mcp-Name` equals the `name` or `uri` in the body.
-    fn same_name(&self, method: Method, params: &Params<'_>) -> Result<(), Rejection> {
+    fn same_name(&self, method: Method, header: Field<'_>, params: &Params<'_>) -> Result<(), Rejection> {
         let Some(by) = method.named_by() else { return Ok(()) };
         let expected = params.named(by).and_then(Raw::string);
+        // A value with this prefix is encoded.
+        let is_same = |expected: &str| header.is(expected) && !expected.starts_with(mcp_headers::ENCODED);
+        if expected.as_deref().is_some_and(is_same) {
+            return Ok(());
+        }
         match (mcp_headers::single_decoded(self.headers, &mcp_headers::NAME), expected) {
             (Ok(value), Some(expected)) if value == expected => Ok(()),
             (Ok(value), Some(expected)) => {
@@ -246,10 +267,9 @@ impl Checker<'_> {
     }
 }
 
-fn object<T: Default>(params: Lenient<T>) -> Result<T, Rejection> {
+fn object(params: Lenient) -> Result<(), Rejection> {
     match params {
-        Lenient::Object(params) => Ok(params),
-        Lenient::Absent => Ok(T::default()),
+        Lenient::Object | Lenient::Absent => Ok(()),
         Lenient::SomethingElse => Err(Rejection::InvalidRequest("`params` must be an object")),
     }
 }
@@ -292,6 +312,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::{Valid, agree, mcp_headers};
+    use crate::http::Fields;
     use crate::protocol::{Era, ServedRevisions};
 
     /// The verdict on a body: who would serve it, or the error code of its rejection.
@@ -300,7 +321,7 @@ mod tests {
         let version = version.map(HeaderValue::from_static);
         let headers: HeaderMap =
             version.map(|version| (mcp_headers::PROTOCOL_VERSION, version)).into_iter().collect();
-        match agree(&headers, body, &served) {
+        match agree(&headers, Fields::read(&headers).version(), body, &served) {
             Ok(Valid::Request(_)) => Ok("request"),
             Ok(Valid::Notification) => Ok("notification"),
             Ok(Valid::Answer(_)) => Ok("answer"),

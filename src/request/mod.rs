@@ -15,7 +15,6 @@
 //! with the arguments (`-32020`), and the arguments are valid.
 
 mod agree;
-mod lenient;
 mod params;
 mod rejection;
 mod valid;

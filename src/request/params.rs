@@ -1,8 +1,7 @@
 //! The `params` of a request.
 
-use super::lenient::Lenient;
-use crate::jsonrpc::Raw;
 use crate::jsonrpc::scan::{Scan, ScanFault, Scanner};
+use crate::jsonrpc::{Lenient, Raw};
 use crate::protocol::meta::Meta;
 use crate::protocol::method::NamedBy;
 
@@ -17,7 +16,9 @@ pub(crate) struct Params<'a> {
     pub(crate) arguments: Option<Raw<'a>>,
     pub(crate) level: Option<Raw<'a>>,
     pub(crate) protocol_version: Option<Raw<'a>>,
-    pub(crate) meta: Option<Lenient<Meta<'a>>>,
+    /// Empty if `_meta` is not an object.
+    pub(crate) meta: Meta<'a>,
+    has_meta: bool,
     pub(crate) is_repeated: bool,
     /// Boxed, to keep `Params` small: it is moved several times.
     rare: Option<Box<RareParams<'a>>>,
@@ -35,32 +36,32 @@ pub(crate) struct RareParams<'a> {
 }
 
 impl<'a> Scan<'a> for Params<'a> {
-    fn scan(scanner: &mut Scanner<'a>) -> Result<Self, ScanFault> {
-        let mut params = Self::default();
-        scanner.members(|scanner, key| {
-            let member = match key.string().as_deref() {
-                Some("name") => &mut params.name,
-                Some("uri") => &mut params.uri,
-                Some("cursor") => &mut params.cursor,
-                Some("arguments") => &mut params.arguments,
-                Some("inputResponses") => &mut params.rare().input_responses,
-                Some("requestState") => &mut params.rare().request_state,
-                Some("ref") => &mut params.rare().reference,
-                Some("argument") => &mut params.rare().argument,
-                Some("context") => &mut params.rare().context,
-                Some("notifications") => &mut params.rare().notifications,
-                Some("level") => &mut params.level,
-                Some("protocolVersion") => &mut params.protocol_version,
-                Some("_meta") => {
-                    params.is_repeated |= params.meta.replace(Lenient::scan(scanner)?).is_some();
+    fn scan(&mut self, scanner: &mut Scanner<'a>) -> Result<(), ScanFault> {
+        let params = self;
+        scanner.named_members(|scanner, name| {
+            let member = match name {
+                "name" => &mut params.name,
+                "uri" => &mut params.uri,
+                "cursor" => &mut params.cursor,
+                "arguments" => &mut params.arguments,
+                "inputResponses" => &mut params.rare().input_responses,
+                "requestState" => &mut params.rare().request_state,
+                "ref" => &mut params.rare().reference,
+                "argument" => &mut params.rare().argument,
+                "context" => &mut params.rare().context,
+                "notifications" => &mut params.rare().notifications,
+                "level" => &mut params.level,
+                "protocolVersion" => &mut params.protocol_version,
+                "_meta" => {
+                    Lenient::scan(&mut params.meta, scanner)?;
+                    params.is_repeated |= std::mem::replace(&mut params.has_meta, true);
                     return Ok(());
                 }
                 _ => return scanner.value().map(drop),
             };
             params.is_repeated |= member.replace(scanner.value()?).is_some();
             Ok(())
-        })?;
-        Ok(params)
+        })
     }
 }
 

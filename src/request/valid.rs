@@ -4,7 +4,6 @@ use std::borrow::Cow;
 
 use super::Params;
 use crate::jsonrpc::Id;
-use crate::protocol::meta::Meta;
 use crate::protocol::method::Method;
 use crate::protocol::{Era, LogLevel, Revision};
 
@@ -45,7 +44,6 @@ pub(crate) struct ValidRequest<'a> {
     pub(crate) method: Method,
     pub(crate) method_name: Cow<'a, str>,
     pub(crate) params: Params<'a>,
-    pub(crate) meta: Meta<'a>,
     /// The minimum level of log messages to send (modern era).
     pub(crate) log_level: Option<LogLevel>,
     /// Private: only [`super::agree`] can create one.

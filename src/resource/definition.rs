@@ -225,12 +225,13 @@ impl Reader {
         if !self.rights.allow(call.head()) {
             return CallFuture::refused(RpcError::resource_not_found(call.as_written()));
         }
+        let name = call.other_name(&self.name);
         let (uri, mime_type, cache) = (call.as_written().to_owned(), self.mime_type.clone(), self.cache);
         let mut future = (self.handler)(call).map(move |mut output| {
             output.complete(&uri, mime_type.as_deref(), cache);
             output
         });
-        future.name = Some(Arc::clone(&self.name));
+        future.name = name;
         future
     }
 }

@@ -371,6 +371,9 @@ impl CompiledTool {
         if let Err(error) = checked.and_then(|()| call.check_headers(&self.mirrored)) {
             return CallFuture::refused(error);
         }
+        // These may end inside another registry's call, where the target is not known.
+        let is_ended_inside = self.is_detached || matches!(self.limit, Limit::At(_));
+        let name = if is_ended_inside { Some((*self.name).into()) } else { call.other_name(&self.name) };
         let drain = self.is_detached.then(|| Arc::clone(&call.settings.drain));
         #[cfg(feature = "jsonschema")]
         let check = |arguments: &str| self.checkers.misfit(arguments);
@@ -381,7 +384,7 @@ impl CompiledTool {
         let future = self.checkers.check_output(future);
         let mut future = future;
         future.limit = self.limit;
-        future.name = Some(Arc::clone(&self.name));
+        future.name = name;
         future.detached = drain;
         future
     }

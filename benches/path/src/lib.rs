@@ -30,6 +30,7 @@ struct Countdown {
 
 /// A manager and one request for it.
 pub struct Workload {
+    name: &'static str,
     manager: StatelessSessionManager,
     tools: ToolRegistry,
     request: Request<Full<Bytes>>,
@@ -53,7 +54,7 @@ impl Workload {
     ///
     /// # Panics
     /// When there is no such workload, or its reply is not as expected.
-    pub fn new(name: &str) -> Self {
+    pub fn new(name: &'static str) -> Self {
         let call = |name: &str, arguments: Value| json!({"name": name, "arguments": arguments});
         let add = || call("add", json!({"a": 10, "b": 20}));
         let (request, expected) = match name {
@@ -79,10 +80,30 @@ impl Workload {
             other => panic!("there is no workload {other}"),
         };
         let manager = StatelessSessionManager::builder("path", "1.0.0").build().expect("valid settings");
-        let workload = Self { manager, tools: tools(if name == "list_100" { 98 } else { 0 }), request };
+        let workload = Self { name, manager, tools: tools(if name == "list_100" { 98 } else { 0 }), request };
         let reply = workload.answer(workload.request());
         assert!(String::from_utf8_lossy(&reply).contains(expected), "{name}: {reply:?}");
         workload
+    }
+
+    /// Returns a workload with the same manager and tools, whose request shares no memory with this
+    /// one's.
+    #[must_use]
+    pub fn beside(&self) -> Self {
+        let again = Self::new(self.name);
+        Self { manager: self.manager.clone(), tools: self.tools.clone(), ..again }
+    }
+
+    /// The manager.
+    #[must_use]
+    pub fn manager(&self) -> &StatelessSessionManager {
+        &self.manager
+    }
+
+    /// The tools.
+    #[must_use]
+    pub fn tools(&self) -> &ToolRegistry {
+        &self.tools
     }
 
     /// Creates a request. Separate from [`answer`](Self::answer), because it is not measured.

@@ -1,0 +1,130 @@
+//! The cost of each workload, compared with the recorded one.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::process::ExitCode;
+
+use serde::{Deserialize, Serialize};
+
+use crate::Failure;
+use crate::client::Era;
+use crate::server::Server;
+use crate::valgrind;
+
+const BASELINE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/baseline.json");
+
+/// How much more than the baseline a workload may cost, in percent.
+const TOLERANCE: Cost = Cost { instructions: 2, allocations: 0, locks: 0 };
+
+/// The tolerance for a workload whose notifications are gathered for a time: under valgrind, fewer
+/// fit into it.
+const TOLERANCE_BY_THE_CLOCK: Cost = Cost { instructions: 25, allocations: 50, locks: 50 };
+
+/// The most instructions that a call on hyper may take, in percent of the hand-written server's.
+const MOST_OF_HAND_WRITTEN: u64 = 115;
+
+/// The cost of one request.
+#[derive(Clone, Copy, Serialize, Deserialize)]
+pub(crate) struct Cost {
+    pub(crate) instructions: u64,
+    pub(crate) allocations: u64,
+    /// Instructions that lock memory: atomic read-modify-writes.
+    pub(crate) locks: u64,
+}
+
+impl Cost {
+    fn parts(self) -> [u64; 3] {
+        [self.instructions, self.allocations, self.locks]
+    }
+
+    fn is_dearer_than(self, before: Self, tolerance: Self) -> bool {
+        let mut parts = self.parts().into_iter().zip(before.parts()).zip(tolerance.parts());
+        parts.any(|((now, before), tolerance)| now * 100 > before * (100 + tolerance))
+    }
+}
+
+/// By workload.
+type Costs = BTreeMap<String, Cost>;
+/// By the profile that this program was built with.
+type Baseline = BTreeMap<String, Costs>;
+
+/// Measures each workload in this build, and writes the costs to the baseline.
+pub(crate) fn record() -> Result<(), Failure> {
+    let costs = measure()?;
+    for (name, cost) in &costs {
+        println!("{}", row(name, *cost));
+    }
+    let mut baseline = read_baseline()?;
+    baseline.insert(profile()?, costs);
+    fs::write(BASELINE, serde_json::to_string_pretty(&baseline)? + "\n")?;
+    Ok(())
+}
+
+/// Measures each workload, and fails if one costs more than the baseline of this build, or if a call
+/// on hyper costs much more than with the hand-written server.
+pub(crate) fn check() -> Result<ExitCode, Failure> {
+    let (profile, costs) = (profile()?, measure()?);
+    let baseline = read_baseline()?;
+    let mut is_fine = true;
+    for (name, &now) in &costs {
+        let before = baseline.get(&profile).and_then(|costs| costs.get(name));
+        let &before =
+            before.ok_or_else(|| format!("{profile} {name} is not in the baseline: `path record`"))?;
+        let tolerance = if name == "progress_10" { TOLERANCE_BY_THE_CLOCK } else { TOLERANCE };
+        let is_dearer = now.is_dearer_than(before, tolerance);
+        is_fine &= !is_dearer;
+        println!(
+            "{} (baseline {:?}){}",
+            row(name, now),
+            before.parts(),
+            if is_dearer { "  DEARER" } else { "" }
+        );
+    }
+    for era in Era::ALL {
+        let [ours, hand_written] = Server::ALL.map(|server| costs[&name_on_hyper(server, era)].instructions);
+        let percent = ours * 100 / hand_written;
+        is_fine &= ours * 100 <= hand_written * MOST_OF_HAND_WRITTEN;
+        println!(
+            "{} add on hyper: {percent} % of hand-written (at most {MOST_OF_HAND_WRITTEN} %)",
+            era.name()
+        );
+    }
+    if is_fine {
+        return Ok(ExitCode::SUCCESS);
+    }
+    println!("a workload costs too much; if more than the baseline is meant, record it: `path record`");
+    Ok(ExitCode::FAILURE)
+}
+
+fn measure() -> Result<Costs, Failure> {
+    let mut costs = Costs::new();
+    for name in path::NAMES {
+        costs.insert(name.to_owned(), valgrind::in_memory(name)?);
+    }
+    for era in Era::ALL {
+        for server in Server::ALL {
+            costs.insert(name_on_hyper(server, era), valgrind::on_hyper(server, &era.add())?);
+        }
+    }
+    Ok(costs)
+}
+
+fn name_on_hyper(server: Server, era: Era) -> String {
+    format!("hyper/add_{}/{}", era.name(), server.name())
+}
+
+fn row(name: &str, cost: Cost) -> String {
+    let Cost { instructions, allocations, locks } = cost;
+    format!("{name:>29} {instructions:>9} instructions {allocations:>3} allocations {locks:>3} locks")
+}
+
+fn read_baseline() -> Result<Baseline, Failure> {
+    Ok(serde_json::from_str(&fs::read_to_string(BASELINE)?)?)
+}
+
+/// Returns the profile of this build, after which cargo names the directory.
+fn profile() -> Result<String, Failure> {
+    let program = std::env::current_exe()?;
+    let directory = program.parent().and_then(|directory| directory.file_name());
+    Ok(directory.ok_or("the program is in no directory")?.to_string_lossy().into_owned())
+}

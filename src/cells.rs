@@ -1,0 +1,84 @@
+//! Values that each thread has to itself, so that what one thread writes slows no other down.
+
+use std::cell::Cell;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread::available_parallelism;
+
+/// The most cells; a thread beyond them shares one with another thread.
+const MOST: usize = 64;
+
+/// One value for each thread that runs at the same time, each on cache lines of its own.
+///
+/// Threads are numbered when they first use any cells. Where there are more of them than cores,
+/// some share a cell, so values must be safe to share.
+#[derive(Debug)]
+pub(crate) struct Cells<T>(Box<[Padded<T>]>);
+
+/// Two lines, because processors fetch lines in pairs.
+#[derive(Debug)]
+#[repr(align(128))]
+struct Padded<T>(T);
+
+impl<T> Cells<T> {
+    /// Makes a value for each cell.
+    pub(crate) fn new(mut value: impl FnMut() -> T) -> Self {
+        Self((0..count()).map(|_| Padded(value())).collect())
+    }
+
+    /// Returns the value of the thread that runs.
+    pub(crate) fn here(&self) -> &T {
+        // The number of cells is a power of two.
+        &self.0[thread_number() & (self.0.len() - 1)].0
+    }
+
+    /// Returns the values of all threads.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &T> {
+        self.0.iter().map(|Padded(value)| value)
+    }
+}
+
+impl<T: Default> Default for Cells<T> {
+    fn default() -> Self {
+        Self::new(T::default)
+    }
+}
+
+fn count() -> usize {
+    static COUNT: OnceLock<usize> = OnceLock::new();
+    let cores = || available_parallelism().map_or(1, usize::from).next_power_of_two().min(MOST);
+    *COUNT.get_or_init(cores)
+}
+
+fn thread_number() -> usize {
+    static NEXT: AtomicUsize = AtomicUsize::new(0);
+    thread_local! {
+        static NUMBER: Cell<Option<usize>> = const { Cell::new(None) };
+    }
+    NUMBER.with(|number| {
+        number.get().unwrap_or_else(|| {
+            let next = NEXT.fetch_add(1, Ordering::Relaxed);
+            number.set(Some(next));
+            next
+        })
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::Cells;
+
+    #[test]
+    fn what_threads_count_adds_up() {
+        let cells = Cells::<AtomicUsize>::default();
+        std::thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| (0..1_000).for_each(|_| _ = cells.here().fetch_add(1, Ordering::Relaxed)));
+            }
+        });
+        let all: usize = cells.iter().map(|cell| cell.load(Ordering::Relaxed)).sum();
+        assert_eq!(all, 8_000);
+    }
+}
