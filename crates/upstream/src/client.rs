@@ -4,12 +4,12 @@ use std::sync::{Arc, OnceLock};
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 use mcp_stateless::protocol::{Era, Revision, header_value};
-use serde_json::{Map, Value, json};
+use serde_json::value::RawValue;
 
 use super::connection::Connection;
 use super::failure::Failure;
 use super::inbox::{Inbox, Next};
-use super::message::{self, Params};
+use super::message::{self, Members, Meta, Params};
 use super::meta;
 use super::transport::{Parcel, Transport};
 
@@ -19,13 +19,16 @@ const NAME: HeaderName = HeaderName::from_static("mcp-name");
 
 /// The revision of the modern era that is spoken.
 pub(super) const MODERN: Revision = Revision::V2026_07_28;
+const MODERN_JSON: &str = r#""2026-07-28""#;
 
 /// A request to an upstream.
 pub(super) struct Request {
     pub(super) method: &'static str,
     pub(super) params: Params,
-    /// Members of `_meta`, which win over the client's own.
-    pub(super) meta: Map<String, Value>,
+    /// Members of `_meta`, none of which this side has to set.
+    pub(super) meta: Members,
+    /// What the caller's client can do, as JSON; `None` stands for what this side may pass on.
+    pub(super) capabilities: Option<Box<RawValue>>,
     /// What a header of the modern era names.
     pub(super) name: Option<String>,
     /// The headers that repeat arguments.
@@ -38,8 +41,8 @@ pub(super) struct Request {
 
 impl Request {
     pub(super) fn new(method: &'static str, params: Params) -> Self {
-        let (meta, name, mirrored, caller) = Default::default();
-        Self { method, params, meta, name, mirrored, caller, is_call: false }
+        let (meta, capabilities, name, mirrored, caller) = Default::default();
+        Self { method, params, meta, capabilities, name, mirrored, caller, is_call: false }
     }
 
     /// In the name of the caller with these headers.
@@ -56,14 +59,13 @@ pub(super) struct Client {
     era: OnceLock<Era>,
 }
 
-/// What clients can do is found out when they are asked.
-pub(super) fn capabilities() -> Value {
-    json!({"elicitation": {"form": {}, "url": {}}, "sampling": {"tools": {}}, "roots": {}})
-}
+/// The JSON of what a client can do. What it really can is found out when it is asked.
+pub(super) const CAPABILITIES: &str =
+    r#"{"elicitation":{"form":{},"url":{}},"sampling":{"tools":{}},"roots":{}}"#;
 
-pub(super) fn client_info() -> Value {
-    json!({"name": env!("CARGO_PKG_NAME"), "version": env!("CARGO_PKG_VERSION")})
-}
+/// The JSON of what this client is.
+pub(super) const CLIENT_INFO: &str =
+    concat!(r#"{"name":""#, env!("CARGO_PKG_NAME"), r#"","version":""#, env!("CARGO_PKG_VERSION"), r#""}"#);
 
 impl Client {
     pub(super) fn new(connection: Arc<Connection>, transport: Transport) -> Arc<Self> {
@@ -94,27 +96,24 @@ impl Client {
     }
 
     async fn send_in(self: &Arc<Self>, era: Era, request: Request, left: Left) -> Pending {
-        let Request { method, params, meta, name, mirrored, caller, is_call } = request;
+        let Request { method, params, meta, capabilities, name, mirrored, caller, is_call } = request;
         let inbox = Arc::new(Inbox::default());
         let id = self.connection.register(&inbox, is_call);
         let pending = Pending { client: Arc::clone(self), id, inbox, left: Some(left) };
-        let mut members = Map::new();
-        if is_call {
-            members.insert(meta::PROGRESS_TOKEN.to_owned(), id.into());
-        }
-        if era == Era::Modern {
-            members.insert(meta::PROTOCOL_VERSION.to_owned(), MODERN.as_str().into());
-            members.insert(meta::CLIENT_INFO.to_owned(), client_info());
-            members.insert(meta::CLIENT_CAPABILITIES.to_owned(), capabilities());
-        }
-        members.extend(meta);
+        let modern = [
+            (meta::PROTOCOL_VERSION, MODERN_JSON),
+            (meta::CLIENT_INFO, CLIENT_INFO),
+            (meta::CLIENT_CAPABILITIES, capabilities.as_deref().map_or(CAPABILITIES, RawValue::get)),
+        ];
+        let fixed: &[_] = if era == Era::Modern { &modern } else { &[] };
+        let meta = Meta { token: is_call.then_some(id), fixed, own: meta };
         let headers = match era {
             Era::Modern if self.transport.is_http() => headers(method, name.as_deref(), mirrored),
             _ => Vec::new(),
         };
         let parcel = Parcel {
             id,
-            text: message::request(id, method, params, &members),
+            text: message::request(id, method, params, &meta),
             caller,
             headers,
             is_initialize: method == "initialize",
@@ -132,7 +131,7 @@ impl Client {
     ///
     /// # Errors
     /// When the upstream does not take it.
-    pub(super) async fn notify(&self, method: &str) -> Result<(), Failure> {
+    pub(super) async fn notify(&self, method: &'static str) -> Result<(), Failure> {
         self.transport.notify(message::notification(method, None), &self.connection).await
     }
 }
@@ -198,6 +197,21 @@ impl Drop for Pending {
         self.inbox.close();
         if let Some(left) = self.left {
             self.client.connection.abandon(self.id, left == Left::Cancels);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{CAPABILITIES, CLIENT_INFO, MODERN, MODERN_JSON};
+
+    #[test]
+    fn what_this_side_says_is_json() {
+        assert_eq!(MODERN_JSON, format!("{:?}", MODERN.as_str()));
+        for text in [CAPABILITIES, CLIENT_INFO] {
+            let object: serde_json::Value = serde_json::from_str(text).expect(text);
+            assert!(object.is_object());
+            assert_eq!(object.to_string().len(), text.len(), "it is not compact");
         }
     }
 }

@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use super::counters::Counters;
 use super::failure::{Cause, Failure};
 use super::inbox::{Event, Inbox, Offered};
-use super::message::{self, Incoming, Outcome, Params};
+use super::message::{self, Incoming, Message, Outcome, Params};
 use super::outgoing::Outgoing;
 use super::question::Questions;
 use super::tasks::Aborting;
@@ -73,7 +73,7 @@ struct Waiting {
 
 /// Where the messages of a connection come out for its transport and its session.
 pub(super) struct Ends {
-    pub(super) outgoing: mpsc::Receiver<Vec<u8>>,
+    pub(super) outgoing: mpsc::Receiver<Message>,
     pub(super) abandoned: mpsc::Receiver<(Instant, i64)>,
 }
 

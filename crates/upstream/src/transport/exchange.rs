@@ -17,7 +17,7 @@ use super::http::{Events, Http, beginning, is_json, whole};
 use super::parcel::{MAX_MESSAGE, Parcel};
 use crate::connection::Closing;
 use crate::failure::{Cause, Failure};
-use crate::message;
+use crate::message::{self, Message};
 use crate::tasks::Aborting;
 
 /// When a stream that has ended is asked for again, whatever the upstream wants.
@@ -80,7 +80,7 @@ async fn run(http: &Arc<Http>, parcel: Parcel) -> Result<(), Failure> {
 async fn initialize(
     http: &Arc<Http>,
     id: i64,
-    text: Vec<u8>,
+    text: Message,
     caller: Option<HeaderMap>,
     headers: Vec<(HeaderName, HeaderValue)>,
 ) -> Result<Response<Incoming>, Failure> {
@@ -215,7 +215,7 @@ pub(super) async fn listen(http: &Arc<Http>) {
 }
 
 /// Sends what needs no answer, and listens, until the session ends.
-pub(super) async fn attend(http: Arc<Http>, mut others: mpsc::Receiver<Vec<u8>>) {
+pub(super) async fn attend(http: Arc<Http>, mut others: mpsc::Receiver<Message>) {
     let connection = Arc::clone(&http.connection);
     let mut under_way = FuturesUnordered::new();
     let mut listening = Box::pin(listen(&http));

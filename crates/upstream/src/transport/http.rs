@@ -17,6 +17,7 @@ use super::parcel::MAX_MESSAGE;
 use super::sse::{Decoder, Event};
 use crate::connection::Connection;
 use crate::failure::{Cause, Failure, shown};
+use crate::message::Message;
 use crate::settings::Endpoint;
 
 const BOTH: HeaderValue = HeaderValue::from_static("application/json, text/event-stream");
@@ -121,7 +122,7 @@ impl Http {
     /// POSTs a message. `headers` are the protocol's, which win over others.
     pub(super) async fn post(
         &self,
-        body: Vec<u8>,
+        body: Message,
         caller: Option<HeaderMap>,
         headers: Vec<(HeaderName, HeaderValue)>,
     ) -> Result<Response<Incoming>, Failure> {
@@ -133,7 +134,7 @@ impl Http {
     }
 
     /// POSTs a message that has no answer.
-    pub(super) async fn notify(&self, message: Vec<u8>) -> Result<(), Failure> {
+    pub(super) async fn notify(&self, message: Message) -> Result<(), Failure> {
         match timeout(NOTICE_LIMIT, self.post(message, None, Vec::new())).await {
             Ok(Ok(response)) if response.status().is_success() => Ok(()),
             Ok(Ok(response)) => Err(Failure::failed(format!("it answers HTTP {}", response.status()))),

@@ -23,6 +23,7 @@ use self::lines::Requests;
 pub(super) use self::parcel::Parcel;
 use super::connection::Connection;
 use super::failure::{Cause, Failure};
+use super::message::Message;
 use super::settings::{Endpoint, Program, Streams};
 
 /// What a transport does in the background until its session has ended.
@@ -41,7 +42,7 @@ impl Transport {
     /// When the system does not start it.
     pub(super) fn child(
         program: &Program,
-        others: mpsc::Receiver<Vec<u8>>,
+        others: mpsc::Receiver<Message>,
         connection: &Arc<Connection>,
     ) -> Result<(Self, Work), Cause> {
         let (child, streams) = child::start(program).map_err(|error| {
@@ -55,7 +56,7 @@ impl Transport {
     /// Speaks over a pair of streams.
     pub(super) fn streams(
         (input, output): Streams,
-        others: mpsc::Receiver<Vec<u8>>,
+        others: mpsc::Receiver<Message>,
         connection: &Arc<Connection>,
     ) -> (Self, Work) {
         let (requests, to_write) = Requests::new(others);
@@ -68,7 +69,7 @@ impl Transport {
         endpoint: &Endpoint,
         connections: Connections,
         forwarded: HeaderMap,
-        others: mpsc::Receiver<Vec<u8>>,
+        others: mpsc::Receiver<Message>,
         connection: &Arc<Connection>,
     ) -> (Self, Work) {
         let http = Http::new(endpoint, connections, forwarded, Arc::clone(connection));
@@ -99,7 +100,7 @@ impl Transport {
     ///
     /// # Errors
     /// When the upstream does not take it.
-    pub(super) async fn notify(&self, message: Vec<u8>, connection: &Connection) -> Result<(), Failure> {
+    pub(super) async fn notify(&self, message: Message, connection: &Connection) -> Result<(), Failure> {
         match self {
             Self::Http(http) => http.notify(message).await,
             Self::Lines(_) => {
