@@ -1,7 +1,9 @@
 //! What arrives for one call: events on the way, then its outcome.
 
 use std::collections::VecDeque;
+use std::future::poll_fn;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
 
 use tokio::sync::Notify;
 
@@ -55,7 +57,6 @@ pub(super) enum Offered {
 #[derive(Default)]
 pub(super) struct Inbox {
     state: Mutex<State>,
-    arrived: Notify,
     room: Notify,
 }
 
@@ -64,6 +65,8 @@ struct State {
     events: VecDeque<Event>,
     bytes: usize,
     outcome: Option<Result<String, Failure>>,
+    /// The call that waits for the next thing.
+    waiting: Option<Waker>,
     /// The call has left.
     is_closed: bool,
 }
@@ -110,8 +113,7 @@ impl Inbox {
             Event::Progress(_) if state.is_full(event.size()) => state.replace_progress(event),
             event => state.push(event),
         }
-        drop(state);
-        self.arrived.notify_one();
+        wake(state);
         Offered::Taken
     }
 
@@ -130,8 +132,9 @@ impl Inbox {
 
     /// Puts the outcome in; only the first counts.
     pub(super) fn finish(&self, outcome: Result<String, Failure>) {
-        self.lock().outcome.get_or_insert(outcome);
-        self.arrived.notify_one();
+        let mut state = self.lock();
+        state.outcome.get_or_insert(outcome);
+        wake(state);
     }
 
     pub(super) fn is_finished(&self) -> bool {
@@ -148,23 +151,38 @@ impl Inbox {
         self.room.notify_one();
     }
 
-    /// The next thing that arrives. Does not lose anything when dropped.
+    /// The next thing that arrives. Does not lose anything when dropped. There is one call that
+    /// waits.
     pub(super) async fn next(&self) -> Next {
-        loop {
-            {
-                let mut state = self.lock();
-                if let Some(event) = state.events.pop_front() {
-                    state.bytes = state.bytes.saturating_sub(event.size());
-                    drop(state);
-                    self.room.notify_one();
-                    return Next::Event(event);
-                }
-                if let Some(outcome) = state.outcome.take() {
-                    return Next::Outcome(outcome);
-                }
-            }
-            self.arrived.notified().await;
+        poll_fn(|cx| self.poll_next(cx)).await
+    }
+
+    /// See [`next`](Self::next).
+    pub(super) fn poll_next(&self, cx: &Context<'_>) -> Poll<Next> {
+        let mut state = self.lock();
+        if let Some(event) = state.events.pop_front() {
+            state.bytes = state.bytes.saturating_sub(event.size());
+            drop(state);
+            self.room.notify_one();
+            return Poll::Ready(Next::Event(event));
         }
+        if let Some(outcome) = state.outcome.take() {
+            return Poll::Ready(Next::Outcome(outcome));
+        }
+        match &mut state.waiting {
+            Some(waiting) => waiting.clone_from(cx.waker()),
+            none => *none = Some(cx.waker().clone()),
+        }
+        Poll::Pending
+    }
+}
+
+/// Wakes the call, with the lock released.
+fn wake(mut state: MutexGuard<'_, State>) {
+    let waiting = state.waiting.take();
+    drop(state);
+    if let Some(waiting) = waiting {
+        waiting.wake();
     }
 }
 
