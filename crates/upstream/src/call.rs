@@ -283,7 +283,9 @@ impl UpstreamCall {
     }
 
     /// Leaves a call to wait for the next round.
-    fn park(&self, pending: PendingCall, question: Question, ask: Ask, number: u32) -> CallError {
+    fn park(&self, mut pending: PendingCall, question: Question, ask: Ask, number: u32) -> CallError {
+        // What else the upstream sends, such as that it withdraws its question, is heard.
+        pending.detach();
         let (key, asked) = (self.key.clone(), question.clone());
         match self.pool.parked.park(Parked { key, pending, question, ask }) {
             Some(id) => required_by(id, asked, number).into(),

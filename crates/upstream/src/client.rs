@@ -1,17 +1,21 @@
 //! The client's side of one connection: requests, and waiting for their outcomes.
 
+use std::future::poll_fn;
 use std::sync::{Arc, OnceLock};
+use std::task::{Context, Waker};
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 use mcp_stateless::protocol::{Era, Revision, header_value};
 use serde_json::value::RawValue;
+use tokio::runtime::Handle;
 
 use super::connection::Connection;
 use super::failure::Failure;
 use super::inbox::{Inbox, Next};
 use super::message::{self, Members, Meta, Params};
 use super::meta;
-use super::transport::{Parcel, Transport};
+use super::tasks::Aborting;
+use super::transport::{Exchange, Parcel, Transport};
 
 const REVISION: HeaderName = HeaderName::from_static("mcp-protocol-version");
 const METHOD: HeaderName = HeaderName::from_static("mcp-method");
@@ -99,7 +103,7 @@ impl Client {
         let Request { method, params, meta, capabilities, name, mirrored, caller, is_call } = request;
         let inbox = Arc::new(Inbox::default());
         let id = self.connection.register(&inbox, is_call);
-        let pending = Pending { client: Arc::clone(self), id, inbox, left: Some(left) };
+        let mut pending = Pending { client: Arc::clone(self), id, inbox, exchange: None, left: Some(left) };
         let modern = [
             (meta::PROTOCOL_VERSION, MODERN_JSON),
             (meta::CLIENT_INFO, CLIENT_INFO),
@@ -119,10 +123,11 @@ impl Client {
             is_initialize: method == "initialize",
             is_resumable: era == Era::Legacy,
         };
-        if self.connection.is_waiting(id)
-            && let Err(failure) = self.transport.send(parcel, &self.connection).await
-        {
-            self.connection.fail(id, failure);
+        if self.connection.is_waiting(id) {
+            match self.transport.send(parcel).await {
+                Ok(exchange) => pending.exchange = exchange,
+                Err(failure) => self.connection.fail(id, failure),
+            }
         }
         pending
     }
@@ -163,19 +168,27 @@ pub(super) struct Pending {
     client: Arc<Client>,
     pub(super) id: i64,
     inbox: Arc<Inbox>,
+    /// What does the request, where it has its own stream; `None` as well once it has ended, or
+    /// when a task drives it.
+    exchange: Option<Exchange>,
     /// `None` once the outcome has come.
     left: Option<Left>,
 }
 
 impl Pending {
     /// Whether the outcome is there, though other things may come before it.
-    pub(super) fn is_answered(&self) -> bool {
+    pub(super) fn is_answered(&mut self) -> bool {
+        self.drive(&mut Context::from_waker(Waker::noop()));
         self.inbox.is_finished()
     }
 
     /// The next thing to happen.
     pub(super) async fn next(&mut self) -> Next {
-        let next = self.inbox.next().await;
+        let next = poll_fn(|cx| {
+            self.drive(cx);
+            self.inbox.poll_next(cx)
+        });
+        let next = next.await;
         if matches!(next, Next::Outcome(_)) {
             self.left = None;
         }
@@ -190,13 +203,35 @@ impl Pending {
             }
         }
     }
+
+    fn drive(&mut self, cx: &mut Context<'_>) {
+        if let Some(exchange) = &mut self.exchange {
+            // What it puts in is looked at next, and wakes nobody.
+            self.inbox.forget_waker();
+            if exchange.as_mut().poll(cx).is_ready() {
+                self.exchange = None;
+            }
+        }
+    }
+
+    /// Lets the request go on while nobody waits for what comes.
+    pub(super) fn detach(&mut self) {
+        // Without a runtime there is nothing that could drive it.
+        if let Some(exchange) = self.exchange.take()
+            && Handle::try_current().is_ok()
+        {
+            self.client.connection.attach(self.id, Aborting::spawn(exchange));
+        }
+    }
 }
 
 impl Drop for Pending {
     fn drop(&mut self) {
         self.inbox.close();
-        if let Some(left) = self.left {
-            self.client.connection.abandon(self.id, left == Left::Cancels);
+        if let Some(left) = self.left
+            && self.client.connection.abandon(self.id, left == Left::Cancels)
+        {
+            self.detach();
         }
     }
 }

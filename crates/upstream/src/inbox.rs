@@ -1,7 +1,6 @@
 //! What arrives for one call: events on the way, then its outcome.
 
 use std::collections::VecDeque;
-use std::future::poll_fn;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
@@ -137,6 +136,12 @@ impl Inbox {
         wake(state);
     }
 
+    /// Wakes nobody until the next thing is waited for again.
+    pub(super) fn forget_waker(&self) {
+        let waiting = self.lock().waiting.take();
+        drop(waiting);
+    }
+
     pub(super) fn is_finished(&self) -> bool {
         self.lock().outcome.is_some()
     }
@@ -151,13 +156,7 @@ impl Inbox {
         self.room.notify_one();
     }
 
-    /// The next thing that arrives. Does not lose anything when dropped. There is one call that
-    /// waits.
-    pub(super) async fn next(&self) -> Next {
-        poll_fn(|cx| self.poll_next(cx)).await
-    }
-
-    /// See [`next`](Self::next).
+    /// The next thing that arrives. One call waits at a time.
     pub(super) fn poll_next(&self, cx: &Context<'_>) -> Poll<Next> {
         let mut state = self.lock();
         if let Some(event) = state.events.pop_front() {
@@ -188,6 +187,7 @@ fn wake(mut state: MutexGuard<'_, State>) {
 
 #[cfg(test)]
 mod tests {
+    use std::future::poll_fn;
     use std::sync::Arc;
 
     use serde_json::value::RawValue;
@@ -215,11 +215,11 @@ mod tests {
         }
         inbox.finish(Ok("done".to_owned()));
         assert_eq!(inbox.lock().events.len(), MOST_EVENTS);
-        assert!(matches!(inbox.next().await, Next::Event(Event::Progress(Progress { value: 999.0, .. }))));
+        assert!(matches!(poll_fn(|cx| inbox.poll_next(cx)).await, Next::Event(Event::Progress(Progress { value: 999.0, .. }))));
         for _ in 1..MOST_EVENTS {
-            assert!(matches!(inbox.next().await, Next::Event(Event::Log(_))));
+            assert!(matches!(poll_fn(|cx| inbox.poll_next(cx)).await, Next::Event(Event::Log(_))));
         }
-        assert!(matches!(inbox.next().await, Next::Outcome(Ok(text)) if text == "done"));
+        assert!(matches!(poll_fn(|cx| inbox.poll_next(cx)).await, Next::Outcome(Ok(text)) if text == "done"));
     }
 
     #[tokio::test]
@@ -230,7 +230,7 @@ mod tests {
         let waiting = inbox.has_room();
         tokio::pin!(waiting);
         assert!(futures_util::FutureExt::now_or_never(&mut waiting).is_none());
-        inbox.next().await;
+        poll_fn(|cx| inbox.poll_next(cx)).await;
         waiting.await;
         assert_eq!(inbox.offer(log(1)), Offered::Taken);
     }

@@ -6,6 +6,7 @@ mod connector;
 mod exchange;
 mod http;
 mod lines;
+mod link;
 mod parcel;
 mod sse;
 mod stdio;
@@ -18,6 +19,7 @@ use mcp_stateless::protocol::Era;
 use tokio::sync::mpsc;
 
 pub(super) use self::connector::{Connections, connections};
+pub(super) use self::exchange::Exchange;
 use self::http::Http;
 use self::lines::Requests;
 pub(super) use self::parcel::Parcel;
@@ -81,18 +83,15 @@ impl Transport {
         matches!(self, Self::Http(_))
     }
 
-    /// Sends a request. Its outcome, and failures of its own stream, come to the connection.
+    /// Sends a request, or gives what sends it when it is polled. Its outcome, and failures of its
+    /// own stream, come to the connection.
     ///
     /// # Errors
     /// When it cannot even be sent.
-    pub(super) async fn send(&self, parcel: Parcel, connection: &Connection) -> Result<(), Failure> {
+    pub(super) async fn send(&self, parcel: Parcel) -> Result<Option<Exchange>, Failure> {
         match self {
-            Self::Lines(requests) => requests.send(parcel.id, parcel.text).await,
-            Self::Http(http) => {
-                let id = parcel.id;
-                connection.attach(id, exchange::spawn(Arc::clone(http), parcel));
-                Ok(())
-            }
+            Self::Lines(requests) => requests.send(parcel.id, parcel.text).await.map(|()| None),
+            Self::Http(http) => Ok(Some(exchange::begin(Arc::clone(http), parcel))),
         }
     }
 
