@@ -25,8 +25,8 @@ pub(super) type Outgoing = Full<Bytes>;
 /// A connection that is driven by the task that uses it.
 pub(super) struct Link<T: Read + Write> {
     sender: SendRequest<Outgoing>,
-    connection: Connection<T, Outgoing>,
-    has_ended: bool,
+    /// `None` once it has ended: a request that it did not take comes back when it is dropped.
+    connection: Option<Connection<T, Outgoing>>,
     gate: Arc<Gate>,
     /// That of the gate, which the parts of hyper wake.
     waker: Waker,
@@ -41,7 +41,7 @@ impl<T: Read + Write + Unpin + 'static> Link<T> {
         let (sender, connection) = http1::handshake(stream).await?;
         let gate = Arc::new(Gate::default());
         let waker = Waker::from(Arc::clone(&gate));
-        let mut link = Self { sender, connection, has_ended: false, gate, waker };
+        let mut link = Self { sender, connection: Some(connection), gate, waker };
         poll_fn(|cx| link.poll_ready(cx)).await?;
         Ok(link)
     }
@@ -87,10 +87,8 @@ impl<T: Read + Write + Unpin + 'static> Link<T> {
         let mut inner = Context::from_waker(&self.waker);
         for _ in 0..MOST_TURNS {
             self.gate.open();
-            if !self.has_ended {
-                // What it ends with, the part tells.
-                self.has_ended = Pin::new(&mut self.connection).poll(&mut inner).is_ready();
-            }
+            // What it ends with, the part tells.
+            self.connection.take_if(|connection| Pin::new(connection).poll(&mut inner).is_ready());
             if let Poll::Ready(value) = part(&mut self.sender, &mut inner) {
                 self.gate.leave();
                 return Poll::Ready(value);
