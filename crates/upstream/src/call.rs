@@ -236,12 +236,13 @@ impl UpstreamCall {
         asked: &mut u32,
     ) -> Result<Result<String, Failure>, ToolError> {
         let session = Arc::clone(pending.session());
-        // Dropped with the outcome: what is answered without them waits for no answer.
-        let mut questions = FuturesUnordered::new();
+        // Dropped with the outcome: what is answered without them waits for no answer. Most calls
+        // have none.
+        let mut questions = None;
         loop {
             let next = tokio::select! {
                 next = pending.next() => next,
-                Some(()) = questions.next() => continue,
+                Some(()) = next_of(&mut questions) => continue,
             };
             let mut ask = match next {
                 Next::Outcome(outcome) => return Ok(outcome),
@@ -261,6 +262,7 @@ impl UpstreamCall {
             };
             *asked += 1;
             if self.cx.revision().era() == Era::Legacy {
+                let questions = questions.get_or_insert_with(FuturesUnordered::new);
                 questions.push(self.relay(question, ask, &session));
             } else if !pending.is_answered() {
                 // Dropped, the question answers itself.
@@ -313,6 +315,12 @@ impl UpstreamCall {
     /// What the result asks for, if it is no result yet.
     fn required(&self, text: &str) -> Result<Option<Required>, RpcError> {
         let name = &self.pool.settings.name;
+        // Results of the legacy era have no kind. A key may be written with escapes.
+        let may_have_kind =
+            [&b"resultType"[..], br"\u"].iter().any(|it| memchr::memmem::find(text.as_bytes(), it).is_some());
+        if text.starts_with('{') && !may_have_kind {
+            return Ok(None);
+        }
         let mut kind = None;
         let is_object = each_member(text, |name, value| {
             if name == "resultType" {
@@ -362,6 +370,11 @@ impl UpstreamCall {
         let answers = try_join_all(answers).await?.into_iter().collect();
         Ok(Round { number, answers, state })
     }
+}
+
+/// The next of these to end; `None` when there is none.
+async fn next_of<F: Future>(futures: &mut Option<FuturesUnordered<F>>) -> Option<F::Output> {
+    futures.as_mut()?.next().await
 }
 
 /// The key of the question of this number.

@@ -215,7 +215,10 @@ mod tests {
         }
         inbox.finish(Ok("done".to_owned()));
         assert_eq!(inbox.lock().events.len(), MOST_EVENTS);
-        assert!(matches!(poll_fn(|cx| inbox.poll_next(cx)).await, Next::Event(Event::Progress(Progress { value: 999.0, .. }))));
+        assert!(matches!(
+            poll_fn(|cx| inbox.poll_next(cx)).await,
+            Next::Event(Event::Progress(Progress { value: 999.0, .. }))
+        ));
         for _ in 1..MOST_EVENTS {
             assert!(matches!(poll_fn(|cx| inbox.poll_next(cx)).await, Next::Event(Event::Log(_))));
         }

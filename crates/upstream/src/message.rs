@@ -57,16 +57,15 @@ fn present<'de: 'a, 'a, D: Deserializer<'de>>(deserializer: D) -> Result<Option<
 impl<'a> Incoming<'a> {
     /// Reads the messages of a text: one, or a batch of them. What is not a message is logged
     /// and left out.
-    pub(super) fn read(text: &'a str) -> Vec<Self> {
+    pub(super) fn read(text: &'a str) -> impl Iterator<Item = Self> {
         let text = text.trim();
-        let texts = if text.starts_with('[') {
-            serde_json::from_str::<Vec<&RawValue>>(text)
-                .map(|batch| batch.iter().map(|it| it.get()).collect())
+        let (one, batch) = if text.starts_with('[') {
+            (None, serde_json::from_str::<Vec<&RawValue>>(text).unwrap_or_default())
         } else {
-            return Self::read_one(text).into_iter().collect();
+            (Some(text), Vec::new())
         };
-        let texts: Vec<&str> = texts.unwrap_or_default();
-        texts.into_iter().take(MOST_IN_BATCH).filter_map(Self::read_one).collect()
+        let batch = batch.into_iter().take(MOST_IN_BATCH).map(RawValue::get);
+        one.into_iter().chain(batch).filter_map(Self::read_one)
     }
 
     fn read_one(text: &'a str) -> Option<Self> {
@@ -404,8 +403,8 @@ pub(super) fn log(params: &RawValue) -> Option<LogMessage> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::value::RawValue;
     use serde_json::json;
+    use serde_json::value::RawValue;
 
     use super::{Incoming, Message, Meta, Outcome, Params, error, notification, request, response};
     use mcp_stateless::protocol::{ErrorCode, RpcError};
@@ -422,7 +421,7 @@ mod tests {
     fn a_result_is_taken_letter_by_letter() {
         let text = r#"{"content":[{"type":"text","text":"a\"\u00e9","odd":1.0}], "zzz":{"b":1,"a":12345678901234567890123}}"#;
         let message = format!(r#"{{"jsonrpc":"2.0", "id": "7", "result": {text} }}"#);
-        match Incoming::read(&message).as_slice() {
+        match Incoming::read(&message).collect::<Vec<_>>().as_slice() {
             [Incoming::Response { id: Some(7), outcome: Outcome::Result(result) }] => {
                 assert_eq!(result.get(), text);
             }
@@ -433,23 +432,25 @@ mod tests {
     #[test]
     fn a_response_without_a_result_is_a_response() {
         for text in [r#"{"id":7}"#, r#"{"id":7,"result":null}"#, r#"{"id":7,"error":null}"#] {
-            let messages = Incoming::read(text);
+            let messages: Vec<_> = Incoming::read(text).collect();
             assert!(matches!(messages[..], [Incoming::Response { id: Some(7), .. }]), "{text}: {messages:?}");
         }
         for text in [r#"{"id":null,"error":{}}"#, r#"{"id":"server-error","error":{}}"#] {
-            assert!(matches!(Incoming::read(text)[..], [Incoming::Response { id: None, .. }]), "{text}");
+            let messages: Vec<_> = Incoming::read(text).collect();
+            assert!(matches!(messages[..], [Incoming::Response { id: None, .. }]), "{text}");
         }
     }
 
     #[test]
     fn a_batch_is_read_message_by_message_and_what_is_not_one_is_left_out() {
-        let messages = Incoming::read(r#" [{"id":1,"result":{}},5,{"method":"a"},{"id":"x","method":"b"}]"#);
+        let batch = r#" [{"id":1,"result":{}},5,{"method":"a"},{"id":"x","method":"b"}]"#;
+        let messages: Vec<_> = Incoming::read(batch).collect();
         assert!(matches!(
             messages[..],
             [Incoming::Response { .. }, Incoming::Notification { .. }, Incoming::Request { .. }]
         ));
         for text in ["", "5", "nonsense", "[1", "{\"id\":1,\"id\":2,\"result\":{}}", "[null,7,\"x\",[]]"] {
-            assert!(Incoming::read(text).is_empty(), "{text}");
+            assert!(Incoming::read(text).next().is_none(), "{text}");
         }
     }
 

@@ -112,9 +112,11 @@ impl Connections {
     }
 
     async fn connect(&self, origin: &Uri) -> Result<HttpLink, Failure> {
-        let unreachable =
-            |error: &(dyn Error + 'static)| Failure::Unreachable(Cause::new("it cannot be reached").detail(chain(error)));
-        let stream = self.0.connector.clone().call(origin.clone()).await.map_err(|error| unreachable(&*error))?;
+        let unreachable = |error: &(dyn Error + 'static)| {
+            Failure::Unreachable(Cause::new("it cannot be reached").detail(chain(error)))
+        };
+        let stream =
+            self.0.connector.clone().call(origin.clone()).await.map_err(|error| unreachable(&*error))?;
         Ok(Box::new(Link::new(stream).await.map_err(|error| unreachable(&error))?))
     }
 

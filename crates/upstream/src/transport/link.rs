@@ -115,7 +115,9 @@ enum Stage {
     #[default]
     Idle,
     /// It is being polled.
-    Polled { again: bool },
+    Polled {
+        again: bool,
+    },
     Waiting(Waker),
 }
 
