@@ -1,5 +1,5 @@
-//! What it costs to stand between clients and a server: the same calls of a server through a
-//! gateway, and of the server itself, which is a child process or is reached over HTTP.
+//! Measures the cost of the gateway: the same calls to a server through the gateway and directly.
+//! The server is a child process, or is reached over HTTP.
 
 use std::{
     collections::VecDeque,
@@ -25,7 +25,7 @@ use crate::{
 
 const CALLERS: [usize; 2] = [1, 32];
 
-/// How often and how long is measured.
+/// The number and length of measurements.
 pub(crate) struct Times {
     pub(crate) rounds: usize,
     pub(crate) window: Duration,
@@ -59,9 +59,9 @@ impl Upstream {
     }
 }
 
-/// What one window showed, in microseconds.
+/// The result of one window, in microseconds.
 struct Sample {
-    /// CPU of the process that is spoken with, per call, and its part in user space.
+    /// CPU time per call, of the process that gets the calls, and how much of it was in user space.
     cpu: f64,
     user: f64,
     p50: f64,
@@ -98,7 +98,7 @@ pub(crate) fn run(times: &Times, cores: Cores) -> io::Result<()> {
     Ok(())
 }
 
-/// Prints the medians; gives that of the latency.
+/// Prints the medians. Returns the median latency.
 fn print(start: &str, samples: &[Sample]) -> f64 {
     let of = |member: fn(&Sample) -> f64| median(samples.iter().map(member).collect());
     let p50 = of(|sample| sample.p50);
@@ -198,15 +198,15 @@ fn sample(mut latencies: Vec<u32>, elapsed: Duration, before: &Spent, after: &Sp
     })
 }
 
-/// The same server, spoken with over its standard input and output. As the load over HTTP
-/// it never sleeps.
+/// The same server, called directly over its standard input and output. Like the load over HTTP, it
+/// never sleeps.
 struct Direct {
     child: Child,
     input: ChildStdin,
     output: ChildStdout,
-    /// When the calls under way were sent; the server answers them in turn.
+    /// When the calls in flight were sent. The server answers them in order.
     sent: VecDeque<Instant>,
-    /// What was read of a line that is not complete.
+    /// The length of an incomplete line that has been read.
     part: usize,
 }
 
@@ -236,7 +236,7 @@ impl Direct {
         self.input.write_all(CALL)
     }
 
-    /// Calls anew whenever an answer has come; the latencies, in nanoseconds.
+    /// Starts a new call after each answer. Returns the latencies in nanoseconds.
     fn run(&mut self, length: Duration) -> io::Result<Vec<u32>> {
         let mut latencies = Vec::with_capacity(1 << 18);
         let mut buffer = [0; 16 * 1024];
@@ -271,7 +271,7 @@ impl Direct {
 
 impl Drop for Direct {
     fn drop(&mut self) {
-        // It may have ended by itself.
+        // It may already have ended.
         self.child.kill().ok();
         self.child.wait().ok();
     }
