@@ -1,5 +1,5 @@
-//! Measures the cost of the gateway: the same calls to a child process, through the gateway and
-//! directly over its standard input.
+//! Measures the cost of the gateway: the same calls to a server through the gateway and directly.
+//! The server is a child process, or is reached over HTTP.
 
 use std::{
     collections::VecDeque,
@@ -32,79 +32,166 @@ pub(crate) struct Times {
     pub(crate) warm_up: Duration,
 }
 
+/// What is behind the gateway.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Upstream {
+    /// A child process.
+    Stdio,
+    /// A server over HTTP, without sessions and with them.
+    Http,
+    Sessions,
+}
+
+impl Upstream {
+    const ALL: [Self; 3] = [Self::Stdio, Self::Http, Self::Sessions];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Stdio => "stdio",
+            Self::Http => "HTTP",
+            Self::Sessions => "HTTP, a session",
+        }
+    }
+
+    /// The eras of the clients. There are sessions in the legacy era alone.
+    fn eras(self) -> &'static [Era] {
+        if self == Self::Sessions { &[Era::Legacy] } else { &[Era::Legacy, Era::Modern] }
+    }
+}
+
 /// The result of one window, in microseconds.
 struct Sample {
-    /// CPU time per call, of the process that gets the calls.
+    /// CPU time per call, of the process that gets the calls, and how much of it was in user space.
     cpu: f64,
+    user: f64,
     p50: f64,
     p99: f64,
     calls_per_second: f64,
 }
 
-/// Measures and prints. The gateway and its child share the server's core.
+/// Measures and prints. The gateway and what is behind it share the server's core.
 pub(crate) fn run(times: &Times, cores: Cores) -> io::Result<()> {
-    println!("\n### A gateway in front of a stdio server: `tools/call` of `add`\n");
-    println!("| callers | way | CPU of the process called, µs | p50, µs | p99, µs | calls per second |");
-    println!("|--:|---|--:|--:|--:|--:|");
+    println!("\n### A gateway in front of a server: `tools/call` of `add`\n");
+    println!(
+        "| callers | server | way | CPU of the process called, µs | in user space | p50, µs | p99, µs | calls per second |"
+    );
+    println!("|--:|---|---|--:|--:|--:|--:|--:|");
     for callers in CALLERS {
-        let (mut direct, mut legacy, mut modern) = (Vec::new(), Vec::new(), Vec::new());
-        for _ in 0..times.rounds {
-            direct.push(directly(callers, times, cores)?);
-            legacy.push(through_gateway(Era::Legacy, callers, times, cores)?);
-            modern.push(through_gateway(Era::Modern, callers, times, cores)?);
-        }
-        let alone = print(callers, "stdio itself", &direct);
-        for (era, samples) in [(Era::Legacy, &legacy), (Era::Modern, &modern)] {
-            let p50 = print(callers, &format!("gateway, {}", era.name()), samples);
-            println!("| {callers} | added by it | | {:.1} | | |", p50 - alone);
+        for upstream in Upstream::ALL {
+            let eras = upstream.eras();
+            let mut direct = Vec::new();
+            let mut through: Vec<_> = eras.iter().map(|_| Vec::new()).collect();
+            for _ in 0..times.rounds {
+                direct.push(directly(upstream, callers, times, cores)?);
+                for (era, samples) in eras.iter().zip(&mut through) {
+                    samples.push(through_gateway(upstream, *era, callers, times, cores)?);
+                }
+            }
+            let start = format!("| {callers} | {}", upstream.name());
+            let alone = print(&format!("{start} | itself"), &direct);
+            for (era, samples) in eras.iter().zip(&through) {
+                let p50 = print(&format!("{start} | gateway, {}", era.name()), samples);
+                println!("{start} | added by it | | | {:.1} | | |", p50 - alone);
+            }
         }
     }
     Ok(())
 }
 
 /// Prints the medians. Returns the median latency.
-fn print(callers: usize, way: &str, samples: &[Sample]) -> f64 {
+fn print(start: &str, samples: &[Sample]) -> f64 {
     let of = |member: fn(&Sample) -> f64| median(samples.iter().map(member).collect());
     let p50 = of(|sample| sample.p50);
-    let (cpu, p99) = (of(|sample| sample.cpu), of(|sample| sample.p99));
+    let (cpu, user, p99) = (of(|sample| sample.cpu), of(|sample| sample.user), of(|sample| sample.p99));
     let calls = of(|sample| sample.calls_per_second);
-    println!("| {callers} | {way} | {cpu:.1} | {p50:.1} | {p99:.1} | {calls:.0} |");
+    println!("{start} | {cpu:.1} | {user:.1} | {p50:.1} | {p99:.1} | {calls:.0} |");
     p50
 }
 
-fn through_gateway(era: Era, callers: usize, times: &Times, cores: Cores) -> io::Result<Sample> {
+/// Starts a hidden command of this program.
+fn start(arguments: &[&str], cores: Cores) -> io::Result<Server> {
     let mut command = Command::new(std::env::current_exe()?);
-    command.arg("serve-gateway");
-    let server = Server::start(command, cores)?;
-    let mut load = cell::connect(&server, &workload::add(era), callers)?;
-    load.run(Until::Elapsed(times.warm_up))?;
-    let before = server.cpu()?;
-    let run = load.run(Until::Elapsed(times.window))?;
-    sample(run.latencies, run.elapsed, server.cpu()?.saturating_sub(before))
+    command.args(arguments);
+    Server::start(command, cores)
 }
 
-fn directly(callers: usize, times: &Times, cores: Cores) -> io::Result<Sample> {
+/// The server over HTTP; `None` for a child process, which the gateway starts.
+fn behind(upstream: Upstream, cores: Cores) -> io::Result<Option<Server>> {
+    Ok(match upstream {
+        Upstream::Stdio => None,
+        Upstream::Http => Some(start(&["serve-upstream"], cores)?),
+        Upstream::Sessions => Some(start(&["serve-upstream", "--sessions"], cores)?),
+    })
+}
+
+fn through_gateway(
+    upstream: Upstream,
+    era: Era,
+    callers: usize,
+    times: &Times,
+    cores: Cores,
+) -> io::Result<Sample> {
+    let behind = behind(upstream, cores)?;
+    let gateway = match &behind {
+        Some(server) => start(&["serve-gateway", "--upstream", &server.addr().to_string()], cores)?,
+        None => start(&["serve-gateway"], cores)?,
+    };
+    over_http(&gateway, era, callers, times)
+}
+
+fn directly(upstream: Upstream, callers: usize, times: &Times, cores: Cores) -> io::Result<Sample> {
+    if let Some(server) = behind(upstream, cores)? {
+        return over_http(&server, Era::Legacy, callers, times);
+    }
     let mut direct = Direct::start(cores)?;
     for _ in 0..callers {
         direct.call()?;
     }
     direct.run(times.warm_up)?;
-    let before = direct.cpu()?;
+    let before = Spent::until_now(direct.pid())?;
     let start = Instant::now();
     let latencies = direct.run(times.window)?;
-    sample(latencies, start.elapsed(), direct.cpu()?.saturating_sub(before))
+    sample(latencies, start.elapsed(), &before, &Spent::until_now(direct.pid())?)
+}
+
+/// Calls a server over HTTP.
+fn over_http(server: &Server, era: Era, callers: usize, times: &Times) -> io::Result<Sample> {
+    let mut load = cell::connect(server, &workload::add(era), callers)?;
+    load.run(Until::Elapsed(times.warm_up))?;
+    let before = Spent::until_now(server.pid())?;
+    let run = load.run(Until::Elapsed(times.window))?;
+    sample(run.latencies, run.elapsed, &before, &Spent::until_now(server.pid())?)
+}
+
+/// CPU time that a process has spent.
+struct Spent {
+    all: Duration,
+    /// By the kernel's count of its ticks.
+    user: Duration,
+    system: Duration,
+}
+
+impl Spent {
+    fn until_now(process: Pid) -> io::Result<Self> {
+        let (user, system) = process::user_and_system(process)?;
+        Ok(Self { all: ClockId::pid_cpu_clock_id(process)?.now()?.into(), user, system })
+    }
 }
 
 #[expect(clippy::cast_precision_loss)]
-fn sample(mut latencies: Vec<u32>, elapsed: Duration, cpu: Duration) -> io::Result<Sample> {
+fn sample(mut latencies: Vec<u32>, elapsed: Duration, before: &Spent, after: &Spent) -> io::Result<Sample> {
     latencies.sort_unstable();
     let quantile = |percent: usize| latencies.get(latencies.len() * percent / 100);
     let (Some(&p50), Some(&p99)) = (quantile(50), quantile(99)) else {
         return Err(io::Error::other("no reply in the window"));
     };
     let calls = latencies.len() as f64;
+    let cpu = after.all.saturating_sub(before.all).as_secs_f64() * 1e6 / calls;
+    let user = after.user.saturating_sub(before.user).as_secs_f64();
+    let ticks = user + after.system.saturating_sub(before.system).as_secs_f64();
     Ok(Sample {
-        cpu: cpu.as_secs_f64() * 1e6 / calls,
+        cpu,
+        user: cpu * user / ticks.max(f64::MIN_POSITIVE),
         p50: f64::from(p50) / 1000.0,
         p99: f64::from(p99) / 1000.0,
         calls_per_second: calls / elapsed.as_secs_f64(),
@@ -177,9 +264,8 @@ impl Direct {
         Ok(latencies)
     }
 
-    fn cpu(&self) -> io::Result<Duration> {
-        let pid = Pid::from_raw(self.child.id().cast_signed());
-        Ok(ClockId::pid_cpu_clock_id(pid)?.now()?.into())
+    fn pid(&self) -> Pid {
+        Pid::from_raw(self.child.id().cast_signed())
     }
 }
 

@@ -46,7 +46,8 @@ fn run(options: &Options) -> io::Result<()> {
     }
     #[cfg(feature = "gateway")]
     match options.action {
-        Some(Action::ServeGateway) => return server::run_gateway(),
+        Some(Action::ServeGateway { upstream }) => return server::run_gateway(upstream),
+        Some(Action::ServeUpstream { sessions }) => return server::run_upstream(sessions),
         Some(Action::ServeStdio) => return server::stdio::run(),
         _ => {}
     }

@@ -72,10 +72,21 @@ pub(crate) enum Action {
     /// feature `gateway`.
     #[cfg(feature = "gateway")]
     Gateway,
-    /// The gateway.
+    /// The gateway, in front of a child process or of a server over HTTP.
     #[cfg(feature = "gateway")]
     #[command(hide = true)]
-    ServeGateway,
+    ServeGateway {
+        #[arg(long)]
+        upstream: Option<SocketAddr>,
+    },
+    /// The server over HTTP that is behind the gateway.
+    #[cfg(feature = "gateway")]
+    #[command(hide = true)]
+    ServeUpstream {
+        /// Whether it begins a session for each client that has none.
+        #[arg(long)]
+        sessions: bool,
+    },
     /// The child process.
     #[cfg(feature = "gateway")]
     #[command(hide = true)]

@@ -66,6 +66,15 @@ pub(crate) fn busy(cores: Cores) -> io::Result<Duration> {
 /// The unit of times in `/proc`, whatever the kernel's own.
 const TICK: Duration = Duration::from_millis(10);
 
+/// User time and system time of a process, each to a hundredth of a second.
+pub(crate) fn user_and_system(process: Pid) -> io::Result<(Duration, Duration)> {
+    let stat = fs::read_to_string(format!("/proc/{process}/stat"))?;
+    // The second field is a name in parentheses, which may hold anything.
+    let mut ticks = stat.rsplit(')').next().into_iter().flat_map(|rest| rest.split_whitespace().skip(11));
+    let mut next = || Some(TICK * ticks.next()?.parse().ok()?);
+    next().zip(next()).ok_or_else(|| io::Error::other("no times of the server"))
+}
+
 /// A running server; ends when dropped.
 pub(crate) struct Server {
     child: Child,
@@ -120,11 +129,7 @@ impl Server {
 
     /// User time and system time apart, each to a hundredth of a second.
     pub(crate) fn user_and_system(&self) -> io::Result<(Duration, Duration)> {
-        let stat = fs::read_to_string(format!("/proc/{}/stat", self.pid()))?;
-        // The second field is a name in parentheses, which may hold anything.
-        let mut ticks = stat.rsplit(')').next().into_iter().flat_map(|rest| rest.split_whitespace().skip(11));
-        let mut next = || Some(TICK * ticks.next()?.parse().ok()?);
-        next().zip(next()).ok_or_else(|| io::Error::other("no times of the server"))
+        user_and_system(self.pid())
     }
 
     /// Resident memory now, in KiB.
@@ -156,7 +161,7 @@ impl Server {
             .ok_or_else(|| io::Error::other(format!("the server said {line:?}")))
     }
 
-    fn pid(&self) -> Pid {
+    pub(crate) fn pid(&self) -> Pid {
         Pid::from_raw(self.child.id().cast_signed())
     }
 }

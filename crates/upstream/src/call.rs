@@ -1,5 +1,6 @@
 //! A call that an upstream serves.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,7 +22,7 @@ use super::failure::{Failure, unavailable};
 use super::inbox::{Event, Next};
 use super::kind::ListKind;
 use super::listing::failed;
-use super::message::{LogMessage, Params, Progress, members};
+use super::message::{LogMessage, Members, Params, Progress, each_member};
 use super::meta;
 use super::parked::Parked;
 use super::pool::Pool;
@@ -161,7 +162,9 @@ impl UpstreamCall {
     async fn begin(&self, round: &Round) -> Result<PendingCall, RpcError> {
         let wanted = Some(self.cx.revision().era());
         let lease = self.pool.lease(&self.key, wanted, &self.headers).await.map_err(|error| error.told())?;
-        let mut params = Params::new().with(self.method.named_by(), &self.target);
+        // Room for the members around the arguments.
+        let mut params = Params::with_capacity(self.arguments.len() + self.target.len() + 256);
+        params = params.with(self.method.named_by(), &self.target);
         if let Some(state) = &round.state {
             params = params.with("requestState", state);
         }
@@ -172,7 +175,7 @@ impl UpstreamCall {
             params = params.with("inputResponses", &round.answers);
         }
         let mut request = Request::new(self.method.name(), params).of(&self.headers);
-        request.meta = self.meta(lease.0.about.era);
+        self.put_meta(&mut request, lease.0.about.era);
         request.name = Some(self.target.clone());
         request.mirrored = self.mirrored(&lease).await;
         request.is_call = true;
@@ -199,23 +202,30 @@ impl UpstreamCall {
         mirrored.map(|mirrored| mirrored.headers(&self.arguments)).unwrap_or_default()
     }
 
-    /// The client's `_meta`, without what is between it and us.
-    fn meta(&self, upstream: Era) -> Map<String, Value> {
-        let mut members: Map<String, Value> = serde_json::from_str(self.cx.meta_json()).unwrap_or_default();
+    /// Passes on the client's `_meta`, without what is between it and us.
+    fn put_meta(&self, request: &mut Request, upstream: Era) {
         let is_modern_client = self.cx.revision().era() == Era::Modern;
-        members.retain(|name, _| match name.as_str() {
-            meta::PROGRESS_TOKEN => false,
-            // Only the client knows what it can be asked.
-            meta::CLIENT_CAPABILITIES | meta::LOG_LEVEL => is_modern_client && upstream == Era::Modern,
-            other => !other.starts_with(meta::PREFIX),
-        });
+        // Only the client knows what it can be asked.
+        let passes_on = is_modern_client && upstream == Era::Modern;
+        let own = self.cx.meta_json();
+        let mut members = Members::default();
+        // Most clients of the legacy era have none.
+        if own != "{}" {
+            each_member(own, |name, value| match name {
+                meta::CLIENT_CAPABILITIES if passes_on => request.capabilities = Some(value.to_owned()),
+                meta::LOG_LEVEL if passes_on => members.push_raw(name, value.get()),
+                meta::PROGRESS_TOKEN => {}
+                other if other.starts_with(meta::PREFIX) => {}
+                other => members.push_raw(other, value.get()),
+            });
+        }
         if upstream == Era::Modern
             && !is_modern_client
             && let Some(level) = self.cx.log_level()
         {
-            members.insert(meta::LOG_LEVEL.to_owned(), serde_json::to_value(level).unwrap_or_default());
+            members.push(meta::LOG_LEVEL, level);
         }
-        members
+        request.meta = members;
     }
 
     /// Hands on what the upstream sends, until the outcome comes, or until the client has to
@@ -226,12 +236,13 @@ impl UpstreamCall {
         asked: &mut u32,
     ) -> Result<Result<String, Failure>, ToolError> {
         let session = Arc::clone(pending.session());
-        // Dropped with the outcome: what is answered without them waits for no answer.
-        let mut questions = FuturesUnordered::new();
+        // Dropped with the outcome: what is answered without them waits for no answer. Most calls
+        // have none.
+        let mut questions = None;
         loop {
             let next = tokio::select! {
                 next = pending.next() => next,
-                Some(()) = questions.next() => continue,
+                Some(()) = next_of(&mut questions) => continue,
             };
             let mut ask = match next {
                 Next::Outcome(outcome) => return Ok(outcome),
@@ -251,6 +262,7 @@ impl UpstreamCall {
             };
             *asked += 1;
             if self.cx.revision().era() == Era::Legacy {
+                let questions = questions.get_or_insert_with(FuturesUnordered::new);
                 questions.push(self.relay(question, ask, &session));
             } else if !pending.is_answered() {
                 // Dropped, the question answers itself.
@@ -273,7 +285,9 @@ impl UpstreamCall {
     }
 
     /// Leaves a call to wait for the next round.
-    fn park(&self, pending: PendingCall, question: Question, ask: Ask, number: u32) -> CallError {
+    fn park(&self, mut pending: PendingCall, question: Question, ask: Ask, number: u32) -> CallError {
+        // What else the upstream sends, such as that it withdraws its question, is heard.
+        pending.detach();
         let (key, asked) = (self.key.clone(), question.clone());
         match self.pool.parked.park(Parked { key, pending, question, ask }) {
             Some(id) => required_by(id, asked, number).into(),
@@ -301,11 +315,20 @@ impl UpstreamCall {
     /// What the result asks for, if it is no result yet.
     fn required(&self, text: &str) -> Result<Option<Required>, RpcError> {
         let name = &self.pool.settings.name;
-        let kind = members(text).map(|result| {
-            // What is not a string says nothing.
-            result.get("resultType").and_then(|kind| serde_json::from_str::<String>(kind.get()).ok())
+        // Results of the legacy era have no kind. A key may be written with escapes.
+        let may_have_kind =
+            [&b"resultType"[..], br"\u"].iter().any(|it| memchr::memmem::find(text.as_bytes(), it).is_some());
+        if text.starts_with('{') && !may_have_kind {
+            return Ok(None);
+        }
+        let mut kind = None;
+        let is_object = each_member(text, |name, value| {
+            if name == "resultType" {
+                // What is not a string says nothing.
+                kind = serde_json::from_str::<Cow<'_, str>>(value.get()).ok();
+            }
         });
-        let kind = kind.ok_or_else(|| unavailable(name, "answered by something that is not a result"))?;
+        is_object.ok_or_else(|| unavailable(name, "answered by something that is not a result"))?;
         match kind.as_deref() {
             None | Some("complete") => Ok(None),
             Some("input_required") => {
@@ -347,6 +370,11 @@ impl UpstreamCall {
         let answers = try_join_all(answers).await?.into_iter().collect();
         Ok(Round { number, answers, state })
     }
+}
+
+/// The next of these to end; `None` when there is none.
+async fn next_of<F: Future>(futures: &mut Option<FuturesUnordered<F>>) -> Option<F::Output> {
+    futures.as_mut()?.next().await
 }
 
 /// The key of the question of this number.

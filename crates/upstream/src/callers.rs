@@ -124,8 +124,9 @@ impl Callers {
     pub(super) fn entry(&mut self, key: &Key) -> &mut Caller {
         if !self.callers.contains_key(key) {
             self.forget_idle();
+            self.callers.insert(key.clone(), Caller::default());
         }
-        let caller = self.callers.entry(key.clone()).or_default();
+        let caller = self.callers.get_mut(key).expect("it is there, or was just put there");
         caller.last_used = Instant::now();
         caller
     }

@@ -1,17 +1,21 @@
 //! The client's side of one connection: requests, and waiting for their outcomes.
 
+use std::future::poll_fn;
 use std::sync::{Arc, OnceLock};
+use std::task::{Context, Waker};
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 use mcp_stateless::protocol::{Era, Revision, header_value};
-use serde_json::{Map, Value, json};
+use serde_json::value::RawValue;
+use tokio::runtime::Handle;
 
 use super::connection::Connection;
 use super::failure::Failure;
 use super::inbox::{Inbox, Next};
-use super::message::{self, Params};
+use super::message::{self, Members, Meta, Params};
 use super::meta;
-use super::transport::{Parcel, Transport};
+use super::tasks::Aborting;
+use super::transport::{Exchange, Parcel, Transport};
 
 const REVISION: HeaderName = HeaderName::from_static("mcp-protocol-version");
 const METHOD: HeaderName = HeaderName::from_static("mcp-method");
@@ -19,13 +23,16 @@ const NAME: HeaderName = HeaderName::from_static("mcp-name");
 
 /// The revision of the modern era that is spoken.
 pub(super) const MODERN: Revision = Revision::V2026_07_28;
+const MODERN_JSON: &str = r#""2026-07-28""#;
 
 /// A request to an upstream.
 pub(super) struct Request {
     pub(super) method: &'static str,
     pub(super) params: Params,
-    /// Members of `_meta`, which win over the client's own.
-    pub(super) meta: Map<String, Value>,
+    /// Members of `_meta`, none of which this side has to set.
+    pub(super) meta: Members,
+    /// What the caller's client can do, as JSON; `None` stands for what this side may pass on.
+    pub(super) capabilities: Option<Box<RawValue>>,
     /// What a header of the modern era names.
     pub(super) name: Option<String>,
     /// The headers that repeat arguments.
@@ -38,8 +45,8 @@ pub(super) struct Request {
 
 impl Request {
     pub(super) fn new(method: &'static str, params: Params) -> Self {
-        let (meta, name, mirrored, caller) = Default::default();
-        Self { method, params, meta, name, mirrored, caller, is_call: false }
+        let (meta, capabilities, name, mirrored, caller) = Default::default();
+        Self { method, params, meta, capabilities, name, mirrored, caller, is_call: false }
     }
 
     /// In the name of the caller with these headers.
@@ -56,14 +63,13 @@ pub(super) struct Client {
     era: OnceLock<Era>,
 }
 
-/// What clients can do is found out when they are asked.
-pub(super) fn capabilities() -> Value {
-    json!({"elicitation": {"form": {}, "url": {}}, "sampling": {"tools": {}}, "roots": {}})
-}
+/// The JSON of what a client can do. What it really can is found out when it is asked.
+pub(super) const CAPABILITIES: &str =
+    r#"{"elicitation":{"form":{},"url":{}},"sampling":{"tools":{}},"roots":{}}"#;
 
-pub(super) fn client_info() -> Value {
-    json!({"name": env!("CARGO_PKG_NAME"), "version": env!("CARGO_PKG_VERSION")})
-}
+/// The JSON of what this client is.
+pub(super) const CLIENT_INFO: &str =
+    concat!(r#"{"name":""#, env!("CARGO_PKG_NAME"), r#"","version":""#, env!("CARGO_PKG_VERSION"), r#""}"#);
 
 impl Client {
     pub(super) fn new(connection: Arc<Connection>, transport: Transport) -> Arc<Self> {
@@ -94,36 +100,34 @@ impl Client {
     }
 
     async fn send_in(self: &Arc<Self>, era: Era, request: Request, left: Left) -> Pending {
-        let Request { method, params, meta, name, mirrored, caller, is_call } = request;
+        let Request { method, params, meta, capabilities, name, mirrored, caller, is_call } = request;
         let inbox = Arc::new(Inbox::default());
         let id = self.connection.register(&inbox, is_call);
-        let pending = Pending { client: Arc::clone(self), id, inbox, left: Some(left) };
-        let mut members = Map::new();
-        if is_call {
-            members.insert(meta::PROGRESS_TOKEN.to_owned(), id.into());
-        }
-        if era == Era::Modern {
-            members.insert(meta::PROTOCOL_VERSION.to_owned(), MODERN.as_str().into());
-            members.insert(meta::CLIENT_INFO.to_owned(), client_info());
-            members.insert(meta::CLIENT_CAPABILITIES.to_owned(), capabilities());
-        }
-        members.extend(meta);
+        let mut pending = Pending { client: Arc::clone(self), id, inbox, exchange: None, left: Some(left) };
+        let modern = [
+            (meta::PROTOCOL_VERSION, MODERN_JSON),
+            (meta::CLIENT_INFO, CLIENT_INFO),
+            (meta::CLIENT_CAPABILITIES, capabilities.as_deref().map_or(CAPABILITIES, RawValue::get)),
+        ];
+        let fixed: &[_] = if era == Era::Modern { &modern } else { &[] };
+        let meta = Meta { token: is_call.then_some(id), fixed, own: meta };
         let headers = match era {
             Era::Modern if self.transport.is_http() => headers(method, name.as_deref(), mirrored),
             _ => Vec::new(),
         };
         let parcel = Parcel {
             id,
-            text: message::request(id, method, params, &members),
+            text: message::request(id, method, params, &meta),
             caller,
             headers,
             is_initialize: method == "initialize",
             is_resumable: era == Era::Legacy,
         };
-        if self.connection.is_waiting(id)
-            && let Err(failure) = self.transport.send(parcel, &self.connection).await
-        {
-            self.connection.fail(id, failure);
+        if self.connection.is_waiting(id) {
+            match self.transport.send(parcel).await {
+                Ok(exchange) => pending.exchange = exchange,
+                Err(failure) => self.connection.fail(id, failure),
+            }
         }
         pending
     }
@@ -132,7 +136,7 @@ impl Client {
     ///
     /// # Errors
     /// When the upstream does not take it.
-    pub(super) async fn notify(&self, method: &str) -> Result<(), Failure> {
+    pub(super) async fn notify(&self, method: &'static str) -> Result<(), Failure> {
         self.transport.notify(message::notification(method, None), &self.connection).await
     }
 }
@@ -164,19 +168,27 @@ pub(super) struct Pending {
     client: Arc<Client>,
     pub(super) id: i64,
     inbox: Arc<Inbox>,
+    /// What does the request, where it has its own stream; `None` as well once it has ended, or
+    /// when a task drives it.
+    exchange: Option<Exchange>,
     /// `None` once the outcome has come.
     left: Option<Left>,
 }
 
 impl Pending {
     /// Whether the outcome is there, though other things may come before it.
-    pub(super) fn is_answered(&self) -> bool {
+    pub(super) fn is_answered(&mut self) -> bool {
+        self.drive(&mut Context::from_waker(Waker::noop()));
         self.inbox.is_finished()
     }
 
     /// The next thing to happen.
     pub(super) async fn next(&mut self) -> Next {
-        let next = self.inbox.next().await;
+        let next = poll_fn(|cx| {
+            self.drive(cx);
+            self.inbox.poll_next(cx)
+        });
+        let next = next.await;
         if matches!(next, Next::Outcome(_)) {
             self.left = None;
         }
@@ -191,13 +203,50 @@ impl Pending {
             }
         }
     }
+
+    fn drive(&mut self, cx: &mut Context<'_>) {
+        if let Some(exchange) = &mut self.exchange {
+            // What it puts in is looked at next, and wakes nobody.
+            self.inbox.forget_waker();
+            if exchange.as_mut().poll(cx).is_ready() {
+                self.exchange = None;
+            }
+        }
+    }
+
+    /// Lets the request go on while nobody waits for what comes.
+    pub(super) fn detach(&mut self) {
+        // Without a runtime there is nothing that could drive it.
+        if let Some(exchange) = self.exchange.take()
+            && Handle::try_current().is_ok()
+        {
+            self.client.connection.attach(self.id, Aborting::spawn(exchange));
+        }
+    }
 }
 
 impl Drop for Pending {
     fn drop(&mut self) {
         self.inbox.close();
-        if let Some(left) = self.left {
-            self.client.connection.abandon(self.id, left == Left::Cancels);
+        if let Some(left) = self.left
+            && self.client.connection.abandon(self.id, left == Left::Cancels)
+        {
+            self.detach();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{CAPABILITIES, CLIENT_INFO, MODERN, MODERN_JSON};
+
+    #[test]
+    fn what_this_side_says_is_json() {
+        assert_eq!(MODERN_JSON, format!("{:?}", MODERN.as_str()));
+        for text in [CAPABILITIES, CLIENT_INFO] {
+            let object: serde_json::Value = serde_json::from_str(text).expect(text);
+            assert!(object.is_object());
+            assert_eq!(object.to_string().len(), text.len(), "it is not compact");
         }
     }
 }

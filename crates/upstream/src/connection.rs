@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use super::counters::Counters;
 use super::failure::{Cause, Failure};
 use super::inbox::{Event, Inbox, Offered};
-use super::message::{self, Incoming, Outcome, Params};
+use super::message::{self, Incoming, Message, Outcome, Params};
 use super::outgoing::Outgoing;
 use super::question::Questions;
 use super::tasks::Aborting;
@@ -67,13 +67,13 @@ struct Waiting {
     inbox: Option<Arc<Inbox>>,
     /// Whether it takes log messages and questions.
     is_call: bool,
-    /// What reads its own stream.
+    /// The task that reads its own stream, once its caller does not.
     stream: Option<Aborting>,
 }
 
 /// Where the messages of a connection come out for its transport and its session.
 pub(super) struct Ends {
-    pub(super) outgoing: mpsc::Receiver<Vec<u8>>,
+    pub(super) outgoing: mpsc::Receiver<Message>,
     pub(super) abandoned: mpsc::Receiver<(Instant, i64)>,
 }
 
@@ -120,7 +120,7 @@ impl Connection {
         id
     }
 
-    /// Ties what reads a request's own stream to the request; it ends with it.
+    /// Ties the task that reads a request's own stream to the request; it ends with it.
     pub(super) fn attach(&self, id: i64, stream: Aborting) {
         if let Some(waiting) = lock(&self.requests).get_mut(&id) {
             waiting.stream = Some(stream);
@@ -153,19 +153,20 @@ impl Connection {
     }
 
     /// Forgets a request whose caller has left: at once, which closes its stream, or after a
-    /// while, by a cancellation, if it is not answered till then.
-    pub(super) fn abandon(&self, id: i64, lingers: bool) {
+    /// while, by a cancellation, if it is not answered till then. Whether it goes on.
+    pub(super) fn abandon(&self, id: i64, lingers: bool) -> bool {
         let removed = {
             let mut requests = lock(&self.requests);
-            let Some(waiting) = requests.get_mut(&id) else { return };
+            let Some(waiting) = requests.get_mut(&id) else { return false };
             waiting.inbox = None;
             if lingers && self.abandoned.try_send((Instant::now() + LINGER, id)).is_ok() {
-                return;
+                return true;
             }
             drop(requests);
             self.take(id)
         };
         drop(removed);
+        false
     }
 
     /// Takes a request out. With the last one a session that is retiring ends.

@@ -11,7 +11,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use tokio::time::{Instant, sleep_until, timeout};
 
-use super::client::{Client, MODERN, Request, capabilities, client_info};
+use super::client::{CAPABILITIES, CLIENT_INFO, Client, MODERN, Request};
 use super::failure::{Cause, Failure};
 use super::message::Params;
 use super::meta;
@@ -174,8 +174,8 @@ fn attempt(client: &Arc<Client>, era: Era) -> Attempt {
             Era::Legacy => {
                 let params = Params::new()
                     .with("protocolVersion", Revision::V2025_11_25.as_str())
-                    .with("capabilities", capabilities())
-                    .with("clientInfo", client_info());
+                    .raw("capabilities", CAPABILITIES)
+                    .raw("clientInfo", CLIENT_INFO);
                 Request::new("initialize", params)
             }
         };

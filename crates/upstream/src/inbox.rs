@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
 
 use tokio::sync::Notify;
 
@@ -55,7 +56,6 @@ pub(super) enum Offered {
 #[derive(Default)]
 pub(super) struct Inbox {
     state: Mutex<State>,
-    arrived: Notify,
     room: Notify,
 }
 
@@ -64,6 +64,8 @@ struct State {
     events: VecDeque<Event>,
     bytes: usize,
     outcome: Option<Result<String, Failure>>,
+    /// The call that waits for the next thing.
+    waiting: Option<Waker>,
     /// The call has left.
     is_closed: bool,
 }
@@ -110,8 +112,7 @@ impl Inbox {
             Event::Progress(_) if state.is_full(event.size()) => state.replace_progress(event),
             event => state.push(event),
         }
-        drop(state);
-        self.arrived.notify_one();
+        wake(state);
         Offered::Taken
     }
 
@@ -130,8 +131,15 @@ impl Inbox {
 
     /// Puts the outcome in; only the first counts.
     pub(super) fn finish(&self, outcome: Result<String, Failure>) {
-        self.lock().outcome.get_or_insert(outcome);
-        self.arrived.notify_one();
+        let mut state = self.lock();
+        state.outcome.get_or_insert(outcome);
+        wake(state);
+    }
+
+    /// Wakes nobody until the next thing is waited for again.
+    pub(super) fn forget_waker(&self) {
+        let waiting = self.lock().waiting.take();
+        drop(waiting);
     }
 
     pub(super) fn is_finished(&self) -> bool {
@@ -148,28 +156,38 @@ impl Inbox {
         self.room.notify_one();
     }
 
-    /// The next thing that arrives. Does not lose anything when dropped.
-    pub(super) async fn next(&self) -> Next {
-        loop {
-            {
-                let mut state = self.lock();
-                if let Some(event) = state.events.pop_front() {
-                    state.bytes = state.bytes.saturating_sub(event.size());
-                    drop(state);
-                    self.room.notify_one();
-                    return Next::Event(event);
-                }
-                if let Some(outcome) = state.outcome.take() {
-                    return Next::Outcome(outcome);
-                }
-            }
-            self.arrived.notified().await;
+    /// The next thing that arrives. One call waits at a time.
+    pub(super) fn poll_next(&self, cx: &Context<'_>) -> Poll<Next> {
+        let mut state = self.lock();
+        if let Some(event) = state.events.pop_front() {
+            state.bytes = state.bytes.saturating_sub(event.size());
+            drop(state);
+            self.room.notify_one();
+            return Poll::Ready(Next::Event(event));
         }
+        if let Some(outcome) = state.outcome.take() {
+            return Poll::Ready(Next::Outcome(outcome));
+        }
+        match &mut state.waiting {
+            Some(waiting) => waiting.clone_from(cx.waker()),
+            none => *none = Some(cx.waker().clone()),
+        }
+        Poll::Pending
+    }
+}
+
+/// Wakes the call, with the lock released.
+fn wake(mut state: MutexGuard<'_, State>) {
+    let waiting = state.waiting.take();
+    drop(state);
+    if let Some(waiting) = waiting {
+        waiting.wake();
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::future::poll_fn;
     use std::sync::Arc;
 
     use serde_json::value::RawValue;
@@ -197,11 +215,14 @@ mod tests {
         }
         inbox.finish(Ok("done".to_owned()));
         assert_eq!(inbox.lock().events.len(), MOST_EVENTS);
-        assert!(matches!(inbox.next().await, Next::Event(Event::Progress(Progress { value: 999.0, .. }))));
+        assert!(matches!(
+            poll_fn(|cx| inbox.poll_next(cx)).await,
+            Next::Event(Event::Progress(Progress { value: 999.0, .. }))
+        ));
         for _ in 1..MOST_EVENTS {
-            assert!(matches!(inbox.next().await, Next::Event(Event::Log(_))));
+            assert!(matches!(poll_fn(|cx| inbox.poll_next(cx)).await, Next::Event(Event::Log(_))));
         }
-        assert!(matches!(inbox.next().await, Next::Outcome(Ok(text)) if text == "done"));
+        assert!(matches!(poll_fn(|cx| inbox.poll_next(cx)).await, Next::Outcome(Ok(text)) if text == "done"));
     }
 
     #[tokio::test]
@@ -212,7 +233,7 @@ mod tests {
         let waiting = inbox.has_room();
         tokio::pin!(waiting);
         assert!(futures_util::FutureExt::now_or_never(&mut waiting).is_none());
-        inbox.next().await;
+        poll_fn(|cx| inbox.poll_next(cx)).await;
         waiting.await;
         assert_eq!(inbox.offer(log(1)), Offered::Taken);
     }

@@ -204,6 +204,9 @@ impl Pool {
     /// Closes unused sessions, and opens those that listeners wait for.
     fn sweep(self: &Arc<Self>) {
         self.parked.sweep();
+        if let Some(connections) = &self.connections {
+            connections.sweep();
+        }
         let mut callers = lock(&self.callers);
         if self.listeners.is_empty() {
             callers.iter().for_each(|(_, caller)| caller.watches.clear());

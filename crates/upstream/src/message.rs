@@ -2,12 +2,18 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
+use std::fmt;
+use std::io::Write as _;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use mcp_stateless::protocol::{ErrorCode, LogLevel, RpcError};
+use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
+
+use super::meta;
 
 /// The most messages in one batch.
 const MOST_IN_BATCH: usize = 1024;
@@ -51,16 +57,15 @@ fn present<'de: 'a, 'a, D: Deserializer<'de>>(deserializer: D) -> Result<Option<
 impl<'a> Incoming<'a> {
     /// Reads the messages of a text: one, or a batch of them. What is not a message is logged
     /// and left out.
-    pub(super) fn read(text: &'a str) -> Vec<Self> {
+    pub(super) fn read(text: &'a str) -> impl Iterator<Item = Self> {
         let text = text.trim();
-        let texts = if text.starts_with('[') {
-            serde_json::from_str::<Vec<&RawValue>>(text)
-                .map(|batch| batch.iter().map(|it| it.get()).collect())
+        let (one, batch) = if text.starts_with('[') {
+            (None, serde_json::from_str::<Vec<&RawValue>>(text).unwrap_or_default())
         } else {
-            return Self::read_one(text).into_iter().collect();
+            (Some(text), Vec::new())
         };
-        let texts: Vec<&str> = texts.unwrap_or_default();
-        texts.into_iter().take(MOST_IN_BATCH).filter_map(Self::read_one).collect()
+        let batch = batch.into_iter().take(MOST_IN_BATCH).map(RawValue::get);
+        one.into_iter().chain(batch).filter_map(Self::read_one)
     }
 
     fn read_one(text: &'a str) -> Option<Self> {
@@ -86,35 +91,116 @@ impl<'a> Incoming<'a> {
     }
 }
 
-/// The `params` of a request, in the making.
+/// Members of a JSON object.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Members(Vec<u8>);
+
+impl Members {
+    /// Adds a member that is JSON already.
+    pub(super) fn push_raw(&mut self, name: &str, json: &str) {
+        self.push_key(name);
+        self.0.extend_from_slice(json.as_bytes());
+    }
+
+    /// Adds a member. Texts, numbers, maps with text keys and the like are always JSON.
+    pub(super) fn push(&mut self, name: &str, value: impl Serialize) {
+        self.push_key(name);
+        json(&mut self.0, &value);
+    }
+
+    fn push_key(&mut self, name: &str) {
+        self.separate();
+        json(&mut self.0, &name);
+        self.0.push(b':');
+    }
+
+    /// No value ends like the beginning of an object.
+    fn separate(&mut self) {
+        if !matches!(self.0.last(), None | Some(b'{')) {
+            self.0.push(b',');
+        }
+    }
+}
+
+/// The space before `params` for the members that precede them. They are written when the id of
+/// the request is known, so that a message is written in one buffer and never copied. All methods
+/// that are sent leave room to spare.
+const HEAD: usize = 96;
+
+/// The `params` of a message, in the making.
 #[derive(Clone, Debug)]
-pub(super) struct Params(Vec<u8>);
+pub(super) struct Params(Members);
 
 impl Params {
     pub(super) fn new() -> Self {
-        Self(vec![b'{'])
+        Self::with_capacity(128)
+    }
+
+    /// Params whose members take this many bytes or fewer without growing.
+    pub(super) fn with_capacity(size: usize) -> Self {
+        let mut buffer = Vec::with_capacity(HEAD + size);
+        buffer.resize(HEAD, b' ');
+        buffer.push(b'{');
+        Self(Members(buffer))
     }
 
     /// Adds a member that is JSON already.
     pub(super) fn raw(mut self, name: &str, json: &str) -> Self {
-        self.key(name);
-        self.0.extend_from_slice(json.as_bytes());
+        self.0.push_raw(name, json);
         self
     }
 
     /// Adds a member. Texts, numbers, maps with text keys and the like are always JSON.
     pub(super) fn with(mut self, name: &str, value: impl Serialize) -> Self {
-        self.key(name);
-        json(&mut self.0, &value);
+        self.0.push(name, value);
         self
     }
 
-    fn key(&mut self, name: &str) {
-        if self.0.len() > 1 {
-            self.0.push(b',');
+    /// Writes the message that has these `params`.
+    fn into_message(self, head: fmt::Arguments<'_>) -> Message {
+        let Self(Members(mut buffer)) = self;
+        buffer.extend_from_slice(b"}}");
+        let mut space = [0; HEAD];
+        let mut rest = &mut space[..];
+        if rest.write_fmt(head).is_ok() {
+            let start = rest.len();
+            let length = HEAD - start;
+            buffer[start..HEAD].copy_from_slice(&space[..length]);
+            return Message { buffer, start };
         }
-        json(&mut self.0, &name);
-        self.0.push(b':');
+        buffer.splice(..HEAD, head.to_string().into_bytes());
+        Message { buffer, start: 0 }
+    }
+}
+
+/// The text of a message to an upstream.
+#[derive(Debug)]
+pub(super) struct Message {
+    buffer: Vec<u8>,
+    /// Where the message begins in the buffer.
+    start: usize,
+}
+
+impl Message {
+    pub(super) fn as_bytes(&self) -> &[u8] {
+        &self.buffer[self.start..]
+    }
+
+    /// The buffer, and where the message begins in it.
+    pub(super) fn into_parts(self) -> (Vec<u8>, usize) {
+        (self.buffer, self.start)
+    }
+}
+
+impl From<Message> for Bytes {
+    fn from(message: Message) -> Self {
+        Self::from(message.buffer).slice(message.start..)
+    }
+}
+
+impl From<Vec<u8>> for Message {
+    fn from(buffer: Vec<u8>) -> Self {
+        Self { buffer, start: 0 }
     }
 }
 
@@ -126,33 +212,56 @@ fn json(buffer: &mut Vec<u8>, value: &impl Serialize) {
     }
 }
 
-/// Writes a request.
-pub(super) fn request(id: i64, method: &str, params: Params, meta: &Map<String, Value>) -> Vec<u8> {
-    let params = if meta.is_empty() { params } else { params.with("_meta", meta) };
-    let mut buffer = format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"#).into_bytes();
-    buffer.reserve(params.0.len() + method.len() + 16);
-    json(&mut buffer, &method);
-    buffer.extend_from_slice(br#","params":"#);
-    buffer.extend_from_slice(&params.0);
-    buffer.extend_from_slice(b"}}");
-    buffer
+/// Writes a request. `meta` becomes `_meta`, unless it is empty.
+pub(super) fn request(id: i64, method: &'static str, mut params: Params, meta: &Meta<'_>) -> Message {
+    meta.write(&mut params);
+    params.into_message(format_args!(r#"{{"jsonrpc":"2.0","id":{id},"method":"{method}","params":"#))
+}
+
+/// The `_meta` of a request.
+#[derive(Default)]
+pub(super) struct Meta<'a> {
+    /// The progress token.
+    pub(super) token: Option<i64>,
+    /// Members that are JSON already.
+    pub(super) fixed: &'a [(&'a str, &'a str)],
+    /// The client's own.
+    pub(super) own: Members,
+}
+
+impl Meta<'_> {
+    fn write(&self, Params(params): &mut Params) {
+        if self.token.is_none() && self.fixed.is_empty() && self.own.0.is_empty() {
+            return;
+        }
+        params.push_key("_meta");
+        params.0.push(b'{');
+        if let Some(token) = self.token {
+            params.push(meta::PROGRESS_TOKEN, token);
+        }
+        for (name, json) in self.fixed {
+            params.push_raw(name, json);
+        }
+        if !self.own.0.is_empty() {
+            params.separate();
+            params.0.extend_from_slice(&self.own.0);
+        }
+        params.0.push(b'}');
+    }
 }
 
 /// Writes a notification.
-pub(super) fn notification(method: &str, params: Option<Params>) -> Vec<u8> {
-    let mut buffer = br#"{"jsonrpc":"2.0","method":"#.to_vec();
-    json(&mut buffer, &method);
-    if let Some(params) = params {
-        buffer.extend_from_slice(br#","params":"#);
-        buffer.extend_from_slice(&params.0);
-        buffer.push(b'}');
+pub(super) fn notification(method: &'static str, params: Option<Params>) -> Message {
+    match params {
+        Some(params) => {
+            params.into_message(format_args!(r#"{{"jsonrpc":"2.0","method":"{method}","params":"#))
+        }
+        None => format!(r#"{{"jsonrpc":"2.0","method":"{method}"}}"#).into_bytes().into(),
     }
-    buffer.push(b'}');
-    buffer
 }
 
 /// Writes the answer to a question of the upstream.
-pub(super) fn response(id: &RawValue, answer: &Result<Box<RawValue>, RpcError>) -> Vec<u8> {
+pub(super) fn response(id: &RawValue, answer: &Result<Box<RawValue>, RpcError>) -> Message {
     let mut buffer = format!(r#"{{"jsonrpc":"2.0","id":{},"#, id.get()).into_bytes();
     match answer {
         Ok(result) => {
@@ -170,7 +279,7 @@ pub(super) fn response(id: &RawValue, answer: &Result<Box<RawValue>, RpcError>) 
         }
     }
     buffer.push(b'}');
-    buffer
+    buffer.into()
 }
 
 /// Reads an error, to be passed on.
@@ -214,6 +323,34 @@ pub(super) fn members(object: &str) -> Option<HashMap<Cow<'_, str>, &RawValue>> 
     #[derive(Deserialize)]
     struct Members<'a>(#[serde(borrow)] HashMap<Cow<'a, str>, &'a RawValue>);
     serde_json::from_str(object).ok().map(|Members(members)| members)
+}
+
+/// Hands out the members of an object in their order; `None` for what is not an object.
+pub(super) fn each_member(object: &str, take: impl FnMut(&str, &RawValue)) -> Option<()> {
+    struct Each<F>(F);
+
+    impl<'de, F: FnMut(&str, &RawValue)> Visitor<'de> for Each<F> {
+        type Value = ();
+
+        fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+            formatter.write_str("an object")
+        }
+
+        fn visit_map<A: MapAccess<'de>>(mut self, mut members: A) -> Result<(), A::Error> {
+            while let Some(Name(name)) = members.next_key()? {
+                (self.0)(&name, members.next_value()?);
+            }
+            Ok(())
+        }
+    }
+
+    /// A name, which is rarely escaped.
+    #[derive(Deserialize)]
+    #[serde(transparent)]
+    struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
+
+    let mut reader = serde_json::Deserializer::from_str(object);
+    serde::Deserializer::deserialize_map(&mut reader, Each(take)).and_then(|()| reader.end()).ok()
 }
 
 /// A member of an object that is a text.
@@ -266,11 +403,15 @@ pub(super) fn log(params: &RawValue) -> Option<LogMessage> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
     use serde_json::value::RawValue;
-    use serde_json::{Map, json};
 
-    use super::{Incoming, Outcome, Params, error, request, response};
+    use super::{Incoming, Message, Meta, Outcome, Params, error, notification, request, response};
     use mcp_stateless::protocol::{ErrorCode, RpcError};
+
+    fn text(message: &Message) -> &str {
+        std::str::from_utf8(message.as_bytes()).expect("UTF-8")
+    }
 
     fn raw(text: &str) -> Box<RawValue> {
         RawValue::from_string(text.to_owned()).expect("JSON")
@@ -280,7 +421,7 @@ mod tests {
     fn a_result_is_taken_letter_by_letter() {
         let text = r#"{"content":[{"type":"text","text":"a\"\u00e9","odd":1.0}], "zzz":{"b":1,"a":12345678901234567890123}}"#;
         let message = format!(r#"{{"jsonrpc":"2.0", "id": "7", "result": {text} }}"#);
-        match Incoming::read(&message).as_slice() {
+        match Incoming::read(&message).collect::<Vec<_>>().as_slice() {
             [Incoming::Response { id: Some(7), outcome: Outcome::Result(result) }] => {
                 assert_eq!(result.get(), text);
             }
@@ -291,23 +432,25 @@ mod tests {
     #[test]
     fn a_response_without_a_result_is_a_response() {
         for text in [r#"{"id":7}"#, r#"{"id":7,"result":null}"#, r#"{"id":7,"error":null}"#] {
-            let messages = Incoming::read(text);
+            let messages: Vec<_> = Incoming::read(text).collect();
             assert!(matches!(messages[..], [Incoming::Response { id: Some(7), .. }]), "{text}: {messages:?}");
         }
         for text in [r#"{"id":null,"error":{}}"#, r#"{"id":"server-error","error":{}}"#] {
-            assert!(matches!(Incoming::read(text)[..], [Incoming::Response { id: None, .. }]), "{text}");
+            let messages: Vec<_> = Incoming::read(text).collect();
+            assert!(matches!(messages[..], [Incoming::Response { id: None, .. }]), "{text}");
         }
     }
 
     #[test]
     fn a_batch_is_read_message_by_message_and_what_is_not_one_is_left_out() {
-        let messages = Incoming::read(r#" [{"id":1,"result":{}},5,{"method":"a"},{"id":"x","method":"b"}]"#);
+        let batch = r#" [{"id":1,"result":{}},5,{"method":"a"},{"id":"x","method":"b"}]"#;
+        let messages: Vec<_> = Incoming::read(batch).collect();
         assert!(matches!(
             messages[..],
             [Incoming::Response { .. }, Incoming::Notification { .. }, Incoming::Request { .. }]
         ));
         for text in ["", "5", "nonsense", "[1", "{\"id\":1,\"id\":2,\"result\":{}}", "[null,7,\"x\",[]]"] {
-            assert!(Incoming::read(text).is_empty(), "{text}");
+            assert!(Incoming::read(text).next().is_none(), "{text}");
         }
     }
 
@@ -327,17 +470,31 @@ mod tests {
     fn arguments_go_out_as_they_came() {
         let arguments = r#"{"b": 1.0, "a": 12345678901234567890123}"#;
         let params = Params::new().with("name", "t").raw("arguments", arguments);
-        let text = String::from_utf8(request(9, "tools/call", params, &Map::new())).expect("UTF-8");
+        let message = request(9, "tools/call", params, &Meta::default());
         let expected = format!(
             r#"{{"jsonrpc":"2.0","id":9,"method":"tools/call","params":{{"name":"t","arguments":{arguments}}}}}"#
         );
-        assert_eq!(text, expected);
+        assert_eq!(text(&message), expected);
+    }
+
+    #[test]
+    fn meta_is_the_token_then_ours_then_the_clients() {
+        let mut meta = Meta { token: Some(-7), fixed: &[("a", "1"), ("b", "{}")], ..Meta::default() };
+        meta.own.push_raw("c", "[1]");
+        meta.own.push("d", "e");
+        let message = request(i64::MIN, "resources/templates/list", Params::new(), &meta);
+        let expected = r#"{"progressToken":-7,"a":1,"b":{},"c":[1],"d":"e"}}}"#;
+        assert!(text(&message).ends_with(expected), "{}", text(&message));
+        let message = notification("notifications/x", Some(Params::new().with("y", 1)));
+        assert_eq!(text(&message), r#"{"jsonrpc":"2.0","method":"notifications/x","params":{"y":1}}"#);
+        let message = notification("notifications/x", None);
+        assert_eq!(text(&message), r#"{"jsonrpc":"2.0","method":"notifications/x"}"#);
     }
 
     #[test]
     fn an_answer_carries_the_id_of_its_question_as_it_came() {
         let text = |answer: Result<Box<RawValue>, RpcError>| {
-            String::from_utf8(response(&raw(r#""a\u0031""#), &answer)).expect("UTF-8")
+            text(&response(&raw(r#""a\u0031""#), &answer)).to_owned()
         };
         assert_eq!(text(Ok(raw(r#"{"x": 1}"#))), r#"{"jsonrpc":"2.0","id":"a\u0031","result":{"x": 1}}"#);
         let error = RpcError::new(ErrorCode(-1), "no").with_data(json!([1]));

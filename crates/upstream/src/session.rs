@@ -391,8 +391,13 @@ impl PendingCall {
     }
 
     /// Whether the outcome is there, though other things may come before it.
-    pub(super) fn is_answered(&self) -> bool {
+    pub(super) fn is_answered(&mut self) -> bool {
         self.pending.is_answered()
+    }
+
+    /// Lets the request go on while nobody waits for what comes.
+    pub(super) fn detach(&mut self) {
+        self.pending.detach();
     }
 
     /// The next thing to happen.

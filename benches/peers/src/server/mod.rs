@@ -18,6 +18,11 @@ use std::{
 };
 
 use hyper::{Request, Response, body::Incoming, server::conn::http1, service::Service};
+#[cfg(feature = "gateway")]
+use hyper::{
+    header::{HeaderName, HeaderValue},
+    service::service_fn,
+};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpListener;
 
@@ -80,18 +85,48 @@ pub(crate) fn run(name: Name, addr: SocketAddr, setting: Setting) -> io::Result<
     })
 }
 
-/// Serves a child process until standard input ends.
+/// Serves a child process, or a server over HTTP, until standard input ends.
 #[cfg(feature = "gateway")]
-pub(crate) fn run_gateway() -> io::Result<()> {
+pub(crate) fn run_gateway(upstream: Option<SocketAddr>) -> io::Result<()> {
     control::spawn();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
     runtime.block_on(async {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
-        let service = gateway::service().map_err(io::Error::other)?;
+        let service = gateway::service(upstream).map_err(io::Error::other)?;
         announce(&listener)?;
         accept(listener, service).await
     })
 }
+
+/// Serves what is behind the gateway until standard input ends: the server written by hand.
+#[cfg(feature = "gateway")]
+pub(crate) fn run_upstream(sessions: bool) -> io::Result<()> {
+    control::spawn();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
+    runtime.block_on(async {
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        announce(&listener)?;
+        let service = limit::service(ToolSet::Two, Passes::One);
+        if !sessions {
+            return accept(listener, service).await;
+        }
+        let with_sessions = service_fn(move |request: Request<Incoming>| {
+            let is_in_session = request.headers().contains_key(SESSION);
+            let response = service.call(request);
+            async move {
+                let mut response = response.await?;
+                if !is_in_session {
+                    response.headers_mut().insert(SESSION, HeaderValue::from_static("one"));
+                }
+                Ok::<_, hyper::Error>(response)
+            }
+        });
+        accept(listener, with_sessions).await
+    })
+}
+
+#[cfg(feature = "gateway")]
+const SESSION: HeaderName = HeaderName::from_static("mcp-session-id");
 
 /// The line that whoever started this process waits for.
 fn announce(listener: &TcpListener) -> io::Result<()> {

@@ -1,19 +1,28 @@
 //! The connections to an upstream over HTTP, with and without TLS.
 
+use std::collections::VecDeque;
+use std::error::Error;
 use std::io;
-use std::sync::Arc;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http_body_util::Full;
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
-use hyper_util::client::legacy::Client;
+use http::{Request, Response, Uri};
+use hyper::body::{Body, Frame, Incoming, SizeHint};
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder, MaybeHttpsStream};
 use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::{TokioExecutor, TokioTimer};
+use hyper_util::rt::TokioIo;
 use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
+use tokio::net::TcpStream;
+use tokio::time::Instant;
+use tower_service::Service;
 
+use super::link::{self, Link};
+use crate::failure::{Cause, Failure};
 use crate::settings::Endpoint;
 
 const CONNECT_LIMIT: Duration = Duration::from_secs(10);
@@ -21,7 +30,164 @@ const IDLE_CONNECTION: Duration = Duration::from_secs(30);
 /// How many connections wait for calls to come. A burst of calls opens as many as it has.
 const MOST_IDLE: usize = 64;
 
-pub(crate) type Connections = Client<HttpsConnector<HttpConnector>, Full<Bytes>>;
+type HttpLink = Box<Link<MaybeHttpsStream<TokioIo<TcpStream>>>>;
+
+/// The connections to one origin. Clones share them.
+#[derive(Clone)]
+pub(crate) struct Connections(Arc<Shared>);
+
+struct Shared {
+    connector: HttpsConnector<HttpConnector>,
+    /// Those that wait for calls, with the time since when; the last was used last.
+    idle: Mutex<VecDeque<(Instant, HttpLink)>>,
+}
+
+impl Shared {
+    fn idle(&self) -> MutexGuard<'_, VecDeque<(Instant, HttpLink)>> {
+        // Nothing in here panics half-way, so it is whole even if poisoned.
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Keeps a connection that may be used again.
+    fn give_back(&self, mut link: HttpLink) {
+        if link.is_ready() {
+            let mut idle = self.idle();
+            idle.push_back((Instant::now(), link));
+            let oldest = if idle.len() > MOST_IDLE { idle.pop_front() } else { None };
+            drop(idle);
+            drop(oldest);
+        }
+    }
+}
+
+impl Connections {
+    /// Sends a request to `origin`, over a connection that waits or over a new one, and waits for
+    /// the head of the response.
+    ///
+    /// # Errors
+    /// When the origin cannot be reached, or the connection breaks.
+    pub(super) async fn request(
+        &self,
+        origin: &Uri,
+        mut request: Request<link::Outgoing>,
+    ) -> Result<Response<ResponseBody>, Failure> {
+        loop {
+            let waiting = self.waiting();
+            let is_new = waiting.is_none();
+            let mut link = match waiting {
+                Some(link) => link,
+                None => self.connect(origin).await?,
+            };
+            match link.send(request).await {
+                Ok(response) => {
+                    return Ok(response.map(|incoming| ResponseBody {
+                        incoming: Some(incoming),
+                        link: Some(link),
+                        shared: Arc::clone(&self.0),
+                    }));
+                }
+                Err(mut error) => match error.take_message() {
+                    // It was closed while it waited.
+                    Some(unsent) if !is_new => request = unsent,
+                    _ => {
+                        let detail = chain(&error.into_error());
+                        return Err(Failure::Failed(Cause::new("the connection broke").detail(detail)));
+                    }
+                },
+            }
+        }
+    }
+
+    fn waiting(&self) -> Option<HttpLink> {
+        let mut idle = self.0.idle();
+        let (since, link) = idle.pop_back()?;
+        if since.elapsed() < IDLE_CONNECTION {
+            return Some(link);
+        }
+        // The others have waited for longer.
+        let old = std::mem::take(&mut *idle);
+        drop(idle);
+        drop(old);
+        None
+    }
+
+    async fn connect(&self, origin: &Uri) -> Result<HttpLink, Failure> {
+        let unreachable = |error: &(dyn Error + 'static)| {
+            Failure::Unreachable(Cause::new("it cannot be reached").detail(chain(error)))
+        };
+        let stream =
+            self.0.connector.clone().call(origin.clone()).await.map_err(|error| unreachable(&*error))?;
+        Ok(Box::new(Link::new(stream).await.map_err(|error| unreachable(&error))?))
+    }
+
+    /// Closes the connections that have waited for too long.
+    pub(crate) fn sweep(&self) {
+        let mut idle = self.0.idle();
+        let old = idle.iter().take_while(|(since, _)| since.elapsed() >= IDLE_CONNECTION).count();
+        let old: Vec<_> = idle.drain(..old).collect();
+        drop(idle);
+        drop(old);
+    }
+}
+
+/// An error with those below it.
+fn chain(error: &(dyn Error + 'static)) -> String {
+    let mut detail = error.to_string();
+    let mut source = error.source();
+    while let Some(inner) = source {
+        detail = format!("{detail}: {inner}");
+        source = inner.source();
+    }
+    detail
+}
+
+/// The body of a response. Its connection is used again after its end.
+pub(super) struct ResponseBody {
+    /// `None` when it is dropped.
+    incoming: Option<Incoming>,
+    /// `None` after the end.
+    link: Option<HttpLink>,
+    shared: Arc<Shared>,
+}
+
+impl Body for ResponseBody {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        let Self { incoming: Some(incoming), link, shared } = &mut *self else { return Poll::Ready(None) };
+        let mut incoming = Pin::new(incoming);
+        let Some(driven) = link else { return incoming.poll_frame(cx) };
+        let polled = driven.poll(cx, |cx| incoming.as_mut().poll_frame(cx));
+        if matches!(polled, Poll::Ready(None))
+            && let Some(link) = link.take()
+        {
+            shared.give_back(link);
+        }
+        polled
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.incoming.as_ref().is_none_or(Body::is_end_stream)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.incoming.as_ref().map(Body::size_hint).unwrap_or_default()
+    }
+}
+
+impl Drop for ResponseBody {
+    fn drop(&mut self) {
+        // First, so that the connection reads on to an end that is there already.
+        self.incoming = None;
+        if let Some(link) = self.link.take() {
+            self.shared.give_back(link);
+        }
+    }
+}
 
 /// Makes ready to connect; sessions of one upstream share the connections.
 ///
@@ -38,9 +204,7 @@ pub(crate) fn connections(endpoint: &Endpoint) -> io::Result<Connections> {
     let config = config.with_root_certificates(roots(endpoint)?).with_no_client_auth();
     let connector = HttpsConnectorBuilder::new().with_tls_config(config);
     let connector = connector.https_or_http().enable_http1().wrap_connector(http);
-    let mut client = Client::builder(TokioExecutor::new());
-    client.pool_idle_timeout(IDLE_CONNECTION).pool_timer(TokioTimer::new()).pool_max_idle_per_host(MOST_IDLE);
-    Ok(client.build(connector))
+    Ok(Connections(Arc::new(Shared { connector, idle: Mutex::default() })))
 }
 
 /// The certificates of the system and of the host, where they are needed.

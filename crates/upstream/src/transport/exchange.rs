@@ -1,24 +1,24 @@
 //! What goes over HTTP in one session: requests with their responses and streams, which are
 //! resumed after a break, messages without an answer, and the session's own stream.
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
-use hyper::body::Incoming;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{sleep, timeout};
 
+use super::connector::ResponseBody;
 use super::http::{Events, Http, beginning, is_json, whole};
 use super::parcel::{MAX_MESSAGE, Parcel};
 use crate::connection::Closing;
 use crate::failure::{Cause, Failure};
-use crate::message;
-use crate::tasks::Aborting;
+use crate::message::{self, Message};
 
 /// When a stream that has ended is asked for again, whatever the upstream wants.
 const SOONEST_RETRY: Duration = Duration::from_millis(50);
@@ -32,9 +32,13 @@ const INITIALIZE_LIMIT: Duration = Duration::from_secs(60);
 /// How often in a row a stream is resumed in vain.
 const MOST_RESUMPTIONS: u32 = 5;
 
-/// Makes a request in its own task, so that a slow caller holds up its stream alone.
-pub(super) fn spawn(http: Arc<Http>, parcel: Parcel) -> Aborting {
-    Aborting::spawn(async move {
+/// A request under way, which its caller drives: a caller that is slow holds up its own stream
+/// alone. What comes goes to the connection.
+pub(crate) type Exchange = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// Begins a request.
+pub(super) fn begin(http: Arc<Http>, parcel: Parcel) -> Exchange {
+    Box::pin(async move {
         let id = parcel.id;
         if let Err(failure) = run(&http, parcel).await {
             match failure {
@@ -80,10 +84,10 @@ async fn run(http: &Arc<Http>, parcel: Parcel) -> Result<(), Failure> {
 async fn initialize(
     http: &Arc<Http>,
     id: i64,
-    text: Vec<u8>,
+    text: Message,
     caller: Option<HeaderMap>,
     headers: Vec<(HeaderName, HeaderValue)>,
-) -> Result<Response<Incoming>, Failure> {
+) -> Result<Response<ResponseBody>, Failure> {
     let (mut sender, answer) = oneshot::channel();
     let http = Arc::clone(http);
     tokio::spawn(async move {
@@ -215,7 +219,7 @@ pub(super) async fn listen(http: &Arc<Http>) {
 }
 
 /// Sends what needs no answer, and listens, until the session ends.
-pub(super) async fn attend(http: Arc<Http>, mut others: mpsc::Receiver<Vec<u8>>) {
+pub(super) async fn attend(http: Arc<Http>, mut others: mpsc::Receiver<Message>) {
     let connection = Arc::clone(&http.connection);
     let mut under_way = FuturesUnordered::new();
     let mut listening = Box::pin(listen(&http));
@@ -253,7 +257,7 @@ fn is_transient(status: StatusCode) -> bool {
 }
 
 /// What an upstream says that does not serve a request.
-async fn refused(http: &Http, response: Response<Incoming>) -> Failure {
+async fn refused(http: &Http, response: Response<ResponseBody>) -> Failure {
     let status = response.status();
     if status == StatusCode::NOT_FOUND && http.has_session() {
         return Failure::Forgotten;

@@ -4,19 +4,19 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{ACCEPT, CONTENT_TYPE, LOCATION};
+use http::header::{ACCEPT, CONTENT_TYPE, HOST, LOCATION};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri};
 use http_body_util::{BodyExt, Full, Limited};
-use hyper::body::Incoming;
 use mcp_stateless::protocol::Era;
 use tokio::sync::SetOnce;
 use tokio::time::timeout;
 
-use super::connector::Connections;
+use super::connector::{Connections, ResponseBody};
 use super::parcel::MAX_MESSAGE;
 use super::sse::{Decoder, Event};
 use crate::connection::Connection;
 use crate::failure::{Cause, Failure, shown};
+use crate::message::Message;
 use crate::settings::Endpoint;
 
 const BOTH: HeaderValue = HeaderValue::from_static("application/json, text/event-stream");
@@ -37,7 +37,7 @@ pub(crate) struct Http {
     connections: Connections,
     pub(super) connection: Arc<Connection>,
     /// Where requests go: as configured, or where its origin has redirected them.
-    uri: Mutex<Uri>,
+    place: Mutex<Arc<Place>>,
     fixed: HeaderMap,
     /// What the latest caller wants to be passed on: for requests that are no caller's.
     forwarded: Mutex<HeaderMap>,
@@ -51,6 +51,29 @@ struct Spoken {
     era: Era,
     revision: Option<HeaderValue>,
     session: Option<HeaderValue>,
+}
+
+/// Where a request goes.
+struct Place {
+    uri: Uri,
+    /// What the request line has of it, and what `Host` has.
+    path: Uri,
+    host: HeaderValue,
+}
+
+impl Place {
+    fn new(uri: Uri) -> Arc<Self> {
+        let path = uri.path_and_query().cloned().map(Uri::from).unwrap_or_default();
+        let is_default = match uri.scheme_str() {
+            Some("https") => uri.port_u16() == Some(443),
+            _ => uri.port_u16() == Some(80),
+        };
+        let port = uri.port_u16().filter(|_| !is_default).map(|port| format!(":{port}"));
+        let host = format!("{}{}", uri.host().unwrap_or_default(), port.unwrap_or_default());
+        // What names a host in a URI is always the value of a header.
+        let host = HeaderValue::from_str(&host).unwrap_or(HeaderValue::from_static(""));
+        Arc::new(Self { uri, path, host })
+    }
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -68,7 +91,7 @@ impl Http {
         Arc::new(Self {
             connections,
             connection,
-            uri: Mutex::new(endpoint.uri.clone()),
+            place: Mutex::new(Place::new(endpoint.uri.clone())),
             fixed: endpoint.headers.clone(),
             forwarded: Mutex::new(forwarded),
             offered: Mutex::default(),
@@ -103,7 +126,7 @@ impl Http {
     }
 
     /// Takes note of the session that the answer to `initialize` names.
-    pub(super) fn offer_session(&self, response: &Response<Incoming>) {
+    pub(super) fn offer_session(&self, response: &Response<ResponseBody>) {
         *lock(&self.offered) = response.headers().get(SESSION).cloned();
     }
 
@@ -112,8 +135,7 @@ impl Http {
     pub(super) async fn decline_offer(&self) {
         let offered = lock(&self.offered).take();
         if let Some(session) = offered {
-            let own = HeaderMap::from_iter([(SESSION, session)]);
-            let delete = self.send(Method::DELETE, None, own, Bytes::new());
+            let delete = self.send(Method::DELETE, None, vec![(SESSION, session)], Bytes::new());
             let _ = timeout(DELETE_LIMIT, delete).await;
         }
     }
@@ -121,19 +143,23 @@ impl Http {
     /// POSTs a message. `headers` are the protocol's, which win over others.
     pub(super) async fn post(
         &self,
-        body: Vec<u8>,
+        body: Message,
         caller: Option<HeaderMap>,
         headers: Vec<(HeaderName, HeaderValue)>,
-    ) -> Result<Response<Incoming>, Failure> {
+    ) -> Result<Response<ResponseBody>, Failure> {
         if let Some(caller) = &caller {
-            lock(&self.forwarded).clone_from(caller);
+            let mut forwarded = lock(&self.forwarded);
+            if !(caller.is_empty() && forwarded.is_empty()) {
+                forwarded.clone_from(caller);
+            }
         }
-        let own = [(ACCEPT, BOTH), (CONTENT_TYPE, JSON)].into_iter().chain(headers);
-        self.send(Method::POST, caller, own.collect(), body.into()).await
+        let mut own = headers;
+        own.extend([(ACCEPT, BOTH), (CONTENT_TYPE, JSON)]);
+        self.send(Method::POST, caller, own, body.into()).await
     }
 
     /// POSTs a message that has no answer.
-    pub(super) async fn notify(&self, message: Vec<u8>) -> Result<(), Failure> {
+    pub(super) async fn notify(&self, message: Message) -> Result<(), Failure> {
         match timeout(NOTICE_LIMIT, self.post(message, None, Vec::new())).await {
             Ok(Ok(response)) if response.status().is_success() => Ok(()),
             Ok(Ok(response)) => Err(Failure::failed(format!("it answers HTTP {}", response.status()))),
@@ -143,49 +169,63 @@ impl Http {
     }
 
     /// Asks for a stream: that of the session or, after an event, the rest of another.
-    pub(super) async fn listen(&self, after: Option<&str>) -> Result<Response<Incoming>, Failure> {
+    pub(super) async fn listen(&self, after: Option<&str>) -> Result<Response<ResponseBody>, Failure> {
         let after = after.and_then(|id| HeaderValue::from_str(id).ok()).map(|id| (LAST_EVENT, id));
-        let own = [(ACCEPT, EVENTS)].into_iter().chain(after);
-        self.send(Method::GET, None, own.collect(), Bytes::new()).await
+        let own = [(ACCEPT, EVENTS)].into_iter().chain(after).collect();
+        self.send(Method::GET, None, own, Bytes::new()).await
     }
 
+    /// Sends a request with its `own` headers, which win over others.
     async fn send(
         &self,
         method: Method,
         caller: Option<HeaderMap>,
-        own: HeaderMap,
+        own: Vec<(HeaderName, HeaderValue)>,
         body: Bytes,
-    ) -> Result<Response<Incoming>, Failure> {
-        let mut headers = caller.unwrap_or_else(|| lock(&self.forwarded).clone());
-        put(&mut headers, &self.fixed);
-        if let Some(Spoken { era, revision, session }) = self.spoken.get() {
-            if *era == Era::Legacy {
-                headers.extend(revision.clone().map(|revision| (REVISION, revision)));
-            }
-            headers.extend(session.clone().map(|session| (SESSION, session)));
-        }
-        put(&mut headers, &own);
-        let mut uri = lock(&self.uri).clone();
+    ) -> Result<Response<ResponseBody>, Failure> {
+        let mut place = Arc::clone(&lock(&self.place));
         for _ in 0..=MOST_REDIRECTS {
             let mut request = Request::new(Full::new(body.clone()));
-            (*request.method_mut(), *request.uri_mut(), *request.headers_mut()) =
-                (method.clone(), uri.clone(), headers.clone());
-            let response = self.connections.request(request).await.map_err(|error| unsent(&error))?;
+            (*request.method_mut(), *request.uri_mut()) = (method.clone(), place.path.clone());
+            *request.headers_mut() = self.headers(caller.as_ref(), &own);
+            request.headers_mut().entry(HOST).or_insert_with(|| place.host.clone());
+            let response = self.connections.request(&place.uri, request).await?;
             if !response.status().is_redirection() || response.status() == StatusCode::NOT_MODIFIED {
                 return Ok(response);
             }
-            uri = redirected(&uri, &response)?;
+            place = Place::new(redirected(&place.uri, &response)?);
             // Where streams are found elsewhere, messages need not be.
             if method == Method::POST {
-                lock(&self.uri).clone_from(&uri);
+                lock(&self.place).clone_from(&place);
             }
         }
         Err(Failure::failed("it redirects in a circle"))
     }
 
+    fn headers(&self, caller: Option<&HeaderMap>, own: &[(HeaderName, HeaderValue)]) -> HeaderMap {
+        let mut headers = HeaderMap::with_capacity(12);
+        match caller {
+            Some(caller) => put(&mut headers, caller),
+            None => put(&mut headers, &lock(&self.forwarded)),
+        }
+        put(&mut headers, &self.fixed);
+        if let Some(Spoken { era, revision, session }) = self.spoken.get() {
+            if let Some(revision) = revision.as_ref().filter(|_| *era == Era::Legacy) {
+                headers.insert(REVISION, revision.clone());
+            }
+            if let Some(session) = session {
+                headers.insert(SESSION, session.clone());
+            }
+        }
+        for (name, value) in own {
+            headers.insert(name, value.clone());
+        }
+        headers
+    }
+
     /// Ends the session at the upstream.
     pub(super) async fn delete(&self) {
-        let delete = self.send(Method::DELETE, None, HeaderMap::new(), Bytes::new());
+        let delete = self.send(Method::DELETE, None, Vec::new(), Bytes::new());
         // What forgets the session, or cannot end one, needs nothing more.
         let _ = timeout(DELETE_LIMIT, delete).await;
     }
@@ -205,7 +245,7 @@ impl Http {
 }
 
 /// Where a response redirects a request to.
-fn redirected(from: &Uri, response: &Response<Incoming>) -> Result<Uri, Failure> {
+fn redirected(from: &Uri, response: &Response<ResponseBody>) -> Result<Uri, Failure> {
     let status = response.status();
     let location = response.headers().get(LOCATION).and_then(|it| it.to_str().ok()).unwrap_or_default();
     let refuse = |what: &str| {
@@ -241,21 +281,8 @@ fn put(headers: &mut HeaderMap, more: &HeaderMap) {
     }
 }
 
-fn unsent(error: &hyper_util::client::legacy::Error) -> Failure {
-    let mut detail = error.to_string();
-    let mut source = std::error::Error::source(error);
-    while let Some(inner) = source {
-        detail = format!("{detail}: {inner}");
-        source = inner.source();
-    }
-    if error.is_connect() {
-        return Failure::Unreachable(Cause::new("it cannot be reached").detail(detail));
-    }
-    Failure::Failed(Cause::new("the connection broke").detail(detail))
-}
-
 /// The beginning of a body, to be logged.
-pub(super) async fn beginning(response: Response<Incoming>) -> Bytes {
+pub(super) async fn beginning(response: Response<ResponseBody>) -> Bytes {
     let body = Limited::new(response.into_body(), MAX_ERROR).collect();
     match timeout(NOTICE_LIMIT, body).await {
         Ok(Ok(body)) => body.to_bytes(),
@@ -263,25 +290,25 @@ pub(super) async fn beginning(response: Response<Incoming>) -> Bytes {
     }
 }
 
-pub(super) fn is_of_type(response: &Response<Incoming>, wanted: &HeaderValue) -> bool {
+pub(super) fn is_of_type(response: &Response<ResponseBody>, wanted: &HeaderValue) -> bool {
     let kind = response.headers().get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
     let kind = kind.and_then(|kind| kind.split(';').next()).unwrap_or_default();
     kind.trim().as_bytes().eq_ignore_ascii_case(wanted.as_bytes())
 }
 
-pub(super) fn is_json(response: &Response<Incoming>) -> bool {
+pub(super) fn is_json(response: &Response<ResponseBody>) -> bool {
     is_of_type(response, &JSON)
 }
 
 /// The events of a stream under way.
 pub(super) struct Events {
-    body: Incoming,
+    body: ResponseBody,
     decoder: Decoder,
 }
 
 impl Events {
     /// `None` when the response is not a stream.
-    pub(super) fn of(response: Response<Incoming>, limit: usize) -> Option<Self> {
+    pub(super) fn of(response: Response<ResponseBody>, limit: usize) -> Option<Self> {
         let is_stream = response.status().is_success() && is_of_type(&response, &EVENTS);
         is_stream.then(|| Self { body: response.into_body(), decoder: Decoder::new(limit) })
     }
@@ -304,7 +331,7 @@ impl Events {
 }
 
 /// Reads a whole body that is one message.
-pub(super) async fn whole(response: Response<Incoming>) -> Result<Bytes, Failure> {
+pub(super) async fn whole(response: Response<ResponseBody>) -> Result<Bytes, Failure> {
     let body = Limited::new(response.into_body(), MAX_MESSAGE).collect().await;
     let body = body
         .map_err(|error| Failure::Failed(Cause::new("its answer cannot be read").detail(error.to_string())));

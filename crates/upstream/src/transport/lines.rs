@@ -5,15 +5,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncRead, AsyncWrite, AsyncWriteExt, BufReader};
-use tokio::sync::mpsc;
+use tokio::sync::mpsc::{self, error::TrySendError};
 use tokio::time::{sleep, timeout};
 
 use super::parcel::MAX_MESSAGE;
 use crate::connection::Connection;
 use crate::failure::{Cause, Failure};
+use crate::message::Message;
 
 /// How many requests wait for an upstream that reads slowly.
 const QUEUED: usize = 64;
+/// How many bytes of messages are put together to be written at once.
+const MOST_TOGETHER: usize = 16 * 1024;
 /// How long a request waits for an upstream that does not read.
 const WRITE_LIMIT: Duration = Duration::from_secs(30);
 
@@ -21,55 +24,128 @@ const WRITE_LIMIT: Duration = Duration::from_secs(30);
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// Where requests go to be written.
-pub(crate) struct Requests(mpsc::Sender<(i64, Vec<u8>)>);
+pub(crate) struct Requests(mpsc::Sender<(i64, Message)>);
 
 /// What is to be written.
 pub(super) struct ToWrite {
-    requests: mpsc::Receiver<(i64, Vec<u8>)>,
-    others: mpsc::Receiver<Vec<u8>>,
+    requests: mpsc::Receiver<(i64, Message)>,
+    others: mpsc::Receiver<Message>,
 }
 
 impl Requests {
-    pub(super) fn new(others: mpsc::Receiver<Vec<u8>>) -> (Self, ToWrite) {
+    pub(super) fn new(others: mpsc::Receiver<Message>) -> (Self, ToWrite) {
         let (sender, requests) = mpsc::channel(QUEUED);
         (Self(sender), ToWrite { requests, others })
     }
 
     /// # Errors
     /// When the upstream does not read.
-    pub(super) async fn send(&self, id: i64, request: Vec<u8>) -> Result<(), Failure> {
-        match timeout(WRITE_LIMIT, self.0.send((id, request))).await {
-            Ok(Ok(())) => Ok(()),
+    pub(super) async fn send(&self, id: i64, request: Message) -> Result<(), Failure> {
+        let request = match self.0.try_send((id, request)) {
+            Ok(()) => return Ok(()),
+            Err(TrySendError::Full(request)) => request,
             // It was not sent.
+            Err(TrySendError::Closed(_)) => return Err(Failure::Forgotten),
+        };
+        match timeout(WRITE_LIMIT, self.0.send(request)).await {
+            Ok(Ok(())) => Ok(()),
             Ok(Err(_)) => Err(Failure::Forgotten),
             Err(_) => Err(Failure::failed("it does not read its input")),
         }
     }
 }
 
+impl ToWrite {
+    /// Waits for a message; `None` when there will be no other.
+    async fn next(&mut self) -> Option<(Option<i64>, Message)> {
+        tokio::select! {
+            biased;
+            Some(message) = self.others.recv() => Some((None, message)),
+            Some((id, message)) = self.requests.recv() => Some((Some(id), message)),
+            else => None,
+        }
+    }
+
+    /// A message that waits already.
+    fn waiting(&mut self) -> Option<(Option<i64>, Message)> {
+        let other = self.others.try_recv().map(|message| (None, message));
+        other.or_else(|_| self.requests.try_recv().map(|(id, message)| (Some(id), message))).ok()
+    }
+}
+
 /// Writes messages for as long as the upstream takes them. Returns the ids of the requests that
 /// it did not take.
+///
+/// What waits already goes out together: one system call that wakes the upstream once. No message
+/// waits for later ones.
 pub(super) async fn write(mut output: impl AsyncWrite + Unpin, mut to_write: ToWrite) -> Vec<i64> {
-    loop {
-        let (id, message) = tokio::select! {
-            biased;
-            Some(message) = to_write.others.recv() => (None, message),
-            Some((id, message)) = to_write.requests.recv() => (Some(id), message),
-            else => return Vec::new(),
-        };
-        let written = async {
-            output.write_all(&message).await?;
-            output.write_all(b"\n").await?;
-            output.flush().await
-        };
-        if let Err(error) = written.await {
+    let mut batch = Batch::default();
+    while let Some((id, message)) = to_write.next().await {
+        batch.push(id, message);
+        while batch.has_room()
+            && let Some((id, message)) = to_write.waiting()
+        {
+            batch.push(id, message);
+        }
+        if let Err(error) = batch.write(&mut output).await {
             tracing::debug!(%error, "an upstream takes no input");
             // Nearly always it ends now, and its reader says why.
             sleep(LAST_WORDS).await;
             to_write.requests.close();
             let waiting = std::iter::from_fn(|| to_write.requests.try_recv().ok()).map(|(id, _)| id);
-            return id.into_iter().chain(waiting).collect();
+            return batch.unwritten().chain(waiting).collect();
         }
+    }
+    Vec::new()
+}
+
+/// Messages that are written together, each a line.
+#[derive(Default)]
+struct Batch {
+    buffer: Vec<u8>,
+    /// How much of the buffer was written, or is not to be.
+    written: usize,
+    /// The requests, and where they end in the buffer.
+    ends: Vec<(usize, i64)>,
+}
+
+impl Batch {
+    fn has_room(&self) -> bool {
+        self.buffer.len() - self.written < MOST_TOGETHER
+    }
+
+    fn push(&mut self, id: Option<i64>, message: Message) {
+        if self.buffer.is_empty() && message.as_bytes().len() > MOST_TOGETHER {
+            // It is not worth a copy.
+            (self.buffer, self.written) = message.into_parts();
+        } else {
+            self.buffer.extend_from_slice(message.as_bytes());
+        }
+        self.buffer.push(b'\n');
+        self.ends.extend(id.map(|id| (self.buffer.len(), id)));
+    }
+
+    /// Writes all, and starts over.
+    async fn write(&mut self, output: &mut (impl AsyncWrite + Unpin)) -> io::Result<()> {
+        while self.written < self.buffer.len() {
+            match output.write(&self.buffer[self.written..]).await? {
+                0 => return Err(io::ErrorKind::WriteZero.into()),
+                written => self.written += written,
+            }
+        }
+        output.flush().await?;
+        self.ends.clear();
+        self.written = 0;
+        if self.buffer.capacity() > 2 * MOST_TOGETHER {
+            self.buffer = Vec::new();
+        }
+        self.buffer.clear();
+        Ok(())
+    }
+
+    /// The requests of which something is left.
+    fn unwritten(&self) -> impl Iterator<Item = i64> {
+        self.ends.iter().filter(|(end, _)| *end > self.written).map(|(_, id)| *id)
     }
 }
 
@@ -78,19 +154,30 @@ pub(super) async fn read(input: impl AsyncRead + Unpin, connection: &Arc<Connect
     let mut input = BufReader::with_capacity(64 * 1024, input);
     let mut line = Vec::new();
     loop {
+        // Lines that are there as a whole are read where they are.
+        let mut rest = input.buffer();
+        while let Some(end) = memchr::memchr(b'\n', rest) {
+            receive(&rest[..end], connection);
+            rest = &rest[end + 1..];
+        }
+        let used = input.buffer().len() - rest.len();
+        input.consume(used);
         match read_line(&mut input, &mut line, MAX_MESSAGE, Excess::Refuse).await {
-            Ok(Line::Whole) => {}
+            Ok(Line::Whole) => receive(&line, connection),
             Ok(Line::End) => return Cause::new("it closed its output"),
             Err(error) => return Cause::new(format!("its output cannot be read: {error}")),
-        }
-        match std::str::from_utf8(&line) {
-            Ok(text) if text.trim().is_empty() => {}
-            Ok(text) => connection.receive(text),
-            Err(_) => tracing::debug!(upstream = %connection.upstream, "a message is not UTF-8"),
         }
         if line.capacity() > MAX_MESSAGE / 16 {
             line = Vec::new();
         }
+    }
+}
+
+fn receive(line: &[u8], connection: &Connection) {
+    match std::str::from_utf8(line) {
+        Ok(text) if text.trim().is_empty() => {}
+        Ok(text) => connection.receive(text),
+        Err(_) => tracing::debug!(upstream = %connection.upstream, "a message is not UTF-8"),
     }
 }
 

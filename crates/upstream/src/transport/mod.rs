@@ -6,6 +6,7 @@ mod connector;
 mod exchange;
 mod http;
 mod lines;
+mod link;
 mod parcel;
 mod sse;
 mod stdio;
@@ -18,11 +19,13 @@ use mcp_stateless::protocol::Era;
 use tokio::sync::mpsc;
 
 pub(super) use self::connector::{Connections, connections};
+pub(super) use self::exchange::Exchange;
 use self::http::Http;
 use self::lines::Requests;
 pub(super) use self::parcel::Parcel;
 use super::connection::Connection;
 use super::failure::{Cause, Failure};
+use super::message::Message;
 use super::settings::{Endpoint, Program, Streams};
 
 /// What a transport does in the background until its session has ended.
@@ -41,7 +44,7 @@ impl Transport {
     /// When the system does not start it.
     pub(super) fn child(
         program: &Program,
-        others: mpsc::Receiver<Vec<u8>>,
+        others: mpsc::Receiver<Message>,
         connection: &Arc<Connection>,
     ) -> Result<(Self, Work), Cause> {
         let (child, streams) = child::start(program).map_err(|error| {
@@ -55,7 +58,7 @@ impl Transport {
     /// Speaks over a pair of streams.
     pub(super) fn streams(
         (input, output): Streams,
-        others: mpsc::Receiver<Vec<u8>>,
+        others: mpsc::Receiver<Message>,
         connection: &Arc<Connection>,
     ) -> (Self, Work) {
         let (requests, to_write) = Requests::new(others);
@@ -68,7 +71,7 @@ impl Transport {
         endpoint: &Endpoint,
         connections: Connections,
         forwarded: HeaderMap,
-        others: mpsc::Receiver<Vec<u8>>,
+        others: mpsc::Receiver<Message>,
         connection: &Arc<Connection>,
     ) -> (Self, Work) {
         let http = Http::new(endpoint, connections, forwarded, Arc::clone(connection));
@@ -80,18 +83,15 @@ impl Transport {
         matches!(self, Self::Http(_))
     }
 
-    /// Sends a request. Its outcome, and failures of its own stream, come to the connection.
+    /// Sends a request, or gives what sends it when it is polled. Its outcome, and failures of its
+    /// own stream, come to the connection.
     ///
     /// # Errors
     /// When it cannot even be sent.
-    pub(super) async fn send(&self, parcel: Parcel, connection: &Connection) -> Result<(), Failure> {
+    pub(super) async fn send(&self, parcel: Parcel) -> Result<Option<Exchange>, Failure> {
         match self {
-            Self::Lines(requests) => requests.send(parcel.id, parcel.text).await,
-            Self::Http(http) => {
-                let id = parcel.id;
-                connection.attach(id, exchange::spawn(Arc::clone(http), parcel));
-                Ok(())
-            }
+            Self::Lines(requests) => requests.send(parcel.id, parcel.text).await.map(|()| None),
+            Self::Http(http) => Ok(Some(exchange::begin(Arc::clone(http), parcel))),
         }
     }
 
@@ -99,7 +99,7 @@ impl Transport {
     ///
     /// # Errors
     /// When the upstream does not take it.
-    pub(super) async fn notify(&self, message: Vec<u8>, connection: &Connection) -> Result<(), Failure> {
+    pub(super) async fn notify(&self, message: Message, connection: &Connection) -> Result<(), Failure> {
         match self {
             Self::Http(http) => http.notify(message).await,
             Self::Lines(_) => {

@@ -2,13 +2,15 @@
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 
+use crate::message::Message;
+
 /// The largest message that an upstream may send.
 pub(super) const MAX_MESSAGE: usize = 16 * 1024 * 1024;
 
 /// A request for a transport.
 pub(crate) struct Parcel {
     pub(crate) id: i64,
-    pub(crate) text: Vec<u8>,
+    pub(crate) text: Message,
     /// The forwarded headers of the caller; `None` for requests without a caller.
     pub(crate) caller: Option<HeaderMap>,
     /// Headers of the protocol.

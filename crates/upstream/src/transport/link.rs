@@ -1,0 +1,168 @@
+//! One connection over HTTP/1.1, driven by whoever uses it.
+//!
+//! hyper separates a connection from the requests on it, so that each can have its own task. Here
+//! a connection serves one request at a time, and the task that waits for the response drives the
+//! connection as well: a request costs no task and no switch between two.
+
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Wake, Waker};
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::client::conn::TrySendError;
+use hyper::client::conn::http1::{self, Connection, SendRequest};
+use hyper::rt::{Read, Write};
+
+/// How often in a row a connection is driven before other tasks get their turn.
+const MOST_TURNS: usize = 32;
+
+pub(super) type Outgoing = Full<Bytes>;
+
+/// A connection that is driven by the task that uses it.
+pub(super) struct Link<T: Read + Write> {
+    sender: SendRequest<Outgoing>,
+    /// `None` once it has ended: a request that it did not take comes back when it is dropped.
+    connection: Option<Connection<T, Outgoing>>,
+    gate: Arc<Gate>,
+    /// That of the gate, which the parts of hyper wake.
+    waker: Waker,
+}
+
+impl<T: Read + Write + Unpin + 'static> Link<T> {
+    /// Begins to speak over a stream.
+    ///
+    /// # Errors
+    /// When the connection breaks.
+    pub(super) async fn new(stream: T) -> hyper::Result<Self> {
+        let (sender, connection) = http1::handshake(stream).await?;
+        let gate = Arc::new(Gate::default());
+        let waker = Waker::from(Arc::clone(&gate));
+        let mut link = Self { sender, connection: Some(connection), gate, waker };
+        poll_fn(|cx| link.poll_ready(cx)).await?;
+        Ok(link)
+    }
+
+    /// Sends a request, and waits for the head of the response.
+    ///
+    /// # Errors
+    /// Holds the request if nothing of it was sent.
+    pub(super) async fn send(
+        &mut self,
+        request: Request<Outgoing>,
+    ) -> Result<Response<Incoming>, TrySendError<Request<Outgoing>>> {
+        let mut response = pin!(self.sender.try_send_request(request));
+        poll_fn(|cx| self.drive(cx, |_, cx| response.as_mut().poll(cx))).await
+    }
+
+    /// Drives the connection, and polls what depends on it.
+    pub(super) fn poll<V>(
+        &mut self,
+        cx: &mut Context<'_>,
+        mut part: impl FnMut(&mut Context<'_>) -> Poll<V>,
+    ) -> Poll<V> {
+        self.drive(cx, |_, cx| part(cx))
+    }
+
+    /// Whether another request may be sent at once.
+    pub(super) fn is_ready(&mut self) -> bool {
+        let polled = self.poll_ready(&mut Context::from_waker(Waker::noop()));
+        matches!(polled, Poll::Ready(Ok(())))
+    }
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<hyper::Result<()>> {
+        self.drive(cx, |sender, cx| sender.poll_ready(cx))
+    }
+
+    /// Polls the connection and then the part of it that is waited for, until neither has woken
+    /// the other.
+    fn drive<V>(
+        &mut self,
+        cx: &mut Context<'_>,
+        mut part: impl FnMut(&mut SendRequest<Outgoing>, &mut Context<'_>) -> Poll<V>,
+    ) -> Poll<V> {
+        let mut inner = Context::from_waker(&self.waker);
+        for _ in 0..MOST_TURNS {
+            self.gate.open();
+            // What it ends with, the part tells.
+            self.connection.take_if(|connection| Pin::new(connection).poll(&mut inner).is_ready());
+            if let Poll::Ready(value) = part(&mut self.sender, &mut inner) {
+                self.gate.leave();
+                return Poll::Ready(value);
+            }
+            if self.gate.wait(cx.waker()) {
+                return Poll::Pending;
+            }
+        }
+        self.gate.leave();
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+}
+
+/// Passes on what wakes a connection: to the task that waits for it, or to the loop that polls
+/// it right now. So the parts of a connection keep one waker, whichever tasks use it, and do not
+/// reschedule the task that is polling them.
+#[derive(Default)]
+struct Gate(Mutex<Stage>);
+
+#[derive(Default)]
+enum Stage {
+    /// Nobody uses the connection; it is polled before anybody does.
+    #[default]
+    Idle,
+    /// It is being polled.
+    Polled {
+        again: bool,
+    },
+    Waiting(Waker),
+}
+
+impl Gate {
+    fn lock(&self) -> MutexGuard<'_, Stage> {
+        // Nothing in here panics half-way, so the stage is whole even if poisoned.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn open(&self) {
+        *self.lock() = Stage::Polled { again: false };
+    }
+
+    fn leave(&self) {
+        *self.lock() = Stage::Idle;
+    }
+
+    /// Has this waker woken from now on; `false` when there is something to do already.
+    fn wait(&self, waker: &Waker) -> bool {
+        let mut stage = self.lock();
+        if matches!(*stage, Stage::Polled { again: true }) {
+            return false;
+        }
+        *stage = Stage::Waiting(waker.clone());
+        true
+    }
+}
+
+impl Wake for Gate {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        let mut stage = self.lock();
+        match &mut *stage {
+            Stage::Idle => {}
+            Stage::Polled { again } => *again = true,
+            Stage::Waiting(_) => {
+                let waiting = std::mem::take(&mut *stage);
+                drop(stage);
+                if let Stage::Waiting(waker) = waiting {
+                    waker.wake();
+                }
+            }
+        }
+    }
+}
