@@ -17,8 +17,8 @@ use crate::{
 pub(crate) struct Sample {
     /// CPU time of the server per request, in microseconds.
     pub(crate) cpu_us: f64,
-    /// How much of that the kernel took for itself.
-    pub(crate) kernel_us: f64,
+    /// How much of that was spent in user space, as far as the kernel's ticks tell.
+    pub(crate) user_us: f64,
     pub(crate) requests_per_second: f64,
     pub(crate) p50_us: f64,
     pub(crate) p99_us: f64,
@@ -54,6 +54,10 @@ const WINDOWS: usize = 6;
 /// How often a window is put off because the cores are apart.
 const WAITS: usize = 10;
 const WAIT: Duration = Duration::from_millis(100);
+
+/// How many replies each connection has in a window: servers that answer thousands of
+/// connections in turn may send all replies at the end of it.
+const TURNS: u64 = 4;
 
 impl Conditions {
     /// At most one where the machine was quiet, and the cores near each other.
@@ -103,7 +107,7 @@ pub(crate) fn measure(
 fn window(server: &Server, load: &mut Load, conditions: &Conditions) -> io::Result<Sample> {
     let distance_before = conditions.wait(load)?;
     let before = Spent::until_now(server, conditions.cores)?;
-    let run = load.run(Until::Elapsed(conditions.window))?;
+    let run = load.run(Until::ElapsedWith(conditions.window, load.in_flight() * TURNS))?;
     let spent = Spent::until_now(server, conditions.cores)?.since(&before);
     let distance_after = distance::round_trip_ns(conditions.cores)?;
     sample(run, &spent, server.peak_resident()?, distance_before.max(distance_after))
@@ -142,9 +146,9 @@ impl Spent {
         }
     }
 
-    /// How much of the server's time was the kernel's: the finer clock does not tell.
-    fn kernel_share(&self) -> f64 {
-        self.system.as_secs_f64() / (self.user + self.system).as_secs_f64().max(f64::MIN_POSITIVE)
+    /// How much of the server's time was spent in user space: the finer clock does not tell.
+    fn user_share(&self) -> f64 {
+        self.user.as_secs_f64() / (self.user + self.system).as_secs_f64().max(f64::MIN_POSITIVE)
     }
 
     fn others(&self) -> Duration {
@@ -154,7 +158,7 @@ impl Spent {
 
 /// Connects, and holds the first reply to what the workload expects.
 pub(crate) fn connect(server: &Server, workload: &Workload, connections: usize) -> io::Result<Load> {
-    let mut load = Load::connect(server.addr(), &[workload.request()], connections)?;
+    let mut load = Load::connect(server.addr(), workload.http, &[workload.request()], connections)?;
     let reply = load.probe()?;
     workload
         .expectation
@@ -177,7 +181,7 @@ fn sample(mut run: Run, spent: &Spent, peak_kib: u64, round_trip_ns: f64) -> io:
     let each_us = |time: Duration| time.as_secs_f64() * 1e6 / replies;
     Ok(Sample {
         cpu_us: rounded(each_us(spent.server)),
-        kernel_us: rounded(each_us(spent.server) * spent.kernel_share()),
+        user_us: rounded(each_us(spent.server) * spent.user_share()),
         requests_per_second: rounded(replies / run.elapsed.as_secs_f64()),
         p50_us: rounded(quantile(50)),
         p99_us: rounded(quantile(99)),
@@ -189,6 +193,6 @@ fn sample(mut run: Run, spent: &Spent, peak_kib: u64, round_trip_ns: f64) -> io:
 }
 
 /// To what a reader of the results can use.
-fn rounded(value: f64) -> f64 {
+pub(crate) fn rounded(value: f64) -> f64 {
     (value * 1000.0).round() / 1000.0
 }

@@ -1,6 +1,11 @@
 //! The command line.
 
-use std::{io, net::SocketAddr, path::PathBuf, time::Duration};
+use std::{
+    io,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use clap::{Parser, Subcommand, ValueEnum as _};
 
@@ -42,8 +47,9 @@ pub(crate) struct Options {
     /// How long each run goes before it is measured.
     #[arg(long, default_value_t = 300)]
     warm_up_ms: u64,
-    /// Where `results.json` and `results.svg` go; beside this package by
-    /// default, and nowhere for runs that are quick or of a selection.
+    /// Where `results.json` and `results.svg` go. By default they are written
+    /// into this package, whose README shows the figures; those of a run that is
+    /// quick or of a selection are not written at all.
     #[arg(long)]
     out: Option<PathBuf>,
     #[command(flatten)]
@@ -80,10 +86,13 @@ pub(crate) enum Action {
     #[cfg(feature = "gateway")]
     #[command(hide = true)]
     ServeStdio,
-    /// Opens idle connections and reports the memory.
+    /// Opens connections and reports the memory of each.
     Idle {
         #[arg(long, default_value_t = 10_000)]
         connections: usize,
+        /// With a call on each whose tool waits.
+        #[arg(long)]
+        in_flight: bool,
     },
 }
 
@@ -137,9 +146,19 @@ impl Options {
         })
     }
 
-    /// Where the results of a comparison are written.
+    /// The directory that the results of a comparison are written to.
     pub(crate) fn output(&self) -> Option<PathBuf> {
-        let is_whole = !self.quick && self.servers.is_empty() && self.only.is_empty();
-        self.out.clone().or_else(|| is_whole.then(|| env!("CARGO_MANIFEST_DIR").into()))
+        self.out.clone().or_else(|| self.is_whole().then(|| env!("CARGO_MANIFEST_DIR").into()))
+    }
+
+    /// The README that shows the results.
+    pub(crate) fn readme(&self) -> Option<PathBuf> {
+        let is_shown = self.is_whole() && self.out.is_none();
+        is_shown.then(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md"))
+    }
+
+    /// Whether all workloads are measured with all Rust servers.
+    fn is_whole(&self) -> bool {
+        !self.quick && self.servers.is_empty() && self.only.is_empty()
     }
 }

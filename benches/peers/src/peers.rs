@@ -4,6 +4,7 @@ use std::{io, process::Command};
 
 use crate::{
     external::{External, Language},
+    http::Http,
     process::{Cores, Server},
     server::{Name, Setting},
 };
@@ -27,6 +28,14 @@ impl Peer {
         }
     }
 
+    /// Whether it can be spoken with in this version of HTTP.
+    pub(crate) fn speaks(&self, http: Http) -> bool {
+        match self {
+            Self::Rust(_) => true,
+            Self::External(_) => http == Http::Http1,
+        }
+    }
+
     /// How much longer than compiled code it takes until it is as fast as it gets.
     pub(crate) fn warm_up_factor(&self) -> u32 {
         match self {
@@ -47,7 +56,7 @@ impl Peer {
 
 fn rust(name: Name, setting: Setting) -> io::Result<Command> {
     let mut command = Command::new(std::env::current_exe()?);
-    command.args(["serve", name.as_str(), "--tools", setting.tools.name()]);
+    command.args(["serve", name.as_str(), "--tools", setting.tools.name(), "--http", setting.http.name()]);
     if setting.sse {
         command.arg("--sse");
     }

@@ -41,6 +41,25 @@ pub(crate) fn raise_open_files() -> io::Result<()> {
     Ok(setrlimit(Resource::RLIMIT_NOFILE, hard, hard)?)
 }
 
+/// How many connections this process and a server, which has as many open files, can have.
+pub(crate) fn most_connections() -> io::Result<usize> {
+    /// Standard streams, the listener, pipes, `epoll`.
+    const OTHERS: usize = 64;
+    let (soft, _) = getrlimit(Resource::RLIMIT_NOFILE)?;
+    Ok(usize::try_from(soft).unwrap_or(usize::MAX).saturating_sub(OTHERS))
+}
+
+/// Fails where the system does not allow so many.
+pub(crate) fn needs_connections(connections: usize) -> io::Result<()> {
+    let most = most_connections()?;
+    if connections <= most {
+        return Ok(());
+    }
+    Err(io::Error::other(format!(
+        "{connections} connections are more than the {most} that the limit of open files (`ulimit -Hn`) allows"
+    )))
+}
+
 /// The CPU time of this process.
 pub(crate) fn own_cpu() -> io::Result<Duration> {
     Ok(ClockId::CLOCK_PROCESS_CPUTIME_ID.now()?.into())

@@ -1,11 +1,14 @@
-//! The load: keep-alive HTTP/1.1 connections in a closed loop, on one thread
-//! that does little else than ask `epoll`, so that the server is what limits.
+//! The load: keep-alive connections in a closed loop, on one thread that does little else
+//! than ask `epoll`, so that the server is what limits.
 //!
 //! It never sleeps: to wake a sleeping peer on another core is expensive, above
 //! all on virtual machines, and the server would pay for it with every reply.
 
 mod connection;
+mod http1;
+mod http2;
 mod reply;
+mod request;
 
 use std::{
     io,
@@ -15,13 +18,16 @@ use std::{
 
 use mio::{Events, Interest, Poll, Token};
 
-use self::connection::{Connection, Step};
-pub(crate) use self::reply::Reply;
+use self::connection::Connection;
+pub(crate) use self::{reply::Reply, request::Request};
+use crate::http::Http;
 
 /// When a run of load ends.
 #[derive(Clone, Copy)]
 pub(crate) enum Until {
     Elapsed(Duration),
+    /// Goes on until there were so many replies too, but at most eight times as long.
+    ElapsedWith(Duration, u64),
     /// Ends with an error when the replies do not arrive in time.
     Replies(u64, Duration),
 }
@@ -41,6 +47,8 @@ pub(crate) struct Load {
     poll: Poll,
     events: Events,
     connections: Vec<Connection>,
+    /// How many requests a connection has in flight.
+    streams: usize,
     buffer: Vec<u8>,
     started: bool,
 }
@@ -54,12 +62,16 @@ const SILENCE: Duration = Duration::from_secs(30);
 
 impl Load {
     /// Connects; connection `i` will send the request `i` modulo their number.
-    pub(crate) fn connect(addr: SocketAddr, requests: &[Vec<u8>], connections: usize) -> io::Result<Self> {
+    pub(crate) fn connect(
+        addr: SocketAddr,
+        http: Http,
+        requests: &[Request],
+        connections: usize,
+    ) -> io::Result<Self> {
         let poll = Poll::new()?;
         let connections = (0..connections)
             .map(|index| {
-                let request = requests[index % requests.len()].clone();
-                let mut connection = Connection::open(addr, request)?;
+                let mut connection = Connection::open(addr, http, &requests[index % requests.len()])?;
                 poll.registry().register(
                     connection.source(),
                     Token(index),
@@ -72,6 +84,7 @@ impl Load {
             poll,
             events: Events::with_capacity(1024),
             connections,
+            streams: http.streams(),
             buffer: vec![0; BUFFER],
             started: false,
         })
@@ -79,8 +92,8 @@ impl Load {
 
     /// Sends one request on the first connection and returns the whole reply.
     pub(crate) fn probe(&mut self) -> io::Result<Reply> {
-        self.connections[0].keep_body();
-        self.connections[0].send()?;
+        self.connections[0].keep_reply();
+        self.connections[0].send(1)?;
         self.wait_for(0)?;
         Ok(self.connections[0].take_reply())
     }
@@ -88,7 +101,7 @@ impl Load {
     /// Sends one request on every connection, one after the other.
     pub(crate) fn each_once(&mut self) -> io::Result<()> {
         for index in 0..self.connections.len() {
-            self.connections[index].send()?;
+            self.connections[index].send(1)?;
             self.wait_for(index)?;
         }
         Ok(())
@@ -97,7 +110,7 @@ impl Load {
     fn wait_for(&mut self, index: usize) -> io::Result<()> {
         let deadline = Instant::now() + SILENCE;
         while Instant::now() < deadline {
-            if self.connections[index].advance(&mut self.buffer, true)? == Step::Replied {
+            if self.connections[index].advance(&mut self.buffer, true, &mut Vec::new())? > 0 {
                 return Ok(());
             }
             self.poll.poll(&mut self.events, Some(Duration::from_millis(1)))?;
@@ -105,19 +118,37 @@ impl Load {
         Err(silent())
     }
 
+    /// Sends as many requests as may be in flight on every connection.
+    pub(crate) fn start(&mut self) -> io::Result<()> {
+        self.started = true;
+        self.connections.iter_mut().try_for_each(|connection| connection.send(self.streams))
+    }
+
+    /// How many requests are in flight when all connections are busy.
+    pub(crate) fn in_flight(&self) -> u64 {
+        (self.connections.len() * self.streams) as u64
+    }
+
+    /// Whether no reply has come in.
+    pub(crate) fn is_silent(&mut self) -> io::Result<bool> {
+        let mut latencies = Vec::new();
+        for connection in &mut self.connections {
+            connection.advance(&mut self.buffer, true, &mut latencies)?;
+        }
+        Ok(latencies.is_empty())
+    }
+
     /// Keeps every connection busy. Requests in flight at the end stay so, and
     /// the next run takes their replies.
     pub(crate) fn run(&mut self, until: Until) -> io::Result<Run> {
         let start = Instant::now();
         if !self.started {
-            self.started = true;
-            for connection in &mut self.connections {
-                connection.send()?;
-            }
+            self.start()?;
         }
-        let (replies, limit) = match until {
-            Until::Elapsed(limit) => (u64::MAX, limit),
-            Until::Replies(replies, limit) => (replies, limit),
+        let (least, replies, limit) = match until {
+            Until::Elapsed(limit) => (limit, u64::MAX, limit),
+            Until::ElapsedWith(least, replies) => (least, replies, least * 8),
+            Until::Replies(replies, limit) => (Duration::ZERO, replies, limit),
         };
         let mut run = Run {
             replies: 0,
@@ -134,12 +165,12 @@ impl Load {
                 run.idle += now - before;
             }
             before = now;
-            if run.replies >= replies {
+            if run.replies >= replies && run.elapsed >= least {
                 return Ok(run);
             }
             if run.elapsed >= limit {
                 return match until {
-                    Until::Elapsed(_) => Ok(run),
+                    Until::Elapsed(_) | Until::ElapsedWith(..) => Ok(run),
                     Until::Replies(..) => Err(silent()),
                 };
             }
@@ -152,15 +183,21 @@ impl Load {
             }
             for event in &self.events {
                 let connection = &mut self.connections[event.token().0];
-                if connection.advance(&mut self.buffer, event.is_readable())? == Step::Replied {
-                    run.replies += 1;
-                    run.latencies.push(connection.latency());
-                    // The next reply comes with an event of its own.
-                    connection.send()?;
+                let replied =
+                    connection.advance(&mut self.buffer, event.is_readable(), &mut run.latencies)?;
+                if replied > 0 {
+                    run.replies += replied as u64;
+                    // Their replies come with an event of their own.
+                    connection.send(replied)?;
                 }
             }
         }
     }
+}
+
+/// Longer than four seconds counts as four.
+fn nanoseconds_since(sent: Instant) -> u32 {
+    u32::try_from(sent.elapsed().as_nanos()).unwrap_or(u32::MAX)
 }
 
 fn silent() -> io::Error {

@@ -1,4 +1,4 @@
-//! The servers compared: one process each, one thread, hyper's HTTP/1.1.
+//! The servers compared: one process each, one thread, hyper's connections.
 
 mod control;
 #[cfg(feature = "count-allocations")]
@@ -17,12 +17,17 @@ use std::{
     net::SocketAddr,
 };
 
-use hyper::{Request, Response, body::Incoming, server::conn::http1, service::Service};
-use hyper_util::rt::TokioIo;
+use hyper::{
+    Request, Response,
+    body::Incoming,
+    server::conn::{http1, http2},
+    service::Service,
+};
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::net::TcpListener;
 
 use self::limit::Passes;
-use crate::catalogue::ToolSet;
+use crate::{catalogue::ToolSet, http::Http};
 
 /// What a server is started with.
 #[derive(Clone, Copy, Debug, clap::Args)]
@@ -33,6 +38,9 @@ pub(crate) struct Setting {
     /// one setting for those and another for plain JSON.
     #[arg(long)]
     pub(crate) sse: bool,
+    /// The version of HTTP that is spoken.
+    #[arg(long, value_enum, default_value_t = Http::Http1)]
+    pub(crate) http: Http,
 }
 
 /// The Rust servers by name.
@@ -69,13 +77,13 @@ pub(crate) fn run(name: Name, addr: SocketAddr, setting: Setting) -> io::Result<
         let listener = TcpListener::bind(addr).await?;
         announce(&listener)?;
         match name {
-            Name::Limit => accept(listener, limit::service(setting.tools, Passes::One)).await,
-            Name::TwoPass => accept(listener, limit::service(setting.tools, Passes::Two)).await,
+            Name::Limit => accept(listener, setting.http, limit::service(setting.tools, Passes::One)).await,
+            Name::TwoPass => accept(listener, setting.http, limit::service(setting.tools, Passes::Two)).await,
             Name::Ours => {
                 let service = ours::service(setting).map_err(io::Error::other)?;
-                accept(listener, service).await
+                accept(listener, setting.http, service).await
             }
-            Name::Rmcp => accept(listener, official::service(setting)).await,
+            Name::Rmcp => accept(listener, setting.http, official::service(setting)).await,
         }
     })
 }
@@ -89,7 +97,7 @@ pub(crate) fn run_gateway() -> io::Result<()> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let service = gateway::service().map_err(io::Error::other)?;
         announce(&listener)?;
-        accept(listener, service).await
+        accept(listener, Http::Http1, service).await
     })
 }
 
@@ -102,7 +110,7 @@ fn announce(listener: &TcpListener) -> io::Result<()> {
 
 /// The same connection handling for every server, so that only what answers
 /// the requests differs.
-async fn accept<S, B>(listener: TcpListener, service: S) -> io::Result<()>
+async fn accept<S, B>(listener: TcpListener, http: Http, service: S) -> io::Result<()>
 where
     S: Service<Request<Incoming>, Response = Response<B>> + Clone + Send + 'static,
     S::Future: Send + 'static,
@@ -114,8 +122,18 @@ where
     loop {
         let (stream, _) = listener.accept().await?;
         stream.set_nodelay(true)?;
-        let connection = http1::Builder::new().serve_connection(TokioIo::new(stream), service.clone());
+        let stream = TokioIo::new(stream);
         // A client that hangs up is no concern of the server.
-        tokio::spawn(async move { connection.await.ok() });
+        match http {
+            Http::Http1 => {
+                let connection = http1::Builder::new().serve_connection(stream, service.clone());
+                tokio::spawn(async move { connection.await.ok() });
+            }
+            Http::Http2 => {
+                let builder = http2::Builder::new(TokioExecutor::new());
+                let connection = builder.serve_connection(stream, service.clone());
+                tokio::spawn(async move { connection.await.ok() });
+            }
+        }
     }
 }

@@ -9,7 +9,7 @@ mod params;
 mod ready;
 mod result;
 
-use std::pin::Pin;
+use std::{pin::Pin, time::Duration};
 
 use bytes::Bytes;
 use hyper::{
@@ -23,7 +23,7 @@ use serde_json::value::RawValue;
 use self::{
     body::Body,
     countdown::Countdown,
-    message::{Call, Echo, Integers, Message},
+    message::{Call, Echo, Integers, Message, Wait},
     params::{KeptParams, Params},
     ready::Ready,
 };
@@ -38,6 +38,13 @@ const JSON: HeaderValue = HeaderValue::from_static("application/json");
 enum Era {
     Legacy,
     Modern,
+}
+
+/// The reply to a request.
+enum Reply {
+    Now(Response<Body>),
+    /// JSON that is sent when a time has passed.
+    Later(Duration, Vec<u8>),
 }
 
 /// How often arguments are passed over.
@@ -80,8 +87,19 @@ async fn answer(
             Some(Message { id, method, params: params.parse()? })
         }
     });
-    let response = message.and_then(|message| reply(ready, era, message));
-    Ok(response.unwrap_or_else(|| status(StatusCode::BAD_REQUEST)))
+    let reply = message.and_then(|message| reply(ready, era, message));
+    drop(body);
+    Ok(match reply {
+        Some(Reply::Now(response)) => response,
+        Some(Reply::Later(time, json)) => later(time, json).await,
+        None => status(StatusCode::BAD_REQUEST),
+    })
+}
+
+async fn later(time: Duration, body: Vec<u8>) -> Response<Body> {
+    // In a box: other requests have no room for a timer.
+    Box::pin(tokio::time::sleep(time)).await;
+    json(Body::whole(body))
 }
 
 /// The body in one piece, without a copy where it came in one.
@@ -106,30 +124,34 @@ async fn next(body: &mut Incoming) -> Result<Option<Bytes>, hyper::Error> {
     Ok(frame.transpose()?.and_then(|frame| frame.into_data().ok()))
 }
 
-fn reply(ready: &Ready, era: Era, message: Message<Params>) -> Option<Response<Body>> {
+fn reply(ready: &Ready, era: Era, message: Message<Params>) -> Option<Reply> {
     let Some(id) = message.id else {
-        return Some(status(StatusCode::ACCEPTED));
+        return Some(Reply::Now(status(StatusCode::ACCEPTED)));
     };
-    match &*message.method {
-        "tools/call" => call(era, id, message.params),
-        "tools/list" => Some(json(Body::ready(id, ready.list(era)))),
-        "initialize" => Some(json(Body::ready(id, ready.initialize()))),
-        "server/discover" => Some(json(Body::ready(id, ready.discover()))),
-        _ => None,
-    }
+    let response = match &*message.method {
+        "tools/call" => return call(era, id, message.params),
+        "tools/list" => json(Body::ready(id, ready.list(era))),
+        "initialize" => json(Body::ready(id, ready.initialize())),
+        "server/discover" => json(Body::ready(id, ready.discover())),
+        _ => return None,
+    };
+    Some(Reply::Now(response))
 }
 
-fn call(era: Era, id: &RawValue, params: Params) -> Option<Response<Body>> {
+fn call(era: Era, id: &RawValue, params: Params) -> Option<Reply> {
     let body = match params.call? {
         Call::Add(Integers { a, b }) => result::integer(era, id, a.wrapping_add(b)),
         Call::Multiply(Integers { a, b }) => result::integer(era, id, a.wrapping_mul(b)),
         Call::Echo(Echo { text }) => result::text(era, id, &text),
         Call::Countdown(arguments) => {
             let token = params.meta.progress_token?;
-            return Some(events(Countdown::new(era, id, token, &arguments)));
+            return Some(Reply::Now(events(Countdown::new(era, id, token, &arguments))));
+        }
+        Call::Wait(Wait { ms }) => {
+            return Some(Reply::Later(Duration::from_millis(ms), result::text(era, id, "done")));
         }
     };
-    Some(json(Body::whole(body)))
+    Some(Reply::Now(json(Body::whole(body))))
 }
 
 fn json(body: Body) -> Response<Body> {

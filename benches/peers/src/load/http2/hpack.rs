@@ -1,0 +1,71 @@
+//! Header blocks (HPACK, RFC 7541), as a client writes them that sends the same headers over
+//! and over: the first puts every field into the server's table, the later ones name the
+//! entries.
+
+use crate::load::request::{HOST, PATH, Request};
+
+/// `:method: POST`, `:scheme: http` and `:status: 200` in the static table.
+const METHOD_POST: u8 = INDEXED | 3;
+const SCHEME_HTTP: u8 = INDEXED | 6;
+pub(super) const STATUS_200: u8 = INDEXED | 8;
+
+/// Where the static table has a name.
+const AUTHORITY: u8 = 1;
+const NAME_OF_PATH: u8 = 4;
+
+const INDEXED: u8 = 0x80;
+const WITH_INDEXING: u8 = 0x40;
+
+/// Where the newest entry of the dynamic table is.
+const NEWEST: u8 = 62;
+
+/// The blocks of the first request on a connection, and of all others.
+pub(super) struct Blocks {
+    pub(super) first: Vec<u8>,
+    pub(super) later: Vec<u8>,
+}
+
+impl Blocks {
+    pub(super) fn new(request: &Request) -> Self {
+        let mut first = vec![METHOD_POST, SCHEME_HTTP];
+        first.push(WITH_INDEXING | NAME_OF_PATH);
+        string(&mut first, PATH);
+        first.push(WITH_INDEXING | AUTHORITY);
+        string(&mut first, HOST);
+        let length = ("content-length", request.body.len().to_string());
+        for (name, value) in request.headers.iter().chain([&length]) {
+            first.push(WITH_INDEXING);
+            string(&mut first, name);
+            string(&mut first, value);
+        }
+        let entries = u8::try_from(request.headers.len() + 3).expect("a handful of headers");
+        let mut later = vec![METHOD_POST, SCHEME_HTTP];
+        // The oldest first, which has the highest index.
+        later.extend((NEWEST..NEWEST + entries).rev().map(|index| INDEXED | index));
+        Self { first, later }
+    }
+}
+
+/// As it is, not in Huffman's code.
+fn string(out: &mut Vec<u8>, text: &str) {
+    const LONGEST: usize = 126;
+    assert!(text.len() <= LONGEST, "lengths of one byte are all that is written");
+    out.push(u8::try_from(text.len()).expect("checked above"));
+    out.extend_from_slice(text.as_bytes());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn later_blocks_name_the_entries_of_the_first() {
+        let request = Request { headers: vec![("accept", "a".to_owned())], body: "{}".to_owned() };
+        let Blocks { first, later } = Blocks::new(&request);
+        assert_eq!(
+            first,
+            b"\x83\x86\x44\x04/mcp\x41\x09127.0.0.1\x40\x06accept\x01a\x40\x0econtent-length\x012"
+        );
+        assert_eq!(later, [0x83, 0x86, 0x80 | 65, 0x80 | 64, 0x80 | 63, 0x80 | 62]);
+    }
+}
