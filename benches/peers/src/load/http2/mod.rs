@@ -233,3 +233,75 @@ fn status(block: &[u8]) -> io::Result<u16> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        io::{Read as _, Write as _},
+        net::{SocketAddr, TcpListener},
+        thread,
+    };
+
+    use super::*;
+    use crate::{http::Http, load::Load};
+
+    /// A server that sends these bytes to its first client, in pieces, and then waits for
+    /// it to leave.
+    fn server(bytes: Vec<u8>, piece: usize) -> SocketAddr {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let addr = listener.local_addr().expect("an address");
+        thread::spawn(move || {
+            let (mut stream, _) = listener.accept().expect("a client");
+            stream.set_nodelay(true).expect("a socket");
+            stream.read_exact(&mut [0; PREFACE.len()]).expect("the preface");
+            for piece in bytes.chunks(piece) {
+                stream.write_all(piece).expect("a client that reads");
+            }
+            // It leaves by a reset.
+            stream.read_to_end(&mut Vec::new()).ok();
+        });
+        addr
+    }
+
+    fn probe(frames: &[Frame], piece: usize) -> io::Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        frames.iter().for_each(|frame| frame.write(&mut bytes));
+        let request = Request { headers: Vec::new(), body: "{}".to_owned() };
+        let mut load = Load::connect(server(bytes, piece), Http::Http2, &[request], 1)?;
+        load.probe().map(|reply| reply.body)
+    }
+
+    const OPENING: [Frame; 3] = [
+        Frame { kind: SETTINGS, flags: 0, stream: 0, payload: &[] },
+        Frame { kind: WINDOW_UPDATE, flags: 0, stream: 0, payload: &[0, 0, 1, 0] },
+        Frame { kind: PING, flags: 0, stream: 0, payload: b"12345678" },
+    ];
+
+    #[test]
+    fn replies_are_read_in_pieces_of_any_size() {
+        let [settings, window, ping] = OPENING;
+        let frames = [
+            settings,
+            Frame { kind: HEADERS, flags: END_HEADERS, stream: 1, payload: &[STATUS_200] },
+            window,
+            Frame { kind: DATA, flags: 0, stream: 1, payload: b"hel" },
+            ping,
+            Frame { kind: DATA, flags: END_STREAM, stream: 1, payload: b"lo" },
+        ];
+        for piece in [1, 2, 7, 1024] {
+            assert_eq!(probe(&frames, piece).expect("a reply"), b"hello");
+        }
+    }
+
+    #[test]
+    fn what_is_not_a_reply_with_status_200_fails_the_run() {
+        // 404, as the static table has it.
+        let not_found =
+            Frame { kind: HEADERS, flags: END_HEADERS | END_STREAM, stream: 1, payload: &[0x80 | 13] };
+        let reset = Frame { kind: RST_STREAM, flags: 0, stream: 1, payload: &[0, 0, 0, 7] };
+        let unasked = Frame { kind: DATA, flags: END_STREAM, stream: 3, payload: b"hello" };
+        for frame in [not_found, reset, unasked] {
+            assert!(probe(&[frame], 1024).is_err());
+        }
+    }
+}
