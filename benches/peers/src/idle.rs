@@ -79,7 +79,7 @@ fn wait_until_still(server: &Server) -> io::Result<()> {
     while start.elapsed() < LIMIT {
         thread::sleep(LOOK);
         let now = server.cpu()?;
-        if now - before < STILL {
+        if now.saturating_sub(before) < STILL {
             return Ok(());
         }
         before = now;

@@ -145,9 +145,9 @@ impl Load {
         if !self.started {
             self.start()?;
         }
-        let (least, replies, limit) = match until {
-            Until::Elapsed(limit) => (limit, u64::MAX, limit),
-            Until::ElapsedWith(least, replies) => (least, replies, least * 8),
+        let (window, replies, limit) = match until {
+            Until::Elapsed(window) => (window, 0, window),
+            Until::ElapsedWith(window, replies) => (window, replies, window * 8),
             Until::Replies(replies, limit) => (Duration::ZERO, replies, limit),
         };
         let mut run = Run {
@@ -165,7 +165,7 @@ impl Load {
                 run.idle += now - before;
             }
             before = now;
-            if run.replies >= replies && run.elapsed >= least {
+            if run.replies >= replies && run.elapsed >= window {
                 return Ok(run);
             }
             if run.elapsed >= limit {
@@ -183,12 +183,11 @@ impl Load {
             }
             for event in &self.events {
                 let connection = &mut self.connections[event.token().0];
-                let replied =
-                    connection.advance(&mut self.buffer, event.is_readable(), &mut run.latencies)?;
-                if replied > 0 {
-                    run.replies += replied as u64;
+                let count = connection.advance(&mut self.buffer, event.is_readable(), &mut run.latencies)?;
+                if count > 0 {
+                    run.replies += count as u64;
                     // Their replies come with an event of their own.
-                    connection.send(replied)?;
+                    connection.send(count)?;
                 }
             }
         }

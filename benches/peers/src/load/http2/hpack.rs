@@ -66,6 +66,6 @@ mod tests {
             first,
             b"\x83\x86\x44\x04/mcp\x41\x09127.0.0.1\x40\x06accept\x01a\x40\x0econtent-length\x012"
         );
-        assert_eq!(later, [0x83, 0x86, 0x80 | 65, 0x80 | 64, 0x80 | 63, 0x80 | 62]);
+        assert_eq!(later, b"\x83\x86\xc1\xc0\xbf\xbe");
     }
 }

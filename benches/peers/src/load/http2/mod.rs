@@ -265,7 +265,9 @@ mod tests {
 
     fn probe(frames: &[Frame], piece: usize) -> io::Result<Vec<u8>> {
         let mut bytes = Vec::new();
-        frames.iter().for_each(|frame| frame.write(&mut bytes));
+        for frame in frames {
+            frame.write(&mut bytes);
+        }
         let request = Request { headers: Vec::new(), body: "{}".to_owned() };
         let mut load = Load::connect(server(bytes, piece), Http::Http2, &[request], 1)?;
         load.probe().map(|reply| reply.body)
@@ -296,8 +298,7 @@ mod tests {
     #[test]
     fn what_is_not_a_reply_with_status_200_fails_the_run() {
         // 404, as the static table has it.
-        let not_found =
-            Frame { kind: HEADERS, flags: END_HEADERS | END_STREAM, stream: 1, payload: &[0x80 | 13] };
+        let not_found = Frame { kind: HEADERS, flags: END_HEADERS | END_STREAM, stream: 1, payload: &[0x8d] };
         let reset = Frame { kind: RST_STREAM, flags: 0, stream: 1, payload: &[0, 0, 0, 7] };
         let unasked = Frame { kind: DATA, flags: END_STREAM, stream: 3, payload: b"hello" };
         for frame in [not_found, reset, unasked] {
