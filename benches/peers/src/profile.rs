@@ -14,9 +14,9 @@ pub(crate) fn name() -> io::Result<String> {
 /// The name, and what `Cargo.toml` says about the profile.
 pub(crate) fn describe(name: &str) -> String {
     match name {
-        "release" => "`release`: one codegen unit, fat LTO".to_owned(),
+        "release" => "`release` (one codegen unit, fat LTO)".to_owned(),
         "default-release" => {
-            "`default-release`: 16 codegen units, no LTO, as Cargo builds by default".to_owned()
+            "`default-release` (16 codegen units, no LTO: what Cargo does by default)".to_owned()
         }
         other => format!("`{other}`"),
     }

@@ -54,7 +54,7 @@ pub(crate) fn write(directory: &Path, plan: &Plan, rows: &[Row]) -> io::Result<(
         other => format!("results-{other}"),
     };
     fs::write(directory.join(format!("{stem}.json")), text)?;
-    fs::write(directory.join(format!("{stem}.svg")), chart::draw(rows))
+    fs::write(directory.join(format!("{stem}.svg")), chart::draw(&profile, rows))
 }
 
 fn with_ratios(row: &Row, ratios: &[table::Ratio]) -> Value {

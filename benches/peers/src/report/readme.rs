@@ -13,17 +13,16 @@ const REFERENCE: &str = "limit";
 
 /// The table and what it shows.
 pub(super) fn table(profile: &str, machine: &str, rounds: usize, rows: &[Row]) -> String {
+    let profile = profile::describe(profile);
     let mut out = format!(
-        "Build {}; {machine}; medians of {rounds} rounds. Each cell has the CPU time per request in µs, / \
-         and what of it was spent in user space",
-        profile::describe(profile)
+        "CPU time per request in µs, all / in user space, and how many times what the first handler takes.\n\
+         Build: {profile}. Processor: {machine}. Medians of rounds: {rounds}.\n"
     );
     if let Some(error) = user_error_percent(rows) {
-        write!(out, " (± {error:.0} %, the median of the standard errors)").expect(WRITE);
+        writeln!(out, "Standard error of the times in user space: {error:.0} %, the median of all.")
+            .expect(WRITE);
     }
-    out.push_str(
-        "; in parentheses, how many times what the first handler takes.\n\n| request | connections |",
-    );
+    out.push_str("\n| request | connections |");
     let names = table::names(rows);
     for name in &names {
         write!(out, " {} |", title(name)).expect(WRITE);
