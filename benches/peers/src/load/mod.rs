@@ -26,7 +26,8 @@ use crate::http::Http;
 #[derive(Clone, Copy)]
 pub(crate) enum Until {
     Elapsed(Duration),
-    /// Goes on until there were so many replies too, but at most eight times as long.
+    /// Goes on until there were so many replies too, but at most eight times as long where
+    /// there was one.
     ElapsedWith(Duration, u64),
     /// Ends with an error when the replies do not arrive in time.
     Replies(u64, Duration),
@@ -169,10 +170,11 @@ impl Load {
                 return Ok(run);
             }
             if run.elapsed >= limit {
-                return match until {
-                    Until::Elapsed(_) | Until::ElapsedWith(..) => Ok(run),
-                    Until::Replies(..) => Err(silent()),
-                };
+                match until {
+                    Until::ElapsedWith(..) if run.replies == 0 => {}
+                    Until::Elapsed(_) | Until::ElapsedWith(..) => return Ok(run),
+                    Until::Replies(..) => return Err(silent()),
+                }
             }
             if now - heard > SILENCE {
                 return Err(silent());
