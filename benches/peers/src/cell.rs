@@ -17,7 +17,7 @@ use crate::{
 pub(crate) struct Sample {
     /// CPU time of the server per request, in microseconds.
     pub(crate) cpu_us: f64,
-    /// How much of that was spent in user space, as far as the kernel's ticks tell.
+    /// The part of it that was spent in user space, by the kernel's ticks.
     pub(crate) user_us: f64,
     pub(crate) requests_per_second: f64,
     pub(crate) p50_us: f64,
@@ -55,8 +55,8 @@ const WINDOWS: usize = 6;
 const WAITS: usize = 10;
 const WAIT: Duration = Duration::from_millis(100);
 
-/// How many replies each connection has in a window: servers that answer thousands of
-/// connections in turn may send all replies at the end of it.
+/// The number of replies that each connection has in a window. Servers may answer thousands of
+/// connections in bursts.
 const TURNS: u64 = 4;
 
 impl Conditions {
@@ -146,7 +146,7 @@ impl Spent {
         }
     }
 
-    /// How much of the server's time was spent in user space: the finer clock does not tell.
+    /// Returns the share of the server's time in user space, which the finer clock does not provide.
     fn user_share(&self) -> f64 {
         self.user.as_secs_f64() / (self.user + self.system).as_secs_f64().max(f64::MIN_POSITIVE)
     }
@@ -192,7 +192,7 @@ fn sample(mut run: Run, spent: &Spent, peak_kib: u64, round_trip_ns: f64) -> io:
     })
 }
 
-/// To what a reader of the results can use.
+/// Rounds to a useful precision.
 pub(crate) fn rounded(value: f64) -> f64 {
     (value * 1000.0).round() / 1000.0
 }

@@ -26,7 +26,7 @@ pub(crate) struct Row {
     pub(crate) group: &'static str,
     pub(crate) workload: String,
     pub(crate) connections: usize,
-    /// How many requests are in flight on each connection.
+    /// The number of requests in flight on each connection.
     pub(crate) streams: usize,
     pub(crate) servers: Vec<Measured>,
 }
@@ -40,10 +40,10 @@ impl Row {
 #[derive(Serialize)]
 pub(crate) struct Measured {
     pub(crate) server: &'static str,
-    /// But for the time in user space, which is that of all rounds together: one window has
-    /// too few ticks of the kernel to tell.
+    /// The medians of the rounds, except for the time in user space: a round has too few of the
+    /// kernel's ticks, so its share of CPU time is the mean of all rounds.
     pub(crate) median: Sample,
-    /// The standard error of the time in user space, by how far the rounds differ.
+    /// The standard error of the time in user space. There is none after a single round.
     pub(crate) user_error_us: Option<f64>,
     rounds: Vec<Sample>,
 }
@@ -87,8 +87,8 @@ pub(crate) fn run(plan: &Plan) -> io::Result<Vec<Row>> {
         .collect())
 }
 
-/// Every workload with each of its numbers of connections, but for those that the limit of
-/// open files does not allow.
+/// Returns every workload with each of its numbers of connections, except for those beyond the
+/// limit of open files.
 fn cells(workloads: &[Workload]) -> io::Result<Vec<(&Workload, usize)>> {
     let most = process::most_connections()?;
     let all = workloads
@@ -105,7 +105,7 @@ fn cells(workloads: &[Workload]) -> io::Result<Vec<(&Workload, usize)>> {
     Ok(cells)
 }
 
-/// Nothing when the server was not measured.
+/// Returns `None` if the server was not measured.
 fn measured((peer, rounds): (&Peer, Vec<Sample>)) -> Option<Measured> {
     if rounds.is_empty() {
         return None;
@@ -131,15 +131,15 @@ fn measured((peer, rounds): (&Peer, Vec<Sample>)) -> Option<Measured> {
     })
 }
 
-/// How much of the CPU time was spent in user space.
+/// The share of CPU time that was spent in user space.
 struct UserShare {
     mean: f64,
-    /// Nothing when there was one round only.
+    /// `None` after a single round.
     standard_error: Option<f64>,
 }
 
 impl UserShare {
-    /// Rounds have windows of one length, and so weigh the same.
+    /// Rounds have windows of the same length, and so the same weight.
     #[expect(clippy::cast_precision_loss, reason = "a handful of rounds")]
     fn of(rounds: &[Sample]) -> Self {
         let shares = || rounds.iter().map(|round| round.user_us / round.cpu_us);

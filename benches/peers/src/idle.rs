@@ -1,4 +1,4 @@
-//! Memory of keep-alive connections: idle ones, or ones with a call in flight.
+//! Measures the memory of keep-alive connections that are idle or have a call in flight.
 
 use std::{
     io, thread,
@@ -14,16 +14,16 @@ use crate::{
     workload::{self, Workload},
 };
 
-/// What the connections are at while the memory is looked at.
+/// The state of the connections while the memory is measured.
 #[derive(Clone, Copy)]
 pub(crate) enum State {
-    /// Each has had one request, as those of clients that pause have.
+    /// Each has had one request, like those of clients that pause.
     Idle,
     /// Each has sent a call whose tool waits.
     InFlight,
 }
 
-/// For longer than anyone looks.
+/// Longer than the measurement takes.
 const WAIT_MS: u64 = 600_000;
 
 pub(crate) fn run(peers: &[Peer], connections: usize, state: State, cores: Cores) -> io::Result<()> {
@@ -62,14 +62,14 @@ fn open(server: &Server, workload: &Workload, connections: usize, state: State) 
             load.start()?;
             wait_until_still(server)?;
             if !load.is_silent()? {
-                return Err(io::Error::other("a call that was to wait has been answered"));
+                return Err(io::Error::other("a call whose tool should wait has been answered"));
             }
         }
     }
     Ok(load)
 }
 
-/// Returns when the server has read all there was to read: its CPU time stands still.
+/// Returns when the server uses no more CPU time, and so has started every call.
 fn wait_until_still(server: &Server) -> io::Result<()> {
     const LOOK: Duration = Duration::from_millis(100);
     const LIMIT: Duration = Duration::from_secs(60);
@@ -84,5 +84,5 @@ fn wait_until_still(server: &Server) -> io::Result<()> {
         }
         before = now;
     }
-    Err(io::Error::other("the server does not come to rest"))
+    Err(io::Error::other("the server stays busy"))
 }

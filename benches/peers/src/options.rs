@@ -47,9 +47,8 @@ pub(crate) struct Options {
     /// The time before each run is measured, in milliseconds.
     #[arg(long, default_value_t = 300)]
     warm_up_ms: u64,
-    /// Where `results.json` and `results.svg` go. By default they are written
-    /// into this package, whose README shows the figures; those of a run that is
-    /// quick or of a selection are not written at all.
+    /// The directory for `results.json` and `results.svg`. By default this package, whose README
+    /// gets the table too, or none for quick runs and for selections.
     #[arg(long)]
     out: Option<PathBuf>,
     #[command(flatten)]
@@ -84,11 +83,11 @@ pub(crate) enum Action {
     #[cfg(feature = "gateway")]
     #[command(hide = true)]
     ServeStdio,
-    /// Opens connections and reports the memory of each.
+    /// Reports the memory that a connection takes.
     Idle {
         #[arg(long, default_value_t = 10_000)]
         connections: usize,
-        /// With a call on each whose tool waits.
+        /// Measures connections that each have a call whose tool waits.
         #[arg(long)]
         in_flight: bool,
     },
@@ -144,18 +143,18 @@ impl Options {
         })
     }
 
-    /// The directory that the results of a comparison are written to.
+    /// Returns the directory that the results are written to.
     pub(crate) fn output(&self) -> Option<PathBuf> {
         self.out.clone().or_else(|| self.is_whole().then(|| env!("CARGO_MANIFEST_DIR").into()))
     }
 
-    /// The README that shows the results.
+    /// Returns the README that shows the results.
     pub(crate) fn readme(&self) -> Option<PathBuf> {
         let is_shown = self.is_whole() && self.out.is_none();
         is_shown.then(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md"))
     }
 
-    /// Whether all workloads are measured with all Rust servers.
+    /// Returns whether all workloads are measured with all Rust servers.
     fn is_whole(&self) -> bool {
         !self.quick && self.servers.is_empty() && self.only.is_empty()
     }

@@ -28,7 +28,7 @@ impl Peer {
         }
     }
 
-    /// Whether it can be spoken with in this version of HTTP.
+    /// Returns whether the server speaks this version of HTTP in clear text.
     pub(crate) fn speaks(&self, http: Http) -> bool {
         match self {
             Self::Rust(_) => true,
@@ -36,7 +36,7 @@ impl Peer {
         }
     }
 
-    /// How much longer than compiled code it takes until it is as fast as it gets.
+    /// Returns how much longer its warm-up is than that of compiled code.
     pub(crate) fn warm_up_factor(&self) -> u32 {
         match self {
             Self::Rust(_) => 1,

@@ -41,15 +41,15 @@ pub(crate) fn raise_open_files() -> io::Result<()> {
     Ok(setrlimit(Resource::RLIMIT_NOFILE, hard, hard)?)
 }
 
-/// How many connections this process and a server, which has as many open files, can have.
+/// Returns the number of connections that the limit of open files allows. Servers have the same.
 pub(crate) fn most_connections() -> io::Result<usize> {
-    /// Standard streams, the listener, pipes, `epoll`.
+    /// Standard streams, pipes, the listener and `epoll`.
     const OTHERS: usize = 64;
     let (soft, _) = getrlimit(Resource::RLIMIT_NOFILE)?;
     Ok(usize::try_from(soft).unwrap_or(usize::MAX).saturating_sub(OTHERS))
 }
 
-/// Fails where the system does not allow so many.
+/// Fails if the limit of open files does not allow this many.
 pub(crate) fn needs_connections(connections: usize) -> io::Result<()> {
     let most = most_connections()?;
     if connections <= most {
@@ -60,7 +60,7 @@ pub(crate) fn needs_connections(connections: usize) -> io::Result<()> {
     )))
 }
 
-/// The CPU time of this process.
+/// Returns the CPU time of this process.
 pub(crate) fn own_cpu() -> io::Result<Duration> {
     Ok(ClockId::CLOCK_PROCESS_CPUTIME_ID.now()?.into())
 }

@@ -53,7 +53,7 @@ impl Workload {
         let mut headers =
             vec![("content-type", "application/json"), ("accept", "application/json, text/event-stream")];
         match self.era {
-            // The version is what an initialisation is to find out.
+            // The version is negotiated by `initialize`.
             Era::Legacy if self.method == "initialize" => {}
             Era::Legacy => headers.push(("mcp-protocol-version", "2025-11-25")),
             Era::Modern => {
@@ -117,7 +117,7 @@ pub(crate) fn add(era: Era) -> Workload {
     }
 }
 
-/// As a proxy sends it that has many clients and few connections.
+/// Like the requests of a proxy, which has few connections for many clients.
 fn add_over_http2(era: Era) -> Workload {
     Workload {
         group: "tools/call: add over HTTP/2",
@@ -128,7 +128,7 @@ fn add_over_http2(era: Era) -> Workload {
     }
 }
 
-/// A call whose tool answers after a while.
+/// A call whose tool waits.
 pub(crate) fn wait(era: Era, milliseconds: u64) -> Workload {
     Workload {
         tools: ToolSet::Wait,

@@ -1,4 +1,4 @@
-//! One connection that sends the same request again and again.
+//! A connection that repeats one request.
 
 use std::{
     io::{self, ErrorKind, Read as _, Write as _},
@@ -11,7 +11,7 @@ use nix::sys::socket::{setsockopt, sockopt};
 use super::{http1, http2, reply::Reply, request::Request};
 use crate::http::Http;
 
-/// A connection in one of the versions of HTTP.
+/// A connection in either version of HTTP.
 pub(super) enum Connection {
     Http1(http1::Connection),
     Http2(http2::Connection),
@@ -48,7 +48,7 @@ impl Connection {
         }
     }
 
-    /// Sends the request so many times, which HTTP/1.1 allows once, when no reply is
+    /// Sends the request this many times. Over HTTP/1.1 that is once, when no reply is
     /// outstanding.
     pub(super) fn send(&mut self, times: usize) -> io::Result<()> {
         match self {
@@ -57,8 +57,8 @@ impl Connection {
         }
     }
 
-    /// Writes and reads what the socket takes and has. Adds the latency of each reply that
-    /// is complete, in nanoseconds; gives the number of these replies.
+    /// Writes without blocking, and reads if the socket is readable. Adds the latency of each
+    /// complete reply in nanoseconds, at most four seconds. Returns the number of these replies.
     pub(super) fn advance(
         &mut self,
         buffer: &mut [u8],
@@ -81,16 +81,16 @@ pub(super) struct Socket {
 
 impl Socket {
     fn connect(addr: SocketAddr) -> io::Result<Self> {
-        // Connects blocking: the handshake is no part of what is measured.
+        // Blocks, because the handshake is not measured.
         let stream = std::net::TcpStream::connect(addr)?;
         stream.set_nodelay(true)?;
-        // Closing resets: ten thousand ports must not be kept for a minute after each run.
+        // Resets when it is closed, so that ten thousand ports are free at once, not in a minute.
         setsockopt(&stream, sockopt::Linger, &nix::libc::linger { l_onoff: 1, l_linger: 0 })?;
         stream.set_nonblocking(true)?;
         Ok(Self { stream: TcpStream::from_std(stream) })
     }
 
-    /// Writes as much as the socket takes; gives how much that was.
+    /// Writes as much as the socket accepts. Returns the number of bytes.
     pub(super) fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let mut written = 0;
         while written < bytes.len() {
@@ -104,7 +104,7 @@ impl Socket {
         Ok(written)
     }
 
-    /// Reads once; nothing when there is nothing to read.
+    /// Reads once. Returns `None` if there is nothing to read.
     pub(super) fn read(&mut self, buffer: &mut [u8]) -> io::Result<Option<usize>> {
         loop {
             match self.stream.read(buffer) {

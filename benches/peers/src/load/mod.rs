@@ -1,5 +1,5 @@
-//! The load: keep-alive connections in a closed loop, on one thread that does little else
-//! than ask `epoll`, so that the server is what limits.
+//! The load generator: keep-alive connections in a closed loop, on one thread that does little
+//! more than poll `epoll`, so that the server is the bottleneck.
 //!
 //! It never sleeps. Waking a sleeping thread on another core is expensive, especially on virtual
 //! machines, and the server would pay for it with every reply.
@@ -26,10 +26,10 @@ use crate::http::Http;
 #[derive(Clone, Copy)]
 pub(crate) enum Until {
     Elapsed(Duration),
-    /// Goes on until there were so many replies too, but at most eight times as long where
-    /// there was one.
+    /// Until the duration has elapsed and this many replies have come, but at most eight times
+    /// the duration if there is a reply.
     ElapsedWith(Duration, u64),
-    /// Ends with an error when the replies do not arrive in time.
+    /// Until this many replies. It is an error if they take longer than the duration.
     Replies(u64, Duration),
 }
 
@@ -48,7 +48,7 @@ pub(crate) struct Load {
     poll: Poll,
     events: Events,
     connections: Vec<Connection>,
-    /// How many requests a connection has in flight.
+    /// The number of requests that a connection has in flight.
     streams: usize,
     buffer: Vec<u8>,
     started: bool,
@@ -62,7 +62,7 @@ const BUFFER: usize = 256 * 1024;
 const SILENCE: Duration = Duration::from_secs(30);
 
 impl Load {
-    /// Connects; connection `i` will send the request `i` modulo their number.
+    /// Opens connections. Connection `i` sends the request `i` modulo the number of requests.
     pub(crate) fn connect(
         addr: SocketAddr,
         http: Http,
@@ -119,18 +119,18 @@ impl Load {
         Err(silent())
     }
 
-    /// Sends as many requests as may be in flight on every connection.
+    /// Starts the requests of every connection.
     pub(crate) fn start(&mut self) -> io::Result<()> {
         self.started = true;
         self.connections.iter_mut().try_for_each(|connection| connection.send(self.streams))
     }
 
-    /// How many requests are in flight when all connections are busy.
+    /// Returns the number of requests in flight when every connection is busy.
     pub(crate) fn in_flight(&self) -> u64 {
         (self.connections.len() * self.streams) as u64
     }
 
-    /// Whether no reply has come in.
+    /// Returns whether no connection has a reply to read.
     pub(crate) fn is_silent(&mut self) -> io::Result<bool> {
         let mut latencies = Vec::new();
         for connection in &mut self.connections {
@@ -139,8 +139,8 @@ impl Load {
         Ok(latencies.is_empty())
     }
 
-    /// Keeps every connection busy. Requests in flight at the end stay so, and
-    /// the next run takes their replies.
+    /// Keeps every connection busy. Requests in flight at the end stay in flight, and the next run
+    /// reads their replies.
     pub(crate) fn run(&mut self, until: Until) -> io::Result<Run> {
         let start = Instant::now();
         if !self.started {
@@ -188,7 +188,7 @@ impl Load {
                 let count = connection.advance(&mut self.buffer, event.is_readable(), &mut run.latencies)?;
                 if count > 0 {
                     run.replies += count as u64;
-                    // Their replies come with an event of their own.
+                    // Their replies cause another event.
                     connection.send(count)?;
                 }
             }
@@ -196,7 +196,7 @@ impl Load {
     }
 }
 
-/// Longer than four seconds counts as four.
+/// Returns the elapsed time in nanoseconds, at most four seconds.
 fn nanoseconds_since(sent: Instant) -> u32 {
     u32::try_from(sent.elapsed().as_nanos()).unwrap_or(u32::MAX)
 }

@@ -1,15 +1,15 @@
-//! Replies, in whatever version of HTTP they came.
+//! Replies in either version of HTTP.
 
 use std::io;
 
-/// A whole reply, kept for a check of its content.
+/// A complete reply, kept to check its content.
 #[derive(Default)]
 pub(crate) struct Reply {
     pub(crate) is_event_stream: bool,
     pub(crate) body: Vec<u8>,
 }
 
-/// Holds every reply on a connection to status 200 and the first one's length.
+/// Requires that every reply on a connection has status 200 and the length of the first one.
 #[derive(Default)]
 pub(super) struct Uniform {
     body_length: Option<usize>,

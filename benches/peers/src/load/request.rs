@@ -1,11 +1,11 @@
-//! Requests, before they are written in a version of HTTP.
+//! Requests, independent of the version of HTTP.
 
 use std::fmt::Write as _;
 
 /// A `POST` to the server's endpoint.
 #[derive(Clone)]
 pub(crate) struct Request {
-    /// All but the host and the length.
+    /// All headers except the host and the length.
     pub(crate) headers: Vec<(&'static str, String)>,
     pub(crate) body: String,
 }
@@ -14,7 +14,7 @@ pub(super) const PATH: &str = "/mcp";
 pub(super) const HOST: &str = "127.0.0.1";
 
 impl Request {
-    /// The whole request as HTTP/1.1 has it.
+    /// Returns the request in the format of HTTP/1.1.
     pub(super) fn http1(&self) -> Vec<u8> {
         let mut text = format!("POST {PATH} HTTP/1.1\r\nhost: {HOST}\r\n");
         for (name, value) in &self.headers {

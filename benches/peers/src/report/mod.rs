@@ -18,13 +18,13 @@ use crate::{
 /// The servers that the others are compared with, if they took part.
 const REFERENCES: [&str; 3] = ["limit", "two-pass", "rmcp"];
 
-/// Prints the README's table and all others.
+/// Prints the README's table and those of all measures.
 pub(crate) fn print(plan: &Plan, rows: &[Row]) -> io::Result<()> {
     print!("{}{}", readme_table(plan, rows)?, table::all(rows));
     Ok(())
 }
 
-/// Puts the table into a README.
+/// Replaces the table in a README.
 pub(crate) fn write_readme(path: &Path, plan: &Plan, rows: &[Row]) -> io::Result<()> {
     readme::write(path, &profile::name()?, &readme_table(plan, rows)?)
 }
@@ -33,7 +33,7 @@ fn readme_table(plan: &Plan, rows: &[Row]) -> io::Result<String> {
     Ok(readme::table(&profile::name()?, &machine(), plan.rounds, rows))
 }
 
-/// Writes `results.json` and `results.svg`; of any build but that of `release`,
+/// Writes `results.json` and `results.svg`, or for profiles other than `release`,
 /// `results-PROFILE.json` and `results-PROFILE.svg`.
 pub(crate) fn write(directory: &Path, plan: &Plan, rows: &[Row]) -> io::Result<()> {
     let ratios = table::ratios(&table::names(rows));

@@ -83,7 +83,7 @@ fn draw_row(out: &mut String, row: &Row, top: f64, scale: f64) {
     )
     .expect(WRITE);
     let mut y = top;
-    // Servers that a row lacks are the last ones: the others keep their colours.
+    // Only the last servers may be missing in a row, so the others keep their colours.
     for (index, server) in row.servers.iter().enumerate() {
         let value = server.median.cpu_us;
         let whole = value * scale;

@@ -1,4 +1,4 @@
-//! The table in the README: CPU per request, all of it and what was spent in user space.
+//! The README's table: CPU per request, all and in user space.
 
 use std::{fmt::Write as _, fs, io, path::Path};
 
@@ -11,7 +11,7 @@ use crate::{
 /// The server that the others are compared with.
 const REFERENCE: &str = "limit";
 
-/// The table and what it shows.
+/// Returns the table with its caption.
 pub(super) fn table(profile: &str, machine: &str, rounds: usize, rows: &[Row]) -> String {
     let profile = profile::describe(profile);
     let mut out = format!(
@@ -38,7 +38,7 @@ pub(super) fn table(profile: &str, machine: &str, rounds: usize, rows: &[Row]) -
     out
 }
 
-/// What a server is called where its name on the command line is not known.
+/// Returns a server's name for readers who do not know those of the command line.
 fn title(name: &str) -> &str {
     match name {
         "limit" => "by hand",
@@ -61,7 +61,7 @@ fn cell(row: &Row, name: &str) -> String {
     }
 }
 
-/// How exact the time in user space is; nothing when one round does not tell.
+/// Returns the typical standard error of user time. There is none after a single round.
 fn user_error_percent(rows: &[Row]) -> Option<f64> {
     let servers = rows.iter().flat_map(|row| &row.servers);
     let errors: Vec<f64> =
@@ -69,8 +69,8 @@ fn user_error_percent(rows: &[Row]) -> Option<f64> {
     (!errors.is_empty()).then(|| median(errors))
 }
 
-/// Puts the table between the two comments that name the profile; other profiles have no
-/// table, and nothing is written.
+/// Replaces the table between the comments for this profile. Writes nothing if the README has
+/// none, as for debug builds.
 pub(super) fn write(path: &Path, profile: &str, table: &str) -> io::Result<()> {
     let text = fs::read_to_string(path)?;
     match replace(&text, profile, table) {
@@ -91,7 +91,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_table_of_a_profile_takes_the_place_of_the_last() {
+    fn a_table_replaces_the_last_one_of_its_profile() {
         let text = "a\n<!-- results of release -->\nold\n<!-- end -->\nb\n<!-- results of other -->\nkept\n<!-- end -->\n";
         let replaced = replace(text, "release", "new\n").expect("the profile has a table");
         assert_eq!(replaced, text.replace("old", "new"));

@@ -24,7 +24,7 @@ pub(super) fn all(rows: &[Row]) -> String {
     out
 }
 
-/// The servers that some row has.
+/// Returns the servers of all rows.
 pub(super) fn names(rows: &[Row]) -> Vec<&'static str> {
     let mut names = Vec::new();
     for server in rows.iter().flat_map(|row| &row.servers) {
@@ -60,7 +60,7 @@ fn section(out: &mut String, rows: &[Row], title: &str, ratios: &[Ratio], value:
     }
 }
 
-/// How many there are, and how many streams each has where it has more than one.
+/// Returns the number of connections, and of streams if there are several on each.
 pub(super) fn connections(row: &Row) -> String {
     match row.streams {
         1 => row.connections.to_string(),
@@ -77,7 +77,7 @@ pub(super) fn ratios<'a>(names: &[&'a str]) -> Vec<Ratio<'a>> {
     names.iter().flat_map(of).collect()
 }
 
-/// One ratio of a row's medians, where the row has both servers.
+/// Returns the ratio of two medians of a row, or `None` if a server is missing.
 pub(super) fn ratio(row: &Row, (name, reference): Ratio, value: fn(&Sample) -> f64) -> Option<f64> {
     let of = |name| row.server(name).map(|server| value(&server.median));
     Some(of(name)? / of(reference)?)

@@ -1,4 +1,4 @@
-//! The servers compared: one process each, one thread, hyper's connections.
+//! The servers that are compared: each a process with one thread, on hyper's connections.
 
 mod control;
 #[cfg(feature = "count-allocations")]
@@ -38,7 +38,7 @@ pub(crate) struct Setting {
     /// for plain JSON.
     #[arg(long)]
     pub(crate) sse: bool,
-    /// The version of HTTP that is spoken.
+    /// The version of HTTP.
     #[arg(long, value_enum, default_value_t = Http::Http1)]
     pub(crate) http: Http,
 }
@@ -108,8 +108,8 @@ fn announce(listener: &TcpListener) -> io::Result<()> {
     out.flush()
 }
 
-/// The same connection handling for every server, so that only what answers
-/// the requests differs.
+/// Accepts connections. It is the same for every server, so that they differ only in how they
+/// answer requests.
 async fn accept<S, B>(listener: TcpListener, http: Http, service: S) -> io::Result<()>
 where
     S: Service<Request<Incoming>, Response = Response<B>> + Clone + Send + 'static,
@@ -123,7 +123,7 @@ where
         let (stream, _) = listener.accept().await?;
         stream.set_nodelay(true)?;
         let stream = TokioIo::new(stream);
-        // A client that hangs up is no concern of the server.
+        // Errors of a connection, such as a client that hangs up, are ignored.
         match http {
             Http::Http1 => {
                 let connection = http1::Builder::new().serve_connection(stream, service.clone());

@@ -1,4 +1,4 @@
-//! HTTP/1.1: a request when the reply to the last is complete.
+//! HTTP/1.1: one request at a time on each connection.
 
 mod parser;
 
@@ -79,7 +79,7 @@ impl Connection {
                 break;
             }
             if count < buffer.len() {
-                // Drained: the next bytes come with an event of their own.
+                // The socket is drained; the next bytes cause another event.
                 break;
             }
         }

@@ -1,4 +1,4 @@
-//! The frames of HTTP/2 (RFC 9113, section 6) that a small request needs.
+//! The frames of HTTP/2 (RFC 9113, section 6).
 
 /// Types of frames.
 pub(super) const DATA: u8 = 0;
@@ -11,14 +11,14 @@ pub(super) const GOAWAY: u8 = 7;
 pub(super) const WINDOW_UPDATE: u8 = 8;
 pub(super) const CONTINUATION: u8 = 9;
 
-/// Flags. The first means something else to `SETTINGS` and `PING`.
+/// Flags. `ACK` is for `SETTINGS` and `PING`, the others for `DATA` and `HEADERS`.
 pub(super) const END_STREAM: u8 = 1;
 pub(super) const ACK: u8 = 1;
 pub(super) const END_HEADERS: u8 = 4;
 pub(super) const PADDED: u8 = 8;
 pub(super) const PRIORITY: u8 = 32;
 
-/// What a peer takes in one frame unless it says that it takes more.
+/// The largest payload that every peer accepts (`SETTINGS_MAX_FRAME_SIZE`).
 pub(super) const MAX_PAYLOAD: usize = 16 * 1024;
 
 const HEAD: usize = 9;
@@ -32,7 +32,7 @@ pub(super) struct Frame<'a> {
 }
 
 impl<'a> Frame<'a> {
-    /// The first frame and what follows it, or nothing when it is incomplete.
+    /// Returns the first frame and the bytes after it, or `None` if it is incomplete.
     pub(super) fn split(bytes: &'a [u8]) -> Option<(Self, &'a [u8])> {
         let (&[a, b, c, kind, flags, stream @ ..], rest) = bytes.split_first_chunk::<HEAD>()?;
         let length = u32::from_be_bytes([0, a, b, c]) as usize;
@@ -45,7 +45,7 @@ impl<'a> Frame<'a> {
         self.flags & flag != 0
     }
 
-    /// The payload as one number of four bytes.
+    /// Returns the payload as a number of four bytes.
     pub(super) fn number(&self) -> Option<u32> {
         self.payload.try_into().ok().map(u32::from_be_bytes)
     }
@@ -64,7 +64,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_frame_is_read_as_it_was_written_and_only_when_it_is_whole() {
+    fn a_frame_is_read_as_it_was_written_once_it_is_complete() {
         let frame = Frame { kind: DATA, flags: END_STREAM, stream: 7, payload: b"abc" };
         let mut bytes = Vec::new();
         frame.write(&mut bytes);

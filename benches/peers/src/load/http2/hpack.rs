@@ -1,6 +1,5 @@
-//! Header blocks (HPACK, RFC 7541), as a client writes them that sends the same headers over
-//! and over: the first puts every field into the server's table, the later ones name the
-//! entries.
+//! Header blocks (HPACK, RFC 7541) of a client that repeats one request. The first block adds
+//! every field to the server's dynamic table, and later blocks refer to these entries.
 
 use crate::load::request::{HOST, PATH, Request};
 
@@ -9,17 +8,17 @@ const METHOD_POST: u8 = INDEXED | 3;
 const SCHEME_HTTP: u8 = INDEXED | 6;
 pub(super) const STATUS_200: u8 = INDEXED | 8;
 
-/// Where the static table has a name.
+/// Indexes of names in the static table.
 const AUTHORITY: u8 = 1;
 const NAME_OF_PATH: u8 = 4;
 
 const INDEXED: u8 = 0x80;
 const WITH_INDEXING: u8 = 0x40;
 
-/// Where the newest entry of the dynamic table is.
+/// The index of the newest entry of the dynamic table.
 const NEWEST: u8 = 62;
 
-/// The blocks of the first request on a connection, and of all others.
+/// The header blocks of the first request on a connection and of all later ones.
 pub(super) struct Blocks {
     pub(super) first: Vec<u8>,
     pub(super) later: Vec<u8>,
@@ -40,16 +39,16 @@ impl Blocks {
         }
         let entries = u8::try_from(request.headers.len() + 3).expect("a handful of headers");
         let mut later = vec![METHOD_POST, SCHEME_HTTP];
-        // The oldest first, which has the highest index.
+        // The oldest entry comes first; it has the highest index.
         later.extend((NEWEST..NEWEST + entries).rev().map(|index| INDEXED | index));
         Self { first, later }
     }
 }
 
-/// As it is, not in Huffman's code.
+/// Writes a string without the Huffman code.
 fn string(out: &mut Vec<u8>, text: &str) {
     const LONGEST: usize = 126;
-    assert!(text.len() <= LONGEST, "lengths of one byte are all that is written");
+    assert!(text.len() <= LONGEST, "only lengths of one byte are written");
     out.push(u8::try_from(text.len()).expect("checked above"));
     out.extend_from_slice(text.as_bytes());
 }
@@ -59,7 +58,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn later_blocks_name_the_entries_of_the_first() {
+    fn later_blocks_refer_to_the_entries_of_the_first() {
         let request = Request { headers: vec![("accept", "a".to_owned())], body: "{}".to_owned() };
         let Blocks { first, later } = Blocks::new(&request);
         assert_eq!(

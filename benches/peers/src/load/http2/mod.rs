@@ -1,8 +1,8 @@
-//! HTTP/2: a number of requests in flight on each connection. A reply is read as it comes,
-//! and the requests that follow the replies of one read are written together, as proxies do.
+//! HTTP/2: several requests in flight on each connection. The requests that follow the replies
+//! of one read are written together.
 //!
-//! This is as much of a client as a load of small requests needs: bodies fit into one frame,
-//! and header blocks of replies are not decoded beyond their status.
+//! The client does only what repeated small requests need, so that it costs less than the
+//! server: bodies fit into one frame, and of a reply's header block only the status is decoded.
 
 mod frame;
 mod hpack;
@@ -29,14 +29,14 @@ pub(super) struct Connection {
     body: Vec<u8>,
     next_stream: u32,
     exchanges: Vec<Exchange>,
-    /// How many bytes of bodies the server still takes.
+    /// The number of bytes that the server still accepts.
     send_window: i64,
-    /// How many the server was told to send and has not sent.
+    /// The number of bytes that the server may still send.
     receive_window: u32,
-    /// What is to be written, and how much of it has been.
+    /// Frames to write, and how many of their bytes are written.
     out: Vec<u8>,
     written: usize,
-    /// Bytes of a frame that did not arrive in one piece.
+    /// The beginning of a frame that is not complete.
     partial: Vec<u8>,
     uniform: Uniform,
     kept: Option<Reply>,
@@ -52,13 +52,13 @@ struct Exchange {
 
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
-/// The size of a window before anyone has changed it, and the most that one can have.
+/// The initial and the largest size of a window.
 const INITIAL_WINDOW: u32 = 65_535;
 const MAX_WINDOW: u32 = u32::MAX >> 1;
 
 const LAST_STREAM: u32 = u32::MAX >> 1;
 
-/// The settings that are sent: no pushes, and a window that no reply of a stream fills.
+/// The client's settings: no pushes, and the largest window for each stream.
 const ENABLE_PUSH: [u8; 6] = [0, 2, 0, 0, 0, 0];
 const INITIAL_WINDOW_SIZE: [u8; 6] = [0, 4, 0x7f, 0xff, 0xff, 0xff];
 
@@ -97,7 +97,7 @@ impl Connection {
         self.kept.take().unwrap_or_default()
     }
 
-    /// Starts so many requests with one write.
+    /// Starts this many requests with one write.
     pub(super) fn send(&mut self, times: usize) -> io::Result<()> {
         for _ in 0..times {
             let stream = self.next_stream;
@@ -136,7 +136,7 @@ impl Connection {
             while let Some(count) = self.socket.read(buffer)? {
                 self.read(&buffer[..count], latencies)?;
                 if count < buffer.len() {
-                    // Drained: the next bytes come with an event of their own.
+                    // The socket is drained; the next bytes cause another event.
                     break;
                 }
             }
@@ -182,7 +182,7 @@ impl Connection {
         }
     }
 
-    /// Takes in a part of a reply, of whatever stream.
+    /// Handles a frame of a reply.
     fn reply(&mut self, frame: &Frame, latencies: &mut Vec<u32>) -> io::Result<()> {
         let index = self.exchanges.iter().position(|exchange| exchange.stream == frame.stream);
         let index = index.ok_or_else(|| malformed("a reply without a request"))?;
@@ -200,7 +200,7 @@ impl Connection {
                 kept.body.extend_from_slice(frame.payload);
             }
         } else if exchange.status.is_none() {
-            // Otherwise they are trailers.
+            // A second block has trailers.
             exchange.status = Some(status(frame.payload)?);
         }
         if frame.has(END_STREAM) {
@@ -215,7 +215,7 @@ impl Connection {
         Ok(())
     }
 
-    /// Lets the server send as much as it ever may.
+    /// Gives the server the largest window.
     fn open_receive_window(&mut self) {
         let increment = (MAX_WINDOW - self.receive_window).to_be_bytes();
         Frame { kind: WINDOW_UPDATE, flags: 0, stream: 0, payload: &increment }.write(&mut self.out);
@@ -223,8 +223,8 @@ impl Connection {
     }
 }
 
-/// The status that a header block begins with. All but 200 fail the run, so that only 200,
-/// which takes one byte, is told from the others.
+/// Returns the status, which comes first in a header block. Fails unless it is 200 and encoded as
+/// one byte: other replies end the run.
 fn status(block: &[u8]) -> io::Result<u16> {
     match block.first() {
         Some(&STATUS_200) => Ok(200),
@@ -245,8 +245,8 @@ mod tests {
     use super::*;
     use crate::{http::Http, load::Load};
 
-    /// A server that sends these bytes to its first client, in pieces, and then waits for
-    /// it to leave.
+    /// Starts a server that sends these bytes in pieces to its first client, and waits for it to
+    /// disconnect.
     fn server(bytes: Vec<u8>, piece: usize) -> SocketAddr {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let addr = listener.local_addr().expect("an address");
@@ -257,7 +257,7 @@ mod tests {
             for piece in bytes.chunks(piece) {
                 stream.write_all(piece).expect("a client that reads");
             }
-            // It leaves by a reset.
+            // The client disconnects with a reset.
             stream.read_to_end(&mut Vec::new()).ok();
         });
         addr
@@ -296,8 +296,8 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_a_reply_with_status_200_fails_the_run() {
-        // 404, as the static table has it.
+    fn replies_without_status_200_fail_the_run() {
+        // The index of 404 in the static table.
         let not_found = Frame { kind: HEADERS, flags: END_HEADERS | END_STREAM, stream: 1, payload: &[0x8d] };
         let reset = Frame { kind: RST_STREAM, flags: 0, stream: 1, payload: &[0, 0, 0, 7] };
         let unasked = Frame { kind: DATA, flags: END_STREAM, stream: 3, payload: b"hello" };

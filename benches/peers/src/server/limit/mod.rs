@@ -43,11 +43,11 @@ enum Era {
 /// The reply to a request.
 enum Reply {
     Now(Response<Body>),
-    /// JSON that is sent when a time has passed.
+    /// JSON that is sent after this time.
     Later(Duration, Vec<u8>),
 }
 
-/// How often arguments are passed over.
+/// How many passes are made over the arguments.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Passes {
     /// Arguments are parsed as soon as their tool is known.
@@ -97,7 +97,7 @@ async fn answer(
 }
 
 async fn later(time: Duration, body: Vec<u8>) -> Response<Body> {
-    // In a box: other requests have no room for a timer.
+    // Boxed, so that the futures of other requests have no room for a timer.
     Box::pin(tokio::time::sleep(time)).await;
     json(Body::whole(body))
 }
