@@ -16,6 +16,8 @@ pub(crate) enum ToolSet {
     Four,
     /// A hundred tools, each with about 500 bytes of schema.
     Hundred,
+    /// `wait`.
+    Wait,
 }
 
 impl ToolSet {
@@ -25,6 +27,7 @@ impl ToolSet {
             Self::Two => "two",
             Self::Four => "four",
             Self::Hundred => "hundred",
+            Self::Wait => "wait",
         }
     }
 }
@@ -53,6 +56,7 @@ pub(crate) fn tools(set: ToolSet) -> Vec<Entry> {
         ToolSet::Two => vec![add(), multiply()],
         ToolSet::Four => vec![add(), countdown(), echo(), multiply()],
         ToolSet::Hundred => (0..100).map(generated).collect(),
+        ToolSet::Wait => vec![wait()],
     }
 }
 
@@ -74,6 +78,11 @@ fn echo() -> Entry {
 fn countdown() -> Entry {
     let schema = object("Countdown", &[("from", UNSIGNED), ("interval_ms", UNSIGNED)]);
     Entry::new("countdown", "Count down to zero, reporting progress", schema)
+}
+
+fn wait() -> Entry {
+    let schema = object("Wait", &[("ms", UNSIGNED)]);
+    Entry::new("wait", "Answer after some milliseconds", schema)
 }
 
 const INTEGER: &str = r#"{"format":"int64","type":"integer"}"#;
@@ -121,6 +130,8 @@ fn generated(number: usize) -> Entry {
 
 #[cfg(test)]
 mod tests {
+    use clap::ValueEnum as _;
+
     use super::*;
 
     #[test]
@@ -132,7 +143,7 @@ mod tests {
 
     #[test]
     fn every_schema_is_json() {
-        for set in [ToolSet::Two, ToolSet::Four, ToolSet::Hundred] {
+        for &set in ToolSet::value_variants() {
             for tool in tools(set) {
                 assert!(tool.schema_value().is_object());
             }

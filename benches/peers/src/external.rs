@@ -7,6 +7,7 @@ use std::{
     process::{Command, Stdio},
 };
 
+use clap::ValueEnum as _;
 use serde_json::json;
 
 use crate::{
@@ -68,7 +69,7 @@ impl External {
         for (name, content) in language.files() {
             fs::write(directory.join(name), content)?;
         }
-        for set in [ToolSet::Two, ToolSet::Four, ToolSet::Hundred] {
+        for &set in ToolSet::value_variants() {
             fs::write(directory.join(tools_file(set)), tools(set))?;
         }
         match language {
@@ -106,6 +107,7 @@ fn tools_file(set: ToolSet) -> &'static str {
         ToolSet::Two => "two.json",
         ToolSet::Four => "four.json",
         ToolSet::Hundred => "hundred.json",
+        ToolSet::Wait => "wait.json",
     }
 }
 

@@ -10,11 +10,13 @@ mod expect;
 mod external;
 #[cfg(feature = "gateway")]
 mod gateway;
+mod http;
 mod idle;
 mod load;
 mod options;
 mod peers;
 mod process;
+mod profile;
 mod report;
 mod sample;
 mod server;
@@ -26,6 +28,7 @@ use std::{io, process::ExitCode};
 use clap::{Parser as _, ValueEnum as _};
 
 use crate::{
+    idle::State,
     options::{Action, Options},
     server::Name,
 };
@@ -63,9 +66,10 @@ fn run(options: &Options) -> io::Result<()> {
             let servers = options.rust_peers(&[Name::Ours]);
             servers.iter().try_for_each(|peer| soak::run(peer, millions, cores))
         }
-        Some(Action::Idle { connections }) => {
+        Some(Action::Idle { connections, in_flight }) => {
             let servers = options.rust_peers(&[Name::Limit, Name::Ours]);
-            idle::run(&servers, connections, cores)
+            let state = if in_flight { State::InFlight } else { State::Idle };
+            idle::run(&servers, connections, state, cores)
         }
         #[cfg(feature = "gateway")]
         Some(Action::Gateway) => gateway::run(&options.times(), cores),
@@ -76,9 +80,12 @@ fn run(options: &Options) -> io::Result<()> {
 fn compare(options: &Options) -> io::Result<()> {
     let plan = options.plan()?;
     let rows = compare::run(&plan)?;
-    report::print(&rows);
-    match options.output() {
-        Some(directory) => report::write(&directory, &plan, &rows),
-        None => Ok(()),
+    report::print(&plan, &rows)?;
+    if let Some(directory) = options.output() {
+        report::write(&directory, &plan, &rows)?;
     }
+    if let Some(readme) = options.readme() {
+        report::write_readme(&readme, &plan, &rows)?;
+    }
+    Ok(())
 }

@@ -4,6 +4,7 @@ use std::{io, process::Command};
 
 use crate::{
     external::{External, Language},
+    http::Http,
     process::{Cores, Server},
     server::{Name, Setting},
 };
@@ -15,7 +16,7 @@ pub(crate) enum Peer {
 }
 
 impl Peer {
-    /// Makes a server in another language ready to start.
+    /// Installs a server in another language.
     pub(crate) fn install(language: Language) -> io::Result<Self> {
         External::install(language).map(Self::External)
     }
@@ -27,7 +28,15 @@ impl Peer {
         }
     }
 
-    /// How much longer than compiled code it takes until it is as fast as it gets.
+    /// Returns whether the server speaks this version of HTTP in clear text.
+    pub(crate) fn speaks(&self, http: Http) -> bool {
+        match self {
+            Self::Rust(_) => true,
+            Self::External(_) => http == Http::Http1,
+        }
+    }
+
+    /// Returns how much longer its warm-up is than that of compiled code.
     pub(crate) fn warm_up_factor(&self) -> u32 {
         match self {
             Self::Rust(_) => 1,
@@ -47,7 +56,7 @@ impl Peer {
 
 fn rust(name: Name, setting: Setting) -> io::Result<Command> {
     let mut command = Command::new(std::env::current_exe()?);
-    command.args(["serve", name.as_str(), "--tools", setting.tools.name()]);
+    command.args(["serve", name.as_str(), "--tools", setting.tools.name(), "--http", setting.http.name()]);
     if setting.sse {
         command.arg("--sse");
     }

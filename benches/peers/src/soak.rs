@@ -5,6 +5,7 @@ use std::{io, time::Duration};
 use crate::{
     catalogue::ToolSet,
     era::Era,
+    http::Http,
     load::{Load, Until},
     peers::Peer,
     process::Cores,
@@ -19,7 +20,7 @@ const SLOWEST_PER_SECOND: u64 = 2000;
 
 pub(crate) fn run(peer: &Peer, millions: u64, cores: Cores) -> io::Result<()> {
     let total = (millions * 1_000_000).max(2 * FIRST);
-    let setting = Setting { tools: ToolSet::Four, sse: false };
+    let setting = Setting { tools: ToolSet::Four, sse: false, http: Http::Http1 };
     let server = peer.start(setting, cores)?;
     let requests: Vec<_> = [Era::Legacy, Era::Modern]
         .into_iter()
@@ -33,7 +34,7 @@ pub(crate) fn run(peer: &Peer, millions: u64, cores: Cores) -> io::Result<()> {
         })
         .map(|workload| workload.request())
         .collect();
-    let mut load = Load::connect(server.addr(), &requests, CONNECTIONS)?;
+    let mut load = Load::connect(server.addr(), setting.http, &requests, CONNECTIONS)?;
     load.run(replies(FIRST))?;
     let early = server.resident()?;
     println!("{}: {early} KiB after {FIRST} requests", peer.name());

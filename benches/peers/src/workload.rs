@@ -1,16 +1,16 @@
-//! The workloads: what is asked of every server, and how the replies must be.
-
-use std::fmt::Write as _;
+//! The workloads: requests to every server, and their expected replies.
 
 use crate::{
     catalogue::ToolSet,
     era::Era,
     expect::{Content, Expectation},
+    http::Http,
+    load::Request,
     sample,
     server::Setting,
 };
 
-/// A request that is sent over and over.
+/// A request that is repeated.
 pub(crate) struct Workload {
     /// The panel of the chart that it belongs to.
     pub(crate) group: &'static str,
@@ -18,14 +18,15 @@ pub(crate) struct Workload {
     pub(crate) era: Era,
     tools: ToolSet,
     pub(crate) expectation: Expectation,
+    pub(crate) http: Http,
     /// Numbers of connections to measure with.
     pub(crate) connections: &'static [usize],
     method: &'static str,
-    /// The name of the tool called, or nothing.
+    /// The name of the tool, or an empty string.
     tool: &'static str,
-    /// The members of `params` but `_meta`.
+    /// The members of `params` except `_meta`.
     params: String,
-    /// Members of `_meta` beside those that each modern request has.
+    /// The members of `_meta` in addition to those that every modern request has.
     meta: &'static str,
 }
 
@@ -35,36 +36,34 @@ impl Workload {
         format!("{}, {}", self.name, self.era.name())
     }
 
-    /// What a server that is to answer it is started with.
+    /// Returns the configuration of a server for this workload.
     pub(crate) fn setting(&self) -> Setting {
-        Setting { tools: self.tools, sse: matches!(self.expectation.content, Content::Countdown { .. }) }
+        Setting {
+            tools: self.tools,
+            sse: matches!(self.expectation.content, Content::Countdown { .. }),
+            http: self.http,
+        }
     }
 
-    /// The whole HTTP request.
-    pub(crate) fn request(&self) -> Vec<u8> {
-        let body = self.body();
-        let mut head = String::from(
-            "POST /mcp HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\n\
-             accept: application/json, text/event-stream\r\n",
-        );
-        head.push_str(&self.headers());
-        write!(head, "content-length: {}\r\n\r\n", body.len()).expect("a string takes all");
-        [head, body].concat().into_bytes()
+    pub(crate) fn request(&self) -> Request {
+        Request { headers: self.headers(), body: self.body() }
     }
 
-    fn headers(&self) -> String {
+    fn headers(&self) -> Vec<(&'static str, String)> {
+        let mut headers =
+            vec![("content-type", "application/json"), ("accept", "application/json, text/event-stream")];
         match self.era {
-            // The version is what an initialisation is to find out.
-            Era::Legacy if self.method == "initialize" => String::new(),
-            Era::Legacy => "mcp-protocol-version: 2025-11-25\r\n".to_owned(),
+            // The version is negotiated by `initialize`.
+            Era::Legacy if self.method == "initialize" => {}
+            Era::Legacy => headers.push(("mcp-protocol-version", "2025-11-25")),
             Era::Modern => {
-                let name = match self.tool {
-                    "" => String::new(),
-                    tool => format!("mcp-name: {tool}\r\n"),
-                };
-                format!("mcp-protocol-version: 2026-07-28\r\nmcp-method: {}\r\n{name}", self.method)
+                headers.extend([("mcp-protocol-version", "2026-07-28"), ("mcp-method", self.method)]);
+                if !self.tool.is_empty() {
+                    headers.push(("mcp-name", self.tool));
+                }
             }
         }
+        headers.into_iter().map(|(name, value)| (name, value.to_owned())).collect()
     }
 
     /// The members in the order of the specification's examples.
@@ -99,6 +98,7 @@ const ERAS: [Era; 2] = [Era::Legacy, Era::Modern];
 pub(crate) fn all() -> Vec<Workload> {
     let mut all = Vec::new();
     all.extend(ERAS.map(add));
+    all.extend(ERAS.map(add_over_http2));
     all.extend(ERAS.map(|era| list(era, "tools/list, 2 tools", ToolSet::Two)));
     all.extend(ERAS.map(|era| list(era, "tools/list, 100 tools", ToolSet::Hundred)));
     all.extend([initialize(), discover()]);
@@ -112,8 +112,27 @@ pub(crate) fn all() -> Vec<Workload> {
 pub(crate) fn add(era: Era) -> Workload {
     Workload {
         group: "tools/call: add",
-        connections: &[1, 32, 512],
+        connections: &[1, 32, 512, 10_000],
         ..call(era, "add", "add", r#"{"a":17,"b":25}"#, "42".to_owned())
+    }
+}
+
+/// Like the requests of a proxy, which has few connections for many clients.
+fn add_over_http2(era: Era) -> Workload {
+    Workload {
+        group: "tools/call: add over HTTP/2",
+        name: "add over HTTP/2",
+        http: Http::Http2,
+        connections: &[4],
+        ..add(era)
+    }
+}
+
+/// A call whose tool waits.
+pub(crate) fn wait(era: Era, milliseconds: u64) -> Workload {
+    Workload {
+        tools: ToolSet::Wait,
+        ..call(era, "wait", "wait", &format!(r#"{{"ms":{milliseconds}}}"#), "done".to_owned())
     }
 }
 
@@ -140,6 +159,7 @@ fn call(era: Era, name: &'static str, tool: &'static str, arguments: &str, text:
         era,
         tools: ToolSet::Four,
         expectation: Expectation::new(era, Content::Text(text)),
+        http: Http::Http1,
         connections: &[32],
         method: "tools/call",
         tool,

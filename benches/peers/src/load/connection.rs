@@ -1,130 +1,119 @@
-//! One keep-alive connection that sends the same request again and again.
+//! A connection that repeats one request.
 
 use std::{
     io::{self, ErrorKind, Read as _, Write as _},
     net::SocketAddr,
-    time::Instant,
 };
 
 use mio::net::TcpStream;
+use nix::sys::socket::{setsockopt, sockopt};
 
-use super::reply::{Parser, Reply};
+use super::{http1, http2, reply::Reply, request::Request};
+use crate::http::Http;
 
-#[derive(PartialEq, Eq)]
-pub(super) enum Step {
-    Waiting,
-    Replied,
-}
-
-pub(super) struct Connection {
-    stream: TcpStream,
-    request: Vec<u8>,
-    written: usize,
-    /// Whether a request is under way.
-    busy: bool,
-    sent: Instant,
-    parser: Parser,
-    /// What every further reply must have too.
-    body_length: Option<usize>,
+/// A connection in either version of HTTP.
+pub(super) enum Connection {
+    Http1(http1::Connection),
+    Http2(http2::Connection),
 }
 
 impl Connection {
-    pub(super) fn open(addr: SocketAddr, request: Vec<u8>) -> io::Result<Self> {
-        // Connects blocking: the handshake is no part of what is measured.
-        let stream = std::net::TcpStream::connect(addr)?;
-        stream.set_nodelay(true)?;
-        stream.set_nonblocking(true)?;
-        Ok(Self {
-            stream: TcpStream::from_std(stream),
-            written: request.len(),
-            request,
-            busy: false,
-            sent: Instant::now(),
-            parser: Parser::default(),
-            body_length: None,
+    pub(super) fn open(addr: SocketAddr, http: Http, request: &Request) -> io::Result<Self> {
+        let socket = Socket::connect(addr)?;
+        Ok(match http {
+            Http::Http1 => Self::Http1(http1::Connection::new(socket, request)),
+            Http::Http2 => Self::Http2(http2::Connection::new(socket, request)?),
         })
     }
 
     pub(super) fn source(&mut self) -> &mut TcpStream {
-        &mut self.stream
-    }
-
-    pub(super) fn keep_body(&mut self) {
-        self.parser.keep_body();
-    }
-
-    /// Starts the next request.
-    pub(super) fn send(&mut self) -> io::Result<()> {
-        self.written = 0;
-        self.busy = true;
-        self.sent = Instant::now();
-        self.write()
-    }
-
-    fn write(&mut self) -> io::Result<()> {
-        while self.written < self.request.len() {
-            match self.stream.write(&self.request[self.written..]) {
-                Ok(count) => self.written += count,
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(())
-    }
-
-    /// Writes what can be without waiting, and where there is anything, reads.
-    pub(super) fn advance(&mut self, buffer: &mut [u8], readable: bool) -> io::Result<Step> {
-        if !self.busy {
-            return Ok(Step::Waiting);
-        }
-        self.write()?;
-        if !readable {
-            return Ok(Step::Waiting);
-        }
-        loop {
-            let count = match self.stream.read(buffer) {
-                Ok(0) => return Err(io::Error::new(ErrorKind::UnexpectedEof, "closed")),
-                Ok(count) => count,
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(Step::Waiting),
-                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
-                Err(error) => return Err(error),
-            };
-            if self.parser.read(&buffer[..count])? {
-                self.busy = false;
-                self.check()?;
-                return Ok(Step::Replied);
-            }
-            if count < buffer.len() {
-                // Drained: the next bytes come with an event of their own.
-                return Ok(Step::Waiting);
-            }
+        match self {
+            Self::Http1(connection) => &mut connection.socket.stream,
+            Self::Http2(connection) => &mut connection.socket.stream,
         }
     }
 
-    /// Holds every reply to the first one's status and length.
-    fn check(&mut self) -> io::Result<()> {
-        let (status, length) = self.parser.finish();
-        if status != 200 {
-            return Err(io::Error::other(format!("status {status}")));
-        }
-        match self.body_length {
-            Some(expected) if expected != length => {
-                Err(io::Error::other(format!("a body of {length} bytes after one of {expected}")))
-            }
-            _ => {
-                self.body_length = Some(length);
-                Ok(())
-            }
+    /// Keeps the next reply for [`Connection::take_reply`].
+    pub(super) fn keep_reply(&mut self) {
+        match self {
+            Self::Http1(connection) => connection.keep_reply(),
+            Self::Http2(connection) => connection.keep_reply(),
         }
     }
 
     pub(super) fn take_reply(&mut self) -> Reply {
-        self.parser.take_reply()
+        match self {
+            Self::Http1(connection) => connection.take_reply(),
+            Self::Http2(connection) => connection.take_reply(),
+        }
     }
 
-    /// Of the last reply, in nanoseconds; longer than four seconds counts as four.
-    pub(super) fn latency(&self) -> u32 {
-        u32::try_from(self.sent.elapsed().as_nanos()).unwrap_or(u32::MAX)
+    /// Sends the request this many times. Over HTTP/1.1 that is once, when no reply is
+    /// outstanding.
+    pub(super) fn send(&mut self, times: usize) -> io::Result<()> {
+        match self {
+            Self::Http1(connection) => connection.send(),
+            Self::Http2(connection) => connection.send(times),
+        }
+    }
+
+    /// Writes without blocking, and reads if the socket is readable. Adds the latency of each
+    /// complete reply in nanoseconds, at most four seconds. Returns the number of these replies.
+    pub(super) fn advance(
+        &mut self,
+        buffer: &mut [u8],
+        readable: bool,
+        latencies: &mut Vec<u32>,
+    ) -> io::Result<usize> {
+        let before = latencies.len();
+        match self {
+            Self::Http1(connection) => connection.advance(buffer, readable, latencies)?,
+            Self::Http2(connection) => connection.advance(buffer, readable, latencies)?,
+        }
+        Ok(latencies.len() - before)
+    }
+}
+
+/// A socket that never blocks.
+pub(super) struct Socket {
+    stream: TcpStream,
+}
+
+impl Socket {
+    fn connect(addr: SocketAddr) -> io::Result<Self> {
+        // Blocks, because the handshake is not measured.
+        let stream = std::net::TcpStream::connect(addr)?;
+        stream.set_nodelay(true)?;
+        // Resets when it is closed, so that ten thousand ports are free at once, not in a minute.
+        setsockopt(&stream, sockopt::Linger, &nix::libc::linger { l_onoff: 1, l_linger: 0 })?;
+        stream.set_nonblocking(true)?;
+        Ok(Self { stream: TcpStream::from_std(stream) })
+    }
+
+    /// Writes as much as the socket accepts. Returns the number of bytes.
+    pub(super) fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let mut written = 0;
+        while written < bytes.len() {
+            match self.stream.write(&bytes[written..]) {
+                Ok(count) => written += count,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => break,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(written)
+    }
+
+    /// Reads once. Returns `None` if there is nothing to read.
+    pub(super) fn read(&mut self, buffer: &mut [u8]) -> io::Result<Option<usize>> {
+        loop {
+            match self.stream.read(buffer) {
+                Ok(0) => return Err(io::Error::new(ErrorKind::UnexpectedEof, "closed")),
+                Ok(count) => return Ok(Some(count)),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(None),
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
     }
 }

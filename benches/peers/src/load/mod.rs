@@ -1,11 +1,14 @@
-//! The load: keep-alive HTTP/1.1 connections in a closed loop, on one thread
-//! that does little else than ask `epoll`, so that the server is what limits.
+//! The load generator: keep-alive connections in a closed loop, on one thread that does little
+//! more than poll `epoll`, so that the server is the bottleneck.
 //!
-//! It never sleeps: to wake a sleeping peer on another core is expensive, above
-//! all on virtual machines, and the server would pay for it with every reply.
+//! It never sleeps. Waking a sleeping thread on another core is expensive, especially on virtual
+//! machines, and the server would pay for it with every reply.
 
 mod connection;
+mod http1;
+mod http2;
 mod reply;
+mod request;
 
 use std::{
     io,
@@ -15,32 +18,38 @@ use std::{
 
 use mio::{Events, Interest, Poll, Token};
 
-use self::connection::{Connection, Step};
-pub(crate) use self::reply::Reply;
+use self::connection::Connection;
+pub(crate) use self::{reply::Reply, request::Request};
+use crate::http::Http;
 
 /// When a run of load ends.
 #[derive(Clone, Copy)]
 pub(crate) enum Until {
     Elapsed(Duration),
-    /// Ends with an error when the replies do not arrive in time.
+    /// Until the duration has elapsed and this many replies have come, but at most eight times
+    /// the duration if there is a reply.
+    ElapsedWith(Duration, u64),
+    /// Until this many replies. It is an error if they take longer than the duration.
     Replies(u64, Duration),
 }
 
-/// What a run of load did.
+/// The result of a run of load.
 pub(crate) struct Run {
     pub(crate) replies: u64,
     pub(crate) elapsed: Duration,
-    /// The part of it in which there was nothing to do.
+    /// The part of the time in which there was nothing to do.
     pub(crate) idle: Duration,
-    /// In nanoseconds, in no order.
+    /// In nanoseconds, unordered.
     pub(crate) latencies: Vec<u32>,
 }
 
-/// Connections that each send one request over and over.
+/// Connections that each repeat one request.
 pub(crate) struct Load {
     poll: Poll,
     events: Events,
     connections: Vec<Connection>,
+    /// The number of requests that a connection has in flight.
+    streams: usize,
     buffer: Vec<u8>,
     started: bool,
 }
@@ -48,18 +57,22 @@ pub(crate) struct Load {
 /// Large enough that most replies take one read.
 const BUFFER: usize = 256 * 1024;
 
-/// No reply of any workload takes a second of work; a server that is silent for
-/// this long has lost the request.
+/// After this time without a reply, the server is considered to have lost a request. No workload
+/// takes it a second.
 const SILENCE: Duration = Duration::from_secs(30);
 
 impl Load {
-    /// Connects; connection `i` will send the request `i` modulo their number.
-    pub(crate) fn connect(addr: SocketAddr, requests: &[Vec<u8>], connections: usize) -> io::Result<Self> {
+    /// Opens connections. Connection `i` sends the request `i` modulo the number of requests.
+    pub(crate) fn connect(
+        addr: SocketAddr,
+        http: Http,
+        requests: &[Request],
+        connections: usize,
+    ) -> io::Result<Self> {
         let poll = Poll::new()?;
         let connections = (0..connections)
             .map(|index| {
-                let request = requests[index % requests.len()].clone();
-                let mut connection = Connection::open(addr, request)?;
+                let mut connection = Connection::open(addr, http, &requests[index % requests.len()])?;
                 poll.registry().register(
                     connection.source(),
                     Token(index),
@@ -72,6 +85,7 @@ impl Load {
             poll,
             events: Events::with_capacity(1024),
             connections,
+            streams: http.streams(),
             buffer: vec![0; BUFFER],
             started: false,
         })
@@ -79,8 +93,8 @@ impl Load {
 
     /// Sends one request on the first connection and returns the whole reply.
     pub(crate) fn probe(&mut self) -> io::Result<Reply> {
-        self.connections[0].keep_body();
-        self.connections[0].send()?;
+        self.connections[0].keep_reply();
+        self.connections[0].send(1)?;
         self.wait_for(0)?;
         Ok(self.connections[0].take_reply())
     }
@@ -88,7 +102,7 @@ impl Load {
     /// Sends one request on every connection, one after the other.
     pub(crate) fn each_once(&mut self) -> io::Result<()> {
         for index in 0..self.connections.len() {
-            self.connections[index].send()?;
+            self.connections[index].send(1)?;
             self.wait_for(index)?;
         }
         Ok(())
@@ -97,7 +111,7 @@ impl Load {
     fn wait_for(&mut self, index: usize) -> io::Result<()> {
         let deadline = Instant::now() + SILENCE;
         while Instant::now() < deadline {
-            if self.connections[index].advance(&mut self.buffer, true)? == Step::Replied {
+            if self.connections[index].advance(&mut self.buffer, true, &mut Vec::new())? > 0 {
                 return Ok(());
             }
             self.poll.poll(&mut self.events, Some(Duration::from_millis(1)))?;
@@ -105,19 +119,37 @@ impl Load {
         Err(silent())
     }
 
-    /// Keeps every connection busy. Requests in flight at the end stay so, and
-    /// the next run takes their replies.
+    /// Starts the requests of every connection.
+    pub(crate) fn start(&mut self) -> io::Result<()> {
+        self.started = true;
+        self.connections.iter_mut().try_for_each(|connection| connection.send(self.streams))
+    }
+
+    /// Returns the number of requests in flight when every connection is busy.
+    pub(crate) fn in_flight(&self) -> u64 {
+        (self.connections.len() * self.streams) as u64
+    }
+
+    /// Returns whether no connection has a reply to read.
+    pub(crate) fn is_silent(&mut self) -> io::Result<bool> {
+        let mut latencies = Vec::new();
+        for connection in &mut self.connections {
+            connection.advance(&mut self.buffer, true, &mut latencies)?;
+        }
+        Ok(latencies.is_empty())
+    }
+
+    /// Keeps every connection busy. Requests in flight at the end stay in flight, and the next run
+    /// reads their replies.
     pub(crate) fn run(&mut self, until: Until) -> io::Result<Run> {
         let start = Instant::now();
         if !self.started {
-            self.started = true;
-            for connection in &mut self.connections {
-                connection.send()?;
-            }
+            self.start()?;
         }
-        let (replies, limit) = match until {
-            Until::Elapsed(limit) => (u64::MAX, limit),
-            Until::Replies(replies, limit) => (replies, limit),
+        let (window, replies, limit) = match until {
+            Until::Elapsed(window) => (window, 0, window),
+            Until::ElapsedWith(window, replies) => (window, replies, window * 8),
+            Until::Replies(replies, limit) => (Duration::ZERO, replies, limit),
         };
         let mut run = Run {
             replies: 0,
@@ -134,14 +166,15 @@ impl Load {
                 run.idle += now - before;
             }
             before = now;
-            if run.replies >= replies {
+            if run.replies >= replies && run.elapsed >= window {
                 return Ok(run);
             }
             if run.elapsed >= limit {
-                return match until {
-                    Until::Elapsed(_) => Ok(run),
-                    Until::Replies(..) => Err(silent()),
-                };
+                match until {
+                    Until::ElapsedWith(..) if run.replies == 0 => {}
+                    Until::Elapsed(_) | Until::ElapsedWith(..) => return Ok(run),
+                    Until::Replies(..) => return Err(silent()),
+                }
             }
             if now - heard > SILENCE {
                 return Err(silent());
@@ -152,15 +185,20 @@ impl Load {
             }
             for event in &self.events {
                 let connection = &mut self.connections[event.token().0];
-                if connection.advance(&mut self.buffer, event.is_readable())? == Step::Replied {
-                    run.replies += 1;
-                    run.latencies.push(connection.latency());
-                    // The next reply comes with an event of its own.
-                    connection.send()?;
+                let count = connection.advance(&mut self.buffer, event.is_readable(), &mut run.latencies)?;
+                if count > 0 {
+                    run.replies += count as u64;
+                    // Their replies cause another event.
+                    connection.send(count)?;
                 }
             }
         }
     }
+}
+
+/// Returns the elapsed time in nanoseconds, at most four seconds.
+fn nanoseconds_since(sent: Instant) -> u32 {
+    u32::try_from(sent.elapsed().as_nanos()).unwrap_or(u32::MAX)
 }
 
 fn silent() -> io::Error {

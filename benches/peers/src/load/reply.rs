@@ -1,207 +1,37 @@
-//! Reads replies as they arrive: status, framing, and the body where asked for.
+//! Replies in either version of HTTP.
 
 use std::io;
 
-use memchr::memmem;
-
-/// A whole reply, kept for a check of its content.
+/// A complete reply, kept to check its content.
 #[derive(Default)]
 pub(crate) struct Reply {
     pub(crate) is_event_stream: bool,
     pub(crate) body: Vec<u8>,
 }
 
+/// Requires that every reply on a connection has status 200 and the length of the first one.
 #[derive(Default)]
-pub(super) struct Parser {
-    /// Bytes of a head that did not arrive in one piece.
-    partial_head: Vec<u8>,
-    state: State,
-    status: u16,
-    length: usize,
-    kept: Option<Reply>,
+pub(super) struct Uniform {
+    body_length: Option<usize>,
 }
 
-#[derive(Clone, Copy, Default)]
-enum State {
-    #[default]
-    Head,
-    /// This many bytes of the body are to come.
-    Sized(usize),
-    /// In the line that says the size of a chunk, which is this so far.
-    ChunkSize(usize),
-    /// This many bytes of a chunk and of the line end after it are to come.
-    Chunk(usize),
-    /// This many bytes of the empty line after the last chunk are to come.
-    End(usize),
-}
-
-impl Parser {
-    /// Keeps the next reply for [`Parser::take_reply`].
-    pub(super) fn keep_body(&mut self) {
-        self.kept = Some(Reply::default());
-    }
-
-    pub(super) fn take_reply(&mut self) -> Reply {
-        self.kept.take().unwrap_or_default()
-    }
-
-    /// The status and body length of the reply just read; ready for the next.
-    pub(super) fn finish(&mut self) -> (u16, usize) {
-        self.state = State::Head;
-        (self.status, std::mem::take(&mut self.length))
-    }
-
-    /// Takes in bytes; true when they complete the reply.
-    pub(super) fn read(&mut self, mut bytes: &[u8]) -> io::Result<bool> {
-        loop {
-            match self.state {
-                State::Head => {
-                    let Some(rest) = self.head(bytes)? else {
-                        return Ok(false);
-                    };
-                    bytes = rest;
-                }
-                State::Sized(left) => {
-                    if bytes.len() > left {
-                        return Err(invalid("bytes after the reply"));
-                    }
-                    self.body(bytes);
-                    self.state = State::Sized(left - bytes.len());
-                    return Ok(bytes.len() == left);
-                }
-                State::ChunkSize(size) => {
-                    let Some((&byte, rest)) = bytes.split_first() else {
-                        return Ok(false);
-                    };
-                    bytes = rest;
-                    self.state = match byte {
-                        b'\r' => State::ChunkSize(size),
-                        b'\n' if size == 0 => State::End(2),
-                        b'\n' => State::Chunk(size + 2),
-                        digit => State::ChunkSize(size * 16 + hex(digit)?),
-                    };
-                }
-                State::Chunk(left) => {
-                    let count = left.min(bytes.len());
-                    // The last two bytes are the line end.
-                    let data = count.min(left.saturating_sub(2));
-                    self.body(&bytes[..data]);
-                    bytes = &bytes[count..];
-                    if count < left {
-                        self.state = State::Chunk(left - count);
-                        return Ok(false);
-                    }
-                    self.state = State::ChunkSize(0);
-                }
-                State::End(left) => {
-                    if bytes.len() > left {
-                        return Err(invalid("bytes after the reply"));
-                    }
-                    self.state = State::End(left - bytes.len());
-                    return Ok(bytes.len() == left);
-                }
+impl Uniform {
+    pub(super) fn check(&mut self, status: u16, length: usize) -> io::Result<()> {
+        if status != 200 {
+            return Err(io::Error::other(format!("status {status}")));
+        }
+        match self.body_length {
+            Some(expected) if expected != length => {
+                Err(io::Error::other(format!("a body of {length} bytes after one of {expected}")))
+            }
+            _ => {
+                self.body_length = Some(length);
+                Ok(())
             }
         }
     }
-
-    fn body(&mut self, bytes: &[u8]) {
-        self.length += bytes.len();
-        if let Some(kept) = &mut self.kept {
-            kept.body.extend_from_slice(bytes);
-        }
-    }
-
-    /// Reads the head; what follows it, or nothing when it is incomplete.
-    fn head<'a>(&mut self, bytes: &'a [u8]) -> io::Result<Option<&'a [u8]>> {
-        if self.partial_head.is_empty()
-            && let Some(end) = memmem::find(bytes, b"\r\n\r\n")
-        {
-            self.parse(&bytes[..end])?;
-            return Ok(Some(&bytes[end + 4..]));
-        }
-        let before = self.partial_head.len();
-        self.partial_head.extend_from_slice(bytes);
-        let Some(end) = memmem::find(&self.partial_head, b"\r\n\r\n") else {
-            return Ok(None);
-        };
-        let head = std::mem::take(&mut self.partial_head);
-        self.parse(&head[..end])?;
-        Ok(Some(&bytes[end + 4 - before..]))
-    }
-
-    fn parse(&mut self, head: &[u8]) -> io::Result<()> {
-        let head = str::from_utf8(head).map_err(|_| invalid("a head outside ASCII"))?;
-        let mut lines = head.split("\r\n");
-        self.status = lines
-            .next()
-            .and_then(|line| line.strip_prefix("HTTP/1.1 ")?.get(..3)?.parse().ok())
-            .ok_or_else(|| invalid("no status line"))?;
-        let mut framing = None;
-        for line in lines {
-            let Some((name, value)) = line.split_once(':') else {
-                return Err(invalid("no header"));
-            };
-            let value = value.trim();
-            if name.eq_ignore_ascii_case("content-length") {
-                let length = value.parse().map_err(|_| invalid("no length"))?;
-                framing = Some(State::Sized(length));
-            } else if name.eq_ignore_ascii_case("transfer-encoding") {
-                framing = Some(State::ChunkSize(0));
-            } else if name.eq_ignore_ascii_case("content-type")
-                && let Some(kept) = &mut self.kept
-            {
-                kept.is_event_stream = value.starts_with("text/event-stream");
-            }
-        }
-        self.state = framing.ok_or_else(|| invalid("a body without framing"))?;
-        Ok(())
-    }
 }
 
-fn hex(digit: u8) -> io::Result<usize> {
-    char::from(digit).to_digit(16).map(|digit| digit as usize).ok_or_else(|| invalid("no chunk size"))
-}
-
-fn invalid(what: &str) -> io::Error {
+pub(super) fn malformed(what: &str) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, format!("malformed reply: {what}"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const CHUNKED: &[u8] = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\
-        Content-Type: text/event-stream\r\n\r\n5\r\nhello\r\n1a\r\nabcdefghijklmnopqrstuvwxyz\r\n0\r\n\r\n";
-    const SIZED: &[u8] = b"HTTP/1.1 404 Not Found\r\ncontent-length: 3\r\n\r\nabc";
-
-    fn read(reply: &[u8], piece: usize) -> (u16, Vec<u8>) {
-        let mut parser = Parser::default();
-        parser.keep_body();
-        let pieces: Vec<_> = reply.chunks(piece).collect();
-        for (index, piece) in pieces.iter().enumerate() {
-            let done = parser.read(piece).expect("a well-formed reply");
-            assert_eq!(done, index + 1 == pieces.len());
-        }
-        let (status, length) = parser.finish();
-        let kept = parser.take_reply();
-        assert_eq!(length, kept.body.len());
-        (status, kept.body)
-    }
-
-    #[test]
-    fn replies_are_read_in_pieces_of_any_size() {
-        for piece in 1..=CHUNKED.len() {
-            let (status, body) = read(CHUNKED, piece);
-            assert_eq!((status, &body[..]), (200, &b"helloabcdefghijklmnopqrstuvwxyz"[..]));
-        }
-        for piece in 1..=SIZED.len() {
-            assert_eq!(read(SIZED, piece), (404, b"abc".to_vec()));
-        }
-    }
-
-    #[test]
-    fn more_than_one_reply_is_refused() {
-        let twice = [SIZED, SIZED].concat();
-        assert!(Parser::default().read(&twice).is_err());
-    }
 }

@@ -16,8 +16,8 @@ const STYLE: &str = "text{font:12px system-ui,sans-serif;fill:#767c85}\
 @media(prefers-color-scheme:light){text{fill:#1f2328}}\
 @media(prefers-color-scheme:dark){text{fill:#e6edf3}}";
 
-pub(super) fn draw(rows: &[Row]) -> String {
-    let mut body = legend(&table::names(rows));
+pub(super) fn draw(profile: &str, rows: &[Row]) -> String {
+    let mut body = legend(profile, &table::names(rows));
     let mut top = 64.0;
     for panel in panels(rows) {
         body.push_str(&panel.draw(top));
@@ -35,7 +35,7 @@ fn panels(rows: &[Row]) -> Vec<Panel<'_>> {
     rows.chunk_by(|a, b| a.group == b.group).map(|rows| Panel { title: rows[0].group, rows }).collect()
 }
 
-fn legend(names: &[&str]) -> String {
+fn legend(profile: &str, names: &[&str]) -> String {
     let mut out = format!(
         "<text class=\"title\" x=\"{}\" y=\"20\">CPU per request, µs (less is better; each panel has a scale of its own; » marks a bar that is cut)</text>\n",
         panel::LEFT_EDGE
@@ -52,5 +52,11 @@ fn legend(names: &[&str]) -> String {
         .expect("a string takes all");
         left += 100.0;
     }
+    writeln!(
+        out,
+        "<text x=\"{}\" y=\"42\" text-anchor=\"end\">build: {profile}</text>",
+        WIDTH - panel::LEFT_EDGE
+    )
+    .expect("a string takes all");
     out
 }

@@ -2,6 +2,7 @@
 
 mod chart;
 mod panel;
+mod readme;
 mod style;
 mod table;
 
@@ -9,19 +10,36 @@ use std::{fs, io, path::Path};
 
 use serde_json::{Value, json};
 
-use crate::compare::{Plan, Row};
+use crate::{
+    compare::{Plan, Row},
+    profile,
+};
 
 /// The servers that the others are compared with, if they took part.
 const REFERENCES: [&str; 3] = ["limit", "two-pass", "rmcp"];
 
-pub(crate) fn print(rows: &[Row]) {
-    print!("{}", table::all(rows));
+/// Prints the README's table and those of all measures.
+pub(crate) fn print(plan: &Plan, rows: &[Row]) -> io::Result<()> {
+    print!("{}{}", readme_table(plan, rows)?, table::all(rows));
+    Ok(())
 }
 
-/// Writes `results.json` and `results.svg`.
+/// Replaces the table in a README.
+pub(crate) fn write_readme(path: &Path, plan: &Plan, rows: &[Row]) -> io::Result<()> {
+    readme::write(path, &profile::name()?, &readme_table(plan, rows)?)
+}
+
+fn readme_table(plan: &Plan, rows: &[Row]) -> io::Result<String> {
+    Ok(readme::table(&profile::name()?, &machine(), plan.rounds, rows))
+}
+
+/// Writes `results.json` and `results.svg`, or for profiles other than `release`,
+/// `results-PROFILE.json` and `results-PROFILE.svg`.
 pub(crate) fn write(directory: &Path, plan: &Plan, rows: &[Row]) -> io::Result<()> {
     let ratios = table::ratios(&table::names(rows));
+    let profile = profile::name()?;
     let settings = json!({
+        "profile": profile::describe(&profile),
         "machine": machine(),
         "rounds": plan.rounds,
         "window_ms": plan.conditions.window.as_millis(),
@@ -31,15 +49,25 @@ pub(crate) fn write(directory: &Path, plan: &Plan, rows: &[Row]) -> io::Result<(
     // One line for each row, which is easy to read and to diff.
     let rows_json: Vec<_> = rows.iter().map(|row| with_ratios(row, &ratios).to_string()).collect();
     let text = format!("{{\"settings\":{settings},\"rows\":[\n{}\n]}}\n", rows_json.join(",\n"));
-    fs::write(directory.join("results.json"), text)?;
-    fs::write(directory.join("results.svg"), chart::draw(rows))
+    let stem = match &*profile {
+        "release" => "results".to_owned(),
+        other => format!("results-{other}"),
+    };
+    fs::write(directory.join(format!("{stem}.json")), text)?;
+    fs::write(directory.join(format!("{stem}.svg")), chart::draw(&profile, rows))
 }
 
 fn with_ratios(row: &Row, ratios: &[table::Ratio]) -> Value {
     let mut value = json!(row);
     for &(name, reference) in ratios {
-        let ratio = table::ratio(row, (name, reference), |sample| sample.cpu_us);
-        value["cpu_ratios"][format!("{name} / {reference}")] = json!((ratio * 100.0).round() / 100.0);
+        for (of, ratio) in [
+            ("cpu_ratios", table::ratio(row, (name, reference), |sample| sample.cpu_us)),
+            ("user_ratios", table::ratio(row, (name, reference), |sample| sample.user_us)),
+        ] {
+            if let Some(ratio) = ratio {
+                value[of][format!("{name} / {reference}")] = json!((ratio * 100.0).round() / 100.0);
+            }
+        }
     }
     value
 }

@@ -66,20 +66,24 @@ fn block(row: &Row) -> f64 {
 }
 
 fn draw_row(out: &mut String, row: &Row, top: f64, scale: f64) {
-    let plural = if row.connections == 1 { "" } else { "s" };
+    let connections = match (row.connections, row.streams) {
+        (1, 1) => "1 connection".to_owned(),
+        (count, 1) => format!("{count} connections"),
+        (count, streams) => format!("{count} connections × {streams} streams"),
+    };
     let middle = top + (block(row) - GAP) / 2.0;
     writeln!(
         out,
         "<text x=\"{0}\" y=\"{1:.1}\" text-anchor=\"end\">{2}</text>\
-         <text x=\"{0}\" y=\"{3:.1}\" text-anchor=\"end\" opacity=\"0.75\">{4} connection{plural}</text>",
+         <text x=\"{0}\" y=\"{3:.1}\" text-anchor=\"end\" opacity=\"0.75\">{connections}</text>",
         AXIS - 8.0,
         middle - 2.0,
         escape(&row.workload),
-        middle + 12.0,
-        row.connections
+        middle + 12.0
     )
     .expect(WRITE);
     let mut y = top;
+    // Only the last servers may be missing in a row, so the others keep their colours.
     for (index, server) in row.servers.iter().enumerate() {
         let value = server.median.cpu_us;
         let whole = value * scale;

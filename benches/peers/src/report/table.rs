@@ -1,4 +1,4 @@
-//! Tables of medians in Markdown.
+//! Writes tables of medians in Markdown.
 
 use std::fmt::Write as _;
 
@@ -13,7 +13,7 @@ pub(super) fn all(rows: &[Row]) -> String {
     let mut out = String::new();
     let mut section = |title, ratios: &[Ratio], value| section(&mut out, rows, title, ratios, value);
     section("CPU per request, µs", &ratios, |sample| sample.cpu_us);
-    section("Of that in user space, µs", &ratios, |sample| sample.cpu_us - sample.kernel_us);
+    section("Of that in user space, µs", &ratios, |sample| sample.user_us);
     section("Requests per second", &ratios, |sample| sample.requests_per_second);
     section("Latency, p50, µs", &ratios, |sample| sample.p50_us);
     section("Latency, p99, µs", &ratios, |sample| sample.p99_us);
@@ -24,9 +24,15 @@ pub(super) fn all(rows: &[Row]) -> String {
     out
 }
 
-/// The servers, the same in every row.
+/// Returns the servers of all rows.
 pub(super) fn names(rows: &[Row]) -> Vec<&'static str> {
-    rows.first().map(|row| row.servers.iter().map(|server| server.server).collect()).unwrap_or_default()
+    let mut names = Vec::new();
+    for server in rows.iter().flat_map(|row| &row.servers) {
+        if !names.contains(&server.server) {
+            names.push(server.server);
+        }
+    }
+    names
 }
 
 fn section(out: &mut String, rows: &[Row], title: &str, ratios: &[Ratio], value: fn(&Sample) -> f64) {
@@ -41,22 +47,28 @@ fn section(out: &mut String, rows: &[Row], title: &str, ratios: &[Ratio], value:
     let columns = names.len() + ratios.len();
     writeln!(out, "\n|---|--:|{}", "--:|".repeat(columns)).expect(WRITE);
     for row in rows {
-        line(out, row, ratios, value);
+        write!(out, "| {} | {} |", row.workload, connections(row)).expect(WRITE);
+        for name in &names {
+            let shown = row.server(name).map(|server| figure(value(&server.median)));
+            write!(out, " {} |", shown.unwrap_or_default()).expect(WRITE);
+        }
+        for &pair in ratios {
+            let shown = ratio(row, pair, value).map(|ratio| format!("{ratio:.2}"));
+            write!(out, " {} |", shown.unwrap_or_default()).expect(WRITE);
+        }
+        out.push('\n');
     }
 }
 
-fn line(out: &mut String, row: &Row, ratios: &[Ratio], value: fn(&Sample) -> f64) {
-    write!(out, "| {} | {} |", row.workload, row.connections).expect(WRITE);
-    for server in &row.servers {
-        write!(out, " {} |", figure(value(&server.median))).expect(WRITE);
+/// Returns the number of connections, and of streams if there are several on each.
+pub(super) fn connections(row: &Row) -> String {
+    match row.streams {
+        1 => row.connections.to_string(),
+        streams => format!("{} × {streams}", row.connections),
     }
-    for &pair in ratios {
-        write!(out, " {:.2} |", ratio(row, pair, value)).expect(WRITE);
-    }
-    out.push('\n');
 }
 
-/// Every server against the references that come before it.
+/// Returns a pair for each server and each reference before it.
 pub(super) fn ratios<'a>(names: &[&'a str]) -> Vec<Ratio<'a>> {
     let of = |&name| {
         let before = REFERENCES.into_iter().take_while(move |&reference| reference != name);
@@ -65,16 +77,13 @@ pub(super) fn ratios<'a>(names: &[&'a str]) -> Vec<Ratio<'a>> {
     names.iter().flat_map(of).collect()
 }
 
-/// One ratio of a row's medians.
-pub(super) fn ratio(row: &Row, (name, reference): Ratio, value: fn(&Sample) -> f64) -> f64 {
-    let of = |name| {
-        let server = row.servers.iter().find(|server| server.server == name);
-        server.map_or(f64::NAN, |server| value(&server.median))
-    };
-    of(name) / of(reference)
+/// Returns the ratio of two medians of a row, or `None` if a server is missing.
+pub(super) fn ratio(row: &Row, (name, reference): Ratio, value: fn(&Sample) -> f64) -> Option<f64> {
+    let of = |name| row.server(name).map(|server| value(&server.median));
+    Some(of(name)? / of(reference)?)
 }
 
-/// Three digits, which is what the measurements can tell.
+/// Formats a number with three digits, which is the precision of the measurements.
 pub(super) fn figure(value: f64) -> String {
     match value {
         value if value >= 100.0 => format!("{value:.0}"),
@@ -83,4 +92,4 @@ pub(super) fn figure(value: f64) -> String {
     }
 }
 
-const WRITE: &str = "a string takes all";
+pub(super) const WRITE: &str = "a string takes all";

@@ -1,4 +1,4 @@
-//! The servers compared: one process each, one thread, hyper's HTTP/1.1.
+//! The servers that are compared: each a process with one thread, on hyper's connections.
 
 mod control;
 #[cfg(feature = "count-allocations")]
@@ -17,35 +17,38 @@ use std::{
     net::SocketAddr,
 };
 
-use hyper::{Request, Response, body::Incoming, server::conn::http1, service::Service};
-#[cfg(feature = "gateway")]
 use hyper::{
-    header::{HeaderName, HeaderValue},
-    service::service_fn,
+    Request, Response,
+    body::Incoming,
+    server::conn::{http1, http2},
+    service::Service,
 };
-use hyper_util::rt::TokioIo;
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::net::TcpListener;
 
 use self::limit::Passes;
-use crate::catalogue::ToolSet;
+use crate::{catalogue::ToolSet, http::Http};
 
-/// What a server is started with.
+/// The configuration of a server.
 #[derive(Clone, Copy, Debug, clap::Args)]
 pub(crate) struct Setting {
     #[arg(long, value_enum, default_value_t = ToolSet::Four)]
     pub(crate) tools: ToolSet,
-    /// The setting for results that follow notifications, where a server has
-    /// one setting for those and another for plain JSON.
+    /// Selects the configuration for results after notifications, if a server has a different one
+    /// for plain JSON.
     #[arg(long)]
     pub(crate) sse: bool,
+    /// The version of HTTP.
+    #[arg(long, value_enum, default_value_t = Http::Http1)]
+    pub(crate) http: Http,
 }
 
-/// The Rust servers by name.
+/// The names of the Rust servers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Name {
-    /// Hand-written for these tools: what hyper and `serde_json` allow.
+    /// Hand-written for these tools: the limit that hyper and `serde_json` allow.
     Limit,
-    /// The same, as most would write it: arguments are passed over twice.
+    /// The same, but it parses arguments in two passes, as most servers do.
     TwoPass,
     /// The official SDK.
     Rmcp,
@@ -54,7 +57,7 @@ pub(crate) enum Name {
 }
 
 impl Name {
-    /// The name on the command line and in the report.
+    /// Returns the name on the command line and in the report.
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Limit => "limit",
@@ -65,7 +68,7 @@ impl Name {
     }
 }
 
-/// Serves until standard input ends.
+/// Runs a server until standard input ends.
 pub(crate) fn run(name: Name, addr: SocketAddr, setting: Setting) -> io::Result<()> {
     crate::process::raise_open_files()?;
     control::spawn();
@@ -74,70 +77,40 @@ pub(crate) fn run(name: Name, addr: SocketAddr, setting: Setting) -> io::Result<
         let listener = TcpListener::bind(addr).await?;
         announce(&listener)?;
         match name {
-            Name::Limit => accept(listener, limit::service(setting.tools, Passes::One)).await,
-            Name::TwoPass => accept(listener, limit::service(setting.tools, Passes::Two)).await,
+            Name::Limit => accept(listener, setting.http, limit::service(setting.tools, Passes::One)).await,
+            Name::TwoPass => accept(listener, setting.http, limit::service(setting.tools, Passes::Two)).await,
             Name::Ours => {
                 let service = ours::service(setting).map_err(io::Error::other)?;
-                accept(listener, service).await
+                accept(listener, setting.http, service).await
             }
-            Name::Rmcp => accept(listener, official::service(setting)).await,
+            Name::Rmcp => accept(listener, setting.http, official::service(setting)).await,
         }
     })
 }
 
-/// Serves a child process, or a server over HTTP, until standard input ends.
+/// Runs the gateway with a child process until standard input ends.
 #[cfg(feature = "gateway")]
-pub(crate) fn run_gateway(upstream: Option<SocketAddr>) -> io::Result<()> {
+pub(crate) fn run_gateway() -> io::Result<()> {
     control::spawn();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
     runtime.block_on(async {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
-        let service = gateway::service(upstream).map_err(io::Error::other)?;
+        let service = gateway::service().map_err(io::Error::other)?;
         announce(&listener)?;
-        accept(listener, service).await
+        accept(listener, Http::Http1, service).await
     })
 }
 
-/// Serves what is behind the gateway until standard input ends: the server written by hand.
-#[cfg(feature = "gateway")]
-pub(crate) fn run_upstream(sessions: bool) -> io::Result<()> {
-    control::spawn();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
-    runtime.block_on(async {
-        let listener = TcpListener::bind("127.0.0.1:0").await?;
-        announce(&listener)?;
-        let service = limit::service(ToolSet::Two, Passes::One);
-        if !sessions {
-            return accept(listener, service).await;
-        }
-        let with_sessions = service_fn(move |request: Request<Incoming>| {
-            let is_in_session = request.headers().contains_key(SESSION);
-            let response = service.call(request);
-            async move {
-                let mut response = response.await?;
-                if !is_in_session {
-                    response.headers_mut().insert(SESSION, HeaderValue::from_static("one"));
-                }
-                Ok::<_, hyper::Error>(response)
-            }
-        });
-        accept(listener, with_sessions).await
-    })
-}
-
-#[cfg(feature = "gateway")]
-const SESSION: HeaderName = HeaderName::from_static("mcp-session-id");
-
-/// The line that whoever started this process waits for.
+/// Writes the line that the parent process waits for.
 fn announce(listener: &TcpListener) -> io::Result<()> {
     let mut out = io::stdout().lock();
     writeln!(out, "listening on http://{}/mcp", listener.local_addr()?)?;
     out.flush()
 }
 
-/// The same connection handling for every server, so that only what answers
-/// the requests differs.
-async fn accept<S, B>(listener: TcpListener, service: S) -> io::Result<()>
+/// Accepts connections. It is the same for every server, so that they differ only in how they
+/// answer requests.
+async fn accept<S, B>(listener: TcpListener, http: Http, service: S) -> io::Result<()>
 where
     S: Service<Request<Incoming>, Response = Response<B>> + Clone + Send + 'static,
     S::Future: Send + 'static,
@@ -149,8 +122,18 @@ where
     loop {
         let (stream, _) = listener.accept().await?;
         stream.set_nodelay(true)?;
-        let connection = http1::Builder::new().serve_connection(TokioIo::new(stream), service.clone());
-        // A client that hangs up is no concern of the server.
-        tokio::spawn(async move { connection.await.ok() });
+        let stream = TokioIo::new(stream);
+        // Errors of a connection, such as a client that hangs up, are ignored.
+        match http {
+            Http::Http1 => {
+                let connection = http1::Builder::new().serve_connection(stream, service.clone());
+                tokio::spawn(async move { connection.await.ok() });
+            }
+            Http::Http2 => {
+                let builder = http2::Builder::new(TokioExecutor::new());
+                let connection = builder.serve_connection(stream, service.clone());
+                tokio::spawn(async move { connection.await.ok() });
+            }
+        }
     }
 }

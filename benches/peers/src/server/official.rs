@@ -2,7 +2,7 @@
 //! request reports progress, no keep-alive timers, no list of allowed hosts, its service called
 //! directly from hyper, and a hand-written handler whose tools are created once.
 
-use std::{convert::Infallible, sync::Arc};
+use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http_body_util::combinators::BoxBody;
@@ -100,6 +100,11 @@ impl ServerHandler for Handler {
                 a.wrapping_mul(b).to_string()
             }
             "echo" => parse::<Echo>(arguments)?.text,
+            "wait" => {
+                let Wait { ms } = parse(arguments)?;
+                tokio::time::sleep(Duration::from_millis(ms)).await;
+                "done".to_owned()
+            }
             "countdown" => countdown(parse(arguments)?, &context).await?,
             _ => return Err(ErrorData::invalid_params("no such tool", None)),
         };
@@ -111,7 +116,7 @@ async fn countdown(arguments: Countdown, context: &RequestContext<RoleServer>) -
     let token = context.meta.get_progress_token();
     for made in 1..=arguments.from {
         if arguments.interval_ms > 0 {
-            tokio::time::sleep(std::time::Duration::from_millis(arguments.interval_ms)).await;
+            tokio::time::sleep(Duration::from_millis(arguments.interval_ms)).await;
         }
         if let Some(token) = &token {
             let progress = ProgressNotificationParam::new(token.clone(), f64::from(made))
@@ -143,4 +148,9 @@ struct Echo {
 struct Countdown {
     from: u32,
     interval_ms: u64,
+}
+
+#[derive(Deserialize)]
+struct Wait {
+    ms: u64,
 }

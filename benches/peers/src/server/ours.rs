@@ -40,6 +40,13 @@ fn register(tools: ToolRegistryBuilder, entry: Entry) -> serde_json::Result<Tool
             let echo = async |Echo { text }: Echo| text;
             tools.tool_with_schema(name, description, schema, echo)
         }
+        "wait" => {
+            let wait = async |Wait { ms }: Wait| {
+                tokio::time::sleep(Duration::from_millis(ms)).await;
+                "done"
+            };
+            tools.tool_with_schema(name, description, schema, wait)
+        }
         "countdown" => tools.tool_with_schema(name, description, schema, countdown),
         _ => tools.tool_with_schema(name, description, schema, async || "nothing found"),
     })
@@ -70,4 +77,9 @@ struct Echo {
 struct Countdown {
     from: u32,
     interval_ms: u64,
+}
+
+#[derive(Deserialize)]
+struct Wait {
+    ms: u64,
 }

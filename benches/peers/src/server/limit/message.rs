@@ -22,6 +22,7 @@ pub(super) enum Call<'a> {
     Multiply(Integers),
     Echo(Echo<'a>),
     Countdown(Countdown),
+    Wait(Wait),
 }
 
 #[derive(Deserialize)]
@@ -40,6 +41,11 @@ pub(super) struct Echo<'a> {
 pub(super) struct Countdown {
     pub(super) from: u64,
     pub(super) interval_ms: u64,
+}
+
+#[derive(Deserialize)]
+pub(super) struct Wait {
+    pub(super) ms: u64,
 }
 
 #[derive(Default, Deserialize)]

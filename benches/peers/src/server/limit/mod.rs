@@ -1,6 +1,6 @@
-//! The limit: what hyper and `serde_json` cost when nothing but these requests
-//! has to be answered. It reads no more of a request than it needs and makes
-//! none of the checks that MCP asks of a server.
+//! The limit: the cost of hyper and `serde_json` for a server that can only answer these requests.
+//! It reads only the parts of a request that it needs, and makes none of the checks that MCP
+//! requires of a server.
 
 mod body;
 mod countdown;
@@ -9,7 +9,7 @@ mod params;
 mod ready;
 mod result;
 
-use std::pin::Pin;
+use std::{pin::Pin, time::Duration};
 
 use bytes::Bytes;
 use hyper::{
@@ -23,7 +23,7 @@ use serde_json::value::RawValue;
 use self::{
     body::Body,
     countdown::Countdown,
-    message::{Call, Echo, Integers, Message},
+    message::{Call, Echo, Integers, Message, Wait},
     params::{KeptParams, Params},
     ready::Ready,
 };
@@ -33,19 +33,26 @@ const PROTOCOL_VERSION: HeaderName = HeaderName::from_static("mcp-protocol-versi
 const X_ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
-/// The two shapes of a result: without and with `resultType` and `_meta`.
+/// The two forms of a result: without and with `resultType` and `_meta`.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Era {
     Legacy,
     Modern,
 }
 
-/// How often arguments are passed over.
+/// The reply to a request.
+enum Reply {
+    Now(Response<Body>),
+    /// JSON that is sent after this time.
+    Later(Duration, Vec<u8>),
+}
+
+/// How many passes are made over the arguments.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Passes {
-    /// They are parsed as soon as their tool is known.
+    /// Arguments are parsed as soon as their tool is known.
     One,
-    /// They are kept as raw JSON until the whole request has been read.
+    /// Arguments are kept as raw JSON until the whole request has been read.
     Two,
 }
 
@@ -58,7 +65,7 @@ pub(super) fn service(
     Error = hyper::Error,
     Future = impl Future<Output = Result<Response<Body>, hyper::Error>> + Send,
 > + Clone {
-    // Lives as long as the process: no reference count to touch per request.
+    // Leaked, so that requests do not touch a reference count.
     let ready: &'static Ready = Box::leak(Box::new(Ready::new(tools)));
     service_fn(move |request| answer(ready, passes, request))
 }
@@ -80,11 +87,22 @@ async fn answer(
             Some(Message { id, method, params: params.parse()? })
         }
     });
-    let response = message.and_then(|message| reply(ready, era, message));
-    Ok(response.unwrap_or_else(|| status(StatusCode::BAD_REQUEST)))
+    let reply = message.and_then(|message| reply(ready, era, message));
+    drop(body);
+    Ok(match reply {
+        Some(Reply::Now(response)) => response,
+        Some(Reply::Later(time, json)) => later(time, json).await,
+        None => status(StatusCode::BAD_REQUEST),
+    })
 }
 
-/// The body in one piece, without a copy where it came in one.
+async fn later(time: Duration, body: Vec<u8>) -> Response<Body> {
+    // Boxed, so that the futures of other requests have no room for a timer.
+    Box::pin(tokio::time::sleep(time)).await;
+    json(Body::whole(body))
+}
+
+/// Returns the whole body, without a copy if it arrived in one piece.
 async fn collect(mut body: Incoming) -> Result<Bytes, hyper::Error> {
     let Some(first) = next(&mut body).await? else {
         return Ok(Bytes::new());
@@ -106,30 +124,34 @@ async fn next(body: &mut Incoming) -> Result<Option<Bytes>, hyper::Error> {
     Ok(frame.transpose()?.and_then(|frame| frame.into_data().ok()))
 }
 
-fn reply(ready: &Ready, era: Era, message: Message<Params>) -> Option<Response<Body>> {
+fn reply(ready: &Ready, era: Era, message: Message<Params>) -> Option<Reply> {
     let Some(id) = message.id else {
-        return Some(status(StatusCode::ACCEPTED));
+        return Some(Reply::Now(status(StatusCode::ACCEPTED)));
     };
-    match &*message.method {
-        "tools/call" => call(era, id, message.params),
-        "tools/list" => Some(json(Body::ready(id, ready.list(era)))),
-        "initialize" => Some(json(Body::ready(id, ready.initialize()))),
-        "server/discover" => Some(json(Body::ready(id, ready.discover()))),
-        _ => None,
-    }
+    let response = match &*message.method {
+        "tools/call" => return call(era, id, message.params),
+        "tools/list" => json(Body::ready(id, ready.list(era))),
+        "initialize" => json(Body::ready(id, ready.initialize())),
+        "server/discover" => json(Body::ready(id, ready.discover())),
+        _ => return None,
+    };
+    Some(Reply::Now(response))
 }
 
-fn call(era: Era, id: &RawValue, params: Params) -> Option<Response<Body>> {
+fn call(era: Era, id: &RawValue, params: Params) -> Option<Reply> {
     let body = match params.call? {
         Call::Add(Integers { a, b }) => result::integer(era, id, a.wrapping_add(b)),
         Call::Multiply(Integers { a, b }) => result::integer(era, id, a.wrapping_mul(b)),
         Call::Echo(Echo { text }) => result::text(era, id, &text),
         Call::Countdown(arguments) => {
             let token = params.meta.progress_token?;
-            return Some(events(Countdown::new(era, id, token, &arguments)));
+            return Some(Reply::Now(events(Countdown::new(era, id, token, &arguments))));
+        }
+        Call::Wait(Wait { ms }) => {
+            return Some(Reply::Later(Duration::from_millis(ms), result::text(era, id, "done")));
         }
     };
-    Some(json(Body::whole(body)))
+    Some(Reply::Now(json(Body::whole(body))))
 }
 
 fn json(body: Body) -> Response<Body> {

@@ -37,6 +37,7 @@ enum Tool {
     Multiply,
     Echo,
     Countdown,
+    Wait,
 }
 
 impl Tool {
@@ -46,6 +47,7 @@ impl Tool {
             Self::Multiply => map.next_value().map(Call::Multiply),
             Self::Echo => map.next_value().map(Call::Echo),
             Self::Countdown => map.next_value().map(Call::Countdown),
+            Self::Wait => map.next_value().map(Call::Wait),
         }
     }
 
@@ -55,6 +57,7 @@ impl Tool {
             Self::Multiply => serde_json::from_str(json).map(Call::Multiply),
             Self::Echo => serde_json::from_str(json).map(Call::Echo),
             Self::Countdown => serde_json::from_str(json).map(Call::Countdown),
+            Self::Wait => serde_json::from_str(json).map(Call::Wait),
         }
     }
 }
