@@ -1,102 +1,91 @@
 //! Finds the bytes that JSON strings cannot hold as they are: the same ones end a
 //! clean stretch when a string is read and when one is written.
 
-/// Whether the byte is a quote, a backslash or a control character.
-pub(crate) fn is_special(byte: u8) -> bool {
-    byte < 0x20 || byte == b'"' || byte == b'\\'
+/// As many bytes as are looked at together where something is done with the bytes in between.
+pub(super) const BLOCK: usize = 64;
+
+/// A block, and what follows it.
+pub(super) type Window = [u8; 2 * BLOCK];
+
+/// Returns the offset of the first quote, backslash or control character from `at` on.
+#[inline]
+pub(super) fn find(bytes: &[u8], at: usize) -> Option<usize> {
+    /// As many bytes as are looked at first: most strings are short.
+    const FIRST: usize = 16;
+
+    let marks = match bytes.get(at..)?.first_chunk::<FIRST>() {
+        Some(block) => marks(block),
+        None => marks(&padded::<FIRST>(bytes, at)),
+    };
+    if marks == 0 { find_far(bytes, at + FIRST) } else { Some(at + marks.trailing_zeros() as usize) }
 }
 
-/// As many bytes as are looked at together.
-const BLOCK: usize = 16;
-
-/// The places of the quotes, backslashes and control characters in a text, one after
-/// the other.
-///
-/// Which bytes of a block are special is known before any of them is asked for, and
-/// without knowing where the last one was: so the processor looks ahead, where a search
-/// that begins anew behind each of them would have to wait.
-pub(crate) struct Specials<'a> {
-    bytes: &'a [u8],
-    block: usize,
-    /// A bit for each byte of the block that is special and still to come.
-    marks: u32,
-}
-
-impl<'a> Specials<'a> {
-    /// Those from `at` on.
-    #[inline]
-    pub(crate) fn new(bytes: &'a [u8], at: usize) -> Self {
-        let mut this = Self { bytes, block: at, marks: 0 };
-        this.load();
-        this
+fn find_far(bytes: &[u8], mut at: usize) -> Option<usize> {
+    while at < bytes.len() {
+        let marks = match bytes[at..].first_chunk::<BLOCK>() {
+            Some(block) => marks(block),
+            None => marks(&padded::<BLOCK>(bytes, at)),
+        };
+        if marks != 0 {
+            return Some(at + marks.trailing_zeros() as usize);
+        }
+        at += BLOCK;
     }
+    None
+}
 
-    /// Passes over those before `at`, which must not be before the last one.
-    #[inline]
-    pub(crate) fn skip_to(&mut self, at: usize) {
-        let past = at - self.block;
-        if past < BLOCK {
-            self.marks &= u32::MAX << past;
-        } else {
-            self.block = at;
-            self.load();
+/// Returns the window at `at`. Beyond the end of the text it has spaces, for which it needs `room`.
+#[inline]
+pub(super) fn window<'w>(bytes: &'w [u8], at: usize, room: &'w mut Window) -> &'w Window {
+    match bytes[at..].first_chunk() {
+        Some(window) => window,
+        None => {
+            *room = padded(bytes, at);
+            room
         }
     }
-
-    #[inline]
-    fn load(&mut self) {
-        let rest = self.bytes.get(self.block..).unwrap_or_default();
-        let block = rest.first_chunk().copied().unwrap_or_else(|| {
-            let mut padded = [b' '; BLOCK];
-            padded[..rest.len()].copy_from_slice(rest);
-            padded
-        });
-        self.marks = marks(block);
-    }
 }
 
-impl Iterator for Specials<'_> {
-    type Item = usize;
-
-    #[inline]
-    fn next(&mut self) -> Option<usize> {
-        while self.marks == 0 {
-            self.block += BLOCK;
-            if self.block >= self.bytes.len() {
-                return None;
-            }
-            self.load();
-        }
-        let found = self.block + self.marks.trailing_zeros() as usize;
-        self.marks &= self.marks - 1;
-        Some(found)
-    }
+/// The bytes from `at` on, and spaces behind the last one.
+#[cold]
+fn padded<const LENGTH: usize>(bytes: &[u8], at: usize) -> [u8; LENGTH] {
+    let mut padded = [b' '; LENGTH];
+    let rest = &bytes[at..];
+    let length = rest.len().min(LENGTH);
+    padded[..length].copy_from_slice(&rest[..length]);
+    padded
 }
 
-/// Sets the bit of each special byte.
+/// Sets the bit of each special byte, of 64 at most.
 #[cfg(feature = "simd")]
-fn marks(block: [u8; BLOCK]) -> u32 {
+#[inline]
+pub(super) fn marks(bytes: &[u8]) -> u64 {
     use wide::u8x16;
 
-    let block = u8x16::new(block);
-    let control = block.min(u8x16::splat(0x1f)).simd_eq(block);
-    let quote = block.simd_eq(u8x16::splat(b'"'));
-    let backslash = block.simd_eq(u8x16::splat(b'\\'));
-    (control | quote | backslash).to_bitmask()
+    let (blocks, _) = bytes.as_chunks();
+    blocks.iter().rev().fold(0, |marks, block| {
+        let block = u8x16::new(*block);
+        // Zero for a control character or a space once quotes and spaces are exchanged, which
+        // leaves control characters among themselves.
+        let control_or_quote = (block ^ u8x16::splat(b'"' ^ b' ')).saturating_sub(u8x16::splat(b' '));
+        let backslash = block ^ u8x16::splat(b'\\');
+        let special = control_or_quote.min(backslash).simd_eq(u8x16::splat(0));
+        marks << 16 | u64::from(special.to_bitmask())
+    })
 }
 
 /// The same with what every processor has.
 #[cfg(not(feature = "simd"))]
-use self::marks_of_words as marks;
+pub(super) use self::marks_of_words as marks;
 
 #[cfg(any(test, not(feature = "simd")))]
-fn marks_of_words(block: [u8; BLOCK]) -> u32 {
-    let (words, _) = block.as_chunks();
+pub(super) fn marks_of_words(bytes: &[u8]) -> u64 {
+    let (words, _) = bytes.as_chunks();
     words.iter().rev().fold(0, |marks, word| marks << 8 | marks_of_word(u64::from_le_bytes(*word)))
 }
 
 #[cfg(any(test, not(feature = "simd")))]
-fn marks_of_word(word: u64) -> u32 {
+fn marks_of_word(word: u64) -> u64 {
     const ONES: u64 = u64::from_le_bytes([1; 8]);
     // Of each byte but its high bit, which keeps the sums apart; the high bits of the sums
     // tell of bytes that are not special.
@@ -107,38 +96,51 @@ fn marks_of_word(word: u64) -> u32 {
     // A byte beyond ASCII is never special.
     let special = !((graphic & no_quote & no_backslash) | word) & (ONES << 7);
     // Gathers the high bits in the highest byte.
-    ((special >> 7).wrapping_mul(0x0102_0408_1020_4080) >> 56) as u32
+    (special >> 7).wrapping_mul(0x0102_0408_1020_4080) >> 56
 }
 
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
-    use super::{BLOCK, Specials, is_special, marks, marks_of_words};
+    use super::{BLOCK, find, marks, marks_of_words};
+
+    fn is_special(byte: u8) -> bool {
+        byte < 0x20 || byte == b'"' || byte == b'\\'
+    }
 
     proptest! {
         #[test]
-        fn special_bytes_are_found_one_after_the_other(
-            bytes in prop::collection::vec(prop_oneof![any::<u8>(), Just(b'"'), Just(b'a')], 0..80),
-            at in 0_usize..85,
-            steps in prop::collection::vec(0_usize..40, 0..8),
+        fn the_first_special_byte_is_found(
+            bytes in prop::collection::vec(any::<u8>().prop_filter("not special", |&byte| !is_special(byte)), 0..300),
+            special in prop_oneof![0_u8..0x20, Just(b'"'), Just(b'\\')],
+            place in any::<prop::sample::Index>(),
+            at in 0_usize..310,
         ) {
-            let mut specials = Specials::new(&bytes, at);
-            let mut from = at;
-            for step in steps {
-                let slowly = (from..bytes.len()).find(|&index| is_special(bytes[index]));
-                prop_assert_eq!(specials.next(), slowly);
-                let Some(found) = slowly else { break };
-                from = found + 1 + step;
-                specials.skip_to(from);
-            }
+            prop_assert_eq!(find(&bytes, at), None);
+            let mut bytes = bytes;
+            let place = place.index(bytes.len() + 1);
+            bytes.insert(place, special);
+            prop_assert_eq!(find(&bytes, at), (at <= place).then_some(place));
         }
 
         #[test]
-        fn blocks_are_marked_alike_however_it_is_done(block in any::<[u8; BLOCK]>()) {
-            let slowly = (0..BLOCK).filter(|&index| is_special(block[index])).map(|index| 1 << index).sum::<u32>();
-            prop_assert_eq!(marks(block), slowly);
-            prop_assert_eq!(marks_of_words(block), slowly);
+        fn blocks_are_marked_alike_however_it_is_done(block in prop::collection::vec(any::<u8>(), BLOCK)) {
+            let slowly = (0..BLOCK).filter(|&index| is_special(block[index])).map(|index| 1 << index).sum::<u64>();
+            prop_assert_eq!(marks(&block), slowly);
+            prop_assert_eq!(marks_of_words(&block), slowly);
+        }
+    }
+
+    #[test]
+    fn each_byte_is_marked_if_it_is_special() {
+        for byte in 0..=u8::MAX {
+            let expected = if is_special(byte) { u64::MAX } else { 0 };
+            assert_eq!(
+                (marks(&[byte; BLOCK]), marks_of_words(&[byte; BLOCK])),
+                (expected, expected),
+                "{byte}"
+            );
         }
     }
 }

@@ -9,7 +9,7 @@ use super::{ClientAnswer, InBatch, Params, Rejection, Valid, ValidRequest};
 use crate::http::mcp_headers::{self, HeaderFault};
 use crate::jsonrpc::envelope::{self, Fault, FaultKind, Message};
 use crate::jsonrpc::write::ReplyId;
-use crate::jsonrpc::{Id, Raw, read};
+use crate::jsonrpc::{Id, Raw, utf8};
 use crate::protocol::meta::{self, Meta};
 use crate::protocol::method::Method;
 use crate::protocol::{Era, LogLevel, Revision, ServedRevisions};
@@ -34,7 +34,7 @@ pub(crate) fn agree<'a>(
     served: &ServedRevisions,
 ) -> Checked<'a, Valid<'a>> {
     let checker = Checker { headers, served };
-    let text = read::utf8(body).ok_or_else(|| checker.refuse(None, Rejection::NotJson("not UTF-8")))?;
+    let text = utf8(body).ok_or_else(|| checker.refuse(None, Rejection::NotJson("not UTF-8")))?;
     if text.trim_start().starts_with('[') {
         return checker.batch(text);
     }
