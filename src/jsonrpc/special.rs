@@ -37,13 +37,11 @@ fn find_far(bytes: &[u8], mut at: usize) -> Option<usize> {
 /// Returns the window at `at`. Beyond the end of the text it has spaces, for which it needs `room`.
 #[inline]
 pub(super) fn window<'w>(bytes: &'w [u8], at: usize, room: &'w mut Window) -> &'w Window {
-    match bytes[at..].first_chunk() {
-        Some(window) => window,
-        None => {
-            *room = padded(bytes, at);
-            room
-        }
+    if let Some(window) = bytes[at..].first_chunk() {
+        return window;
     }
+    *room = padded(bytes, at);
+    room
 }
 
 /// The bytes from `at` on, and spaces behind the last one.
@@ -65,8 +63,8 @@ pub(super) fn marks(bytes: &[u8]) -> u64 {
     let (blocks, _) = bytes.as_chunks();
     blocks.iter().rev().fold(0, |marks, block| {
         let block = u8x16::new(*block);
-        // Zero for a control character or a space once quotes and spaces are exchanged, which
-        // leaves control characters among themselves.
+        // Zero for control characters and quotes: with quotes and spaces exchanged, which leaves
+        // control characters among themselves, they are the bytes up to the space.
         let control_or_quote = (block ^ u8x16::splat(b'"' ^ b' ')).saturating_sub(u8x16::splat(b' '));
         let backslash = block ^ u8x16::splat(b'\\');
         let special = control_or_quote.min(backslash).simd_eq(u8x16::splat(0));

@@ -134,13 +134,15 @@ fn shrunk(mut string: String) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::borrow::Cow;
+
     use proptest::prelude::*;
 
     use crate::jsonrpc::scan::{ScanFault, Scanner};
 
     /// What the scanner reads and passes over.
     fn read(text: &str) -> Result<String, ScanFault> {
-        let read = Scanner::new(text).text().map(|text| text.into_owned());
+        let read = Scanner::new(text).text().map(Cow::into_owned);
         let mut scanner = Scanner::new(text);
         let passed = scanner.value().and_then(|_| scanner.end());
         assert!(passed.is_ok() || read.is_err(), "{text}");
