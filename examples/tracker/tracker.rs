@@ -33,7 +33,7 @@ struct Issue {
     comments: Vec<String>,
 }
 
-/// Why something could not be done. `manager` in `main.rs` decides what clients read of it.
+/// Why an operation failed. `manager` in `main.rs` decides what clients read of it.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
     #[error("There is no issue {0}")]

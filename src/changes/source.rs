@@ -64,8 +64,8 @@ pub struct Changes(Vec<Source>);
 struct Source {
     topic: Topic,
     permissions: Vec<Permission>,
-    /// Set when the topic carries no changes itself: a message on it says that what this
-    /// returns is another place from now on.
+    /// Set if the topic carries no changes itself: a message on it says that this now returns
+    /// another channel.
     current: Option<Arc<Current>>,
 }
 

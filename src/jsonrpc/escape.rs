@@ -1,8 +1,8 @@
-//! The escapes of JSON strings, read and written.
+//! Reads and writes the escapes of JSON strings.
 
 use super::fault::ScanFault;
 
-/// The byte that an escape of two bytes with this letter stands for.
+/// Returns the byte that an escape of two bytes stands for, by its letter.
 #[inline]
 pub(super) fn short(letter: u8) -> Option<u8> {
     match BYTES[usize::from(letter)] {
@@ -11,8 +11,8 @@ pub(super) fn short(letter: u8) -> Option<u8> {
     }
 }
 
-/// The character that is escaped by its units of UTF-16 at the beginning of these bytes, and the
-/// length of that: of two escapes, where it takes a pair of surrogates.
+/// Returns the character that is escaped as UTF-16 at the start of `bytes`, and the length of its
+/// escape, or of both escapes of a surrogate pair.
 pub(super) fn decode_units(bytes: &[u8]) -> Result<(char, usize), ScanFault> {
     let first = unit(bytes)?;
     if let Some(char) = char::from_u32(first) {
@@ -30,14 +30,14 @@ pub(super) fn decode_units(bytes: &[u8]) -> Result<(char, usize), ScanFault> {
 /// The length of the longest escape that is written.
 pub(super) const LONGEST: usize = 6;
 
-/// The escape of a byte, followed by other bytes, and its length.
+/// Returns the escape of a byte, padded to eight bytes, and its length.
 #[inline]
 pub(super) fn of(byte: u8) -> ([u8; 8], usize) {
     let escape = ESCAPES[usize::from(byte)];
     (escape.to_le_bytes(), (escape >> 56) as usize)
 }
 
-/// The unit of UTF-16 that an escape of six bytes stands for.
+/// Returns the UTF-16 code unit that an escape of six bytes stands for.
 pub(super) fn unit(bytes: &[u8]) -> Result<u32, ScanFault> {
     let [b'\\', b'u', digits @ ..] = bytes else { return Err(ScanFault::Syntax) };
     let digits = digits.first_chunk::<4>().ok_or(ScanFault::Syntax)?;
@@ -47,11 +47,11 @@ pub(super) fn unit(bytes: &[u8]) -> Result<u32, ScanFault> {
     })
 }
 
-/// The bytes that have an escape of two bytes, and its letter.
+/// The bytes with an escape of two bytes, and its letter.
 const SHORT: [(u8, u8); 7] =
     [(b'"', b'"'), (b'\\', b'\\'), (0x08, b'b'), (0x0c, b'f'), (b'\n', b'n'), (b'\r', b'r'), (b'\t', b't')];
 
-/// By its letter, what an escape of two bytes stands for; 0 where there is none.
+/// Maps the letter of an escape of two bytes to the byte it stands for; 0 if there is none.
 static BYTES: [u8; 256] = {
     let mut bytes = [0; 256];
     let mut at = 0;
@@ -59,12 +59,12 @@ static BYTES: [u8; 256] = {
         bytes[SHORT[at].1 as usize] = SHORT[at].0;
         at += 1;
     }
-    // Which may be escaped, but need not be.
+    // A slash may be escaped, but need not be.
     bytes[b'/' as usize] = b'/';
     bytes
 };
 
-/// By what it stands for, the escape of a byte; the last byte is the escape's length.
+/// Maps a byte to its escape, in little-endian order. The last byte is the length of the escape.
 static ESCAPES: [u64; 256] = {
     const HEX: &[u8; 16] = b"0123456789abcdef";
     let mut escapes = [0; 256];

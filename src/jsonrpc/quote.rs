@@ -1,13 +1,14 @@
-//! Writes strings, with the escapes that they need.
+//! Writes strings.
 
 use super::escape;
 use super::special::{self, BLOCK, Window, marks, window};
 
-/// Room for what follows a text: to grow once more for the end of the message could copy it all.
+/// Extra capacity after a large text, in bytes. Without it, the end of the message would make the
+/// buffer grow again, which copies everything.
 const END: usize = 1024;
 
-/// Escaped bytes are gathered before they are appended to the buffer: a stage takes copies of a
-/// fixed size, which can be longer than what is kept.
+/// The bytes that are escaped before they are appended. Unlike a vector's spare capacity, this
+/// buffer can be overwritten by copies of a fixed size.
 const STAGE: usize = 1024;
 
 /// The most that one block adds.
@@ -15,8 +16,8 @@ const ROOM: usize = BLOCK * escape::LONGEST;
 
 /// Writes a JSON string.
 ///
-/// Large texts are everyday results, so the buffer seldom grows more than once for them, and clean
-/// stretches are found and copied many bytes at a time.
+/// Large texts are common in results, so special bytes are found with SIMD, and the buffer rarely
+/// grows more than once.
 pub(crate) fn string(buffer: &mut Vec<u8>, text: &str) {
     let bytes = text.as_bytes();
     buffer.push(b'"');
@@ -38,7 +39,7 @@ fn escaped(buffer: &mut Vec<u8>, bytes: &[u8]) {
         let window = window(bytes, at, &mut room);
         let mut marks = marks(&window[..BLOCK]);
         copy_block(window, 0, &mut stage, filled);
-        // Up to this offset the window is in the stage.
+        // The stage holds the window up to here.
         let mut from = 0;
         while marks != 0 {
             let found = marks.trailing_zeros() as usize;
@@ -62,19 +63,19 @@ fn escaped(buffer: &mut Vec<u8>, bytes: &[u8]) {
     append(buffer, &stage[..filled], 0);
 }
 
-/// Appends bytes; `rest` more are to be escaped.
+/// Appends escaped bytes; `rest` bytes of the text are left.
 fn append(buffer: &mut Vec<u8>, bytes: &[u8], rest: usize) {
     if buffer.capacity() - buffer.len() < bytes.len() {
-        // Most texts get longer by less than an eighth.
+        // Escapes make most texts longer by less than an eighth.
         let more = if bytes.len() + rest > END { rest + rest / 8 + END } else { rest };
         buffer.reserve(bytes.len() + more);
     }
     buffer.extend_from_slice(bytes);
 }
 
-/// Copies the bytes at an offset of the window to an offset of the stage. Most stretches are
-/// short, and a copy of a fixed size is cheaper than one of just as many bytes. The offsets are
-/// less than the divisors, or nothing of the copy is kept: so nothing has to be checked.
+/// Copies a block from an offset of the window to an offset of the stage. A copy of a fixed size is
+/// cheaper than one of the stretch alone. Wherever the copy matters, the remainders change nothing;
+/// they spare the bounds checks.
 #[inline]
 fn copy_block(window: &Window, from: usize, stage: &mut [u8; STAGE + BLOCK], to: usize) {
     let (from, to) = (from % BLOCK, to % STAGE);

@@ -1,16 +1,16 @@
-//! Finds the bytes that JSON strings cannot hold as they are: the same ones end a
-//! clean stretch when a string is read and when one is written.
+//! Finds the special bytes of JSON strings: those that end a clean stretch when a string is read,
+//! and must be escaped when one is written.
 
-/// As many bytes as are looked at together where something is done with the bytes in between.
+/// The bytes that are searched together: as many as a `u64` has bits.
 pub(super) const BLOCK: usize = 64;
 
-/// A block, and what follows it.
+/// A block, and the bytes after it.
 pub(super) type Window = [u8; 2 * BLOCK];
 
 /// Returns the offset of the first quote, backslash or control character from `at` on.
 #[inline]
 pub(super) fn find(bytes: &[u8], at: usize) -> Option<usize> {
-    /// As many bytes as are looked at first: most strings are short.
+    /// The bytes that are searched first: most strings are short.
     const FIRST: usize = 16;
 
     let marks = match bytes.get(at..)?.first_chunk::<FIRST>() {
@@ -34,7 +34,8 @@ fn find_far(bytes: &[u8], mut at: usize) -> Option<usize> {
     None
 }
 
-/// Returns the window at `at`. Beyond the end of the text it has spaces, for which it needs `room`.
+/// Returns the window that starts at `at`. If the text ends earlier, the window is built in `room`
+/// and padded with spaces.
 #[inline]
 pub(super) fn window<'w>(bytes: &'w [u8], at: usize, room: &'w mut Window) -> &'w Window {
     if let Some(window) = bytes[at..].first_chunk() {
@@ -44,7 +45,7 @@ pub(super) fn window<'w>(bytes: &'w [u8], at: usize, room: &'w mut Window) -> &'
     room
 }
 
-/// The bytes from `at` on, and spaces behind the last one.
+/// Copies the bytes from `at` on, padded with spaces.
 #[cold]
 fn padded<const LENGTH: usize>(bytes: &[u8], at: usize) -> [u8; LENGTH] {
     let mut padded = [b' '; LENGTH];
@@ -63,8 +64,8 @@ pub(super) fn marks(bytes: &[u8]) -> u64 {
     let (blocks, _) = bytes.as_chunks();
     blocks.iter().rev().fold(0, |marks, block| {
         let block = u8x16::new(*block);
-        // Zero for control characters and quotes: with quotes and spaces exchanged, which leaves
-        // control characters among themselves, they are the bytes up to the space.
+        // Flipping this bit swaps quotes with spaces, and control characters among themselves.
+        // Then control characters and quotes are the bytes up to the space, and become zero.
         let control_or_quote = (block ^ u8x16::splat(b'"' ^ b' ')).saturating_sub(u8x16::splat(b' '));
         let backslash = block ^ u8x16::splat(b'\\');
         let special = control_or_quote.min(backslash).simd_eq(u8x16::splat(0));
@@ -72,7 +73,7 @@ pub(super) fn marks(bytes: &[u8]) -> u64 {
     })
 }
 
-/// The same with what every processor has.
+/// The same without SIMD.
 #[cfg(not(feature = "simd"))]
 pub(super) use self::marks_of_words as marks;
 
@@ -85,13 +86,13 @@ pub(super) fn marks_of_words(bytes: &[u8]) -> u64 {
 #[cfg(any(test, not(feature = "simd")))]
 fn marks_of_word(word: u64) -> u64 {
     const ONES: u64 = u64::from_le_bytes([1; 8]);
-    // Of each byte but its high bit, which keeps the sums apart; the high bits of the sums
-    // tell of bytes that are not special.
+    // The low 7 bits of each byte, so that the sums do not overflow into the next byte. The high
+    // bit of a sum is set if the byte is not special in this respect.
     let low = word & (ONES * 0x7f);
     let graphic = low + ONES * (0x80 - 0x20);
     let no_quote = (low ^ (ONES * u64::from(b'"'))) + ONES * 0x7f;
     let no_backslash = (low ^ (ONES * u64::from(b'\\'))) + ONES * 0x7f;
-    // A byte beyond ASCII is never special.
+    // Bytes beyond ASCII are never special.
     let special = !((graphic & no_quote & no_backslash) | word) & (ONES << 7);
     // Gathers the high bits in the highest byte.
     (special >> 7).wrapping_mul(0x0102_0408_1020_4080) >> 56

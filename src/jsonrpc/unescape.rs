@@ -5,22 +5,21 @@ use super::fault::ScanFault;
 use super::special::{BLOCK, Window, marks, window};
 use super::utf8::utf8;
 
-/// Decoded bytes are gathered before they are appended to the string: checking that they are UTF-8
-/// is cheap for many at a time, and a stage takes copies of a fixed size, which can be longer than
-/// what is kept.
+/// The bytes that are decoded before they are appended to the string. Unlike a string, this buffer
+/// can be overwritten by copies of a fixed size, and checking UTF-8 is cheap for many bytes at once.
 const STAGE: usize = 1024;
 
-/// The most that one block adds: itself, or a little less and the character of an escape that
-/// reaches beyond it.
+/// The most that one block adds: the block, or less and the character of an escape that ends in the
+/// next block.
 const ROOM: usize = BLOCK + 4;
 
-/// Passes over the rest of a string, from its first special byte on. Returns the offset behind its
-/// closing quote.
+/// Skips the rest of a string from its first special byte on. Returns the offset after its closing
+/// quote.
 pub(super) fn skip(bytes: &[u8], first: usize) -> Result<usize, ScanFault> {
     let mut room = [b' '; 2 * BLOCK];
     let mut at = first;
-    // How far an escape reaches into the block. Blocks do not begin behind it, so that the
-    // processor can go on to the next one before it knows.
+    // The length of an escape's end in the next block. Blocks do not start after it: their
+    // offsets are known in advance, and the processor works on several at once.
     let mut over = 0;
     while at < bytes.len() {
         let window = window(bytes, at, &mut room);
@@ -48,9 +47,9 @@ pub(super) fn skip(bytes: &[u8], first: usize) -> Result<usize, ScanFault> {
     Err(ScanFault::Syntax)
 }
 
-/// Reads the string whose content begins at `start` and has its first escape at `first`. Returns
-/// it with the offset behind its closing quote. A lone surrogate is a fault: no Rust string can
-/// hold it.
+/// Decodes the string whose content starts at `start` and has its first escape at `first`. Returns
+/// it with the offset after its closing quote. A lone surrogate is a fault, since a Rust string
+/// cannot hold one.
 pub(super) fn unescape(text: &str, start: usize, first: usize) -> Result<(String, usize), ScanFault> {
     let bytes = text.as_bytes();
     let mut string = text[start..first].to_owned();
@@ -61,7 +60,7 @@ pub(super) fn unescape(text: &str, start: usize, first: usize) -> Result<(String
     while at < bytes.len() {
         let window = window(bytes, at, &mut room);
         let mut marks = marks(&window[..BLOCK]) & (u64::MAX << over);
-        // Up to this offset the window is in the stage.
+        // The stage holds the window up to here.
         let mut from = over;
         copy_block(window, from, &mut stage, filled);
         while marks != 0 {
@@ -93,7 +92,7 @@ pub(super) fn unescape(text: &str, start: usize, first: usize) -> Result<(String
         over = from.saturating_sub(BLOCK);
         at += BLOCK;
         if filled > STAGE - ROOM {
-            // Back to where a character begins; there is no escape within one.
+            // Back to the start of a character; its bytes are the last ones in the stage.
             while at < text.len() && !text.is_char_boundary(at) {
                 (at, filled) = (at - 1, filled - 1);
             }
@@ -104,21 +103,22 @@ pub(super) fn unescape(text: &str, start: usize, first: usize) -> Result<(String
     Err(ScanFault::Syntax)
 }
 
-/// Copies the bytes at an offset of the window to an offset of the stage. Most stretches are
-/// short, and a copy of a fixed size is cheaper than one of just as many bytes. The offsets are
-/// less than the divisors, or nothing of the copy is kept: so nothing has to be checked.
+/// Copies a block from an offset of the window to an offset of the stage. A copy of a fixed size is
+/// cheaper than one of the stretch alone. Wherever the copy matters, the remainders change nothing;
+/// they spare the bounds checks.
 #[inline]
 fn copy_block(window: &Window, from: usize, stage: &mut [u8; STAGE + BLOCK], to: usize) {
     let (from, to) = (from % BLOCK, to % STAGE);
     stage[to..to + BLOCK].copy_from_slice(&window[from..from + BLOCK]);
 }
 
-/// Appends decoded bytes; the `rest` of the text may still belong to the string.
+/// Appends decoded bytes. At most `rest` bytes of the text still belong to the string.
 fn append(string: &mut String, decoded: &[u8], rest: usize) -> Result<(), ScanFault> {
-    // Whole characters were gathered, so this is never a fault of the text.
+    // Never fails: the stage holds whole characters.
     let decoded = utf8(decoded).ok_or(ScanFault::Unwanted)?;
     if string.capacity() - string.len() < decoded.len() {
-        // Of a large text this is soon all that it can need, and nothing is copied again.
+        // Grow quickly, up to the length of the rest, so that large texts are not copied again and
+        // again.
         string.reserve(decoded.len() + rest.min(3 * string.len()));
     }
     string.push_str(decoded);

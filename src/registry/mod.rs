@@ -1,5 +1,5 @@
-//! Where tools, prompts and resources come from: the [`Registry`] trait, the registries
-//! that most servers need, and those that stand around others.
+//! Where tools, prompts and resources come from: the [`Registry`] trait, the registries that most
+//! servers need, and those that wrap others.
 
 mod answer;
 mod catalog;

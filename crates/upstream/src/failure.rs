@@ -83,7 +83,7 @@ impl Failure {
     /// What the log gets.
     pub(super) fn cause(&self) -> Cause {
         match self {
-            Self::Rpc(error) => Cause::new("it answered by an error").detail(error.to_string()),
+            Self::Rpc(error) => Cause::new("it answered with an error").detail(error.to_string()),
             Self::Forgotten => Cause::new("it forgets its sessions"),
             Self::Lost(cause) | Self::Unreachable(cause) | Self::Failed(cause) | Self::Busy(cause) => {
                 cause.clone()
