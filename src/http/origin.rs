@@ -135,10 +135,12 @@ impl OriginPolicy {
         if named.is_ambiguous || named.first().is_none() {
             return Err(HttpFault::HostNotAllowed(None));
         }
-        match named.iter().find(|name| !Authority::parse(name).is_some_and(|host| self.admits_host(host))) {
-            Some(name) => Err(HttpFault::HostNotAllowed(Some(name.to_owned()))),
-            None => Ok(()),
+        for name in [named.authority, named.header].into_iter().flatten() {
+            if !Authority::parse(name).is_some_and(|host| self.admits_host(host)) {
+                return Err(HttpFault::HostNotAllowed(Some(name.to_owned())));
+            }
         }
+        Ok(())
     }
 
     fn admits_host(&self, authority: Authority<'_>) -> bool {
@@ -192,12 +194,8 @@ impl<'h> NamedHosts<'h> {
         }
     }
 
-    fn iter(&self) -> impl Iterator<Item = &'h str> + use<'h> {
-        self.authority.into_iter().chain(self.header)
-    }
-
     fn first(&self) -> Option<&'h str> {
-        self.iter().next()
+        self.authority.or(self.header)
     }
 }
 

@@ -86,20 +86,28 @@ impl<'a> Scanner<'a> {
         Ok(Raw::new(&self.text[start..self.at], is_plain))
     }
 
+    /// Scans a key and the colon after it. Returns where the key is, with its quotes, and whether
+    /// it has no escapes.
+    #[inline]
+    fn key(&mut self) -> Result<(Range<usize>, bool), ScanFault> {
+        if self.peek() != Some(b'"') {
+            return Err(ScanFault::Syntax);
+        }
+        let start = self.at;
+        let is_plain = self.string()?;
+        let key = start..self.at;
+        self.take(b':')?;
+        Ok((key, is_plain))
+    }
+
     /// Scans an object. `member` gets each key, and must scan its value.
     pub(crate) fn members(
         &mut self,
         mut member: impl FnMut(&mut Self, Raw<'a>) -> Result<(), ScanFault>,
     ) -> Result<(), ScanFault> {
         self.nested(b'{', b'}', |scanner| {
-            if scanner.peek() != Some(b'"') {
-                return Err(ScanFault::Syntax);
-            }
-            let start = scanner.at;
-            let is_plain = scanner.string()?;
-            let key = Raw::new(&scanner.text[start..scanner.at], is_plain);
-            scanner.take(b':')?;
-            member(scanner, key)
+            let (key, is_plain) = scanner.key()?;
+            member(scanner, Raw::new(&scanner.text[key], is_plain))
         })
     }
 
@@ -110,14 +118,14 @@ impl<'a> Scanner<'a> {
         &mut self,
         mut member: impl FnMut(&mut Self, &str) -> Result<(), ScanFault>,
     ) -> Result<(), ScanFault> {
-        self.members(|scanner, key| {
+        self.nested(b'{', b'}', |scanner| {
+            let (key, is_plain) = scanner.key()?;
             let unescaped;
-            let name = match key.plain() {
-                Some(name) => name,
-                None => {
-                    unescaped = key.unescaped();
-                    &*unescaped
-                }
+            let name = if is_plain {
+                &scanner.text[key.start + 1..key.end - 1]
+            } else {
+                unescaped = Raw::new(&scanner.text[key], false).unescaped();
+                &*unescaped
             };
             member(scanner, name)
         })

@@ -95,7 +95,8 @@ impl<T: Output + WriteResult> PendingCall<T> {
 
     /// Returns the reply of a handler that is done, with the notifications that it has sent.
     fn finish(&self, reply: SingleReply) -> Reply {
-        let Leftovers { mut events, dropped } = self.close();
+        let Some(exchange) = &self.exchange else { return reply.into() };
+        let Leftovers { mut events, dropped } = exchange.close();
         if dropped > 0 {
             tracing::debug!(dropped, "notifications dropped: the client does not accept a stream");
         }
