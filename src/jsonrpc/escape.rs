@@ -2,21 +2,18 @@
 
 use super::fault::ScanFault;
 
-/// Returns the length of the escape at the start of `bytes`.
-pub(super) fn length(bytes: &[u8]) -> Result<usize, ScanFault> {
-    match letter(bytes)? {
-        b'u' => unit(bytes).map(|_| 6),
-        letter => short(letter).map(|_| 2),
+/// Returns the byte that an escape of two bytes stands for, by its letter.
+#[inline]
+pub(super) fn short(letter: u8) -> Option<u8> {
+    match BYTES[usize::from(letter)] {
+        0 => None,
+        byte => Some(byte),
     }
 }
 
-/// Returns the escaped character at the start of `bytes`, and the length of its escape, or of both
-/// escapes of a surrogate pair.
-pub(super) fn decode(bytes: &[u8]) -> Result<(char, usize), ScanFault> {
-    match letter(bytes)? {
-        b'u' => {}
-        letter => return Ok((char::from(short(letter)?), 2)),
-    }
+/// Returns the character that is escaped as UTF-16 at the start of `bytes`, and the length of its
+/// escape, or of both escapes of a surrogate pair.
+pub(super) fn decode_units(bytes: &[u8]) -> Result<(char, usize), ScanFault> {
     let first = unit(bytes)?;
     if let Some(char) = char::from_u32(first) {
         return Ok((char, 6));
@@ -30,32 +27,18 @@ pub(super) fn decode(bytes: &[u8]) -> Result<(char, usize), ScanFault> {
     .ok_or(ScanFault::Unwanted)
 }
 
-/// Writes the escape of a byte.
-pub(super) fn write(buffer: &mut Vec<u8>, byte: u8) {
-    const HEX: &[u8; 16] = b"0123456789abcdef";
-    match LETTERS[usize::from(byte)] {
-        0 => {
-            let (high, low) = (HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]);
-            buffer.extend_from_slice(&[b'\\', b'u', b'0', b'0', high, low]);
-        }
-        letter => buffer.extend_from_slice(&[b'\\', letter]),
-    }
-}
+/// The length of the longest escape that is written.
+pub(super) const LONGEST: usize = 6;
 
-fn letter(bytes: &[u8]) -> Result<u8, ScanFault> {
-    bytes.get(1).copied().ok_or(ScanFault::Syntax)
-}
-
-/// Returns the byte that an escape of two bytes stands for.
-fn short(letter: u8) -> Result<u8, ScanFault> {
-    match BYTES[usize::from(letter)] {
-        0 => Err(ScanFault::Syntax),
-        byte => Ok(byte),
-    }
+/// Returns the escape of a byte, padded to eight bytes, and its length.
+#[inline]
+pub(super) fn of(byte: u8) -> ([u8; 8], usize) {
+    let escape = ESCAPES[usize::from(byte)];
+    (escape.to_le_bytes(), (escape >> 56) as usize)
 }
 
 /// Returns the UTF-16 code unit that an escape of six bytes stands for.
-fn unit(bytes: &[u8]) -> Result<u32, ScanFault> {
+pub(super) fn unit(bytes: &[u8]) -> Result<u32, ScanFault> {
     let [b'\\', b'u', digits @ ..] = bytes else { return Err(ScanFault::Syntax) };
     let digits = digits.first_chunk::<4>().ok_or(ScanFault::Syntax)?;
     digits.iter().try_fold(0, |unit, &digit| match char::from(digit).to_digit(16) {
@@ -81,13 +64,21 @@ static BYTES: [u8; 256] = {
     bytes
 };
 
-/// Maps a byte to the letter of its escape of two bytes; 0 if there is none.
-static LETTERS: [u8; 256] = {
-    let mut letters = [0; 256];
+/// Maps a byte to its escape, in little-endian order. The last byte is the length of the escape.
+static ESCAPES: [u64; 256] = {
+    const HEX: &[u8; 16] = b"0123456789abcdef";
+    let mut escapes = [0; 256];
+    let mut byte = 0;
+    while byte < escapes.len() {
+        let (high, low) = (HEX[byte >> 4], HEX[byte & 15]);
+        escapes[byte] = u64::from_le_bytes([b'\\', b'u', b'0', b'0', high, low, 0, 6]);
+        byte += 1;
+    }
     let mut at = 0;
     while at < SHORT.len() {
-        letters[SHORT[at].0 as usize] = SHORT[at].1;
+        let (byte, letter) = SHORT[at];
+        escapes[byte as usize] = u64::from_le_bytes([b'\\', letter, 0, 0, 0, 0, 0, 2]);
         at += 1;
     }
-    letters
+    escapes
 };

@@ -10,13 +10,17 @@ mod fault;
 mod id;
 mod lenient;
 mod member;
+mod quote;
 mod raw;
 pub(crate) mod read;
 pub(crate) mod scan;
 mod special;
+mod unescape;
+mod utf8;
 pub(crate) mod write;
 
 pub use error::{ErrorCode, RpcError};
 pub(crate) use id::Id;
 pub(crate) use lenient::Lenient;
 pub(crate) use raw::Raw;
+pub(crate) use utf8::utf8;

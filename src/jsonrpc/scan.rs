@@ -7,10 +7,9 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
-use super::escape;
 pub(crate) use super::fault::{MAX_DEPTH, ScanFault};
 use super::raw::Raw;
-use super::special::Specials;
+use super::{special, unescape};
 
 /// A type that can be read in the same pass as the text around it.
 pub(crate) trait Scan<'a> {
@@ -182,11 +181,10 @@ impl<'a> Scanner<'a> {
 
     /// Scans a string. Returns whether it has no escapes.
     fn string(&mut self) -> Result<bool, ScanFault> {
-        let mut is_plain = true;
-        self.stretches(|_, escape| {
-            is_plain = false;
-            escape::length(escape)
-        })?;
+        let bytes = self.text.as_bytes();
+        let first = special::find(bytes, self.at + 1).ok_or(ScanFault::Syntax)?;
+        let is_plain = bytes[first] == b'"';
+        self.at = if is_plain { first + 1 } else { unescape::skip(bytes, first)? };
         Ok(is_plain)
     }
 
@@ -199,55 +197,15 @@ impl<'a> Scanner<'a> {
         if self.peek() != Some(b'"') {
             return Err(ScanFault::Unwanted);
         }
-        let text = self.text;
-        let mut decoded = String::new();
-        let last = self.stretches(|stretch, escape| {
-            let (char, length) = escape::decode(escape)?;
-            let needed = stretch.len() + char.len_utf8();
-            if decoded.capacity() - decoded.len() < needed {
-                // Grow quickly, up to the length of the rest, so that large texts are not copied
-                // again and again.
-                decoded.reserve((3 * decoded.len() + needed).min(text.len() - stretch.start));
-            }
-            decoded.push_str(&text[stretch]);
-            decoded.push(char);
-            Ok(length)
-        })?;
-        if decoded.is_empty() {
-            return Ok(Cow::Borrowed(&text[last]));
+        let start = self.at + 1;
+        let first = special::find(self.text.as_bytes(), start).ok_or(ScanFault::Syntax)?;
+        if self.text.as_bytes()[first] == b'"' {
+            self.at = first + 1;
+            return Ok(Cow::Borrowed(&self.text[start..first]));
         }
-        decoded.push_str(&text[last]);
-        if decoded.capacity() > 2 * decoded.len() {
-            decoded.shrink_to_fit();
-        }
-        Ok(Cow::Owned(decoded))
-    }
-
-    /// Scans a string. For each escape, `escape` gets the range of the clean stretch before it, and
-    /// the text from the escape on; it returns the length of the escape. Returns the range of the
-    /// last stretch.
-    #[inline]
-    fn stretches(
-        &mut self,
-        mut escape: impl FnMut(Range<usize>, &'a [u8]) -> Result<usize, ScanFault>,
-    ) -> Result<Range<usize>, ScanFault> {
-        let bytes = self.text.as_bytes();
-        let mut from = self.at + 1;
-        let mut specials = Specials::new(bytes, from);
-        while let Some(found) = specials.next() {
-            match bytes[found] {
-                b'"' => {
-                    self.at = found + 1;
-                    return Ok(from..found);
-                }
-                b'\\' => {
-                    from = found + escape(from..found, &bytes[found..])?;
-                    specials.skip_to(from);
-                }
-                _ => return Err(ScanFault::Syntax),
-            }
-        }
-        Err(ScanFault::Syntax)
+        let (text, end) = unescape::unescape(self.text, start, first)?;
+        self.at = end;
+        Ok(Cow::Owned(text))
     }
 
     fn number(&mut self) -> Result<(), ScanFault> {

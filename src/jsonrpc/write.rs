@@ -5,8 +5,8 @@ use std::io::Write as _;
 
 use serde::Serialize;
 
-use super::special::{Specials, is_special};
-use super::{ErrorCode, Id, Raw, RpcError, escape};
+pub(crate) use super::quote::string;
+use super::{ErrorCode, Id, Raw, RpcError};
 
 /// The id of a reply.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -128,81 +128,10 @@ pub(crate) fn json(buffer: &mut Vec<u8>, value: &impl Serialize) -> serde_json::
     serde_json::to_writer(&mut *buffer, value).inspect_err(|_| buffer.truncate(start))
 }
 
-/// The length in bytes above which a text's escaped length is computed before it is written.
-const LARGE: usize = 256;
-
-/// Extra capacity after a large text, in bytes. Without it, the end of the message would make the
-/// buffer grow again, which copies everything.
-const END: usize = 1024;
-
-/// Writes a JSON string.
-///
-/// Large texts are common in results, so clean stretches are found with SIMD and copied whole, and
-/// the buffer grows only once.
-pub(crate) fn string(buffer: &mut Vec<u8>, text: &str) {
-    let bytes = text.as_bytes();
-    if bytes.len() > LARGE {
-        buffer.reserve(escaped_len(bytes) + 2 + END);
-    }
-    buffer.push(b'"');
-    let mut clean_from = 0;
-    for found in Specials::new(bytes, 0) {
-        clean(buffer, &bytes[clean_from..], found - clean_from);
-        escape::write(buffer, bytes[found]);
-        clean_from = found + 1;
-    }
-    buffer.extend_from_slice(&bytes[clean_from..]);
-    buffer.push(b'"');
-}
-
-/// Returns the length of the escaped string. Counts without branches and in bytes, so that the
-/// compiler can vectorise the loop.
-fn escaped_len(bytes: &[u8]) -> usize {
-    // A byte adds at most 5, and 48 * 5 fits into a `u8`.
-    let (chunks, rest) = bytes.as_chunks::<48>();
-    let more = |bytes: &[u8]| usize::from(bytes.iter().map(|&byte| more_when_escaped(byte)).sum::<u8>());
-    bytes.len() + chunks.iter().map(|chunk| more(chunk)).sum::<usize>() + more(rest)
-}
-
-/// Returns how many bytes escaping adds to a byte: 0 for `a`, 1 for `\n`, 5 for `\u0001`.
-fn more_when_escaped(byte: u8) -> u8 {
-    let with_letter = u8::from((0x08..=0x0d).contains(&byte)) - u8::from(byte == 0x0b);
-    u8::from(is_special(byte)) + 4 * (u8::from(byte < 0x20) - with_letter)
-}
-
-/// Appends the first `length` bytes of `text`. Most stretches are short, and a copy of a fixed size
-/// is cheaper than one of variable length.
-fn clean(buffer: &mut Vec<u8>, text: &[u8], length: usize) {
-    match text.first_chunk::<32>() {
-        Some(chunk) if length <= chunk.len() => {
-            let end = buffer.len() + length;
-            buffer.extend_from_slice(chunk);
-            buffer.truncate(end);
-        }
-        _ => buffer.extend_from_slice(&text[..length]),
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
-
-    use super::{Id, ReplyId, ReplyStart, escaped_len, string};
+    use super::{Id, ReplyId, ReplyStart};
     use crate::jsonrpc::{ErrorCode, RpcError};
-
-    fn written(text: &str) -> String {
-        let mut buffer = Vec::new();
-        string(&mut buffer, text);
-        String::from_utf8(buffer).expect("JSON is UTF-8")
-    }
-
-    proptest! {
-        #[test]
-        fn strings_are_written_as_serde_json_writes_them(text in "(?s)(.|[\u{0}-\u{1f}\"\\\\]|[a-z ]{0,12}){0,64}") {
-            prop_assert_eq!(written(&text), serde_json::to_string(&text).expect("a string is JSON"));
-            prop_assert_eq!(written(&text).len(), escaped_len(text.as_bytes()) + 2);
-        }
-    }
 
     #[test]
     fn an_error_reply_carries_the_id_that_could_be_read() {

@@ -7,7 +7,7 @@ use crate::http::mcp_headers::{self, HeaderFault};
 use crate::http::{Field, RepeatingFields, VersionHeader};
 use crate::jsonrpc::envelope::{self, Fault, FaultKind, Message};
 use crate::jsonrpc::write::ReplyId;
-use crate::jsonrpc::{Id, Lenient, Raw, read};
+use crate::jsonrpc::{Id, Lenient, Raw, utf8};
 use crate::protocol::meta::{self, Meta};
 use crate::protocol::method::Method;
 use crate::protocol::{Era, LogLevel, Revision, ServedRevisions};
@@ -33,8 +33,7 @@ pub(crate) fn agree<'a>(
     served: &ServedRevisions,
 ) -> Checked<'a, Valid<'a>> {
     let checker = Checker { headers, version, served };
-    let text =
-        read::utf8(body).ok_or_else(|| checker.refuse(None, Rejection::NotJson("the body is not UTF-8")))?;
+    let text = utf8(body).ok_or_else(|| checker.refuse(None, Rejection::NotJson("the body is not UTF-8")))?;
     if text.trim_start().starts_with('[') {
         return checker.batch(text);
     }
