@@ -240,6 +240,26 @@ impl<'a> Scanner<'a> {
         if self.at == start { Err(ScanFault::Syntax) } else { Ok(()) }
     }
 
+    /// Scans an integer without a sign and with at most 18 digits, which fits every 64-bit type.
+    /// Returns its value and its length. `None`, and no progress, if something else comes next.
+    pub(crate) fn short_integer(&mut self) -> Option<(u64, usize)> {
+        let is_zero = self.peek() == Some(b'0');
+        let rest = &self.text.as_bytes()[self.at..];
+        let (mut value, mut length) = (0, 0);
+        while let Some(digit @ b'0'..=b'9') = rest.get(length)
+            && length < 18
+        {
+            value = 10 * value + u64::from(digit - b'0');
+            length += 1;
+        }
+        let goes_on = matches!(rest.get(length), Some(b'0'..=b'9' | b'.' | b'e' | b'E'));
+        if length == 0 || goes_on || (is_zero && length > 1) {
+            return None;
+        }
+        self.at += length;
+        Some((value, length))
+    }
+
     fn literal(&mut self, literal: &str) -> Result<(), ScanFault> {
         if !self.text.as_bytes()[self.at..].starts_with(literal.as_bytes()) {
             return Err(ScanFault::Syntax);
@@ -248,12 +268,13 @@ impl<'a> Scanner<'a> {
         Ok(())
     }
 
-    /// Goes back to the start of a value that has been [scanned](Self::value).
-    pub(crate) fn back_to(&mut self, value: Raw<'a>) {
-        self.at -= value.text().len();
+    /// Goes back over a value of this length that has been scanned.
+    pub(crate) fn back_over(&mut self, length: usize) {
+        self.at -= length;
     }
 
     /// Consumes `byte` if it comes next, and returns whether it does.
+    #[inline]
     pub(crate) fn skip(&mut self, byte: u8) -> bool {
         let comes = self.peek() == Some(byte);
         self.at += usize::from(comes);
@@ -261,6 +282,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// Requires and consumes `byte`.
+    #[inline]
     pub(crate) fn take(&mut self, byte: u8) -> Result<(), ScanFault> {
         if self.skip(byte) { Ok(()) } else { Err(ScanFault::Syntax) }
     }
