@@ -167,13 +167,18 @@ impl<'a> Scanner<'a> {
             Items::More { close } => (close, false),
             Items::Over => return Ok(false),
         };
-        if self.skip(close) {
+        let next = self.peek();
+        if next == Some(close) {
+            self.at += 1;
             self.depth -= 1;
             *items = Items::Over;
             return Ok(false);
         }
         if !is_first {
-            self.take(b',')?;
+            if next != Some(b',') {
+                return Err(ScanFault::Syntax);
+            }
+            self.at += 1;
         }
         *items = Items::More { close };
         Ok(true)
@@ -246,10 +251,8 @@ impl<'a> Scanner<'a> {
         let is_zero = self.peek() == Some(b'0');
         let rest = &self.text.as_bytes()[self.at..];
         let (mut value, mut length) = (0, 0);
-        while let Some(digit @ b'0'..=b'9') = rest.get(length)
-            && length < 18
-        {
-            value = 10 * value + u64::from(digit - b'0');
+        for byte in rest.iter().take(18).take_while(|byte| byte.is_ascii_digit()) {
+            value = 10 * value + u64::from(byte - b'0');
             length += 1;
         }
         let goes_on = matches!(rest.get(length), Some(b'0'..=b'9' | b'.' | b'e' | b'E'));
@@ -274,7 +277,6 @@ impl<'a> Scanner<'a> {
     }
 
     /// Consumes `byte` if it comes next, and returns whether it does.
-    #[inline]
     pub(crate) fn skip(&mut self, byte: u8) -> bool {
         let comes = self.peek() == Some(byte);
         self.at += usize::from(comes);
@@ -284,7 +286,11 @@ impl<'a> Scanner<'a> {
     /// Requires and consumes `byte`.
     #[inline]
     pub(crate) fn take(&mut self, byte: u8) -> Result<(), ScanFault> {
-        if self.skip(byte) { Ok(()) } else { Err(ScanFault::Syntax) }
+        if self.peek() != Some(byte) {
+            return Err(ScanFault::Syntax);
+        }
+        self.at += 1;
+        Ok(())
     }
 
     fn byte(&self) -> Option<u8> {
