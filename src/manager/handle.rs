@@ -97,11 +97,11 @@ impl StatelessSessionManager {
     ///
     /// `choose` is called after the head has been checked, and before the body is read. If it
     /// refuses the request, the refusal becomes the response.
-    pub fn handle_with<'r, B, R, C, F>(
-        &'r self,
+    pub fn handle_with<B, R, C, F>(
+        &self,
         request: Request<B>,
         choose: C,
-    ) -> impl Future<Output = Response<Body>> + use<'r, B, R, C, F>
+    ) -> impl Future<Output = Response<Body>> + use<'_, B, R, C, F>
     where
         B: http_body::Body,
         R: Registry,

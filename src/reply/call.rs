@@ -54,9 +54,11 @@ impl<T: Output + WriteResult> PendingCall<T> {
     pub(crate) async fn answer(mut self: Box<Self>, settings: &Arc<Settings>) -> Reply {
         // The same task has just polled it, in `begin`.
         let mut is_polled = true;
-        let first = poll_fn(|cx| match std::mem::take(&mut is_polled) {
-            true => Poll::Pending,
-            false => self.poll_first(cx, settings, ""),
+        let first = poll_fn(|cx| {
+            if std::mem::take(&mut is_polled) {
+                return Poll::Pending;
+            }
+            self.poll_first(cx, settings, "")
         });
         match first.await {
             First::Event(exchange) => self.stream(exchange, settings),
