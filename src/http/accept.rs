@@ -4,6 +4,9 @@ use http::{HeaderMap, header};
 
 use super::fields::{Field, Fields};
 
+/// What the SDKs send.
+const USUAL: [&str; 2] = ["application/json, text/event-stream", "text/event-stream, application/json"];
+
 /// The content types that a client accepts for the reply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Accepts {
@@ -29,12 +32,9 @@ impl Accepts {
     pub(crate) fn read(fields: &Fields<'_>, headers: &HeaderMap) -> Self {
         match fields.accept {
             Field::Missing => Self { json: Fit::ByRange, sse: Fit::ByRange },
-            Field::Once(value) => match value.as_bytes() {
-                // Fast path: what the SDKs send.
-                b"application/json, text/event-stream" | b"text/event-stream, application/json" => Self::BOTH,
-                _ => Self::read_lines(headers),
-            },
-            Field::Repeated => Self::read_lines(headers),
+            // Fast path: what the SDKs send. Compared, because a pattern is matched byte by byte.
+            Field::Once(value) if USUAL.iter().any(|usual| value == usual) => Self::BOTH,
+            Field::Once(_) | Field::Repeated => Self::read_lines(headers),
         }
     }
 

@@ -1,6 +1,6 @@
 //! The header fields that decide how a request is served.
 
-use http::{HeaderMap, HeaderValue};
+use http::{HeaderMap, HeaderValue, header};
 
 use crate::protocol::Revision;
 
@@ -81,14 +81,21 @@ impl<'h> Fields<'h> {
     pub(crate) fn read(headers: &'h HeaderMap) -> Self {
         let mut fields = Self::default();
         for (name, value) in headers {
-            let field = match name.as_str() {
-                "host" => &mut fields.host,
-                "origin" => &mut fields.origin,
-                "accept" => &mut fields.accept,
-                "content-type" => &mut fields.content_type,
-                "content-length" => &mut fields.content_length,
-                "mcp-protocol-version" => &mut fields.protocol_version,
-                _ => continue,
+            // Standard names are numbers to compare, and the first three are in every request.
+            let field = if *name == header::HOST {
+                &mut fields.host
+            } else if *name == header::CONTENT_TYPE {
+                &mut fields.content_type
+            } else if *name == header::CONTENT_LENGTH {
+                &mut fields.content_length
+            } else if *name == header::ACCEPT {
+                &mut fields.accept
+            } else if *name == header::ORIGIN {
+                &mut fields.origin
+            } else if name.as_str() == "mcp-protocol-version" {
+                &mut fields.protocol_version
+            } else {
+                continue;
             };
             field.add(value);
         }

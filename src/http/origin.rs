@@ -135,10 +135,12 @@ impl OriginPolicy {
         if named.is_ambiguous || named.first().is_none() {
             return Err(HttpFault::HostNotAllowed(None));
         }
-        match named.iter().find(|name| !Authority::parse(name).is_some_and(|host| self.admits_host(host))) {
-            Some(name) => Err(HttpFault::HostNotAllowed(Some(name.to_owned()))),
-            None => Ok(()),
-        }
+        let judge = |name: &str| match Authority::parse(name) {
+            Some(host) if self.admits_host(host) => Ok(()),
+            _ => Err(HttpFault::HostNotAllowed(Some(name.to_owned()))),
+        };
+        named.authority.map_or(Ok(()), judge)?;
+        named.header.map_or(Ok(()), judge)
     }
 
     fn admits_host(&self, authority: Authority<'_>) -> bool {
@@ -192,12 +194,8 @@ impl<'h> NamedHosts<'h> {
         }
     }
 
-    fn iter(&self) -> impl Iterator<Item = &'h str> + use<'h> {
-        self.authority.into_iter().chain(self.header)
-    }
-
     fn first(&self) -> Option<&'h str> {
-        self.iter().next()
+        self.authority.or(self.header)
     }
 }
 
@@ -239,7 +237,15 @@ impl<'a> Authority<'a> {
 
 /// Returns whether a host name may contain a byte.
 fn is_of_name(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_')
+    const OF_NAMES: [bool; 256] = {
+        let (mut of_names, mut byte) = ([false; 256], 0_u8);
+        while byte < 128 {
+            of_names[byte as usize] = byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_');
+            byte += 1;
+        }
+        of_names
+    };
+    OF_NAMES[usize::from(byte)]
 }
 
 /// The default ports of the schemes of web pages.

@@ -36,13 +36,13 @@ pub(crate) enum FaultKind {
 pub(crate) fn parse<'a>(text: &'a str, params: &mut impl Scan<'a>) -> Result<Message<'a>, Fault<'a>> {
     let mut scanner = Scanner::new(text);
     let mut members = Members::default();
-    let scanned = if scanner.peek() == Some(b'{') {
+    let outcome = if scanner.peek() == Some(b'{') {
         members.scan(&mut scanner, params).and_then(|()| scanner.end())
     } else {
         // Check the syntax first: text that is not JSON is a parse error, not an invalid request.
         scanner.value().and_then(|_| scanner.end()).and(Err(ScanFault::Unwanted))
     };
-    match scanned {
+    match outcome {
         Ok(()) => members.into_message(),
         Err(fault) => Err(Fault { id: None, kind: fault.into() }),
     }

@@ -71,7 +71,7 @@ impl<'de> Value<'_, 'de> {
         if read.is_err() {
             // A type may swallow the error. Go back, so that nothing can follow and this fails as a
             // whole: the outcome is then that of `serde_json`.
-            self.0.back_to(text);
+            self.0.back_over(text.text().len());
         }
         read
     }
@@ -82,26 +82,16 @@ impl<'de> Value<'_, 'de> {
         visitor: V,
         read: impl FnOnce(&mut serde_json::Deserializer<StrRead<'de>>, V) -> Result<V::Value, Error>,
     ) -> Result<V::Value, Error> {
-        let text = self.0.value()?;
-        let Some(integer) = short_integer(text.text()) else {
-            self.0.back_to(text);
+        let Some((integer, length)) = self.0.short_integer() else {
             return self.by_serde_json(|deserializer| read(deserializer, visitor));
         };
         let visited = visitor.visit_u64(integer);
         if visited.is_err() {
-            self.0.back_to(text);
+            // As above.
+            self.0.back_over(length);
         }
         visited
     }
-}
-
-/// Returns the value of an integer with few digits and no sign, which fits every 64-bit type.
-fn short_integer(number: &str) -> Option<u64> {
-    const MOST_DIGITS: usize = 18; // 19 may be too many for 64 bits
-    let digit = |byte: u8| byte.is_ascii_digit().then(|| u64::from(byte - b'0'));
-    let mut digits = number.bytes();
-    let is_short = number.len() <= MOST_DIGITS;
-    is_short.then(|| digits.try_fold(0, |value, byte| Some(10 * value + digit(byte)?)))?
 }
 
 /// The methods for integers of up to 64 bits.

@@ -5,6 +5,7 @@
 //! `serde_json` deserialise the text of a part.
 
 use std::borrow::Cow;
+use std::ops::Range;
 
 pub(crate) use super::fault::{MAX_DEPTH, ScanFault};
 use super::raw::Raw;
@@ -84,20 +85,28 @@ impl<'a> Scanner<'a> {
         Ok(Raw::new(&self.text[start..self.at], is_plain))
     }
 
+    /// Scans a key and the colon after it. Returns where the key is, with its quotes, and whether
+    /// it has no escapes.
+    #[inline]
+    fn key(&mut self) -> Result<(Range<usize>, bool), ScanFault> {
+        if self.peek() != Some(b'"') {
+            return Err(ScanFault::Syntax);
+        }
+        let start = self.at;
+        let is_plain = self.string()?;
+        let key = start..self.at;
+        self.take(b':')?;
+        Ok((key, is_plain))
+    }
+
     /// Scans an object. `member` gets each key, and must scan its value.
     pub(crate) fn members(
         &mut self,
         mut member: impl FnMut(&mut Self, Raw<'a>) -> Result<(), ScanFault>,
     ) -> Result<(), ScanFault> {
         self.nested(b'{', b'}', |scanner| {
-            if scanner.peek() != Some(b'"') {
-                return Err(ScanFault::Syntax);
-            }
-            let start = scanner.at;
-            let is_plain = scanner.string()?;
-            let key = Raw::new(&scanner.text[start..scanner.at], is_plain);
-            scanner.take(b':')?;
-            member(scanner, key)
+            let (key, is_plain) = scanner.key()?;
+            member(scanner, Raw::new(&scanner.text[key], is_plain))
         })
     }
 
@@ -108,14 +117,14 @@ impl<'a> Scanner<'a> {
         &mut self,
         mut member: impl FnMut(&mut Self, &str) -> Result<(), ScanFault>,
     ) -> Result<(), ScanFault> {
-        self.members(|scanner, key| {
+        self.nested(b'{', b'}', |scanner| {
+            let (key, is_plain) = scanner.key()?;
             let unescaped;
-            let name = match key.plain() {
-                Some(name) => name,
-                None => {
-                    unescaped = key.unescaped();
-                    &*unescaped
-                }
+            let name = if is_plain {
+                &scanner.text[key.start + 1..key.end - 1]
+            } else {
+                unescaped = Raw::new(&scanner.text[key], false).unescaped();
+                &*unescaped
             };
             member(scanner, name)
         })
@@ -158,13 +167,18 @@ impl<'a> Scanner<'a> {
             Items::More { close } => (close, false),
             Items::Over => return Ok(false),
         };
-        if self.skip(close) {
+        let next = self.peek();
+        if next == Some(close) {
+            self.at += 1;
             self.depth -= 1;
             *items = Items::Over;
             return Ok(false);
         }
         if !is_first {
-            self.take(b',')?;
+            if next != Some(b',') {
+                return Err(ScanFault::Syntax);
+            }
+            self.at += 1;
         }
         *items = Items::More { close };
         Ok(true)
@@ -231,6 +245,24 @@ impl<'a> Scanner<'a> {
         if self.at == start { Err(ScanFault::Syntax) } else { Ok(()) }
     }
 
+    /// Scans an integer without a sign and with at most 18 digits, which fits every 64-bit type.
+    /// Returns its value and its length. `None`, and no progress, if something else comes next.
+    pub(crate) fn short_integer(&mut self) -> Option<(u64, usize)> {
+        let is_zero = self.peek() == Some(b'0');
+        let rest = &self.text.as_bytes()[self.at..];
+        let (mut value, mut length) = (0, 0);
+        for byte in rest.iter().take(18).take_while(|byte| byte.is_ascii_digit()) {
+            value = 10 * value + u64::from(byte - b'0');
+            length += 1;
+        }
+        let goes_on = matches!(rest.get(length), Some(b'0'..=b'9' | b'.' | b'e' | b'E'));
+        if length == 0 || goes_on || (is_zero && length > 1) {
+            return None;
+        }
+        self.at += length;
+        Some((value, length))
+    }
+
     fn literal(&mut self, literal: &str) -> Result<(), ScanFault> {
         if !self.text.as_bytes()[self.at..].starts_with(literal.as_bytes()) {
             return Err(ScanFault::Syntax);
@@ -239,9 +271,9 @@ impl<'a> Scanner<'a> {
         Ok(())
     }
 
-    /// Goes back to the start of a value that has been [scanned](Self::value).
-    pub(crate) fn back_to(&mut self, value: Raw<'a>) {
-        self.at -= value.text().len();
+    /// Goes back over a value of this length that has been scanned.
+    pub(crate) fn back_over(&mut self, length: usize) {
+        self.at -= length;
     }
 
     /// Consumes `byte` if it comes next, and returns whether it does.
@@ -252,8 +284,13 @@ impl<'a> Scanner<'a> {
     }
 
     /// Requires and consumes `byte`.
+    #[inline]
     pub(crate) fn take(&mut self, byte: u8) -> Result<(), ScanFault> {
-        if self.skip(byte) { Ok(()) } else { Err(ScanFault::Syntax) }
+        if self.peek() != Some(byte) {
+            return Err(ScanFault::Syntax);
+        }
+        self.at += 1;
+        Ok(())
     }
 
     fn byte(&self) -> Option<u8> {

@@ -1,5 +1,6 @@
 //! The manager: one function from a request to its response.
 
+use std::convert::Infallible;
 use std::fmt;
 use std::future::{poll_fn, ready};
 use std::sync::Arc;
@@ -96,11 +97,11 @@ impl StatelessSessionManager {
     ///
     /// `choose` is called after the head has been checked, and before the body is read. If it
     /// refuses the request, the refusal becomes the response.
-    pub fn handle_with<'r, B, R, C, F>(
-        &'r self,
+    pub fn handle_with<B, R, C, F>(
+        &self,
         request: Request<B>,
         choose: C,
-    ) -> impl Future<Output = Response<Body>> + use<'r, B, R, C, F>
+    ) -> impl Future<Output = Response<Body>> + use<'_, B, R, C, F>
     where
         B: http_body::Body,
         R: Registry,
@@ -109,7 +110,12 @@ impl StatelessSessionManager {
     {
         // Split outside the future: values moved into a future are stored twice.
         let (mut head, body) = request.into_parts();
-        async move { answer(&self.settings, &mut head, body, choose).await }
+        async move {
+            match answer(&self.settings, &mut head, body, choose).await {
+                Ok(response) => response,
+                Err(never) => match never {},
+            }
+        }
     }
 
     /// Shuts down gracefully. New requests get 503, subscriptions end at once with their result
@@ -132,13 +138,14 @@ impl StatelessSessionManager {
     }
 }
 
-/// Answers a request. Leaves nothing useful in its head.
+/// Answers a request. Leaves nothing useful in its head. Never fails, but returns what a service
+/// does, because every change of the type would copy the response.
 pub(super) async fn answer<B, R, F>(
     settings: &Arc<Settings>,
     head: &mut Parts,
     body: B,
     choose: impl FnOnce(&Parts) -> F,
-) -> Response<Body>
+) -> Result<Response<Body>, Infallible>
 where
     B: http_body::Body,
     R: Registry,
@@ -146,7 +153,7 @@ where
 {
     let Arrival { accepts, version, admitted } = Arrival::read(head, settings);
     let Some(_serving) = settings.drain.enter() else {
-        return respond(refuse(Rejection::ShuttingDown, version, settings), accepts);
+        return Ok(respond(refuse(Rejection::ShuttingDown, version, settings), accepts));
     };
     let reply = match receive(head, admitted, body, choose, settings).await {
         Err(rejection) => refuse(rejection, version, settings),
@@ -178,7 +185,7 @@ where
             }
         }
     };
-    respond(reply, accepts)
+    Ok(respond(reply, accepts))
 }
 
 #[cold]

@@ -104,7 +104,7 @@ where
         let (head, _) = request.into_parts();
         let path = if self.path.is_empty() { Arc::from("/") } else { Arc::clone(&self.path) };
         let response = self.service.0.manager.refuse(Rejection::NotFound(path), &head);
-        ResponseFuture(Box::pin(ready(response)))
+        ResponseFuture(Box::pin(ready(Ok(response))))
     }
 }
 
@@ -164,7 +164,7 @@ where
 
 /// The response future of an [`McpService`]. Dropping it cancels the call.
 #[must_use]
-pub struct ResponseFuture(Pin<Box<dyn Future<Output = Response<Body>> + Send>>);
+pub struct ResponseFuture(Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>);
 
 impl fmt::Debug for ResponseFuture {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -176,7 +176,7 @@ impl Future for ResponseFuture {
     type Output = Result<Response<Body>, Infallible>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        self.0.as_mut().poll(cx).map(Ok)
+        self.0.as_mut().poll(cx)
     }
 }
 

@@ -54,9 +54,11 @@ impl<T: Output + WriteResult> PendingCall<T> {
     pub(crate) async fn answer(mut self: Box<Self>, settings: &Arc<Settings>) -> Reply {
         // The same task has just polled it, in `begin`.
         let mut is_polled = true;
-        let first = poll_fn(|cx| match std::mem::take(&mut is_polled) {
-            true => Poll::Pending,
-            false => self.poll_first(cx, settings, ""),
+        let first = poll_fn(|cx| {
+            if std::mem::take(&mut is_polled) {
+                return Poll::Pending;
+            }
+            self.poll_first(cx, settings, "")
         });
         match first.await {
             First::Event(exchange) => self.stream(exchange, settings),
@@ -95,7 +97,8 @@ impl<T: Output + WriteResult> PendingCall<T> {
 
     /// Returns the reply of a handler that is done, with the notifications that it has sent.
     fn finish(&self, reply: SingleReply) -> Reply {
-        let Leftovers { mut events, dropped } = self.close();
+        let Some(exchange) = &self.exchange else { return reply.into() };
+        let Leftovers { mut events, dropped } = exchange.close();
         if dropped > 0 {
             tracing::debug!(dropped, "notifications dropped: the client does not accept a stream");
         }

@@ -66,7 +66,8 @@ impl PendingBody<'_> {
     pub(crate) async fn finish(self, settings: &Arc<Settings>) -> Reply {
         match self {
             Self::One(request) => request.finish(settings).await,
-            Self::Batch(requests) => batch(requests, settings).await,
+            // Boxed, because a batch is rare, and would take room in the future of every request.
+            Self::Batch(requests) => Box::pin(batch(requests, settings)).await,
         }
     }
 }

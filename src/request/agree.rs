@@ -34,7 +34,7 @@ pub(crate) fn agree<'a>(
 ) -> Checked<'a, Valid<'a>> {
     let checker = Checker { headers, version, served };
     let text = utf8(body).ok_or_else(|| checker.refuse(None, Rejection::NotJson("the body is not UTF-8")))?;
-    if text.trim_start().starts_with('[') {
+    if text.trim_ascii_start().starts_with('[') {
         return checker.batch(text);
     }
     checker.message(text)

@@ -379,10 +379,11 @@ impl CompiledTool {
         let check = |arguments: &str| self.checkers.misfit(arguments);
         #[cfg(feature = "jsonschema")]
         let call = Call { check: self.checkers.check_arguments().then_some(&check), ..call };
-        let future = (self.handler)(call);
+        let mut future = (self.handler)(call);
         #[cfg(feature = "jsonschema")]
-        let future = self.checkers.check_output(future);
-        let mut future = future;
+        {
+            future = self.checkers.check_output(future);
+        }
         future.limit = self.limit;
         future.name = name;
         future.detached = drain;

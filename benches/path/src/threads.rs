@@ -73,6 +73,7 @@ fn requests(is_shared: bool, serve: Serve) -> Result<f64, Failure> {
     })
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "of the type of all ways to serve")]
 fn in_memory(workload: &Workload, end: Instant) -> Result<u64, Failure> {
     let mut served = 0;
     while Instant::now() < end {
