@@ -29,13 +29,13 @@ impl<T: Output + WriteResult> PendingCall<T> {
         Self { call, exchange, draft: Some(draft) }
     }
 
-    /// Runs the handler to its end, or until it sends its first notification. In that case the
-    /// reply is a stream, which runs the rest.
+    /// Runs the handler to its end, or until it waits after it has sent a notification. In that case
+    /// the reply is a stream, which runs the rest.
     pub(crate) async fn answer(mut self: Box<Self>, keep_alive: Duration) -> Reply {
         let first = poll_fn(|cx| match self.poll_reply(cx) {
             Poll::Ready(reply) => Poll::Ready(First::Reply(reply)),
             Poll::Pending => match &self.exchange {
-                Some(exchange) if exchange.outbox.has_events(cx) => {
+                Some(exchange) if exchange.outbox.starts_stream(cx) => {
                     Poll::Ready(First::Event(Arc::clone(exchange)))
                 }
                 _ => Poll::Pending,
