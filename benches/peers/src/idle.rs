@@ -1,4 +1,4 @@
-//! Measures the memory of idle keep-alive connections.
+//! Memory of idle keep-alive connections.
 
 use std::io;
 
@@ -10,7 +10,7 @@ use crate::{
     workload,
 };
 
-/// Measures connections that have had one request each, like those of clients that pause.
+/// Each connection has had one request, as those of clients that pause have.
 #[expect(clippy::cast_precision_loss)]
 pub(crate) fn run(peers: &[Peer], connections: usize, cores: Cores) -> io::Result<()> {
     process::raise_open_files()?;

@@ -20,7 +20,7 @@ use crate::{
 pub(crate) struct Options {
     #[command(subcommand)]
     pub(crate) action: Option<Action>,
-    /// Runs one round of short runs, for a first look. The figures are not precise.
+    /// One round of short runs: for a look, not for figures.
     #[arg(long)]
     quick: bool,
     /// The Rust servers, in the order of the report; by default all, for `soak`
@@ -33,17 +33,17 @@ pub(crate) struct Options {
     /// Only workloads whose name contains this.
     #[arg(long, default_value = "", global = true)]
     only: String,
-    /// The number of rounds. Each server runs once in every round.
+    /// How often every server has its turn.
     #[arg(long, default_value_t = 5)]
     rounds: usize,
-    /// The measured length of each run, in milliseconds.
+    /// How long each run is measured.
     #[arg(long, default_value_t = 500)]
     window_ms: u64,
-    /// The time before each run is measured, in milliseconds.
+    /// How long each run goes before it is measured.
     #[arg(long, default_value_t = 300)]
     warm_up_ms: u64,
-    /// The directory for `results.json` and `results.svg`. By default this package, or none for
-    /// quick runs and for selections.
+    /// Where `results.json` and `results.svg` go; beside this package by
+    /// default, and nowhere for runs that are quick or of a selection.
     #[arg(long)]
     out: Option<PathBuf>,
     #[command(flatten)]
@@ -60,14 +60,16 @@ pub(crate) enum Action {
         #[command(flatten)]
         setting: Setting,
     },
-    /// Counts heap allocations per request. Needs the feature `count-allocations`.
+    /// Counts heap allocations per request; needs the feature
+    /// `count-allocations`.
     Allocations,
     /// Sends millions of mixed requests and reports the memory.
     Soak {
         #[arg(long, default_value_t = 3)]
         millions: u64,
     },
-    /// Calls a child process, directly and through the gateway. Needs the feature `gateway`.
+    /// Calls a server that is a child process, by itself and through a gateway; needs the
+    /// feature `gateway`.
     #[cfg(feature = "gateway")]
     Gateway,
     /// The gateway.
@@ -86,13 +88,13 @@ pub(crate) enum Action {
 }
 
 impl Options {
-    /// Returns the requested Rust servers, or `default`.
+    /// The Rust servers asked for, or else these.
     pub(crate) fn rust_peers(&self, default: &[Name]) -> Vec<Peer> {
         let names = if self.servers.is_empty() { default } else { &self.servers };
         names.iter().copied().map(Peer::Rust).collect()
     }
 
-    /// Returns all requested servers, installed.
+    /// All servers asked for, installed.
     fn peers(&self) -> io::Result<Vec<Peer>> {
         let rust = self.rust_peers(Name::value_variants()).into_iter().map(Ok);
         rust.chain(self.with.iter().copied().map(Peer::install)).collect()
@@ -108,7 +110,7 @@ impl Options {
         Ok(workloads)
     }
 
-    /// Returns the number of rounds, and the milliseconds of a window and of the warm-up.
+    /// Rounds; milliseconds of a window and of the time before it.
     fn rounds(&self) -> (usize, u64, u64) {
         if self.quick { (1, 300, 100) } else { (self.rounds, self.window_ms, self.warm_up_ms) }
     }
@@ -135,7 +137,7 @@ impl Options {
         })
     }
 
-    /// Returns the directory for the results of a comparison.
+    /// Where the results of a comparison are written.
     pub(crate) fn output(&self) -> Option<PathBuf> {
         let is_whole = !self.quick && self.servers.is_empty() && self.only.is_empty();
         self.out.clone().or_else(|| is_whole.then(|| env!("CARGO_MANIFEST_DIR").into()))

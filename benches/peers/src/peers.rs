@@ -15,7 +15,7 @@ pub(crate) enum Peer {
 }
 
 impl Peer {
-    /// Installs a server in another language.
+    /// Makes a server in another language ready to start.
     pub(crate) fn install(language: Language) -> io::Result<Self> {
         External::install(language).map(Self::External)
     }
@@ -27,7 +27,7 @@ impl Peer {
         }
     }
 
-    /// Returns how much longer its warm-up is than that of compiled code.
+    /// How much longer than compiled code it takes until it is as fast as it gets.
     pub(crate) fn warm_up_factor(&self) -> u32 {
         match self {
             Self::Rust(_) => 1,

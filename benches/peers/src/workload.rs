@@ -1,4 +1,4 @@
-//! The workloads: requests to every server, and their expected replies.
+//! The workloads: what is asked of every server, and how the replies must be.
 
 use std::fmt::Write as _;
 
@@ -10,7 +10,7 @@ use crate::{
     server::Setting,
 };
 
-/// A request that is repeated.
+/// A request that is sent over and over.
 pub(crate) struct Workload {
     /// The panel of the chart that it belongs to.
     pub(crate) group: &'static str,
@@ -21,11 +21,11 @@ pub(crate) struct Workload {
     /// Numbers of connections to measure with.
     pub(crate) connections: &'static [usize],
     method: &'static str,
-    /// The name of the tool, or an empty string.
+    /// The name of the tool called, or nothing.
     tool: &'static str,
-    /// The members of `params` except `_meta`.
+    /// The members of `params` but `_meta`.
     params: String,
-    /// The members of `_meta` in addition to those that every modern request has.
+    /// Members of `_meta` beside those that each modern request has.
     meta: &'static str,
 }
 
@@ -35,7 +35,7 @@ impl Workload {
         format!("{}, {}", self.name, self.era.name())
     }
 
-    /// Returns the configuration of a server for this workload.
+    /// What a server that is to answer it is started with.
     pub(crate) fn setting(&self) -> Setting {
         Setting { tools: self.tools, sse: matches!(self.expectation.content, Content::Countdown { .. }) }
     }
@@ -54,7 +54,7 @@ impl Workload {
 
     fn headers(&self) -> String {
         match self.era {
-            // The version is negotiated by `initialize`.
+            // The version is what an initialisation is to find out.
             Era::Legacy if self.method == "initialize" => String::new(),
             Era::Legacy => "mcp-protocol-version: 2025-11-25\r\n".to_owned(),
             Era::Modern => {

@@ -1,4 +1,4 @@
-//! A keep-alive connection that repeats one request.
+//! One keep-alive connection that sends the same request again and again.
 
 use std::{
     io::{self, ErrorKind, Read as _, Write as _},
@@ -20,17 +20,17 @@ pub(super) struct Connection {
     stream: TcpStream,
     request: Vec<u8>,
     written: usize,
-    /// Whether a request is in flight.
+    /// Whether a request is under way.
     busy: bool,
     sent: Instant,
     parser: Parser,
-    /// The body length of the first reply, which every later one must have.
+    /// What every further reply must have too.
     body_length: Option<usize>,
 }
 
 impl Connection {
     pub(super) fn open(addr: SocketAddr, request: Vec<u8>) -> io::Result<Self> {
-        // Blocks, because the handshake is not measured.
+        // Connects blocking: the handshake is no part of what is measured.
         let stream = std::net::TcpStream::connect(addr)?;
         stream.set_nodelay(true)?;
         stream.set_nonblocking(true)?;
@@ -73,7 +73,7 @@ impl Connection {
         Ok(())
     }
 
-    /// Writes without blocking, and reads if the socket is readable.
+    /// Writes what can be without waiting, and where there is anything, reads.
     pub(super) fn advance(&mut self, buffer: &mut [u8], readable: bool) -> io::Result<Step> {
         if !self.busy {
             return Ok(Step::Waiting);
@@ -96,13 +96,13 @@ impl Connection {
                 return Ok(Step::Replied);
             }
             if count < buffer.len() {
-                // The socket is drained; the next bytes cause another event.
+                // Drained: the next bytes come with an event of their own.
                 return Ok(Step::Waiting);
             }
         }
     }
 
-    /// Requires that every reply has the status and length of the first one.
+    /// Holds every reply to the first one's status and length.
     fn check(&mut self) -> io::Result<()> {
         let (status, length) = self.parser.finish();
         if status != 200 {
@@ -123,7 +123,7 @@ impl Connection {
         self.parser.take_reply()
     }
 
-    /// Returns the latency of the last reply in nanoseconds, at most four seconds.
+    /// Of the last reply, in nanoseconds; longer than four seconds counts as four.
     pub(super) fn latency(&self) -> u32 {
         u32::try_from(self.sent.elapsed().as_nanos()).unwrap_or(u32::MAX)
     }

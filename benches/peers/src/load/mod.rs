@@ -1,8 +1,8 @@
-//! The load generator: keep-alive HTTP/1.1 connections in a closed loop, on one thread that does
-//! little more than poll `epoll`, so that the server is the bottleneck.
+//! The load: keep-alive HTTP/1.1 connections in a closed loop, on one thread
+//! that does little else than ask `epoll`, so that the server is what limits.
 //!
-//! It never sleeps. Waking a sleeping thread on another core is expensive, especially on virtual
-//! machines, and the server would pay for it with every reply.
+//! It never sleeps: to wake a sleeping peer on another core is expensive, above
+//! all on virtual machines, and the server would pay for it with every reply.
 
 mod connection;
 mod reply;
@@ -22,21 +22,21 @@ pub(crate) use self::reply::Reply;
 #[derive(Clone, Copy)]
 pub(crate) enum Until {
     Elapsed(Duration),
-    /// Until this many replies. It is an error if they take longer than the duration.
+    /// Ends with an error when the replies do not arrive in time.
     Replies(u64, Duration),
 }
 
-/// The result of a run of load.
+/// What a run of load did.
 pub(crate) struct Run {
     pub(crate) replies: u64,
     pub(crate) elapsed: Duration,
-    /// The part of the time in which there was nothing to do.
+    /// The part of it in which there was nothing to do.
     pub(crate) idle: Duration,
-    /// In nanoseconds, unordered.
+    /// In nanoseconds, in no order.
     pub(crate) latencies: Vec<u32>,
 }
 
-/// Connections that each repeat one request.
+/// Connections that each send one request over and over.
 pub(crate) struct Load {
     poll: Poll,
     events: Events,
@@ -48,12 +48,12 @@ pub(crate) struct Load {
 /// Large enough that most replies take one read.
 const BUFFER: usize = 256 * 1024;
 
-/// After this time without a reply, the server is considered to have lost a request. No workload
-/// takes it a second.
+/// No reply of any workload takes a second of work; a server that is silent for
+/// this long has lost the request.
 const SILENCE: Duration = Duration::from_secs(30);
 
 impl Load {
-    /// Opens connections. Connection `i` sends the request `i` modulo the number of requests.
+    /// Connects; connection `i` will send the request `i` modulo their number.
     pub(crate) fn connect(addr: SocketAddr, requests: &[Vec<u8>], connections: usize) -> io::Result<Self> {
         let poll = Poll::new()?;
         let connections = (0..connections)
@@ -105,8 +105,8 @@ impl Load {
         Err(silent())
     }
 
-    /// Keeps every connection busy. Requests in flight at the end stay in flight, and the next run
-    /// reads their replies.
+    /// Keeps every connection busy. Requests in flight at the end stay so, and
+    /// the next run takes their replies.
     pub(crate) fn run(&mut self, until: Until) -> io::Result<Run> {
         let start = Instant::now();
         if !self.started {
@@ -155,7 +155,7 @@ impl Load {
                 if connection.advance(&mut self.buffer, event.is_readable())? == Step::Replied {
                     run.replies += 1;
                     run.latencies.push(connection.latency());
-                    // The next reply causes another event.
+                    // The next reply comes with an event of its own.
                     connection.send()?;
                 }
             }

@@ -1,10 +1,10 @@
-//! Parses replies incrementally: status, framing, and the body on request.
+//! Reads replies as they arrive: status, framing, and the body where asked for.
 
 use std::io;
 
 use memchr::memmem;
 
-/// A complete reply, kept to check its content.
+/// A whole reply, kept for a check of its content.
 #[derive(Default)]
 pub(crate) struct Reply {
     pub(crate) is_event_stream: bool,
@@ -25,13 +25,13 @@ pub(super) struct Parser {
 enum State {
     #[default]
     Head,
-    /// The body has this many bytes left.
+    /// This many bytes of the body are to come.
     Sized(usize),
-    /// In the line with a chunk's size; the digits so far have this value.
+    /// In the line that says the size of a chunk, which is this so far.
     ChunkSize(usize),
-    /// The chunk and the line end after it have this many bytes left.
+    /// This many bytes of a chunk and of the line end after it are to come.
     Chunk(usize),
-    /// The empty line after the last chunk has this many bytes left.
+    /// This many bytes of the empty line after the last chunk are to come.
     End(usize),
 }
 
@@ -45,13 +45,13 @@ impl Parser {
         self.kept.take().unwrap_or_default()
     }
 
-    /// Returns the status and body length of the reply, and prepares for the next one.
+    /// The status and body length of the reply just read; ready for the next.
     pub(super) fn finish(&mut self) -> (u16, usize) {
         self.state = State::Head;
         (self.status, std::mem::take(&mut self.length))
     }
 
-    /// Parses bytes. Returns whether they complete the reply.
+    /// Takes in bytes; true when they complete the reply.
     pub(super) fn read(&mut self, mut bytes: &[u8]) -> io::Result<bool> {
         loop {
             match self.state {
@@ -111,7 +111,7 @@ impl Parser {
         }
     }
 
-    /// Parses the head. Returns the bytes after it, or `None` if it is incomplete.
+    /// Reads the head; what follows it, or nothing when it is incomplete.
     fn head<'a>(&mut self, bytes: &'a [u8]) -> io::Result<Option<&'a [u8]>> {
         if self.partial_head.is_empty()
             && let Some(end) = memmem::find(bytes, b"\r\n\r\n")

@@ -1,4 +1,4 @@
-//! Writes tables of medians in Markdown.
+//! Tables of medians in Markdown.
 
 use std::fmt::Write as _;
 
@@ -24,7 +24,7 @@ pub(super) fn all(rows: &[Row]) -> String {
     out
 }
 
-/// Returns the names of the servers, which are the same in every row.
+/// The servers, the same in every row.
 pub(super) fn names(rows: &[Row]) -> Vec<&'static str> {
     rows.first().map(|row| row.servers.iter().map(|server| server.server).collect()).unwrap_or_default()
 }
@@ -56,7 +56,7 @@ fn line(out: &mut String, row: &Row, ratios: &[Ratio], value: fn(&Sample) -> f64
     out.push('\n');
 }
 
-/// Returns a pair for each server and each reference before it.
+/// Every server against the references that come before it.
 pub(super) fn ratios<'a>(names: &[&'a str]) -> Vec<Ratio<'a>> {
     let of = |&name| {
         let before = REFERENCES.into_iter().take_while(move |&reference| reference != name);
@@ -65,7 +65,7 @@ pub(super) fn ratios<'a>(names: &[&'a str]) -> Vec<Ratio<'a>> {
     names.iter().flat_map(of).collect()
 }
 
-/// Returns the ratio of two medians of a row.
+/// One ratio of a row's medians.
 pub(super) fn ratio(row: &Row, (name, reference): Ratio, value: fn(&Sample) -> f64) -> f64 {
     let of = |name| {
         let server = row.servers.iter().find(|server| server.server == name);
@@ -74,7 +74,7 @@ pub(super) fn ratio(row: &Row, (name, reference): Ratio, value: fn(&Sample) -> f
     of(name) / of(reference)
 }
 
-/// Formats a number with three digits, which is the precision of the measurements.
+/// Three digits, which is what the measurements can tell.
 pub(super) fn figure(value: f64) -> String {
     match value {
         value if value >= 100.0 => format!("{value:.0}"),

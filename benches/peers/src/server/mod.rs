@@ -1,4 +1,4 @@
-//! The servers that are compared: each a process with one thread, on hyper's HTTP/1.1.
+//! The servers compared: one process each, one thread, hyper's HTTP/1.1.
 
 mod control;
 #[cfg(feature = "count-allocations")]
@@ -24,23 +24,23 @@ use tokio::net::TcpListener;
 use self::limit::Passes;
 use crate::catalogue::ToolSet;
 
-/// The configuration of a server.
+/// What a server is started with.
 #[derive(Clone, Copy, Debug, clap::Args)]
 pub(crate) struct Setting {
     #[arg(long, value_enum, default_value_t = ToolSet::Four)]
     pub(crate) tools: ToolSet,
-    /// Selects the configuration for results after notifications, if a server has a different one
-    /// for plain JSON.
+    /// The setting for results that follow notifications, where a server has
+    /// one setting for those and another for plain JSON.
     #[arg(long)]
     pub(crate) sse: bool,
 }
 
-/// The names of the Rust servers.
+/// The Rust servers by name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Name {
-    /// Hand-written for these tools: the limit that hyper and `serde_json` allow.
+    /// Hand-written for these tools: what hyper and `serde_json` allow.
     Limit,
-    /// The same, but it parses arguments in two passes, as most servers do.
+    /// The same, as most would write it: arguments are passed over twice.
     TwoPass,
     /// The official SDK.
     Rmcp,
@@ -49,7 +49,7 @@ pub(crate) enum Name {
 }
 
 impl Name {
-    /// Returns the name on the command line and in the report.
+    /// The name on the command line and in the report.
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Limit => "limit",
@@ -60,7 +60,7 @@ impl Name {
     }
 }
 
-/// Runs a server until standard input ends.
+/// Serves until standard input ends.
 pub(crate) fn run(name: Name, addr: SocketAddr, setting: Setting) -> io::Result<()> {
     crate::process::raise_open_files()?;
     control::spawn();
@@ -80,7 +80,7 @@ pub(crate) fn run(name: Name, addr: SocketAddr, setting: Setting) -> io::Result<
     })
 }
 
-/// Runs the gateway with a child process until standard input ends.
+/// Serves a child process until standard input ends.
 #[cfg(feature = "gateway")]
 pub(crate) fn run_gateway() -> io::Result<()> {
     control::spawn();
@@ -93,15 +93,15 @@ pub(crate) fn run_gateway() -> io::Result<()> {
     })
 }
 
-/// Writes the line that the parent process waits for.
+/// The line that whoever started this process waits for.
 fn announce(listener: &TcpListener) -> io::Result<()> {
     let mut out = io::stdout().lock();
     writeln!(out, "listening on http://{}/mcp", listener.local_addr()?)?;
     out.flush()
 }
 
-/// Accepts connections. It is the same for every server, so that they differ only in how they
-/// answer requests.
+/// The same connection handling for every server, so that only what answers
+/// the requests differs.
 async fn accept<S, B>(listener: TcpListener, service: S) -> io::Result<()>
 where
     S: Service<Request<Incoming>, Response = Response<B>> + Clone + Send + 'static,
@@ -115,7 +115,7 @@ where
         let (stream, _) = listener.accept().await?;
         stream.set_nodelay(true)?;
         let connection = http1::Builder::new().serve_connection(TokioIo::new(stream), service.clone());
-        // Errors of a connection, such as a client that hangs up, are ignored.
+        // A client that hangs up is no concern of the server.
         tokio::spawn(async move { connection.await.ok() });
     }
 }
