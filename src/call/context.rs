@@ -91,7 +91,10 @@ impl CallContext {
     /// the value at which the work is done, if known. An empty `message` is left out.
     ///
     /// Progress must increase: values that do not, and values that are not finite, are not sent.
-    /// Waits while the client reads slowly. Reports in quick succession may be sent together.
+    /// Waits while the client reads slowly. A report is sent as soon as the handler waits for
+    /// something. Reports of a handler that never waits may be sent together, for up to 5 ms; so one
+    /// that computes for a long time between its reports should
+    /// [yield](tokio::task::yield_now) after each.
     pub async fn progress(&self, progress: f64, total: Option<f64>, message: &str) {
         let Some((token, last)) = &self.0.progress else { return };
         let send = self.0.outbox.send(|buffer| {
@@ -104,9 +107,11 @@ impl CallContext {
             write::notification(buffer, "notifications/progress", |buffer| {
                 buffer.extend_from_slice(br#"{"progressToken":"#);
                 buffer.extend_from_slice(token.as_bytes());
-                number(buffer, "progress", progress);
+                buffer.extend_from_slice(br#","progress":"#);
+                number(buffer, progress);
                 if let Some(total) = total.filter(|total| total.is_finite()) {
-                    number(buffer, "total", total);
+                    buffer.extend_from_slice(br#","total":"#);
+                    number(buffer, total);
                 }
                 if !message.is_empty() {
                     write::key(buffer, "message");
@@ -244,7 +249,16 @@ impl CallContext {
 }
 
 /// Writes a number, without a fraction if that is zero.
-fn number(buffer: &mut Vec<u8>, name: &str, value: f64) {
-    write::key(buffer, name);
-    write::display(buffer, value);
+#[expect(clippy::cast_possible_truncation, clippy::cast_precision_loss, reason = "compared with the value")]
+fn number(buffer: &mut Vec<u8>, value: f64) {
+    /// Below this, an integer and its float are written alike.
+    const EXACT: f64 = (1_u64 << f64::MANTISSA_DIGITS) as f64;
+
+    // Most are integers, which are much cheaper to write as such.
+    let integer = value as i64;
+    if value.abs() < EXACT && integer as f64 == value {
+        write::display(buffer, integer);
+    } else {
+        write::display(buffer, value);
+    }
 }

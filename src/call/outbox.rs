@@ -12,10 +12,14 @@ use crate::http::sse;
 /// How many bytes may be buffered for a slow reader before the tool has to wait.
 const CAPACITY: usize = 64 * 1024;
 
-/// How long notifications may be gathered before they are flushed. A tool that reports in a tight
-/// loop does not cause a packet for each report, and the reports of a tool that works in between
-/// are not delayed.
+/// How long after the start of the call, or after the last flush, a tool may go on without waiting
+/// for a flush of what it sends. Whatever was sent goes out as soon as the tool waits for something
+/// else. So a tool that reports in a tight loop does not cause a packet for each report, and the
+/// reports of a tool that works in between are not delayed.
 const GATHER: Duration = Duration::from_millis(5);
+
+/// The capacity that the first event reserves, in bytes: enough for several, and a small result.
+const ROOM: usize = 1024;
 
 /// A bounded buffer of events between a tool and its reply. It holds up to [`CAPACITY`] bytes, and
 /// one more message for each task that sends.
@@ -29,10 +33,10 @@ struct OutboxState {
     reader: Option<Waker>,
     /// Tasks that wait for capacity, or for a flush.
     writers: Vec<Waker>,
-    /// The time of the last flush, and the number of flushes.
-    let_out: Option<Instant>,
+    /// The time of the start or of the last flush, and the number of flushes.
+    let_out: Instant,
     times_let_out: u64,
-    /// A tool waits for a flush.
+    /// The next events are to be flushed before the tool goes on.
     wants_out: bool,
 }
 
@@ -66,7 +70,7 @@ impl Outbox {
             fate,
             reader: None,
             writers: Vec::new(),
-            let_out: None,
+            let_out: Instant::now(),
             times_let_out: 0,
             wants_out: false,
         }))
@@ -130,13 +134,16 @@ impl Outbox {
             return Poll::Pending;
         }
         let before = state.events.len();
+        if before == 0 {
+            state.events.reserve(ROOM);
+        }
         if let Some(write) = write.take() {
             sse::event(&mut state.events, write);
         }
         if state.events.len() == before {
             return Poll::Ready(None);
         }
-        let goal = if state.let_out.is_some_and(|last| last.elapsed() < GATHER) {
+        let goal = if state.let_out.elapsed() < GATHER {
             None
         } else {
             state.wants_out = true;
@@ -157,13 +164,15 @@ impl Outbox {
         Poll::Pending
     }
 
-    /// Returns whether there are events. If not, the next one wakes the task of `cx`.
-    pub(crate) fn has_events(&self, cx: &mut Context<'_>) -> bool {
+    /// Returns whether there are events for a stream to start with, which it then flushes before
+    /// the tool goes on. If not, the next one wakes the task of `cx`.
+    pub(crate) fn starts_stream(&self, cx: &mut Context<'_>) -> bool {
         let mut state = self.lock();
-        if state.events.is_empty() {
+        state.wants_out = !state.events.is_empty();
+        if !state.wants_out {
             state.reader = Some(cx.waker().clone());
         }
-        !state.events.is_empty()
+        state.wants_out
     }
 
     /// Takes the events, and returns whether a tool waits for a flush. If there are no events, the
@@ -187,7 +196,7 @@ impl Outbox {
     pub(crate) fn was_let_out(&self) {
         let mut state = self.lock();
         state.times_let_out += 1;
-        state.let_out = Some(Instant::now());
+        state.let_out = Instant::now();
         let writers = std::mem::take(&mut state.writers);
         drop(state);
         wake(writers);

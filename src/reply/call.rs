@@ -49,8 +49,8 @@ impl<T: Output + WriteResult> PendingCall<T> {
         }
     }
 
-    /// Runs the handler to its end, or until it sends its first notification. In that case the
-    /// reply is a stream, which runs the rest.
+    /// Runs the handler to its end, or until it waits after it has sent a notification. In that case
+    /// the reply is a stream, which runs the rest.
     pub(crate) async fn answer(mut self: Box<Self>, settings: &Arc<Settings>) -> Reply {
         // The same task has just polled it, in `begin`.
         let mut is_polled = true;
@@ -70,7 +70,7 @@ impl<T: Output + WriteResult> PendingCall<T> {
         match self.poll(cx, settings, target) {
             Poll::Ready(reply) => Poll::Ready(First::Reply(reply)),
             Poll::Pending => match &self.exchange {
-                Some(exchange) if exchange.outbox.has_events(cx) => {
+                Some(exchange) if exchange.outbox.starts_stream(cx) => {
                     Poll::Ready(First::Event(Arc::clone(exchange)))
                 }
                 _ => Poll::Pending,

@@ -1,10 +1,13 @@
 //! Replies: JSON or a stream, and the messages of a stream.
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::task::Poll;
 use std::time::Duration;
 
 use http::Method;
+use http_body::Body as _;
 use mcp_stateless::call::NoArguments;
 use mcp_stateless::{CallContext, ToolError, ToolRegistry};
 use serde_json::{Value, json};
@@ -49,6 +52,75 @@ async fn notifications_make_the_reply_a_stream_that_ends_with_the_result() {
             (&json!(1), &json!("done"))
         );
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn reports_of_a_handler_that_never_waits_are_sent_together_with_its_result() {
+    let server = Server::new();
+    for era in Era::BOTH {
+        let mut response = server.handle(progress(era, 3)).await;
+        assert_eq!(response.headers()["content-type"], "text/event-stream");
+        let frame = next_frame(&mut response).await.expect("all events");
+        assert_eq!(events(&frame).len(), 4);
+        assert_eq!(next_frame(&mut response).await, None);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_report_is_sent_before_a_handler_goes_on_that_yields_or_has_worked_for_a_while() {
+    for yields in [true, false] {
+        let reports = Arc::new(AtomicU32::new(0));
+        let counted = Arc::clone(&reports);
+        let work = move |_: NoArguments, cx: CallContext| {
+            let reports = Arc::clone(&counted);
+            async move {
+                if !yields {
+                    tokio::time::sleep(Duration::from_millis(10)).await;
+                }
+                for step in 1..=2 {
+                    reports.store(step, Ordering::Relaxed);
+                    cx.progress(step.into(), None, "").await;
+                    if yields {
+                        tokio::task::yield_now().await;
+                    }
+                }
+                "done"
+            }
+        };
+        let tools = ToolRegistry::builder().tool("work", "", work).build().expect("a valid tool");
+        let server = Server { tools, ..Server::new() };
+        let post = Post::call_with_meta(Era::Legacy, "work", json!({}), json!({"progressToken": 7}));
+        let mut response = server.handle(post).await;
+        let frame = next_frame(&mut response).await.expect("the first report");
+        assert_eq!(events(&frame).len(), 1);
+        // A server flushes what it has when the body is pending.
+        let next = std::future::poll_fn(|cx| Poll::Ready(Pin::new(response.body_mut()).poll_frame(cx))).await;
+        assert!(next.is_pending());
+        assert_eq!(reports.load(Ordering::Relaxed), 1);
+        let mut rest = String::new();
+        while let Some(frame) = next_frame(&mut response).await {
+            rest.push_str(&frame);
+        }
+        assert_eq!(events(&rest).len(), 2);
+    }
+}
+
+#[tokio::test]
+async fn progress_is_written_as_the_number_that_was_reported() {
+    let report = async |_: NoArguments, cx: CallContext| {
+        for value in [-1e300, -2.5, 0.0, 0.5, 3.0, 9_007_199_254_740_992.0, 1e300] {
+            cx.progress(value, Some(value), "").await;
+        }
+        "done"
+    };
+    let tools = ToolRegistry::builder().tool("report", "", report).build().expect("a valid tool");
+    let server = Server { tools, ..Server::new() };
+    let post = Post::call_with_meta(Era::Legacy, "report", json!({}), json!({"progressToken": 7}));
+    let sent = server.send(post).await;
+    let numbers: Vec<_> =
+        sent.events().iter().filter_map(|event| event["params"]["progress"].as_f64()).collect();
+    assert_eq!(numbers, [-1e300, -2.5, 0.0, 0.5, 3.0, 9_007_199_254_740_992.0, 1e300]);
+    assert!(sent.text().contains(r#""progress":3,"total":3}"#), "{}", sent.text());
 }
 
 #[tokio::test]
