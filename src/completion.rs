@@ -8,6 +8,7 @@ use std::sync::Arc;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use crate::call::answer::Answer;
 use crate::call::output::sealed::Sealed;
 use crate::call::raw_output::{InvalidOutput, Main, RawOutput};
 use crate::call::{
@@ -16,7 +17,6 @@ use crate::call::{
 };
 use crate::jsonrpc::{Raw, RpcError, write};
 use crate::protocol::{OwnMeta, meta_setter};
-use crate::registry::Answer;
 use crate::request::{Params, RareParams};
 use crate::settings::Settings;
 

@@ -119,7 +119,7 @@ impl Tracker {
         self.change(&user, number, |issue| issue.comments.push(format!("{}: {text}", user.name)))
     }
 
-    /// Assigns an issue; to nobody without an assignee.
+    /// Assigns an issue, or unassigns it if no assignee is given.
     fn assign(&self, Extension(user): Extension<User>, number: u32, assignee: Option<String>) -> IssueResult {
         self.change(&user, number, |issue| issue.assignee = assignee)
     }

@@ -1,5 +1,6 @@
 //! Calls (`tools/call`, `prompts/get` and `resources/read`), and the handlers that serve them.
 
+pub(crate) mod answer;
 mod binding;
 mod context;
 mod error;

@@ -15,7 +15,6 @@ use crate::protocol::error;
 use crate::protocol::meta::Meta;
 use crate::protocol::{ClientCapability, Era, LogLevel, Revision};
 use crate::settings::Settings;
-use crate::tool::MirroredParams;
 
 /// A `tools/call`, `prompts/get` or `resources/read` that has passed the manager's checks, as a
 /// [`Registry`](crate::Registry) gets it. It borrows from the request's body.
@@ -163,18 +162,5 @@ impl<'a> Call<'a> {
     /// `-32021` when the client does not declare it.
     pub fn require(&self, capability: ClientCapability) -> Result<(), RpcError> {
         error::require(capability, self.revision.era(), self.meta.client_capabilities)
-    }
-
-    /// Requires the request's headers to repeat the mirrored arguments, as the specification
-    /// requires for a tool whose schema has an `x-mcp-header`. Requests of the legacy era have no
-    /// such headers, and always pass.
-    ///
-    /// # Errors
-    /// `-32020` when a header is missing, malformed or different.
-    pub fn check_headers(&self, mirrored: &MirroredParams) -> Result<(), RpcError> {
-        match self.revision.era() {
-            Era::Legacy => Ok(()),
-            Era::Modern => mirrored.check(self.arguments, &self.head().headers),
-        }
     }
 }

@@ -84,12 +84,7 @@ impl ServerCapabilities {
 
     /// Returns the capabilities as they are declared to a client. Legacy clients get no
     /// notifications outside of calls, so those capabilities are not declared to them.
-    pub(crate) fn declared<'a>(
-        self,
-        era: Era,
-        logging: bool,
-        own: &'a OwnCapabilities,
-    ) -> DeclaredCapabilities<'a> {
+    pub(crate) fn declared(self, era: Era, logging: bool, own: &OwnCapabilities) -> DeclaredCapabilities<'_> {
         let hears = era == Era::Modern;
         let list = |offer| match offer {
             Offer::Nothing => None,

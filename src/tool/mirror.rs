@@ -6,11 +6,12 @@ use std::borrow::Cow;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::Value;
 
+use crate::call::Call;
 use crate::error::RegistryError;
 use crate::http::mcp_headers::{self, HeaderFault, PARAM_PREFIX};
 use crate::jsonrpc::scan::Scanner;
 use crate::jsonrpc::{Raw, RpcError};
-use crate::protocol::{error, header_value};
+use crate::protocol::{Era, error, header_value};
 
 const ANNOTATION: &str = "x-mcp-header";
 
@@ -123,6 +124,21 @@ impl MirroredParams {
             Some((param.header.clone(), header_value(&text)))
         });
         headers.collect()
+    }
+}
+
+impl Call<'_> {
+    /// Requires the request's headers to repeat the mirrored arguments, as the specification
+    /// requires for a tool whose schema has an `x-mcp-header`. Requests of the legacy era have no
+    /// such headers, and always pass.
+    ///
+    /// # Errors
+    /// `-32020` when a header is missing, malformed or different.
+    pub fn check_headers(&self, mirrored: &MirroredParams) -> Result<(), RpcError> {
+        match self.revision().era() {
+            Era::Legacy => Ok(()),
+            Era::Modern => mirrored.check(self.arguments(), &self.head().headers),
+        }
     }
 }
 

@@ -25,7 +25,7 @@ use crate::{
 pub(crate) struct Options {
     #[command(subcommand)]
     pub(crate) action: Option<Action>,
-    /// Runs one round of short runs, for a first look. The figures are not precise.
+    /// One round of short runs: for a look, not for figures.
     #[arg(long)]
     quick: bool,
     /// The Rust servers, in the order of the report; by default all, for `soak`
@@ -44,10 +44,10 @@ pub(crate) struct Options {
     /// The number of rounds. Each server runs once in every round.
     #[arg(long, default_value_t = 5)]
     rounds: usize,
-    /// The measured length of each run, in milliseconds.
+    /// How long each run is measured.
     #[arg(long, default_value_t = 500)]
     window_ms: u64,
-    /// The time before each run is measured, in milliseconds.
+    /// How long each run goes before it is measured.
     #[arg(long, default_value_t = 300)]
     warm_up_ms: u64,
     /// The directory for `results.json` and `results.svg`. By default this package, whose README
@@ -68,14 +68,16 @@ pub(crate) enum Action {
         #[command(flatten)]
         setting: Setting,
     },
-    /// Counts heap allocations per request. Needs the feature `count-allocations`.
+    /// Counts heap allocations per request; needs the feature
+    /// `count-allocations`.
     Allocations,
     /// Sends millions of mixed requests and reports the memory.
     Soak {
         #[arg(long, default_value_t = 3)]
         millions: u64,
     },
-    /// Calls a child process, directly and through the gateway. Needs the feature `gateway`.
+    /// Calls a server that is a child process, by itself and through a gateway; needs the
+    /// feature `gateway`.
     #[cfg(feature = "gateway")]
     Gateway,
     /// The gateway.
@@ -97,13 +99,13 @@ pub(crate) enum Action {
 }
 
 impl Options {
-    /// Returns the requested Rust servers, or `default`.
+    /// The Rust servers asked for, or else these.
     pub(crate) fn rust_peers(&self, default: &[Name]) -> Vec<Peer> {
         let names = if self.servers.is_empty() { default } else { &self.servers };
         names.iter().copied().map(Peer::Rust).collect()
     }
 
-    /// Returns all requested servers, installed.
+    /// All servers asked for, installed.
     fn peers(&self) -> io::Result<Vec<Peer>> {
         let rust = self.rust_peers(Name::value_variants()).into_iter().map(Ok);
         rust.chain(self.with.iter().copied().map(Peer::install)).collect()
@@ -119,7 +121,7 @@ impl Options {
         Ok(workloads)
     }
 
-    /// Returns the number of rounds, and the milliseconds of a window and of the warm-up.
+    /// Rounds; milliseconds of a window and of the time before it.
     fn rounds(&self) -> (usize, u64, u64) {
         if self.quick { (1, 300, 100) } else { (self.rounds, self.window_ms, self.warm_up_ms) }
     }
