@@ -12,7 +12,7 @@ use crate::{
     workload::Workload,
 };
 
-/// What one short run showed.
+/// The result of one short run.
 #[derive(Clone, Copy, Serialize)]
 pub(crate) struct Sample {
     /// CPU time of the server per request, in microseconds.
@@ -22,36 +22,36 @@ pub(crate) struct Sample {
     pub(crate) requests_per_second: f64,
     pub(crate) p50_us: f64,
     pub(crate) p99_us: f64,
-    /// The most memory that the server ever had resident.
+    /// The peak resident memory of the server.
     pub(crate) peak_kib: f64,
-    /// CPU time of the load per request, but for its waiting: well below the
-    /// server's, or the load is what limits.
+    /// CPU time of the load per request, without waiting. It must be well below the server's;
+    /// otherwise the load is the bottleneck.
     pub(crate) load_cpu_us: f64,
-    /// How much of the two cores went to anything else. Where it is more than a
-    /// few percent, the machine was not quiet enough.
+    /// The part of the two cores that other processes used. With more than a few percent, the
+    /// machine was not quiet enough.
     pub(crate) others_percent: f64,
-    /// How far the two cores were apart: the time there and back.
+    /// The round-trip time between the two cores.
     pub(crate) round_trip_ns: f64,
 }
 
-/// What measurements are made under.
+/// The conditions of the measurements.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Conditions {
     pub(crate) warm_up: Duration,
     pub(crate) window: Duration,
     pub(crate) cores: Cores,
-    /// The least that a word takes from one core to the other and back.
+    /// The minimum round-trip time between the two cores.
     pub(crate) nearest_ns: f64,
 }
 
-/// A window in which more of the two cores went elsewhere is measured again.
+/// A window is measured again if other processes used more of the two cores.
 const ELSEWHERE_PERCENT: f64 = 4.0;
-/// So is one before or after which they were so many times farther apart than
-/// they can be.
+/// A window is measured again if the cores were farther apart than this multiple of the minimum,
+/// before or after it.
 const FARTHER: f64 = 2.5;
-/// After this many windows the one that was disturbed least counts.
+/// After this many windows, the least disturbed one counts.
 const WINDOWS: usize = 6;
-/// How often a window is put off because the cores are apart.
+/// How often a window is delayed because the cores are far apart.
 const WAITS: usize = 10;
 const WAIT: Duration = Duration::from_millis(100);
 
@@ -60,13 +60,13 @@ const WAIT: Duration = Duration::from_millis(100);
 const TURNS: u64 = 4;
 
 impl Conditions {
-    /// At most one where the machine was quiet, and the cores near each other.
+    /// Returns at most 1 if the machine was quiet and the cores were near each other.
     fn disturbance(&self, sample: &Sample) -> f64 {
         let distance = sample.round_trip_ns / (self.nearest_ns * FARTHER);
         distance.max(sample.others_percent / ELSEWHERE_PERCENT)
     }
 
-    /// Goes on with the load until the cores are near each other; their distance.
+    /// Continues the load until the cores are near each other. Returns their distance.
     fn wait(&self, load: &mut Load) -> io::Result<f64> {
         let mut distance = distance::round_trip_ns(self.cores)?;
         for _ in 0..WAITS {
@@ -80,8 +80,8 @@ impl Conditions {
     }
 }
 
-/// A fresh process each time: what an earlier workload left behind, in its heap
-/// or in its layout in memory, favours no one.
+/// Measures in a new process, so that the heap and the memory layout that an earlier workload left
+/// behind have no effect.
 pub(crate) fn measure(
     peer: &Peer,
     workload: &Workload,
@@ -113,14 +113,14 @@ fn window(server: &Server, load: &mut Load, conditions: &Conditions) -> io::Resu
     sample(run, &spent, server.peak_resident()?, distance_before.max(distance_after))
 }
 
-/// CPU time that went.
+/// CPU time that was used.
 struct Spent {
     server: Duration,
-    /// The same, roughly, in user space and in the kernel.
+    /// The same, less precisely, in user space and in the kernel.
     user: Duration,
     system: Duration,
     load: Duration,
-    /// On the two cores, by whomever.
+    /// On the two cores, by all processes.
     busy: Duration,
 }
 
@@ -156,7 +156,7 @@ impl Spent {
     }
 }
 
-/// Connects, and holds the first reply to what the workload expects.
+/// Connects, and checks the first reply against the workload's expectation.
 pub(crate) fn connect(server: &Server, workload: &Workload, connections: usize) -> io::Result<Load> {
     let mut load = Load::connect(server.addr(), workload.http, &[workload.request()], connections)?;
     let reply = load.probe()?;

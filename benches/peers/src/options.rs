@@ -25,7 +25,7 @@ use crate::{
 pub(crate) struct Options {
     #[command(subcommand)]
     pub(crate) action: Option<Action>,
-    /// One round of short runs: for a look, not for figures.
+    /// Runs one round of short runs, for a first look. The figures are not precise.
     #[arg(long)]
     quick: bool,
     /// The Rust servers, in the order of the report; by default all, for `soak`
@@ -44,10 +44,10 @@ pub(crate) struct Options {
     /// The number of rounds. Each server runs once in every round.
     #[arg(long, default_value_t = 5)]
     rounds: usize,
-    /// How long each run is measured.
+    /// The measured length of each run, in milliseconds.
     #[arg(long, default_value_t = 500)]
     window_ms: u64,
-    /// How long each run goes before it is measured.
+    /// The time before each run is measured, in milliseconds.
     #[arg(long, default_value_t = 300)]
     warm_up_ms: u64,
     /// The directory for `results.json` and `results.svg`. By default this package, whose README
@@ -68,16 +68,14 @@ pub(crate) enum Action {
         #[command(flatten)]
         setting: Setting,
     },
-    /// Counts heap allocations per request; needs the feature
-    /// `count-allocations`.
+    /// Counts heap allocations per request. Needs the feature `count-allocations`.
     Allocations,
     /// Sends millions of mixed requests and reports the memory.
     Soak {
         #[arg(long, default_value_t = 3)]
         millions: u64,
     },
-    /// Calls a server that is a child process, by itself and through a gateway; needs the
-    /// feature `gateway`.
+    /// Calls a child process, directly and through the gateway. Needs the feature `gateway`.
     #[cfg(feature = "gateway")]
     Gateway,
     /// The gateway.
@@ -99,13 +97,13 @@ pub(crate) enum Action {
 }
 
 impl Options {
-    /// The Rust servers asked for, or else these.
+    /// Returns the requested Rust servers, or `default`.
     pub(crate) fn rust_peers(&self, default: &[Name]) -> Vec<Peer> {
         let names = if self.servers.is_empty() { default } else { &self.servers };
         names.iter().copied().map(Peer::Rust).collect()
     }
 
-    /// All servers asked for, installed.
+    /// Returns all requested servers, installed.
     fn peers(&self) -> io::Result<Vec<Peer>> {
         let rust = self.rust_peers(Name::value_variants()).into_iter().map(Ok);
         rust.chain(self.with.iter().copied().map(Peer::install)).collect()
@@ -121,7 +119,7 @@ impl Options {
         Ok(workloads)
     }
 
-    /// Rounds; milliseconds of a window and of the time before it.
+    /// Returns the number of rounds, and the milliseconds of a window and of the warm-up.
     fn rounds(&self) -> (usize, u64, u64) {
         if self.quick { (1, 300, 100) } else { (self.rounds, self.window_ms, self.warm_up_ms) }
     }

@@ -16,7 +16,7 @@ pub(crate) enum Peer {
 }
 
 impl Peer {
-    /// Makes a server in another language ready to start.
+    /// Installs a server in another language.
     pub(crate) fn install(language: Language) -> io::Result<Self> {
         External::install(language).map(Self::External)
     }

@@ -1,4 +1,4 @@
-//! Server processes: started on a core of their own, asked what they used.
+//! Server processes: starts each on its own core, and reads what it has used.
 
 use std::{
     fs,
@@ -27,7 +27,7 @@ pub(crate) struct Cores {
     pub(crate) client_core: usize,
 }
 
-/// Has this process and what it starts run on one core.
+/// Pins this process, and the processes that it starts, to one core.
 pub(crate) fn pin(core: usize) -> io::Result<()> {
     let mut set = CpuSet::new();
     set.set(core)?;
@@ -35,7 +35,7 @@ pub(crate) fn pin(core: usize) -> io::Result<()> {
         .map_err(|error| io::Error::other(format!("no core {core} to run on: {error}")))
 }
 
-/// As many open files, and so connections, as the system lets us have.
+/// Raises the limit of open files, and so of connections, as far as the system allows.
 pub(crate) fn raise_open_files() -> io::Result<()> {
     let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
     Ok(setrlimit(Resource::RLIMIT_NOFILE, hard, hard)?)
@@ -65,8 +65,7 @@ pub(crate) fn own_cpu() -> io::Result<Duration> {
     Ok(ClockId::CLOCK_PROCESS_CPUTIME_ID.now()?.into())
 }
 
-/// How long the two cores were busy since the system started, with anything,
-/// to a hundredth of a second.
+/// Returns how long the two cores have been busy since the system started, in units of 10 ms.
 pub(crate) fn busy(cores: Cores) -> io::Result<Duration> {
     let stat = fs::read_to_string("/proc/stat")?;
     let both = [cores.server_core, cores.client_core];
@@ -74,7 +73,7 @@ pub(crate) fn busy(cores: Cores) -> io::Result<Duration> {
         let (core, times) = line.strip_prefix("cpu")?.split_once(' ')?;
         both.contains(&core.parse().ok()?).then_some(times)
     });
-    // User, nice, system; not idle, not waiting; interrupts of two kinds; stolen.
+    // User, nice, system, irq, softirq, steal; without idle and iowait.
     let busy = ticks.flat_map(|times| {
         let times: Vec<u64> = times.split_whitespace().map_while(|time| time.parse().ok()).collect();
         [0, 1, 2, 5, 6, 7].map(|kind| times.get(kind).copied().unwrap_or(0))
@@ -82,10 +81,10 @@ pub(crate) fn busy(cores: Cores) -> io::Result<Duration> {
     Ok(TICK * u32::try_from(busy.sum::<u64>()).unwrap_or(u32::MAX))
 }
 
-/// The unit of times in `/proc`, whatever the kernel's own.
+/// The unit of times in `/proc`, which does not depend on the kernel's tick.
 const TICK: Duration = Duration::from_millis(10);
 
-/// A running server; ends when dropped.
+/// A running server. It ends when this is dropped.
 pub(crate) struct Server {
     child: Child,
     commands: ChildStdin,
@@ -93,12 +92,12 @@ pub(crate) struct Server {
     addr: SocketAddr,
 }
 
-/// Servers in other languages take seconds to start where nothing is cached.
+/// The time limit for a start. Servers in other languages take seconds if nothing is cached.
 const START: Duration = Duration::from_secs(60);
 
 impl Server {
     pub(crate) fn start(mut command: Command, cores: Cores) -> io::Result<Self> {
-        // A child runs where its parent did when it was started.
+        // A child inherits the core of its parent.
         pin(cores.server_core)?;
         let child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
         pin(cores.client_core)?;
@@ -118,7 +117,7 @@ impl Server {
         Ok(server)
     }
 
-    /// The address in the line that a server writes when it is ready.
+    /// Returns the address from the line that a server writes when it is ready.
     fn announced(&self) -> io::Result<SocketAddr> {
         let line =
             self.lines.recv_timeout(START).map_err(|_| io::Error::other("the server did not start"))?;
@@ -132,26 +131,26 @@ impl Server {
         self.addr
     }
 
-    /// User and system time of all its threads.
+    /// Returns the user and system time of all threads.
     pub(crate) fn cpu(&self) -> io::Result<Duration> {
         Ok(ClockId::pid_cpu_clock_id(self.pid())?.now()?.into())
     }
 
-    /// User time and system time apart, each to a hundredth of a second.
+    /// Returns user time and system time separately, in units of 10 ms.
     pub(crate) fn user_and_system(&self) -> io::Result<(Duration, Duration)> {
         let stat = fs::read_to_string(format!("/proc/{}/stat", self.pid()))?;
-        // The second field is a name in parentheses, which may hold anything.
+        // The second field is a name in parentheses, which may contain any character.
         let mut ticks = stat.rsplit(')').next().into_iter().flat_map(|rest| rest.split_whitespace().skip(11));
         let mut next = || Some(TICK * ticks.next()?.parse().ok()?);
         next().zip(next()).ok_or_else(|| io::Error::other("no times of the server"))
     }
 
-    /// Resident memory now, in KiB.
+    /// Returns the resident memory in KiB.
     pub(crate) fn resident(&self) -> io::Result<u64> {
         self.status("VmRSS:")
     }
 
-    /// The most memory that was ever resident, in KiB.
+    /// Returns the peak resident memory in KiB.
     pub(crate) fn peak_resident(&self) -> io::Result<u64> {
         self.status("VmHWM:")
     }
@@ -164,7 +163,8 @@ impl Server {
             .ok_or_else(|| io::Error::other(format!("no {key} of the server")))
     }
 
-    /// Heap allocations so far and their bytes; zero unless built to count.
+    /// Returns the number of heap allocations so far, and their bytes. Both are zero unless the
+    /// server is built to count.
     pub(crate) fn allocations(&mut self) -> io::Result<(u64, u64)> {
         writeln!(self.commands)?;
         let line =
@@ -182,7 +182,7 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // It may have ended by itself.
+        // It may already have ended.
         self.child.kill().ok();
         self.child.wait().ok();
     }

@@ -1,4 +1,4 @@
-//! The workloads: what is asked of every server, and how the replies must be.
+//! The workloads: requests to every server, and their expected replies.
 
 use crate::{
     catalogue::ToolSet,
@@ -10,7 +10,7 @@ use crate::{
     server::Setting,
 };
 
-/// A request that is sent over and over.
+/// A request that is repeated.
 pub(crate) struct Workload {
     /// The panel of the chart that it belongs to.
     pub(crate) group: &'static str,
@@ -22,11 +22,11 @@ pub(crate) struct Workload {
     /// Numbers of connections to measure with.
     pub(crate) connections: &'static [usize],
     method: &'static str,
-    /// The name of the tool called, or nothing.
+    /// The name of the tool, or an empty string.
     tool: &'static str,
-    /// The members of `params` but `_meta`.
+    /// The members of `params` except `_meta`.
     params: String,
-    /// Members of `_meta` beside those that each modern request has.
+    /// The members of `_meta` in addition to those that every modern request has.
     meta: &'static str,
 }
 
@@ -36,7 +36,7 @@ impl Workload {
         format!("{}, {}", self.name, self.era.name())
     }
 
-    /// What a server that is to answer it is started with.
+    /// Returns the configuration of a server for this workload.
     pub(crate) fn setting(&self) -> Setting {
         Setting {
             tools: self.tools,

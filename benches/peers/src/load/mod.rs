@@ -1,8 +1,8 @@
 //! The load generator: keep-alive connections in a closed loop, on one thread that does little
 //! more than poll `epoll`, so that the server is the bottleneck.
 //!
-//! It never sleeps: to wake a sleeping peer on another core is expensive, above
-//! all on virtual machines, and the server would pay for it with every reply.
+//! It never sleeps. Waking a sleeping thread on another core is expensive, especially on virtual
+//! machines, and the server would pay for it with every reply.
 
 mod connection;
 mod http1;
@@ -33,17 +33,17 @@ pub(crate) enum Until {
     Replies(u64, Duration),
 }
 
-/// What a run of load did.
+/// The result of a run of load.
 pub(crate) struct Run {
     pub(crate) replies: u64,
     pub(crate) elapsed: Duration,
-    /// The part of it in which there was nothing to do.
+    /// The part of the time in which there was nothing to do.
     pub(crate) idle: Duration,
-    /// In nanoseconds, in no order.
+    /// In nanoseconds, unordered.
     pub(crate) latencies: Vec<u32>,
 }
 
-/// Connections that each send one request over and over.
+/// Connections that each repeat one request.
 pub(crate) struct Load {
     poll: Poll,
     events: Events,
@@ -57,8 +57,8 @@ pub(crate) struct Load {
 /// Large enough that most replies take one read.
 const BUFFER: usize = 256 * 1024;
 
-/// No reply of any workload takes a second of work; a server that is silent for
-/// this long has lost the request.
+/// After this time without a reply, the server is considered to have lost a request. No workload
+/// takes it a second.
 const SILENCE: Duration = Duration::from_secs(30);
 
 impl Load {

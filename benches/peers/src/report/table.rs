@@ -1,4 +1,4 @@
-//! Tables of medians in Markdown.
+//! Writes tables of medians in Markdown.
 
 use std::fmt::Write as _;
 
@@ -68,7 +68,7 @@ pub(super) fn connections(row: &Row) -> String {
     }
 }
 
-/// Every server against the references that come before it.
+/// Returns a pair for each server and each reference before it.
 pub(super) fn ratios<'a>(names: &[&'a str]) -> Vec<Ratio<'a>> {
     let of = |&name| {
         let before = REFERENCES.into_iter().take_while(move |&reference| reference != name);
@@ -83,7 +83,7 @@ pub(super) fn ratio(row: &Row, (name, reference): Ratio, value: fn(&Sample) -> f
     Some(of(name)? / of(reference)?)
 }
 
-/// Three digits, which is what the measurements can tell.
+/// Formats a number with three digits, which is the precision of the measurements.
 pub(super) fn figure(value: f64) -> String {
     match value {
         value if value >= 100.0 => format!("{value:.0}"),

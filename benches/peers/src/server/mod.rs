@@ -29,13 +29,13 @@ use tokio::net::TcpListener;
 use self::limit::Passes;
 use crate::{catalogue::ToolSet, http::Http};
 
-/// What a server is started with.
+/// The configuration of a server.
 #[derive(Clone, Copy, Debug, clap::Args)]
 pub(crate) struct Setting {
     #[arg(long, value_enum, default_value_t = ToolSet::Four)]
     pub(crate) tools: ToolSet,
-    /// The setting for results that follow notifications, where a server has
-    /// one setting for those and another for plain JSON.
+    /// Selects the configuration for results after notifications, if a server has a different one
+    /// for plain JSON.
     #[arg(long)]
     pub(crate) sse: bool,
     /// The version of HTTP.
@@ -43,12 +43,12 @@ pub(crate) struct Setting {
     pub(crate) http: Http,
 }
 
-/// The Rust servers by name.
+/// The names of the Rust servers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Name {
-    /// Hand-written for these tools: what hyper and `serde_json` allow.
+    /// Hand-written for these tools: the limit that hyper and `serde_json` allow.
     Limit,
-    /// The same, as most would write it: arguments are passed over twice.
+    /// The same, but it parses arguments in two passes, as most servers do.
     TwoPass,
     /// The official SDK.
     Rmcp,
@@ -57,7 +57,7 @@ pub(crate) enum Name {
 }
 
 impl Name {
-    /// The name on the command line and in the report.
+    /// Returns the name on the command line and in the report.
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Limit => "limit",
@@ -68,7 +68,7 @@ impl Name {
     }
 }
 
-/// Serves until standard input ends.
+/// Runs a server until standard input ends.
 pub(crate) fn run(name: Name, addr: SocketAddr, setting: Setting) -> io::Result<()> {
     crate::process::raise_open_files()?;
     control::spawn();
@@ -88,7 +88,7 @@ pub(crate) fn run(name: Name, addr: SocketAddr, setting: Setting) -> io::Result<
     })
 }
 
-/// Serves a child process until standard input ends.
+/// Runs the gateway with a child process until standard input ends.
 #[cfg(feature = "gateway")]
 pub(crate) fn run_gateway() -> io::Result<()> {
     control::spawn();
@@ -101,7 +101,7 @@ pub(crate) fn run_gateway() -> io::Result<()> {
     })
 }
 
-/// The line that whoever started this process waits for.
+/// Writes the line that the parent process waits for.
 fn announce(listener: &TcpListener) -> io::Result<()> {
     let mut out = io::stdout().lock();
     writeln!(out, "listening on http://{}/mcp", listener.local_addr()?)?;

@@ -1,6 +1,6 @@
-//! The limit: what hyper and `serde_json` cost when nothing but these requests
-//! has to be answered. It reads no more of a request than it needs and makes
-//! none of the checks that MCP asks of a server.
+//! The limit: the cost of hyper and `serde_json` for a server that can only answer these requests.
+//! It reads only the parts of a request that it needs, and makes none of the checks that MCP
+//! requires of a server.
 
 mod body;
 mod countdown;
@@ -33,7 +33,7 @@ const PROTOCOL_VERSION: HeaderName = HeaderName::from_static("mcp-protocol-versi
 const X_ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
-/// The two shapes of a result: without and with `resultType` and `_meta`.
+/// The two forms of a result: without and with `resultType` and `_meta`.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Era {
     Legacy,
@@ -50,9 +50,9 @@ enum Reply {
 /// How many passes are made over the arguments.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Passes {
-    /// They are parsed as soon as their tool is known.
+    /// Arguments are parsed as soon as their tool is known.
     One,
-    /// They are kept as raw JSON until the whole request has been read.
+    /// Arguments are kept as raw JSON until the whole request has been read.
     Two,
 }
 
@@ -65,7 +65,7 @@ pub(super) fn service(
     Error = hyper::Error,
     Future = impl Future<Output = Result<Response<Body>, hyper::Error>> + Send,
 > + Clone {
-    // Lives as long as the process: no reference count to touch per request.
+    // Leaked, so that requests do not touch a reference count.
     let ready: &'static Ready = Box::leak(Box::new(Ready::new(tools)));
     service_fn(move |request| answer(ready, passes, request))
 }
@@ -102,7 +102,7 @@ async fn later(time: Duration, body: Vec<u8>) -> Response<Body> {
     json(Body::whole(body))
 }
 
-/// The body in one piece, without a copy where it came in one.
+/// Returns the whole body, without a copy if it arrived in one piece.
 async fn collect(mut body: Incoming) -> Result<Bytes, hyper::Error> {
     let Some(first) = next(&mut body).await? else {
         return Ok(Bytes::new());
