@@ -15,6 +15,8 @@ use crate::{
 pub(crate) struct Plan {
     pub(crate) peers: Vec<Peer>,
     pub(crate) workloads: Vec<Workload>,
+    /// The numbers of connections to measure with; empty for all.
+    pub(crate) connections: Vec<usize>,
     pub(crate) rounds: usize,
     pub(crate) conditions: Conditions,
 }
@@ -49,7 +51,7 @@ pub(crate) struct Measured {
 }
 
 pub(crate) fn run(plan: &Plan) -> io::Result<Vec<Row>> {
-    let cells = cells(&plan.workloads)?;
+    let cells = cells(plan)?;
     let mut samples = vec![vec![Vec::new(); plan.peers.len()]; cells.len()];
     for round in 0..plan.rounds {
         for (cell, &(workload, connections)) in cells.iter().enumerate() {
@@ -87,13 +89,15 @@ pub(crate) fn run(plan: &Plan) -> io::Result<Vec<Row>> {
         .collect())
 }
 
-/// Returns every workload with each of its numbers of connections, except for those beyond the
-/// limit of open files.
-fn cells(workloads: &[Workload]) -> io::Result<Vec<(&Workload, usize)>> {
+/// Returns every workload with each number of connections, except for those beyond the limit of
+/// open files.
+fn cells(plan: &Plan) -> io::Result<Vec<(&Workload, usize)>> {
     let most = process::most_connections()?;
-    let all = workloads
+    let all = plan
+        .workloads
         .iter()
-        .flat_map(|workload| workload.connections.iter().map(move |&connections| (workload, connections)));
+        .flat_map(|workload| workload.connections.iter().map(move |&connections| (workload, connections)))
+        .filter(|(_, connections)| plan.connections.is_empty() || plan.connections.contains(connections));
     let (cells, too_many): (Vec<_>, Vec<_>) = all.partition(|&(_, connections)| connections <= most);
     for (workload, connections) in too_many {
         eprintln!(
@@ -101,6 +105,9 @@ fn cells(workloads: &[Workload]) -> io::Result<Vec<(&Workload, usize)>> {
              allows {most}",
             workload.title()
         );
+    }
+    if cells.is_empty() {
+        return Err(io::Error::other("no workload has such a number of connections"));
     }
     Ok(cells)
 }

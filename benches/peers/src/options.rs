@@ -38,6 +38,9 @@ pub(crate) struct Options {
     /// Only workloads whose name contains this.
     #[arg(long, default_value = "", global = true)]
     only: String,
+    /// Only these numbers of connections.
+    #[arg(long, value_delimiter = ',')]
+    connections: Vec<usize>,
     /// The number of rounds. Each server runs once in every round.
     #[arg(long, default_value_t = 5)]
     rounds: usize,
@@ -133,6 +136,7 @@ impl Options {
         Ok(Plan {
             peers: self.peers()?,
             workloads: self.workloads()?,
+            connections: self.connections.clone(),
             rounds,
             conditions: Conditions {
                 warm_up: Duration::from_millis(warm_up),
@@ -154,8 +158,8 @@ impl Options {
         is_shown.then(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md"))
     }
 
-    /// Returns whether all workloads are measured with all Rust servers.
+    /// Returns whether all workloads are measured with all Rust servers and connections.
     fn is_whole(&self) -> bool {
-        !self.quick && self.servers.is_empty() && self.only.is_empty()
+        !self.quick && self.servers.is_empty() && self.only.is_empty() && self.connections.is_empty()
     }
 }
