@@ -7,6 +7,8 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+#[cfg(feature = "auth")]
+use super::failure::log_refused;
 use super::failure::{log_error_result, log_rpc};
 use super::future::{CallFuture, CallWork, Limit};
 use super::{CallError, ErrorMaps, Exchange, HandlerError, Output};
@@ -110,6 +112,8 @@ impl<T: Output> GuardedCall<T> {
             Ok(output) if output.is_error() => log_error_result(T::KIND, self.name()),
             Err(CallError::Failed(error)) => error.log(T::KIND, self.name()),
             Err(CallError::Rpc(error)) => log_rpc(T::KIND, self.name(), error),
+            #[cfg(feature = "auth")]
+            Err(CallError::InsufficientScope(missing)) => log_refused(T::KIND, self.name(), missing),
             _ => {}
         }
     }

@@ -223,6 +223,12 @@ impl<'a> Authority<'a> {
     }
 }
 
+/// Whether a host of a URL, which has no port, is this machine.
+#[cfg(feature = "auth")]
+pub(crate) fn is_loopback(host: &str) -> bool {
+    Authority::parse(host).is_some_and(Authority::is_loopback)
+}
+
 /// The ports of the schemes that web pages are loaded by, where a URL names none.
 const DEFAULT_PORTS: [(&str, u16); 2] = [("http", 80), ("https", 443)];
 

@@ -155,7 +155,7 @@ impl StatelessSessionManager {
     }
 
     /// Refuses a request by its head alone.
-    #[cfg(any(feature = "hyper", feature = "tower"))]
+    #[cfg(any(feature = "auth", feature = "hyper", feature = "tower"))]
     pub(crate) fn refuse(&self, rejection: Rejection, head: &Parts) -> Response<Body> {
         let id = unread_id(&head.headers, &self.settings.revisions);
         respond(Reply::refuse(rejection, id), Accepts::read(&head.headers))

@@ -68,6 +68,8 @@ impl<T: Output + WriteResult> PendingCall<T> {
             Err(CallError::Rpc(error)) => draft.error(&error),
             // The answer to a failure is never another one.
             Err(CallError::Failed(_)) => draft.error(&RpcError::internal()),
+            #[cfg(feature = "auth")]
+            Err(CallError::InsufficientScope(missing)) => draft.forbidden(&missing),
             #[cfg(feature = "ask")]
             Err(CallError::InputRequired(required)) => {
                 if let Some(exchange) = &self.exchange {

@@ -2,6 +2,8 @@
 //! shuts down (2026-07-28, Patterns, "Subscriptions").
 
 use std::collections::{BTreeMap, BTreeSet};
+#[cfg(feature = "auth")]
+use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -10,6 +12,8 @@ use http::request::Parts;
 use serde::{Deserialize, Serialize};
 
 use super::draft::Draft;
+#[cfg(feature = "auth")]
+use crate::auth::Access;
 use crate::changes::{Change, ChangeStream, News};
 use crate::deadline::Deadline;
 use crate::drain::ListenerGuard;
@@ -101,6 +105,9 @@ pub(crate) struct SubscriptionStream {
     draft: Option<Draft>,
     keep_alive: Deadline,
     is_acknowledged: bool,
+    /// When the token that opened the stream is no longer accepted.
+    #[cfg(feature = "auth")]
+    token_end: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
 }
 
 impl SubscriptionStream {
@@ -117,9 +124,14 @@ impl SubscriptionStream {
         for written in &wanted.resource_subscriptions {
             spellings.entry(uri::canonical(written).into_owned()).or_default().push(written.clone());
         }
+        #[cfg(feature = "auth")]
+        let token_end: Option<Pin<Box<dyn Future<Output = ()> + Send>>> =
+            Access::of(&head).map(|access| Box::pin(access.end()) as Pin<Box<_>>);
         Self {
             wanted,
             spellings,
+            #[cfg(feature = "auth")]
+            token_end,
             head,
             id,
             changes,
@@ -146,6 +158,10 @@ impl SubscriptionStream {
             self.acknowledge(&mut events);
         }
         let mut is_over = self.listener.end.poll_next(cx).is_ready();
+        #[cfg(feature = "auth")]
+        if let Some(end) = &mut self.token_end {
+            is_over |= end.as_mut().poll(cx).is_ready();
+        }
         while events.len() <= MAX_FRAME
             && let Poll::Ready(news) = self.changes.poll_next(cx)
         {

@@ -1,0 +1,141 @@
+//! What a request may do.
+
+use std::error::Error;
+use std::fmt;
+use std::sync::Arc;
+
+use http::HeaderValue;
+use http::request::Parts;
+use serde::de::DeserializeOwned;
+
+use super::lifetime::Lifetime;
+use super::policy::Policy;
+use super::token::VerifiedToken;
+
+/// What the access token of a request grants.
+///
+/// A handler takes it by its type, as it takes a [`Principal`](crate::Principal). It is among the
+/// extensions of each request that has passed a [`ResourceServer`](super::ResourceServer).
+///
+/// ```
+/// use mcp_stateless::ToolRegistry;
+/// use mcp_stateless::auth::Access;
+///
+/// let tools = ToolRegistry::builder()
+///     .tool("whoami", "Tell who is calling", async |access: Access| access.token().subject().to_owned())
+///     .build()?;
+/// # Ok::<(), mcp_stateless::RegistryError>(())
+/// ```
+#[derive(Clone)]
+pub struct Access {
+    token: VerifiedToken,
+    policy: Arc<Policy>,
+    lifetime: Lifetime,
+}
+
+impl Access {
+    pub(super) fn new(token: VerifiedToken, policy: Arc<Policy>, lifetime: Lifetime) -> Self {
+        Self { token, policy, lifetime }
+    }
+
+    /// Returns the access of a request that has passed a resource server.
+    pub(crate) fn of(head: &Parts) -> Option<&Self> {
+        head.extensions.get()
+    }
+
+    /// Returns what the token says.
+    pub fn token(&self) -> &VerifiedToken {
+        &self.token
+    }
+
+    /// Returns whether the token grants a scope, itself or by a broader one that
+    /// [implies](super::ResourceServer::scopes_imply) it.
+    pub fn may(&self, scope: &str) -> bool {
+        self.policy.grants(&self.token, scope)
+    }
+
+    /// Demands scopes of the caller, in a handler whose rights depend on what it finds.
+    ///
+    /// ```
+    /// use mcp_stateless::ToolError;
+    /// use mcp_stateless::auth::Access;
+    ///
+    /// async fn publish(access: Access) -> Result<&'static str, ToolError> {
+    ///     access.require(["articles:publish"])?;
+    ///     Ok("published")
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    /// When one is missing. Returned by the handler, it becomes HTTP 403 with all of `scopes` in
+    /// one challenge, unless the handler has sent a notification before: then the status has been
+    /// sent, and the error is the stream's last message.
+    pub fn require<S: AsRef<str>>(
+        &self,
+        scopes: impl IntoIterator<Item = S>,
+    ) -> Result<(), InsufficientScope> {
+        let scopes: Vec<S> = scopes.into_iter().collect();
+        if scopes.iter().all(|scope| self.may(scope.as_ref())) {
+            return Ok(());
+        }
+        Err(self.policy.insufficient(&scopes.iter().map(AsRef::as_ref).collect::<Vec<_>>()))
+    }
+
+    /// Deserialises the token's claims; see [`VerifiedToken::claims`].
+    ///
+    /// # Errors
+    /// When they do not fit, or when there are none.
+    pub fn claims<T: DeserializeOwned>(&self) -> Result<T, serde_json::Error> {
+        self.token.claims()
+    }
+
+    /// Whether lists show what the caller would need more scopes for.
+    pub(crate) fn lists_all(&self) -> bool {
+        self.policy.lists_all()
+    }
+
+    /// Completes when the token is no longer accepted.
+    pub(crate) fn end(&self) -> impl Future<Output = ()> + Send + 'static {
+        self.lifetime.clone().end(self.token.clone())
+    }
+}
+
+impl fmt::Debug for Access {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_tuple("Access").field(&self.token).finish()
+    }
+}
+
+/// The token of a request does not grant the scopes that an operation needs: HTTP 403 with
+/// `insufficient_scope`.
+#[derive(Clone)]
+pub struct InsufficientScope {
+    scopes: Box<str>,
+    pub(crate) challenge: Option<HeaderValue>,
+}
+
+impl InsufficientScope {
+    /// Of an operation that needs `scopes`, separated by spaces.
+    pub(super) fn new(scopes: Box<str>, challenge: Option<HeaderValue>) -> Self {
+        Self { scopes, challenge }
+    }
+
+    /// Of a request that has not passed a resource server.
+    pub(crate) fn without_token(scopes: &[&str]) -> Self {
+        Self::new(scopes.join(" ").into(), None)
+    }
+}
+
+impl fmt::Display for InsufficientScope {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "Forbidden: this needs the scopes {:?}", self.scopes)
+    }
+}
+
+impl fmt::Debug for InsufficientScope {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_tuple("InsufficientScope").field(&self.scopes).finish()
+    }
+}
+
+impl Error for InsufficientScope {}
