@@ -119,6 +119,7 @@ mod error;
 #[cfg(all(
     any(doc, doctest),
     feature = "ask",
+    feature = "auth",
     feature = "macros",
     feature = "serve",
     feature = "templates",

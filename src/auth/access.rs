@@ -34,7 +34,15 @@ pub struct Access {
 }
 
 impl Access {
-    pub(super) fn new(token: VerifiedToken, policy: Arc<Policy>, lifetime: Lifetime) -> Self {
+    /// Creates the access of a token that the host's own middleware has verified, for a request that
+    /// passes no [`ResourceServer`](super::ResourceServer): insert it into the extensions, besides
+    /// the token's [`Principal`](crate::Principal). No scope implies another, and challenges do not
+    /// name any metadata.
+    pub fn new(token: VerifiedToken) -> Self {
+        Self { token, policy: Arc::default(), lifetime: Lifetime::default() }
+    }
+
+    pub(super) fn judged(token: VerifiedToken, policy: Arc<Policy>, lifetime: Lifetime) -> Self {
         Self { token, policy, lifetime }
     }
 

@@ -26,6 +26,12 @@ pub(super) struct Lifetime {
     pub(super) recheck: Option<Arc<Recheck>>,
 }
 
+impl Default for Lifetime {
+    fn default() -> Self {
+        Self { clock: Arc::new(SystemTime::now), recheck: None }
+    }
+}
+
 /// What verifies a token again.
 pub(super) struct Recheck {
     pub(super) verifier: Arc<dyn TokenVerifier>,

@@ -21,7 +21,7 @@ pub enum ListedItems {
 pub(super) type Implies = dyn Fn(&str, &str) -> bool + Send + Sync;
 
 /// What is judged by once a token has been verified.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub(super) struct Policy {
     /// Where clients find the authorization server; none if there is none.
     pub(super) metadata_url: Option<String>,

@@ -63,8 +63,7 @@ impl ResourceServer {
         let resource = ResourceUrl::parse(url)?;
         let authorization_servers = verifier.issuers();
         let metadata_url = (!authorization_servers.is_empty()).then(|| resource.metadata_url());
-        let policy =
-            Policy { metadata_url, required: Vec::new(), implies: None, listed: ListedItems::default() };
+        let policy = Policy { metadata_url, ..Policy::default() };
         Ok(Self {
             resource,
             verifier: Arc::new(verifier),
@@ -191,7 +190,7 @@ impl ResourceServer {
         });
         let lifetime = Lifetime { clock: Arc::clone(&self.clock), recheck };
         head.extensions.insert(token.principal().clone());
-        head.extensions.insert(Access::new(token, Arc::clone(&self.policy), lifetime));
+        head.extensions.insert(Access::judged(token, Arc::clone(&self.policy), lifetime));
         Ok(())
     }
 }

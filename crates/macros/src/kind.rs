@@ -29,6 +29,8 @@ const TOOL: &[Known] = &[
     Known::new("requires", Takes::Values),
     Known::new("visible_to", Takes::Value),
     Known::new("tag", Takes::Values),
+    Known::new("scope", Takes::Values),
+    Known::new("scopes_by", Takes::Value),
     Known::new("time_limit", Takes::Value),
     Known::new("no_time_limit", Takes::Nothing).unlike("time_limit"),
     Known::new("detached", Takes::Nothing),
@@ -45,6 +47,8 @@ const PROMPT: &[Known] = &[
     Known::new("icon", Takes::Values),
     Known::new("visible_to", Takes::Value),
     Known::new("tag", Takes::Values),
+    Known::new("scope", Takes::Values),
+    Known::new("scopes_by", Takes::Value),
 ];
 
 const RESOURCE: &[Known] = &[
@@ -59,6 +63,8 @@ const RESOURCE: &[Known] = &[
     Known::new("icon", Takes::Values),
     Known::new("visible_to", Takes::Value),
     Known::new("tag", Takes::Values),
+    Known::new("scope", Takes::Values),
+    Known::new("scopes_by", Takes::Value),
 ];
 
 impl Kind {

@@ -117,6 +117,8 @@ use crate::kind::Kind;
 /// | `time_limit = Duration::from_secs(5)`, `no_time_limit` | how long a call may take |
 /// | `detached` | calls run to their end without their client |
 /// | `visible_to = \|head\| …` | who may list and call it |
+/// | `scope = "…"` | a scope that the caller's token must grant (feature `auth`); repeatable |
+/// | `scopes_by = \|call: &Call<'_>\| …` | scopes that depend on the arguments (feature `auth`) |
 /// | `requires = ClientCapability::…` | what a client must declare; repeatable |
 /// | `icon = Icon::new(…)` | an icon; repeatable |
 /// | `output_schema = Type`, `with_output_schema = …` | the schema of a `ToolOutput` |

@@ -49,14 +49,19 @@ impl<'t> Jws<'t> {
         let malformed = "it is not a JWT";
         let (signed, signature) = text.rsplit_once('.').ok_or(malformed)?;
         let (header, payload) = signed.split_once('.').ok_or(malformed)?;
-        let decode = |part: &str| URL_SAFE_NO_PAD.decode(part).map_err(|_| malformed);
+        let decode = |part: &str| {
+            let decoded = URL_SAFE_NO_PAD.decode(part).ok();
+            // Read as a struct, an array would do as well.
+            decoded.filter(|json| json.trim_ascii_start().starts_with(b"{")).ok_or(malformed)
+        };
         let header: JoseHeader = serde_json::from_slice(&decode(header)?).map_err(|_| malformed)?;
         if header.crit.is_some() {
             return Err("it needs an extension that is not known");
         }
         let algorithm = Algorithm::from_name(&header.alg).ok_or("its algorithm is not allowed")?;
         // A point in the payload, as of an encrypted token, is not base64.
-        let (payload, signature) = (decode(payload)?, decode(signature)?);
+        let payload = decode(payload)?;
+        let signature = URL_SAFE_NO_PAD.decode(signature).map_err(|_| malformed)?;
         Ok(Self { header, algorithm, signed: signed.as_bytes(), signature, payload })
     }
 

@@ -10,6 +10,9 @@ use crate::auth::fetch::{FetchError, HttpClient, fetch};
 use crate::auth::jose::{Algorithm, KeySet, PublicKey};
 use crate::auth::verifier::TokenError;
 
+/// How long a failed fetch is not tried again while there are keys to go on with.
+const SOFT_RETRY: Duration = Duration::from_secs(60);
+
 /// Where the keys of an issuer come from.
 pub(super) enum KeySource {
     Fixed(KeySet),
@@ -78,16 +81,16 @@ impl FetchedKeys {
             return Ok(found);
         }
         let is_usable = age < self.rules.refresh_after.saturating_add(self.rules.stale_for);
-        let turn = if found.is_some() && is_usable {
-            // Somebody else may fetch them.
+        let (turn, pause) = if found.is_some() && is_usable {
+            // Another request may fetch them; and while that fails, few should wait for it.
             match self.last.try_lock() {
-                Ok(turn) => turn,
+                Ok(turn) => (turn, self.rules.retry_after.max(SOFT_RETRY)),
                 Err(_) => return Ok(found),
             }
         } else {
-            self.last.lock().await
+            (self.last.lock().await, self.rules.retry_after)
         };
-        match self.refresh(turn, issuer, known.as_deref()).await {
+        match self.refresh(turn, pause, issuer, known.as_deref()).await {
             Ok(fresh) => Ok(find(&fresh)),
             Err(_) if found.is_some() && is_usable => Ok(found),
             // What is known says that there is no such key, as of a moment ago.
@@ -101,10 +104,12 @@ impl FetchedKeys {
         self.known.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Fetches the keys, unless somebody has done so since `seen`, or has tried of late.
+    /// Fetches the keys, unless another request has done so since `seen`, or has tried within
+    /// `pause`.
     async fn refresh(
         &self,
         mut last: tokio::sync::MutexGuard<'_, Option<Instant>>,
+        pause: Duration,
         issuer: &str,
         seen: Option<&Known>,
     ) -> Result<Arc<Known>, RefreshError> {
@@ -114,7 +119,7 @@ impl FetchedKeys {
         {
             return Ok(known);
         }
-        if last.is_some_and(|last| last.elapsed() < self.rules.retry_after) {
+        if last.is_some_and(|last| last.elapsed() < pause) {
             return Err(RefreshError::TooEarly);
         }
         // A request whose client leaves while it fetches has made its attempt all the same.
