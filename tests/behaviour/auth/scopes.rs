@@ -233,7 +233,8 @@ async fn a_request_that_has_passed_no_resource_server_has_no_scopes() {
     assert_eq!(reply.error().0.0, -32600);
     assert_eq!(client.list_tools().await.len(), 2);
     assert_eq!(client.call("read", json!({})).await.text(), "read");
-    assert_eq!(client.call("later", json!({})).await.error().0.0, -32603, "its handler takes an `Access`");
+    // Its handler takes an `Access`, which is the host's fault.
+    assert!(client.call("later", json!({})).await.text().starts_with("Internal error"));
 }
 
 #[tokio::test]
