@@ -45,6 +45,13 @@ enum Either<D> {
     Own(Body),
 }
 
+impl<D> Default for AuthorizeBody<D> {
+    /// Creates an empty body, such as [`Cors`](super::Cors) answers a preflight with.
+    fn default() -> Self {
+        Self(Either::Own(Body::default()))
+    }
+}
+
 /// The response of an [`AuthorizeService`]. Dropping it cancels the call.
 #[must_use]
 pub struct AuthorizeFuture<D, E>(Pin<Box<dyn Future<Output = Result<Response<AuthorizeBody<D>>, E>> + Send>>);

@@ -162,6 +162,18 @@ async fn a_request_is_refused_before_its_body_is_read_in_every_way_in() {
 }
 
 #[tokio::test]
+async fn a_preflight_is_answered_outside_of_the_authorization_without_a_router() {
+    let issuer = Issuer::new();
+    let server = Protected::new(&issuer);
+    let service = server.authorize.clone().wrap(server.manager.service(server.tools.clone()));
+    let service = server.manager.cors().wrap(service);
+    let page = Post::raw("").method(Method::OPTIONS).header("origin", "http://localhost:3000");
+    let preflight = page.header("access-control-request-method", "POST").into_request();
+    let response = hyper::service::Service::call(&service, preflight).await.expect("infallible");
+    assert_eq!(response.status(), 204);
+}
+
+#[tokio::test]
 async fn the_layer_goes_around_a_whole_application() {
     let issuer = Issuer::new();
     let server = Protected::new(&issuer);
