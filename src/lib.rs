@@ -89,7 +89,7 @@
 //!
 //! Off by default:
 //!
-//! - `auth`: an OAuth 2.1 resource server: access tokens, scopes, metadata, DPoP.
+//! - `auth`: an OAuth 2.1 resource server: access tokens, scopes, metadata, `DPoP`.
 //! - `ask`: questions to the client's user, its model and its file system.
 //! - `jsonschema`: arguments and structured content are checked against their schemas.
 //! - `macros`: `#[tools]`, `#[prompts]` and `#[resources]` turn methods into handlers, and

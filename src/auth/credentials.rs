@@ -83,7 +83,8 @@ mod tests {
     #[test]
     fn one_header_with_one_token_of_a_known_scheme_is_read() {
         let long = format!("Bearer {}", "a".repeat(65));
-        let cases: &[(&[&str], &str, Result<(super::Scheme, &str), Option<()>>)] = &[
+        type Case<'a> = (&'a [&'a str], &'a str, Result<(super::Scheme, &'a str), Option<()>>);
+        let cases: &[Case<'_>] = &[
             (&["Bearer abc"], "/mcp", Ok((Bearer, "abc"))),
             (&["bEARER   a.b-c_d~e+f/g=="], "/mcp", Ok((Bearer, "a.b-c_d~e+f/g=="))),
             (&["DPoP abc"], "/mcp?x=1", Ok((Dpop, "abc"))),

@@ -45,9 +45,17 @@ enum Either<D> {
     Own(Body),
 }
 
+impl<D> Default for AuthorizeBody<D> {
+    fn default() -> Self {
+        Self(Either::Own(Body::default()))
+    }
+}
+
 /// The response of an [`AuthorizeService`]. Dropping it cancels the call.
 #[must_use]
-pub struct AuthorizeFuture<D, E>(Pin<Box<dyn Future<Output = Result<Response<AuthorizeBody<D>>, E>> + Send>>);
+pub struct AuthorizeFuture<D, E>(Pin<Box<dyn Future<Output = Outcome<D, E>> + Send>>);
+
+type Outcome<D, E> = Result<Response<AuthorizeBody<D>>, E>;
 
 impl<D, E> AuthorizeFuture<D, E> {
     fn new<B, F>(
@@ -71,7 +79,7 @@ impl<D, E> AuthorizeFuture<D, E> {
 }
 
 impl<D, E> Future for AuthorizeFuture<D, E> {
-    type Output = Result<Response<AuthorizeBody<D>>, E>;
+    type Output = Outcome<D, E>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         self.0.as_mut().poll(cx)
