@@ -80,10 +80,12 @@ mod tests {
     use super::Scheme::{Bearer, Dpop};
     use super::read;
 
+    /// Lines, URI, and what is read; `None` where there are no credentials.
+    type Case<'a> = (&'a [&'a str], &'a str, Result<(super::Scheme, &'a str), Option<()>>);
+
     #[test]
     fn one_header_with_one_token_of_a_known_scheme_is_read() {
         let long = format!("Bearer {}", "a".repeat(65));
-        type Case<'a> = (&'a [&'a str], &'a str, Result<(super::Scheme, &'a str), Option<()>>);
         let cases: &[Case<'_>] = &[
             (&["Bearer abc"], "/mcp", Ok((Bearer, "abc"))),
             (&["bEARER   a.b-c_d~e+f/g=="], "/mcp", Ok((Bearer, "a.b-c_d~e+f/g=="))),

@@ -175,8 +175,8 @@ impl ResourceServer {
         let (scheme, secret) = read.map_err(|fault| self.policy.unreadable(fault))?;
         let now = (self.clock)();
         let presented = PresentedToken { secret: &secret, resource: &self.resource, now };
-        let verified = self.verifier.verify(presented).await;
-        let token = verified.map_err(|error| self.policy.unverified(scheme, &error))?;
+        let checked = self.verifier.verify(presented).await;
+        let token = checked.map_err(|error| self.policy.unverified(scheme, &error))?;
         let possession = Possession {
             scheme,
             token: &token,

@@ -191,11 +191,7 @@ async fn keys_are_fetched_over_the_network_and_bounded() {
     let keys = json!({"keys": issuer.published()}).to_string();
     // OpenID Connect's metadata, at the end of the issuer's path.
     let origin = served(move |origin, path| match path {
-        "/tenant/.well-known/openid-configuration" => (
-            200,
-            json!({"issuer": format!("{origin}/tenant"), "jwks_uri": format!("{origin}/keys")}).to_string(),
-        ),
-        "/other/.well-known/openid-configuration" => (
+        "/tenant/.well-known/openid-configuration" | "/other/.well-known/openid-configuration" => (
             200,
             json!({"issuer": format!("{origin}/tenant"), "jwks_uri": format!("{origin}/keys")}).to_string(),
         ),
