@@ -58,7 +58,8 @@ pub(super) fn read(head: &Parts, max_token_size: usize) -> Result<Credentials<'_
         return Err(Malformed("the access token is too long"));
     }
     let text = token.trim_end_matches('=');
-    let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~+/".contains(&byte);
+    let is_allowed =
+        |byte: u8| matches!(byte, b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-'..=b'/' | b'_' | b'~' | b'+');
     if text.is_empty() || !text.bytes().all(is_allowed) {
         return Err(not_text);
     }
