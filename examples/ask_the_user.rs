@@ -1,9 +1,9 @@
-//! A tool that asks its user on the way, written once for clients of both eras.
+//! A tool that asks its user, written once for clients of both eras.
 //!
 //! `cargo run --example ask_the_user --features ask,serve -- --addr 127.0.0.1:8000`
 //!
-//! Replicas share the keys that `STATE_KEYS` holds, 64 hexadecimal digits each; without it, only
-//! the process that asked a client of 2026-07-28 can go on with its answer.
+//! Replicas share the keys in `STATE_KEYS`, 64 hexadecimal digits each. Without it, only the
+//! process that asked a client of 2026-07-28 can continue with its answer.
 
 use mcp_stateless::ask::{AskError, StateKeys};
 use mcp_stateless::serve::{self, serve};
@@ -32,7 +32,7 @@ struct Confirm {
     sure: bool,
 }
 
-/// Asks before it does anything: a client of 2026-07-28 calls again with each answer.
+/// Asks before it has any effect, because a client of 2026-07-28 calls again with each answer.
 async fn order(Order { dish }: Order, cx: CallContext) -> Result<String, ToolError> {
     let Guests { guests } = cx.elicit("guests", "For how many?").await?;
     match cx.elicit("confirm", format!("Order {dish} for {guests}?")).await {

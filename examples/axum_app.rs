@@ -1,5 +1,5 @@
-//! Mounted in an application that has its own routes, state and authentication. The user that its
-//! middleware finds reaches the tool, and is the principal to which bounds and answers belong.
+//! A service in an axum application with its own routes, state and authentication. The user that
+//! the middleware finds reaches the tool, and is the principal for bounds and answers.
 //!
 //! `cargo run --example axum_app --features serve -- --addr 127.0.0.1:8000`, then send requests with
 //! the header `authorization: Bearer ada-secret`.
@@ -18,7 +18,7 @@ use mcp_stateless::{Principal, StatelessSessionManager, ToolRegistry};
 
 mod common;
 
-/// The application's state: who may come in, by token.
+/// The application's state: users by token.
 type Users = Arc<HashMap<&'static str, User>>;
 
 #[derive(Clone)]
@@ -26,7 +26,7 @@ struct User {
     name: &'static str,
 }
 
-/// The application's own middleware. All it knows of MCP is that a caller has a name.
+/// The application's middleware. The only part about MCP is the principal.
 async fn authenticate(
     State(users): State<Users>,
     mut request: Request,
@@ -40,7 +40,7 @@ async fn authenticate(
     Ok(next.run(request).await)
 }
 
-/// A tool that takes the user who calls it.
+/// A tool that takes the calling user.
 async fn whoami(Extension(user): Extension<User>) -> &'static str {
     user.name
 }

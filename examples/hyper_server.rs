@@ -1,11 +1,10 @@
-//! The tools of `common/tools.rs` with no framework between, and with bounds of the host's
-//! choice.
+//! The tools of `common/tools.rs` without a framework, and with custom bounds.
 //!
 //! `cargo run --example hyper_server --features serve -- --addr 127.0.0.1:8000`
 //!
-//! [`serve`](mcp_stateless::serve) is a loop around hyper, with the bounds that a server needs
-//! which others can reach. A server that has its connections from elsewhere gives hyper the
-//! same service: `hyper::server::conn::http1::Builder::new().serve_connection(io, service)`.
+//! [`serve`](mcp_stateless::serve) is a loop around hyper with the bounds that a public server
+//! needs. A server with its own connections passes the same service to hyper:
+//! `hyper::server::conn::http1::Builder::new().serve_connection(io, service)`.
 
 use std::time::Duration;
 

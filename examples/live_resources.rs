@@ -1,4 +1,4 @@
-//! Notes that clients can read, and hear of when they change.
+//! Notes that clients can read, and whose changes they can watch.
 //!
 //! `cargo run --example live_resources --features serve -- --addr 127.0.0.1:8000`, then listen:
 //! a `subscriptions/listen` with `{"resourcesListChanged": true,
@@ -18,8 +18,7 @@ use serde::Deserialize;
 
 mod common;
 
-/// How many notes are kept, and how many bytes each may have: whatever clients can add to has
-/// a limit.
+/// The most notes, and the most bytes of each: whatever clients can add to needs a limit.
 const MOST_NOTES: usize = 100;
 const MOST_BYTES: usize = 10_000;
 
@@ -30,7 +29,7 @@ struct Note {
     text: String,
 }
 
-/// The notes by what they are about, and the resources that they are.
+/// The notes by topic, and the resources for them.
 #[derive(Clone)]
 struct Notes {
     texts: Arc<Mutex<BTreeMap<String, String>>>,
@@ -43,7 +42,7 @@ impl Notes {
         Ok(Self { texts: Arc::default(), resources })
     }
 
-    /// Keeps a note, and says what has changed by it: the note, or the list of the notes.
+    /// Stores a note, and publishes the change: of the note, or of the list of notes.
     fn write(&self, Note { about, text }: Note) -> Result<(), ToolError> {
         if about.len() + text.len() > MOST_BYTES {
             return Err(ToolError::new(format!("a note may have {MOST_BYTES} bytes")));
@@ -69,7 +68,7 @@ impl Notes {
                 self.resources.replace(resources);
                 Ok(())
             }
-            // What it is about makes no URI.
+            // The topic is not valid in a URI.
             Err(error) => {
                 texts.remove(&about);
                 Err(ToolError::new(error))

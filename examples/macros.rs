@@ -1,4 +1,4 @@
-//! The least there is to write: a method with a doc comment is a tool.
+//! The shortest server: a method with a doc comment is a tool.
 
 use mcp_stateless::{StatelessSessionManager, serve, tools};
 

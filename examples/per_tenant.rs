@@ -1,5 +1,5 @@
-//! Each tenant has its own tools: the registry is chosen for each request, by its head. A
-//! layer in front names the tenant as the caller, so that no tenant uses up what all share.
+//! Each tenant has its own tools: the registry is chosen for each request by its head. A layer in
+//! front makes the tenant the caller, so that no tenant uses up shared resources.
 //!
 //! `cargo run --example per_tenant --features serve -- --addr 127.0.0.1:8000`, then send requests
 //! with the header `x-tenant: bakery` or `x-tenant: garage`.
@@ -35,7 +35,7 @@ impl Tenants {
     }
 }
 
-/// The tenant that a request names. A real server would believe a token, not a header.
+/// The tenant of a request. A real server would verify a token instead of trusting a header.
 fn tenant(request: &Request) -> Option<String> {
     request.headers().get("x-tenant").and_then(|name| name.to_str().ok()).map(str::to_owned)
 }

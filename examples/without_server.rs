@@ -1,4 +1,4 @@
-//! A request in, a response out, and no socket: what a serverless function does.
+//! A request in, a response out, without sockets, as in a serverless function.
 //!
 //! `cargo run --example without_server`
 

@@ -18,6 +18,7 @@ pub use crate::resource::ResourceTemplate;
 pub use crate::resource::{Resource, ResourceOutput};
 pub use crate::tool::{Tool, ToolOutput};
 
+pub use crate::call::FromRef;
 use crate::call::{FromCall, IntoOutput, Output};
 
 /// The type of a block with `self`, which all calls share.
@@ -68,7 +69,8 @@ pub struct AsPart;
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be an argument",
     label = "not an argument",
-    note = "write `#[derive(serde::Deserialize, schemars::JsonSchema)]` above `{Self}`",
+    note = "write `#[derive(serde::Deserialize, schemars::JsonSchema)]` above `{Self}`; `Valid<T>` also needs `impl \
+            Validate for T`",
     note = "a part of the call of your own type, which implements `FromCall`, is marked by `#[from_call]`"
 )]
 pub trait Argument<Marker> {}
@@ -92,7 +94,8 @@ impl<A: Never> Variable<NeverHolds> for A {}
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is neither the arguments of a handler nor a part of a call",
     label = "neither arguments nor a part of a call",
-    note = "the arguments are one type: write `#[derive(serde::Deserialize, schemars::JsonSchema)]` above `{Self}`",
+    note = "the arguments are one type: write `#[derive(serde::Deserialize, schemars::JsonSchema)]` above `{Self}`; \
+            `Valid<T>` also needs `impl Validate for T`",
     note = "a part of the call implements `FromCall`; one that takes the state needs `#[debug_handler(state = …)]`"
 )]
 pub trait Last<S, Marker> {}

@@ -1,5 +1,5 @@
-//! Completion of the arguments of prompts and of the variables of resource templates
-//! (2026-07-28, Server, "Completion").
+//! Completion of arguments of prompts, and of variables of resource templates (2026-07-28, Server,
+//! "Completion").
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
@@ -8,6 +8,7 @@ use std::sync::Arc;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use crate::call::answer::Answer;
 use crate::call::output::sealed::Sealed;
 use crate::call::raw_output::{InvalidOutput, Main, RawOutput};
 use crate::call::{
@@ -16,19 +17,18 @@ use crate::call::{
 };
 use crate::jsonrpc::{Raw, RpcError, write};
 use crate::protocol::{OwnMeta, meta_setter};
-use crate::registry::Answer;
 use crate::request::{Params, RareParams};
 use crate::settings::Settings;
 
-/// The most values that a completion may have.
+/// The most values that a completion may have (2026-07-28, Schema, `CompleteResult`).
 const MAX_VALUES: usize = 100;
 
-/// What is to be completed: the arguments of a completer, which is a [`Handler`](crate::call::Handler)
-/// whose result is a [`Completion`].
+/// The value to complete: the arguments of a completer, which is a
+/// [`Handler`](crate::call::Handler) that returns a [`Completion`].
 ///
-/// A completer takes the state, parts of the request and a context as any handler does, but the
+/// A completer takes the state, parts of the request and a context like any handler, but its
 /// context sends nothing and cannot ask. It returns a [`Completion`], a `Vec` of strings, or a
-/// `Result` of either, whose error is logged and masked as that of a call.
+/// `Result` of either. Errors are logged and masked like those of calls.
 ///
 /// ```
 /// use mcp_stateless::completion::Completing;
@@ -48,39 +48,39 @@ const MAX_VALUES: usize = 100;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[non_exhaustive]
 pub struct Completing {
-    /// What has been typed so far.
+    /// What the user has typed so far.
     pub value: String,
     /// The other arguments, as far as they are known.
     #[serde(default)]
     pub context: BTreeMap<String, String>,
 }
 
-/// Suggestions, the best first. At most 100 are sent.
+/// Suggestions, best first. At most 100 are sent.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Completion {
     pub(crate) values: Vec<String>,
     pub(crate) total: Option<usize>,
     pub(crate) has_more: bool,
     pub(crate) meta: OwnMeta,
-    /// Instead of all else.
+    /// Replaces all other fields.
     pub(crate) raw: Option<RawOutput>,
 }
 
 impl Completion {
-    /// The result whose JSON text this is: a `CompleteResult`, such as
-    /// another server's. Its members reach the client as they are. What differs between the
-    /// revisions is written as the client's revision has it: `resultType`, the server's name in
-    /// `_meta`.
+    /// Creates a completion from the JSON text of a `CompleteResult`, for example of another
+    /// server. Its members reach the client unchanged, except those that depend on the client's
+    /// revision: `resultType`, and the server's name in `_meta`.
     ///
     /// # Errors
-    /// When the text is not a JSON object, is nested deeper than 128 levels, or when `completion`
-    /// is not an object.
+    /// If the text is not a JSON object, is nested more than 128 levels deep, or if `completion` is
+    /// not an object.
     pub fn from_json(json: impl Into<String>) -> Result<Self, InvalidOutput> {
         let raw = RawOutput::read(json.into(), Main::Object("completion"), |_, _| {})?;
         Ok(Self { raw: Some(raw), ..Self::default() })
     }
 
-    /// These suggestions; those beyond the first 100 are counted, and not sent.
+    /// Creates a completion with these suggestions. Those after the first 100 are counted, but not
+    /// sent.
     pub fn new(values: impl IntoIterator<Item = impl Into<String>>) -> Self {
         let mut values: Vec<String> = values.into_iter().map(Into::into).collect();
         let total = values.len();
@@ -88,11 +88,19 @@ impl Completion {
         Self { has_more: total > values.len(), values, total: Some(total), meta: None, raw: None }
     }
 
-    /// Says how many suggestions there are in all, when that is more than were given.
+    /// Sets the total number of suggestions, if there are more than were given.
     #[must_use]
     pub fn total(mut self, total: usize) -> Self {
         self.has_more = total > self.values.len();
         self.total = Some(total);
+        self
+    }
+
+    /// Says that there are more suggestions than were given, if their number is not known.
+    #[must_use]
+    pub fn has_more(mut self) -> Self {
+        self.has_more = true;
+        self.total = None;
         self
     }
 
@@ -101,8 +109,8 @@ impl Completion {
         meta
     );
 
-    /// Returns the suggestions, of which there are at most 100. Those that a registry passes on as
-    /// they came from another server are not known here.
+    /// Returns the suggestions, at most 100. Empty for a completion that was created [from
+    /// JSON](Self::from_json).
     pub fn values(&self) -> &[String] {
         &self.values
     }
@@ -114,25 +122,25 @@ impl<S: Into<String>> From<Vec<S>> for Completion {
     }
 }
 
-/// What a `completion/complete` completes an argument of.
+/// The item whose argument is completed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Reference<'a> {
-    /// The prompt of this name.
+    /// The prompt with this name.
     Prompt(&'a str),
-    /// The resource template, as it is written in the list.
+    /// The resource template with this pattern, as it is listed.
     Resource(&'a str),
 }
 
-/// A `completion/complete` that has passed the manager's checks.
+/// A `completion/complete` request that has passed the manager's checks.
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct CompletionRequest<'a> {
-    /// Whose argument it is.
+    /// The item whose argument is completed.
     pub reference: Reference<'a>,
     /// The name of the argument.
     pub argument: &'a str,
-    /// What has been typed, and what else is known.
+    /// What the user has typed, and the other known arguments.
     pub completing: Completing,
     /// The head of the HTTP request.
     pub head: &'a http::request::Parts,
@@ -152,7 +160,7 @@ impl fmt::Debug for CompletionRequest<'_> {
     }
 }
 
-/// A `completion/complete` that outlives the request's body.
+/// A `completion/complete` request that owns its data.
 pub(crate) struct OwnedCompletionRequest {
     is_prompt: bool,
     reference: String,
@@ -210,7 +218,7 @@ impl OwnedCompletionRequest {
 
         fn read<T: DeserializeOwned>(name: &str, param: Option<Raw<'_>>) -> Result<T, RpcError> {
             let misfit = |fault: String| RpcError::invalid_params(format!("`{name}` does not fit: {fault}"));
-            // Read as a struct, an array would do as well.
+            // `serde` would accept an array for a struct as well.
             let param = param.filter(|param| param.is_object());
             let param = param.ok_or_else(|| misfit("it must be an object".to_owned()))?;
             serde_json::from_str(param.text()).map_err(|error| misfit(error.to_string()))
@@ -259,7 +267,7 @@ impl<S: Into<String>> IntoOutput<Completion> for Vec<S> {
     }
 }
 
-/// What completes the arguments of one prompt or template.
+/// The completers of one prompt or template.
 pub(crate) struct Completers<S>(HashMap<String, StatefulHandler<S, Completion>>);
 
 impl<S> Default for Completers<S> {
@@ -273,7 +281,7 @@ impl<S> Completers<S> {
         self.0.insert(argument, completer);
     }
 
-    /// The arguments that are completed.
+    /// The names of the arguments that have a completer.
     pub(crate) fn arguments(&self) -> impl Iterator<Item = &String> {
         self.0.keys()
     }
@@ -294,7 +302,7 @@ impl Completers<()> {
     }
 }
 
-/// What completes the arguments of one prompt or template, ready to be asked.
+/// The completers of one prompt or template, bound to their state.
 pub(crate) struct CompiledCompleters(HashMap<String, BoundHandler<Completion>>);
 
 impl CompiledCompleters {
@@ -302,7 +310,7 @@ impl CompiledCompleters {
         self.0.is_empty()
     }
 
-    /// Suggestions for an argument; none when nothing completes it.
+    /// Returns suggestions for an argument; none if it has no completer.
     pub(crate) fn complete(&self, request: &CompletionRequest<'_>) -> Answer<'_, Completion> {
         let Some(completer) = self.0.get(request.argument) else {
             return Answer::ready(Ok(Completion::default()));
@@ -315,7 +323,7 @@ impl CompiledCompleters {
     }
 }
 
-/// There is nothing of this reference to complete.
+/// The answer if no such prompt or template exists.
 pub(crate) fn unknown_reference(reference: Reference<'_>) -> RpcError {
     match reference {
         Reference::Prompt(name) => RpcError::unknown_prompt(name),

@@ -6,11 +6,10 @@ use std::time::Duration;
 
 use tokio::time::{Instant, Sleep};
 
-/// Ends a wait of a given length, counted from the first poll.
+/// Limits a wait to a duration, counted from the first poll.
 ///
-/// Nothing is registered with a timer before that: what is ready at once costs
-/// no timer. Outside a Tokio runtime there is no timer, and the deadline never
-/// comes.
+/// No timer is registered before that, so a future that is ready at once costs none. Outside a
+/// Tokio runtime there are no timers, and the deadline never passes.
 pub(crate) struct Deadline {
     length: Duration,
     sleep: Option<Pin<Box<Sleep>>>,
@@ -21,22 +20,22 @@ impl Deadline {
         Self { length, sleep: None }
     }
 
-    /// Ready when the time is over.
+    /// Polls the deadline; ready when the time has passed.
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if self.sleep.is_none() && tokio::runtime::Handle::try_current().is_err() {
             return Poll::Pending;
         }
         let sleep = self.sleep.get_or_insert_with(|| Box::pin(tokio::time::sleep(self.length)));
-        // What is being waited for may have used up the task's budget, and would then
-        // outlast a timer that keeps to it.
+        // The awaited future may have used up the task's budget; a timer that counts against the
+        // budget would then never fire.
         pin!(tokio::task::unconstrained(sleep.as_mut())).poll(cx)
     }
 
-    /// Begins anew.
+    /// Starts again from the next poll.
     pub(crate) fn reset(&mut self) {
         match (&mut self.sleep, Instant::now().checked_add(self.length)) {
             (Some(sleep), Some(end)) => sleep.as_mut().reset(end),
-            // It is made anew when it is polled.
+            // The timer is created when it is polled.
             (sleep, None) => *sleep = None,
             (None, Some(_)) => {}
         }

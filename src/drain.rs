@@ -1,4 +1,4 @@
-//! Shutting down: counts what is in flight, and tells listeners.
+//! Shutting down: counts requests in flight, and notifies listeners.
 
 use std::future::poll_fn;
 use std::pin::pin;
@@ -22,7 +22,7 @@ pub(crate) struct Drain {
     is_closing: AtomicBool,
     serving: AtomicUsize,
     idle: Notify,
-    /// Tells clients that listen that the server shuts down.
+    /// Notifies listening clients that the server shuts down.
     listeners: LocalBus,
 }
 
@@ -30,19 +30,19 @@ pub(crate) struct Drain {
 #[derive(Debug)]
 pub(crate) struct Serving(Arc<Drain>);
 
-/// Counts as in flight, and holds a place among the listeners.
+/// Counts as in flight, and occupies a place among the listeners.
 #[derive(Debug)]
 pub(crate) struct ListenerGuard {
     _serving: Serving,
     _place: Place,
-    /// Delivers a message when the server shuts down.
+    /// Resolves when the server shuts down.
     pub(crate) end: Subscription,
 }
 
 impl Drain {
     /// Counts a new request, unless the server is shutting down.
     pub(crate) fn enter(self: &Arc<Self>) -> Option<Serving> {
-        // Counted before the check, so that no request slips through between the two.
+        // Counted before the check, so that no request slips in between.
         let serving = self.hold();
         (!self.is_closing.load(Ordering::SeqCst)).then_some(serving)
     }
@@ -63,7 +63,7 @@ impl Drain {
         listener
     }
 
-    /// Refuses new requests, tells the listeners, and waits until nothing is in flight, at most
+    /// Refuses new requests, notifies the listeners, and waits until nothing is in flight, at most
     /// for `deadline`. Returns how many are still in flight.
     pub(crate) async fn close(&self, deadline: Duration) -> usize {
         self.is_closing.store(true, Ordering::SeqCst);

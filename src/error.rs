@@ -1,4 +1,4 @@
-//! Errors of setting up a server.
+//! Errors from setting up a server.
 
 use thiserror::Error;
 
@@ -25,7 +25,7 @@ impl ConfigError {
     }
 }
 
-/// A tool, prompt or resource is not valid. The message names it, and the fault.
+/// A tool, prompt or resource is not valid. The message names it and the fault.
 #[derive(Debug, Error)]
 #[error("{kind} {name:?}: {fault}")]
 pub struct RegistryError {
@@ -35,12 +35,12 @@ pub struct RegistryError {
 }
 
 impl RegistryError {
-    /// `kind` says of what the name is: `tool`, say.
+    /// `kind` is what the name belongs to, such as `tool`.
     pub(crate) fn new(kind: &'static str, name: &str, fault: impl Into<String>) -> Self {
         Self { kind, name: name.to_owned(), fault: fault.into() }
     }
 
-    /// The name of the tool or prompt, or the URI of the resource, that is wrong.
+    /// Returns the name of the tool or prompt, or the URI of the resource, that is not valid.
     pub fn name(&self) -> &str {
         &self.name
     }

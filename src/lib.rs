@@ -89,11 +89,12 @@
 //!
 //! Off by default:
 //!
-//! - `auth`: an OAuth 2.1 resource server: access tokens, scopes, metadata, DPoP.
+//! - `auth`: an OAuth 2.1 resource server: access tokens, scopes, metadata, `DPoP`.
 //! - `ask`: questions to the client's user, its model and its file system.
 //! - `jsonschema`: arguments and structured content are checked against their schemas.
-//! - `macros`: `#[tools]`, `#[prompts]` and `#[resources]` turn methods into handlers, and
-//!   `#[debug_handler]` makes the compiler say why a function is not one.
+//! - `macros`: `#[tools]`, `#[prompts]` and `#[resources]` turn methods into handlers,
+//!   `#[derive(FromRef)]` makes the fields of a state available to them, and `#[debug_handler]`
+//!   makes the compiler say why a function is not a handler.
 //! - `serve`: a server for HTTP/1.1 and HTTP/2 that bounds its clients and shuts down gracefully.
 //! - `templates`: resource templates.
 //! - `test-util`: an in-memory client for tests.
@@ -115,7 +116,7 @@ pub mod completion;
 mod deadline;
 mod drain;
 mod error;
-// Documentation alone; its examples use all of these.
+// Only documentation; its examples use all of these.
 #[cfg(all(
     any(doc, doctest),
     feature = "ask",
@@ -134,6 +135,8 @@ mod places;
 mod principal;
 pub mod prompt;
 pub mod protocol;
+#[cfg(test)]
+mod race;
 pub mod registry;
 mod reply;
 mod request;

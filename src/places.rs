@@ -1,4 +1,4 @@
-//! Places that callers share, such as those of listeners and of calls that wait for answers.
+//! Bounded places that callers share, for example those of listeners and of waiting calls.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -9,9 +9,9 @@ use crate::principal::Principal;
 
 /// A bounded number of places, of which no caller can take all.
 ///
-/// Callers that have a principal share `most` places, and each has at most `each` of them.
-/// Callers without one cannot be told apart: they have `most` other places together, so that
-/// they take none from callers that are known.
+/// Callers with a principal share `most` places, and each has at most `each` of them. Callers
+/// without one cannot be told apart. They share `most` other places, so that they take none from
+/// known callers.
 #[derive(Clone, Debug)]
 pub(crate) struct Places {
     most: usize,
@@ -23,11 +23,11 @@ pub(crate) struct Places {
 struct Counts {
     known: usize,
     unknown: usize,
-    /// Of those who have any.
+    /// The places of known callers, by caller.
     by_caller: HashMap<Principal, usize>,
 }
 
-/// Why there is no place. The number is the bound that was met.
+/// Why there is no place. The number is the bound that was reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub(crate) enum Full {
     #[error("all {0} places are taken")]
@@ -36,7 +36,7 @@ pub(crate) enum Full {
     ForPrincipal(usize),
 }
 
-/// A place that is taken until it is dropped.
+/// A place that is occupied until it is dropped.
 #[derive(Debug)]
 pub(crate) struct Place {
     taken: Arc<Mutex<Counts>>,
@@ -88,16 +88,14 @@ impl Drop for Place {
 }
 
 fn lock(taken: &Mutex<Counts>) -> MutexGuard<'_, Counts> {
-    // Nothing in here panics half-way, so it is whole even if poisoned.
+    // No code panics while it holds the lock, so the counts are consistent even if it is poisoned.
     taken.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Barrier;
-
     use super::{Full, Places};
-    use crate::principal::Principal;
+    use crate::{principal::Principal, race};
 
     #[test]
     fn no_caller_takes_the_places_of_others_and_nothing_is_left_of_those_who_leave() {
@@ -119,23 +117,6 @@ mod tests {
     #[test]
     fn of_two_that_race_for_the_last_place_one_gets_it() {
         let places = Places::new(1, 1);
-        let (start, end) = (Barrier::new(2), Barrier::new(2));
-        let race = || {
-            let run = |_| {
-                start.wait();
-                let place = places.take(None);
-                end.wait();
-                let won = place.is_ok();
-                drop(place);
-                start.wait();
-                won
-            };
-            (0..500).map(run).collect::<Vec<_>>()
-        };
-        let (first, second) = std::thread::scope(|scope| {
-            let (first, second) = (scope.spawn(race), scope.spawn(race));
-            (first.join().expect("no panic"), second.join().expect("no panic"))
-        });
-        assert!(first.iter().zip(&second).all(|(first, second)| first != second));
+        race::one_of_two_gets(|| places.take(None).ok());
     }
 }

@@ -1,4 +1,4 @@
-//! The settings of a manager, fixed once built; what a request is served by besides itself.
+//! The settings of a manager, which do not change once it is built.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,7 +7,7 @@ use crate::call::{ErrorMaps, ResultTexts, ShownErrors};
 use crate::drain::Drain;
 use crate::http::HttpPolicy;
 use crate::places::Places;
-use crate::protocol::{CacheHint, ServedRevisions};
+use crate::protocol::{CacheHint, OwnCapabilities, ServedRevisions};
 
 pub(crate) struct Settings {
     pub(crate) http: HttpPolicy,
@@ -15,15 +15,16 @@ pub(crate) struct Settings {
     pub(crate) keep_alive: Duration,
     pub(crate) tool_time_limit: Option<Duration>,
     pub(crate) shown_errors: ShownErrors,
-    /// What the host makes of its own errors.
+    /// The host's maps of its own errors.
     pub(crate) error_maps: Option<Arc<ErrorMaps>>,
     pub(crate) logging: bool,
-    /// Of `server/discover`.
+    /// The cache hint of `server/discover`.
     pub(crate) cache_hint: CacheHint,
     pub(crate) listeners: Places,
     pub(crate) drain: Arc<Drain>,
     #[cfg(feature = "ask")]
     pub(crate) ask: crate::ask::AskSettings,
     pub(crate) instructions: Option<String>,
+    pub(crate) capabilities: OwnCapabilities,
     pub(crate) result_texts: ResultTexts,
 }

@@ -53,7 +53,7 @@ enum Status {
     Pending,
 }
 
-/// Fields that are filled in beforehand.
+/// Fields with defaults.
 #[derive(Deserialize, JsonSchema, Serialize)]
 #[serde(default)]
 struct Person {
@@ -201,7 +201,7 @@ fn choices() -> Value {
     })
 }
 
-/// What is waited for together goes out together.
+/// Questions that are awaited together are sent together.
 async fn ask_for_all(_: NoArguments, cx: CallContext) -> Result<String, ToolError> {
     let greeting = SamplingRequest::new("Generate a greeting", 50);
     let (name, greeting, roots) = tokio::join!(

@@ -1,5 +1,5 @@
-//! One of each thing that a server can have, under the names that the official conformance
-//! suite calls.
+//! An example of everything that a server can offer, under the names that the official conformance
+//! suite uses.
 //!
 //! `cargo run --example everything --features ask,jsonschema,serve,templates -- --addr 127.0.0.1:8000`
 
@@ -16,7 +16,7 @@ mod prompts;
 mod resources;
 mod tools;
 
-/// The tools; two of them say that a list has changed.
+/// The tools; two of them publish that a list has changed.
 fn tools(changes: &Changes) -> Result<ToolRegistry, RegistryError> {
     let (tools_changed, prompts_changed) = (changes.clone(), changes.clone());
     asking::add_to(tools::builder())

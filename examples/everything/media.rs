@@ -8,6 +8,6 @@ pub(crate) const PNG: &[u8] = &[
     0x60, 0x82,
 ];
 
-/// A moment of silence: a WAV file with no samples.
+/// A moment of silence: a WAV file without samples.
 pub(crate) const WAV: &[u8] =
     b"RIFF\x24\0\0\0WAVEfmt \x10\0\0\0\x01\0\x01\0\x40\x1f\0\0\x80\x3e\0\0\x02\0\x10\0data\0\0\0\0";

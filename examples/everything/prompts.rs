@@ -1,4 +1,4 @@
-//! Prompts: texts and pictures, with and without arguments.
+//! Prompts: text and images, with and without arguments.
 
 use mcp_stateless::call::NoArguments;
 use mcp_stateless::completion::Completing;

@@ -1,4 +1,4 @@
-//! Resources: a text, a picture, a pattern, and one that can be watched.
+//! Resources: a text, an image, a template, and one whose changes can be watched.
 
 use mcp_stateless::resource::ResourceTemplate;
 use mcp_stateless::{RegistryError, Resource, ResourceRegistry};

@@ -1,4 +1,4 @@
-//! Tools of every kind but those that ask.
+//! Tools of every kind, except those that ask.
 
 use std::time::Duration;
 
@@ -81,7 +81,7 @@ async fn send_logs(_: NoArguments, cx: CallContext) -> &'static str {
     "Sent three log messages."
 }
 
-/// Uses much of JSON Schema's vocabulary; clients get it exactly like this.
+/// Uses much of the vocabulary of JSON Schema; clients receive it unchanged.
 fn person_schema() -> Value {
     json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",

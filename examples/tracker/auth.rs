@@ -1,4 +1,4 @@
-//! Who calls: a bearer token names a user.
+//! Authentication: a bearer token identifies a user.
 
 use axum::extract::Request;
 use axum::http::request::Parts;
@@ -7,7 +7,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use mcp_stateless::Principal;
 
-/// A user, as the handlers get it: an extension of the request.
+/// A user, as handlers receive it: an extension of the request.
 #[derive(Clone, Debug)]
 pub(crate) struct User {
     pub(crate) name: &'static str,
@@ -23,7 +23,8 @@ pub(crate) fn user(token: &str) -> Option<User> {
     }
 }
 
-/// Leaves the user and the principal, by which the library counts and binds, or answers 401.
+/// Inserts the user and the principal, which the library uses for bounds and answers, or answers
+/// 401.
 pub(crate) async fn authenticate(mut request: Request, next: Next) -> Response {
     let header = request.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
     let Some(user) = header.and_then(|value| value.strip_prefix("Bearer ")).and_then(user) else {
@@ -34,7 +35,7 @@ pub(crate) async fn authenticate(mut request: Request, next: Next) -> Response {
     next.run(request).await
 }
 
-/// Whether a request comes from a maintainer: only they see and call some of the tools.
+/// Whether a request comes from a maintainer: only maintainers see and call some of the tools.
 pub(crate) fn is_maintainer(head: &Parts) -> bool {
     head.extensions.get::<User>().is_some_and(|user| user.is_maintainer)
 }

@@ -21,7 +21,7 @@ mod tracker;
 use crate::auth::authenticate;
 use crate::tracker::{Error, Tracker};
 
-/// Everything that the server offers, with a log line for each call.
+/// All that the server offers, with a log line for each call.
 fn registry(tracker: Tracker) -> Result<impl Registry + Clone, RegistryError> {
     let tracker = Arc::new(tracker);
     let (tools, prompts) = (Tracker::tools(Arc::clone(&tracker)), Tracker::prompts(Arc::clone(&tracker)));
@@ -29,7 +29,7 @@ fn registry(tracker: Tracker) -> Result<impl Registry + Clone, RegistryError> {
     Ok(catalog.add(Tracker::resources(tracker).build()?).build()?.layer(log))
 }
 
-/// Logs what is called, by whom, how it ended and how long it took.
+/// Logs the item, the caller, the outcome and the time of each call.
 async fn log(call: CallInfo, next: Next) -> Result<Outcome, CallError> {
     let start = Instant::now();
     let outcome = next.await;
@@ -39,7 +39,7 @@ async fn log(call: CallInfo, next: Next) -> Result<Outcome, CallError> {
     outcome
 }
 
-/// Clients may read the errors of the domain. The others are masked, and logged in full.
+/// Clients may read the errors of the domain. Others are masked, and logged in full.
 fn manager() -> Result<StatelessSessionManager, ConfigError> {
     StatelessSessionManager::builder("tracker", env!("CARGO_PKG_VERSION"))
         .instructions("Search before you create an issue.")

@@ -15,7 +15,7 @@ fn server() -> impl Registry + Clone {
     registry(Tracker::new("/nowhere/issues.json")).expect("a valid registry")
 }
 
-/// The user of a token calls the server.
+/// Returns a client for the user of a token.
 fn client<R: Registry>(server: R, token: &str) -> TestClient<R> {
     let user = auth::user(token).expect("a user");
     let client = TestClient::with_manager(manager().expect("valid settings"), server);

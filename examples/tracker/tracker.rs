@@ -33,7 +33,7 @@ struct Issue {
     comments: Vec<String>,
 }
 
-/// Why something could not be done. `manager` in `main.rs` decides what clients read of it.
+/// Why an operation failed. `manager` in `main.rs` decides what clients read of it.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
     #[error("There is no issue {0}")]
@@ -119,7 +119,7 @@ impl Tracker {
         self.change(&user, number, |issue| issue.comments.push(format!("{}: {text}", user.name)))
     }
 
-    /// Assigns an issue; to nobody without an assignee.
+    /// Assigns an issue, or unassigns it if no assignee is given.
     fn assign(&self, Extension(user): Extension<User>, number: u32, assignee: Option<String>) -> IssueResult {
         self.change(&user, number, |issue| issue.assignee = assignee)
     }

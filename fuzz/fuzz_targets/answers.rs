@@ -1,4 +1,4 @@
-//! Whatever a client answers to a question.
+//! Any answer of a client to a question.
 
 #![no_main]
 

@@ -1,4 +1,4 @@
-//! Any arguments of a typed tool.
+//! Any arguments for a typed tool.
 
 #![no_main]
 

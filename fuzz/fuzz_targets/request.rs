@@ -1,4 +1,4 @@
-//! Any head, any body.
+//! Any head and any body.
 
 #![no_main]
 

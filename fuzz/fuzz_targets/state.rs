@@ -1,4 +1,4 @@
-//! States that were altered or made up.
+//! Altered and forged states.
 
 #![no_main]
 

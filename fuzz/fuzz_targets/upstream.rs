@@ -1,4 +1,4 @@
-//! Whatever an upstream sends.
+//! Any messages of an upstream.
 
 #![no_main]
 

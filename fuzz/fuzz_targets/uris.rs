@@ -1,4 +1,4 @@
-//! URIs that a filter judges, however they are written.
+//! Any spelling of a URI that a filter checks.
 
 #![no_main]
 

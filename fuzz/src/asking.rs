@@ -1,4 +1,4 @@
-//! What must hold of states and answers that a client makes up.
+//! Invariants for forged states and answers.
 
 use std::pin::Pin;
 use std::sync::LazyLock;
@@ -41,17 +41,17 @@ static ASKER: LazyLock<Asker> = LazyLock::new(|| {
     }
 });
 
-/// The state of a call that asks, as it was sealed.
+/// The sealed state of a call that asks.
 static STATE: LazyLock<Vec<u8>> = LazyLock::new(|| {
     let reply = modern(&json!({}));
     let state = reply["result"]["requestState"].as_str().expect("a state");
     URL_SAFE_NO_PAD.decode(state).expect("base64")
 });
 
-/// Takes a state for one that was altered: no state opens but the very one that was sealed.
+/// Uses the data as a state that was altered. Only the genuine state may open.
 ///
-/// The first byte tells what the others are: the state itself, changes to a genuine one, or the
-/// answers that come with a genuine one.
+/// The first byte selects the meaning of the others: a state, changes to the genuine state, or the
+/// answers that are sent with the genuine state.
 pub fn state(data: &[u8]) {
     let Some((kind, data)) = data.split_first() else { return };
     match kind % 3 {
@@ -92,7 +92,7 @@ fn ada() -> Value {
     json!({"name": {"action": "accept", "content": {"name": "Ada"}}})
 }
 
-/// The answer to a call with more parameters.
+/// Returns the answer to a call with additional parameters.
 fn modern(more: &Value) -> Value {
     let mut params = json!({
         "name": "greet",
@@ -120,9 +120,9 @@ fn post(headers: &[(&str, &str)], body: impl Into<Vec<u8>>) -> Request<Full<byte
     request.body(Full::from(body.into())).expect("a request")
 }
 
-/// Takes the data for what a client of an earlier revision posts while its call waits for an
-/// answer; `ASKED` in it stands for the question's id. The call ends by that, or goes on
-/// waiting: then the right answer still ends it.
+/// Uses the data as the body that a legacy client posts while its call waits for an answer. `ASKED`
+/// in it is replaced with the question's id. The call must end, or keep waiting: then the correct
+/// answer must end it.
 pub fn answers(data: &[u8]) {
     let call = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "greet"}});
     let accept = [("accept", "application/json, text/event-stream")];
@@ -150,11 +150,10 @@ fn known(reply: &Response<Vec<u8>>) {
     assert!([200, 202, 400].contains(&status), "{status}");
 }
 
-/// How often a stream is looked at before it is taken to wait: what it tells itself to look at
-/// again counts as well.
+/// How often a stream is polled before it is considered pending. It may wake itself several times.
 const LOOKS: usize = 4;
 
-/// The next message of a stream, if it is there already.
+/// Returns the next message of a stream, if it is ready.
 fn next(wire: &mut Pin<Box<Body>>) -> Option<Value> {
     let mut cx = Context::from_waker(Waker::noop());
     for _ in 0..LOOKS {

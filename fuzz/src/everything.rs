@@ -1,4 +1,4 @@
-//! Arguments of every kind of type that `serde` has a word for.
+//! Arguments of every kind of type in the data model of `serde`.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};

@@ -1,14 +1,14 @@
-//! What must hold of every `mcpServers` file that a gateway is given.
+//! Invariants for `mcpServers` files.
 
 use std::collections::HashSet;
 
 use mcp_gateway::config::Config;
 
-/// Stands for every variable of the environment.
+/// The value of every environment variable.
 const SECRET: &str = "6d1f0a9be53c";
 
-/// Takes the data for a file: it is read the same way each time, the names of its servers fit and
-/// differ, and nothing that is said of it shows what a variable holds.
+/// Uses the data as a file. Reading it must be deterministic, the names of its servers must be valid
+/// and unique, and no output may contain the value of a variable.
 pub fn mcp_servers(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
     if text.contains(SECRET) {

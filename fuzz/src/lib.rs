@@ -1,4 +1,4 @@
-//! What must hold of every request, whatever a client sends.
+//! Invariants that must hold for everything that a peer can send.
 //!
 //! The requests are answered in memory, by a future that never has to wait.
 
@@ -29,10 +29,10 @@ use crate::server::Server;
 pub use crate::upstream::upstream;
 pub use crate::uris::uris;
 
-/// Takes the lines up to an empty one for headers, and what follows for the body.
+/// Uses the lines before an empty one as headers, and the rest as the body.
 ///
-/// The reply is one that the protocol knows; it is the same when the request comes again; and
-/// nothing is served that is not JSON.
+/// The reply must be valid in the protocol, and the same if the request is repeated. A body that is
+/// not valid JSON must be rejected.
 pub fn request(data: &[u8]) {
     let (head, body) = split(data, b"\n\n").unwrap_or((b"", data));
     let send = || {
@@ -41,7 +41,7 @@ pub fn request(data: &[u8]) {
             let Some((name, value)) = split(line, b":") else { continue };
             request = request.header(name, value);
         }
-        // What is no header cannot come from an HTTP server.
+        // An HTTP server does not pass on invalid headers.
         request.body(Full::from(body.to_vec())).ok().map(|request| Server::shared().send(request))
     };
     let Some(reply) = send() else { return };
@@ -51,8 +51,8 @@ pub fn request(data: &[u8]) {
     assert_eq!(reply.body(), again.body());
 }
 
-/// Takes the data for the arguments of a tool that takes one of each kind of type: they are
-/// understood as `serde_json` understands them.
+/// Uses the data as the arguments of a tool with one parameter of each kind of type. They must be
+/// deserialised like `serde_json` does.
 pub fn arguments(data: &[u8]) {
     let Ok(arguments) = std::str::from_utf8(data) else { return };
     let Ok(object) = serde_json::from_str::<&RawValue>(arguments) else { return };
@@ -68,7 +68,8 @@ pub fn arguments(data: &[u8]) {
         .expect("a request");
     let reply = Server::shared().send(request);
     let reply: Value = serde_json::from_slice(reply.body()).expect("JSON");
-    // Deeper than either of the two reads: not by the same count, for there is more around.
+    // Nested too deeply for either parser. Their limits differ, because the arguments are nested
+    // inside a request.
     if reply["error"]["code"] == -32700 {
         return;
     }
@@ -80,7 +81,7 @@ pub fn arguments(data: &[u8]) {
     }
 }
 
-/// The outcome of a future that never has to wait for another thread.
+/// Returns the output of a future that never has to wait for another thread.
 fn ready<F: Future>(future: F) -> F::Output {
     let mut future = pin!(future);
     let mut cx = Context::from_waker(Waker::noop());
@@ -106,7 +107,7 @@ fn send<R: Registry + ?Sized>(
     Response::from_parts(head, body)
 }
 
-/// The members are not read: an id comes back as it was, and may be no text at all.
+/// The members stay raw: an id is repeated byte for byte, and may not be a valid string.
 type Message = BTreeMap<String, Box<RawValue>>;
 
 fn check(reply: &Response<Vec<u8>>, body: &[u8]) {
@@ -138,7 +139,7 @@ fn check(reply: &Response<Vec<u8>>, body: &[u8]) {
     }
 }
 
-/// What comes before and after the first `separator`.
+/// Splits at the first `separator`.
 fn split<'a>(bytes: &'a [u8], separator: &[u8]) -> Option<(&'a [u8], &'a [u8])> {
     let at = bytes.windows(separator.len()).position(|window| window == separator)?;
     Some((&bytes[..at], &bytes[at + separator.len()..]))

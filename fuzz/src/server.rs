@@ -1,4 +1,4 @@
-//! A server with one of each thing that can be asked for.
+//! A server with one of everything that a client can request.
 
 use std::sync::LazyLock;
 

@@ -1,4 +1,4 @@
-//! What must hold whatever an upstream sends.
+//! Invariants for everything that an upstream can send.
 
 use std::time::Duration;
 
@@ -10,13 +10,13 @@ use mcp_stateless_upstream::Upstream;
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, DuplexStream};
 
-/// Longer than every limit of an upstream and of a manager: only what hangs takes so long, and
-/// the clock is one that does not wait.
+/// Longer than every limit of an upstream and of a manager, so only a call that hangs takes so long.
+/// The clock is paused, so this does not take real time.
 const FOR_EVER: Duration = Duration::from_secs(24 * 3600);
 
-/// Takes the lines of the data for what an upstream sends, in a session that opened well, when it
-/// is called; `ID` in them stands for the call's id. The call ends in every case, with a reply
-/// that the protocol knows.
+/// Uses the lines of the data as the messages that an upstream sends when it is called, in a session
+/// that opened normally. `ID` in them is replaced with the call's id. The call must always end, with
+/// a reply that is valid in the protocol.
 pub fn upstream(data: &[u8]) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
     let runtime = runtime.expect("a runtime");
@@ -49,7 +49,7 @@ pub fn upstream(data: &[u8]) {
     });
 }
 
-/// Opens well, then follows the script.
+/// Opens the session normally, then follows the script.
 async fn serve(stream: DuplexStream, script: &[u8]) {
     let (reader, mut writer) = tokio::io::split(stream);
     let mut lines = BufReader::new(reader).lines();

@@ -1,4 +1,4 @@
-//! What must hold of a filter, however a URI is written.
+//! Invariants for filters, with every spelling of a URI.
 
 use std::sync::LazyLock;
 
@@ -25,7 +25,7 @@ struct File {
     path: String,
 }
 
-/// Everything but what is private.
+/// A filter that refuses everything private.
 fn sees(item: Item<'_>, _: &Parts) -> bool {
     match item {
         Item::Resource(uri) => !uri.starts_with("note://private/") && !uri.starts_with("file:///private/"),
@@ -51,7 +51,7 @@ static RESOURCES: LazyLock<Box<dyn Registry>> = LazyLock::new(|| {
                 folder => folders.push(folder),
             }
         }
-        // The folder itself is not refused, but all that is in it.
+        // The contents of the folder are private, not the folder itself.
         let is_private = folders.len() > 1 && folders[0] == "private";
         assert!(!is_private, "the filter was passed: {path:?}");
         path
@@ -64,8 +64,8 @@ static RESOURCES: LazyLock<Box<dyn Registry>> = LazyLock::new(|| {
     Box::new(Filtered::new(resources, sees))
 });
 
-/// Takes the data for the end of a URI, behind `note://` and behind `file:///`: no handler gets
-/// what the filter refuses.
+/// Uses the data as the end of a URI, after `note://` and after `file:///`. No handler may get a URI
+/// that the filter refuses.
 pub fn uris(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
     for scheme in ["note://", "NOTE://", "file:///", "file://", "file:/"] {
@@ -76,7 +76,7 @@ pub fn uris(data: &[u8]) {
         let request = request.body(Full::from(body.to_string())).expect("a request");
         let reply = send(&MANAGER, &**RESOURCES, request);
         let reply: Value = serde_json::from_slice(reply.body()).expect("JSON");
-        // A handler that is reached by what it must not get panics, which is this error.
+        // A handler panics if it gets a private URI, which causes this error.
         assert_ne!(reply["error"]["code"], -32603, "{uri}");
     }
 }

@@ -1,4 +1,4 @@
-//! The seeds hold what must hold of everything.
+//! Checks the invariants with the seeds.
 
 use std::{fs, path::Path};
 

@@ -1,4 +1,4 @@
-//! The answers that a request brings along.
+//! The answers in a request.
 
 use std::collections::BTreeMap;
 
@@ -15,27 +15,26 @@ use crate::protocol::Era;
 use crate::request::{Params, ValidRequest};
 use crate::settings::Settings;
 
-/// How many answers a request may bring, known and unknown ones. What is kept of each takes
-/// some memory besides its text.
+/// The most answers in a request, known and unknown. Each takes some memory besides its text.
 const MOST_ANSWERS: usize = 256;
 
-/// The answers that a request brings along; most bring none.
+/// The answers in a request; most requests have none.
 #[derive(Default)]
 pub(crate) struct Answers(Option<Box<Brought>>);
 
 #[derive(Default)]
 struct Brought {
-    /// What earlier rounds brought and the handler has used. It was sealed, so it is looked
-    /// at first.
+    /// Answers of earlier rounds that the handler has used. They were sealed, so they take
+    /// precedence.
     state: AnswerState,
-    /// What this round brings (`inputResponses`).
+    /// The answers of this round (`inputResponses`).
     now: BTreeMap<String, Box<RawValue>>,
 }
 
-/// Why a call cannot begin with what the request brings.
+/// Why a call cannot start with these answers.
 pub(crate) enum AnswersError {
     Refused(RpcError),
-    /// Its state is to be redeemed first.
+    /// The state has to be redeemed first.
     Unredeemed(Redemption),
 }
 
@@ -46,11 +45,11 @@ impl From<RpcError> for AnswersError {
 }
 
 impl Answers {
-    /// Reads what the request brings along.
+    /// Reads the answers in a request.
     ///
     /// # Errors
-    /// `-32602` when the state is not good for this request, or when the answers are not an
-    /// object, repeat a key or are too many; and a state that a guard has not seen yet.
+    /// `-32602` if the state is not valid for this request, or if the answers are not an object,
+    /// repeat a key or are too many; and a state that has not been redeemed yet.
     pub(crate) fn of(
         request: &ValidRequest<'_>,
         head: &Parts,
@@ -77,44 +76,44 @@ impl Answers {
         Ok(Self(Some(Box::new(Brought { state: state.unwrap_or_default(), now }))))
     }
 
-    /// Answers and a state that a test brings along.
+    /// Answers and a state for a test.
     #[cfg(feature = "test-util")]
     pub(crate) fn given(
         answers: &BTreeMap<String, serde_json::Value>,
         returned: Option<&serde_json::Value>,
     ) -> Self {
-        // Values are always JSON.
+        // Values always serialise.
         let raw = |value: &serde_json::Value| serde_json::value::to_raw_value(value).ok();
         let state = AnswerState { returned: returned.and_then(raw), ..AnswerState::default() };
         let now = answers.iter().filter_map(|(key, answer)| Some((key.clone(), raw(answer)?)));
         Self(Some(Box::new(Brought { state, now: now.collect() })))
     }
 
-    /// The answer to the question of this key.
+    /// Returns the answer to the question with this key.
     pub(super) fn find(&self, key: &str) -> Option<&RawValue> {
         let brought = self.0.as_deref()?;
         brought.state.answers.get(key).or_else(|| brought.now.get(key)).map(|answer| &**answer)
     }
 
-    /// What a handler that returns [`InputRequired`](super::InputRequired) put into the state.
+    /// Returns the state that a handler set in its [`InputRequired`](super::InputRequired).
     pub(super) fn state(&self) -> Option<&RawValue> {
         self.0.as_deref()?.state.returned.as_deref()
     }
 
-    /// The answers of this round alone.
+    /// Returns only the answers of this round.
     pub(super) fn brought(&self) -> BTreeMap<String, Box<RawValue>> {
         self.0.as_deref().map(|brought| brought.now.clone()).unwrap_or_default()
     }
 }
 
-/// Keeps the answers to questions that were asked, where they are to be taken once.
+/// If answers are accepted once, keeps only those to questions that were asked.
 fn guard(
     state: Option<&AnswerState>,
     now: &mut BTreeMap<String, Box<RawValue>>,
     head: &Parts,
 ) -> Result<(), AnswersError> {
     let Some(state) = state else {
-        // Nothing was asked.
+        // No question was asked.
         return if now.is_empty() { Ok(()) } else { Err(refusal().into()) };
     };
     let Issued { id, asked } = state.issued.as_ref().ok_or_else(refusal)?;
@@ -135,7 +134,7 @@ fn read(responses: Raw<'_>) -> Result<BTreeMap<String, Box<RawValue>>, RpcError>
     let read = Scanner::new(responses.text()).members(|scanner, key| {
         let answer = RawValue::from_string(scanner.value()?.text().to_owned());
         let (Some(key), Ok(answer)) = (key.string(), answer) else { return Err(ScanFault::Unwanted) };
-        // Of two answers, another reader might take the other one.
+        // Of duplicate answers, another reader might take the other one.
         let is_repeated = answers.insert(key.into_owned(), answer).is_some();
         if is_repeated || answers.len() > MOST_ANSWERS { Err(ScanFault::Unwanted) } else { Ok(()) }
     });

@@ -24,34 +24,34 @@ pub(crate) struct Asks {
     settings: Arc<Settings>,
     purpose: KeptPurpose,
     answers: Answers,
-    /// Whether a question waits for the next round. Set under the lock, and read without it.
+    /// Whether a question waits for the next round. Written under the lock, and read without it.
     is_open: AtomicBool,
     so_far: Mutex<SoFar>,
 }
 
 #[derive(Default)]
 struct SoFar {
-    /// Questions without an answer, by their keys.
+    /// The questions without an answer, by key.
     asked: Vec<(String, Question)>,
-    /// The keys of this run's questions, but for those that were dropped without an answer.
+    /// The keys of all questions of this run, except those that were dropped without an answer.
     taken: BTreeSet<String>,
     /// The answers that the handler has used, which the next round needs again.
     seen: BTreeMap<String, Box<RawValue>>,
-    /// Questions that wait until the call is over, by their numbers.
+    /// The wakers of questions that wait until the call ends, by number.
     waits: BTreeMap<u64, Waiter>,
     next_wait: u64,
-    /// Polls the handler.
+    /// The waker of the handler's call.
     call: Option<Waker>,
-    /// The address of the waker that counts its clones, once there is one.
+    /// The address of the waker that counts its clones, if it exists.
     counted: Option<usize>,
-    /// A question was dropped without an answer.
+    /// Whether a question was dropped without an answer.
     is_abandoned: bool,
     is_closed: bool,
 }
 
 /// Who polls a question.
 enum Waiter {
-    /// The handler itself, which is woken with its call.
+    /// The handler, which is woken together with its call.
     Handler,
     Other(Waker),
 }
@@ -66,8 +66,8 @@ impl Asks {
         Self { era, settings, purpose, answers, is_open, so_far: Mutex::default() }
     }
 
-    /// Asks the client. In the modern era a question without an answer does not return while
-    /// the call lasts: it becomes the reply, and the handler is dropped.
+    /// Asks the client. In the modern era, a question without an answer never returns: it becomes
+    /// the reply, and the handler is dropped.
     pub(super) async fn ask(
         &self,
         cx: &CallContext,
@@ -94,7 +94,7 @@ impl Asks {
             if so_far.is_closed {
                 return Err(AskError::Ended);
             }
-            // Under a key that a dropped question has left, the same is asked again.
+            // A question under the key of a dropped one repeats it.
             if !so_far.is_abandoned || so_far.asked.iter().all(|(other, _)| *other != key) {
                 so_far.asked.push((key.clone(), question));
             }
@@ -108,7 +108,7 @@ impl Asks {
         Err(AskError::Ended)
     }
 
-    /// Asks on the call's stream, for as long as there is one.
+    /// Asks on the call's stream, while it is open.
     async fn ask_aside(&self, question: Question, exchange: &Exchange) -> Result<Box<RawValue>, AskError> {
         self.settings.ask.note_caller(&exchange.head);
         let mut over = CallEnd { asks: self, number: None, key: None };
@@ -120,19 +120,19 @@ impl Asks {
         .await
     }
 
-    /// The answer of this key, which is kept for the next round.
+    /// Returns the answer with this key, and keeps it for the next round.
     pub(super) fn see(&self, key: &str) -> Option<Box<RawValue>> {
         let answer = self.answers.find(key)?;
         self.lock().seen.insert(key.to_owned(), answer.to_owned());
         Some(answer.to_owned())
     }
 
-    /// What a handler that returns [`InputRequired`] left for this round.
+    /// Returns the state that the handler set in its [`InputRequired`] of the previous round.
     pub(super) fn state(&self) -> Option<&RawValue> {
         self.answers.state()
     }
 
-    /// The answers of this round alone.
+    /// Returns only the answers of this round.
     pub(super) fn brought(&self) -> BTreeMap<String, Box<RawValue>> {
         self.answers.brought()
     }
@@ -142,8 +142,7 @@ impl Asks {
         self.is_open.load(Ordering::Acquire)
     }
 
-    /// Whether a question has no answer. Whatever changes that, or what follows from it, wakes
-    /// the caller.
+    /// Whether a question has no answer. Every change of that wakes the caller.
     pub(super) fn watch(&self, cx: &Context<'_>) -> bool {
         let mut so_far = self.lock();
         match &mut so_far.call {
@@ -153,12 +152,12 @@ impl Asks {
         self.is_open()
     }
 
-    /// How long the handler may go on once a question has no answer.
+    /// How long the handler may continue after a question stays without an answer.
     pub(super) fn grace(&self) -> Duration {
         self.settings.ask.question_grace
     }
 
-    /// From now on the handler is polled with the waker of this address.
+    /// Notes the address of the waker that polls the handler from now on.
     pub(super) fn count_with(&self, address: usize) {
         self.lock().counted = Some(address);
     }
@@ -168,12 +167,12 @@ impl Asks {
         self.lock().is_abandoned
     }
 
-    /// Whether a question is polled by something else than the handler.
+    /// Whether a question is polled by another task than the handler's.
     pub(super) fn has_strangers(&self) -> bool {
         self.lock().waits.values().any(|waiter| matches!(waiter, Waiter::Other(_)))
     }
 
-    /// The questions that have no answer, and those that a handler has returned, as a reply.
+    /// Returns the reply: the questions without an answer, and those that the handler returned.
     pub(crate) fn required(
         &self,
         returned: InputRequired,
@@ -204,14 +203,14 @@ impl Asks {
         Ok(Required { questions, state })
     }
 
-    /// Ends the questions that wait, whose answers can no longer come.
+    /// Ends the questions that wait, because their answers can no longer arrive.
     pub(crate) fn close(&self) {
         let (waits, call) = {
             let mut so_far = self.lock();
             so_far.is_closed = true;
             let was_open = self.is_open.swap(false, Ordering::AcqRel);
             let waits = std::mem::take(&mut so_far.waits);
-            // A detached handler goes on.
+            // A detached handler continues.
             (waits, so_far.call.take().filter(|_| was_open))
         };
         for waiter in waits.into_values() {
@@ -225,14 +224,14 @@ impl Asks {
     }
 
     fn lock(&self) -> MutexGuard<'_, SoFar> {
-        // Nothing in here panics half-way, so it is whole even if poisoned.
+        // No code panics while it holds the lock, so the data is consistent even if it is poisoned.
         self.so_far.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl SoFar {
-    /// The key under which the next question goes: `key#2` and so on, as long as questions
-    /// before it have taken the others.
+    /// Returns the key of the next question: `key#2` and so on if earlier questions used the
+    /// others.
     fn take_key(&mut self, key: &str) -> String {
         let mut numbered = key.to_owned();
         let mut number = 1_u32;
@@ -245,12 +244,12 @@ impl SoFar {
     }
 }
 
-/// Waits until the call is over.
+/// Waits until the call ends.
 struct CallEnd<'a> {
     asks: &'a Asks,
-    /// Of this wait, once it was polled.
+    /// The number of this wait, once it was polled.
     number: Option<u64>,
-    /// Of a question without an answer.
+    /// The key of the question without an answer.
     key: Option<String>,
 }
 

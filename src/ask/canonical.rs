@@ -1,5 +1,5 @@
-//! A digest of JSON that does not depend on how it is written, so that a client may send its
-//! arguments in another order or with other white space when it calls again.
+//! A digest of JSON that does not depend on formatting, so that a client may send its arguments in
+//! another order or with other white space when it calls again.
 
 use std::ops::Range;
 
@@ -8,19 +8,18 @@ use sha2::{Digest, Sha256};
 use crate::jsonrpc::Raw;
 use crate::jsonrpc::scan::{ScanFault, Scanner};
 
-/// How many objects and members are put in order, which bounds the memory that a text can
-/// cost. A text with more of them is hashed as it stands.
+/// The most objects and members that are sorted, which bounds the memory for a text. A text with
+/// more of them is hashed unchanged.
 const MOST_ITEMS: usize = 64 * 1024;
 
-/// Feeds the canonical form of a JSON text to a hasher. A text that is not JSON is hashed as
-/// it stands.
+/// Hashes the canonical form of a JSON text. A text that is not valid JSON is hashed unchanged.
 ///
-/// Members of an object are hashed in the order of their names, strings by their value, and
-/// white space is left out. Whatever a handler could tell apart stays apart: numbers keep
-/// their digits, and repeated members their order.
+/// The members of an object are hashed in the order of their names, strings by their value, and
+/// white space is omitted. Differences that a handler could see are kept: the digits of numbers,
+/// and the order of repeated members.
 pub(super) fn hash(hasher: &mut Sha256, text: &str) {
     let digest = Layout::read(text).and_then(|layout| {
-        // The caller's hasher gets nothing until all of it is known to be good.
+        // The caller's hasher gets nothing until the whole text is known to be valid.
         let mut canonical = Sha256::new();
         layout.hash(&mut canonical, &mut Scanner::new(text))?;
         Ok(canonical.finalize())
@@ -31,17 +30,17 @@ pub(super) fn hash(hasher: &mut Sha256, text: &str) {
     }
 }
 
-/// Feeds bytes to a hasher after their kind and length, so that no part runs into the next.
+/// Hashes bytes after their kind and length, so that adjacent parts cannot be confused.
 pub(super) fn part(hasher: &mut Sha256, kind: u8, bytes: &[u8]) {
     hasher.update([kind]);
     hasher.update((bytes.len() as u64).to_le_bytes());
     hasher.update(bytes);
 }
 
-/// Where the objects of a text are, and their members in order.
+/// The positions of the objects in a text, and the order of their members.
 struct Layout<'a> {
     text: &'a str,
-    /// In the order in which they begin.
+    /// In the order in which they start.
     objects: Vec<Object>,
     members: Vec<Member>,
 }
@@ -49,7 +48,7 @@ struct Layout<'a> {
 struct Object {
     at: usize,
     end: usize,
-    /// Which of the layout's members are its own.
+    /// The range of the object's members in the layout.
     members: Range<usize>,
 }
 
@@ -68,8 +67,8 @@ impl<'a> Layout<'a> {
         scanner.end().map(|()| layout)
     }
 
-    /// Passes over a value and notes its objects. `unsorted` holds the members of the objects
-    /// around it.
+    /// Skips a value and records its objects. `unsorted` holds the members of the enclosing
+    /// objects.
     fn note(&mut self, scanner: &mut Scanner<'a>, unsorted: &mut Vec<Member>) -> Result<(), ScanFault> {
         match scanner.peek() {
             Some(b'{') => {}
@@ -129,7 +128,7 @@ impl<'a> Layout<'a> {
     }
 }
 
-/// A string by its value, unless no Rust string can hold it; anything else by its text.
+/// Hashes a string by its value if it is valid, and anything else by its text.
 fn hash_scalar(hasher: &mut Sha256, value: Raw<'_>) {
     match value.string() {
         Some(string) if value.text().starts_with('"') => part(hasher, b's', string.as_bytes()),

@@ -1,4 +1,4 @@
-//! How asking is set up.
+//! The settings of asking.
 
 use std::fmt;
 use std::sync::Arc;
@@ -15,9 +15,9 @@ use crate::places::Places;
 use crate::principal::Principal;
 use crate::protocol::Era;
 
-/// The settings of asking, fixed once built.
+/// The settings of asking, fixed when the manager is built.
 pub(crate) struct AskSettings {
-    /// The name of the server, which its states belong to.
+    /// The name of the server, to which its states are bound.
     pub(super) server: String,
     pub(super) sealer: Arc<dyn Sealer>,
     pub(super) state_lifetime: Duration,
@@ -25,12 +25,12 @@ pub(crate) struct AskSettings {
     pub(super) question_grace: Duration,
     pub(super) guard: Option<Arc<dyn AnswerGuard>>,
     pub(crate) parking: Arc<Parking>,
-    /// Whether it was logged that a call without a principal asks.
+    /// Whether a call that asks without a principal has been logged.
     has_warned: AtomicBool,
 }
 
 impl AskSettings {
-    /// Warns, once, when a call asks whose caller is not known.
+    /// Logs a warning, once, if the caller of a call that asks is not known.
     pub(super) fn note_caller(&self, head: &Parts) {
         if Principal::of(head).is_none() && !self.has_warned.swap(true, Ordering::Relaxed) {
             tracing::warn!(
@@ -76,7 +76,7 @@ impl fmt::Debug for AskBuilder {
 }
 
 impl AskBuilder {
-    /// Builds the settings. Those of `joined` stand in for keys, bus, bounds and guard.
+    /// Builds the settings. Those of `joined` replace keys, bus, bounds and guard.
     pub(crate) fn build(self, server: &str, eras: &[Era], joined: Option<&AskSettings>) -> AskSettings {
         if let Some(joined) = joined {
             return AskSettings {

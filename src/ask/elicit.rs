@@ -1,28 +1,28 @@
-//! What a user answers.
+//! The answers of users.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-/// What a user did with a question (2026-07-28, Client, "Response Actions").
+/// What the user did with a question (2026-07-28, Client, "Response Actions").
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum ElicitAction {
-    /// Answered it.
+    /// The user answered.
     Accept,
-    /// Said no.
+    /// The user declined.
     Decline,
-    /// Dismissed it without an answer.
+    /// The user dismissed it without an answer.
     Cancel,
 }
 
-/// What a user answered (2026-07-28, Schema, `ElicitResult`).
+/// The answer of a user (2026-07-28, Schema, `ElicitResult`).
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[non_exhaustive]
 pub struct ElicitResult {
     /// What the user did.
     pub action: ElicitAction,
-    /// The fields of the form, when it was answered.
+    /// The fields of the form, if the user accepted it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub content: Option<Map<String, Value>>,
 }

@@ -1,4 +1,4 @@
-//! Answers that are taken once.
+//! Accepting answers only once.
 
 use std::collections::{BTreeSet, HashSet};
 use std::error::Error;
@@ -104,8 +104,8 @@ struct RedeemedIds {
     ids: HashSet<String>,
     /// When each is forgotten, the earliest first.
     by_end: BTreeSet<Entry>,
-    /// What ends before this has been forgotten. Should the clock be set back, such states
-    /// would be good again, and are refused.
+    /// States that expired before this time are forgotten. If the clock is set back, they seem
+    /// valid again, and are refused.
     forgotten_until: u64,
 }
 
@@ -127,7 +127,7 @@ impl LocalAnswerGuard {
     }
 
     fn redeem_now(&self, redemption: &Redemption) -> Result<bool, Full> {
-        // Nothing in here panics half-way, so it is whole even if poisoned.
+        // No code panics while it holds the lock, so the data is consistent even if it is poisoned.
         let mut redeemed = self.redeemed.lock().unwrap_or_else(PoisonError::into_inner);
         redeemed.forget(now().as_secs());
         let end = redemption.forgotten_at();
@@ -207,7 +207,7 @@ mod tests {
         let redeem =
             |id, caller| guard.redeem_now(&redemption(id, caller, 600)).map_err(|full| full.to_string());
         assert_eq!((redeem(1, Some("a")), redeem(2, Some("a"))), (Ok(true), Ok(true)));
-        // The third of this caller is too many; others notice nothing.
+        // This caller has no place for a third; others are not affected.
         assert!(redeem(3, Some("a")).is_err_and(|full| full.contains("this caller")));
         assert_eq!(redeem(4, Some("b")), Ok(true));
         for id in 100..116 {

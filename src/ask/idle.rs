@@ -1,4 +1,4 @@
-//! When a handler that asks has nothing else to do.
+//! Detects that a handler waits for nothing but answers.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -8,43 +8,44 @@ use std::time::Duration;
 use super::Asks;
 use crate::deadline::Deadline;
 
-/// For how long nothing must wake a handler whose questions are polled by something else.
+/// For how long a handler must not be woken if its questions are polled by another task.
 const QUIET: Duration = Duration::from_secs(1);
 
-/// Polls a handler until it is idle: until one of its questions has no answer, and it waits
-/// for nothing else.
+/// Polls a handler until it is idle: one of its questions has no answer, and it waits for nothing
+/// else.
 ///
 /// From the first such question on, the handler is polled with a waker that counts its clones.
-/// Whatever can wake the handler holds a clone, but a question that is polled with this waker
-/// keeps none, because its answer does not come in this request. So the handler is idle when
-/// no clone is left after a poll: `cx.elicit(…).await` and a `join!` of questions end the call
-/// at once. While clones are left, something else is waited for, and the handler goes on for
-/// as long as the server's `question_grace` allows.
+/// Everything that can wake the handler holds a clone, except a question that is polled with this
+/// waker, because its answer does not arrive within this request. So the handler is idle if no
+/// clone is left after a poll, and `cx.elicit(…).await` or a `join!` of questions ends the call at
+/// once. While clones are left, the handler waits for something else and may continue for the
+/// server's `question_grace`.
 ///
-/// A question that is polled with another waker, such as in a `FuturesUnordered` or in a
-/// spawned task, shows that some clones may be left on its account. Nothing tells which, so
-/// the handler then counts as idle when it was not woken for a second.
+/// If a question is polled with another waker, for example in a `FuturesUnordered` or a spawned
+/// task, some clones may belong to it. They cannot be told apart, so the handler then counts as
+/// idle when it was not woken for a second.
 ///
-/// A handler that drops a question without an answer, such as in a `select!` or by a timeout,
-/// is idle as well. Otherwise it would go on as if the client had been asked and said nothing.
+/// A handler that drops a question without an answer, for example in a `select!` or by a timeout,
+/// is idle as well. Otherwise it would continue as if the client had been asked and had not
+/// answered.
 #[derive(Default)]
 pub(crate) struct IdleDetector(Option<Box<AskedHandler>>);
 
-/// What is known of a handler that has asked.
+/// The state of a handler that has asked.
 struct AskedHandler {
     waker: Arc<CountedWaker>,
     grace: Deadline,
     quiet: Deadline,
 }
 
-/// A waker whose clones are counted, and which wakes the call.
+/// A waker that counts its clones, and wakes the call.
 struct CountedWaker {
     call: Mutex<Waker>,
     woken: AtomicBool,
 }
 
 impl IdleDetector {
-    /// Polls the handler. `None` when it is idle.
+    /// Polls the handler. Returns `None` when it is idle.
     pub(crate) fn poll<T>(
         &mut self,
         asks: &Asks,
@@ -60,7 +61,7 @@ impl IdleDetector {
             if !asks.watch(cx) {
                 return Poll::Pending;
             }
-            // Poll once more, so that what it waits for holds the waker that counts.
+            // Poll once more, so that everything it waits for holds the counting waker.
             self.0.insert(Box::new(AskedHandler::new(asks, cx)))
         };
         asked.poll(asks, cx, poll)
@@ -91,14 +92,14 @@ impl AskedHandler {
             return Poll::Ready(Some(ready));
         }
         if !asks.watch(cx) {
-            // The call is over, and what goes on waits for no answer.
+            // The call has ended, and the detached work waits for no answer.
             return Poll::Pending;
         }
         if asks.is_abandoned() {
             return Poll::Ready(None);
         }
         if let Some(waker) = Arc::get_mut(&mut self.waker) {
-            // It may have been woken since it was polled, by the last clone.
+            // Dropping the last clone may have woken it after the poll.
             return if *waker.woken.get_mut() { Poll::Pending } else { Poll::Ready(None) };
         }
         if asks.has_strangers() {
@@ -116,7 +117,7 @@ impl AskedHandler {
 
 impl CountedWaker {
     fn call(&self) -> MutexGuard<'_, Waker> {
-        // Nothing in here panics half-way, so it is whole even if poisoned.
+        // No code panics while it holds the lock, so the data is consistent even if it is poisoned.
         self.call.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -128,7 +129,7 @@ impl Wake for CountedWaker {
 
     fn wake_by_ref(self: &Arc<Self>) {
         self.woken.store(true, Ordering::Release);
-        // Not under the lock, because a waker may run what takes it.
+        // Not under the lock, because a waker may run code that takes it.
         let call = self.call().clone();
         call.wake();
     }

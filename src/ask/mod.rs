@@ -47,5 +47,5 @@ pub(crate) use parking::{DeliveryOutcome, random_id};
 pub(crate) use purpose::Purpose;
 pub use question::{Question, Root};
 pub(crate) use redeeming::redeem;
-pub use sampling::{SamplingContent, SamplingMessage, SamplingRequest, SamplingResult};
+pub use sampling::{IncludeContext, SamplingContent, SamplingMessage, SamplingRequest, SamplingResult};
 pub(crate) use state::refusal;

@@ -22,49 +22,49 @@ use crate::places::{Full, Places};
 use crate::principal::Principal;
 use crate::request::ClientAnswer;
 
-/// What the ids of questions begin with.
+/// The prefix of the ids of questions.
 const PREFIX: &str = "ask-";
 
-/// Where calls wait for the answers of their clients, bounded in number and time. An answer
-/// comes over a bus, so it finds its call on whatever replica that waits.
+/// Calls that wait for answers of their clients, bounded in number and time. Answers arrive over a
+/// bus, so they reach a call on any replica.
 pub(crate) struct Parking {
     pub(super) bus: Arc<dyn ChangeBus>,
     pub(super) places: Places,
     pub(super) timeout: Duration,
-    /// Names this replica in the ids of its questions.
+    /// The name of this replica in the ids of its questions.
     pub(super) replica: Replica,
 }
 
-/// The name of a replica: 64 random bits in hexadecimal digits. It only serves to explain why
-/// an answer finds no call, so it may be forged.
+/// The name of a replica: 64 random bits in hexadecimal. It only serves to explain why an answer
+/// found no call, so it may be forged.
 pub(super) struct Replica {
     name: String,
-    /// Whether answers to other replicas' questions have been logged.
+    /// Whether answers to questions of other replicas have been logged.
     has_told: AtomicBool,
 }
 
-/// Where an answer went.
+/// Where an answer was delivered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum DeliveryOutcome {
     /// To a call that waits for it, as far as the bus knows.
     Perhaps,
-    /// Nowhere: no call waits for it.
+    /// Nowhere, because no call waits for it.
     Nowhere,
-    /// Nowhere, and another replica, or this one before it started anew, has asked.
+    /// Nowhere; the question came from another replica, or from this one before a restart.
     NotHere,
 }
 
-/// An answer on its way over the bus.
+/// An answer in a message on the bus.
 #[derive(Deserialize, Serialize)]
 struct Delivery<'a> {
-    /// Who sent it.
+    /// The caller that sent it.
     #[serde(borrow)]
     principal: Option<Cow<'a, str>>,
     #[serde(borrow)]
     message: &'a RawValue,
 }
 
-/// What a client answers.
+/// The client's answer.
 #[derive(Deserialize)]
 struct Response {
     result: Option<Box<RawValue>>,
@@ -78,7 +78,7 @@ struct Failure {
 }
 
 impl Parking {
-    /// Hands an answer to the call that waits for it, if there is one.
+    /// Delivers an answer to the call that waits for it, if there is one.
     pub(crate) fn deliver(&self, answer: ClientAnswer<'_>, head: &Parts) -> DeliveryOutcome {
         let Some(id) = QuestionId::read(answer.id.as_json()) else { return DeliveryOutcome::Nowhere };
         let Ok(message) = serde_json::from_str(answer.text) else { return DeliveryOutcome::Nowhere };
@@ -92,7 +92,7 @@ impl Parking {
         if id.replica == self.replica.name {
             return DeliveryOutcome::Nowhere;
         }
-        // Once, because anyone can make up such an id.
+        // Logged once, because anyone can make up such an id.
         if !self.replica.has_told.swap(true, Ordering::Relaxed) {
             tracing::warn!(
                 "an answer to another replica's question finds no call: replicas must share an `answer_bus`"
@@ -101,7 +101,7 @@ impl Parking {
         DeliveryOutcome::NotHere
     }
 
-    /// Sends a question on the stream of the call, and waits for its answer.
+    /// Sends a question on the call's stream, and waits for the answer.
     pub(super) async fn ask(
         &self,
         question: Question,
@@ -151,7 +151,7 @@ fn poll_answer(
                 )));
             }
         };
-        // The answer of another caller is ignored, even of one who knows the id.
+        // Answers of other callers are ignored, even if they know the id.
         if let Some(answer) = read(&message, principal) {
             return Poll::Ready(answer);
         }
@@ -161,7 +161,7 @@ fn poll_answer(
 fn read(message: &Bytes, principal: Option<&Principal>) -> Option<Result<Box<RawValue>, AskError>> {
     let delivery: Delivery<'_> = serde_json::from_slice(message).ok()?;
     if delivery.principal.as_deref() != principal.map(Principal::as_str) {
-        tracing::warn!("an answer came from another caller than the call, and is ignored");
+        tracing::warn!("ignored an answer from another caller than the call's");
         return None;
     }
     Some(match serde_json::from_str(delivery.message.get()) {
@@ -174,7 +174,7 @@ fn read(message: &Bytes, principal: Option<&Principal>) -> Option<Result<Box<Raw
 }
 
 fn write_question(buffer: &mut Vec<u8>, id: &str, mut question: Question) {
-    // Until 2025-11-25 a page that is to be visited has an id.
+    // Until 2025-11-25, a question with a URL has an id.
     if question.params.get("mode").is_some_and(|mode| mode == "url") {
         question.params.insert("elicitationId".to_owned(), id.into());
     }
@@ -183,19 +183,19 @@ fn write_question(buffer: &mut Vec<u8>, id: &str, mut question: Question) {
     write::key(buffer, "method");
     write::string(buffer, question.method);
     write::key(buffer, "params");
-    // Maps of JSON values are always JSON.
+    // Maps of JSON values always serialise.
     let _ = write::json(buffer, &question.params);
     buffer.push(b'}');
 }
 
-/// 128 random bits in hexadecimal digits: an id that nobody can guess.
+/// Returns 128 random bits in hexadecimal, an id that cannot be guessed.
 pub(crate) fn random_id() -> Option<String> {
     let mut bytes = [0; 16];
     getrandom::fill(&mut bytes).ok()?;
     Some(format!("{:032x}", u128::from_be_bytes(bytes)))
 }
 
-/// The id of a question: `ask-`, the replica that asks, and 128 random bits.
+/// Returns the id of a question: `ask-`, the replica, and 128 random bits.
 struct QuestionId<'a> {
     replica: &'a str,
     question: &'a str,
@@ -208,7 +208,7 @@ impl fmt::Display for QuestionId<'_> {
 }
 
 impl<'a> QuestionId<'a> {
-    /// Reads the JSON of the id that an answer has; `None` when no question has such an id.
+    /// Reads the JSON of an answer's id; `None` if no question has such an id.
     fn read(id: &'a str) -> Option<Self> {
         let id = id.strip_prefix('"')?.strip_suffix('"')?;
         let (replica, question) = id.strip_prefix(PREFIX)?.split_once('-')?;
@@ -216,7 +216,7 @@ impl<'a> QuestionId<'a> {
         is_ours.then_some(Self { replica, question })
     }
 
-    /// The topic on which the answer is published.
+    /// Returns the topic on which the answer is published.
     fn topic(&self) -> String {
         format!("mcp-stateless.{self}")
     }
@@ -227,8 +227,8 @@ fn is_hexadecimal(text: &str, digits: usize) -> bool {
 }
 
 impl Replica {
-    /// A name that no other replica has. Without random numbers nothing is asked, so any name
-    /// will do.
+    /// Returns a unique name for this replica. Without random numbers the server does not ask, so
+    /// any name will do.
     pub(super) fn new() -> Self {
         let mut name = random_id().unwrap_or_else(|| "0".repeat(32));
         name.truncate(16);

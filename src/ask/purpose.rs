@@ -1,15 +1,15 @@
-//! What a call came for, which its state is bound to.
+//! The request of a call, to which its state is bound.
 
 use sha2::{Digest, Sha256};
 
 use super::canonical::{hash, part};
 
-/// From how many bytes on a digest is made at once, instead of keeping a copy of target and
-/// arguments until it is known whether the handler asks. Hashing takes longer than copying,
-/// but calls with large arguments must not keep them.
+/// The size in bytes from which a digest is computed at once, instead of copying target and
+/// arguments until it is known whether the handler asks. Hashing takes longer than copying, but
+/// calls with large arguments must not keep copies.
 const DIGEST_FROM: usize = 16 * 1024;
 
-/// What a call came for, as the client said it.
+/// The method, target and arguments of a call, as the client sent them.
 #[derive(Clone, Copy)]
 pub(crate) struct Purpose<'a> {
     pub(crate) method: &'a str,
@@ -18,7 +18,7 @@ pub(crate) struct Purpose<'a> {
 }
 
 impl Purpose<'_> {
-    /// A digest of it that does not depend on how the arguments are written.
+    /// Returns a digest that does not depend on how the arguments are written.
     pub(super) fn digest(self) -> [u8; 32] {
         let mut hasher = Sha256::new();
         part(&mut hasher, b'm', self.method.as_bytes());
@@ -27,7 +27,7 @@ impl Purpose<'_> {
         hasher.finalize().into()
     }
 
-    /// What is kept of it while the handler runs; nothing of the request's body.
+    /// Returns the part to keep while the handler runs, without borrowing from the body.
     pub(super) fn keep(self) -> KeptPurpose {
         let Purpose { method, target, arguments } = self;
         if target.len() + arguments.len() >= DIGEST_FROM {
@@ -38,9 +38,9 @@ impl Purpose<'_> {
     }
 }
 
-/// A purpose that has outlived the request's body.
+/// A purpose that owns its data.
 pub(super) enum KeptPurpose {
-    /// Of a call whose questions are not bound to it.
+    /// The purpose of a call whose questions are not bound to it.
     Nothing,
     /// All parts in one text, and where the first two end.
     Text {

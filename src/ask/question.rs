@@ -1,4 +1,4 @@
-//! What a client may be asked.
+//! Questions to a client.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -6,26 +6,26 @@ use serde_json::{Map, Value, json};
 use super::SamplingRequest;
 use crate::protocol::ClientCapability;
 
-/// Something that a client may be asked (2026-07-28, Schema, `InputRequest`).
+/// A question to a client (2026-07-28, Schema, `InputRequest`).
 #[derive(Clone, Debug)]
 pub struct Question {
     pub(super) method: &'static str,
     pub(super) params: Map<String, Value>,
     pub(super) needs: ClientCapability,
-    /// Why it cannot be asked.
+    /// Why it cannot be sent.
     pub(super) fault: Option<String>,
 }
 
-/// A directory or file that the client lets a server work in (2026-07-28, Schema, `Root`).
+/// A directory or file that the client lets the server work in (2026-07-28, Schema, `Root`).
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[non_exhaustive]
 pub struct Root {
-    /// Its URI, of the scheme `file`.
+    /// Its URI, with the scheme `file`.
     pub uri: String,
-    /// Its name for people.
+    /// Its display name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    /// What else there is to say of it.
+    /// Members of `_meta`.
     #[serde(rename = "_meta", default, skip_serializing_if = "Option::is_none")]
     pub meta: Option<Map<String, Value>>,
 }
@@ -40,7 +40,7 @@ impl Question {
         Self { method, params, needs, fault }
     }
 
-    /// A form whose fields are those of `T`: texts, numbers, flags and choices, with the
+    /// Creates a form with the fields of `T`: strings, numbers, booleans and choices, with the
     /// defaults of its schema (2026-07-28, Client, "Requested Schema").
     #[cfg(feature = "schemas")]
     pub fn form_of<T: schemars::JsonSchema>(message: impl Into<String>) -> Self {
@@ -50,7 +50,7 @@ impl Question {
         }
     }
 
-    /// A form of a given schema, which the client gets as it is.
+    /// Creates a form with a given schema, which the client receives unchanged.
     pub fn form(message: impl Into<String>, schema: impl Serialize) -> Self {
         let schema = serde_json::to_value(schema).map_err(|error| error.to_string());
         let fault = match &schema {
@@ -64,28 +64,28 @@ impl Question {
         Self { fault, ..question }
     }
 
-    /// A page that the user is to visit: for what must not go through the client, such as
-    /// a password. The answer only tells that the user agreed to go there.
+    /// Asks the user to visit a page, for data that must not pass through the client, such as a
+    /// password. The answer only says that the user agreed to visit it.
     pub fn url(message: impl Into<String>, url: impl Into<String>) -> Self {
         let params = json!({"mode": "url", "message": message.into(), "url": url.into()});
         Self::new("elicitation/create", ClientCapability::ElicitationUrl, params)
     }
 
-    /// Something for the client's model.
+    /// Creates a question to the client's model.
     pub fn sampling(request: &SamplingRequest) -> Self {
         let uses_tools = request.uses_tools();
         let needs = if uses_tools { ClientCapability::SamplingTools } else { ClientCapability::Sampling };
         Self::new("sampling/createMessage", needs, request)
     }
 
-    /// Which directories the server may work in.
+    /// Asks for the directories in which the server may work.
     pub fn roots() -> Self {
         Self::new("roots/list", ClientCapability::Roots, json!({}))
     }
 
-    /// A question whose method and parameters are given, such as one that another server asks;
-    /// `None` when clients cannot be asked by this method. The parameters reach the client as
-    /// they are, but for the progress token of their `_meta`.
+    /// Creates a question from a method and its parameters, for example one that another server
+    /// asks. Returns `None` if clients cannot be asked with this method. The parameters reach the
+    /// client unchanged, except for the progress token of their `_meta`.
     ///
     /// ```
     /// use mcp_stateless::ask::Question;
@@ -110,7 +110,7 @@ impl Question {
             "roots/list" => ("roots/list", ClientCapability::Roots),
             _ => return None,
         };
-        // It names a request of the other server's.
+        // The token identifies a request of the other server.
         if let Some(Value::Object(meta)) = params.get_mut("_meta") {
             meta.remove("progressToken");
         }
@@ -120,7 +120,7 @@ impl Question {
         Some(Self { method, params, needs, fault: None })
     }
 
-    /// Returns the capability that a client must have declared to be asked this.
+    /// Returns the capability that a client must declare to be asked this.
     pub fn needs(&self) -> ClientCapability {
         self.needs
     }

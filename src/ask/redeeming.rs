@@ -16,15 +16,15 @@ use crate::jsonrpc::{ErrorCode, RpcError};
 /// How long a guard may take.
 const LIMIT: Duration = Duration::from_secs(10);
 
-/// In the extensions of a request whose state has been redeemed: the id of the state.
+/// Marks a request whose state has been redeemed, in its extensions, with the id of the state.
 #[derive(Clone)]
 pub(super) struct RedeemedMark(pub(super) String);
 
-/// Redeems the state of a request, and marks its head so that the request is served when it is
-/// read again.
+/// Redeems the state of a request, and marks its head so that the request is served when it is read
+/// again.
 ///
 /// # Errors
-/// `-32602` when the state was redeemed before, `-32603` when the guard cannot tell.
+/// `-32602` if the state was redeemed before, `-32603` if the guard cannot decide.
 pub(crate) async fn redeem(
     redemption: Redemption,
     head: &mut Parts,

@@ -1,17 +1,17 @@
-//! The schema of a form, from a Rust type.
+//! Derives the schema of a form from a Rust type.
 
 use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value, json};
 
-/// The formats that a form knows (2026-07-28, Client, "Requested Schema").
+/// The formats that forms support (2026-07-28, Client, "Requested Schema").
 const FORMATS: [&str; 4] = ["email", "uri", "date", "date-time"];
 
-/// The schema of a form with the fields of `T`: an object of texts, numbers, flags and
+/// Returns the schema of a form with the fields of `T`: an object of strings, numbers, booleans and
 /// choices, which is what clients can show.
 ///
 /// # Errors
-/// Names the first field that is none of these.
+/// If a field has another type. The error names it.
 pub(super) fn form_of<T: JsonSchema>() -> Result<Value, String> {
     let settings = SchemaSettings::draft2020_12().with(|settings| {
         settings.inline_subschemas = true;
@@ -20,12 +20,12 @@ pub(super) fn form_of<T: JsonSchema>() -> Result<Value, String> {
     let schema = settings.into_generator().into_root_schema_for::<T>();
     let properties = schema.get("properties").and_then(Value::as_object).cloned().unwrap_or_default();
     if schema.get("type").and_then(Value::as_str) != Some("object") {
-        return Err(format!("a form is an object, which `{}` is not", T::schema_name()));
+        return Err(format!("a form must be an object, and `{}` is not", T::schema_name()));
     }
     let mut fields = Map::new();
     for (name, property) in properties {
         let field = field(property).ok_or_else(|| {
-            format!("the field `{name}` of a form must be a text, a number, a flag or a choice")
+            format!("the field `{name}` of a form must be a string, a number, a boolean or a choice")
         })?;
         fields.insert(name, field);
     }
@@ -36,11 +36,11 @@ pub(super) fn form_of<T: JsonSchema>() -> Result<Value, String> {
     Ok(form)
 }
 
-/// One field, in the words that a form knows.
+/// Converts one field to the schemas that forms support.
 fn field(property: Value) -> Option<Value> {
     let Value::Object(mut property) = property else { return None };
     if let Some(Value::Array(types)) = property.get("type") {
-        // An optional field: that it may be left out is said elsewhere.
+        // An optional field is left out of `required` instead.
         let one = types.iter().find(|it| *it != "null").cloned()?;
         property.insert("type".to_owned(), one);
     }
@@ -76,11 +76,11 @@ fn field(property: Value) -> Option<Value> {
     Some(Value::Object(property))
 }
 
-/// Choices with a name for each: its title, or else what its documentation says.
+/// Choices with a name for each: its title, otherwise its documentation.
 fn titled(choices: &Value) -> Option<Value> {
     let mut titled = Vec::new();
     for choice in choices.as_array()? {
-        // Variants without documentation stand together.
+        // Variants without documentation are grouped.
         if let Some(values) = choice.get("enum").and_then(Value::as_array) {
             titled.extend(values.iter().map(|value| json!({"const": value, "title": value})));
             continue;

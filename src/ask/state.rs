@@ -1,4 +1,4 @@
-//! What a client carries from one round of a call to the next.
+//! The state that a client carries from one round of a call to the next.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -14,46 +14,46 @@ use super::{Question, random_id};
 use crate::jsonrpc::RpcError;
 use crate::principal::Principal;
 
-/// The format of what is sealed, and of what it is bound to. It stands before the sealed
-/// bytes, and other formats are refused, so that replicas of two versions can run side by
-/// side without misreading each other.
+/// The version of the sealed format, and of what it is bound to. It precedes the sealed bytes, and
+/// other versions are refused, so that replicas of two versions can run side by side without
+/// misreading each other.
 const VERSION: u8 = 1;
 
 /// The plain text of a `requestState`.
 #[derive(Debug, Default, Deserialize, Serialize)]
 pub(super) struct AnswerState {
-    /// What an [`AnswerGuard`](super::AnswerGuard) needs, where there is one.
+    /// The part for the [`AnswerGuard`](super::AnswerGuard), if there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) issued: Option<Issued>,
-    /// Until when it is good, in seconds since 1970.
+    /// When it expires, in seconds since 1970.
     #[serde(rename = "until")]
     pub(super) expires: u64,
-    /// The answers that the handler has had so far, by their keys.
+    /// The answers so far, by key.
     pub(super) answers: BTreeMap<String, Box<RawValue>>,
-    /// What a handler that returns [`InputRequired`](super::InputRequired) put there.
+    /// The state that the handler set in its [`InputRequired`](super::InputRequired).
     #[serde(rename = "state", skip_serializing_if = "Option::is_none")]
     pub(super) returned: Option<Box<RawValue>>,
 }
 
-/// By what a guarded server knows a state again.
+/// Identifies a state to a server with a guard.
 #[derive(Debug, Deserialize, Serialize)]
 pub(super) struct Issued {
     /// A random id.
     pub(super) id: String,
-    /// The keys of the questions that went out with it.
+    /// The keys of the questions that were sent with it.
     pub(super) asked: BTreeSet<String>,
 }
 
-/// What a state belongs to. It does not open for anything else.
+/// What a state is bound to. It does not open for anything else.
 pub(super) struct Binding<'a> {
     pub(super) head: &'a Parts,
-    /// The digest of what the call came for.
+    /// The digest of the call's purpose.
     pub(super) purpose: [u8; 32],
 }
 
 impl Binding<'_> {
-    /// All of it in one text, each part of variable length after its length, so that no part
-    /// runs into the next.
+    /// Joins all parts, each of variable length after its length, so that adjacent parts cannot be
+    /// confused.
     fn to_bytes(&self, server: &str) -> Vec<u8> {
         let principal = Principal::of(self.head).map(Principal::as_str);
         let mut bytes = vec![VERSION, u8::from(principal.is_some())];
@@ -70,8 +70,8 @@ impl AnswerState {
     /// Seals a state for the next round.
     ///
     /// # Errors
-    /// `-32602` when the client's answers make it too large; `-32603` when what the handler
-    /// keeps does, or when it cannot be sealed.
+    /// `-32602` if the client's answers make it too large; `-32603` if the handler's state does, or
+    /// if it cannot be sealed.
     pub(super) fn seal(
         questions: &[(String, Question)],
         answers: BTreeMap<String, Box<RawValue>>,
@@ -92,7 +92,7 @@ impl AnswerState {
         };
         let expires = now().saturating_add(settings.state_lifetime).as_secs();
         let state = Self { issued, expires, answers, returned };
-        // Strings and raw JSON under strings are always JSON.
+        // Strings and raw JSON under strings always serialise.
         let plain = serde_json::to_vec(&state).unwrap_or_default();
         if plain.len() > settings.max_state_size {
             return Err(state.too_large(plain.len(), settings.max_state_size));
@@ -114,7 +114,7 @@ impl AnswerState {
         RpcError::internal()
     }
 
-    /// Opens a state. Whatever is wrong with it, the answer is the same.
+    /// Opens a state. Every failure gets the same answer.
     pub(super) fn open(text: &str, binding: &Binding<'_>, settings: &AskSettings) -> Result<Self, RpcError> {
         let open = || {
             let versioned = URL_SAFE_NO_PAD.decode(text).ok()?;
@@ -127,12 +127,12 @@ impl AnswerState {
     }
 }
 
-/// The one answer to a state that is not good, for whatever reason.
+/// The answer to every state that is not valid.
 pub(crate) fn refusal() -> RpcError {
     RpcError::invalid_params("`requestState` is not valid for this request: call again without it")
 }
 
-/// The time since 1970.
+/// Returns the time since 1970.
 pub(super) fn now() -> Duration {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
 }

@@ -2,11 +2,11 @@
 
 use http::{HeaderValue, StatusCode};
 
-use super::access::InsufficientScope;
 use super::challenge::Challenge;
 use super::credentials::{CredentialsFault, Scheme};
 use super::dpop::{ALGORITHMS, DpopFault, DpopPolicy};
-use super::server::ResourceServer;
+use super::insufficient::InsufficientScope;
+use super::policy::Policy;
 use super::verifier::{TokenError, TokenErrorKind};
 
 /// Why a request is refused, as HTTP says it.
@@ -24,19 +24,18 @@ impl Denial {
         Self { status, message: message.to_owned(), challenges }
     }
 
-    pub(super) fn insufficient(missing: InsufficientScope) -> Self {
+    pub(super) fn insufficient(missing: &InsufficientScope) -> Self {
         let challenges = missing.challenge.iter().cloned().collect();
         Self { status: StatusCode::FORBIDDEN, message: missing.to_string(), challenges }
     }
 }
 
-impl ResourceServer {
+impl Policy {
     /// The refusal of a request whose credentials cannot be read.
     pub(super) fn unreadable(&self, fault: CredentialsFault) -> Denial {
         match fault {
             CredentialsFault::Missing => {
-                let dpop =
-                    (self.dpop.policy == DpopPolicy::Required).then(|| self.challenge(Scheme::Dpop, None));
+                let dpop = (self.dpop == DpopPolicy::Required).then(|| self.challenge(Scheme::Dpop, None));
                 let challenges = [self.challenge(Scheme::Bearer, None)].into_iter().chain(dpop);
                 Denial::new(StatusCode::UNAUTHORIZED, "Unauthorized: an access token is needed", challenges)
             }
@@ -64,8 +63,8 @@ impl ResourceServer {
     }
 
     /// The refusal of a request that does not prove possession of its token's key.
-    pub(super) fn unproven(&self, fault: &DpopFault) -> Denial {
-        if let DpopFault::TooMany = fault {
+    pub(super) fn unproven(&self, fault: DpopFault) -> Denial {
+        if fault == DpopFault::TooMany {
             let message = "More proofs of possession are remembered than may be: try again later";
             return Denial::new(StatusCode::SERVICE_UNAVAILABLE, message, []);
         }
@@ -76,12 +75,11 @@ impl ResourceServer {
     }
 
     fn challenge(&self, scheme: Scheme, error: Option<(&str, &str)>) -> Challenge {
-        let policy = &self.policy;
-        let scopes = if policy.required.is_empty() { &self.scopes_supported } else { &policy.required };
+        let scopes = if self.required.is_empty() { &self.supported } else { &self.required };
         let challenge = Challenge::new(scheme.as_str())
             .with_some("error", error.map(|(code, _)| code))
             .with_some("error_description", error.map(|(_, description)| description))
-            .with_some("resource_metadata", policy.metadata_url.as_deref())
+            .with_some("resource_metadata", self.metadata_url.as_deref())
             .with_some("scope", Some(&scopes.join(" ")));
         match scheme {
             Scheme::Bearer => challenge,

@@ -14,8 +14,8 @@ use super::credentials::Scheme;
 use super::digest::sha256;
 use super::jose::{Jws, PublicKey};
 use super::replays::{ReplayCache, Seen};
-use super::resource::{ResourceUrl, canonical};
-use super::token::VerifiedToken;
+use super::resource::canonical;
+use super::token::{PresentedToken, VerifiedToken};
 
 const DPOP: HeaderName = HeaderName::from_static("dpop");
 /// The names of the algorithms that proofs may be signed with.
@@ -40,14 +40,22 @@ pub enum DpopPolicy {
 /// Checks proofs, and remembers them for as long as they could be sent again.
 #[derive(Debug)]
 pub(super) struct DpopChecker {
-    pub(super) policy: DpopPolicy,
     replays: ReplayCache,
 }
 
 impl Default for DpopChecker {
     fn default() -> Self {
-        Self { policy: DpopPolicy::default(), replays: ReplayCache::new(MAX_AGE + MAX_AHEAD) }
+        Self { replays: ReplayCache::new(MAX_AGE + MAX_AHEAD) }
     }
+}
+
+/// How a verified token is presented.
+pub(super) struct Possession<'a> {
+    pub(super) scheme: Scheme,
+    pub(super) token: &'a VerifiedToken,
+    pub(super) proof: &'a ProofHeader,
+    pub(super) method: &'a Method,
+    pub(super) policy: DpopPolicy,
 }
 
 /// Why a proof is not accepted.
@@ -96,43 +104,30 @@ struct ProofClaims {
     ath: String,
 }
 
-/// What a proof must be of.
-struct Expected<'a> {
-    secret: &'a str,
-    thumbprint: &'a str,
-    method: &'a Method,
-    resource: &'a ResourceUrl,
-    now: SystemTime,
-}
-
-impl DpopChecker {
+impl ProofHeader {
     /// Takes the proof out of a head.
-    pub(super) fn take_proof(&self, head: &mut Parts) -> ProofHeader {
+    pub(super) fn take(head: &mut Parts) -> Self {
         let mut values = head.headers.get_all(&DPOP).iter();
         let proof = match (values.next(), values.next()) {
-            (None, _) => return ProofHeader::None,
-            (Some(value), None) => ProofHeader::One(value.clone()),
-            (Some(_), Some(_)) => ProofHeader::Several,
+            (None, _) => return Self::None,
+            (Some(value), None) => Self::One(value.clone()),
+            (Some(_), Some(_)) => Self::Several,
         };
         head.headers.remove(&DPOP);
         proof
     }
+}
 
+impl DpopChecker {
     /// Checks that a verified token is presented in the way that it is bound.
-    #[expect(clippy::too_many_arguments, reason = "all of it goes into the proof")]
     pub(super) fn check(
         &self,
-        scheme: Scheme,
-        token: &VerifiedToken,
-        secret: &str,
-        proof: ProofHeader,
-        method: &Method,
-        resource: &ResourceUrl,
-        now: SystemTime,
+        possession: &Possession<'_>,
+        presented: PresentedToken<'_>,
     ) -> Result<(), DpopFault> {
         use DpopFault::{Proof, Token};
-        let thumbprint = match (scheme, token.key_thumbprint()) {
-            (Scheme::Bearer, None) if self.policy == DpopPolicy::WhenBound => return Ok(()),
+        let thumbprint = match (possession.scheme, possession.token.key_thumbprint()) {
+            (Scheme::Bearer, None) if possession.policy == DpopPolicy::WhenBound => return Ok(()),
             (Scheme::Bearer, None) => return Err(Token("the access token must be bound to a key")),
             (Scheme::Bearer, Some(_)) => {
                 return Err(Token("the access token is bound to a key: use the DPoP scheme"));
@@ -140,14 +135,13 @@ impl DpopChecker {
             (Scheme::Dpop, None) => return Err(Token("the access token is not bound to a key")),
             (Scheme::Dpop, Some(thumbprint)) => thumbprint,
         };
-        let proof = match &proof {
+        let proof = match possession.proof {
             ProofHeader::One(proof) => proof.to_str().map_err(|_| Proof("the proof is not a JWT"))?,
             ProofHeader::None => return Err(Proof("there is no proof")),
             ProofHeader::Several => return Err(Proof("there is more than one proof")),
         };
-        let expected = Expected { secret, thumbprint, method, resource, now };
-        let id = verify(proof.trim_matches([' ', '\t']), &expected)?;
-        match self.replays.see(thumbprint, &id, now) {
+        let id = verify(proof.trim_matches([' ', '\t']), thumbprint, possession.method, presented)?;
+        match self.replays.see(thumbprint, &id, presented.now) {
             Seen::First => Ok(()),
             Seen::Again => Err(Proof("the proof was sent before")),
             Seen::TooMany => Err(DpopFault::TooMany),
@@ -156,7 +150,12 @@ impl DpopChecker {
 }
 
 /// Verifies a proof (section 4.3), and returns its `jti`.
-fn verify(proof: &str, expected: &Expected<'_>) -> Result<String, DpopFault> {
+fn verify(
+    proof: &str,
+    thumbprint: &str,
+    method: &Method,
+    presented: PresentedToken<'_>,
+) -> Result<String, DpopFault> {
     let fault = DpopFault::Proof;
     if proof.len() > MAX_PROOF {
         return Err(fault("the proof is too long"));
@@ -174,21 +173,21 @@ fn verify(proof: &str, expected: &Expected<'_>) -> Result<String, DpopFault> {
     if claims.jti.is_empty() || claims.jti.len() > MAX_ID {
         return Err(fault("the `jti` of the proof has no usable length"));
     }
-    if claims.htm != expected.method.as_str() {
+    if claims.htm != method.as_str() {
         return Err(fault("the proof is of another method"));
     }
     // Its query and fragment do not count.
-    if !canonical(&claims.htu).is_some_and(|url| expected.resource.is_same(&url.text)) {
+    if !canonical(&claims.htu).is_some_and(|url| presented.resource.is_same(&url.text)) {
         return Err(fault("the proof is of another URL"));
     }
-    if !is_recent(claims.iat, expected.now) {
+    if !is_recent(claims.iat, presented.now) {
         return Err(fault("the proof is too old, or not valid yet"));
     }
-    let ath = URL_SAFE_NO_PAD.encode(sha256(expected.secret.as_bytes()));
+    let ath = URL_SAFE_NO_PAD.encode(sha256(presented.secret.as_bytes()));
     if !is_equal(&claims.ath, &ath) {
         return Err(fault("the proof is of another access token"));
     }
-    if !is_equal(&key.thumbprint(), expected.thumbprint) {
+    if !is_equal(&key.thumbprint(), thumbprint) {
         return Err(fault("the access token is bound to another key"));
     }
     Ok(claims.jti)

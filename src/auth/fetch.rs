@@ -1,7 +1,7 @@
 //! Requests to an authorization server, bounded in time and size.
 
 use std::error::Error;
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::io;
 use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
@@ -16,8 +16,8 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use rustls::RootCertStore;
 
-/// How long a request to an authorization server may take.
-const TIME_LIMIT: Duration = Duration::from_secs(10);
+/// How long a request to an authorization server may take, and may wait for others.
+pub(super) const TIME_LIMIT: Duration = Duration::from_secs(10);
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);
 /// The most bytes of an answer.
 const MAX_BODY: usize = 256 * 1024;
@@ -95,7 +95,8 @@ fn chain(error: &(dyn Error + 'static)) -> String {
     let mut text = error.to_string();
     let mut next = error.source();
     while let Some(cause) = next {
-        text.push_str(&format!(": {cause}"));
+        // A string takes all that it is given.
+        let _ = write!(text, ": {cause}");
         next = cause.source();
     }
     text

@@ -1,6 +1,6 @@
 //! Opaque access tokens, which their issuer is asked about (RFC 7662).
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -14,7 +14,7 @@ use tokio::sync::Semaphore;
 use super::cache::DigestCache;
 use super::digest::sha256_of_two;
 use super::discovery::check_url;
-use super::fetch::{DefaultClient, FetchError, HttpClient, fetch};
+use super::fetch::{DefaultClient, FetchError, HttpClient, TIME_LIMIT, fetch};
 use super::jwt::claims::{ClaimRules, Claims};
 use super::token::{PresentedToken, VerifiedToken, valid_subject};
 use super::verifier::{TokenError, TokenVerifier, Verification};
@@ -131,8 +131,8 @@ impl Introspection {
 
     async fn ask(&self, presented: PresentedToken<'_>) -> Result<VerifiedToken, TokenError> {
         let failed = |error: FetchError| TokenError::unavailable(error);
-        // Never closed.
-        let _turn = self.requests.acquire().await.map_err(TokenError::unavailable)?;
+        let turn = tokio::time::timeout(TIME_LIMIT, self.requests.acquire()).await;
+        let _turn = turn.map_err(TokenError::unavailable)?.map_err(TokenError::unavailable)?;
         let form = format!("token={}&token_type_hint=access_token", form_encoded(presented.secret));
         let request = Request::post(&self.url)
             .header(header::AUTHORIZATION, &self.authorization)
@@ -230,7 +230,10 @@ fn form_encoded(text: &str) -> String {
     for byte in text.bytes() {
         match byte {
             b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'*' => encoded.push(byte.into()),
-            _ => encoded.push_str(&format!("%{byte:02X}")),
+            _ => {
+                // A string takes all that it is given.
+                let _ = write!(encoded, "%{byte:02X}");
+            }
         }
     }
     encoded

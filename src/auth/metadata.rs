@@ -28,7 +28,7 @@ impl ResourceServer {
     pub(crate) fn metadata(&self) -> Option<Vec<u8>> {
         self.policy.metadata_url.as_ref()?;
         let mut scopes_supported: Vec<&str> = self.policy.required.iter().map(|scope| &**scope).collect();
-        for scope in &self.scopes_supported {
+        for scope in &self.policy.supported {
             if !scopes_supported.contains(&&**scope) {
                 scopes_supported.push(scope);
             }
@@ -41,7 +41,7 @@ impl ResourceServer {
             resource_name: self.name.as_deref(),
             resource_documentation: self.documentation.as_deref(),
             dpop_signing_alg_values_supported: ALGORITHMS.split(' ').collect(),
-            dpop_bound_access_tokens_required: self.dpop.policy == DpopPolicy::Required,
+            dpop_bound_access_tokens_required: self.policy.dpop == DpopPolicy::Required,
         };
         serde_json::to_vec(&document).ok()
     }

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use super::access::InsufficientScope;
 use super::challenge::Challenge;
+use super::dpop::DpopPolicy;
+use super::insufficient::InsufficientScope;
 use super::token::VerifiedToken;
 
 /// Which tools, prompts and resources a list shows to a caller that lacks scopes for some.
@@ -27,8 +28,11 @@ pub(super) struct Policy {
     pub(super) metadata_url: Option<String>,
     /// Those that every request needs.
     pub(super) required: Vec<Box<str>>,
+    /// Those that the metadata names besides.
+    pub(super) supported: Vec<Box<str>>,
     pub(super) implies: Option<Arc<Implies>>,
     pub(super) listed: ListedItems,
+    pub(super) dpop: DpopPolicy,
 }
 
 impl Policy {

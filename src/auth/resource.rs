@@ -1,6 +1,6 @@
 //! The public URL of a protected resource.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::sync::Arc;
 
 use http::Uri;
@@ -105,7 +105,8 @@ pub(super) fn canonical(text: &str) -> Option<CanonicalUrl> {
     if let Some(port) = authority.port_u16()
         && port != if is_https { 443 } else { 80 }
     {
-        url.push_str(&format!(":{port}"));
+        // A string takes all that it is given.
+        let _ = write!(url, ":{port}");
     }
     let path = url.len();
     if uri.path() != "/" {

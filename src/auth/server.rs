@@ -11,7 +11,7 @@ use super::access::Access;
 use super::challenge::is_scope;
 use super::credentials::{self, Credentials};
 use super::denial::Denial;
-use super::dpop::{DpopChecker, DpopPolicy};
+use super::dpop::{DpopChecker, DpopPolicy, Possession, ProofHeader};
 use super::lifetime::{Clock, Lifetime, Recheck};
 use super::policy::{ListedItems, Policy};
 use super::resource::ResourceUrl;
@@ -39,13 +39,12 @@ use crate::error::ConfigError;
 #[must_use]
 pub struct ResourceServer {
     pub(super) resource: ResourceUrl,
-    pub(super) verifier: Arc<dyn TokenVerifier>,
+    verifier: Arc<dyn TokenVerifier>,
     pub(super) authorization_servers: Vec<String>,
-    pub(super) scopes_supported: Vec<Box<str>>,
     pub(super) name: Option<String>,
     pub(super) documentation: Option<String>,
     pub(super) policy: Arc<Policy>,
-    pub(super) dpop: DpopChecker,
+    dpop: DpopChecker,
     max_token_size: usize,
     clock: Arc<Clock>,
 }
@@ -68,7 +67,6 @@ impl ResourceServer {
             resource,
             verifier: Arc::new(verifier),
             authorization_servers,
-            scopes_supported: Vec::new(),
             name: None,
             documentation: None,
             policy: Arc::new(policy),
@@ -101,7 +99,7 @@ impl ResourceServer {
         mut self,
         scopes: impl IntoIterator<Item = S>,
     ) -> Result<Self, ConfigError> {
-        self.scopes_supported = checked(scopes)?;
+        Arc::make_mut(&mut self.policy).supported = checked(scopes)?;
         Ok(self)
     }
 
@@ -151,7 +149,7 @@ impl ResourceServer {
     /// Sets which tokens must be bound to a key of the client (RFC 9449). By default those that are
     /// bound are accepted only with a proof, and others without one.
     pub fn dpop(mut self, policy: DpopPolicy) -> Self {
-        self.dpop.policy = policy;
+        Arc::make_mut(&mut self.policy).dpop = policy;
         self
     }
 
@@ -173,16 +171,22 @@ impl ResourceServer {
         let read = credentials::read(head, self.max_token_size)
             .map(|Credentials { scheme, token }| (scheme, Box::<str>::from(token)));
         head.headers.remove(header::AUTHORIZATION);
-        let proof = self.dpop.take_proof(head);
-        let (scheme, secret) = read.map_err(|fault| self.unreadable(fault))?;
+        let proof = ProofHeader::take(head);
+        let (scheme, secret) = read.map_err(|fault| self.policy.unreadable(fault))?;
         let now = (self.clock)();
         let presented = PresentedToken { secret: &secret, resource: &self.resource, now };
-        let token = self.verifier.verify(presented).await.map_err(|error| self.unverified(scheme, &error))?;
-        self.dpop
-            .check(scheme, &token, &secret, proof, &head.method, &self.resource, now)
-            .map_err(|fault| self.unproven(&fault))?;
+        let checked = self.verifier.verify(presented).await;
+        let token = checked.map_err(|error| self.policy.unverified(scheme, &error))?;
+        let possession = Possession {
+            scheme,
+            token: &token,
+            proof: &proof,
+            method: &head.method,
+            policy: self.policy.dpop,
+        };
+        self.dpop.check(&possession, presented).map_err(|fault| self.policy.unproven(fault))?;
         if !self.policy.required.iter().all(|scope| self.policy.grants(&token, scope)) {
-            return Err(Denial::insufficient(self.policy.insufficient(&[])));
+            return Err(Denial::insufficient(&self.policy.insufficient(&[])));
         }
         let recheck = token.recheck().map(|_| {
             let verifier = Arc::clone(&self.verifier);

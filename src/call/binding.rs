@@ -1,8 +1,8 @@
-//! Handlers without their types, before and after they get their state.
+//! Type-erased handlers, before and after they get their state.
 
 use super::{Call, CallFuture, Handler, Output};
 
-/// A handler that has all it needs.
+/// A handler that is ready to run.
 pub(crate) type BoundHandler<T> = Box<dyn Fn(Call<'_>) -> CallFuture<T> + Send + Sync>;
 
 /// A handler that may still need a state.

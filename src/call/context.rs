@@ -15,10 +15,9 @@ use crate::protocol::error;
 use crate::protocol::meta::{self, Meta};
 use crate::protocol::{ClientCapability, Implementation, LogLevel, Revision};
 
-/// The request that a handler of a tool, a prompt or a resource serves, and the way to its client
-/// while it does.
+/// The context of a call: the request that a handler serves, and a channel to its client.
 ///
-/// A handler takes it by its type; see [`Handler`](crate::call::Handler). Clones stand for the same
+/// Handlers take it as an argument; see [`Handler`](crate::call::Handler). Clones refer to the same
 /// request. A clone that outlives the call sends nothing.
 ///
 /// ```
@@ -48,7 +47,7 @@ pub(crate) struct Exchange {
 }
 
 impl Exchange {
-    /// Ends the handler's sending and asking.
+    /// Closes the exchange: the handler can neither send nor ask after this.
     pub(crate) fn close(&self) -> Leftovers {
         #[cfg(feature = "ask")]
         self.asks.close();
@@ -56,7 +55,7 @@ impl Exchange {
     }
 }
 
-/// Which log messages are sent.
+/// The minimum level of log messages that are sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum LogFrom {
     Nothing,
@@ -97,7 +96,7 @@ impl CallContext {
     pub async fn progress(&self, progress: f64, total: Option<f64>, message: &str) {
         let Some((token, last)) = &self.0.progress else { return };
         let send = self.0.outbox.send(|buffer| {
-            // Compared when it is this report's turn, because clones report as well.
+            // Compared under the lock, when the report is written: clones also send reports.
             let mut last = last.lock().unwrap_or_else(PoisonError::into_inner);
             if !progress.is_finite() || progress <= *last {
                 return;
@@ -140,7 +139,7 @@ impl CallContext {
         let send = self.0.outbox.send(|buffer| {
             write::notification(buffer, "notifications/message", |buffer| {
                 buffer.extend_from_slice(br#"{"level":"#);
-                // A unit variant is always JSON.
+                // Serialising a unit variant cannot fail.
                 let _ = write::json(buffer, &level);
                 if !logger.is_empty() {
                     write::key(buffer, "logger");

@@ -1,4 +1,4 @@
-//! Why a call has no result.
+//! The errors of calls.
 
 use std::error::Error;
 use std::fmt;
@@ -12,30 +12,30 @@ use crate::jsonrpc::RpcError;
 
 type AnyError = Box<dyn Error + Send + Sync>;
 
-/// The error of a handler: why a tool, a prompt or a resource failed, and what of that a
-/// client may read.
+/// The error of a handler: why a tool, a prompt or a resource failed, and whether the client may
+/// see the reason.
 ///
-/// | made by | what the client reads |
+/// | created by | the client sees |
 /// |---|---|
-/// | [`ToolError::new`] | the message, which its author declares safe to show |
-/// | `?`, or another conversion from an error or a string | that it was an internal error, unless the host has chosen otherwise by [`ManagerBuilder::map_errors`], [`ManagerBuilder::on_error`] or [`ManagerBuilder::show_errors`] |
-/// | [`ToolError::internal`] | that it was an internal error, whatever the host has chosen |
+/// | [`ToolError::new`] | the message, which is declared safe to show |
+/// | `?`, or another conversion from an error or a string | an internal error, unless the host configures [`ManagerBuilder::map_errors`], [`ManagerBuilder::on_error`] or [`ManagerBuilder::show_errors`] |
+/// | [`ToolError::internal`] | an internal error, always |
 ///
-/// A tool's client reads it in a result with `isError`, by which a model can mend its call;
-/// the client of a prompt or a resource reads it in an error with the code `-32603`. In place
-/// of what is not shown there is a reference, which is also in the server's log. Every error
-/// is logged, with its sources.
+/// The client of a tool gets a result with `isError`, so that its model can correct the call. The
+/// client of a prompt or a resource gets an error with the code `-32603`. A message that is not
+/// shown is replaced by a reference, which is also in the server's log. Every error is logged,
+/// with its sources.
 ///
-/// Everything that becomes a `Box<dyn Error + Send + Sync>` becomes a `ToolError` by `?`: each
-/// [`std::error::Error`], a string, an error of `anyhow`. A string is not taken to be safe,
-/// because it often holds the text of another error. An [`RpcError`] is answered as that error
-/// instead of as a tool's result, and its message is shown.
+/// Every type that converts into a `Box<dyn Error + Send + Sync>` converts into a `ToolError`: each
+/// [`std::error::Error`], strings, and the errors of `anyhow`. A string is not considered safe,
+/// because it often holds the text of another error. An [`RpcError`] is sent as a JSON-RPC error
+/// instead of a tool's result, and its message is shown.
 ///
 /// ```
 /// use mcp_stateless::ToolError;
 ///
 /// async fn price(item: &str) -> Result<u32, ToolError> {
-///     let prices = tokio::fs::read_to_string("/srv/prices").await?; // the client reads of no path
+///     let prices = tokio::fs::read_to_string("/srv/prices").await?; // the client does not see the path
 ///     let line = prices.lines().find_map(|line| line.strip_prefix(item));
 ///     let price = line.ok_or_else(|| ToolError::new(format!("There is no item {item:?}")))?;
 ///     price.trim().parse().map_err(ToolError::internal)
@@ -46,8 +46,8 @@ type AnyError = Box<dyn Error + Send + Sync>;
 /// [`ManagerBuilder::map_errors`]: crate::manager::ManagerBuilder::map_errors
 /// [`ManagerBuilder::on_error`]: crate::manager::ManagerBuilder::on_error
 ///
-/// Does not implement [`std::error::Error`]: it could then not be made of every type that
-/// does. [`CallError`] and [`HandlerError`], which it holds, do.
+/// It does not implement [`std::error::Error`], which would conflict with the conversion from every
+/// error. [`CallError`] and [`HandlerError`], which it contains, do.
 #[derive(Debug)]
 pub struct ToolError(pub(super) CallError);
 
@@ -57,13 +57,13 @@ impl ToolError {
         Self(HandlerError::declared(message.to_string()).into())
     }
 
-    /// Creates an error that is logged, with its sources, and never shown.
+    /// Creates an error that is logged, with its sources, but never shown to clients.
     pub fn internal(source: impl Into<AnyError>) -> Self {
         Self(HandlerError::internal(source.into()).into())
     }
 }
 
-/// For the host: the message may hold what a client must not read.
+/// The message is for the host: it may contain details that clients must not see.
 impl fmt::Display for ToolError {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(formatter)
@@ -89,11 +89,11 @@ impl From<ToolError> for CallError {
     }
 }
 
-/// What a call is answered by instead of its result.
+/// The reply to a call that has no result.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum CallError {
-    /// A JSON-RPC error, sent as it is.
+    /// A JSON-RPC error, sent verbatim.
     Rpc(RpcError),
     /// The handler failed.
     Failed(HandlerError),
@@ -107,7 +107,7 @@ pub enum CallError {
 }
 
 impl CallError {
-    /// Errors of this crate keep their meaning.
+    /// Converts an error. The error types of this crate are recognised inside the box.
     fn of(error: AnyError) -> Self {
         let error = match error.downcast::<Self>() {
             Ok(error) => return *error,
@@ -120,7 +120,7 @@ impl CallError {
         #[cfg(feature = "ask")]
         let error = match error.downcast::<AskError>().map(|error| *error) {
             Ok(AskError::Rpc(error)) => return Self::Rpc(error),
-            // Each says what the client did, so it may know.
+            // The others describe what the client did, so they are safe to show.
             Ok(other) => return HandlerError::declared(other.to_string()).into(),
             Err(other) => other,
         };
@@ -148,14 +148,14 @@ impl From<HandlerError> for CallError {
     }
 }
 
-/// For the host: the message may hold what a client must not read.
+/// The message is for the host: it may contain details that clients must not see.
 impl fmt::Display for CallError {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Rpc(error) => error.fmt(formatter),
             Self::Failed(error) => error.fmt(formatter),
             #[cfg(feature = "ask")]
-            Self::InputRequired(_) => formatter.write_str("the client has to answer questions first"),
+            Self::InputRequired(_) => formatter.write_str("the client must answer questions first"),
             #[cfg(feature = "auth")]
             Self::InsufficientScope(missing) => missing.fmt(formatter),
         }

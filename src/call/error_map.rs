@@ -1,4 +1,4 @@
-//! The host's own errors, turned into answers in one place.
+//! Maps the host's errors to errors that clients see.
 
 use std::error::Error;
 use std::fmt;
@@ -10,7 +10,7 @@ use super::{CallError, ToolError};
 type AnyError = Box<dyn Error + Send + Sync>;
 type MapError = dyn Fn(AnyError) -> Result<ToolError, AnyError> + Send + Sync;
 
-/// What a host makes of its own errors, by their types: the latest map of a type first.
+/// The host's maps of errors. The latest map of a type comes first, and replaces earlier ones.
 #[derive(Clone, Default)]
 pub(crate) struct ErrorMaps(Vec<Arc<MapError>>);
 
@@ -33,15 +33,15 @@ impl ErrorMaps {
         self.0.insert(0, Arc::new(move |error| error.downcast::<E>().map(|error| map(*error).into())));
     }
 
-    /// Returns what the host makes of an error, or the error where it says nothing of its type.
+    /// Maps an error, or returns it if there is no map for its type.
     ///
-    /// A map that panics has used up the error; what is left is never shown.
+    /// If a map panics, the error is lost, and the result is never shown to clients.
     pub(super) fn map(&self, mut error: AnyError) -> Result<CallError, AnyError> {
         for map in &self.0 {
             error = match catch_unwind(AssertUnwindSafe(|| map(error))) {
                 Ok(Ok(mapped)) => return Ok(mapped.into()),
                 Ok(Err(error)) => error,
-                Err(_) => return Ok(ToolError::internal("the host's map of errors panicked").into()),
+                Err(_) => return Ok(ToolError::internal("the host's error map panicked").into()),
             };
         }
         Err(error)

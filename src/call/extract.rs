@@ -1,4 +1,4 @@
-//! Parts of a call that handlers take by their type.
+//! Parts of a call that handlers take as arguments.
 
 use std::any::type_name;
 
@@ -7,11 +7,11 @@ use super::{Call, CallContext, ToolError};
 use crate::auth::Access;
 use crate::principal::Principal;
 
-/// A part of a call that a [`Handler`](crate::call::Handler) takes by its type, given the state `S`
+/// A part of a call that a [`Handler`](crate::call::Handler) takes as an argument. `S` is the state
 /// of its registry.
 ///
-/// A host implements it for types of its own, such as the user that its authentication has left
-/// in the request's extensions, with the rights that a tool demands:
+/// Implement it for your own types: for example, for a user whom the authentication has put into
+/// the request's extensions, with the rights that a tool requires:
 ///
 /// ```
 /// use mcp_stateless::call::{Call, FromCall};
@@ -20,7 +20,7 @@ use crate::principal::Principal;
 /// #[derive(Clone)]
 /// struct User { name: String, is_admin: bool }
 ///
-/// /// A user who may change everything.
+/// /// A user with the rights to change everything.
 /// struct Admin(User);
 ///
 /// impl<S> FromCall<S> for Admin {
@@ -41,21 +41,22 @@ use crate::principal::Principal;
     label = "not a part of a call",
     note = "parts of a call are `State<T>` (with the builder's state), `Extension<T>`, `Principal`, \
             `CallContext` and `http::HeaderMap`; implement `FromCall<S>` for a part of your own",
-    note = "`State<T>` takes the very type of the state: write `.with_state(state)` before the handler is added",
-    note = "the arguments of a handler are one type that stands behind all parts: move it to the end, where only a \
+    note = "`State<T>` takes the type of the state, or a part of it that implements `FromRef<{S}>`: write \
+            `.with_state(state)` before the handler is added",
+    note = "the arguments of a handler are one type that comes after all parts: move it to the end, where only a \
             `CallContext` may follow"
 )]
 pub trait FromCall<S>: Sized {
-    /// Takes the part out of a call, before its arguments are read and its handler runs.
+    /// Extracts the part from a call, before the arguments are read and the handler runs.
     ///
     /// # Errors
-    /// The call is answered by the error instead, as [`ToolError`] says. An
-    /// [`RpcError`](crate::protocol::RpcError) can be returned by `?` or `into`.
+    /// The error becomes the reply to the call, as documented for [`ToolError`]. An
+    /// [`RpcError`](crate::protocol::RpcError) converts with `?` or `into`.
     fn from_call(call: &mut Call<'_>, state: &S) -> Result<Self, ToolError>;
 }
 
-/// The state that was given to `with_state` of a registry's builder, cloned for the call, or a
-/// part of it that is taken out by [`FromRef`].
+/// The state that was passed to `with_state` of a registry's builder, or a part of it that
+/// implements [`FromRef`]. It is cloned for each call.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct State<T>(pub T);
 
@@ -65,9 +66,10 @@ impl<S, T: FromRef<S>> FromCall<S> for State<T> {
     }
 }
 
-/// A part of a bigger state `S`, which a handler takes as [`State`].
+/// A part of a larger state `S`, which a handler takes as [`State`].
 ///
-/// Every state that can be cloned is a part of itself.
+/// Every state that implements [`Clone`] is a part of itself. With the feature `macros`,
+/// `#[derive(FromRef)]` on a struct makes each of its fields a part of it.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -97,10 +99,11 @@ impl<S, T: FromRef<S>> FromCall<S> for State<T> {
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a part of the state `{S}`",
     label = "not a part of the builder's state",
-    note = "take the state itself, `State<{S}>`, or write `impl FromRef<{S}> for {Self}`; a state must be `Clone`"
+    note = "take the state itself, `State<{S}>`, or write `impl FromRef<{S}> for {Self}`; a state must be `Clone`",
+    note = "`#[derive(FromRef)]` above `{S}` (feature `macros`) makes each of its fields a part"
 )]
 pub trait FromRef<S> {
-    /// Takes the part out of the state, mostly by a cheap clone: it is called for each call.
+    /// Returns the part, usually a cheap clone: this runs for each call.
     fn from_ref(state: &S) -> Self;
 }
 
@@ -110,10 +113,10 @@ impl<S: Clone> FromRef<S> for S {
     }
 }
 
-/// An extension of the HTTP request, left there by the host's middleware, cloned for the call.
+/// An extension of the HTTP request, inserted by the host's middleware. It is cloned for the call.
 ///
-/// When it is missing, that is a fault of the host: the type is logged, and the client reads of
-/// an internal error. An `Option<Extension<T>>` may be missing.
+/// A missing extension is a bug of the host: its type is logged, and the client gets an internal
+/// error. Use `Option<Extension<T>>` if it may be missing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Extension<T>(pub T);
 
@@ -129,7 +132,7 @@ impl<S, T: Clone + Send + Sync + 'static> FromCall<S> for Option<Extension<T>> {
     }
 }
 
-/// Missing, it is a fault of the host, as a missing [`Extension`] is.
+/// A missing principal is a bug of the host, like a missing [`Extension`].
 impl<S> FromCall<S> for Principal {
     fn from_call(call: &mut Call<'_>, _: &S) -> Result<Self, ToolError> {
         extension(call).ok_or_else(missing::<Self>)
@@ -164,7 +167,7 @@ impl<S> FromCall<S> for CallContext {
     }
 }
 
-/// A copy of the headers of the HTTP request. [`CallContext::headers`] copies nothing.
+/// A copy of the headers of the HTTP request. [`CallContext::headers`] does not copy.
 impl<S> FromCall<S> for http::HeaderMap {
     fn from_call(call: &mut Call<'_>, _: &S) -> Result<Self, ToolError> {
         Ok(call.head().headers.clone())
@@ -180,6 +183,6 @@ fn missing<T>() -> ToolError {
     let name = type_name::<T>();
     ToolError::internal(format!(
         "the handler takes a `{name}`, which is not among the request's extensions: the host's middleware \
-         has to insert one"
+         must insert one"
     ))
 }

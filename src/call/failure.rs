@@ -1,4 +1,4 @@
-//! Failures of handlers: what is logged of them, and what is shown.
+//! Failures of handlers: how they are logged, and what clients see.
 
 use std::borrow::Cow;
 use std::error::Error;
@@ -11,39 +11,39 @@ use std::time::Duration;
 use super::{CallError, ErrorMaps, Output};
 use crate::jsonrpc::{ErrorCode, RpcError};
 
-/// The most bytes of an error that are logged.
+/// The maximum length of a logged error, in bytes.
 const MAX_LOGGED: usize = 4096;
 
-/// What went wrong in a handler, or with it: its error, a panic, its time limit, or arguments
-/// that do not fit. Made by a [`ToolError`](crate::ToolError).
+/// Why a handler failed: with an error, a panic, its time limit, or invalid arguments. Created by a
+/// [`ToolError`](crate::ToolError).
 ///
-/// Its `Display` is for the host: it may hold what a client must not read.
+/// Its `Display` is for the host: it may contain details that clients must not see.
 #[derive(Debug)]
 pub struct HandlerError {
     error: Box<dyn Error + Send + Sync>,
     cause: Cause,
-    /// What stands for the error where it is not shown; given when it is logged.
+    /// Replaces the message where it is not shown. `None` until the failure is logged.
     reference: Option<ErrorReference>,
 }
 
 /// Decides how a failure is logged, and whether it is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Cause {
-    /// An error whose author declares it safe to show.
+    /// An error that is declared safe to show.
     Declared,
-    /// An error of which nobody has said that it is safe to show.
+    /// An error that may or may not be safe to show.
     Undeclared,
     /// An error that is never shown.
     Internal,
-    /// The arguments do not fit.
+    /// The arguments are invalid.
     Misfit,
-    /// The time limit.
+    /// The time limit was exceeded.
     TimedOut,
-    /// A panic, whose own message has gone to the panic hook.
+    /// The handler panicked. The panic hook has its message.
     Panicked,
 }
 
-/// Which kind of call it is.
+/// The kind of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum CallKind {
@@ -53,9 +53,9 @@ pub enum CallKind {
     Prompt,
     /// `resources/read`.
     Resource,
-    /// `completion/complete`; only its failures are told of.
+    /// `completion/complete`. Reported only when it fails.
     Completion,
-    /// `resources/list`, where a handler lists; only its failures are told of.
+    /// `resources/list` of resources that a handler lists. Reported only when it fails.
     ResourceList,
 }
 
@@ -71,8 +71,8 @@ impl fmt::Display for CallKind {
     }
 }
 
-/// A call whose handler failed with an error that was not declared safe to show, as the hook
-/// of [`ManagerBuilder::on_error`](crate::manager::ManagerBuilder::on_error) sees it.
+/// A call whose handler failed with an error that was not declared safe to show. Passed to the hook
+/// of [`ManagerBuilder::on_error`](crate::manager::ManagerBuilder::on_error).
 #[derive(Debug)]
 pub struct FailedCall<'a> {
     kind: CallKind,
@@ -81,13 +81,13 @@ pub struct FailedCall<'a> {
 }
 
 impl<'a> FailedCall<'a> {
-    /// Returns what was called.
+    /// Returns the kind of the call.
     pub fn kind(&self) -> CallKind {
         self.kind
     }
 
-    /// Returns the name of the tool, the prompt or the resource. A registry of the host's own
-    /// that gives no name is known by what the client called.
+    /// Returns the name of the tool, the prompt or the resource. If the host's own registry sets no
+    /// name, this is the name or URI that the client sent.
     pub fn name(&self) -> &'a str {
         self.name
     }
@@ -97,19 +97,19 @@ impl<'a> FailedCall<'a> {
         &*self.error.error
     }
 
-    /// Returns what stands for the error in the log.
+    /// Returns the reference that identifies the error in the log.
     pub fn reference(&self) -> &'a str {
         self.error.reference.as_ref().map_or("", ErrorReference::as_str)
     }
 }
 
-/// Which errors are shown that were not declared safe.
+/// Which undeclared errors are shown to clients.
 #[derive(Clone, Default)]
 pub(crate) enum ShownErrors {
     #[default]
     None,
     All,
-    /// What the host's hook makes of them.
+    /// The host's hook decides.
     Chosen(Arc<ErrorHook>),
 }
 
@@ -130,7 +130,7 @@ impl HandlerError {
         Self { error: error.into(), cause, reference: None }
     }
 
-    /// An error with a message that is safe to show.
+    /// Creates an error with a message that is safe to show.
     pub(crate) fn declared(message: String) -> Self {
         Self::new(message, Cause::Declared)
     }
@@ -143,7 +143,7 @@ impl HandlerError {
         Self::new(error, Cause::Internal)
     }
 
-    /// Arguments that do not fit, with a message that says where.
+    /// Creates an error for invalid arguments, with a message that says where the fault is.
     pub(crate) fn misfit(message: String) -> Self {
         Self::new(message, Cause::Misfit)
     }
@@ -157,18 +157,18 @@ impl HandlerError {
         Self::new("a handler panicked", Cause::Panicked)
     }
 
-    /// Returns the error that the handler returned, for a middleware that looks for its type by
+    /// Returns the error that the handler returned. A middleware can find its type with
     /// `downcast_ref`.
     pub fn get_ref(&self) -> &(dyn Error + Send + Sync + 'static) {
         &*self.error
     }
 
-    /// Whether the host decides what clients read of it.
+    /// Returns whether the host decides what clients see.
     pub(super) fn is_undeclared(&self) -> bool {
         self.cause == Cause::Undeclared
     }
 
-    /// Returns what the host makes of an undeclared error.
+    /// Applies the host's maps to an undeclared error.
     pub(super) fn mapped(self, maps: &ErrorMaps) -> CallError {
         let Self { error, cause, reference } = self;
         maps.map(error).unwrap_or_else(|error| Self { error, cause, reference }.into())
@@ -182,8 +182,8 @@ impl HandlerError {
         let reference = self.reference.insert(ErrorReference::new()).as_str();
         let name = &*escaped(name);
         match self.cause {
-            // Both quote what the client sent.
-            Cause::Misfit => tracing::debug!(%kind, name, "the arguments of a call do not fit"),
+            // The message is not logged, because it quotes what the client sent.
+            Cause::Misfit => tracing::debug!(%kind, name, "the arguments of a call are invalid"),
             Cause::Declared => {
                 tracing::info!(%kind, name, reference, error = chain(&*self.error), "a handler failed");
             }
@@ -195,7 +195,7 @@ impl HandlerError {
         }
     }
 
-    /// The answer to the client.
+    /// Returns the answer to the client.
     #[cold]
     pub(crate) fn answer<T: Output>(&self, name: &str, shown: &ShownErrors) -> Result<T, CallError> {
         let shown = match (self.cause, shown) {
@@ -210,7 +210,7 @@ impl HandlerError {
             (Cause::Undeclared, ShownErrors::Chosen(hook)) => {
                 let failed = FailedCall { kind: T::KIND, name, error: self };
                 catch_unwind(AssertUnwindSafe(|| hook(&failed))).unwrap_or_else(|_| {
-                    tracing::error!("the hook for errors panicked");
+                    tracing::error!("the error hook panicked");
                     None
                 })
             }
@@ -232,13 +232,13 @@ impl Error for HandlerError {
     }
 }
 
-/// Logs a JSON-RPC error that a call is answered by.
+/// Logs a call that is answered with a JSON-RPC error.
 pub(super) fn log_rpc(kind: CallKind, name: &str, error: &RpcError) {
     let (name, code) = (&*escaped(name), error.code().0);
     if error.code() == ErrorCode::INTERNAL_ERROR {
-        tracing::warn!(%kind, name, code, error = &*escaped(error.message()), "a call was answered by an error");
+        tracing::warn!(%kind, name, code, error = &*escaped(error.message()), "a call was answered with an error");
     } else {
-        tracing::debug!(%kind, name, code, "a call was answered by an error");
+        tracing::debug!(%kind, name, code, "a call was answered with an error");
     }
 }
 
@@ -248,9 +248,9 @@ pub(super) fn log_refused(kind: CallKind, name: &str, missing: &crate::auth::Ins
     tracing::debug!(%kind, name = &*escaped(name), %missing, "a call was refused");
 }
 
-/// Logs a result that says that it is an error.
+/// Logs a result that reports an error.
 pub(super) fn log_error_result(kind: CallKind, name: &str) {
-    tracing::info!(%kind, name = &*escaped(name), "a handler answered that it failed");
+    tracing::info!(%kind, name = &*escaped(name), "a handler returned a result with `isError`");
 }
 
 fn masked(reference: Option<&ErrorReference>) -> Cow<'static, str> {
@@ -260,43 +260,43 @@ fn masked(reference: Option<&ErrorReference>) -> Cow<'static, str> {
     }
 }
 
-/// Stands for an error in what its client reads, and leads to it in the log.
+/// A reference that the client sees in place of an error, and that identifies it in the log.
 #[derive(Debug)]
 struct ErrorReference([u8; 8]);
 
 impl ErrorReference {
     fn new() -> Self {
-        // Each state has keys of its own, which nobody can guess; and it takes no dependency.
+        // Each `RandomState` has new random keys, so this needs no dependency on a generator.
         let mut random = RandomState::new().build_hasher().finish();
         Self(std::array::from_fn(|_| {
             random = random.rotate_left(4);
-            // Within the sixteen digits.
+            // The index is at most 15.
             b"0123456789abcdef"[(random & 15) as usize]
         }))
     }
 
     fn as_str(&self) -> &str {
-        // It is ASCII.
+        // The digits are ASCII.
         std::str::from_utf8(&self.0).unwrap_or_default()
     }
 }
 
-/// Returns the message of an error of the host's; `None` when the code that writes it panics.
+/// Returns the message of the host's error, or `None` if its `Display` panics.
 fn message(error: &(dyn Error + Send + Sync)) -> Option<String> {
     catch_unwind(AssertUnwindSafe(|| error.to_string())).ok()
 }
 
-/// Returns an error with its sources, on one line of bounded length.
+/// Returns an error with its sources, on one line with a limited length.
 fn chain(error: &(dyn Error + 'static)) -> String {
     let mut text = String::new();
-    // The code that writes a message is the host's, and may panic half-way.
+    // `Display` and `source` are the host's code, and may panic.
     let written = catch_unwind(AssertUnwindSafe(|| {
         let mut next = Some(error);
         while let Some(error) = next
             && text.len() < MAX_LOGGED
         {
             let separator = if text.is_empty() { "" } else { ": " };
-            // A string takes all that it is given.
+            // Writing to a `String` cannot fail.
             let _ = write!(text, "{separator}{error}");
             next = error.source();
         }
@@ -307,7 +307,7 @@ fn chain(error: &(dyn Error + 'static)) -> String {
     escaped(&text).into_owned()
 }
 
-/// A text as it may stand in a log: on one line, of bounded length.
+/// Escapes a text for the log: on one line, with a limited length.
 fn escaped(text: &str) -> Cow<'_, str> {
     if text.len() <= MAX_LOGGED && !text.chars().any(char::is_control) {
         return Cow::Borrowed(text);

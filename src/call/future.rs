@@ -1,4 +1,4 @@
-//! The work of a call, before the manager runs it.
+//! The work of a call, as a registry returns it to the manager.
 
 use std::fmt;
 use std::future::poll_fn;
@@ -10,15 +10,15 @@ use std::time::Duration;
 use super::{CallError, GuardedCall, IntoOutput, Output};
 use crate::drain::Drain;
 
-/// The work of one call, as a [`Registry`](crate::Registry) returns it to the manager. It results
-/// in a `T`, such as a [`ToolOutput`](crate::ToolOutput).
+/// The work of one call, as a [`Registry`](crate::Registry) returns it to the manager. Its output
+/// is a `T`, such as a [`ToolOutput`](crate::ToolOutput).
 ///
-/// The manager polls it inside the request's future or the reply's body, so dropping either ends
-/// the work; see [`detached`](Self::detached) for the exception.
+/// The manager polls it inside the request's future or the reply's body, so dropping either cancels
+/// the work, unless the call is [detached](Self::detached).
 ///
 /// A registry that wraps another changes the outcome with [`map_outcome`](Self::map_outcome), or
-/// runs code before and after the call with [`wrap`](Self::wrap). Both keep the time limit, the
-/// detachment and the name of the call:
+/// runs code before and after the call with [`wrap`](Self::wrap). Both keep the call's name, its
+/// time limit, and whether it is detached:
 ///
 /// ```
 /// use std::time::Instant;
@@ -40,8 +40,7 @@ use crate::drain::Drain;
 pub struct CallFuture<T> {
     pub(super) work: CallWork<T>,
     pub(crate) limit: Limit,
-    /// Set for work that continues when its client leaves: what waits for it when the server
-    /// shuts down, unless the manager that starts it does.
+    /// Set if the work is detached: the drain that counts it if no manager does.
     pub(crate) detached: Option<Arc<Drain>>,
     /// For the log.
     pub(crate) name: Option<Arc<str>>,
@@ -53,10 +52,10 @@ pub(super) enum CallWork<T> {
     Boxed(Pin<Box<dyn Future<Output = Result<T, CallError>> + Send>>),
 }
 
-/// How long a tool may take.
+/// The time limit of a call.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) enum Limit {
-    /// As long as the manager says.
+    /// The manager's default.
     #[default]
     OfManager,
     At(Duration),
@@ -70,7 +69,7 @@ impl From<Option<Duration>> for Limit {
 }
 
 impl<T: Output> CallFuture<T> {
-    /// Creates a call that runs a future.
+    /// Creates a call that runs `work`.
     pub fn new<F>(work: F) -> Self
     where
         F: Future<Output: IntoOutput<T>> + Send + 'static,
@@ -78,18 +77,19 @@ impl<T: Output> CallFuture<T> {
         Self::of(CallWork::Boxed(Box::pin(async move { work.await.into_output() })))
     }
 
-    /// Creates a call whose result is known. Does not allocate.
+    /// Creates a call that is already complete. Does not allocate.
     pub fn ready(result: Result<T, CallError>) -> Self {
         Self::of(CallWork::Ready(Some(result)))
     }
 
-    /// Creates a call that is answered with an error, or with questions. Does not allocate.
+    /// Creates a call that is answered with an error, or with questions. Does not allocate by
+    /// itself.
     pub fn refused(error: impl Into<CallError>) -> Self {
         Self::ready(Err(error.into()))
     }
 
-    /// Maps the outcome. The time limit, the detachment and the name stay. If the outcome is
-    /// known already, `change` runs at once.
+    /// Maps the outcome. The call keeps its settings. If it is already complete, `change` runs at
+    /// once.
     ///
     /// An `Err` is an error of the handler, a time limit that an inner registry set, or a refusal;
     /// see [`CallError`].
@@ -104,10 +104,10 @@ impl<T: Output> CallFuture<T> {
         self
     }
 
-    /// Runs the call inside the future that `around` returns. The time limit, which now covers
-    /// that future, the detachment and the name stay.
+    /// Runs the call inside the future that `around` returns. The call keeps its settings; its time
+    /// limit now covers that future.
     ///
-    /// `around` refuses the call by returning without polling the work.
+    /// To refuse the call, `around` returns without polling the work.
     pub fn wrap<F, Fut>(self, around: F) -> Self
     where
         F: FnOnce(Self) -> Fut,
@@ -126,16 +126,16 @@ impl<T: Output> CallFuture<T> {
         Self { work, limit: Limit::OfManager, detached: None, name: None }
     }
 
-    /// Drops the work after `limit`, instead of after the manager's
-    /// [`tool_time_limit`](crate::manager::ManagerBuilder::tool_time_limit), and answers with a
-    /// failure that names the limit. `None` sets no limit.
+    /// Sets the time limit, instead of the manager's
+    /// [`tool_time_limit`](crate::manager::ManagerBuilder::tool_time_limit). After it the work is
+    /// dropped, and the call fails with a message that names the limit. `None` sets no limit.
     pub fn time_limit(mut self, limit: Option<Duration>) -> Self {
         self.limit = Limit::from(limit);
         self
     }
 
-    /// Lets the work run to its end, or to its time limit, even if the client leaves. It is spawned
-    /// on the Tokio runtime.
+    /// Spawns the work on the Tokio runtime, where it runs to its end or its time limit even if the
+    /// client disconnects.
     pub fn detached(mut self) -> Self {
         self.detached = Some(Arc::default());
         self
@@ -150,12 +150,12 @@ impl<T: Output> CallFuture<T> {
     }
 }
 
-/// Waits for the outcome, for registries that wrap others.
+/// Waits for the outcome. For registries that wrap others.
 ///
-/// A time limit of the call itself applies, and a detached call is spawned when it is first polled.
-/// The manager knows only the future that it gets: its time limit bounds that one, and dropping
-/// that one ends everything inside that is not detached. [`wrap`](CallFuture::wrap) passes the
-/// settings on.
+/// The call's own time limit applies, and a detached call is spawned when it is first polled. The
+/// manager sees only the outer future: the manager's time limit applies to it, and dropping it
+/// cancels all inner work that is not detached. To pass the settings on, use
+/// [`wrap`](CallFuture::wrap).
 impl<T: Output> Future for CallFuture<T> {
     type Output = Result<T, CallError>;
 
@@ -174,7 +174,7 @@ impl<T: Output> Future for CallFuture<T> {
     }
 }
 
-// What a call ends with is handed over whole, never looked at in place.
+// An outcome is moved out whole, and never pinned in place.
 impl<T> Unpin for CallFuture<T> {}
 
 impl<T> fmt::Debug for CallFuture<T> {

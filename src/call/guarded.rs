@@ -1,4 +1,4 @@
-//! Polls a call's work, and keeps what goes wrong in it to itself.
+//! Polls a call's work, and contains its failures.
 
 use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -17,25 +17,23 @@ use crate::drain::Drain;
 use crate::jsonrpc::RpcError;
 use crate::settings::Settings;
 
-/// A call under way: bounded in time, its panics caught, what goes wrong in it logged.
+/// A call in flight. It limits the time of the work, catches panics, and logs failures.
 pub(crate) struct GuardedCall<T: Output> {
-    /// `None` once it has ended.
+    /// `None` once the call has ended.
     work: Option<CallWork<T>>,
     deadline: Option<Deadline>,
     name: Option<Arc<str>>,
-    /// There when the host has some.
+    /// `None` if the host has none.
     error_maps: Option<Arc<ErrorMaps>>,
-    /// There while the call is still to be handed to the runtime: what waits for it when the
-    /// server shuts down, unless the manager does.
+    /// Set until a detached call is spawned: the drain that counts it if no manager does.
     detached: Option<Arc<Drain>>,
-    /// Of a call that runs here rather than in a task.
+    /// `None` once the work has moved into a task.
     #[cfg(feature = "ask")]
     idle: Option<crate::ask::IdleDetector>,
 }
 
 impl<T: Output> GuardedCall<T> {
-    /// Begins to run the future that `start` gives for a call of `target`; a panic in `start`
-    /// is the tool's.
+    /// Starts the call of `target` that `start` returns. A panic in `start` counts as the handler's.
     pub(crate) fn start(target: &str, start: impl FnOnce() -> CallFuture<T>, settings: &Settings) -> Self {
         let future = catch_unwind(AssertUnwindSafe(start));
         let future = future.unwrap_or_else(|_| CallFuture::refused(HandlerError::panicked()));
@@ -44,15 +42,14 @@ impl<T: Output> GuardedCall<T> {
         call
     }
 
-    /// Begins to run a future, within `limit` unless it has one itself. `target` stands for a
-    /// name that it does not have.
+    /// Starts a call. `limit` and `target` are defaults for its time limit and its name.
     pub(super) fn new(future: CallFuture<T>, target: &str, limit: Option<Duration>) -> Self {
         let limit = match future.limit {
             Limit::OfManager => limit,
             Limit::At(limit) => Some(limit),
             Limit::Never => None,
         };
-        // A result that is there has nothing to tell.
+        // The name is only needed to log a failure.
         let is_fine = matches!(future.work, CallWork::Ready(Some(Ok(_))));
         let name = future.name.or_else(|| (!is_fine && !target.is_empty()).then(|| Arc::from(target)));
         Self {
@@ -66,9 +63,10 @@ impl<T: Output> GuardedCall<T> {
         }
     }
 
-    /// Hands a detached call to the runtime. What is left here only waits for it, while the
-    /// server waits for the work itself before it shuts down: that of `drain`, where a manager
-    /// starts the call. `exchange` is there when the handler took a context.
+    /// Spawns the work of a detached call; afterwards this call only waits for the task. Until the
+    /// task ends it is counted by the manager's `drain`, or else by the registry's.
+    ///
+    /// `exchange` is set if the handler takes a context.
     pub(crate) fn begin(&mut self, exchange: Option<&Arc<Exchange>>, drain: Option<&Arc<Drain>>) {
         let Some(own) = self.detached.take() else { return };
         let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
@@ -91,12 +89,12 @@ impl<T: Output> GuardedCall<T> {
         self.work = Some(CallWork::Boxed(Box::pin(work)));
     }
 
-    /// The name of what is called, as far as it is known.
+    /// Returns the name of the target, or an empty string if it is not known.
     pub(crate) fn name(&self) -> &str {
         self.name.as_deref().unwrap_or_default()
     }
 
-    /// Lets the host map its own error, and logs what failed.
+    /// Applies the host's error maps, and logs a failure.
     #[cold]
     fn log(&self, outcome: &mut Result<T, CallError>) {
         if let Some(maps) = &self.error_maps
@@ -118,7 +116,7 @@ impl<T: Output> GuardedCall<T> {
         }
     }
 
-    /// Drops the work, whose destructors may panic as well.
+    /// Drops the work. Its destructors may panic.
     fn stop(&mut self) {
         if let Some(work) = self.work.take()
             && catch_unwind(AssertUnwindSafe(|| drop(work))).is_err()
@@ -127,7 +125,7 @@ impl<T: Output> GuardedCall<T> {
         }
     }
 
-    /// What the call comes to. Once that has been ready, it is pending for ever.
+    /// Polls for the outcome. After it has been ready once, it stays pending.
     pub(crate) fn poll(
         &mut self,
         cx: &mut Context<'_>,
@@ -171,8 +169,8 @@ fn poll_caught<T>(
     catch_unwind(AssertUnwindSafe(|| work.poll(cx)))
 }
 
-/// Polls a handler that may ask. Whatever it returns, a question that has no answer ends the
-/// call.
+/// Polls a handler that may ask. While a question is open, the call ends with the question,
+/// whatever the handler returns.
 #[cfg(feature = "ask")]
 fn poll_asking<T>(
     mut work: Pin<&mut (dyn Future<Output = Result<T, CallError>> + Send)>,
@@ -197,7 +195,7 @@ fn poll_asking<T>(
     }
 }
 
-/// What a call comes to whose time is over.
+/// Returns the outcome of a call that exceeded its time limit.
 fn stopped(limit: Duration, exchange: Option<&Exchange>) -> CallError {
     #[cfg(feature = "ask")]
     if exchange.is_some_and(|exchange| exchange.asks.is_open()) {
@@ -207,7 +205,7 @@ fn stopped(limit: Duration, exchange: Option<&Exchange>) -> CallError {
     HandlerError::timed_out(limit).into()
 }
 
-/// Ends a call with the questions that have no answer.
+/// Returns the outcome of a call with open questions.
 #[cfg(feature = "ask")]
 fn unanswered() -> CallError {
     crate::ask::InputRequired::new().into()

@@ -9,32 +9,32 @@ use super::{Call, CallContext, CallFuture, FromCall, HandlerError, IntoOutput, O
 use crate::jsonrpc::read;
 use crate::tool::ToolOutput;
 
-/// An asynchronous function that serves a tool, a prompt or a resource, as `T` says.
+/// An async function that serves a tool, a prompt or a resource; `T` is its output.
 ///
-/// It is an `async fn`, a closure or a method, and takes in this order, each of them optional:
+/// A handler is an `async fn`, an async closure or a method. It takes these arguments, in this
+/// order; all of them are optional:
 ///
-/// 1. the state itself, the `S` that was given to `with_state`: so a method
-///    `async fn search(self: Arc<Self>, query: Query)` is a handler where the state is an
-///    `Arc<Self>`;
-/// 2. up to four parts of the call, each known by its type: [`State`](crate::State),
-///    [`Extension`](crate::call::Extension), [`Principal`](crate::Principal), [`CallContext`], the
-///    [`HeaderMap`](http::HeaderMap), and every other type that implements [`FromCall`];
-/// 3. its arguments;
+/// 1. the state itself, the `S` that was passed to `with_state`. So a method
+///    `async fn search(self: Arc<Self>, query: Query)` is a handler if the state is an `Arc<Self>`;
+/// 2. up to four parts of the call: [`State`](crate::State),
+///    [`Extension`](crate::call::Extension), [`Principal`](crate::Principal), [`CallContext`],
+///    [`HeaderMap`](http::HeaderMap), or another type that implements [`FromCall`];
+/// 3. the arguments of the call, as one type;
 /// 4. a [`CallContext`].
 ///
-/// The arguments are any type that `serde` deserialises from an object: of JSON for a
-/// tool, of texts for a prompt or a resource template (numbers and `bool` are read from
-/// theirs). When they do not fit, the function is not called, and the client is told the
-/// argument and what was expected: by a result with `isError` of a tool, else by
-/// `-32602`. [`Valid`](super::Valid) checks more than a type can. A handler without arguments
-/// ignores those that a client sends.
+/// The arguments are a type that `serde` can deserialise from an object. The members of the object
+/// are JSON values for a tool, and strings for a prompt or a resource template (numbers and `bool`
+/// are parsed from strings). If the arguments are invalid, the function is not called, and the
+/// client learns which argument is wrong and what was expected: from a result with `isError` for a
+/// tool, and from an error `-32602` otherwise. [`Valid`](super::Valid) checks more than a type can.
+/// A handler without arguments ignores those that a client sends.
 ///
-/// It returns what [`IntoOutput`] can turn into a `T`, and its future is `Send`. A closure owns what
-/// it captures, `async move |args: Args| db.find(args).await`, and is cloned for each call with its
-/// captures: capture an `Arc` of what is costly to clone, or take it as [`State`](crate::State).
+/// A handler returns a type that implements [`IntoOutput`], and its future is `Send`. A closure must
+/// own its captures, `async move |args: Args| db.find(args).await`, and is cloned for each call:
+/// capture an `Arc` of anything that is expensive to clone, or take it as [`State`](crate::State).
 ///
-/// Where the compiler only says that a function is not a handler, the attribute `debug_handler`
-/// (feature `macros`) makes it say why.
+/// If the compiler only reports that a function is not a handler, the attribute `debug_handler`
+/// (feature `macros`) makes it report why.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -66,9 +66,9 @@ use crate::tool::ToolOutput;
 /// # Ok::<(), mcp_stateless::RegistryError>(())
 /// ```
 ///
-/// `Marker` tells the kinds of functions apart; it is always inferred. That fails only for a
-/// function whose sole argument could be two things: a type that implements both [`FromCall`]
-/// and [`Deserialize`], or a state that is `Deserialize`.
+/// `Marker` distinguishes the kinds of functions, and is inferred. Inference fails only for a
+/// function whose sole argument is ambiguous: a type that implements both [`FromCall`] and
+/// [`Deserialize`], or a state that implements `Deserialize`.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a handler",
     label = "not a handler of a call with the state `{S}`",
@@ -76,17 +76,18 @@ use crate::tool::ToolOutput;
             (`State<T>`, `Extension<T>`, `Principal`, `CallContext` or another type that implements \
             `FromCall`), its arguments in one type, a `CallContext`; each is optional",
     note = "`State<T>` and methods need the state of the builder: write `.with_state(state)` before the handler \
-            is added, and take that very type",
-    note = "the arguments are one type that has `#[derive(serde::Deserialize)]`",
+            is added, and take exactly that type, or a part of it by `impl FromRef<{S}> for T`",
+    note = "the arguments are one type that has `#[derive(serde::Deserialize)]`; `Valid<T>` also needs `impl \
+            Validate for T`",
     note = "it returns what implements `IntoOutput`: a string, a number, `Json<T>`, the output type itself, or \
             a `Result` of those whose error becomes a `ToolError`",
-    note = "its future is `Send + 'static`: keep no `Rc`, `RefCell` or `MutexGuard` over an `.await`, and let a \
+    note = "its future is `Send + 'static`: keep no `Rc`, `RefCell` or `MutexGuard` across an `.await`, and let a \
             closure own what it captures, which is `Clone`: `async move |args: Args| …`",
     note = "`#[mcp_stateless::debug_handler]` above the function (feature `macros`) makes the compiler say which of \
             these it is"
 )]
 pub trait Handler<Marker, S = (), T = ToolOutput>: Send + Sync + 'static {
-    /// What the function returns in the end.
+    /// The output of the function's future.
     #[doc(hidden)]
     type Returned: IntoOutput<T>;
 
@@ -94,11 +95,11 @@ pub trait Handler<Marker, S = (), T = ToolOutput>: Send + Sync + 'static {
     fn start(&self, call: Call<'_>, state: &S) -> CallFuture<T>;
 }
 
-/// Arguments of a handler that takes none. What a client sends all the same is ignored.
+/// The arguments of a handler that takes none. Arguments that a client sends are ignored.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 pub struct NoArguments {}
 
-/// Marks functions that take parts of the call alone.
+/// Marks functions that take only parts of the call.
 #[doc(hidden)]
 #[derive(Debug)]
 pub struct WithoutArguments<Parts>(PhantomData<Parts>);
@@ -113,12 +114,12 @@ pub struct WithArguments<Parts, A>(PhantomData<(Parts, A)>);
 #[derive(Debug)]
 pub struct WithContext<Parts, A>(PhantomData<(Parts, A)>);
 
-/// Marks functions that take the state itself, and then what `Rest` says.
+/// Marks functions that take the state itself, and then the arguments of the kind `Rest`.
 #[doc(hidden)]
 #[derive(Debug)]
 pub struct Method<Rest>(PhantomData<Rest>);
 
-/// Functions of one kind are handlers.
+/// Implements `Handler` for the functions of one kind.
 macro_rules! handler {
     ($marker:ty: [$($state:ident)?] [$($part:ident)*] [$($arguments:ident)?] [$($context:ident)?]) => {
         impl<F, Fut, S, T, $($part,)* $($arguments,)?> Handler<$marker, S, T> for F
@@ -156,7 +157,7 @@ macro_rules! handler {
     };
 }
 
-/// Functions with these parts are handlers, in every kind.
+/// Implements `Handler` for functions of every kind with these parts.
 macro_rules! handlers {
     ($($part:ident)*) => {
         handler!(WithoutArguments<($($part,)*)>: [] [$($part)*] [] []);
@@ -174,29 +175,29 @@ handlers!(P1 P2);
 handlers!(P1 P2 P3);
 handlers!(P1 P2 P3 P4);
 
-/// Reads arguments from the text of a JSON object, or says where they do not fit.
+/// Deserialises arguments from a JSON object. The error message says where they are invalid.
 pub(crate) fn from_json<A: DeserializeOwned>(arguments: &str) -> Result<A, String> {
     read::json(arguments).or_else(|_| {
         from_json_with_path(arguments).or_else(|fault| {
-            // JSON Schema takes `1.0` for an integer, but integer types do not.
+            // `1.0` is an integer in JSON Schema, but not for `serde`.
             let integers = fault.contains(FLOATING_POINT).then(|| integers_without_fraction(arguments));
             integers.and_then(|arguments| from_json_with_path(&arguments).ok()).ok_or(fault)
         })
     })
 }
 
-/// What `serde` says of a number with a fraction where an integer is due.
+/// The start of `serde`'s message about a number with a fraction in place of an integer.
 const FLOATING_POINT: &str = "invalid type: floating point";
 
-/// Reads arguments while it keeps track of where it is.
+/// Deserialises arguments, and keeps track of the path for error messages.
 fn from_json_with_path<A: DeserializeOwned>(arguments: &str) -> Result<A, String> {
     let mut deserializer = serde_json::Deserializer::from_str(arguments);
     let read = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| misfit(&error))?;
-    // A type that tolerates a fault may have left the rest unread.
+    // A type whose `Deserialize` swallows an error may have left the rest unread.
     deserializer.end().map(|()| read).map_err(|_| "Invalid arguments".to_owned())
 }
 
-/// Writes `1.0` as `1`, wherever it stands in a JSON text.
+/// Replaces every number such as `1.0` in a JSON text with `1`.
 fn integers_without_fraction(text: &str) -> String {
     let mut written = String::with_capacity(text.len());
     let mut rest = text;
@@ -208,7 +209,7 @@ fn integers_without_fraction(text: &str) -> String {
             written.push_str(&from[..length]);
             length
         } else {
-            // A point outside a string belongs to a number.
+            // Outside strings, a point is always part of a number.
             let length = from.find(|letter: char| !matches!(letter, '.' | '0'..='9')).unwrap_or(from.len());
             let has_exponent = from[length..].starts_with(['e', 'E']);
             if has_exponent || from[1..length].contains(|digit| digit != '0') {
@@ -222,7 +223,7 @@ fn integers_without_fraction(text: &str) -> String {
     written
 }
 
-/// The length of the JSON string that a text begins with, with its quotes.
+/// Returns the length of the JSON string at the start of a text, including its quotes.
 fn string_length(text: &str) -> usize {
     let mut is_escaped = false;
     let end = text.bytes().skip(1).position(|byte| {
@@ -233,10 +234,10 @@ fn string_length(text: &str) -> usize {
     end.map_or(text.len(), |end| end + 2)
 }
 
-/// Says where arguments do not fit, and why.
+/// Returns a message that says where arguments are invalid, and why.
 pub(crate) fn misfit(error: &serde_path_to_error::Error<impl std::fmt::Display>) -> String {
     let (path, fault) = (error.path().to_string(), error.inner().to_string());
-    // Where in the text it stands means nothing to whoever made the call.
+    // The position in the text means nothing to a client, which may not have written the text.
     let fault = fault.rsplit_once(" at line ").map_or(fault.as_str(), |(fault, _)| fault);
     if matches!(path.as_str(), "" | ".") {
         format!("Invalid arguments: {fault}")
@@ -264,7 +265,7 @@ mod tests {
         more: u32,
     }
 
-    #[expect(clippy::unnecessary_wraps, reason = "what `serde` calls returns a result")]
+    #[expect(clippy::unnecessary_wraps, reason = "the signature that `serde` expects")]
     fn or_default<'de, D: Deserializer<'de>>(value: D) -> Result<Inner, D::Error> {
         Ok(Inner::deserialize(value).unwrap_or_default())
     }

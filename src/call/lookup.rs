@@ -1,4 +1,4 @@
-//! Handlers beside calls: those that list resources and that complete arguments.
+//! Handlers that do not serve calls, but list resources or complete arguments.
 
 use std::future::poll_fn;
 use std::sync::Arc;
@@ -13,8 +13,8 @@ use crate::protocol::Revision;
 use crate::protocol::meta::Meta;
 use crate::settings::Settings;
 
-/// A request that a handler serves although it is not a call. The handler takes what a handler
-/// of a call takes; its context sends nothing and cannot ask.
+/// A request other than a call that a handler serves. The handler takes the same arguments as that
+/// of a call, but its context sends nothing and cannot ask.
 #[derive(Clone)]
 pub(crate) struct Lookup {
     head: Parts,
@@ -27,15 +27,15 @@ impl Lookup {
         Self { head: head.clone(), revision, settings: settings.cloned() }
     }
 
-    /// Runs a handler, which `name` stands for in the log. Its failures, its panics and its time
-    /// limit are logged and answered as those of a call.
+    /// Runs a handler. Failures, panics and timeouts are logged under `name`, and answered like
+    /// those of a call.
     pub(crate) async fn run<T: Output>(
         self,
         handler: &BoundHandler<T>,
         name: &str,
         arguments: &str,
     ) -> Result<T, RpcError> {
-        // A catalog looks at lists before there is a manager, and waits for none.
+        // Without a manager: a catalog that is being built reads the lists that are ready.
         let Some(settings) = self.settings.clone() else { return Err(RpcError::internal()) };
         let mut running = self.start(handler, name, arguments, &settings);
         let outcome = match poll_fn(|cx| running.poll(cx, None)).await {
@@ -45,7 +45,7 @@ impl Lookup {
         outcome.map_err(|error| match error {
             CallError::Rpc(error) => error,
             other => {
-                tracing::error!(kind = %T::KIND, "{other}, which only a call can have");
+                tracing::error!(kind = %T::KIND, "{other}, which is only possible in a call");
                 RpcError::internal()
             }
         })

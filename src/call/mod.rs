@@ -1,6 +1,6 @@
-//! Calls: `tools/call`, `prompts/get` and `resources/read`, the requests that a handler
-//! serves; how handlers are written, and how they are run.
+//! Calls (`tools/call`, `prompts/get` and `resources/read`), and the handlers that serve them.
 
+pub(crate) mod answer;
 mod binding;
 mod context;
 mod error;
@@ -38,6 +38,8 @@ pub use handler::{Handler, NoArguments};
 #[cfg(feature = "schemas")]
 pub(crate) use handler::{Method, WithArguments, WithContext, WithoutArguments};
 pub(crate) use lookup::Lookup;
+#[cfg(feature = "macros")]
+pub use mcp_stateless_macros::FromRef;
 pub(crate) use outbox::Leftovers;
 #[cfg(feature = "test-util")]
 pub(crate) use outbox::Outbox;

@@ -9,56 +9,56 @@ use tokio::time::Instant;
 
 use crate::http::sse;
 
-/// How many bytes may wait for a slow reader before the tool has to.
+/// How many bytes may be buffered for a slow reader before the tool has to wait.
 const CAPACITY: usize = 64 * 1024;
 
-/// How long notifications may be gathered before they are let out. A tool that
-/// reports in a tight loop does not pay for a packet each time; one that works
-/// between its reports is seen to.
+/// How long notifications may be gathered before they are flushed. A tool that reports in a tight
+/// loop does not cause a packet for each report, and the reports of a tool that works in between
+/// are not delayed.
 const GATHER: Duration = Duration::from_millis(5);
 
-/// Bounded: holds up to [`CAPACITY`] bytes and one message more for each task
-/// that sends.
+/// A bounded buffer of events between a tool and its reply. It holds up to [`CAPACITY`] bytes, and
+/// one more message for each task that sends.
 pub(crate) struct Outbox(Mutex<OutboxState>);
 
 struct OutboxState {
-    /// Complete events.
+    /// Complete server-sent events.
     events: Vec<u8>,
     fate: Fate,
-    /// Who turns events into the reply's frames.
+    /// The reply, which turns events into frames.
     reader: Option<Waker>,
-    /// Who waits for room, or to be let out.
+    /// Tasks that wait for capacity, or for a flush.
     writers: Vec<Waker>,
-    /// When the reply was last seen to leave, and how often it has.
+    /// The time of the last flush, and the number of flushes.
     let_out: Option<Instant>,
     times_let_out: u64,
-    /// A tool waits to be let out.
+    /// A tool waits for a flush.
     wants_out: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Fate {
-    /// Events go to the reply.
+    /// Events are sent with the reply.
     Sent,
-    /// The client takes no stream: events are counted.
+    /// The client does not accept a stream: events are dropped and counted.
     Dropped { events: u64 },
-    /// There is no reply: events are kept for a test, however many.
+    /// There is no reply: a test keeps all events.
     #[cfg(feature = "test-util")]
     Kept,
-    /// The reply is complete, or nobody reads it any more.
+    /// The reply is complete, or was dropped.
     Closed,
 }
 
-/// What was in an outbox when it was closed.
+/// The contents of an outbox when it was closed.
 #[derive(Default)]
 pub(crate) struct Leftovers {
     pub(crate) events: Vec<u8>,
-    /// How many events were dropped for want of a stream.
+    /// How many events were dropped because the client does not accept a stream.
     pub(crate) dropped: u64,
 }
 
 impl Outbox {
-    /// An outbox whose events go to a stream, or are dropped and counted.
+    /// Creates an outbox that sends events to a stream, or drops and counts them.
     pub(crate) fn new(takes_stream: bool) -> Self {
         let fate = if takes_stream { Fate::Sent } else { Fate::Dropped { events: 0 } };
         Self(Mutex::new(OutboxState {
@@ -72,7 +72,7 @@ impl Outbox {
         }))
     }
 
-    /// An outbox without a reply, which keeps all events.
+    /// Creates an outbox without a reply, which keeps all events.
     #[cfg(feature = "test-util")]
     pub(crate) fn keeping() -> Self {
         let outbox = Self::new(true);
@@ -80,20 +80,20 @@ impl Outbox {
         outbox
     }
 
-    /// Returns the events so far of an outbox that keeps them.
+    /// Returns the events that an outbox of [`keeping`](Self::keeping) has so far.
     #[cfg(feature = "test-util")]
     pub(crate) fn kept(&self) -> Vec<u8> {
         self.lock().events.clone()
     }
 
-    /// Whether what is sent gets anywhere.
+    /// Returns whether events still have an effect.
     #[cfg(feature = "ask")]
     pub(crate) fn is_open(&self) -> bool {
         self.lock().fate == Fate::Sent
     }
 
-    /// Sends the message that `write` puts into the buffer; waits while the
-    /// reader is slow. After the end of the reply it does nothing.
+    /// Sends the message that `write` appends to the buffer. Waits while the reader is slow. Does
+    /// nothing after the end of the reply.
     pub(crate) async fn send(&self, write: impl FnOnce(&mut Vec<u8>)) {
         let mut write = Some(write);
         let goal = poll_fn(|cx| self.poll_send(cx, &mut write)).await;
@@ -102,8 +102,8 @@ impl Outbox {
         }
     }
 
-    /// Ready when the message is in; tells how often the reply must have been let
-    /// out before the tool goes on, if it must.
+    /// Polls until the message is in the buffer. If the tool must then wait for a flush, returns
+    /// the number of that flush.
     fn poll_send(
         &self,
         cx: &mut Context<'_>,
@@ -157,8 +157,7 @@ impl Outbox {
         Poll::Pending
     }
 
-    /// Whether an event waits; if none does, whoever sends the next one wakes the
-    /// caller.
+    /// Returns whether there are events. If not, the next one wakes the task of `cx`.
     pub(crate) fn has_events(&self, cx: &mut Context<'_>) -> bool {
         let mut state = self.lock();
         if state.events.is_empty() {
@@ -167,8 +166,8 @@ impl Outbox {
         !state.events.is_empty()
     }
 
-    /// The events that wait, and whether a tool waits for them to be let out.
-    /// Without any, whoever sends the next one wakes the caller.
+    /// Takes the events, and returns whether a tool waits for a flush. If there are no events, the
+    /// next one wakes the task of `cx`.
     pub(crate) fn take(&self, cx: &mut Context<'_>) -> (Vec<u8>, bool) {
         let mut state = self.lock();
         let events = std::mem::take(&mut state.events);
@@ -184,7 +183,7 @@ impl Outbox {
         (events, wants_out)
     }
 
-    /// Says that what was taken is on its way to the client.
+    /// Records a flush: the events that were taken are on their way to the client.
     pub(crate) fn was_let_out(&self) {
         let mut state = self.lock();
         state.times_let_out += 1;
@@ -194,7 +193,7 @@ impl Outbox {
         wake(writers);
     }
 
-    /// Ends it: later messages vanish, and nobody waits any longer.
+    /// Closes the outbox and wakes all tasks that wait. Later messages are discarded.
     pub(crate) fn close(&self) -> Leftovers {
         let mut state = self.lock();
         let dropped = match std::mem::replace(&mut state.fate, Fate::Closed) {
@@ -211,7 +210,7 @@ impl Outbox {
     }
 
     fn lock(&self) -> MutexGuard<'_, OutboxState> {
-        // Nothing in here panics half-way, so the state is whole even if poisoned.
+        // No update of the state can panic halfway, so it is consistent even if poisoned.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -224,7 +223,7 @@ impl OutboxState {
     }
 }
 
-/// Wakes tasks; never under the lock, for a waker may run what takes it.
+/// Wakes tasks. Must not be called under the lock, because a waker may run code that takes it.
 fn wake(wakers: impl IntoIterator<Item = Waker>) {
     wakers.into_iter().for_each(Waker::wake);
 }

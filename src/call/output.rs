@@ -1,4 +1,4 @@
-//! What a handler may return.
+//! The types that a handler may return.
 
 use std::borrow::Cow;
 
@@ -10,30 +10,30 @@ use crate::jsonrpc::{ErrorCode, RpcError};
 /// The result of a call: a [`ToolOutput`](crate::ToolOutput), a
 /// [`PromptOutput`](crate::prompt::PromptOutput) or a [`ResourceOutput`](crate::resource::ResourceOutput).
 pub trait Output: Sized + Send + 'static + sealed::Sealed {
-    /// What is called.
+    /// The kind of call with this result.
     #[doc(hidden)]
     const KIND: CallKind;
 
-    /// The answer of a handler that failed, with a message that the client may read.
+    /// Returns the answer for a handler that failed. The client sees the message.
     #[doc(hidden)]
     fn failed(message: Cow<'static, str>) -> Result<Self, RpcError> {
         Err(RpcError::new(ErrorCode::INTERNAL_ERROR, message))
     }
 
-    /// The answer to a call whose arguments do not fit.
+    /// Returns the answer to a call with invalid arguments.
     #[doc(hidden)]
     fn misfit(message: String) -> Result<Self, RpcError> {
         Err(RpcError::invalid_params(message))
     }
 
-    /// Whether the result says that it is an error.
+    /// Returns whether the result reports an error.
     #[doc(hidden)]
     fn is_error(&self) -> bool {
         false
     }
 
-    /// Reads the arguments, which are texts unless a tool's; the error says what does not
-    /// fit, and where.
+    /// Deserialises the arguments. Except for a tool, their values are strings. The error message
+    /// says what is invalid, and where.
     #[doc(hidden)]
     fn read_arguments<A: DeserializeOwned>(arguments: &str) -> Result<A, String> {
         from_texts(arguments)
@@ -41,20 +41,23 @@ pub trait Output: Sized + Send + 'static + sealed::Sealed {
 }
 
 pub(crate) mod sealed {
-    /// Only the crate's own results can be written.
+    /// Seals [`Output`](super::Output): only this crate can write results.
     pub trait Sealed {}
 }
 
-/// What a handler may return where a `T` is due.
+/// A type that a handler may return, because it converts into the output `T`.
 ///
-/// For a tool's [`ToolOutput`](crate::ToolOutput): numbers, `bool` and strings become one
-/// text; [`Content`](crate::protocol::Content) and `Vec<Content>` stand for themselves, `()` for no
-/// content; [`Json`](crate::Json) becomes structured content. For a prompt's
-/// [`PromptOutput`](crate::prompt::PromptOutput): a string or content becomes one message of the
-/// user's. For a resource's [`ResourceOutput`](crate::resource::ResourceOutput): a string becomes
-/// its text, bytes its blob. The error of a `Result` is answered as [`ToolError`] says.
+/// - For the [`ToolOutput`](crate::ToolOutput) of a tool: a number, a `bool` or a string becomes a
+///   text; [`Content`](crate::protocol::Content) and `Vec<Content>` are the content, and `()` is no
+///   content; [`Json`](crate::Json) becomes structured content.
+/// - For the [`PromptOutput`](crate::prompt::PromptOutput) of a prompt: a string or content becomes
+///   one message of the user.
+/// - For the [`ResourceOutput`](crate::resource::ResourceOutput) of a resource: a string becomes its
+///   text, and bytes become its blob.
+///
+/// Each of them may be in a `Result`, whose error converts into a [`ToolError`].
 #[diagnostic::on_unimplemented(
-    message = "a handler cannot return `{Self}` where a `{T}` is due",
+    message = "a handler cannot return `{Self}` where a `{T}` is expected",
     label = "cannot become a `{T}`",
     note = "a tool returns a string, a number, `Json<T>`, `Content`, `ToolOutput` or `()`; a prompt a string, \
             `Vec<PromptMessage>` or `PromptOutput`; a resource a string, bytes, `ResourceContent` or \
@@ -62,10 +65,10 @@ pub(crate) mod sealed {
     note = "for a tool, write `Json<{Self}>`, with `#[derive(serde::Serialize, schemars::JsonSchema)]` above `{Self}`"
 )]
 pub trait IntoOutput<T> {
-    /// The result of the call.
+    /// Converts the value into the result of the call.
     ///
     /// # Errors
-    /// When the call is to be answered by something else than a result.
+    /// When the call has no result: see [`CallError`].
     fn into_output(self) -> Result<T, CallError>;
 }
 

@@ -1,4 +1,4 @@
-//! Results that are JSON already, such as those of another server.
+//! Results that are already JSON, such as those of another server.
 
 use thiserror::Error;
 
@@ -7,11 +7,12 @@ use crate::jsonrpc::scan::Scanner;
 use crate::jsonrpc::{Raw, write};
 use crate::protocol::{CacheHint, Era, meta};
 
-/// The JSON object of a result, which reaches the client as it is.
+/// The JSON object of a result, sent to the client verbatim.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct RawOutput(Box<str>);
 
-/// A text is not the JSON of a result; see [`ToolOutput::from_json`](crate::tool::ToolOutput::from_json).
+/// The error for a text that is not the JSON of a result. See
+/// [`ToolOutput::from_json`](crate::tool::ToolOutput::from_json).
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("{0}")]
 pub struct InvalidOutput(String);
@@ -22,7 +23,7 @@ impl InvalidOutput {
     }
 }
 
-/// What the main member of a result holds.
+/// The name and the type of a result's main member.
 #[derive(Clone, Copy)]
 pub(crate) enum Main {
     /// An array of this name.
@@ -32,13 +33,12 @@ pub(crate) enum Main {
 }
 
 impl RawOutput {
-    /// Reads the JSON of a result whose main member is this one, and hands out its members, in
-    /// one pass. A result without the main member passes, because some servers leave out what is
-    /// empty.
+    /// Parses the JSON of a result, and passes each member to the closure, in one pass. The main
+    /// member may be missing, because some servers omit empty members.
     ///
     /// # Errors
-    /// When the text is not a JSON object, is nested too deep, or when its main member is
-    /// repeated or of another type.
+    /// When the text is not a JSON object, or is nested too deeply, or when its main member is
+    /// repeated or has another type.
     pub(crate) fn read(
         json: String,
         main: Main,
@@ -72,9 +72,9 @@ impl RawOutput {
         }
     }
 
-    /// Hands out the members in their order.
+    /// Passes the members to `take`, in their order.
     pub(crate) fn members<'a>(&'a self, mut take: impl FnMut(Raw<'a>, Raw<'a>)) {
-        // It was passed over when this was made, so it can be passed over again.
+        // The text was checked when this was created, so scanning it cannot fail.
         let _ = Scanner::new(&self.0).members(|scanner, key| {
             take(key, scanner.value()?);
             Ok(())
@@ -83,8 +83,8 @@ impl RawOutput {
 }
 
 impl RawOutput {
-    /// Writes the members that `keeps` names. What belongs to a revision is written as the
-    /// client's revision has it; `cache` is the hint of results that carry one.
+    /// Writes the members that `keeps` accepts. Members that depend on the era are written as the
+    /// client's era requires. `cache` is the hint of a result that has one.
     pub(crate) fn write(
         &self,
         writer: &mut ResultWriter<'_>,
@@ -117,7 +117,7 @@ impl RawOutput {
 fn write_meta(writer: &mut ResultWriter<'_>, own: Option<Raw<'_>>) {
     writer.open_meta();
     if let Some(own) = own {
-        // It was passed over with the result, so it can be passed over again.
+        // The text was checked with the result, so scanning it cannot fail.
         let _ = Scanner::new(own.text()).members(|scanner, key| {
             let value = scanner.value()?;
             if !key.is_key(meta::SERVER_INFO) {

@@ -1,4 +1,4 @@
-//! A call on its way to its handler.
+//! A call, as a registry gets it.
 
 use std::fmt;
 use std::sync::{Arc, Mutex};
@@ -15,16 +15,15 @@ use crate::protocol::error;
 use crate::protocol::meta::Meta;
 use crate::protocol::{ClientCapability, Era, LogLevel, Revision};
 use crate::settings::Settings;
-use crate::tool::MirroredParams;
 
-/// A `tools/call`, `prompts/get` or `resources/read` that has passed the manager's
-/// checks, as a [`Registry`](crate::Registry) gets it. Borrows from the request's body.
+/// A `tools/call`, `prompts/get` or `resources/read` that has passed the manager's checks, as a
+/// [`Registry`](crate::Registry) gets it. It borrows from the request's body.
 pub struct Call<'a> {
     pub(crate) target: &'a str,
     /// The target as the client wrote it.
     pub(crate) written: &'a str,
     pub(crate) arguments: &'a str,
-    /// Known where a middleware runs.
+    /// Set only for middleware.
     pub(crate) tags: Tags,
     pub(crate) head: Parts,
     pub(crate) revision: Revision,
@@ -32,17 +31,17 @@ pub struct Call<'a> {
     pub(crate) log_level: Option<LogLevel>,
     pub(crate) settings: &'a Arc<Settings>,
     pub(crate) takes_stream: bool,
-    /// Says what is wrong with arguments that fit their type.
+    /// Checks arguments after they have been deserialised.
     pub(crate) check: Option<&'a ArgumentCheck<'a>>,
     #[cfg(feature = "ask")]
     pub(crate) purpose: Purpose<'a>,
     #[cfg(feature = "ask")]
     pub(crate) answers: Answers,
-    /// Where the manager looks for what is sent on the way.
+    /// Set when the handler takes a context. The manager reads notifications from it.
     pub(crate) exchange: &'a mut Option<Arc<Exchange>>,
 }
 
-/// Returns what is wrong with arguments, the JSON text of an object.
+/// Checks arguments, the JSON text of an object. Returns a message if they are invalid.
 pub(crate) type ArgumentCheck<'a> = dyn Fn(&str) -> Option<String> + 'a;
 
 impl fmt::Debug for Call<'_> {
@@ -59,9 +58,9 @@ impl fmt::Debug for Call<'_> {
 impl<'a> Call<'a> {
     /// Returns the name of the tool or the prompt, or the URI of the resource.
     ///
-    /// The URI is in its canonical form (RFC 3986, section 6.2.2): what one registry allows is
-    /// what the next one reads, however the client spells it. It may still hold encoded
-    /// characters, which a registry should not decode after the URI has been judged.
+    /// The URI is in its canonical form (RFC 3986, section 6.2.2), so a registry that checks it and
+    /// one that reads it see the same text, however the client spells it. It may contain encoded
+    /// characters, which a registry should not decode after access has been checked.
     pub fn target(&self) -> &'a str {
         self.target
     }
@@ -71,14 +70,14 @@ impl<'a> Call<'a> {
         self.written
     }
 
-    /// The arguments of the tool or the prompt: the JSON text of an object, as the
-    /// client sent it; `{}` if it sent none, and for a resource.
+    /// Returns the arguments of the tool or the prompt: the JSON text of an object, as the client
+    /// sent it. `{}` if it sent none, and for a resource.
     pub fn arguments(&self) -> &'a str {
         self.arguments
     }
 
-    /// Returns the tags of what is called, inside a [`Middleware`](crate::registry::Middleware); elsewhere
-    /// there are none.
+    /// Returns the tags of the target inside a [`Middleware`](crate::registry::Middleware). Empty
+    /// elsewhere.
     pub fn tags(&self) -> &Tags {
         &self.tags
     }
@@ -87,29 +86,28 @@ impl<'a> Call<'a> {
         Self { tags, ..self }
     }
 
-    /// The head of the HTTP request.
+    /// Returns the head of the HTTP request.
     pub fn head(&self) -> &Parts {
         match &self.exchange {
-            // A context takes it along.
+            // The context owns the head.
             Some(exchange) => &exchange.head,
             None => &self.head,
         }
     }
 
-    /// The revision of the protocol that the request speaks.
+    /// Returns the protocol revision of the request.
     pub fn revision(&self) -> Revision {
         self.revision
     }
 
-    /// Returns the same call of something else, such as a tool that the registry within knows
-    /// under another name. From here on it is judged, read and answered as if the client had
-    /// written that.
+    /// Returns the same call with another target, such as the name of the tool in an inner registry.
+    /// From here on the call is treated as if the client had written that target.
     #[must_use]
     pub fn with_target(self, target: &'a str) -> Self {
         Self { target, written: target, ..self }
     }
 
-    /// The same call with other arguments, the JSON text of an object.
+    /// Returns the same call with other arguments, the JSON text of an object.
     pub(crate) fn with_arguments<'b>(self, arguments: &'b str) -> Call<'b>
     where
         'a: 'b,
@@ -118,14 +116,13 @@ impl<'a> Call<'a> {
         Call { arguments, ..call }
     }
 
-    /// Returns what is wrong with arguments that fit their type.
+    /// Checks the arguments beyond their type. Returns a message if they are invalid.
     pub(super) fn misfit(&self) -> Option<String> {
         self.check.and_then(|check| check(self.arguments))
     }
 
-    /// Returns what the handler may want of the request. Without a context it can send no
-    /// notifications and ask nothing, and costs an allocation less. Every context of a call
-    /// stands for the same request.
+    /// Returns the context of the call, with which the handler can send notifications and ask. The
+    /// first one costs an allocation. All contexts of a call refer to the same request.
     pub fn context(&mut self) -> CallContext {
         if let Some(exchange) = &self.exchange {
             return CallContext::new(Arc::clone(exchange));
@@ -139,7 +136,7 @@ impl<'a> Call<'a> {
         #[cfg(feature = "ask")]
         let answers = std::mem::take(&mut self.answers);
         let exchange = Arc::new(Exchange {
-            // From here on it is read from the exchange.
+            // From here on the head is read from the exchange.
             head: std::mem::replace(&mut self.head, http::Request::new(()).into_parts().0),
             revision: self.revision,
             meta: self.meta.to_json(),
@@ -158,25 +155,12 @@ impl<'a> Call<'a> {
         self.context()
     }
 
-    /// Demands a capability of the client's. In the legacy era no request tells, and
-    /// nothing is demanded.
+    /// Requires the client to declare a capability. Requests of the legacy era do not declare any,
+    /// and always pass.
     ///
     /// # Errors
     /// `-32021` when the client does not declare it.
     pub fn require(&self, capability: ClientCapability) -> Result<(), RpcError> {
         error::require(capability, self.revision.era(), self.meta.client_capabilities)
-    }
-
-    /// Demands that the request's headers repeat the arguments that they mirror, as
-    /// the specification wants it of a tool whose schema has an `x-mcp-header`. In the
-    /// legacy era there are no such headers, and nothing is demanded.
-    ///
-    /// # Errors
-    /// `-32020` when one is missing, malformed or different.
-    pub fn check_headers(&self, mirrored: &MirroredParams) -> Result<(), RpcError> {
-        match self.revision.era() {
-            Era::Legacy => Ok(()),
-            Era::Modern => mirrored.check(self.arguments, &self.head().headers),
-        }
     }
 }

@@ -1,4 +1,4 @@
-//! Writes results straight into the buffer of a reply.
+//! Writes results directly into the buffer of a reply.
 
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -6,18 +6,18 @@ use serde_json::{Map, Value};
 use crate::jsonrpc::write;
 use crate::protocol::{CacheHint, CacheScope, Era, meta};
 
-/// The result of a method, which writes itself.
+/// A result that can write itself.
 pub(crate) trait WriteResult {
     /// Writes the object of the result.
     fn write(&self, writer: &mut ResultWriter<'_>);
 }
 
-/// What results say of the server, as JSON.
+/// The parts of every result that describe the server, as JSON.
 #[derive(Debug)]
 pub(crate) struct ResultTexts {
     /// The server's `Implementation`.
     pub(crate) server_info: String,
-    /// What ends a result of the modern era without a `_meta` of its own, from its comma on.
+    /// The end of a modern result that adds nothing to `_meta`: everything after its last member.
     modern_end: String,
 }
 
@@ -29,8 +29,8 @@ impl ResultTexts {
     }
 }
 
-/// Writes the object of one result: [opened](Self::open), given its members, and
-/// [ended](Self::end) with what its era puts into every result.
+/// Writes the object of one result: [`open`](Self::open) first, then its members, then
+/// [`end`](Self::end), which adds the members that every result of the era has.
 pub(crate) struct ResultWriter<'w> {
     pub(crate) buffer: &'w mut Vec<u8>,
     era: Era,
@@ -53,7 +53,7 @@ impl<'w> ResultWriter<'w> {
         self.buffer.push(b'{');
     }
 
-    /// Writes a member that is JSON already.
+    /// Writes a member whose value is JSON text.
     pub(crate) fn raw(&mut self, name: &str, json: &str) {
         write::key(self.buffer, name);
         self.buffer.extend_from_slice(json.as_bytes());
@@ -64,15 +64,15 @@ impl<'w> ResultWriter<'w> {
         write::string(self.buffer, value);
     }
 
-    /// Writes a member whose value is always JSON: made of strings, numbers, lists and
-    /// objects with fixed keys.
+    /// Writes a member. `value` must be of a type that always serialises, made of strings, numbers,
+    /// lists, and objects with fixed keys.
     pub(crate) fn json(&mut self, name: &str, value: &impl Serialize) {
         write::key(self.buffer, name);
         let _ = write::json(self.buffer, value);
     }
 
-    /// Opens the object with an array as its first member, each element written by
-    /// `write_element`. `opening` is what comes before the array.
+    /// Opens the object, with an array as its first member. `opening` is the text before the array;
+    /// `write_element` writes each element.
     #[inline]
     pub(crate) fn open_array<T>(
         &mut self,
@@ -103,7 +103,7 @@ impl<'w> ResultWriter<'w> {
         );
     }
 
-    /// Ends the object with what every result of its era carries, and with these members in
+    /// Ends the object with the members that every result of the era has. `members` are added to
     /// its `_meta`.
     #[inline]
     pub(crate) fn end(&mut self, members: Option<&Map<String, Value>>) {
@@ -126,7 +126,7 @@ impl<'w> ResultWriter<'w> {
         self.buffer.extend_from_slice(b"}}");
     }
 
-    /// Ends the object with one member in its `_meta`, which is JSON already.
+    /// Ends the object with one more member in its `_meta`, whose value is JSON text.
     pub(crate) fn end_tagged(&mut self, name: &str, json: &str) {
         self.complete();
         self.open_meta();
@@ -140,7 +140,7 @@ impl<'w> ResultWriter<'w> {
         }
     }
 
-    /// Begins the `_meta` of the object, with what every result of the modern era has there.
+    /// Opens the `_meta` of the object, with the members that every modern result has there.
     pub(crate) fn open_meta(&mut self) {
         write::key(self.buffer, "_meta");
         self.open();

@@ -1,4 +1,4 @@
-//! Who may see a tool, a prompt or a resource.
+//! Rules about who may see a tool, a prompt or a resource.
 
 use std::fmt;
 use std::sync::Arc;
@@ -9,18 +9,18 @@ use super::{Call, CallError};
 #[cfg(feature = "auth")]
 use crate::auth::{Access, InsufficientScope};
 
-/// The tags of a tool, a prompt, a resource or a template: words of the host's own, such as
-/// `admin`, which are not sent to clients. Clones share them.
+/// The tags of a tool, a prompt, a resource or a template: strings that the host chooses, such as
+/// `admin`. They are not sent to clients. Clones share the same strings.
 ///
-/// They are set by `tag` of each definition. A rule for a whole registry looks at them
-/// ([`ToolRegistryBuilder::visible_by_tags`](crate::registry::ToolRegistryBuilder::visible_by_tags)), as do a
-/// middleware ([`CallInfo::tags`](crate::registry::CallInfo::tags)) and whatever else asks a registry
-/// ([`Registry::tags`](crate::Registry::tags)).
+/// The method `tag` of a definition adds a tag. Tags are read by the rule of a registry
+/// ([`ToolRegistryBuilder::visible_by_tags`](crate::registry::ToolRegistryBuilder::visible_by_tags)), by
+/// middleware ([`CallInfo::tags`](crate::registry::CallInfo::tags)), and with
+/// [`Registry::tags`](crate::Registry::tags).
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Tags(Option<Arc<Vec<Box<str>>>>);
 
 impl Tags {
-    /// Returns whether this tag is there.
+    /// Returns whether the tags contain `tag`.
     pub fn has(&self, tag: &str) -> bool {
         self.iter().any(|other| other == tag)
     }
@@ -43,7 +43,7 @@ impl fmt::Debug for Tags {
     }
 }
 
-/// Collects the tags, each once.
+/// Collects tags without duplicates.
 impl<T: Into<String>> FromIterator<T> for Tags {
     fn from_iter<I: IntoIterator<Item = T>>(tags: I) -> Self {
         let mut all = Self::default();
@@ -52,11 +52,10 @@ impl<T: Into<String>> FromIterator<T> for Tags {
     }
 }
 
-/// A rule of a registry: whether a caller, known by the head of its request, sees what has
-/// these tags.
+/// A rule of a registry: whether the sender of a request sees an item with these tags.
 pub(crate) type TagRule = Arc<dyn Fn(&Tags, &Parts) -> bool + Send + Sync>;
 
-/// Whether a caller, known by the head of its request, sees something.
+/// A rule of a definition: whether the sender of a request sees it.
 type Condition = dyn Fn(&Parts) -> bool + Send + Sync;
 
 /// The scopes that a call of one definition needs.
@@ -70,12 +69,12 @@ struct NeededScopes {
 #[cfg(feature = "auth")]
 type ScopesOfCall = dyn Fn(&Call<'_>) -> Vec<String> + Send + Sync;
 
-/// Who may see one definition: those whom both its own condition and the rules of its registry let.
+/// Who may see a definition: callers that pass both its own condition and the rules of its registry.
 #[derive(Default)]
 pub(crate) struct Rights {
     tags: Tags,
     visible_to: Option<Box<Condition>>,
-    /// Of the registry, and of a builder that was merged into its own.
+    /// The rules of the registry, and of the builder that was merged into its builder.
     rules: Vec<TagRule>,
     #[cfg(feature = "auth")]
     scopes: NeededScopes,
@@ -90,7 +89,7 @@ impl Rights {
         self.visible_to = Some(Box::new(sees));
     }
 
-    /// Puts the definition under the rule of its registry.
+    /// Adds the rule of the definition's registry.
     pub(crate) fn add_rule(&mut self, rule: Option<&TagRule>) {
         self.rules.extend(rule.cloned());
     }
@@ -99,7 +98,7 @@ impl Rights {
         &self.tags
     }
 
-    /// Whether every caller sees it.
+    /// Returns whether every caller sees the definition.
     pub(crate) fn are_public(&self) -> bool {
         #[cfg(feature = "auth")]
         if !self.scopes.always.is_empty() || self.scopes.by_call.is_some() {
@@ -108,7 +107,7 @@ impl Rights {
         self.visible_to.is_none() && self.rules.is_empty()
     }
 
-    /// Whether a caller may know of it.
+    /// Returns whether the sender of a request sees the definition.
     pub(crate) fn allow(&self, head: &Parts) -> bool {
         self.visible_to.as_ref().is_none_or(|sees| sees(head))
             && self.rules.iter().all(|rule| rule(&self.tags, head))
@@ -192,17 +191,17 @@ impl NeededScopes {
     }
 }
 
-/// The setters of rights, of what has them in the place `$($field).+`.
+/// The setters of a definition whose rights are in the field `$($field).+`.
 macro_rules! rights_setters {
     ($($field:ident).+) => {
-        /// Shows and serves it only to callers for whom `sees` returns `true`, given the head of
-        /// their HTTP request. For all others it does not exist: it is not listed, not served, not
-        /// completed, and its changes are not told. Decide by what the host's own middleware has
-        /// left in the extensions, not by a header that every client can send.
+        /// Makes it visible only to callers for whom `sees` returns `true`, given the head of their
+        /// HTTP request. For all others it does not exist: it is not listed, called or completed,
+        /// and its changes are not reported. Decide by what the host's middleware has put into the
+        /// extensions, not by a header, which any client can send.
         ///
-        /// It is asked with each call and each list, and must not block. A list of which something
-        /// is not for everybody is private, because the next caller may see others. For a rule for
-        /// all that a registry has, see `visible_by_tags` of its builder, and
+        /// `sees` runs for each call and each list, and must not block. A list with items that are
+        /// not visible to everyone is always private, because other callers may see other items. To
+        /// set a rule for a whole registry, see `visible_by_tags` of its builder, and
         /// [`Filtered`](crate::registry::Filtered).
         pub fn visible_to(
             mut self,
@@ -212,8 +211,8 @@ macro_rules! rights_setters {
             self
         }
 
-        /// Adds a tag, which rules and middleware look at; see [`Tags`](crate::call::Tags). It is not
-        /// sent to clients.
+        /// Adds a tag for rules and middleware; see [`Tags`](crate::call::Tags). Tags are not sent
+        /// to clients.
         pub fn tag(mut self, tag: impl Into<String>) -> Self {
             self.$($field).+.tag(tag.into());
             self
@@ -267,16 +266,17 @@ pub(crate) use rights_setters;
 /// The setter of a builder's rule.
 macro_rules! rule_setter {
     () => {
-        /// Shows and serves something only to callers for whom `sees` returns `true`, given its
-        /// [`Tags`](crate::call::Tags) and the head of their HTTP request. A second call replaces the
-        /// first. It applies beside the `visible_to` of each definition, under the same conditions.
+        /// Makes each item visible only to callers for whom `sees` returns `true`, given the item's
+        /// [`Tags`](crate::call::Tags) and the head of their HTTP request. A second call replaces
+        /// the first. It applies in addition to the `visible_to` of each definition, and works like
+        /// it.
         ///
         /// ```
         /// use http::request::Parts;
         /// use mcp_stateless::call::Tags;
         /// use mcp_stateless::{Tool, ToolRegistry};
         ///
-        /// /// Left in the request's extensions by the authentication.
+        /// /// The authentication puts it into the request's extensions.
         /// #[derive(Clone)]
         /// struct User { roles: Vec<String> }
         ///

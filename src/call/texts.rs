@@ -1,5 +1,5 @@
-//! Typed values from texts: the arguments of a prompt and the variables of a resource's
-//! URI are texts, whatever type a handler wants of them.
+//! Deserialises typed values from strings. The arguments of a prompt and the variables of a URI
+//! template are strings, but a handler may take numbers or `bool`.
 
 use std::collections::BTreeMap;
 
@@ -9,8 +9,8 @@ use serde::forward_to_deserialize_any;
 
 use super::handler::misfit;
 
-/// Reads `A` from the text of a JSON object whose values are texts, or says where they do
-/// not fit.
+/// Deserialises `A` from a JSON object whose values are strings. The error message says where they
+/// are invalid.
 pub(crate) fn from_texts<A: DeserializeOwned>(object: &str) -> Result<A, String> {
     let texts: BTreeMap<String, String> = super::handler::from_json(object)?;
     let texts = texts.into_iter().map(|(name, text)| (name, TextArgument(text)));
@@ -18,7 +18,7 @@ pub(crate) fn from_texts<A: DeserializeOwned>(object: &str) -> Result<A, String>
     serde_path_to_error::deserialize(deserializer).map_err(|error| misfit(&error))
 }
 
-/// A text that becomes what is asked of it.
+/// A string that deserialises as the type that is requested.
 struct TextArgument(String);
 
 impl<E: Error> IntoDeserializer<'_, E> for TextArgument {

@@ -1,24 +1,25 @@
-//! Arguments that are checked beyond their types.
+//! Arguments that are validated after they have been deserialised.
 
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, Error as _};
 
-/// Arguments, or a part of them, that say themselves what is wrong with them; checked where a
-/// handler takes them as [`Valid`].
+/// Arguments, or a part of them, that can validate themselves. They are validated if a handler
+/// takes them as [`Valid`].
 pub trait Validate {
-    /// Returns what is wrong, for a model to read, so that it can mend its call.
+    /// Validates the value.
     ///
     /// # Errors
-    /// When something is wrong.
+    /// When the value is not valid. A model reads the message, so it should say how to correct the
+    /// call.
     fn validate(&self) -> Result<(), impl fmt::Display>;
 }
 
-/// Arguments that were found valid by [`Validate`], once they had been deserialised.
+/// Arguments that have been validated with [`Validate`] after they were deserialised.
 ///
-/// What is not valid is answered as what does not fit the type, with the place and the message:
-/// by a result with `isError` of a tool, else by `-32602`. It needs no schema engine, and works for
-/// the whole of the arguments as for a field.
+/// Invalid arguments are answered like those of a wrong type, with the path and the message: with a
+/// result with `isError` for a tool, and with an error `-32602` otherwise. This needs no schema
+/// engine, and works for the arguments as a whole and for single fields.
 ///
 /// ```
 /// use mcp_stateless::ToolRegistry;

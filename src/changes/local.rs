@@ -13,18 +13,19 @@ pub struct LocalBus(Arc<Mutex<Topics>>);
 
 #[derive(Debug, Default)]
 struct Topics {
-    /// Topics without listeners are removed.
+    /// Topics without subscribers are removed.
     listeners: HashMap<Box<str>, Vec<(u64, BusSender)>>,
     next: u64,
 }
 
 impl LocalBus {
     fn lock(&self) -> MutexGuard<'_, Topics> {
-        // Nothing in here panics half-way, so the topics are whole even if poisoned.
+        // No code panics while it holds the lock, so the topics are consistent even if it is
+        // poisoned.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether anybody listens to a topic.
+    /// Whether the topic has subscribers.
     pub(crate) fn is_heard(&self, topic: &str) -> bool {
         self.lock().listeners.contains_key(topic)
     }
@@ -32,7 +33,7 @@ impl LocalBus {
 
 impl ChangeBus for LocalBus {
     fn publish(&self, topic: &str, message: Bytes) -> Reach {
-        // Not under the lock: whoever is woken may subscribe.
+        // Not under the lock, because a subscriber that is woken may subscribe again.
         let listeners = self.lock().listeners.get(topic).cloned();
         let Some(listeners) = listeners else { return Reach::Nobody };
         for (_, listener) in listeners {

@@ -64,8 +64,8 @@ pub struct Changes(Vec<Source>);
 struct Source {
     topic: Topic,
     permissions: Vec<Permission>,
-    /// Set when the topic carries no changes itself: a message on it says that what this
-    /// returns is another place from now on.
+    /// Set if the topic carries no changes itself: a message on it says that this now returns
+    /// another channel.
     current: Option<Arc<Current>>,
 }
 
@@ -109,7 +109,7 @@ impl Changes {
         Self::over(Arc::new(LocalBus::default()), "changes")
     }
 
-    /// Creates a channel over a topic of a bus: clients of all replicas hear what one of them
+    /// Creates a channel over a topic of a bus: clients of all replicas receive what one of them
     /// publishes. Different registries, such as those of two tenants, need different topics.
     pub fn over(bus: Arc<dyn ChangeBus>, topic: impl Into<Arc<str>>) -> Self {
         let topic = Topic { bus, name: topic.into() };
@@ -167,7 +167,7 @@ impl fmt::Debug for Changes {
     }
 }
 
-/// A place whose changes are those of something that can be replaced.
+/// A source of changes for something that can be replaced.
 #[derive(Clone)]
 pub(crate) struct ReplaceableChanges {
     bus: LocalBus,
@@ -177,7 +177,7 @@ pub(crate) struct ReplaceableChanges {
 const REPLACED: &str = "replaced";
 
 impl ReplaceableChanges {
-    /// `current` returns the changes of what is there now.
+    /// `current` returns the channel of the current value.
     pub(crate) fn new(current: impl Fn() -> Changes + Send + Sync + 'static) -> Self {
         let bus = LocalBus::default();
         let topic = Topic { bus: Arc::new(bus.clone()), name: REPLACED.into() };
@@ -195,17 +195,17 @@ impl ReplaceableChanges {
         self.changes.clone()
     }
 
-    /// Has every subscriber subscribe to what is there now.
+    /// Makes every subscriber subscribe to the current channel.
     pub(crate) fn replaced(&self) {
         self.bus.publish(REPLACED, Bytes::new());
     }
 }
 
-/// What is published at some [`Changes`], as it comes.
+/// The messages published on a [`Changes`].
 pub(crate) struct ChangeStream {
     changes: Changes,
     followed: Vec<Followed>,
-    /// Whether something is to be followed anew, kept while news is handed out.
+    /// Whether to subscribe again; kept while changes are being delivered.
     is_replaced: bool,
 }
 
@@ -213,12 +213,12 @@ struct Followed {
     topic: Topic,
     permissions: Vec<Permission>,
     subscription: Subscription,
-    /// A message says that what is to be followed has changed.
+    /// A message says that the channel was replaced.
     is_replaceable: bool,
 }
 
 impl ChangeStream {
-    /// The next message, and from where it comes; `None` when a bus has given up.
+    /// Returns the next message and its source; `None` when a bus has closed.
     pub(crate) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<(usize, News)>> {
         loop {
             if std::mem::take(&mut self.is_replaced) {
@@ -237,13 +237,13 @@ impl ChangeStream {
         }
     }
 
-    /// Whether a caller may hear of a change now that the latest message was about.
+    /// Whether a caller may receive the latest change now.
     pub(crate) fn may_hear(&self, from: usize, change: Change<'_>, head: &Parts) -> bool {
         self.followed.get(from).is_some_and(|followed| followed.subscription.may_hear(change, head))
     }
 
-    /// Subscribes to what is there now, and drops the subscriptions to what is not. What is
-    /// subscribed to late may have said something before.
+    /// Subscribes to the current channels, and drops the subscriptions to others. A channel that is
+    /// subscribed to late may have missed changes.
     fn follow(&mut self, is_late: bool) {
         let mut before = std::mem::take(&mut self.followed);
         let changes = self.changes.clone();
@@ -273,7 +273,7 @@ impl ChangeStream {
                 }
             };
             self.followed.push(followed);
-            // Asked after the subscription, so that no replacement is missed in between.
+            // Read after subscribing, so that no replacement is missed in between.
             if let Some(current) = current {
                 self.add(&current(), &permissions, before, is_late);
             }

@@ -8,10 +8,10 @@
 //! | [`asking`] | asking the client's user in the middle of a call |
 //! | [`authorization`] | access tokens, scopes, challenges |
 //! | [`deploying`] | hosts, keys, principals, CORS, proxies, Kubernetes, serverless functions |
-//! | [`registries`] | serving what lives in a database or another system |
+//! | [`registries`] | serving items from a database or another system |
 //! | [`from_rmcp`] | coming from the official SDK |
 //!
-//! The example `examples/tracker` puts all of it into one application, with tests.
+//! The example `examples/tracker` combines all of it in one application, with tests.
 //!
 
 #[doc = include_str!("first_server.md")]

@@ -2,14 +2,14 @@
 
 use http::{HeaderMap, HeaderValue, header};
 
-/// The reply types that a client takes.
+/// The content types that a client accepts for the reply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Accepts {
     json: Fit,
     sse: Fit,
 }
 
-/// Whether, and by what, a type is accepted.
+/// How a client accepts a type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Fit {
     No,
@@ -18,19 +18,18 @@ enum Fit {
 }
 
 impl Accepts {
-    /// Takes JSON, and no stream.
+    /// Accepts JSON only.
     pub(crate) const JSON: Self = Self { json: Fit::ByName, sse: Fit::No };
     const BOTH: Self = Self { json: Fit::ByName, sse: Fit::ByName };
 
-    /// Reads every `Accept` line; without any, both types are fine (RFC 9110,
-    /// section 12.5.1). Of several ranges that match a type, the most specific
-    /// one decides, and a weight of 0 excludes.
+    /// Reads all `Accept` headers. Without any, both types are accepted (RFC 9110, section 12.5.1).
+    /// If several ranges match a type, the most specific one decides. A weight of 0 excludes.
     pub(crate) fn read(headers: &HeaderMap) -> Self {
         let mut lines = headers.get_all(header::ACCEPT).iter();
         let (first, second) = (lines.next(), lines.next());
         match (first.map(HeaderValue::as_bytes), second) {
             (None, _) => return Self { json: Fit::ByRange, sse: Fit::ByRange },
-            // What the SDKs send, told at a glance.
+            // Fast path: what the SDKs send.
             (Some(b"application/json, text/event-stream" | b"text/event-stream, application/json"), None) => {
                 return Self::BOTH;
             }
@@ -56,13 +55,13 @@ impl Accepts {
         self.sse != Fit::No
     }
 
-    /// Whether both types are named, as the specification demands of clients.
+    /// Returns whether both types are named, as the specification requires of clients.
     pub(crate) fn names_both(self) -> bool {
         self == Self::BOTH
     }
 }
 
-/// The best range so far for one type.
+/// The most specific range so far that matches a type.
 #[derive(Default)]
 struct Match {
     specificity: u8,
@@ -87,7 +86,8 @@ impl Match {
     }
 }
 
-/// How closely a media range fits: 3 the type itself, 2 `type/*`, 1 `*/*`, 0 not at all.
+/// Returns how specifically a media range matches: 3 for the type itself, 2 for `type/*`, 1 for
+/// `*/*`, and 0 for no match.
 fn specificity(range: &str, main_type: &str, media_type: &str) -> u8 {
     if range.eq_ignore_ascii_case(media_type) {
         return 3;

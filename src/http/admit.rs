@@ -1,18 +1,18 @@
-//! What the head of a request alone decides.
+//! Checks of a request's head.
 
 use http::request::Parts;
 use http::{HeaderMap, Method, header};
 
 use super::{AcceptRule, Accepts, HttpFault, HttpPolicy};
 
-/// A request whose head is in order.
+/// A request whose head has passed every check.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Admitted {
-    /// The body's length in bytes, when the head tells.
+    /// The body's length in bytes, if the head declares it.
     pub(crate) declared_length: Option<usize>,
 }
 
-/// Checks, in this order: `Host` and `Origin` (which the specification wants of every
+/// Checks, in this order: `Host` and `Origin` (which the specification requires for every
 /// request), method, `Accept`, `Content-Type`, `Content-Length`.
 pub(crate) fn admit(head: &Parts, accepts: Accepts, policy: &HttpPolicy) -> Result<Admitted, HttpFault> {
     policy.origin.check(head)?;
@@ -44,8 +44,8 @@ fn is_json(headers: &HeaderMap) -> bool {
     media_type.trim().eq_ignore_ascii_case("application/json")
 }
 
-/// The length that `Content-Length` declares; what is no number is left to the
-/// HTTP server below, and to the bound on what is read.
+/// Returns the length that `Content-Length` declares, if it is a number. An invalid header is left
+/// to the HTTP server, and to the limit on the bytes that are read.
 fn declared_length(headers: &HeaderMap) -> Option<usize> {
     headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.trim().parse().ok()
 }

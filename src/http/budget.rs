@@ -1,15 +1,15 @@
-//! A bound on the bytes of all bodies that are being read.
+//! A limit on the total size of the bodies being read.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// How many bytes the bodies being read may hold together.
+/// A limit on the bytes that all bodies being read may hold together.
 #[derive(Debug)]
 pub(crate) struct Budget {
     most: usize,
     held: AtomicUsize,
 }
 
-/// The part of a budget that one body holds; given back on drop.
+/// The part of a budget that one body holds. Dropping it returns the bytes.
 pub(crate) struct BudgetShare<'a> {
     budget: &'a Budget,
     held: usize,
@@ -24,16 +24,15 @@ impl Budget {
         self.most
     }
 
-    /// A share that holds nothing yet.
+    /// Creates an empty share.
     pub(crate) fn share(&self) -> BudgetShare<'_> {
         BudgetShare { budget: self, held: 0 }
     }
 }
 
 impl BudgetShare<'_> {
-    /// Grows to `length` bytes, or stays as it is and returns `false` if the budget does not
-    /// allow it. Bodies that grow at the same time never refuse one another bytes that
-    /// neither gets.
+    /// Grows to `length` bytes. If the budget does not allow it, returns `false` and leaves the
+    /// share unchanged. Of two shares that race for the last bytes, one gets them.
     #[must_use]
     pub(crate) fn grow_to(&mut self, length: usize) -> bool {
         let Some(more) = length.checked_sub(self.held) else { return true };
@@ -48,7 +47,7 @@ impl BudgetShare<'_> {
 
 impl Drop for BudgetShare<'_> {
     fn drop(&mut self) {
-        // A body that came in one piece never touched what all share.
+        // A body that arrived in one piece must not touch the shared counter.
         if self.held > 0 {
             self.budget.held.fetch_sub(self.held, Ordering::Relaxed);
         }
@@ -57,9 +56,8 @@ impl Drop for BudgetShare<'_> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Barrier;
-
     use super::Budget;
+    use crate::race;
 
     #[test]
     fn shares_are_given_back_and_a_refused_one_keeps_what_it_had() {
@@ -76,23 +74,9 @@ mod tests {
     #[test]
     fn of_two_that_race_for_the_last_bytes_one_gets_them() {
         let budget = Budget::new(1);
-        let (start, end) = (Barrier::new(2), Barrier::new(2));
-        let race = || {
-            let run = |_| {
-                let mut share = budget.share();
-                start.wait();
-                let won = share.grow_to(1);
-                end.wait();
-                drop(share);
-                start.wait();
-                won
-            };
-            (0..500).map(run).collect::<Vec<_>>()
-        };
-        let (first, second) = std::thread::scope(|scope| {
-            let (first, second) = (scope.spawn(race), scope.spawn(race));
-            (first.join().expect("no panic"), second.join().expect("no panic"))
+        race::one_of_two_gets(|| {
+            let mut share = budget.share();
+            share.grow_to(1).then_some(share)
         });
-        assert!(first.iter().zip(&second).all(|(first, second)| first != second));
     }
 }

@@ -5,15 +5,15 @@ use std::time::Duration;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use thiserror::Error;
 
-/// A fault that HTTP alone decides. The message goes to the client, so it says how to mend the
-/// request, or which setting of the server decided.
+/// A fault of a request on the level of HTTP. The message is sent to the client, so it says how to
+/// fix the request, or names the server's setting.
 #[derive(Debug, Error)]
 pub(crate) enum HttpFault {
-    #[error("Host {} is not allowed: the server's `allowed_hosts` setting decides", quoted(.0.as_deref()))]
+    #[error("Host {} is not allowed by the server's `allowed_hosts` setting", quoted(.0.as_deref()))]
     HostNotAllowed(Option<String>),
-    #[error("Origin {0:?} is not allowed: the server's `allowed_origins` setting decides")]
+    #[error("Origin {0:?} is not allowed by the server's `allowed_origins` setting")]
     OriginNotAllowed(String),
-    #[error("Method not allowed: send requests by POST; there is no session to stream or to end")]
+    #[error("Method not allowed: use POST. This server has no sessions, so GET and DELETE are not supported")]
     MethodNotAllowed,
     #[error("Not acceptable: accept application/json and text/event-stream")]
     NotAcceptable,
@@ -23,10 +23,10 @@ pub(crate) enum HttpFault {
     BodyTooLarge(usize),
     #[error("The body did not arrive within {0:?}")]
     ReadTimeout(Duration),
-    #[error("The body could not be read to its end")]
+    #[error("The body could not be read to the end")]
     BrokenBody,
     #[error(
-        "The server is reading as many bytes as it may, {0}: try again later; its `max_bytes_in_flight` setting decides"
+        "Too many bytes in flight: the server's `max_bytes_in_flight` setting allows {0}. Try again later"
     )]
     TooManyBytes(usize),
 }
@@ -51,14 +51,14 @@ impl HttpFault {
             Self::MethodNotAllowed => {
                 HeaderMap::from_iter([(header::ALLOW, HeaderValue::from_static("POST"))])
             }
-            // Bytes are given back within moments.
+            // Other bodies finish, and free their bytes, within moments.
             Self::TooManyBytes(_) => retry_after("1"),
             _ => HeaderMap::new(),
         }
     }
 }
 
-/// A `Retry-After` of this many seconds.
+/// Returns a `Retry-After` header of `seconds`.
 pub(crate) fn retry_after(seconds: &'static str) -> HeaderMap {
     HeaderMap::from_iter([(header::RETRY_AFTER, HeaderValue::from_static(seconds))])
 }

@@ -10,15 +10,15 @@ use http::{HeaderMap, HeaderName};
 pub(crate) const PROTOCOL_VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
 pub(crate) const METHOD: HeaderName = HeaderName::from_static("mcp-method");
 pub(crate) const NAME: HeaderName = HeaderName::from_static("mcp-name");
-/// What the names of headers that repeat a tool's parameters begin with.
+/// The prefix of the headers that repeat a tool's parameters.
 pub(crate) const PARAM_PREFIX: &str = "mcp-param-";
 
-/// Why a header has no usable value.
+/// Why a header has no valid value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum HeaderFault {
     Missing,
     Repeated,
-    /// Not ASCII, or base64 that cannot be decoded to text.
+    /// Not ASCII, or base64 that does not decode to UTF-8.
     Malformed,
 }
 
@@ -32,7 +32,7 @@ impl HeaderFault {
     }
 }
 
-/// The only value of a header, without the white space around it.
+/// Returns the only value of a header, trimmed.
 pub(crate) fn single<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Result<&'h str, HeaderFault> {
     let mut values = headers.get_all(name).iter();
     let value = values.next().ok_or(HeaderFault::Missing)?;
@@ -43,7 +43,7 @@ pub(crate) fn single<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Result<&'
     Ok(value.trim_matches([' ', '\t']))
 }
 
-/// The only value of a header that may be encoded as `=?base64?…?=`.
+/// Returns the only value of a header, decoded if it is written as `=?base64?…?=`.
 pub(crate) fn single_decoded<'h>(
     headers: &'h HeaderMap,
     name: &HeaderName,

@@ -1,7 +1,7 @@
-//! HTTP: knows nothing of JSON-RPC messages beyond their bytes.
+//! HTTP, without any knowledge of JSON-RPC.
 //!
-//! [`admit`] judges a request's head, [`read`] bounds its body; what is wrong with either is a
-//! [fault], which has an HTTP status and no JSON-RPC code.
+//! [`admit`] checks a request's head, and [`read`] reads its body within limits. Both return a
+//! [fault], which has an HTTP status but no JSON-RPC code.
 
 mod accept;
 pub(crate) mod admit;

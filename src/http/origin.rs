@@ -1,5 +1,5 @@
-//! Who may call: the `Host` and `Origin` headers, against DNS rebinding
-//! (2026-07-28, Transports, "Security & Endpoint").
+//! Checks `Host` and `Origin`, as a protection against DNS rebinding (2026-07-28, Transports,
+//! "Security & Endpoint").
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
@@ -8,7 +8,7 @@ use http::request::Parts;
 
 use super::HttpFault;
 
-/// Which hosts and origins are served.
+/// The hosts and origins that are served.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct OriginPolicy {
     pub(crate) hosts: Hosts,
@@ -23,8 +23,8 @@ pub(crate) enum Hosts {
     Any,
 }
 
-/// Origins served beside those of the same host; while only loopback hosts are
-/// served, all loopback ones are.
+/// The origins that are served in addition to those of the same host. While only loopback hosts
+/// are served, all loopback origins are served too.
 #[derive(Clone, Debug)]
 pub(crate) enum Origins {
     Only(Vec<AllowedOrigin>),
@@ -40,14 +40,14 @@ impl Default for Origins {
 /// An origin that is served.
 #[derive(Clone, Debug)]
 pub(crate) enum AllowedOrigin {
-    /// Of a web page; the port is always there.
+    /// The origin of a web page. The default port is filled in.
     Web { scheme: String, host: String, port: u16 },
-    /// Of something else, such as an extension; compared as it is.
+    /// Any other origin, such as a browser extension's. Compared verbatim.
     Other(String),
 }
 
 impl AllowedOrigin {
-    /// Reads `https://host`, `https://host:port` or `scheme://opaque`.
+    /// Parses `https://host`, `https://host:port` or `scheme://opaque`.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         if let Some(web) = WebOrigin::parse(text) {
             let (scheme, host) = (web.scheme.to_owned(), web.authority.host.to_owned());
@@ -71,7 +71,7 @@ impl AllowedOrigin {
     }
 }
 
-/// A host that is served, on one port or on all, with its pages of one scheme or of both.
+/// A host that is served, on one port or on all, with web pages of one scheme or of both.
 #[derive(Clone, Debug)]
 pub(crate) struct AllowedHost {
     name: String,
@@ -81,7 +81,7 @@ pub(crate) struct AllowedHost {
 }
 
 impl AllowedHost {
-    /// Reads `host` or `host:port`, either behind `https://` or `http://`.
+    /// Parses `host` or `host:port`, with or without `https://` or `http://` in front.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         let (scheme, authority) = match WebOrigin::parse(text) {
             Some(web) => (Some(web.scheme.to_ascii_lowercase()), web.authority),
@@ -90,13 +90,13 @@ impl AllowedHost {
         Some(Self { name: authority.host.to_owned(), port: authority.port, scheme })
     }
 
-    /// Whether pages of this host may call that were loaded by this scheme.
+    /// Returns whether pages of this host that were loaded with `scheme` may call.
     fn admits_page(&self, scheme: &str) -> bool {
         self.scheme.as_deref().is_none_or(|allowed| allowed.eq_ignore_ascii_case(scheme))
     }
 
-    /// Whether a request may name this host. Clients leave out the default port of the scheme
-    /// (RFC 9110, section 4.2), which the server does not know unless the entry says it.
+    /// Returns whether a request with this authority is for this host. Clients omit the default
+    /// port (RFC 9110, section 4.2). If the entry names no scheme, that is the port of either.
     fn admits(&self, authority: Authority<'_>) -> bool {
         let is_default = |port| match self.scheme.as_deref() {
             Some(scheme) => default_port(scheme) == Some(port),
@@ -108,7 +108,7 @@ impl AllowedHost {
 }
 
 impl OriginPolicy {
-    /// Judges the head of a request; gives its origin, if it has one.
+    /// Checks the head of a request. Returns its origin, if it has one.
     pub(crate) fn check<'h>(&self, head: &'h Parts) -> Result<Option<&'h str>, HttpFault> {
         let named = NamedHosts::read(head);
         self.check_hosts(&named)?;
@@ -160,13 +160,12 @@ impl OriginPolicy {
     }
 }
 
-/// The hosts that a request names: HTTP/2's `:authority` (or the authority of an
-/// absolute URI) and the `Host` header. Whoever routes on one of them must not
-/// be contradicted by the other, so each is judged.
+/// The hosts that a request names: the `:authority` of HTTP/2 (or the authority of an absolute
+/// URI) and the `Host` header. A proxy may have routed by either, so both are checked.
 struct NamedHosts<'h> {
     authority: Option<&'h str>,
     header: Option<&'h str>,
-    /// The header is repeated, or no text.
+    /// The header is repeated, or is not valid text.
     is_ambiguous: bool,
 }
 
@@ -190,7 +189,7 @@ impl<'h> NamedHosts<'h> {
     }
 }
 
-/// `host` or `host:port`, borrowed; brackets around IPv6 stay.
+/// `host` or `host:port`. An IPv6 address keeps its brackets.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Authority<'a> {
     host: &'a str,
@@ -229,7 +228,7 @@ pub(crate) fn is_loopback(host: &str) -> bool {
     Authority::parse(host).is_some_and(Authority::is_loopback)
 }
 
-/// The ports of the schemes that web pages are loaded by, where a URL names none.
+/// The default ports of the schemes of web pages.
 const DEFAULT_PORTS: [(&str, u16); 2] = [("http", 80), ("https", 443)];
 
 fn default_port(scheme: &str) -> Option<u16> {
@@ -255,8 +254,8 @@ impl<'a> WebOrigin<'a> {
         self.authority.port.unwrap_or(self.default_port)
     }
 
-    /// Behind a proxy that ends TLS the server does not know its own scheme, so a
-    /// host without a port stands for the origin's default one.
+    /// Returns whether the page comes from `host`. Behind a proxy that terminates TLS the server
+    /// does not know its own scheme, so a host without a port matches the origin's default port.
     fn is_same_host(self, host: &str) -> bool {
         Authority::parse(host).is_some_and(|host| {
             host.host.eq_ignore_ascii_case(self.authority.host)

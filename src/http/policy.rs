@@ -1,4 +1,4 @@
-//! The rules by which heads are admitted and bodies are read.
+//! The settings for checking heads and reading bodies.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,23 +6,23 @@ use std::time::Duration;
 use super::budget::Budget;
 use super::origin::OriginPolicy;
 
-/// What `Accept` must list.
+/// Which types the `Accept` header of a request must list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum AcceptRule {
-    /// One of JSON and SSE is enough; the reply is of a type that fits.
+    /// JSON or server-sent events. The reply has a type that the client accepts.
     #[default]
     Either,
-    /// Both, by name, as the specification demands of clients.
+    /// Both types, by name, as the specification requires of clients.
     Both,
 }
 
-/// The settings of a manager that concern HTTP alone.
+/// The settings of a manager that concern only HTTP.
 pub(crate) struct HttpPolicy {
     pub(crate) origin: OriginPolicy,
     pub(crate) accept: AcceptRule,
     /// In bytes.
     pub(crate) max_body_size: usize,
     pub(crate) read_timeout: Duration,
-    /// Shared by all bodies that are being read.
+    /// Shared by all bodies being read.
     pub(crate) body_budget: Arc<Budget>,
 }

@@ -1,4 +1,4 @@
-//! Reads a request's body, bounded in size, in time, and together with all others.
+//! Reads a request's body, with limits on its size, its time, and the memory of all bodies.
 
 use std::future::poll_fn;
 use std::pin::pin;
@@ -12,9 +12,8 @@ use crate::deadline::Deadline;
 
 /// Reads `body` to its end.
 ///
-/// A body that is there at once in one piece is not copied, and counts against nothing that
-/// requests share. Any other counts against the budget of all bodies with each byte that
-/// has arrived, until it is complete.
+/// A body that is ready at once in one piece is not copied, and does not use the shared budget.
+/// Any other body takes from the budget every byte that has arrived, until it is complete.
 pub(crate) async fn read<B: http_body::Body>(
     body: B,
     admitted: &Admitted,
@@ -35,7 +34,7 @@ pub(crate) async fn read<B: http_body::Body>(
             }
         });
         let Some(frame) = frame.await? else { break };
-        // Trailers say nothing that is read here.
+        // Trailers are ignored.
         let Ok(data) = frame.map_err(|_| HttpFault::BrokenBody)?.into_data() else { continue };
         let length = read.len() + data.remaining();
         if length > limit {
@@ -56,7 +55,7 @@ fn over_budget(policy: &HttpPolicy) -> HttpFault {
     HttpFault::TooManyBytes(policy.body_budget.most())
 }
 
-/// What has been read so far.
+/// The part of a body that has been read.
 enum Collected {
     Nothing,
     One(Bytes),
@@ -104,8 +103,8 @@ impl Collected {
     }
 }
 
-/// Makes room for `more` bytes, and for as many again as have arrived, but for none beyond
-/// the declared length: what a client declares costs nothing before it is sent.
+/// Reserves capacity for `more` bytes. Capacity at most doubles, so a declared length costs
+/// nothing before its bytes arrive, and it does not exceed the declared length.
 fn make_room(all: &mut Vec<u8>, more: usize, declared_length: Option<usize>) {
     let needed = all.len() + more;
     if needed > all.capacity() {
@@ -130,7 +129,7 @@ mod tests {
             assert!(all.capacity() <= (2 * all.len()).min(declared), "{}", all.capacity());
         }
         assert_eq!(read.into_bytes().len(), declared);
-        // More than was declared is only bounded by what has arrived.
+        // A body longer than declared: capacity is bounded only by what has arrived.
         let mut read = Collected::Nothing;
         for _ in 0..3 {
             read.append(Bytes::from_static(b"four"), Some(1));

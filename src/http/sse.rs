@@ -1,12 +1,12 @@
-//! Server-sent events, as bytes.
+//! Writes server-sent events.
 
 const DATA: &[u8] = b"data: ";
 const END: &[u8] = b"\n\n";
-/// A comment, which keeps a silent stream alive.
+/// A comment that keeps an idle stream alive.
 pub(crate) const KEEP_ALIVE: &[u8] = b":\n\n";
 
-/// Writes one event, whose data `write` puts straight into the buffer; none if it
-/// writes nothing.
+/// Writes one event. `write` appends its data to the buffer; if it appends nothing, no event is
+/// written.
 pub(crate) fn event(buffer: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
     buffer.extend_from_slice(DATA);
     let start = buffer.len();
@@ -19,15 +19,15 @@ pub(crate) fn event(buffer: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
     buffer.extend_from_slice(END);
 }
 
-/// Makes one event of a finished message.
+/// Frames a complete message as one event.
 pub(crate) fn frame_result(message: &[u8]) -> Vec<u8> {
     let mut buffer = Vec::with_capacity(DATA.len() + message.len() + END.len());
     event(&mut buffer, |buffer| buffer.extend_from_slice(message));
     buffer
 }
 
-/// A line end would split the data. In JSON it can only be white space between
-/// tokens, from a host's own raw JSON.
+/// Replaces line breaks with spaces, because they would split the data of an event. In valid JSON
+/// they occur only between tokens, and only in raw JSON that the host provides.
 fn keep_on_one_line(json: &mut [u8]) {
     let mut at = 0;
     while let Some(found) = memchr::memchr2(b'\n', b'\r', &json[at..]) {

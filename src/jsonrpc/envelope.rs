@@ -1,18 +1,18 @@
-//! Reads one JSON-RPC message, in one pass that borrows from the body.
+//! Parses JSON-RPC messages, in one pass that borrows from the body.
 
 use std::borrow::Cow;
 
 use super::scan::{Scan, ScanFault, Scanner};
 use super::{Id, Raw};
 
-/// A well-formed message. `P` reads the `params` member in the same pass.
+/// A well-formed message. `P` is read from its `params` in the same pass.
 #[derive(Debug)]
 pub(crate) enum Message<'a, P> {
     Request { id: Id<'a>, method: Cow<'a, str>, params: P },
     Notification { params: P },
 }
 
-/// Why a text is no message, with the id if that much could be read.
+/// Why a text is not a message, with the id if it could be read.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Fault<'a> {
     pub(crate) id: Option<Id<'a>>,
@@ -21,31 +21,31 @@ pub(crate) struct Fault<'a> {
 
 #[derive(Debug, PartialEq)]
 pub(crate) enum FaultKind {
-    /// Not JSON.
+    /// Not valid JSON.
     Syntax,
     /// Nested too deeply.
     TooDeep,
-    /// JSON, but no JSON-RPC request or notification.
+    /// Valid JSON, but not a JSON-RPC request or notification.
     Invalid(&'static str),
-    /// An answer to a question of the server's.
+    /// A response to a request of the server.
     Response,
 }
 
-/// Reads one message. `P` must take any JSON value and judge it later, so that
-/// a wrong `params` does not hide the id.
+/// Parses one message. `P` must accept any JSON value and be checked later, so that an invalid
+/// `params` does not prevent the id from being read.
 pub(crate) fn parse<'a, P: Scan<'a> + Default>(text: &'a str) -> Result<Message<'a, P>, Fault<'a>> {
     let mut scanner = Scanner::new(text);
     let members = if scanner.peek() == Some(b'{') {
         Members::scan(&mut scanner).and_then(|members| scanner.end().map(|()| members))
     } else {
-        // Syntax comes first: text that is not JSON is a parse error, not an invalid request.
+        // Check the syntax first: text that is not JSON is a parse error, not an invalid request.
         scanner.value().and_then(|_| scanner.end()).and(Err(ScanFault::Unwanted))
     };
     members.map_err(|fault| Fault { id: None, kind: fault.into() })?.into_message()
 }
 
-/// Reads a batch: the texts of its messages, of which there may be `most`. One with more is
-/// read to its end before it is refused, but not kept.
+/// Parses a batch into the texts of its messages, at most `most` of them. A larger batch is scanned
+/// to its end, so that a syntax error takes precedence, but the rest is not stored.
 pub(crate) fn parse_batch(text: &str, most: usize) -> Result<Vec<&str>, FaultKind> {
     let mut messages = Vec::new();
     let mut has_too_many = false;
@@ -75,7 +75,7 @@ impl From<ScanFault> for FaultKind {
     }
 }
 
-/// The members of a message as they stood, not yet judged.
+/// The members of a message, not checked yet.
 struct Members<'a, P> {
     jsonrpc: Option<Raw<'a>>,
     id: Option<Raw<'a>>,
@@ -90,7 +90,7 @@ impl<'a, P: Default> Members<'a, P> {
         let id = self.id.and_then(|raw| Id::from_json(raw.text()));
         let fault = |reason| Fault { id, kind: FaultKind::Invalid(reason) };
         if self.is_repeated {
-            // Two readers that pick different ones could be played against each other.
+            // Two parsers that pick different ones would see different messages.
             return Err(fault("a member is repeated"));
         }
         if self.jsonrpc.map(Raw::text) != Some(r#""2.0""#) {
@@ -151,7 +151,7 @@ mod tests {
     use super::{Fault, FaultKind, Message, parse, parse_batch};
     use crate::jsonrpc::scan::{Scan, ScanFault, Scanner};
 
-    /// Takes anything.
+    /// Accepts any value.
     #[derive(Debug, Default)]
     struct Any;
 
@@ -192,7 +192,7 @@ mod tests {
         for text in ["", "{", "nope", r#"{"id":1,}"#, r#"{"id":1} x"#, "{\"id\":\"\u{1}\"}"] {
             assert_eq!(fault(text).kind, FaultKind::Syntax, "{text}");
         }
-        // Nor is a value that could not be a message anyway.
+        // The same for a value that could not be a message anyway.
         for text in ["1 x", "\"\"\"", "null,", "[] ]", "true{}"] {
             assert_eq!(fault(text).kind, FaultKind::Syntax, "{text}");
         }

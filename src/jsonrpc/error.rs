@@ -14,18 +14,18 @@ use serde_json::value::RawValue;
 pub struct ErrorCode(pub i64);
 
 impl ErrorCode {
-    /// The body is not JSON.
+    /// The body is not valid JSON.
     pub const PARSE_ERROR: Self = Self(-32_700);
-    /// JSON, but no JSON-RPC request of this protocol.
+    /// Valid JSON, but not a valid JSON-RPC request.
     pub const INVALID_REQUEST: Self = Self(-32_600);
     /// The server has no such method.
     pub const METHOD_NOT_FOUND: Self = Self(-32_601);
-    /// The method's parameters are wrong; also an unknown tool.
+    /// The method's parameters are invalid, or name an unknown tool or prompt.
     pub const INVALID_PARAMS: Self = Self(-32_602);
     /// The server failed.
     pub const INTERNAL_ERROR: Self = Self(-32_603);
-    /// There is no such resource, as the revisions before 2026-07-28 say it; there it is
-    /// [`INVALID_PARAMS`](Self::INVALID_PARAMS), which this becomes.
+    /// There is no such resource, in revisions before 2026-07-28. Replies of 2026-07-28 have
+    /// [`INVALID_PARAMS`](Self::INVALID_PARAMS) instead.
     pub const RESOURCE_NOT_FOUND: Self = Self(-32_002);
     /// HTTP headers and body disagree (2026-07-28).
     pub const HEADER_MISMATCH: Self = Self(-32_020);
@@ -41,12 +41,12 @@ impl fmt::Display for ErrorCode {
     }
 }
 
-/// A JSON-RPC error: what a client gets instead of a result.
+/// A JSON-RPC error, sent to the client instead of a result.
 ///
-/// A failing tool is not one of these: its error belongs in the tool's result,
-/// where a model can read it (see [`ToolError`](crate::ToolError)). This type is
-/// for a [`Registry`](crate::Registry) that cannot serve a request at all. Its
-/// message goes to the client as it is, so it must hold nothing internal.
+/// Do not use it for a tool that fails: that error belongs in the tool's result, where a model can
+/// read it (see [`ToolError`](crate::ToolError)). It is for a [`Registry`](crate::Registry) that
+/// cannot serve a request at all. The message is sent to the client verbatim, so it must not contain
+/// internal details.
 #[derive(Clone, Debug)]
 pub struct RpcError {
     code: ErrorCode,
@@ -55,61 +55,61 @@ pub struct RpcError {
 }
 
 impl RpcError {
-    /// An error with this code and message.
+    /// Creates an error with a code and a message.
     pub fn new(code: ErrorCode, message: impl Into<Cow<'static, str>>) -> Self {
         Self { code, message: message.into(), data: None }
     }
 
-    /// The request's parameters are wrong (`-32602`).
+    /// Creates an error for invalid parameters (`-32602`).
     pub fn invalid_params(message: impl Into<Cow<'static, str>>) -> Self {
         Self::new(ErrorCode::INVALID_PARAMS, message)
     }
 
-    /// There is no tool of this name (`-32602`).
+    /// Creates an error for an unknown tool (`-32602`).
     pub fn unknown_tool(name: &str) -> Self {
         Self::invalid_params(format!("Unknown tool: {name}"))
     }
 
-    /// There is no prompt of this name (`-32602`).
+    /// Creates an error for an unknown prompt (`-32602`).
     pub fn unknown_prompt(name: &str) -> Self {
         Self::invalid_params(format!("Unknown prompt: {name}"))
     }
 
-    /// A list did not give out this cursor (`-32602`).
+    /// Creates an error for a cursor that does not belong to the list (`-32602`).
     pub fn unknown_cursor() -> Self {
-        Self::invalid_params("The cursor is not one of this list")
+        Self::invalid_params("The cursor does not belong to this list")
     }
 
-    /// There is no resource of this URI: `-32602` in 2026-07-28, `-32002` before.
+    /// Creates an error for an unknown resource: `-32602` in 2026-07-28, `-32002` before.
     pub fn resource_not_found(uri: &str) -> Self {
         Self::new(ErrorCode::RESOURCE_NOT_FOUND, "Resource not found")
             .with_data(serde_json::json!({"uri": uri}))
     }
 
-    /// The server failed (`-32603`); says nothing of the reason, which belongs
-    /// in the server's log.
+    /// Creates an error for a failure of the server (`-32603`). It does not contain the reason,
+    /// which belongs in the server's log.
     pub fn internal() -> Self {
         Self::new(ErrorCode::INTERNAL_ERROR, "Internal error")
     }
 
-    /// Adds the `data` member. A value that cannot be serialised is left out.
+    /// Sets the `data` member. A value that cannot be serialised is omitted.
     #[must_use]
     pub fn with_data(mut self, data: impl Serialize) -> Self {
         self.data = serde_json::value::to_raw_value(&data).ok();
         self
     }
 
-    /// The code.
+    /// Returns the code.
     pub fn code(&self) -> ErrorCode {
         self.code
     }
 
-    /// The message.
+    /// Returns the message.
     pub fn message(&self) -> &str {
         &self.message
     }
 
-    /// The JSON text of the `data` member.
+    /// Returns the JSON text of the `data` member.
     pub fn data(&self) -> Option<&str> {
         self.data.as_deref().map(RawValue::get)
     }
@@ -121,5 +121,5 @@ impl fmt::Display for RpcError {
     }
 }
 
-/// By `?` in a handler it stays what it is, and does not become a tool's result.
+/// With `?` in a handler it is sent as a JSON-RPC error, not as a tool's result.
 impl std::error::Error for RpcError {}

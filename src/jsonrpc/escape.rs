@@ -1,8 +1,8 @@
-//! The escapes of JSON strings, read and written.
+//! Reads and writes the escapes of JSON strings.
 
 use super::fault::ScanFault;
 
-/// The length of the escape that these bytes begin with.
+/// Returns the length of the escape at the start of `bytes`.
 pub(super) fn length(bytes: &[u8]) -> Result<usize, ScanFault> {
     match letter(bytes)? {
         b'u' => unit(bytes).map(|_| 6),
@@ -10,8 +10,8 @@ pub(super) fn length(bytes: &[u8]) -> Result<usize, ScanFault> {
     }
 }
 
-/// The character that is escaped at the beginning of these bytes, and the length of that: of
-/// two escapes, where it takes a pair of surrogates.
+/// Returns the escaped character at the start of `bytes`, and the length of its escape, or of both
+/// escapes of a surrogate pair.
 pub(super) fn decode(bytes: &[u8]) -> Result<(char, usize), ScanFault> {
     match letter(bytes)? {
         b'u' => {}
@@ -30,7 +30,7 @@ pub(super) fn decode(bytes: &[u8]) -> Result<(char, usize), ScanFault> {
     .ok_or(ScanFault::Unwanted)
 }
 
-/// Writes a byte as an escape.
+/// Writes the escape of a byte.
 pub(super) fn write(buffer: &mut Vec<u8>, byte: u8) {
     const HEX: &[u8; 16] = b"0123456789abcdef";
     match LETTERS[usize::from(byte)] {
@@ -46,7 +46,7 @@ fn letter(bytes: &[u8]) -> Result<u8, ScanFault> {
     bytes.get(1).copied().ok_or(ScanFault::Syntax)
 }
 
-/// The byte that an escape of two bytes stands for.
+/// Returns the byte that an escape of two bytes stands for.
 fn short(letter: u8) -> Result<u8, ScanFault> {
     match BYTES[usize::from(letter)] {
         0 => Err(ScanFault::Syntax),
@@ -54,7 +54,7 @@ fn short(letter: u8) -> Result<u8, ScanFault> {
     }
 }
 
-/// The unit of UTF-16 that an escape of six bytes stands for.
+/// Returns the UTF-16 code unit that an escape of six bytes stands for.
 fn unit(bytes: &[u8]) -> Result<u32, ScanFault> {
     let [b'\\', b'u', digits @ ..] = bytes else { return Err(ScanFault::Syntax) };
     let digits = digits.first_chunk::<4>().ok_or(ScanFault::Syntax)?;
@@ -64,11 +64,11 @@ fn unit(bytes: &[u8]) -> Result<u32, ScanFault> {
     })
 }
 
-/// The bytes that have an escape of two bytes, and its letter.
+/// The bytes with an escape of two bytes, and its letter.
 const SHORT: [(u8, u8); 7] =
     [(b'"', b'"'), (b'\\', b'\\'), (0x08, b'b'), (0x0c, b'f'), (b'\n', b'n'), (b'\r', b'r'), (b'\t', b't')];
 
-/// By its letter, what an escape of two bytes stands for; 0 where there is none.
+/// Maps the letter of an escape of two bytes to the byte it stands for; 0 if there is none.
 static BYTES: [u8; 256] = {
     let mut bytes = [0; 256];
     let mut at = 0;
@@ -76,12 +76,12 @@ static BYTES: [u8; 256] = {
         bytes[SHORT[at].1 as usize] = SHORT[at].0;
         at += 1;
     }
-    // Which may be escaped, but need not be.
+    // A slash may be escaped, but need not be.
     bytes[b'/' as usize] = b'/';
     bytes
 };
 
-/// By what it stands for, the letter of an escape of two bytes; 0 where there is none.
+/// Maps a byte to the letter of its escape of two bytes; 0 if there is none.
 static LETTERS: [u8; 256] = {
     let mut letters = [0; 256];
     let mut at = 0;

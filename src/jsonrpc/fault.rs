@@ -1,15 +1,15 @@
-//! Why JSON text cannot be read.
+//! The faults of JSON text.
 
-/// The deepest nesting that is read; `serde_json` reads one level less.
+/// The maximum depth of nesting. That of `serde_json` is one less.
 pub(crate) const MAX_DEPTH: usize = 128;
 
-/// Why a text cannot be read.
+/// Why a text cannot be scanned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ScanFault {
-    /// Not JSON.
+    /// Not valid JSON.
     Syntax,
     /// Nested deeper than [`MAX_DEPTH`].
     TooDeep,
-    /// Not what the reader can make use of, though it may be JSON.
+    /// Not the type that the caller expects, although it may be valid JSON.
     Unwanted,
 }

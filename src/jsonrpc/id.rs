@@ -1,20 +1,20 @@
-//! The id of a request, kept as the bytes it came in.
+//! The id of a request, as it was written.
 
-/// A request's id: a string or an integer, as it stood in the body, so that
-/// the reply repeats it byte for byte and `1` never becomes `"1"`.
+/// The id of a request: a string or an integer. It keeps the JSON text of the body, so that the
+/// reply repeats it byte for byte.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Id<'a>(&'a str);
 
 impl<'a> Id<'a> {
-    /// Takes the JSON text of an `id` member; `None` unless it is a string or
-    /// an integer (MCP forbids `null` and fractions).
+    /// Creates an id from the JSON text of an `id` member. Returns `None` unless it is a string or
+    /// an integer: MCP forbids `null` and fractions.
     pub(crate) fn from_json(text: &'a str) -> Option<Self> {
         let digits = text.strip_prefix('-').unwrap_or(text);
         let integer = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
         (integer || text.starts_with('"')).then_some(Self(text))
     }
 
-    /// The JSON text.
+    /// Returns the JSON text.
     pub(crate) fn as_json(self) -> &'a str {
         self.0
     }

@@ -1,4 +1,4 @@
-//! Reads strings and members out of values that were scanned before.
+//! Reads strings and members from values that have been scanned.
 
 use std::borrow::Cow;
 
@@ -6,8 +6,8 @@ use super::raw::Raw;
 use super::scan::{ScanFault, Scanner};
 
 impl<'a> Raw<'a> {
-    /// The value of a string; `None` when it is something else, or a string that no
-    /// Rust string can hold (a lone surrogate). Borrows unless the string has escapes.
+    /// Returns the value of a string. `None` if it is not a string, or has a lone surrogate, which a
+    /// Rust string cannot represent. Borrows unless the string has escapes.
     pub(crate) fn string(self) -> Option<Cow<'a, str>> {
         match self.plain() {
             Some(text) => Some(Cow::Borrowed(text)),
@@ -15,10 +15,10 @@ impl<'a> Raw<'a> {
         }
     }
 
-    /// One member of an object; `None` without it, or when the value is no object.
+    /// Returns a member of an object. `None` if there is no such member, or no object.
     ///
     /// # Errors
-    /// When the member is there twice: another reader might pick the other one.
+    /// When the member is repeated: another parser might pick the other one.
     pub(crate) fn member(self, name: &str) -> Result<Option<Raw<'a>>, Repeated> {
         if !self.is_object() {
             return Ok(None);
@@ -34,17 +34,17 @@ impl<'a> Raw<'a> {
         members.map(|()| found).map_err(|_| Repeated)
     }
 
-    /// One member of an object, if it is there once, and a string.
+    /// Returns a member of an object, if it is a string and not repeated.
     pub(crate) fn string_member(self, name: &str) -> Option<Cow<'a, str>> {
         self.member(name).ok()??.string()
     }
 
-    /// Whether this is the string `name`.
+    /// Returns whether the value is the string `name`.
     pub(crate) fn is_key(self, name: &str) -> bool {
         self.string().is_some_and(|key| key == name)
     }
 }
 
-/// A member is there twice.
+/// The error for a repeated member.
 #[derive(Debug)]
 pub(crate) struct Repeated;

@@ -1,7 +1,7 @@
-//! JSON-RPC 2.0: knows nothing of MCP or HTTP.
+//! JSON-RPC 2.0, without any knowledge of MCP or HTTP.
 //!
-//! [`envelope`] reads a message in one borrowed pass of [`scan`], [`read`] makes typed
-//! values of its parts, [`write`] puts replies straight into their buffer.
+//! [`envelope`] parses a message in one borrowing pass of [`scan`]. [`read`] deserialises its parts.
+//! [`write`] writes replies directly into their buffer.
 
 pub(crate) mod envelope;
 mod error;

@@ -1,20 +1,20 @@
-//! The text of a JSON value that has been passed over.
+//! The text of a scanned JSON value.
 
-/// A JSON value as it stands in the body: checked, but not yet read.
+/// The text of a JSON value in the body: checked, but not parsed yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Raw<'a> {
     text: &'a str,
-    /// A string without escapes, whose text can be taken as it is.
+    /// The value is a string without escapes, which can be borrowed.
     is_plain: bool,
 }
 
 impl<'a> Raw<'a> {
-    /// Only a scanner knows that a text is JSON.
+    /// Private to this module: only a scanner knows that a text is valid JSON.
     pub(super) fn new(text: &'a str, is_plain: bool) -> Self {
         Self { text, is_plain }
     }
 
-    /// The JSON text.
+    /// Returns the JSON text.
     pub(crate) fn text(self) -> &'a str {
         self.text
     }
@@ -27,7 +27,7 @@ impl<'a> Raw<'a> {
         self.text == "null"
     }
 
-    /// The text between the quotes of a string without escapes.
+    /// Returns the text between the quotes, if the value is a string without escapes.
     pub(super) fn plain(self) -> Option<&'a str> {
         if self.is_plain { self.text.get(1..self.text.len() - 1) } else { None }
     }

@@ -1,5 +1,5 @@
-//! Reads typed values from JSON text: its structure and its strings, which can be large,
-//! by the [scanner](super::scan); numbers and whatever is rare by `serde_json`.
+//! Deserialises JSON text. The [scanner](super::scan) reads structure and strings, which can be
+//! large; `serde_json` reads numbers and rare types.
 
 use std::borrow::Cow;
 
@@ -10,24 +10,23 @@ use serde_json::de::StrRead;
 
 use super::scan::{Items, ScanFault, Scanner};
 
-/// The text, if it is UTF-8, which JSON must be.
+/// Returns the text, if it is UTF-8, as JSON must be.
 #[cfg(feature = "simd")]
 pub(crate) fn utf8(bytes: &[u8]) -> Option<&str> {
     simdutf8::basic::from_utf8(bytes).ok()
 }
 
-/// The text, if it is UTF-8, which JSON must be.
+/// Returns the text, if it is UTF-8, as JSON must be.
 #[cfg(not(feature = "simd"))]
 pub(crate) fn utf8(bytes: &[u8]) -> Option<&str> {
     std::str::from_utf8(bytes).ok()
 }
 
-/// Reads a value.
+/// Deserialises a value. If this succeeds, `serde_json` would return the same value.
 ///
 /// # Errors
-/// When the value does not fit, or is of a kind that only `serde_json` reads, such as a map
-/// whose keys are no strings. The error says little; whoever wants to know asks `serde_json`,
-/// which gives the same value for whatever is read here.
+/// When the value is invalid, or of a type that only `serde_json` supports, such as a map whose keys
+/// are not strings. The error has no details: to get them, deserialise again with `serde_json`.
 pub(crate) fn json<'de, T: Deserialize<'de>>(text: &'de str) -> Result<T, Error> {
     let mut scanner = Scanner::new(text);
     let value = T::deserialize(Value(&mut scanner))?;
@@ -37,11 +36,11 @@ pub(crate) fn json<'de, T: Deserialize<'de>>(text: &'de str) -> Result<T, Error>
 
 impl From<ScanFault> for Error {
     fn from(_: ScanFault) -> Self {
-        Self::custom("not the JSON that is expected")
+        Self::custom("unexpected JSON")
     }
 }
 
-/// The value that comes next.
+/// Deserialises the next value of a scanner.
 struct Value<'s, 'de>(&'s mut Scanner<'de>);
 
 impl<'de> Value<'_, 'de> {
@@ -66,7 +65,7 @@ impl<'de> Value<'_, 'de> {
         let items = self.0.enter(open, close)?;
         let mut values = Values { scanner: self.0, items };
         let value = visit(&mut values)?;
-        // Nothing may be left over.
+        // The visitor must have consumed all items.
         if values.another()? { Err(ScanFault::Unwanted.into()) } else { Ok(value) }
     }
 
@@ -77,20 +76,20 @@ impl<'de> Value<'_, 'de> {
         let text = self.0.value()?;
         let mut deserializer = serde_json::Deserializer::from_str(text.text());
         let read = read(&mut deserializer).and_then(|value| {
-            // It may have been content with the beginning of a number.
+            // `serde_json` may have read only the start of a number.
             deserializer.end()?;
             Ok(value)
         });
         if read.is_err() {
-            // Where a type makes do with the fault, `serde_json` is to say what comes of it:
-            // nothing can follow here.
+            // A type may swallow the error. Go back, so that nothing can follow and this fails as a
+            // whole: the outcome is then that of `serde_json`.
             self.0.back_to(text);
         }
         read
     }
 }
 
-/// The methods that `serde_json` has to see to, whether for a value or for a key.
+/// The methods that are left to `serde_json`, for values and for keys.
 macro_rules! left_to_serde_json {
     ($methods:ident) => {
         $methods! {
@@ -223,8 +222,8 @@ impl<'de> SeqAccess<'de> for Values<'_, 'de> {
     }
 }
 
-/// A text that was read, which can be the key of a member. Keys that are no strings are
-/// `serde_json`'s.
+/// Deserialises a string, which may be the key of a member. Keys of other types are left to
+/// `serde_json`.
 struct StringDeserializer<'de>(Cow<'de, str>);
 
 macro_rules! unwanted {
@@ -277,10 +276,10 @@ mod tests {
 
     use super::json;
 
-    /// One of each kind of type.
+    /// Has a field of each kind of type.
     #[derive(Debug, Default, Deserialize)]
     #[serde(default)]
-    #[expect(dead_code, reason = "compared as it is shown")]
+    #[expect(dead_code, reason = "compared by their `Debug` output")]
     struct Everything {
         text: String,
         borrowed: Option<Box<str>>,
@@ -310,15 +309,15 @@ mod tests {
     }
 
     #[derive(Debug, Default, Deserialize)]
-    #[expect(dead_code, reason = "compared as it is shown")]
+    #[expect(dead_code, reason = "compared by their `Debug` output")]
     struct Wrapped(String);
 
     #[derive(Debug, Default, Deserialize)]
-    #[expect(dead_code, reason = "compared as it is shown")]
+    #[expect(dead_code, reason = "compared by their `Debug` output")]
     struct Tuple(String, i8);
 
     #[derive(Debug, Default, Deserialize)]
-    #[expect(dead_code, reason = "compared as it is shown")]
+    #[expect(dead_code, reason = "compared by their `Debug` output")]
     enum Kind {
         #[default]
         Plain,
@@ -330,7 +329,7 @@ mod tests {
 
     #[derive(Debug, Deserialize)]
     #[serde(untagged)]
-    #[expect(dead_code, reason = "compared as it is shown")]
+    #[expect(dead_code, reason = "compared by their `Debug` output")]
     enum Either {
         StringDeserializer(String),
         Number(f64),
@@ -343,13 +342,13 @@ mod tests {
         }
     }
 
-    /// Makes do with a fault.
-    #[expect(clippy::unnecessary_wraps, reason = "what `serde` calls returns a result")]
+    /// Swallows an error.
+    #[expect(clippy::unnecessary_wraps, reason = "the signature that `serde` expects")]
     fn lenient<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(value: D) -> Result<T, D::Error> {
         Ok(T::deserialize(value).unwrap_or_default())
     }
 
-    /// Wants a number, but takes a text as well.
+    /// Asks for a number, but also accepts a string.
     #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
     struct Key(String);
 
@@ -430,8 +429,7 @@ mod tests {
         r#"{"a":{"text":"b"}}"#,
     ];
 
-    /// What is read must be what `serde_json` reads, which must be given all that it alone
-    /// can read.
+    /// Requires the same value as that of `serde_json`, or an error if only `serde_json` supports it.
     fn compare(members: &[(&str, &str)], space: &str) -> Result<(), TestCaseError> {
         let left_to_it = ["numbered", "keyed", "lenient", "lenient_object"];
         let may_fail = members.iter().any(|(name, _)| left_to_it.contains(name));

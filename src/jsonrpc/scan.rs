@@ -1,8 +1,8 @@
-//! Passes over JSON text once: checks it, and hands out the parts that are wanted.
+//! Scans JSON text in one pass: checks it, and returns the texts of its parts.
 //!
-//! What a request holds is read in very different depth: the envelope member by
-//! member, the arguments not at all before their tool is known. So this builds no values;
-//! whoever wants a part's value reads its text, by [`read`](super::read) or by `serde_json`.
+//! The parts of a request are parsed to different depths: the envelope member by member, and the
+//! arguments only once the tool is known. So the scanner builds no values: [`read`](super::read) or
+//! `serde_json` deserialise the text of a part.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -12,19 +12,19 @@ pub(crate) use super::fault::{MAX_DEPTH, ScanFault};
 use super::raw::Raw;
 use super::special::Specials;
 
-/// What can be read in the same pass as the text around it.
+/// A type that can be read in the same pass as the text around it.
 pub(crate) trait Scan<'a>: Sized {
     fn scan(scanner: &mut Scanner<'a>) -> Result<Self, ScanFault>;
 }
 
-/// The items of an object or an array, as far as they were passed over.
+/// The progress through the items of an object or an array.
 pub(crate) enum Items {
     First { close: u8 },
     More { close: u8 },
     Over,
 }
 
-/// A place in a text.
+/// A position in a text.
 pub(crate) struct Scanner<'a> {
     text: &'a str,
     at: usize,
@@ -36,25 +36,25 @@ impl<'a> Scanner<'a> {
         Self { text, at: 0, depth: 0 }
     }
 
-    /// A scanner of the same text that continues at `at`, where a value begins.
+    /// Creates a scanner that starts at `at`, the start of a value.
     #[cfg(feature = "ask")]
     pub(crate) fn starting_at(text: &'a str, at: usize) -> Self {
         Self { text, at, depth: 0 }
     }
 
-    /// The offset of the next byte.
+    /// Returns the offset of the next byte.
     #[cfg(feature = "ask")]
     pub(crate) fn position(&self) -> usize {
         self.at
     }
 
-    /// Continues at `at`, the end of a value that was scanned before.
+    /// Continues at `at`, the end of a value that has been scanned.
     #[cfg(feature = "ask")]
     pub(crate) fn continue_at(&mut self, at: usize) {
         self.at = at;
     }
 
-    /// The next byte that is no white space.
+    /// Skips white space, and returns the next byte without consuming it.
     pub(crate) fn peek(&mut self) -> Option<u8> {
         while let Some(b' ' | b'\t' | b'\n' | b'\r') = self.byte() {
             self.at += 1;
@@ -62,12 +62,12 @@ impl<'a> Scanner<'a> {
         self.byte()
     }
 
-    /// Demands that nothing follows.
+    /// Requires the end of the text.
     pub(crate) fn end(mut self) -> Result<(), ScanFault> {
         if self.peek().is_none() { Ok(()) } else { Err(ScanFault::Syntax) }
     }
 
-    /// Passes over a value.
+    /// Scans a value.
     pub(crate) fn value(&mut self) -> Result<Raw<'a>, ScanFault> {
         let first = self.peek();
         let start = self.at;
@@ -85,7 +85,7 @@ impl<'a> Scanner<'a> {
         Ok(Raw::new(&self.text[start..self.at], is_plain))
     }
 
-    /// Passes over an object, whose values `member` must pass over, given their keys.
+    /// Scans an object. `member` gets each key, and must scan its value.
     pub(crate) fn members(
         &mut self,
         mut member: impl FnMut(&mut Self, Raw<'a>) -> Result<(), ScanFault>,
@@ -102,7 +102,7 @@ impl<'a> Scanner<'a> {
         })
     }
 
-    /// Passes over an array, whose elements `element` must pass over.
+    /// Scans an array. `element` must scan each element.
     pub(crate) fn elements(
         &mut self,
         element: impl FnMut(&mut Self) -> Result<(), ScanFault>,
@@ -123,7 +123,7 @@ impl<'a> Scanner<'a> {
         Ok(())
     }
 
-    /// Begins to pass over the items between two brackets.
+    /// Enters an object or an array.
     #[inline]
     pub(crate) fn enter(&mut self, open: u8, close: u8) -> Result<Items, ScanFault> {
         self.take(open)?;
@@ -131,8 +131,7 @@ impl<'a> Scanner<'a> {
         if self.depth > MAX_DEPTH { Err(ScanFault::TooDeep) } else { Ok(Items::First { close }) }
     }
 
-    /// Passes over what separates the items. Whether another one follows; without, over the
-    /// closing bracket.
+    /// Returns whether another item follows, and scans the comma before it or the closing bracket.
     #[inline]
     pub(crate) fn another(&mut self, items: &mut Items) -> Result<bool, ScanFault> {
         let (close, is_first) = match *items {
@@ -152,7 +151,7 @@ impl<'a> Scanner<'a> {
         Ok(true)
     }
 
-    /// Passes over a string. Whether it has no escapes.
+    /// Scans a string. Returns whether it has no escapes.
     fn string(&mut self) -> Result<bool, ScanFault> {
         let mut is_plain = true;
         self.stretches(|_, escape| {
@@ -162,8 +161,11 @@ impl<'a> Scanner<'a> {
         Ok(is_plain)
     }
 
-    /// Reads a string, if one comes next. Borrows unless it has escapes. A lone surrogate is
-    /// a fault: no Rust string can hold it.
+    /// Reads a string. Borrows unless it has escapes.
+    ///
+    /// # Errors
+    /// When the next value is not a string, or has a lone surrogate, which a Rust string cannot
+    /// represent.
     pub(crate) fn text(&mut self) -> Result<Cow<'a, str>, ScanFault> {
         if self.peek() != Some(b'"') {
             return Err(ScanFault::Unwanted);
@@ -174,7 +176,8 @@ impl<'a> Scanner<'a> {
             let (char, length) = escape::decode(escape)?;
             let needed = stretch.len() + char.len_utf8();
             if decoded.capacity() - decoded.len() < needed {
-                // Of a large text this is soon all that it can need, and nothing is copied again.
+                // Grow quickly, up to the length of the rest, so that large texts are not copied
+                // again and again.
                 decoded.reserve((3 * decoded.len() + needed).min(text.len() - stretch.start));
             }
             decoded.push_str(&text[stretch]);
@@ -191,9 +194,9 @@ impl<'a> Scanner<'a> {
         Ok(Cow::Owned(decoded))
     }
 
-    /// Passes over a string. Gives `escape` each clean stretch that an escape ends, and what
-    /// the escape is the beginning of, to learn the escape's length; gives back the last
-    /// stretch.
+    /// Scans a string. For each escape, `escape` gets the range of the clean stretch before it, and
+    /// the text from the escape on; it returns the length of the escape. Returns the range of the
+    /// last stretch.
     #[inline]
     fn stretches(
         &mut self,
@@ -241,7 +244,7 @@ impl<'a> Scanner<'a> {
         Ok(())
     }
 
-    /// At least one digit.
+    /// Scans one or more digits.
     fn digits(&mut self) -> Result<(), ScanFault> {
         let start = self.at;
         while self.byte().is_some_and(|byte| byte.is_ascii_digit()) {
@@ -258,19 +261,19 @@ impl<'a> Scanner<'a> {
         Ok(())
     }
 
-    /// Goes back to where a value began that [was passed over](Self::value).
+    /// Goes back to the start of a value that has been [scanned](Self::value).
     pub(crate) fn back_to(&mut self, value: Raw<'a>) {
         self.at -= value.text().len();
     }
 
-    /// Passes over `byte`, if it comes next.
+    /// Consumes `byte` if it comes next, and returns whether it does.
     pub(crate) fn skip(&mut self, byte: u8) -> bool {
         let comes = self.peek() == Some(byte);
         self.at += usize::from(comes);
         comes
     }
 
-    /// Demands `byte`, and passes over it.
+    /// Requires and consumes `byte`.
     pub(crate) fn take(&mut self, byte: u8) -> Result<(), ScanFault> {
         if self.skip(byte) { Ok(()) } else { Err(ScanFault::Syntax) }
     }

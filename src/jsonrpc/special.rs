@@ -1,29 +1,27 @@
-//! Finds the bytes that JSON strings cannot hold as they are: the same ones end a
-//! clean stretch when a string is read and when one is written.
+//! Finds the special bytes of JSON strings: those that end a clean stretch when a string is read,
+//! and must be escaped when one is written.
 
-/// Whether the byte is a quote, a backslash or a control character.
+/// Returns whether the byte is a quote, a backslash or a control character.
 pub(crate) fn is_special(byte: u8) -> bool {
     byte < 0x20 || byte == b'"' || byte == b'\\'
 }
 
-/// As many bytes as are looked at together.
+/// The number of bytes that are compared at once.
 const BLOCK: usize = 16;
 
-/// The places of the quotes, backslashes and control characters in a text, one after
-/// the other.
+/// An iterator over the positions of the special bytes in a text.
 ///
-/// Which bytes of a block are special is known before any of them is asked for, and
-/// without knowing where the last one was: so the processor looks ahead, where a search
-/// that begins anew behind each of them would have to wait.
+/// It finds all special bytes of a block at once, so the processor can work ahead. A new search
+/// after each special byte would have to wait for the previous one.
 pub(crate) struct Specials<'a> {
     bytes: &'a [u8],
     block: usize,
-    /// A bit for each byte of the block that is special and still to come.
+    /// A bit for each special byte of the block that has not been returned yet.
     marks: u32,
 }
 
 impl<'a> Specials<'a> {
-    /// Those from `at` on.
+    /// Starts at `at`.
     #[inline]
     pub(crate) fn new(bytes: &'a [u8], at: usize) -> Self {
         let mut this = Self { bytes, block: at, marks: 0 };
@@ -31,7 +29,7 @@ impl<'a> Specials<'a> {
         this
     }
 
-    /// Passes over those before `at`, which must not be before the last one.
+    /// Skips to `at`, which must not be before the last position returned.
     #[inline]
     pub(crate) fn skip_to(&mut self, at: usize) {
         let past = at - self.block;
@@ -73,7 +71,7 @@ impl Iterator for Specials<'_> {
     }
 }
 
-/// Sets the bit of each special byte.
+/// Returns a mask with the bit of each special byte set.
 #[cfg(feature = "simd")]
 fn marks(block: [u8; BLOCK]) -> u32 {
     use wide::u8x16;
@@ -85,7 +83,7 @@ fn marks(block: [u8; BLOCK]) -> u32 {
     (control | quote | backslash).to_bitmask()
 }
 
-/// The same with what every processor has.
+/// The same without SIMD.
 #[cfg(not(feature = "simd"))]
 use self::marks_of_words as marks;
 
@@ -98,15 +96,15 @@ fn marks_of_words(block: [u8; BLOCK]) -> u32 {
 #[cfg(any(test, not(feature = "simd")))]
 fn marks_of_word(word: u64) -> u32 {
     const ONES: u64 = u64::from_le_bytes([1; 8]);
-    // Of each byte but its high bit, which keeps the sums apart; the high bits of the sums
-    // tell of bytes that are not special.
+    // The low 7 bits of each byte, so that the sums do not overflow into the next byte. The high
+    // bit of a sum is set if the byte is not special in this respect.
     let low = word & (ONES * 0x7f);
     let graphic = low + ONES * (0x80 - 0x20);
     let no_quote = (low ^ (ONES * u64::from(b'"'))) + ONES * 0x7f;
     let no_backslash = (low ^ (ONES * u64::from(b'\\'))) + ONES * 0x7f;
-    // A byte beyond ASCII is never special.
+    // Bytes beyond ASCII are never special.
     let special = !((graphic & no_quote & no_backslash) | word) & (ONES << 7);
-    // Gathers the high bits in the highest byte.
+    // Gather the high bits in the highest byte.
     ((special >> 7).wrapping_mul(0x0102_0408_1020_4080) >> 56) as u32
 }
 

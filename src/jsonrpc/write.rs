@@ -1,4 +1,4 @@
-//! Writes replies straight into their buffer.
+//! Writes replies directly into their buffer.
 
 use std::fmt;
 use std::io::Write as _;
@@ -8,33 +8,31 @@ use serde::Serialize;
 use super::special::{Specials, is_special};
 use super::{ErrorCode, Id, Raw, RpcError, escape};
 
-/// Which id an error reply carries.
+/// The id of a reply.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum ReplyId<'a> {
-    /// That of the request.
+    /// The id of the request.
     Request(Id<'a>),
-    /// It could not be read: `null`, as revisions before 2025-11-25 want it.
+    /// The id could not be read: `null`, as revisions before 2025-11-25 require.
     Null,
-    /// It could not be read: no member at all.
+    /// The id could not be read: the member is absent.
     Absent,
 }
 
 impl<'a> ReplyId<'a> {
-    /// The id, if it was read, else `self`.
+    /// Returns the id of the request if it was read, else `self`.
     pub(crate) fn or_request(self, id: Option<Id<'a>>) -> Self {
         id.map_or(self, ReplyId::Request)
     }
 }
 
-/// A reply that has begun: everything up to its `result` or `error`.
-///
-/// It holds the request's id, so that nothing else of the request has to stay
-/// for the reply to be finished.
+/// The start of a reply: everything before its `result` or `error`. It contains the request's id,
+/// so the reply can be finished without the request.
 #[derive(Debug)]
 pub(crate) struct ReplyStart(Vec<u8>);
 
 impl ReplyStart {
-    /// Begins a reply to the request with this id; room is made for a small one.
+    /// Starts the reply to the request with this id. Reserves capacity for a small reply.
     pub(crate) fn new(id: ReplyId<'_>) -> Self {
         let mut buffer = Vec::with_capacity(256);
         buffer.extend_from_slice(br#"{"jsonrpc":"2.0""#);
@@ -49,7 +47,7 @@ impl ReplyStart {
         Self(buffer)
     }
 
-    /// Finishes the reply with the result that `write` puts into the buffer.
+    /// Finishes the reply with the result that `write` appends.
     pub(crate) fn result(mut self, write: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
         self.0.extend_from_slice(br#","result":"#);
         write(&mut self.0);
@@ -57,7 +55,7 @@ impl ReplyStart {
         self.0
     }
 
-    /// Finishes the reply with an error, under the code that the era has for it.
+    /// Finishes the reply with an error. `code` is the error's code in the era of the request.
     pub(crate) fn error(mut self, error: &RpcError, code: ErrorCode) -> Vec<u8> {
         let buffer = &mut self.0;
         buffer.extend_from_slice(br#","error":{"code":"#);
@@ -73,7 +71,7 @@ impl ReplyStart {
     }
 }
 
-/// Writes a notification whose `params` object `write` puts into the buffer.
+/// Writes a notification. `write` appends its `params` object.
 pub(crate) fn notification(buffer: &mut Vec<u8>, method: &str, write: impl FnOnce(&mut Vec<u8>)) {
     buffer.extend_from_slice(br#"{"jsonrpc":"2.0","method":"#);
     string(buffer, method);
@@ -82,14 +80,14 @@ pub(crate) fn notification(buffer: &mut Vec<u8>, method: &str, write: impl FnOnc
     buffer.push(b'}');
 }
 
-/// Writes a member of an object, preceded by a comma unless it is the first.
+/// Writes the key of a member, with a comma before it unless it is the first.
 pub(crate) fn key(buffer: &mut Vec<u8>, name: &str) {
     separate(buffer);
     string(buffer, name);
     buffer.push(b':');
 }
 
-/// The same for a key that is JSON already, and stays as it is.
+/// Writes a key that is JSON text, like [`key`].
 pub(crate) fn raw_key(buffer: &mut Vec<u8>, key: Raw<'_>) {
     separate(buffer);
     buffer.extend_from_slice(key.text().as_bytes());
@@ -102,7 +100,7 @@ fn separate(buffer: &mut Vec<u8>) {
     }
 }
 
-/// Begins an object with the texts that are there.
+/// Starts an object with those members that have a text.
 pub(crate) fn texts<'t>(texts: impl IntoIterator<Item = (&'t str, Option<&'t str>)>) -> Vec<u8> {
     let mut buffer = vec![b'{'];
     for (name, text) in texts {
@@ -114,33 +112,33 @@ pub(crate) fn texts<'t>(texts: impl IntoIterator<Item = (&'t str, Option<&'t str
     buffer
 }
 
-/// Writes a number, which must be one that displays as JSON.
+/// Writes a number. Its `Display` must be valid JSON.
 pub(crate) fn display(buffer: &mut Vec<u8>, number: impl fmt::Display) {
-    // A vector takes all that it is given.
+    // Writing to a `Vec` cannot fail.
     let _ = write!(buffer, "{number}");
 }
 
 /// Writes any value as JSON.
 ///
 /// # Errors
-/// When the value cannot be JSON, such as a map whose keys are no strings; the
-/// buffer is then as it was.
+/// When the value cannot be written as JSON, such as a map whose keys are not strings. The buffer is
+/// then unchanged.
 pub(crate) fn json(buffer: &mut Vec<u8>, value: &impl Serialize) -> serde_json::Result<()> {
     let start = buffer.len();
     serde_json::to_writer(&mut *buffer, value).inspect_err(|_| buffer.truncate(start))
 }
 
-/// A text longer than this, in bytes, is worth finding out how much room it needs.
+/// The length in bytes above which a text's escaped length is computed before it is written.
 const LARGE: usize = 256;
 
-/// Room for what follows a large text: to grow once more for the end of the message would
-/// double the buffer, and copy it all.
+/// Extra capacity after a large text, in bytes. Without it, the end of the message would make the
+/// buffer grow again, which copies everything.
 const END: usize = 1024;
 
 /// Writes a JSON string.
 ///
-/// Large texts are everyday results, so clean stretches are found and copied many bytes
-/// at a time, and the buffer grows once.
+/// Large texts are common in results, so clean stretches are found with SIMD and copied whole, and
+/// the buffer grows only once.
 pub(crate) fn string(buffer: &mut Vec<u8>, text: &str) {
     let bytes = text.as_bytes();
     if bytes.len() > LARGE {
@@ -157,24 +155,23 @@ pub(crate) fn string(buffer: &mut Vec<u8>, text: &str) {
     buffer.push(b'"');
 }
 
-/// The length of the string's content once it is escaped. Counted without branches and in
-/// bytes, of which the compiler makes vectors.
+/// Returns the length of the escaped string. Counts without branches and in bytes, so that the
+/// compiler can vectorise the loop.
 fn escaped_len(bytes: &[u8]) -> usize {
-    // Five more at most for a byte must fit a byte for all of them.
+    // A byte adds at most 5, and 48 * 5 fits into a `u8`.
     let (chunks, rest) = bytes.as_chunks::<48>();
     let more = |bytes: &[u8]| usize::from(bytes.iter().map(|&byte| more_when_escaped(byte)).sum::<u8>());
     bytes.len() + chunks.iter().map(|chunk| more(chunk)).sum::<usize>() + more(rest)
 }
 
-/// How many bytes longer a byte gets by being escaped: none, one for `\n`, five for
-/// `\u0001`.
+/// Returns how many bytes escaping adds to a byte: 0 for `a`, 1 for `\n`, 5 for `\u0001`.
 fn more_when_escaped(byte: u8) -> u8 {
     let with_letter = u8::from((0x08..=0x0d).contains(&byte)) - u8::from(byte == 0x0b);
     u8::from(is_special(byte)) + 4 * (u8::from(byte < 0x20) - with_letter)
 }
 
-/// Appends the first `length` bytes of `text`. Most stretches are short, and a copy of a
-/// fixed size is cheaper than one of just as many bytes.
+/// Appends the first `length` bytes of `text`. Most stretches are short, and a copy of a fixed size
+/// is cheaper than one of variable length.
 fn clean(buffer: &mut Vec<u8>, text: &[u8], length: usize) {
     match text.first_chunk::<32>() {
         Some(chunk) if length <= chunk.len() => {

@@ -1,4 +1,4 @@
-//! Settings of the questions that handlers ask.
+//! Settings for the questions that handlers ask.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,11 +7,11 @@ use super::builder::ManagerBuilder;
 use crate::ask::{AnswerGuard, Sealer};
 use crate::changes::ChangeBus;
 
-/// Settings of the questions that handlers ask their clients (feature `ask`).
+/// Settings for the questions that handlers ask their clients (feature `ask`).
 impl ManagerBuilder {
     /// Sets the keys that seal the state of calls that ask their clients, in 2026-07-28. All
-    /// replicas must share them. A state is bound to the server's name, so other servers may
-    /// have the same keys. By default each process makes a random key and logs a warning.
+    /// replicas must share them. Other servers may use the same keys, because a state is bound to
+    /// the server's name. By default each process generates a random key and logs a warning.
     pub fn state_keys(mut self, keys: impl Sealer) -> Self {
         self.ask.sealer = Some(Arc::new(keys));
         self
@@ -23,17 +23,16 @@ impl ManagerBuilder {
         self
     }
 
-    /// Sets the largest state of a call, in bytes before it is sealed; 64 KiB by default. The
-    /// state holds the answers of all rounds but the last.
+    /// Sets the maximum size of a call's state, in bytes before it is sealed; 64 KiB by default.
+    /// The state holds the answers of all rounds except the last.
     pub fn max_state_size(mut self, bytes: usize) -> Self {
         self.ask.max_state_size = bytes;
         self
     }
 
-    /// Accepts answers only together with a state that this server sent, only to the questions
-    /// that went out with it, and each state once (in 2026-07-28). By default there is no guard:
-    /// a client may answer questions that it was not asked yet, and may repeat a request with
-    /// its answers.
+    /// Sets a guard that makes the server accept each state once, and accept answers only to the
+    /// questions that were sent with it (in 2026-07-28). By default there is no guard: a client may
+    /// answer questions before they are asked, and may repeat a request with its answers.
     ///
     /// Answers without a state, and a state that was redeemed before, get `-32602`, and the
     /// handler is not called. Answers to other questions are ignored. A state is redeemed before
@@ -42,16 +41,16 @@ impl ManagerBuilder {
     /// guard does not make handlers idempotent. It does not prove who answers either; see
     /// [`InputRequired`](crate::ask::InputRequired).
     ///
-    /// The guards of all replicas must share their memory. Requests with a state are read twice
-    /// and wait for the guard; other requests cost nothing more.
+    /// The guards of all replicas must share their memory. A request with a state is parsed twice
+    /// and waits for the guard; other requests are not affected.
     pub fn answer_guard(mut self, guard: impl AnswerGuard) -> Self {
         self.ask.guard = Some(Arc::new(guard));
         self
     }
 
-    /// Sets how long a handler may continue with other work once one of its questions has no
-    /// answer, in 2026-07-28; 30 s by default. Then the call ends with the question, and the work
-    /// is dropped. The time limit of the tool applies as well. See
+    /// Sets how long a handler may continue with other work while one of its questions has no
+    /// answer, in 2026-07-28; 30 s by default. After that the call ends with the question, and the
+    /// work is dropped. The time limit of the tool applies as well. See
     /// [`CallContext`](crate::CallContext#questions-beside-other-work) for what counts as
     /// other work.
     pub fn question_grace(mut self, grace: Duration) -> Self {
@@ -60,9 +59,9 @@ impl ManagerBuilder {
     }
 
     /// Sets the bus that carries answers from the replica that receives them to the replica whose
-    /// call waits, in revisions before 2026-07-28. By default both must be the same process, and
-    /// a warning is logged: an answer that reaches another replica is refused with an error that
-    /// names this setting, and the call keeps waiting until its
+    /// call waits, in revisions before 2026-07-28. Without a bus, both must be the same process,
+    /// and a warning is logged: an answer that reaches another replica is refused with an error
+    /// that names this setting, and the call waits until its
     /// [`answer_timeout`](Self::answer_timeout).
     pub fn answer_bus(mut self, bus: Arc<dyn ChangeBus>) -> Self {
         self.ask.bus = Some(bus);
@@ -70,9 +69,8 @@ impl ManagerBuilder {
     }
 
     /// Sets how many calls may wait for answers at the same time, in revisions before 2026-07-28;
-    /// 1024 by default. Callers without a [`Principal`](crate::Principal) are counted
-    /// separately, all together, with the same bound. At the bound a question fails at once, with an
-    /// error that names this setting.
+    /// 1024 by default. Callers without a [`Principal`](crate::Principal) share a second limit of
+    /// the same size. At the limit a question fails at once, with an error that names this setting.
     pub fn max_parked(mut self, calls: usize) -> Self {
         self.ask.max_parked = calls;
         self

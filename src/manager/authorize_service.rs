@@ -46,7 +46,6 @@ enum Either<D> {
 }
 
 impl<D> Default for AuthorizeBody<D> {
-    /// Creates an empty body, such as [`Cors`](super::Cors) answers a preflight with.
     fn default() -> Self {
         Self(Either::Own(Body::default()))
     }
@@ -54,7 +53,9 @@ impl<D> Default for AuthorizeBody<D> {
 
 /// The response of an [`AuthorizeService`]. Dropping it cancels the call.
 #[must_use]
-pub struct AuthorizeFuture<D, E>(Pin<Box<dyn Future<Output = Result<Response<AuthorizeBody<D>>, E>> + Send>>);
+pub struct AuthorizeFuture<D, E>(Pin<Box<dyn Future<Output = Outcome<D, E>> + Send>>);
+
+type Outcome<D, E> = Result<Response<AuthorizeBody<D>>, E>;
 
 impl<D, E> AuthorizeFuture<D, E> {
     fn new<B, F>(
@@ -78,7 +79,7 @@ impl<D, E> AuthorizeFuture<D, E> {
 }
 
 impl<D, E> Future for AuthorizeFuture<D, E> {
-    type Output = Result<Response<AuthorizeBody<D>>, E>;
+    type Output = Outcome<D, E>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         self.0.as_mut().poll(cx)

@@ -1,9 +1,9 @@
-//! Builds a manager from its settings.
+//! The builder of a manager.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Map, Value, json};
 
 use super::handle::StatelessSessionManager;
 use crate::call::{ErrorMaps, FailedCall, ResultTexts, ShownErrors, ToolError};
@@ -12,21 +12,21 @@ use crate::http::budget::Budget;
 use crate::http::origin::{AllowedHost, AllowedOrigin, Hosts, OriginPolicy, Origins};
 use crate::http::{AcceptRule, HttpPolicy};
 use crate::places::Places;
-use crate::protocol::{CacheHint, Era, Icon, Implementation, ServedRevisions};
+use crate::protocol::{CacheHint, Era, Icon, Implementation, OwnCapabilities, ServedRevisions};
 use crate::settings::Settings;
 
-/// Builds a [`StatelessSessionManager`]; made by
-/// [`StatelessSessionManager::builder`].
+/// A builder of a [`StatelessSessionManager`]. Created by [`StatelessSessionManager::builder`].
 ///
-/// Every setting has a default that is safe on a developer's machine: only
-/// requests to and from loopback names are served.
+/// The defaults are safe on a developer's machine: only requests to and from loopback names are
+/// served.
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct ManagerBuilder {
     server: Implementation,
     instructions: Option<String>,
+    capabilities: OwnCapabilities,
     origin_policy: OriginPolicy,
-    /// The first host or origin that could not be read.
+    /// The first host or origin that could not be parsed.
     unreadable: Option<String>,
     accept_rule: AcceptRule,
     max_body_size: usize,
@@ -47,7 +47,7 @@ pub struct ManagerBuilder {
 }
 
 impl StatelessSessionManager {
-    /// Begins a manager of a server with this name and version.
+    /// Creates a builder for a server with this name and version.
     pub fn builder(name: impl Into<String>, version: impl Into<String>) -> ManagerBuilder {
         ManagerBuilder::new(name.into(), version.into())
     }
@@ -58,6 +58,7 @@ impl ManagerBuilder {
         Self {
             server: Implementation::new(name, version),
             instructions: None,
+            capabilities: OwnCapabilities::default(),
             origin_policy: OriginPolicy::default(),
             unreadable: None,
             accept_rule: AcceptRule::default(),
@@ -79,76 +80,98 @@ impl ManagerBuilder {
         }
     }
 
-    /// The server's name for people.
+    /// Sets the server's display name.
     pub fn title(mut self, title: impl Into<String>) -> Self {
         self.server.title = Some(title.into());
         self
     }
 
-    /// What the server does, for people.
+    /// Sets a description of the server, to show to users.
     pub fn description(mut self, description: impl Into<String>) -> Self {
         self.server.description = Some(description.into());
         self
     }
 
-    /// Where people read more about the server.
+    /// Sets the URL of the server's web site.
     pub fn website_url(mut self, url: impl Into<String>) -> Self {
         self.server.website_url = Some(url.into());
         self
     }
 
-    /// Adds an icon of the server.
+    /// Adds an icon for the server.
     pub fn icon(mut self, icon: Icon) -> Self {
         self.server.icons.push(icon);
         self
     }
 
-    /// What a model should know to use the server well; sent with `initialize`
-    /// and `server/discover`.
+    /// Sets instructions for the model that uses the server. They are part of the results of
+    /// `initialize` and `server/discover`.
     pub fn instructions(mut self, instructions: impl Into<String>) -> Self {
         self.instructions = Some(instructions.into());
         self
     }
 
-    /// Serves requests whose `Host` is one of these, instead of only loopback
-    /// names: `host` for any port, or `host:port`. A request that names no port has the default
-    /// one, 443 or 80. Pages of the same host may call; for others see
+    /// Declares an extension of the protocol that the server supports, in place of one of the same
+    /// name (2026-07-28, Schema, `ServerCapabilities.extensions`). `settings` are the extension's
+    /// own; an empty object if it has none.
+    ///
+    /// ```
+    /// use mcp_stateless::StatelessSessionManager;
+    /// use serde_json::Map;
+    ///
+    /// let manager = StatelessSessionManager::builder("charts", "1.0.0")
+    ///     .extension("io.modelcontextprotocol/ui", Map::new())
+    ///     .build()?;
+    /// # Ok::<(), mcp_stateless::ConfigError>(())
+    /// ```
+    pub fn extension(mut self, name: impl Into<String>, settings: Map<String, Value>) -> Self {
+        self.capabilities.extensions.insert(name.into(), settings.into());
+        self
+    }
+
+    /// Declares a capability that is not part of the protocol, in place of one of the same name
+    /// (2026-07-28, Schema, `ServerCapabilities.experimental`).
+    pub fn experimental(mut self, name: impl Into<String>, settings: Map<String, Value>) -> Self {
+        self.capabilities.experimental.insert(name.into(), settings.into());
+        self
+    }
+
+    /// Sets the hosts that are served, instead of only loopback names. An entry is `host`, which
+    /// matches any port, or `host:port`. A request without a port has the default one, 443 or 80.
+    /// Requests to other hosts get 403. Web pages of a served host may call it; for other pages see
     /// [`allowed_origins`](Self::allowed_origins). A second call replaces the first.
     ///
-    /// Write `https://host` or `https://host:port` where the pages of the host are served over
-    /// TLS: a page of the same host that came over plain HTTP, which anybody on the way may
-    /// have written, is then refused. The page's scheme is read from its `Origin`, so this
-    /// works behind a proxy that ends TLS, where the server itself sees plain HTTP. It demands
-    /// nothing of clients that send no `Origin`: keeping them from plain HTTP is the proxy's
-    /// part. Without a scheme, pages of both are admitted.
+    /// Write `https://host` or `https://host:port` if the pages of the host are served over TLS.
+    /// Pages of the same host that were loaded over plain HTTP, and may have been tampered with,
+    /// are then refused. The scheme comes from the page's `Origin`, so this works behind a proxy
+    /// that terminates TLS. It has no effect on clients that send no `Origin`: the proxy must
+    /// refuse plain HTTP. Without a scheme, pages of both schemes are served.
     ///
-    /// `Host` and `Origin` are checked against DNS rebinding, by which a web page
-    /// reaches servers on its reader's own network. Others get 403.
+    /// The checks of `Host` and `Origin` protect against DNS rebinding, which lets a web page reach
+    /// servers on the network of its user.
     pub fn allowed_hosts<S: AsRef<str>>(mut self, hosts: impl IntoIterator<Item = S>) -> Self {
         self.origin_policy.hosts = Hosts::Only(self.parse_all(hosts, AllowedHost::parse));
         self
     }
 
-    /// Serves requests whatever their `Host`, even without one.
+    /// Serves requests with any `Host`, or with none.
     ///
-    /// Right when something in front of this server has checked it, or when
-    /// every request is authenticated; on a developer's machine it lets any web
-    /// page call the tools.
+    /// Use this if a proxy has checked the host, or if every request is authenticated. On a
+    /// developer's machine it lets any web page call the tools.
     pub fn any_host(mut self) -> Self {
         self.origin_policy.hosts = Hosts::Any;
         self
     }
 
-    /// Serves requests from web pages of these origins, such as
-    /// `https://app.example.com`, besides those of the same host (and, while only
-    /// loopback hosts are served, of all loopback ones). A second call replaces the
-    /// first.
+    /// Serves requests from web pages of these origins, such as `https://app.example.com`, in
+    /// addition to pages of the same host. (While only loopback hosts are served, pages of all
+    /// loopback origins are.) A second call replaces the first.
     pub fn allowed_origins<S: AsRef<str>>(mut self, origins: impl IntoIterator<Item = S>) -> Self {
         self.origin_policy.origins = Origins::Only(self.parse_all(origins, AllowedOrigin::parse));
         self
     }
 
-    /// Keeps the first that cannot be parsed, for `build` to report.
+    /// Parses the entries, and keeps the first invalid one for `build` to report.
     fn parse_all<S: AsRef<str>, T>(
         &mut self,
         texts: impl IntoIterator<Item = S>,
@@ -164,42 +187,42 @@ impl ManagerBuilder {
         parsed
     }
 
-    /// Serves requests from web pages of any origin: right for a public server
-    /// whose tools anybody may call.
+    /// Serves requests from web pages of any origin. Use this for a public server, whose tools
+    /// everyone may call.
     pub fn any_origin(mut self) -> Self {
         self.origin_policy.origins = Origins::Any;
         self
     }
 
-    /// What `Accept` must list; by default one type that fits.
+    /// Sets which types `Accept` must list; [`AcceptRule::Either`] by default. Other requests get
+    /// 406.
     pub fn accept_rule(mut self, rule: AcceptRule) -> Self {
         self.accept_rule = rule;
         self
     }
 
-    /// The largest body that is read, in bytes; 4 MiB by default. Larger ones get 413.
+    /// Sets the maximum size of a request's body, in bytes; 4 MiB by default. Larger ones get 413.
     pub fn max_body_size(mut self, bytes: usize) -> Self {
         self.max_body_size = bytes;
         self
     }
 
-    /// How long a body may take to arrive; 30 s by default. Slower ones get 408.
+    /// Sets how long a request's body may take to arrive; 30 s by default. Slower ones get 408.
     pub fn read_timeout(mut self, timeout: Duration) -> Self {
         self.read_timeout = timeout;
         self
     }
 
-    /// How long a stream stays silent before a comment keeps it alive; 15 s by
-    /// default. `Duration::MAX` sends none.
+    /// Sets how long a stream may be idle before a comment is sent to keep it alive; 15 s by
+    /// default. `Duration::MAX` disables the comments.
     pub fn keep_alive(mut self, interval: Duration) -> Self {
         self.keep_alive = interval;
         self
     }
 
-    /// How long a tool may take unless it says otherwise itself, or `None` for
-    /// ever; 5 minutes by default. A tool that waits for a client which does not read
-    /// its notifications is only ended with its connection, which the server must bound: see
-    /// [`handle`](StatelessSessionManager::handle).
+    /// Sets the time limit of tools that do not set their own; 5 minutes by default. `None` sets no
+    /// limit. The limit does not end a tool whose client stops reading its notifications: the
+    /// server must close such connections, see [`handle`](StatelessSessionManager::handle).
     pub fn tool_time_limit(mut self, limit: Option<Duration>) -> Self {
         self.tool_time_limit = limit;
         self
@@ -208,11 +231,11 @@ impl ManagerBuilder {
     /// Shows clients the message of every error that a handler returns, except of those made by
     /// [`ToolError::internal`].
     ///
-    /// By default clients read only what [`ToolError::new`] declares safe to show; in place of
-    /// other errors there is a reference to the server's log. Messages of libraries name
-    /// files, hosts and at times passwords, and what a model reads goes further than its user.
-    /// So this is for development, and for servers whose clients are as trusted as the server
-    /// itself. It replaces [`on_error`](Self::on_error). Sources of errors are never shown.
+    /// By default clients see only errors that [`ToolError::new`] declares safe to show; other
+    /// errors are replaced by a reference to the server's log. Messages of libraries may contain
+    /// file names, hosts and even passwords, and a model may pass on what it reads. Use this for
+    /// development, and for servers whose clients are as trusted as the server itself. It replaces
+    /// [`on_error`](Self::on_error). The sources of errors are never shown.
     ///
     /// [`ToolError::internal`]: crate::ToolError::internal
     /// [`ToolError::new`]: crate::ToolError::new
@@ -221,14 +244,13 @@ impl ManagerBuilder {
         self
     }
 
-    /// Decides by a function what clients read of an error that a handler returns, whether of
-    /// a tool, a prompt or a resource: `Some` of a message, or `None` for no more than a
-    /// reference to the server's log, as by default.
+    /// Sets a function that decides what clients see of an error that a handler returns: `Some` of
+    /// a message, or `None` for a reference to the server's log, which is the default.
     ///
-    /// It is asked about errors that were not declared safe to show: neither about those made
-    /// by [`ToolError::new`], which are shown, nor by [`ToolError::internal`], which never are.
-    /// It replaces [`show_errors`](Self::show_errors), runs on the thread that serves the
-    /// request, and must not block. The error has been logged already.
+    /// The function gets only errors that were not declared: those created by [`ToolError::new`]
+    /// are always shown, and those created by [`ToolError::internal`] never. The error has already
+    /// been logged. The function runs on the thread that serves the request, and must not block. It
+    /// replaces [`show_errors`](Self::show_errors).
     ///
     /// ```
     /// use mcp_stateless::StatelessSessionManager;
@@ -253,16 +275,16 @@ impl ManagerBuilder {
         self
     }
 
-    /// Turns errors of one type, which handlers return, into what clients read: in one place, for
-    /// tools, prompts, resources, lists and completions alike. A second call with another type adds
-    /// to the first; with the same type it replaces it.
+    /// Maps errors of one type, returned by handlers of tools, prompts, resources, lists or
+    /// completions. Can be called once for each type; a second call with the same type replaces the
+    /// first.
     ///
-    /// The function returns a [`ToolError`], or what becomes one: [`ToolError::new`] shows its
-    /// message, [`ToolError::internal`] masks it, and an
-    /// [`RpcError`](crate::protocol::RpcError) is answered as it is. What it returns is logged as if
-    /// the handler had returned it. Errors that were declared safe already, or made by
-    /// [`ToolError::internal`], do not come here, nor do errors of other types: for those see
-    /// [`on_error`](Self::on_error). It must not block.
+    /// The function returns a [`ToolError`], or a type that converts into one: the message of
+    /// [`ToolError::new`] is shown, that of [`ToolError::internal`] is masked, and an
+    /// [`RpcError`](crate::protocol::RpcError) is sent verbatim. The returned error is logged as if
+    /// the handler had returned it. The function does not get errors that the handler itself
+    /// created with [`ToolError::new`] or [`ToolError::internal`]. It must not block. For errors of
+    /// other types see [`on_error`](Self::on_error).
     ///
     /// ```
     /// use mcp_stateless::{StatelessSessionManager, ToolError};
@@ -292,63 +314,63 @@ impl ManagerBuilder {
         self
     }
 
-    /// Declares no `logging` capability and sends no log messages.
+    /// Disables log messages to clients, and does not declare the `logging` capability.
     pub fn without_logging(mut self) -> Self {
         self.logging = false;
         self
     }
 
-    /// How long clients may cache what `server/discover` says; by default not at all.
+    /// Sets how long clients may cache the result of `server/discover`; not at all by default.
     pub fn cache_hint(mut self, hint: CacheHint) -> Self {
         self.cache_hint = hint;
         self
     }
 
-    /// The most bytes that all bodies being read may hold together; 64 MiB by default, which
-    /// is sixteen of the largest. What goes beyond gets 503 with `Retry-After`.
+    /// Sets how many bytes all bodies being read may hold together; 64 MiB by default, which is
+    /// sixteen bodies of the default [`max_body_size`](Self::max_body_size). Beyond it, requests
+    /// get 503 with `Retry-After`.
     ///
-    /// A body counts with what has arrived of it while more is to come, whatever length it
-    /// declares. One that is there at once in one piece, as nearly all are, does not count:
-    /// it is served even while slow ones use up the bound. So this is what clients that send
-    /// large bodies slowly can make the server hold for the length of the
-    /// [`read_timeout`](Self::read_timeout). Raise it where many clients send bodies of
-    /// megabytes at the same time.
+    /// A body counts from when it has to wait for more data until it is complete, with the bytes
+    /// that have arrived; its declared length does not matter. A body that arrives in one piece, as
+    /// nearly all do, does not count, so it is served even while slow bodies use up the limit. The
+    /// limit is thus what clients that send large bodies slowly can make the server hold, for up to
+    /// the [`read_timeout`](Self::read_timeout). Raise it if many clients send bodies of megabytes
+    /// at the same time.
     pub fn max_bytes_in_flight(mut self, bytes: usize) -> Self {
         self.max_bytes_in_flight = bytes;
         self
     }
 
-    /// How many clients may listen to changes at the same time; 1024 by default. The next
-    /// gets 503 with `Retry-After`.
+    /// Sets how many clients may listen to changes at the same time; 1024 by default. Beyond it,
+    /// clients get 503 with `Retry-After`.
     ///
-    /// Callers without a [`Principal`](crate::Principal) cannot be told apart. They are counted
-    /// separately, all together, with the same bound, so that they do not lock out the callers
-    /// that are known.
+    /// Callers without a [`Principal`](crate::Principal) cannot be told apart. They share a second
+    /// limit of the same size, so that they cannot lock out the callers that have one.
     pub fn max_listeners(mut self, listeners: usize) -> Self {
         self.max_listeners = listeners;
         self
     }
 
-    /// How many clients of one [`Principal`](crate::Principal) may listen to changes at the
-    /// same time; an eighth of [`max_listeners`](Self::max_listeners) by default, and at
-    /// least one. The next gets 429 with `Retry-After`.
+    /// Sets how many clients of one [`Principal`](crate::Principal) may listen to changes at the
+    /// same time; an eighth of [`max_listeners`](Self::max_listeners) by default, and at least one.
+    /// Beyond it, clients get 429 with `Retry-After`.
     pub fn max_listeners_per_principal(mut self, listeners: usize) -> Self {
         self.max_listeners_per_principal = Some(listeners);
         self
     }
 
-    /// Serves only this era; by default both are, on one endpoint.
+    /// Serves only this era. By default both are served, on one endpoint.
     pub fn only(mut self, era: Era) -> Self {
         self.eras = vec![era];
         self
     }
 
-    /// Joins another manager, for a host that presents itself under several names: the two are
-    /// shut down together, and count the bytes in flight, the clients that listen and the calls
-    /// that wait for an answer together.
+    /// Joins the new manager to another one, for a host that serves several names. Both are shut
+    /// down together, and share the limits on bytes in flight, listening clients, and calls that
+    /// wait for answers.
     ///
-    /// The bounds, the state keys, the answer bus and the answer guard are those of `other`, and
-    /// what is set here of them has no effect. Everything else is the new manager's.
+    /// The limits, the state keys, the answer bus and the answer guard are those of `other`; setting
+    /// them here has no effect. All other settings are the new manager's.
     pub fn join(mut self, other: &StatelessSessionManager) -> Self {
         self.joined = Some(other.clone());
         self
@@ -357,7 +379,7 @@ impl ManagerBuilder {
     /// Builds the manager.
     ///
     /// # Errors
-    /// When a host or an origin cannot be read.
+    /// When a host or an origin cannot be parsed.
     pub fn build(self) -> Result<StatelessSessionManager, ConfigError> {
         if let Some(unreadable) = self.unreadable {
             return Err(ConfigError::unreadable_origin(&unreadable));
@@ -390,6 +412,7 @@ impl ManagerBuilder {
             #[cfg(feature = "ask")]
             ask: self.ask.build(&self.server.name, &self.eras, joined.map(|joined| &joined.ask)),
             instructions: self.instructions,
+            capabilities: self.capabilities,
             result_texts: ResultTexts::new(json!(self.server).to_string()),
         }))
     }

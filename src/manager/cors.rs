@@ -1,4 +1,4 @@
-//! Calls from web pages of other origins.
+//! Cross-origin resource sharing (CORS).
 
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
@@ -6,14 +6,14 @@ use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
 use super::handle::StatelessSessionManager;
 use crate::reply::with_status;
 
-/// Cross-origin resource sharing for an MCP endpoint. Serves the origins that the manager
+/// Cross-origin resource sharing for an MCP endpoint. It allows the origins that the manager
 /// serves. Created by [`StatelessSessionManager::cors`](crate::StatelessSessionManager::cors).
 ///
 /// Place it outside the host's authentication, because a browser's preflight carries no
 /// credentials. It is a `tower_layer::Layer` (feature `tower`): in axum, add it after the
-/// authentication's layer, so that it wraps it. `Cors::wrap` does the same for any service; a host
+/// authentication layer, so that it wraps that layer. `Cors::wrap` wraps any service. A host
 /// without services calls [`preflight`](Self::preflight) before everything else, and
-/// [`CorsGrant::apply`] after it.
+/// [`CorsGrant::apply`] on the response.
 ///
 /// Cookies are never allowed: a page sends its token itself, in `Authorization`.
 #[derive(Clone, Debug)]
@@ -21,14 +21,14 @@ pub struct Cors {
     manager: StatelessSessionManager,
 }
 
-/// The response headers that pages of one origin get; created by [`Cors::grant`].
+/// The CORS headers of a response. Created by [`Cors::grant`].
 #[derive(Clone, Debug)]
 pub struct CorsGrant {
     origin: Option<HeaderValue>,
 }
 
 impl StatelessSessionManager {
-    /// Returns cross-origin resource sharing for web pages of origins other than the server's.
+    /// Returns cross-origin resource sharing for the origins that this manager serves.
     pub fn cors(&self) -> Cors {
         Cors::new(self.clone())
     }
@@ -55,7 +55,7 @@ impl Cors {
         let headers = response.headers_mut();
         if grant.origin.is_some() {
             headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("POST"));
-            // All that are requested, because the `Mcp-Param-*` of tools are not known here.
+            // Allow all requested headers: the `Mcp-Param-*` headers of tools are not known here.
             if let Some(names) = wanted.get(header::ACCESS_CONTROL_REQUEST_HEADERS) {
                 headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, names.clone());
             }
@@ -66,8 +66,8 @@ impl Cors {
         Some(response)
     }
 
-    /// Returns the headers that the page which sent a request gets. Call it before the request
-    /// is passed on.
+    /// Returns the CORS headers for the response to a request. Call it before the request is passed
+    /// on.
     pub fn grant(&self, head: &Parts) -> CorsGrant {
         let origin = self.manager.settings().http.origin.check(head).ok().flatten();
         CorsGrant { origin: origin.and_then(|origin| HeaderValue::from_str(origin).ok()) }
@@ -75,7 +75,7 @@ impl Cors {
 }
 
 impl CorsGrant {
-    /// Adds the headers to those of a response.
+    /// Adds the headers to a response.
     pub fn apply(&self, headers: &mut HeaderMap) {
         headers.append(header::VARY, HeaderValue::from_static("origin"));
         if let Some(origin) = &self.origin {

@@ -1,4 +1,4 @@
-//! Cross-origin calls to a service.
+//! A service with CORS.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -8,9 +8,8 @@ use http::{Request, Response};
 use super::cors::{Cors, CorsGrant};
 
 impl Cors {
-    /// Wraps a service, such as the manager's own inside a host's authentication:
-    /// preflights are answered, and every other response, errors too, may be read
-    /// by the pages that are served.
+    /// Wraps a service, such as the manager's own inside the host's authentication. Preflights are
+    /// answered here. All other responses, including errors, get CORS headers.
     pub fn wrap<S>(self, service: S) -> CorsService<S> {
         CorsService { cors: self, service }
     }
@@ -33,7 +32,7 @@ pub struct CorsService<S> {
 }
 
 impl<S> CorsService<S> {
-    /// Either answers, or calls the service.
+    /// Answers a preflight, or calls the service.
     fn respond<B, D: Default, F>(
         cors: &Cors,
         request: Request<B>,
@@ -82,7 +81,7 @@ where
     }
 }
 
-/// The response of a [`CorsService`].
+/// The response future of a [`CorsService`].
 #[must_use]
 #[derive(Debug)]
 pub struct CorsFuture<F, D>(FutureState<F, D>);
@@ -93,7 +92,7 @@ enum FutureState<F, D> {
     Under { grant: CorsGrant, call: Pin<Box<F>> },
 }
 
-// The inner future is boxed, and a response is never pinned.
+// The inner future is boxed, and the response is never pinned in place.
 impl<F, D> Unpin for CorsFuture<F, D> {}
 
 impl<F, D, E> Future for CorsFuture<F, D>

@@ -1,4 +1,4 @@
-//! The product: one function from a request to its response.
+//! The manager: one function from a request to its response.
 
 use std::fmt;
 use std::future::ready;
@@ -15,13 +15,13 @@ use crate::reply::{Body, Dispatcher, PendingBody, Reply, respond};
 use crate::request::{Refusal, Rejection, agree, unread_id};
 use crate::settings::Settings;
 
-/// Serves MCP over Streamable HTTP with no session: each request is answered from
-/// what it carries itself, by any replica.
+/// Serves MCP over Streamable HTTP without sessions: a request contains everything needed to
+/// answer it, so any replica can.
 ///
-/// One manager serves all requests of all clients of both eras; a clone is another
-/// handle to the same one. It listens on nothing, spawns nothing, and knows no
-/// server framework: [`handle`](Self::handle) takes a request and returns a
-/// response. A `McpService` (with a feature for services) wraps it for hyper, axum and tower.
+/// One manager serves all clients of both eras. Clones are handles to the same manager. It does
+/// not listen on a socket, spawns no tasks, and depends on no server framework:
+/// [`handle`](Self::handle) takes a request and returns a response. `McpService` wraps a manager
+/// for hyper, axum and tower (features `hyper` and `tower`).
 ///
 /// ```
 /// use http::Request;
@@ -54,30 +54,28 @@ impl StatelessSessionManager {
         &self.settings
     }
 
-    /// Answers a request with what `registry` has.
+    /// Answers a request with the tools, prompts and resources of `registry`.
     ///
-    /// Takes a request with any body, on whatever path the host mounts it. Returns
-    /// a response in every case: what is wrong with a request becomes a JSON-RPC
-    /// error with the fitting status, what goes wrong in a tool stays in its
-    /// result (2026-07-28, Transports, "Streamable HTTP").
+    /// The request may have any type of body and any path. There is always a response: a faulty
+    /// request gets a JSON-RPC error with the appropriate status, and a tool that fails gets a
+    /// result with `isError` (2026-07-28, Transports, "Streamable HTTP").
     ///
-    /// The tool runs inside this future or, once it has sent a notification, inside
-    /// the response's body: dropping either ends it. Neither spawns a task, unless
-    /// the tool is [detached](crate::Tool::detached).
+    /// The tool runs inside this future or, once it has sent a notification, inside the response's
+    /// body. Dropping either cancels the call. No task is spawned, unless the tool is
+    /// [detached](crate::Tool::detached).
     ///
-    /// The future borrows the registry alone, and is [`Send`] where the request's body is.
+    /// The future borrows only the registry, and is [`Send`] if the request's body is.
     ///
-    /// Waits are bounded by the timer of the Tokio runtime that polls this, which must
-    /// be enabled, as `#[tokio::main]` does it; outside a Tokio runtime nothing bounds
-    /// them.
+    /// Timeouts use the timer of the Tokio runtime that polls the future. It must be enabled, which
+    /// `#[tokio::main]` does. Outside a Tokio runtime there are no timeouts.
     ///
     /// # What the host must bound
     ///
-    /// A response's body, and the tool's time limit within it, only runs while the server polls
-    /// it. A server stops polling when its client reads nothing, so it must give such clients
-    /// up, or their tools wait for ever. It must also bound its connections, the time to send
-    /// a head, and idle connections, none of which reaches this function. The module `serve`
-    /// (with the feature of that name) does all of it; `axum::serve` does none of it.
+    /// The response's body makes progress, and its tool's time limit applies, only while the server
+    /// polls it. A server stops polling when its client does not read, so it must close such
+    /// connections, or their tools wait for ever. It must also limit the number of connections, the
+    /// time to send a head, and idle time, none of which this function can see. The module `serve`
+    /// (feature `serve`) does all of this; `axum::serve` does none of it.
     pub fn handle<'r, B, R>(
         &self,
         request: Request<B>,
@@ -90,12 +88,11 @@ impl StatelessSessionManager {
         self.handle_with(request, move |_| ready(Ok(registry)))
     }
 
-    /// Answers a request with the tools that `choose` finds by the request's head:
-    /// those of a tenant, or of a user that the host's own middleware has left in
-    /// the head's extensions.
+    /// Answers a request with the registry that `choose` returns for its head: for example, that of
+    /// a tenant, or of a user that the host's middleware has put into the head's extensions.
     ///
-    /// It is asked once the head has been found in order, and before the body is
-    /// read. Its refusal becomes the response.
+    /// `choose` is called after the head has been checked, and before the body is read. If it
+    /// refuses the request, the refusal becomes the response.
     pub fn handle_with<B, R, C, F>(
         &self,
         request: Request<B>,
@@ -130,7 +127,7 @@ impl StatelessSessionManager {
                             Err(reply) => PendingBody::ready(reply),
                         };
                     }
-                    // Large arguments are not kept while their tool runs.
+                    // Free the body, which may be large, before the tool runs.
                     drop(body);
                     pending.finish(settings.keep_alive).await
                 }
@@ -142,19 +139,19 @@ impl StatelessSessionManager {
         }
     }
 
-    /// Shuts down: new requests get 503, streams of subscriptions end with their result at
-    /// once (2026-07-28, Patterns, "Graceful Closure"), and calls under way, those
-    /// [detached](crate::Tool::detached) from their clients too, may come to their end until
-    /// `deadline` is over. Gives how many have not (a detached one counts twice while its
-    /// client waits); they end when the server drops them, or with the runtime.
+    /// Shuts down gracefully. New requests get 503, subscriptions end at once with their result
+    /// (2026-07-28, Patterns, "Graceful Closure"), and calls in flight, including
+    /// [detached](crate::Tool::detached) ones, may finish until `deadline` has passed. Returns the
+    /// number of calls that did not finish; a detached call counts twice while its client waits.
+    /// Those calls end when the server drops them, or with the runtime.
     ///
-    /// A server that is shutting down takes no new connections before this, and closes those it
-    /// has after it, as the module `serve` does.
+    /// A server should stop accepting connections before it calls this, and close the open ones
+    /// afterwards, as the module `serve` does.
     pub async fn shut_down(&self, deadline: Duration) -> usize {
         self.settings.drain.close(deadline).await
     }
 
-    /// Refuses a request by its head alone.
+    /// Builds the response to a request that is rejected by its head.
     #[cfg(any(feature = "auth", feature = "hyper", feature = "tower"))]
     pub(crate) fn refuse(&self, rejection: Rejection, head: &Parts) -> Response<Body> {
         let id = unread_id(&head.headers, &self.settings.revisions);
@@ -162,8 +159,7 @@ impl StatelessSessionManager {
     }
 }
 
-/// The part of a request's path that waits for others: for the host's choice of a registry,
-/// and for the body.
+/// Waits for the host's choice of a registry, and for the body.
 async fn receive<B, R, F>(
     head: &Parts,
     body: B,
@@ -181,7 +177,7 @@ where
     Ok((registry, body))
 }
 
-/// From an untrusted body to its pending reply.
+/// Checks a body, and starts the work for its pending reply.
 #[inline]
 fn begin<'r, R: Registry>(
     head: Parts,
@@ -196,7 +192,7 @@ fn begin<'r, R: Registry>(
     }
 }
 
-/// Boxed, because a future that waits for this takes room in the future of every request.
+/// Boxed: awaited inline, it would enlarge the future of every request.
 #[cfg(feature = "ask")]
 #[cold]
 fn redeem(
@@ -205,7 +201,7 @@ fn redeem(
     Box::pin(async move { unredeemed.redeem().await.map_err(Reply::from) })
 }
 
-/// Begins a request whose state has been redeemed.
+/// Starts a request whose state has been redeemed.
 #[cfg(feature = "ask")]
 #[cold]
 fn begin_again<'r, R: Registry>(

@@ -1,4 +1,4 @@
-//! The way in: [`StatelessSessionManager`], its settings, and the services that wrap it.
+//! [`StatelessSessionManager`], its builder, and the services that wrap it.
 
 #[cfg(feature = "ask")]
 mod asking;

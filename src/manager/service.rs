@@ -1,4 +1,4 @@
-//! The manager as a service, for tower (and so axum) and for hyper.
+//! The manager as a service for tower (and so axum) and hyper.
 
 use std::convert::Infallible;
 use std::fmt;
@@ -15,11 +15,11 @@ use crate::registry::Registry;
 use crate::reply::Body;
 use crate::request::{Refusal, Rejection};
 
-/// A manager and its tools, as a `tower_service::Service` (feature `tower`) and a
+/// A manager with its registry, as a `tower_service::Service` (feature `tower`) and a
 /// `hyper::service::Service` (feature `hyper`).
 ///
-/// It mounts in axum with `route_service` and `nest_service`. It never fails and is always
-/// ready. Clones serve the same tools.
+/// In axum, mount it with `route_service` or `nest_service`. It is always ready, and never fails.
+/// Clones serve the same registry.
 #[derive(Clone, Debug)]
 pub struct McpService<C> {
     manager: StatelessSessionManager,
@@ -27,7 +27,7 @@ pub struct McpService<C> {
 }
 
 impl StatelessSessionManager {
-    /// Creates a service that answers every request with the tools of `registry`.
+    /// Creates a service that answers every request with `registry`.
     pub fn service<R: Registry + Clone>(&self, registry: R) -> McpService<Fixed<R>> {
         McpService { manager: self.clone(), choice: Fixed(registry) }
     }
@@ -66,15 +66,14 @@ impl StatelessSessionManager {
     }
 }
 
-/// An [`McpService`] at one path, for a server without a router.
+/// An [`McpService`] at one path, for a server without a router. Created by [`McpService::at`].
 ///
-/// It answers at `/mcp` and at `/mcp/`, because some clients append a slash to the URL that they
-/// were given. Elsewhere it answers 404 with a JSON-RPC error that names the path. Created by
-/// [`McpService::at`].
+/// With the path `/mcp` it also answers at `/mcp/`, because some clients append a slash. Requests
+/// to other paths get 404, with a JSON-RPC error that names the path.
 #[derive(Clone, Debug)]
 pub struct McpAt<C> {
     service: McpService<C>,
-    /// Without a slash at its end.
+    /// Without a trailing slash.
     path: Arc<str>,
 }
 
@@ -97,9 +96,9 @@ where
     }
 }
 
-/// Chooses the registry of a request by its head. Implemented for functions, and for [`Fixed`].
+/// Chooses the registry for a request by its head. Implemented for functions, and for [`Fixed`].
 pub trait ChooseRegistry: Clone {
-    /// The registry that is chosen.
+    /// The chosen registry.
     type Registry: Registry;
     /// The future of the choice.
     type Future: Future<Output = Result<Self::Registry, Refusal>>;
@@ -108,8 +107,7 @@ pub trait ChooseRegistry: Clone {
     fn choose(self, head: &Parts) -> Self::Future;
 }
 
-/// The same registry for every request; created by
-/// [`service`](StatelessSessionManager::service).
+/// The same registry for every request. Created by [`service`](StatelessSessionManager::service).
 #[derive(Clone, Debug)]
 pub struct Fixed<R>(R);
 
@@ -136,7 +134,7 @@ where
     }
 }
 
-/// The future of a response of an [`McpService`]. Dropping it cancels the call.
+/// The response future of an [`McpService`]. Dropping it cancels the call.
 #[must_use]
 pub struct ResponseFuture(Pin<Box<dyn Future<Output = Response<Body>> + Send>>);
 
@@ -155,8 +153,8 @@ impl Future for ResponseFuture {
 }
 
 impl<C> McpService<C> {
-    /// Serves at `path` only, with or without a slash at its end, and answers 404 elsewhere; for
-    /// a server without a router.
+    /// Serves only `path`, with or without a trailing slash. Requests to other paths get 404. For a
+    /// server without a router.
     pub fn at(self, path: &str) -> McpAt<C> {
         McpAt { service: self, path: path.strip_suffix('/').unwrap_or(path).into() }
     }
@@ -175,7 +173,7 @@ where
     }
 }
 
-/// Implements both service traits: `respond` answers each request.
+/// Implements both service traits. `respond` answers a request.
 macro_rules! services {
     ($($service:ident),*) => {$(
         #[cfg(feature = "tower")]

@@ -13,8 +13,8 @@ use crate::jsonrpc::scan::Scanner;
 use crate::jsonrpc::{RpcError, write};
 use crate::protocol::{Icon, OwnMeta, meta_setter, write_meta};
 
-/// A prompt, to be added to a [`PromptRegistry`](crate::PromptRegistry): its definition,
-/// the function that serves it, and what completes its arguments.
+/// A prompt to add to a [`PromptRegistry`](crate::PromptRegistry): its definition, its handler, and
+/// the completers of its arguments.
 ///
 /// ```
 /// use mcp_stateless::{Prompt, PromptRegistry};
@@ -37,7 +37,7 @@ use crate::protocol::{Icon, OwnMeta, meta_setter, write_meta};
 /// # Ok::<(), mcp_stateless::RegistryError>(())
 /// ```
 ///
-/// `S` is the state that its handler takes, which the registry's builder gives it.
+/// `S` is the state that the handler takes, which the registry's builder provides.
 #[must_use]
 pub struct Prompt<S = ()> {
     pub(crate) name: String,
@@ -51,7 +51,7 @@ pub struct Prompt<S = ()> {
     handler: StatefulHandler<S, PromptOutput>,
 }
 
-/// An argument of a prompt (2026-07-28, Schema, `PromptArgument`). Its value is a text.
+/// An argument of a prompt (2026-07-28, Schema, `PromptArgument`). Its value is a string.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct PromptArgument {
     name: String,
@@ -63,24 +63,24 @@ pub struct PromptArgument {
 }
 
 impl PromptArgument {
-    /// An argument that has to be given.
+    /// Creates a required argument.
     pub fn required(name: impl Into<String>) -> Self {
         Self { name: name.into(), title: None, description: None, required: true }
     }
 
-    /// An argument that may be left out.
+    /// Creates an optional argument.
     pub fn optional(name: impl Into<String>) -> Self {
         Self { required: false, ..Self::required(name) }
     }
 
-    /// Sets the name for people.
+    /// Sets the display name.
     #[must_use]
     pub fn title(mut self, title: impl Into<String>) -> Self {
         self.title = Some(title.into());
         self
     }
 
-    /// Sets what the argument is for.
+    /// Sets the description.
     #[must_use]
     pub fn description(mut self, description: impl Into<String>) -> Self {
         self.description = Some(description.into());
@@ -95,9 +95,9 @@ impl<S> fmt::Debug for Prompt<S> {
 }
 
 impl<S: Send + Sync + 'static> Prompt<S> {
-    /// A prompt whose arguments are those that its `handler` takes: each property of the
-    /// type's schema is one. They are listed in the order in which the type declares them;
-    /// those of a type with flattened fields, in that of the schema.
+    /// Creates a prompt whose arguments are the fields of the type that its `handler` takes, in the
+    /// order of their declaration. If the type has flattened fields, they are listed in the order
+    /// of its schema.
     #[cfg(feature = "schemas")]
     pub fn new<M, H>(name: impl Into<String>, description: impl Into<String>, handler: H) -> Self
     where
@@ -110,9 +110,9 @@ impl<S: Send + Sync + 'static> Prompt<S> {
         Self::with_arguments(name, description, arguments, handler)
     }
 
-    /// A prompt with given arguments. Of those that are required, none may be missing
-    /// when the prompt is got; what else there is to say of them, the type that the
-    /// `handler` takes says.
+    /// Creates a prompt with given arguments. Requests without a required one are refused.
+    /// Otherwise arguments are checked by deserialising them into the type that the `handler`
+    /// takes.
     pub fn with_arguments<M, H: Handler<M, S, PromptOutput>>(
         name: impl Into<String>,
         description: impl Into<String>,
@@ -132,8 +132,8 @@ impl<S: Send + Sync + 'static> Prompt<S> {
         }
     }
 
-    /// Completes the values of an argument (`completion/complete`) by a handler that takes a
-    /// [`Completing`](crate::completion::Completing).
+    /// Sets the handler that completes the values of an argument (`completion/complete`). It takes
+    /// a [`Completing`](crate::completion::Completing).
     pub fn complete<M, H>(mut self, argument: impl Into<String>, completer: H) -> Self
     where
         H: Handler<M, S, Completion>,
@@ -144,7 +144,7 @@ impl<S: Send + Sync + 'static> Prompt<S> {
 }
 
 impl<S> Prompt<S> {
-    /// Gives the handlers their state, so that the prompt goes into a registry with any other.
+    /// Binds the handlers to their state, so that the prompt fits a registry with any other state.
     pub fn with_state<Other>(self, state: S) -> Prompt<Other>
     where
         S: Clone,
@@ -166,7 +166,7 @@ impl<S> Prompt<S> {
 
     rights_setters!(rights);
 
-    /// Sets the name for people.
+    /// Sets the display name.
     pub fn title(mut self, title: impl Into<String>) -> Self {
         self.title = Some(title.into());
         self
@@ -180,7 +180,7 @@ impl<S> Prompt<S> {
 }
 
 impl Prompt {
-    /// Checks the definition and takes it apart.
+    /// Checks the definition and compiles it.
     pub(crate) fn compile(self) -> Result<CompiledPrompt, RegistryError> {
         let error = |fault: String| RegistryError::new("prompt", &self.name, fault);
         self.rights.check().map_err(error)?;
@@ -194,7 +194,7 @@ impl Prompt {
         }
         for (index, argument) in self.arguments.iter().enumerate() {
             if self.arguments[..index].iter().any(|other| other.name == argument.name) {
-                return Err(error(format!("the argument `{}` is there twice", argument.name)));
+                return Err(error(format!("the argument `{}` occurs twice", argument.name)));
             }
         }
         let known = |name: &&String| self.arguments.iter().any(|argument| argument.name == **name);
@@ -206,7 +206,7 @@ impl Prompt {
             ("title", self.title.as_deref()),
             ("description", Some(&self.description)),
         ]);
-        // Lists of texts and flags are always JSON.
+        // Strings, flags and lists of them always serialise.
         if !self.arguments.is_empty() {
             write::key(&mut buffer, "arguments");
             let _ = write::json(&mut buffer, &self.arguments);
@@ -229,8 +229,8 @@ impl Prompt {
     }
 }
 
-/// The properties of a schema: those that were declared in that order, then the others in
-/// the schema's own.
+/// Returns the properties of a schema: first the declared ones in order, then the others in the
+/// order of the schema.
 #[cfg(feature = "schemas")]
 fn arguments_of(schema: &schemars::Schema, declared: &[&str]) -> Vec<PromptArgument> {
     let Some(properties) = schema.get("properties").and_then(|it| it.as_object()) else { return Vec::new() };
@@ -253,7 +253,7 @@ fn arguments_of(schema: &schemars::Schema, declared: &[&str]) -> Vec<PromptArgum
 /// The most bytes of a prompt's name.
 const MAX_NAME: usize = 256;
 
-/// A prompt that has been checked, ready to be got.
+/// A checked prompt, ready to be requested.
 pub(crate) struct CompiledPrompt {
     pub(crate) name: Arc<str>,
     pub(crate) definition: Vec<u8>,
@@ -280,13 +280,13 @@ impl CompiledPrompt {
         future
     }
 
-    /// A required argument that the text of an object does not have.
+    /// Returns a required argument that is missing in the JSON text of an object.
     fn missing(&self, arguments: &str) -> Option<&str> {
         if self.required.is_empty() {
             return None;
         }
         let mut missing: Vec<&str> = self.required.iter().map(|name| &**name).collect();
-        // What was passed over once can be passed over again.
+        // The text was scanned before, so it is valid.
         let _ = Scanner::new(arguments).members(|scanner, key| {
             let value = scanner.value()?;
             missing.retain(|name| value.is_null() || !key.is_key(name));

@@ -1,4 +1,4 @@
-//! Prompts: their definitions, their messages, and what completes their arguments.
+//! Prompts: their definitions and their messages.
 
 mod definition;
 mod output;

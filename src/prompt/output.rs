@@ -1,4 +1,4 @@
-//! What a prompt answers.
+//! The results of prompts.
 
 use std::borrow::Cow;
 
@@ -24,7 +24,7 @@ pub struct PromptOutput {
     pub(crate) description: Option<String>,
     pub(crate) messages: Vec<PromptMessage>,
     pub(crate) meta: OwnMeta,
-    /// Instead of all else.
+    /// Replaces all other fields.
     pub(crate) raw: Option<RawOutput>,
 }
 
@@ -36,47 +36,51 @@ pub struct PromptMessage {
 }
 
 impl PromptMessage {
-    /// Something that the user says.
+    /// Creates a message from the user.
     pub fn user(content: impl Into<Content>) -> Self {
         Self { role: Role::User, content: content.into() }
     }
 
-    /// Something that the model says.
+    /// Creates a message from the model.
     pub fn assistant(content: impl Into<Content>) -> Self {
         Self { role: Role::Assistant, content: content.into() }
     }
 
-    /// Returns who says it.
+    /// Creates a message from `role`.
+    pub fn new(role: Role, content: impl Into<Content>) -> Self {
+        Self { role, content: content.into() }
+    }
+
+    /// Returns the role that the message is from.
     pub fn role(&self) -> Role {
         self.role
     }
 
-    /// Returns what is said.
+    /// Returns the content.
     pub fn content(&self) -> &Content {
         &self.content
     }
 }
 
 impl PromptOutput {
-    /// The result whose JSON text this is: a `GetPromptResult`, such as
-    /// another server's. Its members reach the client as they are. What differs between the
-    /// revisions is written as the client's revision has it: `resultType`, the server's name in
-    /// `_meta`.
+    /// Creates a result from the JSON text of a `GetPromptResult`, for example of another server.
+    /// Its members reach the client unchanged, except those that depend on the client's revision:
+    /// `resultType`, and the server's name in `_meta`.
     ///
     /// # Errors
-    /// When the text is not a JSON object, is nested deeper than 128 levels, or when `messages`
-    /// is not an array.
+    /// If the text is not a JSON object, is nested more than 128 levels deep, or if `messages` is
+    /// not an array.
     pub fn from_json(json: impl Into<String>) -> Result<Self, InvalidOutput> {
         let raw = RawOutput::read(json.into(), Main::Array("messages"), |_, _| {})?;
         Ok(Self { raw: Some(raw), ..Self::default() })
     }
 
-    /// A result of these messages.
+    /// Creates a result with these messages.
     pub fn new(messages: impl IntoIterator<Item = PromptMessage>) -> Self {
         Self { messages: messages.into_iter().collect(), ..Self::default() }
     }
 
-    /// Sets what the messages are about.
+    /// Sets the description.
     #[must_use]
     pub fn description(mut self, description: impl Into<String>) -> Self {
         self.description = Some(description.into());
@@ -88,8 +92,7 @@ impl PromptOutput {
         meta
     );
 
-    /// Returns the messages. Those of a result that a registry passes on as it came from another
-    /// server are not known here.
+    /// Returns the messages. Empty for a result that was created [from JSON](Self::from_json).
     pub fn messages(&self) -> &[PromptMessage] {
         &self.messages
     }

@@ -1,12 +1,13 @@
-//! What clients and servers declare that they can do.
+//! The capabilities of clients and servers.
 
 use serde::Serialize;
+use serde_json::{Map, Value};
 
 use super::Era;
 use crate::jsonrpc::Raw;
 
-/// What a [`Registry`](crate::Registry) can serve. The manager answers the
-/// methods of what is declared here, and no others.
+/// What a [`Registry`](crate::Registry) can serve. The manager answers only the methods of the
+/// capabilities that are declared here.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ServerCapabilities {
@@ -16,21 +17,21 @@ pub struct ServerCapabilities {
     pub prompts: Offer,
     /// `resources/list`, `resources/templates/list` and `resources/read`.
     pub resources: Offer,
-    /// News of single resources whose contents have changed.
+    /// Notifications about resources whose contents have changed.
     pub resource_updates: bool,
     /// `completion/complete`.
     pub completions: bool,
 }
 
-/// Whether a kind of thing is served, and whether its list can change.
+/// Whether tools, prompts or resources are served, and whether their list can change.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Offer {
-    /// It is not served.
+    /// They are not served.
     #[default]
     Nothing,
-    /// It is served, and the list stays the same.
+    /// They are served, and the list does not change.
     Fixed,
-    /// It is served, and clients that listen hear when the list changes.
+    /// They are served, and clients that subscribe are notified when the list changes.
     Changing,
 }
 
@@ -51,7 +52,7 @@ impl ServerCapabilities {
         completions: false,
     };
 
-    /// What the two of them can serve together.
+    /// Returns what two registries can serve together.
     #[must_use]
     pub fn with(self, other: Self) -> Self {
         Self {
@@ -63,7 +64,7 @@ impl ServerCapabilities {
         }
     }
 
-    /// The same, of which all can change.
+    /// Returns the same capabilities, but with lists that can change.
     #[must_use]
     pub fn changing(self) -> Self {
         let changing = |offer| if offer == Offer::Nothing { offer } else { Offer::Changing };
@@ -76,14 +77,14 @@ impl ServerCapabilities {
         }
     }
 
-    /// Whether there is anything to listen to.
+    /// Returns whether there is anything to subscribe to.
     pub(crate) fn can_change(self) -> bool {
         self.resource_updates || [self.tools, self.prompts, self.resources].contains(&Offer::Changing)
     }
 
-    /// What goes over the wire. Nothing reaches a client of the legacy era unasked, so
-    /// nothing of the kind is promised to it.
-    pub(crate) fn declared(self, era: Era, logging: bool) -> DeclaredCapabilities {
+    /// Returns the capabilities as they are declared to a client. Legacy clients get no
+    /// notifications outside of calls, so those capabilities are not declared to them.
+    pub(crate) fn declared(self, era: Era, logging: bool, own: &OwnCapabilities) -> DeclaredCapabilities<'_> {
         let hears = era == Era::Modern;
         let list = |offer| match offer {
             Offer::Nothing => None,
@@ -96,6 +97,8 @@ impl ServerCapabilities {
         }
         DeclaredCapabilities {
             completions: self.completions.then(Declared::default),
+            experimental: &own.experimental,
+            extensions: &own.extensions,
             logging: logging.then(Declared::default),
             prompts: list(self.prompts),
             resources,
@@ -104,11 +107,22 @@ impl ServerCapabilities {
     }
 }
 
-/// The capabilities as they go over the wire.
+/// The capabilities that a host declares besides those of its registry, by their names.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct OwnCapabilities {
+    pub(crate) experimental: Map<String, Value>,
+    pub(crate) extensions: Map<String, Value>,
+}
+
+/// The capabilities, as they are sent to a client.
 #[derive(Serialize)]
-pub(crate) struct DeclaredCapabilities {
+pub(crate) struct DeclaredCapabilities<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     completions: Option<Declared>,
+    #[serde(skip_serializing_if = "Map::is_empty")]
+    experimental: &'a Map<String, Value>,
+    #[serde(skip_serializing_if = "Map::is_empty")]
+    extensions: &'a Map<String, Value>,
     #[serde(skip_serializing_if = "Option::is_none")]
     logging: Option<Declared>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -119,7 +133,7 @@ pub(crate) struct DeclaredCapabilities {
     tools: Option<Declared>,
 }
 
-/// The settings of a capability; those that do not hold are left out.
+/// The settings of a capability. Those that are `false` are omitted.
 #[derive(Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Declared {
@@ -129,36 +143,40 @@ struct Declared {
     subscribe: bool,
 }
 
-/// A capability that a client may declare (2026-07-28, Schema,
-/// `ClientCapabilities`) and a call may need.
+/// A capability that a client may declare, and a call may require (2026-07-28, Schema,
+/// `ClientCapabilities`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ClientCapability {
-    /// The client asks its user by a form (`elicitation`).
+    /// The client can show its user a form (`elicitation`).
     Elicitation,
-    /// The client sends its user to a URL (`elicitation.url`).
+    /// The client can send its user to a URL (`elicitation.url`).
     ElicitationUrl,
-    /// The client lists its roots (`roots`).
+    /// The client can list its roots (`roots`).
     Roots,
-    /// The client asks its model (`sampling`).
+    /// The client can ask its model (`sampling`).
     Sampling,
-    /// The client asks its model, which may use tools (`sampling.tools`).
+    /// The client adds context of servers to what its model is asked (`sampling.context`, deprecated
+    /// in 2026-07-28).
+    SamplingContext,
+    /// The client can ask its model, and let it use tools (`sampling.tools`).
     SamplingTools,
 }
 
 impl ClientCapability {
-    /// The name on the wire; a dot goes before the name of a part.
+    /// Returns the name on the wire, such as `roots` or `sampling.tools`.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Elicitation => "elicitation",
             Self::ElicitationUrl => "elicitation.url",
             Self::Roots => "roots",
             Self::Sampling => "sampling",
+            Self::SamplingContext => "sampling.context",
             Self::SamplingTools => "sampling.tools",
         }
     }
 
-    /// The name of the whole, and that of the part.
+    /// Returns the name of the capability, and that of its part.
     fn names(self) -> (&'static str, Option<&'static str>) {
         match self.as_str().split_once('.') {
             Some((whole, part)) => (whole, Some(part)),
@@ -166,21 +184,21 @@ impl ClientCapability {
         }
     }
 
-    /// Whether `declared`, the JSON of a `ClientCapabilities`, has it.
+    /// Returns whether `declared`, the JSON of a `ClientCapabilities`, contains it.
     pub(crate) fn is_in(self, declared: Raw<'_>) -> bool {
         let (whole, part) = self.names();
         let object = |of: Raw<'_>, name| matches!(of.member(name), Ok(Some(it)) if it.is_object());
         let Ok(Some(settings)) = declared.member(whole) else { return false };
         match (self, part) {
             _ if !settings.is_object() => false,
-            // An empty object stands for forms alone.
+            // An empty object means forms only.
             (Self::Elicitation, _) => object(settings, "form") || !object(settings, "url"),
             (_, Some(part)) => object(settings, part),
             (_, None) => true,
         }
     }
 
-    /// As a `ClientCapabilities` that has nothing else.
+    /// Returns a `ClientCapabilities` with only this capability.
     pub(crate) fn to_json(self) -> serde_json::Value {
         match self.names() {
             (whole, Some(part)) => serde_json::json!({whole: {part: {}}}),

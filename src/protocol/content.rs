@@ -25,56 +25,56 @@ pub enum Content {
     Text {
         /// The text.
         text: Cow<'static, str>,
-        /// For whom it is.
+        /// Its annotations.
         annotations: Option<Box<Annotations>>,
-        /// What else there is to say of it.
+        /// Its `_meta`.
         meta: Option<Box<Map<String, Value>>>,
     },
     /// An image.
     #[non_exhaustive]
     Image {
-        /// The image's bytes in base64.
+        /// The image data in base64.
         data: String,
         /// Its MIME type.
         mime_type: Cow<'static, str>,
-        /// For whom it is.
+        /// Its annotations.
         annotations: Option<Box<Annotations>>,
-        /// What else there is to say of it.
+        /// Its `_meta`.
         meta: Option<Box<Map<String, Value>>>,
     },
-    /// A sound.
+    /// Audio.
     #[non_exhaustive]
     Audio {
-        /// The sound's bytes in base64.
+        /// The audio data in base64.
         data: String,
         /// Its MIME type.
         mime_type: Cow<'static, str>,
-        /// For whom it is.
+        /// Its annotations.
         annotations: Option<Box<Annotations>>,
-        /// What else there is to say of it.
+        /// Its `_meta`.
         meta: Option<Box<Map<String, Value>>>,
     },
     /// A link to a resource that the client may read.
     ResourceLink(Box<ResourceLink>),
-    /// A resource itself.
+    /// An embedded resource.
     #[non_exhaustive]
     Resource {
         /// The resource.
         resource: Box<EmbeddedResource>,
-        /// For whom it is.
+        /// Its annotations.
         annotations: Option<Box<Annotations>>,
-        /// What else there is to say of it.
+        /// Its `_meta`.
         meta: Option<Box<Map<String, Value>>>,
     },
 }
 
 impl Content {
-    /// A text.
+    /// Creates a text block.
     pub fn text(text: impl Into<Cow<'static, str>>) -> Self {
         Self::Text { text: text.into(), annotations: None, meta: None }
     }
 
-    /// An image; `bytes` is the image itself, encoded here.
+    /// Creates an image block. `bytes` is the image, which this encodes in base64.
     pub fn image(bytes: &[u8], mime_type: impl Into<Cow<'static, str>>) -> Self {
         Self::Image {
             data: STANDARD.encode(bytes),
@@ -84,7 +84,7 @@ impl Content {
         }
     }
 
-    /// A sound; `bytes` is the sound itself, encoded here.
+    /// Creates an audio block. `bytes` is the audio, which this encodes in base64.
     pub fn audio(bytes: &[u8], mime_type: impl Into<Cow<'static, str>>) -> Self {
         Self::Audio {
             data: STANDARD.encode(bytes),
@@ -94,17 +94,17 @@ impl Content {
         }
     }
 
-    /// A resource itself.
+    /// Creates a block with an embedded resource.
     pub fn resource(resource: EmbeddedResource) -> Self {
         Self::Resource { resource: Box::new(resource), annotations: None, meta: None }
     }
 
-    /// A link to a resource.
+    /// Creates a block with a link to a resource.
     pub fn resource_link(link: ResourceLink) -> Self {
         Self::ResourceLink(Box::new(link))
     }
 
-    /// Says for whom the block is.
+    /// Sets the annotations of the block.
     #[must_use]
     pub fn annotate(mut self, new: Annotations) -> Self {
         match &mut self {
@@ -119,8 +119,8 @@ impl Content {
 }
 
 impl Content {
-    /// Adds a member to the block's `_meta` (2026-07-28, Base Protocol, "`_meta`"), in place of one
-    /// of the same name.
+    /// Adds a member to the block's `_meta` (2026-07-28, Base Protocol, "`_meta`"). Replaces a
+    /// member of the same name.
     #[must_use]
     pub fn with_meta(mut self, key: impl Into<String>, value: impl Into<Value>) -> Self {
         let meta = match &mut self {
@@ -134,7 +134,7 @@ impl Content {
         self
     }
 
-    /// Returns the text of a block of text.
+    /// Returns the text of a text block.
     pub fn as_text(&self) -> Option<&str> {
         match self {
             Self::Text { text, .. } => Some(text),
@@ -155,7 +155,7 @@ macro_rules! from_text {
 
 from_text!(String, &'static str, Cow<'static, str>);
 
-/// A resource inside a result.
+/// A resource that is embedded in a result.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EmbeddedResource {
     pub(crate) uri: String,
@@ -171,12 +171,12 @@ pub(crate) enum ResourceContents {
 }
 
 impl EmbeddedResource {
-    /// A resource of text.
+    /// Creates a resource with text contents.
     pub fn text(uri: impl Into<String>, text: impl Into<String>) -> Self {
         Self { uri: uri.into(), mime_type: None, contents: ResourceContents::Text(text.into()), meta: None }
     }
 
-    /// A resource of bytes, encoded here.
+    /// Creates a resource with binary contents, which this encodes in base64.
     pub fn bytes(uri: impl Into<String>, bytes: &[u8]) -> Self {
         let contents = ResourceContents::Base64(STANDARD.encode(bytes));
         Self { uri: uri.into(), mime_type: None, contents, meta: None }
@@ -202,12 +202,12 @@ impl EmbeddedResource {
 pub struct ResourceLink {
     /// The resource's URI.
     pub uri: String,
-    /// Its name for programs.
+    /// Its programmatic name.
     pub name: String,
-    /// Its name for people.
+    /// Its display name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub title: Option<String>,
-    /// What it is.
+    /// A description of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
     /// Its MIME type.
@@ -219,16 +219,16 @@ pub struct ResourceLink {
     /// Its icons.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub icons: Vec<Icon>,
-    /// For whom it is.
+    /// Its annotations.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub annotations: Option<Annotations>,
-    /// What else there is to say of it.
+    /// Its `_meta`.
     #[serde(rename = "_meta", default, skip_serializing_if = "Option::is_none")]
     pub meta: Option<Box<Map<String, Value>>>,
 }
 
 impl ResourceLink {
-    /// A link with this URI and name.
+    /// Creates a link with a URI and a name.
     pub fn new(uri: impl Into<String>, name: impl Into<String>) -> Self {
         Self {
             uri: uri.into(),
@@ -243,14 +243,14 @@ impl ResourceLink {
         }
     }
 
-    /// Sets its name for people.
+    /// Sets its display name.
     #[must_use]
     pub fn title(mut self, title: impl Into<String>) -> Self {
         self.title = Some(title.into());
         self
     }
 
-    /// Sets what it is.
+    /// Sets its description.
     #[must_use]
     pub fn description(mut self, description: impl Into<String>) -> Self {
         self.description = Some(description.into());
@@ -278,7 +278,7 @@ impl ResourceLink {
         self
     }
 
-    /// Says for whom it is.
+    /// Sets its annotations.
     #[must_use]
     pub fn annotations(mut self, annotations: Annotations) -> Self {
         self.annotations = Some(annotations);
@@ -291,44 +291,43 @@ impl ResourceLink {
     );
 }
 
-/// For whom a block is, how much it matters, and how old it is
-/// (2026-07-28, Schema, `Annotations`).
+/// The audience, the priority and the age of content (2026-07-28, Schema, `Annotations`).
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct Annotations {
-    /// Whom the block is meant for.
+    /// The intended audience.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub audience: Vec<Role>,
-    /// From 0 (optional) to 1 (required).
+    /// The priority, from 0 (optional) to 1 (required).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub priority: Option<f64>,
-    /// When it last changed, as an ISO 8601 time.
+    /// The time of the last change, in ISO 8601 format.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_modified: Option<String>,
 }
 
 impl Annotations {
-    /// Creates annotations that say nothing yet.
+    /// Creates empty annotations.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Adds somebody whom the block is meant for.
+    /// Adds a role to the audience.
     #[must_use]
     pub fn audience(mut self, role: Role) -> Self {
         self.audience.push(role);
         self
     }
 
-    /// Sets how much it matters: from 0 (optional) to 1 (required).
+    /// Sets the priority, from 0 (optional) to 1 (required).
     #[must_use]
     pub fn priority(mut self, priority: f64) -> Self {
         self.priority = Some(priority);
         self
     }
 
-    /// Sets when it last changed, as an ISO 8601 time.
+    /// Sets the time of the last change, in ISO 8601 format.
     #[must_use]
     pub fn last_modified(mut self, time: impl Into<String>) -> Self {
         self.last_modified = Some(time.into());
@@ -336,12 +335,12 @@ impl Annotations {
     }
 }
 
-/// A party of a conversation.
+/// A participant in a conversation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum Role {
-    /// The person.
+    /// The user.
     User,
     /// The model.
     Assistant,

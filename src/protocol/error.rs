@@ -1,17 +1,17 @@
-//! Errors that every server of the protocol answers in the same words.
+//! Errors whose messages are the same in all registries.
 
 use serde_json::json;
 
 use super::{ClientCapability, Era};
 use crate::jsonrpc::{ErrorCode, Raw, RpcError};
 
-/// A method that the server does not have.
+/// Returns the error for a method that the server does not have.
 pub(crate) fn method_not_found(method: &str) -> RpcError {
     RpcError::new(ErrorCode::METHOD_NOT_FOUND, format!("Method not found: {method}"))
 }
 
-/// Demands a capability of the client's. In the legacy era no request tells, and
-/// nothing is demanded.
+/// Requires the client to declare a capability. Requests of the legacy era do not declare any, and
+/// always pass.
 pub(crate) fn require(
     capability: ClientCapability,
     era: Era,
@@ -24,12 +24,12 @@ pub(crate) fn require(
     let required = capability.to_json();
     let error = RpcError::new(
         ErrorCode::MISSING_CLIENT_CAPABILITY,
-        format!("This request needs the client capability `{name}`, which it does not declare"),
+        format!("This request requires the client capability `{name}`, which it does not declare"),
     );
     Err(error.with_data(json!({"requiredCapabilities": required})))
 }
 
-/// The tool's headers and arguments disagree.
+/// Returns the error for headers that differ from the arguments of a tool.
 pub(crate) fn header_mismatch(what: &str) -> RpcError {
     RpcError::new(ErrorCode::HEADER_MISMATCH, format!("Header mismatch: {what}"))
 }

@@ -1,25 +1,24 @@
-//! Who a client or a server is.
+//! The name and version of a client or a server.
 
 use serde::{Deserialize, Serialize};
 
-/// The name and version of a client's or a server's software
-/// (2026-07-28, Schema, `Implementation`). Self-reported: for display and logs,
-/// never for decisions.
+/// The name and version of a client's or a server's software (2026-07-28, Schema,
+/// `Implementation`). They are self-reported: use them for display and logs, not for decisions.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct Implementation {
-    /// The name for programs.
+    /// The programmatic name.
     pub name: String,
     /// The version.
     pub version: String,
-    /// The name for people.
+    /// The display name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub title: Option<String>,
-    /// What it does, for people.
+    /// A description, to show to users.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
-    /// Where to read more.
+    /// The URL of its web site.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub website_url: Option<String>,
     /// Its icons.
@@ -28,7 +27,7 @@ pub struct Implementation {
 }
 
 impl Implementation {
-    /// A name and a version.
+    /// Creates an implementation with a name and a version.
     pub fn new(name: impl Into<String>, version: impl Into<String>) -> Self {
         Self {
             name: name.into(),
@@ -40,21 +39,21 @@ impl Implementation {
         }
     }
 
-    /// Sets the name for people.
+    /// Sets the display name.
     #[must_use]
     pub fn title(mut self, title: impl Into<String>) -> Self {
         self.title = Some(title.into());
         self
     }
 
-    /// Sets what it does, for people.
+    /// Sets the description, to show to users.
     #[must_use]
     pub fn description(mut self, description: impl Into<String>) -> Self {
         self.description = Some(description.into());
         self
     }
 
-    /// Sets where to read more.
+    /// Sets the URL of its web site.
     #[must_use]
     pub fn website_url(mut self, url: impl Into<String>) -> Self {
         self.website_url = Some(url.into());
@@ -76,19 +75,19 @@ impl Implementation {
 pub struct Icon {
     /// An `https:` or `data:` URI of the image.
     pub src: String,
-    /// The image's MIME type, if the source does not tell.
+    /// The image's MIME type, if the source does not provide it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mime_type: Option<String>,
     /// Sizes such as `48x48`, or `any`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub sizes: Vec<String>,
-    /// The theme it is drawn for.
+    /// The theme that it is designed for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub theme: Option<IconTheme>,
 }
 
 impl Icon {
-    /// The icon at this URI.
+    /// Creates an icon with the URI of its image.
     pub fn new(src: impl Into<String>) -> Self {
         Self { src: src.into(), mime_type: None, sizes: Vec::new(), theme: None }
     }
@@ -107,7 +106,7 @@ impl Icon {
         self
     }
 
-    /// Sets the theme the icon is drawn for.
+    /// Sets the theme that the icon is designed for.
     #[must_use]
     pub fn theme(mut self, theme: IconTheme) -> Self {
         self.theme = Some(theme);
@@ -115,7 +114,7 @@ impl Icon {
     }
 }
 
-/// The background that an icon is drawn for.
+/// The theme that an icon is designed for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]

@@ -13,7 +13,7 @@ pub(crate) const SERVER_INFO: &str = "io.modelcontextprotocol/serverInfo";
 pub(crate) const SUBSCRIPTION_ID: &str = "io.modelcontextprotocol/subscriptionId";
 const PROGRESS_TOKEN: &str = "progressToken";
 
-/// The members of `_meta`, borrowed from the body and not yet judged.
+/// The members of `_meta`, borrowed from the body, and not checked yet.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Meta<'a> {
     pub(crate) protocol_version: Option<Raw<'a>>,
@@ -21,22 +21,22 @@ pub(crate) struct Meta<'a> {
     pub(crate) client_capabilities: Option<Raw<'a>>,
     pub(crate) log_level: Option<Raw<'a>>,
     pub(crate) progress_token: Option<Raw<'a>>,
-    /// What this crate reads nothing from, kept for the tool.
+    /// Members that this crate does not know, kept for the handler.
     others: Vec<(Cow<'a, str>, Raw<'a>)>,
-    /// What is wrong with the object as a whole.
+    /// A fault of the object as a whole.
     pub(crate) fault: Option<&'static str>,
 }
 
-/// The most members that this crate does not know.
+/// The maximum number of members that this crate does not know.
 const MAX_OTHERS: usize = 64;
 
 impl<'a> Meta<'a> {
-    /// The member of this name.
+    /// Returns the member with this name.
     pub(crate) fn member(&self, name: &str) -> Option<Raw<'a>> {
         self.members().find(|(key, _)| *key == name).map(|(_, value)| value)
     }
 
-    /// Writes the object anew, for those who outlive the body.
+    /// Returns the object as JSON text, for use after the body has been dropped.
     pub(crate) fn to_json(&self) -> String {
         let mut buffer = vec![b'{'];
         for (name, value) in self.members() {
@@ -44,7 +44,7 @@ impl<'a> Meta<'a> {
             buffer.extend_from_slice(value.text().as_bytes());
         }
         buffer.push(b'}');
-        // Every part is a `str`, so this never fails.
+        // Every part is a `str`, so this cannot fail.
         String::from_utf8(buffer).unwrap_or_default()
     }
 
@@ -66,7 +66,7 @@ impl<'a> Scan<'a> for Meta<'a> {
         let mut meta = Self::default();
         scanner.members(|scanner, key| {
             let value = scanner.value()?;
-            // A key that is no text names nothing.
+            // A key with a lone surrogate matches no name.
             let Some(key) = key.string() else { return Ok(()) };
             let member = match &*key {
                 PROTOCOL_VERSION => &mut meta.protocol_version,

@@ -1,7 +1,6 @@
-//! The methods a client may call.
+//! The methods that a client may call.
 
-/// A method of either era; which of them a server answers is decided where
-/// requests are dispatched.
+/// A method of either era. The dispatcher decides which of them a server answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Method {
     Initialize,
@@ -30,7 +29,7 @@ pub(crate) enum NamedBy {
 }
 
 impl NamedBy {
-    /// The name of the parameter.
+    /// Returns the name of the parameter.
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Name => "name",
@@ -61,7 +60,7 @@ impl Method {
         }
     }
 
-    /// What `Mcp-Name` repeats, for the methods that need the header
+    /// Returns the parameter that `Mcp-Name` repeats, for methods that require the header
     /// (2026-07-28, Transports, "Standard Request Headers").
     pub(crate) fn named_by(self) -> Option<NamedBy> {
         match self {

@@ -1,4 +1,4 @@
-//! The wire types of MCP, one area a file, without behaviour.
+//! The wire types of MCP, without behaviour.
 
 mod capabilities;
 mod content;
@@ -15,6 +15,7 @@ mod tool;
 mod write_content;
 
 pub use crate::jsonrpc::{ErrorCode, RpcError};
+pub(crate) use capabilities::OwnCapabilities;
 pub use capabilities::{ClientCapability, Offer, ServerCapabilities};
 pub(crate) use content::ResourceContents;
 pub use content::{Annotations, Content, EmbeddedResource, ResourceLink, Role};

@@ -1,26 +1,26 @@
-//! What notifications carry.
+//! The contents of notifications.
 
 use serde::{Deserialize, Serialize};
 
-/// The severity of a log message, after RFC 5424 (2026-07-28, Server,
-/// "Logging"); ordered from the least severe to the most.
+/// The severity of a log message, as in RFC 5424 (2026-07-28, Server, "Logging"). Ordered from the
+/// least severe to the most severe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum LogLevel {
     /// Details for debugging.
     Debug,
-    /// What goes on.
+    /// General information.
     Info,
-    /// Normal, but worth a note.
+    /// Normal but significant events.
     Notice,
-    /// Something is odd.
+    /// A warning.
     Warning,
     /// An operation failed.
     Error,
     /// A component failed.
     Critical,
-    /// Someone must act now.
+    /// Action must be taken immediately.
     Alert,
     /// The system is unusable.
     Emergency,

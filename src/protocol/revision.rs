@@ -16,25 +16,25 @@ pub enum Revision {
     V2026_07_28,
 }
 
-/// How a revision tells the server who is calling.
+/// How a client introduces itself to the server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Era {
-    /// By an `initialize` handshake: 2025-11-25 and earlier.
+    /// With an `initialize` handshake: 2025-11-25 and earlier.
     Legacy,
-    /// By `_meta` in every request: 2026-07-28.
+    /// With `_meta` in every request: 2026-07-28.
     Modern,
 }
 
 impl Revision {
-    /// Every revision, the newest first.
+    /// All revisions, newest first.
     pub const ALL: [Self; 4] = [Self::V2026_07_28, Self::V2025_11_25, Self::V2025_06_18, Self::V2025_03_26];
 
-    /// The revision of this name, such as `2025-11-25`.
+    /// Returns the revision with this name, such as `2025-11-25`.
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|revision| revision.as_str() == name)
     }
 
-    /// The name on the wire.
+    /// Returns the name on the wire.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::V2025_03_26 => "2025-03-26",
@@ -44,7 +44,7 @@ impl Revision {
         }
     }
 
-    /// The era the revision belongs to.
+    /// Returns the era that the revision belongs to.
     pub const fn era(self) -> Era {
         match self {
             Self::V2025_03_26 | Self::V2025_06_18 | Self::V2025_11_25 => Era::Legacy,

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::{Era, Revision};
 
-/// The revisions that a server serves, the newest first; at least one.
+/// The revisions that a server serves, newest first. There is at least one.
 #[derive(Clone, Debug)]
 pub(crate) struct ServedRevisions {
     revisions: Vec<Revision>,
@@ -13,7 +13,7 @@ pub(crate) struct ServedRevisions {
 }
 
 impl ServedRevisions {
-    /// All revisions of these eras.
+    /// Returns all revisions of these eras.
     pub(crate) fn of(eras: &[Era]) -> Self {
         let revisions: Vec<Revision> =
             Revision::ALL.into_iter().filter(|revision| eras.contains(&revision.era())).collect();

@@ -1,11 +1,11 @@
-//! What a tool's definition and its list carry.
+//! Annotations of tools, and cache hints of lists.
 
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-/// Hints about what a tool does (2026-07-28, Schema, `ToolAnnotations`). They
-/// are only hints: a client must not trust those of an untrusted server.
+/// Hints about what a tool does (2026-07-28, Schema, `ToolAnnotations`). A client must not trust
+/// those of an untrusted server.
 ///
 /// ```
 /// use mcp_stateless::protocol::ToolAnnotations;
@@ -16,58 +16,58 @@ use serde::{Deserialize, Serialize};
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct ToolAnnotations {
-    /// A name for people.
+    /// The display name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub title: Option<String>,
-    /// It changes nothing. Clients assume `false`.
+    /// Whether the tool only reads. Clients assume `false`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub read_only_hint: Option<bool>,
-    /// It may destroy something. Clients assume `true`.
+    /// Whether the tool may make destructive changes. Clients assume `true`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub destructive_hint: Option<bool>,
-    /// Calling it twice does no more than calling it once. Clients assume `false`.
+    /// Whether a repeated call has no additional effect. Clients assume `false`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub idempotent_hint: Option<bool>,
-    /// It reaches beyond a closed domain. Clients assume `true`.
+    /// Whether the tool interacts with an open world, such as the web. Clients assume `true`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub open_world_hint: Option<bool>,
 }
 
 impl ToolAnnotations {
-    /// Creates hints that say nothing yet.
+    /// Creates annotations without hints.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Sets a name for people. [`Tool::title`](crate::Tool::title) is what clients look at first.
+    /// Sets the display name. Clients prefer [`Tool::title`](crate::Tool::title).
     #[must_use]
     pub fn title(mut self, title: impl Into<String>) -> Self {
         self.title = Some(title.into());
         self
     }
 
-    /// Says whether it changes nothing.
+    /// Sets whether the tool only reads.
     #[must_use]
     pub fn read_only(mut self, hint: bool) -> Self {
         self.read_only_hint = Some(hint);
         self
     }
 
-    /// Says whether it may destroy something.
+    /// Sets whether the tool may make destructive changes.
     #[must_use]
     pub fn destructive(mut self, hint: bool) -> Self {
         self.destructive_hint = Some(hint);
         self
     }
 
-    /// Says whether calling it twice does no more than calling it once.
+    /// Sets whether a repeated call has no additional effect.
     #[must_use]
     pub fn idempotent(mut self, hint: bool) -> Self {
         self.idempotent_hint = Some(hint);
         self
     }
 
-    /// Says whether it reaches beyond a closed domain.
+    /// Sets whether the tool interacts with an open world, such as the web.
     #[must_use]
     pub fn open_world(mut self, hint: bool) -> Self {
         self.open_world_hint = Some(hint);
@@ -75,10 +75,9 @@ impl ToolAnnotations {
     }
 }
 
-/// How long, and for whom, a client may cache a list (2026-07-28, Server,
-/// "Caching").
+/// How long a client may cache a list, and who may share it (2026-07-28, Server, "Caching").
 ///
-/// The default promises nothing: stale at once, and private to the caller.
+/// By default a list is stale at once, and private to the caller.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct CacheHint {
     pub(crate) ttl: Duration,
@@ -89,32 +88,31 @@ pub struct CacheHint {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum CacheScope {
-    /// Only the caller that it was sent to.
+    /// Only the caller that requested it.
     #[default]
     Private,
-    /// Anybody, across credentials.
+    /// All callers, with any credentials.
     Public,
 }
 
 impl CacheHint {
-    /// Fresh for `ttl` (counted in whole milliseconds), for its caller alone.
+    /// Creates a hint: fresh for `ttl` (in whole milliseconds), and only for its caller.
     pub const fn private(ttl: Duration) -> Self {
         Self { ttl, scope: CacheScope::Private }
     }
 
-    /// Fresh for `ttl` (counted in whole milliseconds), and the same for every
-    /// caller: a shared cache may hand it to anybody, whatever credential the
-    /// request carried.
+    /// Creates a hint: fresh for `ttl` (in whole milliseconds), and the same for all callers. A
+    /// shared cache may serve it to other callers, with any credentials.
     pub const fn public(ttl: Duration) -> Self {
         Self { ttl, scope: CacheScope::Public }
     }
 
-    /// The same, for its caller alone.
+    /// Returns the same hint, but private.
     pub(crate) const fn for_caller(self) -> Self {
         Self::private(self.ttl)
     }
 
-    /// What holds for both of two parts.
+    /// Returns the hint that is valid for two parts together.
     pub(crate) fn narrowest(self, other: Self) -> Self {
         let is_private = [self.scope, other.scope].contains(&CacheScope::Private);
         let scope = if is_private { CacheScope::Private } else { CacheScope::Public };

@@ -3,7 +3,7 @@
 use super::{Content, OwnMeta, ResourceContents, write_meta};
 use crate::jsonrpc::write;
 
-/// Writes a content block. Without `serde`, because texts and base64 can be large.
+/// Writes a content block. It does not use `serde`, because texts and base64 can be large.
 pub(crate) fn write_content(buffer: &mut Vec<u8>, block: &Content) {
     let (annotations, meta) = match block {
         Content::Text { text, annotations, meta } => {
@@ -31,10 +31,10 @@ pub(crate) fn write_content(buffer: &mut Vec<u8>, block: &Content) {
             (annotations, meta)
         }
         Content::ResourceLink(link) => {
-            // Its own members follow the type's.
+            // The link's members follow the `type`.
             buffer.extend_from_slice(br#"{"type":"resource_link","#);
             let start = buffer.len();
-            // Strings, numbers and lists of them are always JSON.
+            // Serialising strings, numbers and lists of them cannot fail.
             let _ = write::json(buffer, link);
             buffer.remove(start);
             return;
@@ -57,7 +57,7 @@ fn write_media(buffer: &mut Vec<u8>, kind: &str, data: &str, mime_type: &str) {
     write::string(buffer, mime_type);
 }
 
-/// Writes a text or a blob with what it is of.
+/// Writes the contents of a resource: its text or blob, with its URI and MIME type.
 pub(crate) fn write_contents(
     buffer: &mut Vec<u8>,
     uri: &str,

@@ -1,4 +1,4 @@
-//! A registry that shows each caller a part of another.
+//! A registry that shows each caller a part of another registry.
 
 use std::fmt;
 
@@ -14,16 +14,15 @@ use crate::protocol::ServerCapabilities;
 use crate::resource::{ResourceOutput, uri};
 use crate::tool::ToolOutput;
 
-/// A registry that shows each caller what a function of the request's head lets it see.
+/// A registry that shows each caller the items that a function of the request's head allows.
 ///
-/// The rest is neither listed nor called, and a call of it is answered as if it did not
-/// exist. Lists and the contents of resources are private, because the next caller may see
-/// others.
+/// Other items are neither listed nor callable: a call is answered as if the item did not exist.
+/// Lists and resource contents are private, because other callers may see other items.
 ///
-/// Write the function so that it names what may be seen and refuses everything else: a tool
-/// that is added later, or a kind of item that a later version of this crate has, is then
-/// hidden until somebody decides about it. Decide by what the host's own middleware has left
-/// in the extensions, not by a header that every client can send.
+/// Write the function so that it names what is visible and refuses everything else. Tools that you
+/// add later, and kinds of items that later versions of this crate add, are then hidden by default.
+/// Base the decision on what your middleware puts into the request's extensions, not on a header
+/// that any client can send.
 ///
 /// ```
 /// use http::request::Parts;
@@ -46,18 +45,19 @@ use crate::tool::ToolOutput;
 /// # Ok::<(), mcp_stateless::RegistryError>(())
 /// ```
 ///
-/// To decide by the [`Tags`] of an item, let the function ask a clone of the registry:
+/// To decide by the [`Tags`] of an item, query a clone of the registry within the function:
 /// `tools.tags(item).has("admin")`.
 ///
 /// # Spellings
 ///
-/// Names of tools and prompts are compared byte for byte, everywhere. A URI can be spelt in
-/// many ways, so the function is asked about each of them that differs: as the client wrote
-/// it, in its canonical form (RFC 3986, section 6.2.2), and with everything decoded and several
-/// slashes merged, there also with dot segments resolved in all that follows the scheme. The caller sees the resource only if the function allows all of them. None of
-/// `file:///%70rivate/1`, `file:///private%2F1` and `file:////private/1` gets past a function that
-/// refuses what begins with `file:///private/`. A resource whose URI has an encoded slash is seen only if the function allows the
-/// URI with a plain one, too.
+/// Names of tools and prompts are compared byte by byte. A URI can be spelt in many ways, so the
+/// function is called for each spelling that differs: as the client wrote it, in canonical form
+/// (RFC 3986, section 6.2.2), and fully decoded with slashes merged, both with and without dot
+/// segments resolved in everything after the scheme. The caller sees the resource only if the
+/// function allows all of them. If the function refuses everything that starts with
+/// `file:///private/`, then `file:///%70rivate/1`, `file:///private%2F1` and `file:////private/1`
+/// are refused as well. A resource whose URI has an encoded slash is visible only if the function
+/// also allows the URI with a plain slash.
 #[derive(Clone)]
 pub struct Filtered<R, F> {
     registry: R,
@@ -69,11 +69,11 @@ where
     R: Registry,
     F: Fn(Item<'_>, &Parts) -> bool + Clone + Send + Sync + 'static,
 {
-    /// Shows of `registry` what `sees` lets a caller see. A resource that is read is
-    /// judged by its URI, a template that is listed or completed by its pattern.
+    /// Shows the items of `registry` that `sees` allows. Reading a resource is checked by its URI,
+    /// listing or completing a template by its pattern.
     ///
-    /// `sees` is asked with each request, and once more for each change that a client hears of
-    /// while it listens, so that a right which is withdrawn ends at once. It must not block.
+    /// `sees` is called for each request, and for each change that is delivered to a listening
+    /// client, so revoking a right takes effect at once. It must not block.
     pub fn new(registry: R, sees: F) -> Self {
         Self { registry, sees }
     }
@@ -82,7 +82,7 @@ where
         sees_every_spelling(&self.sees, item, head)
     }
 
-    /// A list without what the caller does not see.
+    /// Returns a list without the items that the caller must not see.
     fn list(&self, kind: ItemKind, request: ListRequest<'_>) -> Answer<'_, Page> {
         let sees = self.sees.clone();
         let head = request.head.clone();
@@ -180,7 +180,7 @@ where
     }
 }
 
-/// Whether `sees` allows an item however it is spelt.
+/// Whether `sees` allows every spelling of an item.
 fn sees_every_spelling(sees: impl Fn(Item<'_>, &Parts) -> bool, item: Item<'_>, head: &Parts) -> bool {
     let (text, kind) = match item {
         Item::Tool(_) | Item::Prompt(_) => return sees(item, head),

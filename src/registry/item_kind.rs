@@ -1,10 +1,10 @@
-//! The kinds of things that have a list.
+//! The kinds of items that have a list.
 
 use super::{Answer, Item, ListRequest, Page, Registry};
 use crate::changes::Change;
 use crate::protocol::{Offer, ServerCapabilities};
 
-/// A kind of thing that has a list.
+/// A kind of item that has a list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum ItemKind {
     Tools,
@@ -17,7 +17,7 @@ impl ItemKind {
     pub(crate) const ALL: [Self; 4] = [Self::Tools, Self::Prompts, Self::Resources, Self::Templates];
     pub(crate) const COUNT: usize = Self::ALL.len();
 
-    /// What one of them is called.
+    /// Returns the word for one item.
     pub(crate) fn noun(self) -> &'static str {
         match self {
             Self::Tools => "tool",
@@ -27,7 +27,7 @@ impl ItemKind {
         }
     }
 
-    /// The member of a definition that names it.
+    /// Returns the member of a definition that names the item.
     pub(crate) fn key(self) -> &'static str {
         match self {
             Self::Tools | Self::Prompts => "name",
@@ -36,12 +36,12 @@ impl ItemKind {
         }
     }
 
-    /// Whether its names are given by the registry, and so may get a prefix.
+    /// Whether the registry chooses the names, so that a prefix may be added.
     pub(crate) fn has_names(self) -> bool {
         matches!(self, Self::Tools | Self::Prompts)
     }
 
-    /// What is said to have changed with its list.
+    /// Returns the change to publish when the list changes.
     pub(crate) fn change(self) -> Change<'static> {
         match self {
             Self::Tools => Change::Tools,
@@ -59,7 +59,7 @@ impl ItemKind {
         }
     }
 
-    /// Whether it is served.
+    /// Whether the capabilities offer it.
     pub(crate) fn is_in(self, has: ServerCapabilities) -> bool {
         let offer = match self {
             Self::Tools => has.tools,
@@ -69,7 +69,7 @@ impl ItemKind {
         offer != Offer::Nothing
     }
 
-    /// A page of the list.
+    /// Requests a page of the list.
     pub(crate) fn list<'r, R>(self, registry: &'r R, request: ListRequest<'_>) -> Answer<'r, Page>
     where
         R: Registry + ?Sized,

@@ -18,12 +18,12 @@ use crate::protocol::ServerCapabilities;
 use crate::resource::ResourceOutput;
 use crate::tool::ToolOutput;
 
-/// Runs around every call of a registry, be it of a tool, a prompt or a resource: to log it, to
-/// measure it, to refuse it, to change its outcome. [`Registry::layer`] puts it there.
+/// Wraps every call of a registry, of a tool, a prompt or a resource, for example to log it,
+/// measure it, refuse it, or change its outcome. Added with [`Registry::layer`].
 ///
-/// A function that takes a [`CallInfo`] and a [`Next`] is one. It runs when the arguments have
-/// been read and before the handler does; by returning without waiting for `next` it refuses the
-/// call:
+/// Implemented for functions that take a [`CallInfo`] and a [`Next`]. Such a function runs after
+/// the arguments are deserialised and before the handler runs. It refuses the call if it returns
+/// without awaiting `next`:
 ///
 /// ```
 /// use std::time::Instant;
@@ -44,7 +44,8 @@ use crate::tool::ToolOutput;
 /// # Ok::<(), mcp_stateless::RegistryError>(())
 /// ```
 ///
-/// The call keeps its time limit, which is then that of the whole, its detachment and its name.
+/// The call keeps its detachment, its name, and its time limit, which then covers the middleware as
+/// well.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a middleware",
     note = "write `async |call: CallInfo, next: Next| {{ …; next.await }}`, which returns a `Result` of an `Outcome` \
@@ -53,9 +54,9 @@ use crate::tool::ToolOutput;
     note = "its future is `Send + 'static`; or implement `Middleware` for a type of your own"
 )]
 pub trait Middleware: Send + Sync + 'static {
-    /// Handles a call, mostly by handing it to `next`, which starts it: it reads the arguments and
-    /// returns the handler's work. [`CallFuture::wrap`] and [`CallFuture::map_outcome`] put
-    /// something around that.
+    /// Handles a call, usually by passing it to `next`, which reads the arguments and returns the
+    /// handler's future. Use [`CallFuture::wrap`] and [`CallFuture::map_outcome`] to wrap that
+    /// future.
     fn around<T: Output>(
         &self,
         call: Call<'_>,
@@ -83,7 +84,7 @@ where
     }
 }
 
-/// What a middleware may know of a call.
+/// Information about a call for a middleware.
 #[derive(Clone, Debug)]
 pub struct CallInfo {
     kind: CallKind,
@@ -93,7 +94,7 @@ pub struct CallInfo {
 }
 
 impl CallInfo {
-    /// Returns what is called.
+    /// Returns the kind of the item that is called.
     pub fn kind(&self) -> CallKind {
         self.kind
     }
@@ -103,7 +104,7 @@ impl CallInfo {
         &self.name
     }
 
-    /// Returns the tags of what is called, as its registry sets them.
+    /// Returns the tags of the item, as its registry sets them.
     pub fn tags(&self) -> &Tags {
         &self.tags
     }
@@ -113,13 +114,13 @@ impl CallInfo {
         &self.head
     }
 
-    /// Returns who calls, if that is known.
+    /// Returns the caller, if known.
     pub fn principal(&self) -> Option<&Principal> {
         Principal::of(&self.head)
     }
 }
 
-/// The rest of a call: the middleware within, and the handler. It runs while it is awaited.
+/// The rest of a call: the inner middleware, and the handler. It runs while it is awaited.
 #[must_use = "the handler runs only when this is awaited"]
 pub struct Next(Pin<Box<dyn Future<Output = Result<Outcome, CallError>> + Send>>);
 
@@ -137,7 +138,7 @@ impl fmt::Debug for Next {
     }
 }
 
-/// The result of a call of any kind. It is made `from` a [`ToolOutput`], a [`PromptOutput`] or a
+/// The result of a call of any kind. Create it `from` a [`ToolOutput`], a [`PromptOutput`] or a
 /// [`ResourceOutput`].
 pub struct Outcome {
     output: Box<dyn Any + Send>,
@@ -151,19 +152,19 @@ impl<T: Output> From<T> for Outcome {
 }
 
 impl Outcome {
-    /// Returns whether it is a tool's result that says that the tool failed (`isError`).
+    /// Returns whether it is the result of a tool that failed (`isError`).
     pub fn is_error(&self) -> bool {
         self.is_error
     }
 
-    /// Returns the result, where the call is of that kind.
+    /// Returns the result, if the call is of that kind.
     pub fn downcast_ref<T: Output>(&self) -> Option<&T> {
         self.output.downcast_ref()
     }
 
     fn into_output<T: Output>(self) -> Result<T, CallError> {
         self.output.downcast().map(|output| *output).map_err(|_| {
-            tracing::error!(kind = %T::KIND, "a middleware answered a call by a result of another kind");
+            tracing::error!(kind = %T::KIND, "a middleware answered a call with a result of another kind");
             RpcError::internal().into()
         })
     }
@@ -175,8 +176,8 @@ impl fmt::Debug for Outcome {
     }
 }
 
-/// A registry whose calls go through a [`Middleware`]; made by [`Registry::layer`]. Everything
-/// else, such as its lists, is as it was.
+/// A registry whose calls go through a [`Middleware`]; created by [`Registry::layer`]. Lists and
+/// everything else are unchanged.
 #[derive(Clone)]
 pub struct Layered<R, M> {
     registry: R,

@@ -14,8 +14,8 @@ use crate::protocol::{Offer, ServerCapabilities};
 use crate::resource::ResourceOutput;
 use crate::tool::ToolOutput;
 
-/// A registry that can be replaced while it serves, and says so to the clients that
-/// listen. Clones are the same one.
+/// A registry that can be replaced while it serves, and notifies listening clients. Clones share
+/// the current registry.
 ///
 /// ```
 /// use mcp_stateless::changes::Changes;
@@ -33,11 +33,11 @@ use crate::tool::ToolOutput;
 pub struct Live<R> {
     current: Arc<RwLock<Arc<R>>>,
     changes: Changes,
-    /// What the current registry says itself.
+    /// The changes that the current registry publishes.
     of_current: ReplaceableChanges,
 }
 
-// Derived, it would want `R` to be so.
+// Not derived, because a derive would require `R: Clone`.
 impl<R> Clone for Live<R> {
     fn clone(&self) -> Self {
         let (current, changes) = (Arc::clone(&self.current), self.changes.clone());
@@ -52,7 +52,7 @@ impl<R: fmt::Debug> fmt::Debug for Live<R> {
 }
 
 impl<R: Registry + 'static> Live<R> {
-    /// Serves `registry` until another takes its place.
+    /// Creates a live registry that serves `registry`.
     pub fn new(registry: R, changes: Changes) -> Self {
         let current = Arc::new(RwLock::new(Arc::new(registry)));
         let weak = Arc::downgrade(&current);
@@ -62,9 +62,9 @@ impl<R: Registry + 'static> Live<R> {
         Self { current, changes, of_current }
     }
 
-    /// Serves `registry` from now on, and says that its lists have changed. Clients that
-    /// listen hear the changes of the new registry instead of the old one's. Calls under
-    /// way end with the handlers that they began with.
+    /// Serves `registry` from now on, and publishes that its lists have changed. Listening clients
+    /// then get the changes of the new registry. Calls in flight finish with the handlers that they
+    /// started with.
     pub fn replace(&self, registry: R) {
         let offers = registry.capabilities();
         let before = {
@@ -84,12 +84,12 @@ impl<R: Registry + 'static> Live<R> {
         }
     }
 
-    /// Says that the contents of a resource have changed.
+    /// Publishes that the contents of a resource have changed.
     pub fn resource_updated(&self, uri: &str) {
         self.changes.publish(Change::Resource(uri));
     }
 
-    /// The registry that serves now.
+    /// Returns the current registry.
     pub fn current(&self) -> Arc<R> {
         read(&self.current)
     }
@@ -105,7 +105,7 @@ impl<R: Registry + 'static> Live<R> {
         if let Some(answer) = kind.list(&*current, request).now() {
             return Answer::ready(answer);
         }
-        // The registry may be gone from here before it has answered.
+        // The registry may have been replaced before it answers.
         let owned = request.to_owned();
         Answer::later(async move { kind.list(&*current, owned.borrow()).get().await })
     }

@@ -1,7 +1,6 @@
-//! Where tools, prompts and resources come from: the [`Registry`] trait, the registries
-//! that most servers need, and those that stand around others.
+//! Where tools, prompts and resources come from: the [`Registry`] trait, the registries that most
+//! servers need, and those that wrap others.
 
-mod answer;
 mod catalog;
 mod filtered;
 mod item;
@@ -14,8 +13,6 @@ mod resources;
 mod source;
 mod tools;
 
-pub use answer::Answer;
-pub(crate) use answer::guarded;
 pub use catalog::{Catalog, CatalogBuilder};
 pub use filtered::Filtered;
 pub use item::{Has, Item};
@@ -27,3 +24,6 @@ pub use prompts::{PromptRegistry, PromptRegistryBuilder};
 pub use resources::{ResourceRegistry, ResourceRegistryBuilder};
 pub use source::{ListRequest, Registry};
 pub use tools::{ToolRegistry, ToolRegistryBuilder};
+
+pub use crate::call::answer::Answer;
+pub(crate) use crate::call::answer::guarded;

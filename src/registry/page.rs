@@ -1,4 +1,4 @@
-//! A page of a list, and lists that are cut into pages once.
+//! Pages of lists, and lists that are split into pages when they are built.
 
 use std::collections::HashMap;
 use std::num::NonZeroUsize;
@@ -16,31 +16,32 @@ use crate::jsonrpc::scan::Scanner;
 use crate::jsonrpc::{Raw, RpcError, write};
 use crate::protocol::CacheHint;
 
-/// A page of a list, serialised. Clones share its bytes.
+/// A serialised page of a list. Clones share its bytes.
 #[derive(Clone, Debug, Default)]
 pub struct Page {
-    /// The definitions, with commas between them.
+    /// The definitions, separated by commas.
     pub(crate) definitions: Bytes,
     pub(crate) next_cursor: Option<Arc<str>>,
     pub(crate) cache: CacheHint,
     pub(crate) meta: Option<Arc<Map<String, Value>>>,
 }
 
-/// The members of `_meta` by which a [`Catalog`](crate::registry::Catalog) says what its list lacks.
+/// The members of `_meta` in which a [`Catalog`](crate::registry::Catalog) reports what its list
+/// lacks.
 pub(crate) const MISSING: &str = "mcp-stateless/missing";
 pub(crate) const HIDDEN: &str = "mcp-stateless/hidden";
-/// The most entries that a list says of what it hides, and of what it lacks.
+/// The most entries that a list reports as hidden or missing.
 pub(crate) const MOST_NOTES: usize = 100;
 /// The most characters of a reason.
 pub(crate) const LONGEST_REASON: usize = 500;
 
 impl Page {
-    /// The only page of a list: definitions as the specification has them (2026-07-28,
-    /// Schema, `Tool`, `Prompt`, `Resource` or `ResourceTemplate`), passed on as they
-    /// serialise.
+    /// Creates the only page of a list from definitions as in the specification (2026-07-28,
+    /// Schema, `Tool`, `Prompt`, `Resource` or `ResourceTemplate`), which are serialised as they
+    /// are.
     ///
     /// # Errors
-    /// When a definition cannot be JSON.
+    /// If a definition does not serialise.
     pub fn new(definitions: impl IntoIterator<Item = impl Serialize>) -> Result<Self, serde_json::Error> {
         let mut buffer = Vec::new();
         for definition in definitions {
@@ -52,11 +53,11 @@ impl Page {
         Ok(Self { definitions: buffer.into(), ..Self::default() })
     }
 
-    /// The only page of a list whose definitions are JSON already, such as another server's. They
-    /// are passed on as they are.
+    /// Creates the only page of a list from definitions in JSON, for example of another server.
+    /// They are passed on unchanged.
     ///
     /// # Errors
-    /// When a definition is not a JSON object, or is nested deeper than 128 levels.
+    /// If a definition is not a JSON object, or is nested more than 128 levels deep.
     pub fn from_json<'a>(definitions: impl IntoIterator<Item = &'a RawValue>) -> Result<Self, InvalidOutput> {
         let mut buffer = Vec::new();
         for definition in definitions {
@@ -71,15 +72,15 @@ impl Page {
         Ok(Self { definitions: buffer.into(), ..Self::default() })
     }
 
-    /// Says that more pages follow, and what the client must send to get the next.
+    /// Says that more pages follow. `next` is the cursor that clients send to get the next page.
     #[must_use]
     pub fn next_cursor(mut self, cursor: impl Into<Arc<str>>) -> Self {
         self.next_cursor = Some(cursor.into());
         self
     }
 
-    /// How long, and for whom, the page may be cached; by default not at all. All
-    /// pages of a list must have the same scope.
+    /// Sets how long, and for whom, the page may be cached. By default it may not. All pages of a
+    /// list must have the same scope.
     #[must_use]
     pub fn cache_hint(mut self, hint: CacheHint) -> Self {
         self.cache = hint;
@@ -94,9 +95,9 @@ impl Page {
         self
     }
 
-    /// Says that the list lacks something: what it is, and why, for people to read. A
-    /// [`Catalog`](crate::registry::Catalog) says the same of the list that it joins. The client finds both
-    /// in `_meta`, under `mcp-stateless/missing`.
+    /// Reports that the list lacks something: its name and the reason, for people to read. A
+    /// [`Catalog`](crate::registry::Catalog) repeats it in the list that it joins. Clients find
+    /// both in `_meta`, under `mcp-stateless/missing`.
     #[must_use]
     pub fn with_missing(mut self, name: &str, reason: &str) -> Self {
         let meta = Arc::make_mut(self.meta.get_or_insert_default());
@@ -112,14 +113,13 @@ impl Page {
         self
     }
 
-    /// The elements of an array in `_meta`.
+    /// Returns the elements of an array in `_meta`.
     pub(crate) fn meta_list(&self, key: &str) -> Option<&[Value]> {
         Some(self.meta.as_ref()?.get(key)?.as_array()?)
     }
 
-    /// The page with what `write` makes of each definition: nothing, to leave it out.
-    /// What it hides is not named any longer either. It may differ from caller to caller, so
-    /// it is private.
+    /// Rewrites each definition with `write`, which leaves one out by writing nothing. The page is
+    /// then private, because it may differ between callers, and does not name hidden items.
     pub(crate) fn map(mut self, mut write: impl FnMut(&mut Vec<u8>, Raw<'_>)) -> Self {
         let mut buffer = Vec::with_capacity(self.definitions.len());
         self.each(|definition| {
@@ -142,8 +142,8 @@ impl Page {
         self
     }
 
-    /// Returns the page without the definitions that a caller must not see: those for whose
-    /// member `key`, a name or a URI, `sees` returns `false`.
+    /// Returns the page without the definitions for whose member `key`, a name or a URI, `sees`
+    /// returns `false`.
     pub(super) fn visible(self, key: &str, sees: impl Fn(&str) -> bool) -> Self {
         let visible = self.map(|buffer, definition| {
             if definition.string_member(key).is_some_and(|name| sees(&name)) {
@@ -153,9 +153,9 @@ impl Page {
         visible.private()
     }
 
-    /// Looks at each definition.
+    /// Visits each definition.
     pub(crate) fn each(&self, mut look: impl FnMut(Raw<'_>)) {
-        // Definitions were serialised, or taken out of JSON: they are JSON.
+        // Definitions were serialised or checked, so they are valid JSON.
         let Ok(text) = std::str::from_utf8(&self.definitions) else { return };
         let mut scanner = Scanner::new(text);
         while let Ok(definition) = scanner.value() {
@@ -166,25 +166,25 @@ impl Page {
         }
     }
 
-    /// Forbids shared caches to keep it.
+    /// Makes the page private, so that shared caches do not keep it.
     pub(crate) fn private(mut self) -> Self {
         self.cache = self.cache.for_caller();
         self
     }
 }
 
-/// A list, cut into pages once.
+/// A list that is split into pages once.
 pub(super) struct Pages {
     first: Page,
-    /// By their cursors. A cursor is a fingerprint of what goes before it, so that
-    /// replicas with the same list understand each other's; it names nothing, for a caller
-    /// may not see all of the list.
+    /// By their cursors. A cursor is a fingerprint of the preceding definitions, so replicas with
+    /// the same list understand each other's cursors. It reveals no names, because a caller may not
+    /// see the whole list.
     others: HashMap<Arc<str>, Page>,
 }
 
 impl Pages {
-    /// Cuts definitions, each with what is its own (a name, say), into pages of `size`;
-    /// without one there is a single page.
+    /// Splits definitions, each with a key such as its name, into pages of `size`. Without a size
+    /// there is a single page.
     pub(super) fn new(definitions: &[(&str, &[u8])], size: Option<NonZeroUsize>, cache: CacheHint) -> Self {
         let size = size.map_or(usize::MAX, NonZeroUsize::get).min(definitions.len()).max(1);
         let mut chunks = definitions.chunks(size).peekable();
@@ -228,7 +228,7 @@ impl Pages {
     }
 }
 
-/// FNV-1a, which is the same in every build: replicas of several may serve at once.
+/// FNV-1a, which is the same in every build, so that replicas of different builds agree.
 struct Fingerprint(u64);
 
 impl Default for Fingerprint {
@@ -239,7 +239,7 @@ impl Default for Fingerprint {
 
 impl Fingerprint {
     fn add(&mut self, key: &str) {
-        // No text has this byte, so no two lists run into the same one.
+        // This byte does not occur in text, so different lists cannot be confused.
         for byte in key.bytes().chain([0xff]) {
             self.0 = (self.0 ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
         }

@@ -18,7 +18,7 @@ use crate::protocol::{CacheHint, Offer, ServerCapabilities};
 #[cfg(feature = "schemas")]
 use crate::tool::TypedArguments;
 
-/// Prompts, checked and serialised once, when it is built. Clones share them.
+/// A fixed set of prompts, checked and serialised when it is built. Clones share them.
 ///
 /// ```
 /// use mcp_stateless::PromptRegistry;
@@ -43,7 +43,7 @@ struct Prompts {
 }
 
 impl PromptRegistry {
-    /// Begins an empty registry.
+    /// Creates a builder without prompts.
     pub fn builder() -> PromptRegistryBuilder {
         PromptRegistryBuilder {
             state: (),
@@ -110,7 +110,7 @@ impl Registry for PromptRegistry {
     }
 }
 
-/// Collects prompts; made by [`PromptRegistry::builder`].
+/// Builds a [`PromptRegistry`]; created by [`PromptRegistry::builder`].
 ///
 /// `S` is the state of the handlers that are added next; see [`with_state`](Self::with_state).
 #[must_use]
@@ -144,8 +144,8 @@ impl<S: Clone + Send + Sync + 'static> PromptRegistryBuilder<S> {
         }
     }
 
-    /// Adds a prompt whose arguments are those that its handler takes; for more than a
-    /// name and a description see [`Prompt::new`].
+    /// Adds a prompt whose arguments are derived from the type that its handler takes. To set more
+    /// than a name and a description, see [`Prompt::new`].
     #[cfg(feature = "schemas")]
     pub fn prompt<M, H>(self, name: impl Into<String>, description: impl Into<String>, handler: H) -> Self
     where
@@ -163,9 +163,9 @@ impl<S: Clone + Send + Sync + 'static> PromptRegistryBuilder<S> {
         self
     }
 
-    /// Adds the prompts of another builder, which keep their state and the rule of
-    /// [`visible_by_tags`](Self::visible_by_tags), beside that of this builder. The page size and the
-    /// cache hint are those of this builder.
+    /// Adds the prompts of another builder. They keep their state and the rule of its
+    /// [`visible_by_tags`](Self::visible_by_tags), in addition to the rule of this builder. The
+    /// page size and the cache hint are those of this builder.
     pub fn merge<Other>(mut self, other: PromptRegistryBuilder<Other>) -> Self {
         self.prompts.extend(other.prompts.into_iter().map(|mut prompt| {
             prompt.rights.add_rule(other.rule.as_ref());
@@ -176,14 +176,14 @@ impl<S: Clone + Send + Sync + 'static> PromptRegistryBuilder<S> {
 
     rule_setter!();
 
-    /// Splits the list into pages of so many prompts. By default it is one page,
+    /// Sets the number of prompts on each page of the list. By default the list has one page,
     /// because not every client asks for a second.
     pub fn page_size(mut self, prompts: NonZeroUsize) -> Self {
         self.page_size = Some(prompts);
         self
     }
 
-    /// How long, and for whom, clients may cache the list; by default not at all.
+    /// Sets how long, and for whom, clients may cache the list. By default they may not.
     pub fn cache_hint(mut self, hint: CacheHint) -> Self {
         self.cache = hint;
         self
@@ -191,8 +191,8 @@ impl<S: Clone + Send + Sync + 'static> PromptRegistryBuilder<S> {
 
     /// Checks the prompts and builds the registry.
     ///
-    /// # Errors
-    /// Names the first prompt whose name is taken or empty, or whose arguments are wrong.
+    /// If a prompt's name is empty or taken, or its arguments are not valid. The error names the
+    /// prompt.
     pub fn build(self) -> Result<PromptRegistry, RegistryError> {
         let compile = |mut prompt: Prompt| {
             prompt.rights.add_rule(self.rule.as_ref());

@@ -1,4 +1,4 @@
-//! Anyone's own source of tools, prompts and resources.
+//! The trait of all sources of tools, prompts and resources.
 
 use std::fmt;
 use std::sync::Arc;
@@ -16,17 +16,16 @@ use crate::resource::ResourceOutput;
 use crate::settings::Settings;
 use crate::tool::ToolOutput;
 
-/// Where the tools, prompts and resources of a request come from.
+/// A source of tools, prompts and resources.
 ///
-/// Most servers need no more than a [`ToolRegistry`](crate::ToolRegistry), a
-/// [`PromptRegistry`](crate::PromptRegistry) and a
-/// [`ResourceRegistry`](crate::ResourceRegistry), joined by a [`Catalog`](crate::Catalog).
-/// Resources that come from data need none of their own either: see
-/// [`ResourceCollection`](crate::resource::ResourceCollection). What lives elsewhere, such as behind
-/// another server, implements this: what it declares by [`capabilities`](Self::capabilities),
-/// because nothing else is asked of it.
+/// Most servers only need a [`ToolRegistry`](crate::ToolRegistry), a
+/// [`PromptRegistry`](crate::PromptRegistry) and a [`ResourceRegistry`](crate::ResourceRegistry),
+/// joined by a [`Catalog`](crate::Catalog). For resources that come from data, see
+/// [`ResourceCollection`](crate::resource::ResourceCollection). Implement this trait for items that
+/// live elsewhere, for example in another server. Only the methods of the declared
+/// [`capabilities`](Self::capabilities) are called.
 ///
-/// A registry is shared by all requests and must not remember one from another.
+/// All requests share a registry, so it must not carry state from one request to another.
 ///
 /// ```
 /// use mcp_stateless::call::{Call, CallFuture};
@@ -56,38 +55,36 @@ use crate::tool::ToolOutput;
 /// }
 /// ```
 ///
-/// Lists are given in an order that stays the same. Answers may borrow from the registry,
-/// but not from the request, whose body is gone by then; the future of a call owns what it
-/// needs of either. A cursor that the registry did not give out is answered by
-/// [`RpcError::unknown_cursor`](crate::protocol::RpcError::unknown_cursor).
+/// Lists must have a stable order. Answers may borrow from the registry, but not from the request,
+/// whose body is dropped earlier. The future of a call owns everything that it needs. For an
+/// unknown cursor, return [`RpcError::unknown_cursor`](crate::protocol::RpcError::unknown_cursor).
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a registry",
     note = "a registry is a `ToolRegistry`, a `PromptRegistry`, a `ResourceRegistry`, a `Catalog` of several, a type of \
             your own that implements `Registry`, or an `Arc` of one; a builder becomes one by `.build()?`"
 )]
 pub trait Registry: Send + Sync {
-    /// What the registry can serve.
+    /// Returns what the registry offers.
     fn capabilities(&self) -> ServerCapabilities;
 
-    /// Returns whether the registry has `item`: how a [`Catalog`](crate::Catalog) finds the
-    /// part that it hands a call to. By default [`Has::Maybe`], which gets a call that no
-    /// other part is known to have.
+    /// Returns whether the registry has `item`, which a [`Catalog`](crate::Catalog) uses to route
+    /// calls. The default is [`Has::Maybe`], which receives calls that no other part claims.
     ///
-    /// It is only asked about the kinds of items that [`capabilities`](Self::capabilities)
-    /// declares, once for each call, and must not wait.
+    /// It is called once for each call, only for kinds of items that
+    /// [`capabilities`](Self::capabilities) declares, and must not block.
     fn has(&self, item: Item<'_>) -> Has {
         let _ = item;
         Has::Maybe
     }
 
-    /// Returns the tags of `item`, which a middleware looks at; see [`Tags`]. By default there are
-    /// none. It is asked before each call that goes through a middleware, and must not wait.
+    /// Returns the tags of `item`, for middleware; see [`Tags`]. By default there are none. It is
+    /// called before each call that goes through a middleware, and must not block.
     fn tags(&self, item: Item<'_>) -> Tags {
         let _ = item;
         Tags::default()
     }
 
-    /// A page of the definitions of the tools.
+    /// Returns a page of the tools' definitions.
     fn list_tools(&self, request: ListRequest<'_>) -> Answer<'_, Page> {
         empty_list(request)
     }
@@ -97,7 +94,7 @@ pub trait Registry: Send + Sync {
         CallFuture::refused(RpcError::unknown_tool(call.target()))
     }
 
-    /// A page of the definitions of the prompts.
+    /// Returns a page of the prompts' definitions.
     fn list_prompts(&self, request: ListRequest<'_>) -> Answer<'_, Page> {
         empty_list(request)
     }
@@ -107,12 +104,12 @@ pub trait Registry: Send + Sync {
         CallFuture::refused(RpcError::unknown_prompt(call.target()))
     }
 
-    /// A page of the definitions of the resources.
+    /// Returns a page of the resources' definitions.
     fn list_resources(&self, request: ListRequest<'_>) -> Answer<'_, Page> {
         empty_list(request)
     }
 
-    /// A page of the definitions of the resource templates.
+    /// Returns a page of the resource templates' definitions.
     fn list_resource_templates(&self, request: ListRequest<'_>) -> Answer<'_, Page> {
         empty_list(request)
     }
@@ -127,22 +124,22 @@ pub trait Registry: Send + Sync {
         Answer::ready(Err(unknown_reference(request.reference)))
     }
 
-    /// Where the registry says that something has changed, if it declares that it does.
+    /// Returns where the registry publishes changes, if it declares that it changes.
     fn changes(&self) -> Changes {
         Changes::none()
     }
 
-    /// Returns whether the caller may hear of changes of this resource, which need not be
-    /// there yet. By default every caller may.
+    /// Returns whether the caller may receive changes of this resource, which need not exist yet.
+    /// By default every caller may.
     ///
-    /// It is asked when a client begins to listen, with the canonical form of the URI. What is
-    /// to be asked again for each change belongs in [`Changes::only_if`].
+    /// It is called when a client starts to listen, with the URI in canonical form. Checks that
+    /// have to be repeated for each change belong in [`Changes::only_if`].
     fn may_watch(&self, uri: &str, head: &Parts) -> bool {
         let _ = (uri, head);
         true
     }
 
-    /// Puts a middleware around the calls of the registry; see [`Middleware`].
+    /// Adds a middleware around the calls of the registry; see [`Middleware`].
     fn layer<M: Middleware>(self, middleware: M) -> Layered<Self, M>
     where
         Self: Sized,
@@ -151,7 +148,7 @@ pub trait Registry: Send + Sync {
     }
 }
 
-/// A list of nothing has one page.
+/// The list of an empty registry has one page.
 fn empty_list(request: ListRequest<'_>) -> Answer<'static, Page> {
     Answer::ready(match request.cursor {
         None => Ok(Page::default()),
@@ -163,13 +160,13 @@ fn empty_list(request: ListRequest<'_>) -> Answer<'static, Page> {
 #[derive(Clone, Copy)]
 #[non_exhaustive]
 pub struct ListRequest<'a> {
-    /// Where the page begins; `None` for the first.
+    /// The position of the page; `None` for the first.
     pub cursor: Option<&'a str>,
     /// The head of the HTTP request.
     pub head: &'a Parts,
     /// The revision of the protocol that the request speaks.
     pub revision: Revision,
-    /// Known unless a catalog looks at its parts before there is a manager.
+    /// `None` only while a catalog checks its parts before a manager exists.
     pub(crate) settings: Option<&'a Arc<Settings>>,
 }
 
@@ -183,7 +180,7 @@ impl fmt::Debug for ListRequest<'_> {
     }
 }
 
-/// A request for a list that outlives the request's body.
+/// A request for a list that owns its data.
 pub(crate) struct OwnedListRequest {
     cursor: Option<String>,
     head: Parts,

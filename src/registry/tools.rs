@@ -17,7 +17,7 @@ use crate::tool::{CompiledTool, Tool, ToolOutput};
 #[cfg(feature = "schemas")]
 use crate::tool::{TypedArguments, TypedOutput};
 
-/// Tools, checked and serialised once, when it is built. Clones share them.
+/// A fixed set of tools, checked and serialised when it is built. Clones share them.
 ///
 /// ```
 /// use mcp_stateless::ToolRegistry;
@@ -37,7 +37,7 @@ struct Tools {
     by_name: HashMap<Arc<str>, CompiledTool>,
     legacy: Pages,
     modern: Pages,
-    /// Whether everybody may see all tools.
+    /// Whether every caller may see all tools.
     is_public: bool,
 }
 
@@ -51,7 +51,7 @@ impl Tools {
 }
 
 impl ToolRegistry {
-    /// Begins an empty registry.
+    /// Creates a builder without tools.
     pub fn builder() -> ToolRegistryBuilder {
         ToolRegistryBuilder {
             state: (),
@@ -106,7 +106,7 @@ impl Registry for ToolRegistry {
     }
 }
 
-/// Collects tools; made by [`ToolRegistry::builder`].
+/// Builds a [`ToolRegistry`]; created by [`ToolRegistry::builder`].
 ///
 /// `S` is the state of the handlers that are added next; see [`with_state`](Self::with_state).
 #[must_use]
@@ -127,10 +127,10 @@ impl<S> fmt::Debug for ToolRegistryBuilder<S> {
 }
 
 impl<S: Clone + Send + Sync + 'static> ToolRegistryBuilder<S> {
-    /// Sets the state of the handlers that are added from here on: anything that can be cloned,
-    /// such as an `Arc` or a pool of connections. Each tool keeps a clone; a handler that takes
-    /// it, as [`State`](crate::State) or as its `self`, gets a clone with each call. Tools that
-    /// are there already keep theirs.
+    /// Sets the state of the handlers that are added from here on: any `Clone` value, such as an
+    /// `Arc` or a connection pool. Each tool keeps a clone, and a handler that takes the state, as
+    /// [`State`](crate::State) or as its `self`, gets a clone with each call. Tools that were added
+    /// before keep their state.
     pub fn with_state<Other>(self, state: Other) -> ToolRegistryBuilder<Other> {
         ToolRegistryBuilder {
             state,
@@ -143,8 +143,8 @@ impl<S: Clone + Send + Sync + 'static> ToolRegistryBuilder<S> {
         }
     }
 
-    /// Adds a tool whose schemas are derived from what its handler takes and returns; for more than
-    /// a name and a description see [`Tool::new`].
+    /// Adds a tool whose schemas are derived from the types that its handler takes and returns. To
+    /// set more than a name and a description, see [`Tool::new`].
     #[cfg(feature = "schemas")]
     pub fn tool<M, H>(self, name: impl Into<String>, description: impl Into<String>, handler: H) -> Self
     where
@@ -173,9 +173,9 @@ impl<S: Clone + Send + Sync + 'static> ToolRegistryBuilder<S> {
         self
     }
 
-    /// Adds the tools of another builder, which keep their state, their checks and the rule of
-    /// [`visible_by_tags`](Self::visible_by_tags), beside that of this builder. The page size and the cache hint are those of
-    /// this builder.
+    /// Adds the tools of another builder. They keep their state, their checks and the rule of its
+    /// [`visible_by_tags`](Self::visible_by_tags), in addition to the rule of this builder. The
+    /// page size and the cache hint are those of this builder.
     pub fn merge<Other>(mut self, other: ToolRegistryBuilder<Other>) -> Self {
         let settle = |mut tool: Tool| {
             tool.rights.add_rule(other.rule.as_ref());
@@ -187,7 +187,7 @@ impl<S: Clone + Send + Sync + 'static> ToolRegistryBuilder<S> {
         self
     }
 
-    /// Checks arguments and structured content of every tool against its schemas: see
+    /// Checks the arguments and the structured content of every tool against its schemas: see
     /// [`Tool::check_arguments`] and [`Tool::check_output`].
     #[cfg(feature = "jsonschema")]
     pub fn check_schemas(mut self) -> Self {
@@ -197,14 +197,14 @@ impl<S: Clone + Send + Sync + 'static> ToolRegistryBuilder<S> {
 
     rule_setter!();
 
-    /// Splits the list into pages of so many tools. By default it is one page,
-    /// because not every client asks for a second.
+    /// Sets the number of tools on each page of the list. By default the list has one page, because
+    /// not every client asks for a second.
     pub fn page_size(mut self, tools: NonZeroUsize) -> Self {
         self.page_size = Some(tools);
         self
     }
 
-    /// How long, and for whom, clients may cache the list; by default not at all.
+    /// Sets how long, and for whom, clients may cache the list. By default they may not.
     pub fn cache_hint(mut self, hint: CacheHint) -> Self {
         self.cache = hint;
         self
@@ -212,9 +212,8 @@ impl<S: Clone + Send + Sync + 'static> ToolRegistryBuilder<S> {
 
     /// Checks the tools and builds the registry.
     ///
-    /// # Errors
-    /// Names the first tool whose name is taken or not allowed, whose schema is no
-    /// object, or whose `x-mcp-header` breaks the rules.
+    /// If a tool's name is taken or not allowed, its schema is not an object, or its `x-mcp-header`
+    /// annotations break the rules. The error names the tool.
     pub fn build(self) -> Result<ToolRegistry, RegistryError> {
         let mut tools = Vec::with_capacity(self.tools.len());
         for mut tool in self.tools {

@@ -14,8 +14,7 @@ use super::stream::CallStream;
 /// The body of a response: nothing, one JSON message, or a stream of server-sent
 /// events.
 ///
-/// A stream runs the tool it belongs to while it is polled, and ends it when it is
-/// dropped.
+/// A stream owns its call: polling it runs the tool, and dropping it cancels the call.
 #[derive(Default)]
 pub struct Body(BodyKind);
 
@@ -24,7 +23,7 @@ enum BodyKind {
     #[default]
     Empty,
     Full(Bytes),
-    /// One message in parts, each of which is a frame.
+    /// One message, sent as one frame for each part.
     Parts(std::array::IntoIter<Bytes, 3>),
     Stream(Box<CallStream>),
     Subscription(Box<SubscriptionStream>),

@@ -1,4 +1,4 @@
-//! A call in flight: it ends as one message, or goes on as a stream.
+//! A call in flight: it ends as a single message, or continues as a stream.
 
 use std::future::poll_fn;
 use std::sync::Arc;
@@ -13,13 +13,13 @@ use crate::call::{CallError, Exchange, GuardedCall, Leftovers, Output, WriteResu
 use crate::http::sse::event;
 use crate::jsonrpc::RpcError;
 
-/// A call whose reply is not there yet. Owns everything the call needs: dropping it ends the
-/// call.
+/// A call whose reply is not ready yet. It owns everything the call needs; dropping it cancels
+/// the call.
 pub(crate) struct PendingCall<T: Output> {
     call: GuardedCall<T>,
-    /// There when the handler took a context, and so may send or ask.
+    /// Present if the handler takes a context, which lets it send notifications and ask.
     exchange: Option<Arc<Exchange>>,
-    /// Becomes the reply; `None` once it has.
+    /// `None` once the reply has been written.
     draft: Option<Draft>,
 }
 
@@ -29,8 +29,8 @@ impl<T: Output + WriteResult> PendingCall<T> {
         Self { call, exchange, draft: Some(draft) }
     }
 
-    /// Runs the handler until it is done, or until it has something to tell on the way:
-    /// then the reply is a stream, which runs it to its end.
+    /// Runs the handler to its end, or until it sends its first notification. In that case the
+    /// reply is a stream, which runs the rest.
     pub(crate) async fn answer(mut self: Box<Self>, keep_alive: Duration) -> Reply {
         let first = poll_fn(|cx| match self.poll_reply(cx) {
             Poll::Ready(reply) => Poll::Ready(First::Reply(reply)),
@@ -46,7 +46,7 @@ impl<T: Output + WriteResult> PendingCall<T> {
             First::Reply(reply) => {
                 let Leftovers { mut events, dropped } = self.close();
                 if dropped > 0 {
-                    tracing::debug!(dropped, "notifications dropped: the client takes no stream");
+                    tracing::debug!(dropped, "notifications dropped: the client does not accept a stream");
                 }
                 if events.is_empty() {
                     return reply.into();
@@ -57,16 +57,16 @@ impl<T: Output + WriteResult> PendingCall<T> {
         }
     }
 
-    /// The reply to what the handler came to.
+    /// Writes the reply for the handler's outcome.
     fn reply(&self, draft: Draft, mut outcome: Result<T, CallError>) -> SingleReply {
-        // In place, because results are large.
+        // Replaced in place: moving a result is expensive.
         if let Err(CallError::Failed(error)) = &outcome {
             outcome = error.answer(self.call.name(), &draft.settings.shown_errors);
         }
         match outcome {
             Ok(output) => draft.output(&output),
             Err(CallError::Rpc(error)) => draft.error(&error),
-            // The answer to a failure is never another one.
+            // Unreachable: a failure is never answered with another failure.
             Err(CallError::Failed(_)) => draft.error(&RpcError::internal()),
             #[cfg(feature = "auth")]
             Err(CallError::InsufficientScope(missing)) => draft.forbidden(&missing),
@@ -78,7 +78,7 @@ impl<T: Output + WriteResult> PendingCall<T> {
                         Err(error) => draft.error(&error),
                     }
                 } else {
-                    tracing::error!("a handler without a context asks the client, which needs one");
+                    tracing::error!("a handler that takes no context asked the client");
                     draft.error(&RpcError::internal())
                 }
             }
@@ -108,7 +108,7 @@ impl<T: Output> Drop for PendingCall<T> {
     }
 }
 
-/// What comes first.
+/// What a call produces first.
 enum First {
     Reply(SingleReply),
     Event(Arc<Exchange>),

@@ -29,12 +29,12 @@ use crate::request::{ClientAnswer, InBatch, Params, Refused, Rejection, Valid, V
 use crate::resource::uri;
 use crate::settings::Settings;
 
-/// The most bytes of a URI that is asked for, whose forms are judged and compared.
+/// The maximum length of a requested URI, in bytes. It bounds the cost of normalising it.
 const MAX_URI: usize = 64 * 1024;
-/// The most bytes of the id of a subscription, which every message repeats.
+/// The maximum length of a subscription's id, in bytes. Every message of the stream repeats it.
 const MAX_SUBSCRIPTION_ID: usize = 1024;
 
-/// Begins to answer requests with what one registry has.
+/// Dispatches the requests of one body to a registry.
 pub(crate) struct Dispatcher<'r, 'b, R> {
     pub(crate) registry: &'r R,
     pub(crate) settings: &'b Arc<Settings>,
@@ -52,13 +52,13 @@ impl<'r, R: Registry> Dispatcher<'r, '_, R> {
         }
     }
 
-    /// What the handlers of a batch send on the way is dropped, because its answer is one JSON
-    /// body.
+    /// Starts the requests of a batch. Their handlers' notifications are dropped, because the
+    /// reply is one JSON array.
     fn batch(&self, messages: Vec<Result<InBatch<'_>, Refused<'_>>>, head: &Parts) -> PendingBody<'r> {
         let quiet = Self { accepts: Accepts::JSON, ..*self };
         let requests = messages.into_iter().filter_map(|message| match message {
             Ok(InBatch::Request(request)) => Some(quiet.request(&request, head.clone())),
-            // An answer gets no reply, so nothing can say that its call no longer waits.
+            // An answer in a batch gets no reply, so a rejected one cannot be reported.
             Ok(InBatch::Answer(answer)) => {
                 self.answer(answer, head);
                 None
@@ -124,7 +124,7 @@ impl<'r, R: Registry> Dispatcher<'r, '_, R> {
         }
     }
 
-    /// What needs no registry but for its capabilities.
+    /// Answers the methods that need nothing from the registry except its capabilities.
     fn answer_at_once(
         &self,
         request: &ValidRequest<'_>,
@@ -141,7 +141,7 @@ impl<'r, R: Registry> Dispatcher<'r, '_, R> {
                     Err(error) => draft.error(&error),
                 }
             }
-            // Harmless: there is no stream on which the client could hear of anything.
+            // Accepted without effect: there is no stream on which to send updates.
             (Method::ResourcesSubscribe | Method::ResourcesUnsubscribe, Era::Legacy)
                 if has.resources != Offer::Nothing =>
             {
@@ -154,7 +154,7 @@ impl<'r, R: Registry> Dispatcher<'r, '_, R> {
         }
     }
 
-    /// Begins a call.
+    /// Starts a call.
     fn call<T: Output + WriteResult>(
         &self,
         request: &ValidRequest<'_>,
@@ -167,7 +167,7 @@ impl<'r, R: Registry> Dispatcher<'r, '_, R> {
             Ok(params) => params,
             Err(error) => return Err(PendingReply::Ready(draft.error(&error).into())),
         };
-        // From here on, everything that judges or reads a URI sees the same text.
+        // From here on, access checks and handlers see the same spelling of a URI.
         let target = match named_by {
             NamedBy::Uri => uri::canonical(&written),
             NamedBy::Name => Cow::Borrowed(&*written),
@@ -212,7 +212,9 @@ impl<'r, R: Registry> Dispatcher<'r, '_, R> {
             return refuse(HttpFault::NotAcceptable.into());
         }
         if request.id.as_json().len() > MAX_SUBSCRIPTION_ID {
-            return refuse(Rejection::InvalidRequest("the `id` of a subscription has at most 1024 bytes"));
+            return refuse(Rejection::InvalidRequest(
+                "the `id` of a subscription must have at most 1024 bytes",
+            ));
         }
         let wanted = request.params.rare_params().notifications.map_or("null", Raw::text);
         let honoured = |wanted: SubscriptionFilter| guarded(|| wanted.honoured(self.registry, head));
@@ -239,7 +241,7 @@ impl<'r, R: Registry> Dispatcher<'r, '_, R> {
         )))
     }
 
-    /// Hands the answer of a client to the call that waits for it.
+    /// Delivers a client's answer to the call that waits for it.
     fn answer(&self, answer: ClientAnswer<'_>, head: &Parts) -> Reply {
         #[cfg(feature = "ask")]
         let rejection = match self.settings.ask.parking.deliver(answer, head) {
@@ -252,20 +254,20 @@ impl<'r, R: Registry> Dispatcher<'r, '_, R> {
         Reply::refuse(rejection, ReplyId::Request(answer.id))
     }
 
-    /// The revision that `initialize` answers. Nothing remembers it: it comes back in
-    /// a header with every request.
+    /// Returns the revision for the result of `initialize`. The server does not store it: the
+    /// client repeats it in a header of every request.
     fn negotiate(&self, request: &ValidRequest<'_>) -> Revision {
         let requested = request.params.protocol_version.and_then(Raw::string);
         let requested = requested.and_then(|name| Revision::from_name(&name));
         requested
             .filter(|&revision| revision.era() == Era::Legacy && self.settings.revisions.contains(revision))
-            // A request of the legacy era only gets here when there is one to fall back to.
+            // Legacy requests get here only if the server speaks a legacy revision.
             .or(self.settings.revisions.newest_legacy())
             .unwrap_or(Revision::V2025_11_25)
     }
 }
 
-/// Begins a list, whose result is `opening` up to its definitions.
+/// Starts a list request. `opening` is the text of the result before its definitions.
 fn list<'r>(
     request: &ValidRequest<'_>,
     head: &Parts,
@@ -288,7 +290,7 @@ fn list<'r>(
     PendingReply::of_answer(listing, draft, move |draft, page| draft.list(opening, page))
 }
 
-/// What is called, and the JSON of its arguments.
+/// Reads the target of a call, and the JSON of its arguments.
 fn call_params<'a>(
     request: &ValidRequest<'a>,
     named_by: NamedBy,
@@ -309,7 +311,8 @@ fn call_params<'a>(
     }
 }
 
-/// Nothing remembers the level: there is no session, and every message is sent.
+/// Checks the level of `logging/setLevel`. It has no effect: without a session the server cannot
+/// store it, so a legacy client gets every message.
 fn set_level(level: Option<Raw<'_>>) -> Result<(), RpcError> {
     let level = level.and_then(|level| serde_json::from_str::<LogLevel>(level.text()).ok());
     level.map(|_| ()).ok_or_else(|| RpcError::invalid_params("`level` must be a log level"))

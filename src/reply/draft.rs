@@ -1,4 +1,4 @@
-//! Replies that have begun: what is kept of a request until its message is written.
+//! Drafts of replies: what is kept of a request until its reply is written.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ use crate::protocol::{Era, Revision, ServerCapabilities, meta};
 use crate::registry::Page;
 use crate::settings::Settings;
 
-/// The code of an error, as revisions of this era have it.
+/// Returns the code of an error as defined by the revisions of this era.
 fn code_of(error: &RpcError, era: Era) -> ErrorCode {
     match (error.code(), era) {
         (ErrorCode::RESOURCE_NOT_FOUND, Era::Modern) => ErrorCode::INVALID_PARAMS,
@@ -24,9 +24,8 @@ fn code_of(error: &RpcError, era: Era) -> ErrorCode {
     }
 }
 
-/// The HTTP status of an error that a method answers: the specification gives
-/// some codes a status of their own in the modern era; otherwise HTTP has done
-/// its part.
+/// Returns the HTTP status of an error that a method returns. In the modern era the specification
+/// assigns a status to some codes; any other error is sent with 200.
 fn status_of(code: ErrorCode, era: Era) -> StatusCode {
     match (era, code) {
         (Era::Modern, ErrorCode::METHOD_NOT_FOUND) => StatusCode::NOT_FOUND,
@@ -40,11 +39,11 @@ fn status_of(code: ErrorCode, era: Era) -> StatusCode {
     }
 }
 
-/// From how many bytes on a list is sent from where it was made instead of being
-/// copied, which spares memory but costs the server below a frame or two.
+/// The size in bytes from which a list is shared between replies instead of copied. Sharing saves
+/// memory, and costs up to two more frames.
 const SHARED_FROM: usize = 8 * 1024;
 
-/// A reply that has begun; holds all that it needs of the request.
+/// The draft of a reply: everything needed from the request to write it.
 pub(crate) struct Draft {
     pub(crate) start: ReplyStart,
     pub(crate) era: Era,
@@ -52,7 +51,7 @@ pub(crate) struct Draft {
 }
 
 impl Draft {
-    /// The reply to a request that failed.
+    /// Writes an error reply.
     pub(crate) fn error(self, error: &RpcError) -> SingleReply {
         let code = code_of(error, self.era);
         let status = status_of(code, self.era);
@@ -72,17 +71,17 @@ impl Draft {
         }
     }
 
-    /// An `EmptyResult` of the legacy era.
+    /// Writes an `EmptyResult` (legacy era).
     pub(crate) fn nothing(self) -> SingleReply {
         self.result(|writer| writer.buffer.extend_from_slice(b"{}"))
     }
 
-    /// The result of a call.
+    /// Writes the result of a call.
     pub(crate) fn output(self, output: &impl WriteResult) -> SingleReply {
         self.result(|mut writer| output.write(&mut writer))
     }
 
-    /// The result of a list: `opening` is what comes before the definitions.
+    /// Writes the result of a list. `opening` is the text before the definitions.
     pub(crate) fn list(self, opening: &str, page: &Page) -> SingleReply {
         let mut at = 0;
         let text = self.start.result(|buffer| {
@@ -103,7 +102,7 @@ impl Draft {
         SingleReply::Result(if is_small { message.into_vec().into() } else { message })
     }
 
-    /// An `InitializeResult`.
+    /// Writes an `InitializeResult`.
     pub(crate) fn initialize(self, capabilities: ServerCapabilities, revision: Revision) -> SingleReply {
         let settings = Arc::clone(&self.settings);
         self.result(|mut writer| {
@@ -115,7 +114,7 @@ impl Draft {
         })
     }
 
-    /// A `DiscoverResult`.
+    /// Writes a `DiscoverResult`.
     pub(crate) fn discover(self, capabilities: ServerCapabilities) -> SingleReply {
         let settings = Arc::clone(&self.settings);
         self.result(|mut writer| {
@@ -127,8 +126,8 @@ impl Draft {
         })
     }
 
-    /// The end of a `subscriptions/listen`, tagged with the request's id like every message
-    /// before it.
+    /// Writes the result that ends a `subscriptions/listen`, tagged with the request's id like
+    /// every message before it.
     pub(crate) fn listened(self, id: &str) -> SingleReply {
         self.result(|mut writer| {
             writer.open();
@@ -143,9 +142,10 @@ impl Draft {
     }
 }
 
-/// Writes what both ways of opening tell of the server: capabilities and instructions.
+/// Writes what `initialize` and `server/discover` have in common: capabilities and instructions.
 fn write_server(writer: &mut ResultWriter<'_>, capabilities: ServerCapabilities, settings: &Settings) {
-    writer.json("capabilities", &capabilities.declared(writer.era(), settings.logging));
+    writer
+        .json("capabilities", &capabilities.declared(writer.era(), settings.logging, &settings.capabilities));
     if let Some(instructions) = &settings.instructions {
         writer.string("instructions", instructions);
     }

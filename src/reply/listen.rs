@@ -1,5 +1,5 @@
-//! `subscriptions/listen`: a stream of what changes, until the client leaves or the server
-//! shuts down (2026-07-28, Patterns, "Subscriptions").
+//! `subscriptions/listen`: a stream of changes that lasts until the client disconnects or the
+//! server shuts down (2026-07-28, Patterns, "Subscriptions").
 
 use std::collections::{BTreeMap, BTreeSet};
 #[cfg(feature = "auth")]
@@ -23,13 +23,14 @@ use crate::protocol::{Offer, meta};
 use crate::registry::Registry;
 use crate::resource::uri;
 
-/// The most resources that one stream may watch, and the most bytes of their URIs.
+/// The maximum number of resources of one subscription, and the maximum total length of their
+/// URIs in bytes.
 const MAX_RESOURCES: usize = 1024;
 const MAX_URI_BYTES: usize = 64 * 1024;
-/// From how many bytes on a frame takes no further change.
+/// The size in bytes at which a frame is sent. Further changes go into the next one.
 const MAX_FRAME: usize = 64 * 1024;
 
-/// What a client wants to hear of.
+/// The changes that a client subscribes to.
 #[derive(Debug, Default, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(crate) struct SubscriptionFilter {
@@ -46,8 +47,8 @@ pub(crate) struct SubscriptionFilter {
 impl SubscriptionFilter {
     /// Reads the `notifications` parameter.
     pub(crate) fn read(json: &str) -> Result<Self, RpcError> {
-        let misfit = |fault| RpcError::invalid_params(format!("`notifications` does not fit: {fault}"));
-        // Read as a struct, an array would do as well.
+        let misfit = |fault| RpcError::invalid_params(format!("`notifications` is not valid: {fault}"));
+        // Serde also deserialises a struct from an array.
         if !json.starts_with('{') {
             return Err(misfit("it must be an object".to_owned()));
         }
@@ -61,7 +62,7 @@ impl SubscriptionFilter {
         Ok(wanted)
     }
 
-    /// What of it the registry can tell this caller.
+    /// Keeps only the changes that the registry can report to this caller.
     pub(crate) fn honoured(mut self, registry: &(impl Registry + ?Sized), head: &Parts) -> Self {
         let has = registry.capabilities();
         self.tools_list_changed &= has.tools == Offer::Changing;
@@ -72,14 +73,14 @@ impl SubscriptionFilter {
         self
     }
 
-    /// Everything that is wanted.
+    /// Returns every change that the filter contains.
     fn all(&self) -> impl Iterator<Item = Change<'_>> {
         let lists = [Change::Tools, Change::Prompts, Change::Resources].into_iter();
         let resources = self.resource_subscriptions.iter().map(|uri| Change::Resource(uri));
         lists.filter(|change| self.has_list(*change)).chain(resources)
     }
 
-    /// Whether it is a list that is wanted.
+    /// Returns whether the filter contains this change of a list.
     fn has_list(&self, change: Change<'_>) -> bool {
         match change {
             Change::Tools => self.tools_list_changed,
@@ -90,18 +91,18 @@ impl SubscriptionFilter {
     }
 }
 
-/// The body of a stream that tells what changes.
+/// The body of a subscription: an acknowledgement, then changes, then the result.
 pub(crate) struct SubscriptionStream {
     wanted: SubscriptionFilter,
-    /// The canonical forms of the URIs in `wanted`, and how the client spells each.
+    /// The URIs in `wanted`: canonical forms, each with the client's own spellings.
     spellings: BTreeMap<String, Vec<String>>,
-    /// The head of the request, by which each change is judged.
+    /// The head of the request, which decides whether the caller may see a change.
     head: Parts,
     /// The JSON of the request's id, which tags every message.
     id: String,
     changes: ChangeStream,
     listener: ListenerGuard,
-    /// Becomes the result at the end; `None` once it has.
+    /// `None` once the final result has been written.
     draft: Option<Draft>,
     keep_alive: Deadline,
     is_acknowledged: bool,
@@ -146,8 +147,9 @@ impl SubscriptionStream {
         self.draft.is_none()
     }
 
-    /// The next frame: news, the end, or a sign of life; `None` after the end.
-    // Inlined, it would keep the body of ordinary replies from being inlined itself.
+    /// Polls for the next frame: changes, the result, or a keep-alive comment. `None` after the
+    /// result.
+    // Not inlined, so that `Body::poll_frame` stays small enough to be inlined itself.
     #[inline(never)]
     pub(crate) fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
         if self.is_complete() {
@@ -165,7 +167,8 @@ impl SubscriptionStream {
         while events.len() <= MAX_FRAME
             && let Poll::Ready(news) = self.changes.poll_next(cx)
         {
-            // The client may listen anew, perhaps on a replica whose bus still works.
+            // The bus has closed. End the stream: the client can subscribe again, perhaps on a
+            // replica whose bus still works.
             let Some((from, news)) = news else {
                 is_over = true;
                 break;
@@ -184,7 +187,7 @@ impl SubscriptionStream {
                     Some(list) if self.wanted.has_list(list) => tell(list),
                     _ => {}
                 },
-                // Any of them may be among what is lost.
+                // Any of them may be among the lost messages.
                 News::Missed => self.wanted.all().for_each(tell),
             }
         }
@@ -195,7 +198,7 @@ impl SubscriptionStream {
         if !events.is_empty() {
             self.keep_alive.reset();
             if events.len() > MAX_FRAME {
-                // What is left comes in the next frame.
+                // The rest goes into the next frame.
                 cx.waker().wake_by_ref();
             }
             return Poll::Ready(Some(events.into()));
@@ -210,7 +213,7 @@ impl SubscriptionStream {
     fn acknowledge(&self, events: &mut Vec<u8>) {
         notify(events, &self.id, "notifications/subscriptions/acknowledged", |buffer| {
             write::key(buffer, "notifications");
-            // Flags and texts are always JSON.
+            // Serialising booleans and strings cannot fail.
             let _ = write::json(buffer, &self.wanted);
         });
     }
@@ -231,7 +234,7 @@ fn tell(events: &mut Vec<u8>, id: &str, change: Change<'_>) {
     });
 }
 
-/// Writes a notification that is tagged with the request's id.
+/// Writes a notification, tagged with the request's id.
 fn notify(events: &mut Vec<u8>, id: &str, method: &str, write: impl FnOnce(&mut Vec<u8>)) {
     event(events, |buffer| {
         write::notification(buffer, method, |buffer| {

@@ -1,4 +1,4 @@
-//! One JSON-RPC message as a reply, before it is HTTP.
+//! A reply of one JSON-RPC message, before it becomes an HTTP response.
 
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
@@ -6,14 +6,14 @@ use http::{HeaderMap, StatusCode};
 use crate::jsonrpc::write::{ReplyId, ReplyStart};
 use crate::request::Rejection;
 
-/// A reply of a single message.
+/// A reply of one message.
 pub(crate) enum SingleReply {
     Result(ResultMessage),
     Error { status: StatusCode, message: Vec<u8>, headers: Box<HeaderMap> },
 }
 
 impl SingleReply {
-    /// The reply to a request that is not served.
+    /// Returns the error reply to a rejected request.
     pub(crate) fn refuse(rejection: Rejection, id: ReplyId<'_>) -> Self {
         tracing::debug!(%rejection, "refused");
         let message = {
@@ -31,10 +31,10 @@ impl SingleReply {
     }
 }
 
-/// A result in one buffer, except for a large part that other replies share.
+/// A result in one buffer, except for a large part that may be shared with other replies.
 pub(crate) struct ResultMessage {
     text: Vec<u8>,
-    /// A part that belongs into `text`, and where.
+    /// The index in `text` at which a shared part is inserted, and the part.
     shared: Option<(usize, Bytes)>,
 }
 
@@ -45,7 +45,7 @@ impl From<Vec<u8>> for ResultMessage {
 }
 
 impl ResultMessage {
-    /// `text` with `shared` inserted at the index `at`.
+    /// Creates a message of `text` with `shared` inserted at the index `at`.
     pub(crate) fn with_shared(text: Vec<u8>, at: usize, shared: Bytes) -> Self {
         Self { text, shared: Some((at, shared)) }
     }
@@ -57,7 +57,7 @@ impl ResultMessage {
         }
     }
 
-    /// The message as frames of a body: one, or three around a shared part.
+    /// Splits the message into body frames: one, or three if it has a shared part.
     pub(crate) fn into_frames(self) -> Result<Vec<u8>, [Bytes; 3]> {
         let Some((at, shared)) = self.shared else { return Ok(self.text) };
         let mut before = Bytes::from(self.text);

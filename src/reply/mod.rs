@@ -1,5 +1,5 @@
-//! From a valid request to its response: [dispatch] to the registry, replies that are
-//! [pending], [streams](stream) and [subscriptions](listen), and the only place that
+//! From a valid request to its response: [dispatch] to the registry, [pending] replies,
+//! [streams](stream) and [subscriptions](listen), and the only place that
 //! [builds a response](respond).
 
 mod body;

@@ -1,5 +1,4 @@
-//! Replies to the requests of one body that are not there yet. They borrow nothing from the
-//! body.
+//! Pending replies to the requests of one body. They borrow nothing from the body.
 
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -19,7 +18,7 @@ use crate::tool::ToolOutput;
 /// The pending reply to a body: to its one request, or to all requests of a batch.
 pub(crate) enum PendingBody<'r> {
     One(PendingReply<'r>),
-    /// Answered together, by one array.
+    /// Answered by one JSON array.
     Batch(Vec<PendingReply<'r>>),
 }
 
@@ -31,7 +30,7 @@ pub(crate) enum PendingReply<'r> {
     Resource(Box<PendingCall<ResourceOutput>>),
     /// The registry's answer is not ready yet.
     Later(Finishing<'r>),
-    /// A call whose state is to be redeemed before it begins.
+    /// A call whose state must be redeemed before it starts.
     #[cfg(feature = "ask")]
     Unredeemed(Box<super::unredeemed::UnredeemedCall>),
 }
@@ -43,7 +42,7 @@ impl PendingBody<'_> {
         Self::One(PendingReply::Ready(reply))
     }
 
-    /// Takes the call out whose state is to be redeemed before it begins, if it is one.
+    /// Takes out the call whose state must be redeemed before it starts, if there is one.
     #[cfg(feature = "ask")]
     pub(crate) fn take_unredeemed(&mut self) -> Option<Box<super::unredeemed::UnredeemedCall>> {
         if !matches!(self, Self::One(PendingReply::Unredeemed(_))) {
@@ -64,7 +63,7 @@ impl PendingBody<'_> {
 }
 
 impl<'r> PendingReply<'r> {
-    /// The reply that `write` makes of a registry's answer; ready if the answer is.
+    /// Writes a registry's answer with `write`: at once if the answer is ready, else later.
     pub(crate) fn of_answer<T: Send + 'r>(
         answer: Answer<'r, T>,
         draft: Draft,
@@ -88,7 +87,8 @@ impl<'r> PendingReply<'r> {
             Self::Prompt(call) => call.answer(keep_alive).await,
             Self::Resource(call) => call.answer(keep_alive).await,
             Self::Later(finishing) => finishing.await,
-            // The manager redeems it before; batches are of an era without states.
+            // Unreachable: the manager redeems the state first, and batches belong to revisions
+            // without state.
             #[cfg(feature = "ask")]
             Self::Unredeemed(unredeemed) => unredeemed.refuse().into(),
         }
@@ -104,7 +104,7 @@ async fn batch(requests: Vec<PendingReply<'_>>, keep_alive: Duration) -> Reply {
     }
     let mut first = 0;
     poll_fn(|cx| {
-        // They share the task's budget, so another one is asked first each time.
+        // All members share the task's coop budget, so each poll starts with another one.
         let mut all = true;
         for index in (first..count).chain(0..first) {
             let (request, message) = (&mut under_way[index], &mut messages[index]);
@@ -115,7 +115,7 @@ async fn batch(requests: Vec<PendingReply<'_>>, keep_alive: Duration) -> Reply {
                 }
             }
         }
-        // A batch is never empty.
+        // `count` is not zero: an empty batch is rejected.
         first = (first + 1) % count;
         if all { Poll::Ready(()) } else { Poll::Pending }
     })

@@ -1,4 +1,4 @@
-//! The reply to a request, before it is HTTP.
+//! The reply to a request, before it becomes an HTTP response.
 
 use super::listen::SubscriptionStream;
 use super::message::SingleReply;
@@ -8,24 +8,24 @@ use crate::request::Rejection;
 
 /// The reply to a request.
 pub(crate) enum Reply {
-    /// A notification has been accepted; there is no message.
+    /// Accepted, without a message: the body needs no reply.
     Accepted,
     Single(SingleReply),
-    /// Notifications, and the result at the end.
+    /// Notifications, then the result.
     Stream(Box<CallStream>),
-    /// Changes, until the client leaves or the server shuts down.
+    /// Changes, until the client disconnects or the server shuts down.
     Subscription(Box<SubscriptionStream>),
-    /// A stream that is complete already, as its events.
+    /// The events of a stream that is already complete.
     Events(Vec<u8>),
 }
 
 impl Reply {
-    /// The reply to a request that is not served.
+    /// Returns the error reply to a rejected request.
     pub(crate) fn refuse(rejection: Rejection, id: ReplyId<'_>) -> Self {
         Self::Single(SingleReply::refuse(rejection, id))
     }
 
-    /// The JSON-RPC message; empty where the reply is not a single one.
+    /// Returns the JSON-RPC message, or nothing if the reply is not a single message.
     pub(crate) fn into_vec(self) -> Vec<u8> {
         match self {
             Self::Single(message) => message.into_vec(),

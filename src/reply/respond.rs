@@ -14,8 +14,8 @@ const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 /// Asks proxies not to hold events back.
 const X_ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 
-/// Makes HTTP of a reply, in a type that the client takes. Errors are JSON whatever
-/// it takes, for their status tells it that they are none of what it asked for.
+/// Builds the response to a reply, of a content type that the client accepts. Errors are always
+/// JSON: their status already tells the client that the content is not what it asked for.
 pub(crate) fn respond(reply: Reply, accepts: Accepts) -> Response<Body> {
     match reply {
         Reply::Accepted => with_status(StatusCode::ACCEPTED, Body::default()),
@@ -33,7 +33,7 @@ pub(crate) fn respond(reply: Reply, accepts: Accepts) -> Response<Body> {
     }
 }
 
-/// A response without a body.
+/// Builds a response with this status and no headers.
 pub(crate) fn with_status<B>(status: StatusCode, body: B) -> Response<B> {
     let mut response = Response::new(body);
     *response.status_mut() = status;

@@ -12,18 +12,17 @@ use crate::deadline::Deadline;
 use crate::drain::Serving;
 use crate::http::sse::{KEEP_ALIVE, event};
 
-/// A call in flight, whatever the type of its result.
+/// A call in flight, with any type of result.
 pub(crate) trait CallInFlight: Send {
-    /// The finished reply: a result or an error. Once it has been ready, it is
-    /// pending for ever.
+    /// Polls for the reply, a result or an error. After it has been ready once, it stays pending.
     fn poll_reply(&mut self, cx: &mut Context<'_>) -> Poll<SingleReply>;
 
-    /// Ends what the handler may still send.
+    /// Closes the outbox: the handler can send nothing more. Returns what was not sent yet.
     fn close(&self) -> Leftovers;
 }
 
-/// The body of a reply whose first notification came before its result. Owns the
-/// call: dropping the body ends it.
+/// The body of a reply that starts with a notification. It owns the call: dropping it cancels
+/// the call.
 pub(crate) struct CallStream {
     call: Box<dyn CallInFlight>,
     exchange: Arc<Exchange>,
@@ -35,8 +34,8 @@ pub(crate) struct CallStream {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum StreamState {
     Running,
-    /// The tool waits until the server below has sent what it was given, which it
-    /// does when the body has nothing more for it.
+    /// The tool waits until its notifications have been sent. The body is pending once, because
+    /// HTTP servers flush when a body is pending.
     LettingOut,
     Complete,
 }
@@ -52,7 +51,7 @@ impl CallStream {
         }
     }
 
-    /// Counts as being served until it is dropped.
+    /// Counts the call as in flight until the stream is dropped.
     pub(crate) fn serve(&mut self, serving: Serving) {
         self.serving = Some(serving);
     }
@@ -61,7 +60,8 @@ impl CallStream {
         self.state == StreamState::Complete
     }
 
-    /// The next frame: events, the result, or a sign of life; `None` at the end.
+    /// Polls for the next frame: events, the result, or a keep-alive comment. `None` after the
+    /// result.
     pub(crate) fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
         match self.state {
             StreamState::Complete => return Poll::Ready(None),
@@ -73,8 +73,7 @@ impl CallStream {
             }
             StreamState::Running => {}
         }
-        // What was sent before goes first, so that the tool is not run on before
-        // the reply has begun.
+        // Pending events go out before the tool is polled, so that the reply starts first.
         if let Some(events) = self.take_events(cx) {
             return Poll::Ready(Some(events));
         }

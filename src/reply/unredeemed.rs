@@ -1,4 +1,4 @@
-//! A call that brings a sealed state, which a guard must redeem before the call begins.
+//! A call with a sealed state, which a guard must redeem before the call starts.
 
 use http::request::Parts;
 
@@ -14,8 +14,8 @@ pub(crate) struct UnredeemedCall {
 }
 
 impl UnredeemedCall {
-    /// Redeems the state. Returns the head with which the request is served from its
-    /// beginning, or the reply that says why it is not served.
+    /// Redeems the state. Returns the head with which to serve the request from the start, or the
+    /// error reply.
     pub(crate) async fn redeem(mut self) -> Result<Parts, SingleReply> {
         match ask::redeem(self.redemption, &mut self.head, &self.draft.settings.ask).await {
             Ok(()) => Ok(self.head),
@@ -23,7 +23,7 @@ impl UnredeemedCall {
         }
     }
 
-    /// The reply where nothing can be waited for.
+    /// Returns the error reply for a place that cannot wait for the guard.
     pub(crate) fn refuse(self) -> SingleReply {
         self.draft.error(&ask::refusal())
     }

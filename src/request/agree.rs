@@ -14,10 +14,10 @@ use crate::protocol::meta::{self, Meta};
 use crate::protocol::method::Method;
 use crate::protocol::{Era, LogLevel, Revision, ServedRevisions};
 
-/// The most messages that a batch may hold.
+/// The maximum number of messages in a batch.
 const MAX_BATCH: usize = 100;
 
-/// A refusal, and the id that its reply carries.
+/// A rejection, and the id of its reply.
 #[derive(Debug)]
 pub(crate) struct Refused<'a> {
     pub(crate) rejection: Rejection,
@@ -26,23 +26,24 @@ pub(crate) struct Refused<'a> {
 
 type Checked<'a, T> = Result<T, Refused<'a>>;
 
-/// Makes of a body what may be acted upon; see the [module](super) for the order
-/// of the checks. Pure: the same headers, body and revisions give the same answer.
+/// Parses a body and checks it against its headers. The [module](super) documents the order of
+/// the checks. A pure function of headers, body and served revisions.
 pub(crate) fn agree<'a>(
     headers: &HeaderMap,
     body: &'a [u8],
     served: &ServedRevisions,
 ) -> Checked<'a, Valid<'a>> {
     let checker = Checker { headers, served };
-    let text = read::utf8(body).ok_or_else(|| checker.refuse(None, Rejection::NotJson("not UTF-8")))?;
+    let text =
+        read::utf8(body).ok_or_else(|| checker.refuse(None, Rejection::NotJson("the body is not UTF-8")))?;
     if text.trim_start().starts_with('[') {
         return checker.batch(text);
     }
     checker.message(text)
 }
 
-/// The id of the reply to a request whose id could not be read: `null` for
-/// revisions before 2025-11-25, absent since.
+/// Returns the id of the reply to a request whose id could not be read: `null` in revisions before
+/// 2025-11-25, and absent in later ones.
 pub(crate) fn unread_id(headers: &HeaderMap, served: &ServedRevisions) -> ReplyId<'static> {
     match mcp_headers::single(headers, &mcp_headers::PROTOCOL_VERSION).map(Revision::from_name) {
         Ok(Some(Revision::V2025_03_26 | Revision::V2025_06_18)) => ReplyId::Null,
@@ -63,8 +64,8 @@ impl Checker<'_> {
 
     fn refuse_fault<'a>(&self, fault: &Fault<'a>) -> Refused<'a> {
         let rejection = match fault.kind {
-            FaultKind::Syntax => Rejection::NotJson("not JSON"),
-            FaultKind::TooDeep => Rejection::NotJson("nested too deeply"),
+            FaultKind::Syntax => Rejection::NotJson("the body is not valid JSON"),
+            FaultKind::TooDeep => Rejection::NotJson("the body is nested too deeply"),
             FaultKind::Invalid(reason) => Rejection::InvalidRequest(reason),
             FaultKind::Response => Rejection::UnexpectedResponse,
         };
@@ -89,7 +90,7 @@ impl Checker<'_> {
         }
     }
 
-    /// Only servers of the legacy era send questions that are answered like this.
+    /// Checks a response to a request of this server. Only servers of the legacy era send requests.
     fn answer<'a>(&self, id: Id<'a>, text: &'a str) -> Checked<'a, Valid<'a>> {
         match self.version_header() {
             Ok(Some(revision)) if revision.era() == Era::Modern => {
@@ -108,11 +109,11 @@ impl Checker<'_> {
         }
         match self.version_header() {
             Ok(Some(Revision::V2025_03_26) | None) => {}
-            Ok(Some(_)) => return Err(invalid("only the revision 2025-03-26 has batches")),
+            Ok(Some(_)) => return Err(invalid("only revision 2025-03-26 has batches")),
             Err(rejection) => return Err(self.refuse(None, rejection)),
         }
         if !self.served.contains(Revision::V2025_03_26) {
-            return Err(invalid("batches are of a revision that is not served here"));
+            return Err(invalid("this server does not serve revision 2025-03-26, the only one with batches"));
         }
         let messages = messages.map_err(|kind| self.refuse_fault(&Fault { id: None, kind }))?;
         if messages.is_empty() {
@@ -132,7 +133,7 @@ impl Checker<'_> {
     fn in_batch<'a>(&self, request: ValidRequest<'a>) -> Checked<'a, ValidRequest<'a>> {
         let reason = match request {
             ValidRequest { method: Method::Initialize, .. } => "`initialize` must not be part of a batch",
-            _ if request.era() == Era::Modern => "only the revision 2025-03-26 has batches",
+            _ if request.era() == Era::Modern => "only revision 2025-03-26 has batches",
             _ => return Ok(request),
         };
         Err(self.refuse(Some(request.id), Rejection::InvalidRequest(reason)))
@@ -166,7 +167,7 @@ impl Checker<'_> {
         Rejection::UnsupportedVersion { requested, supported: self.served.names() }
     }
 
-    /// The revision that the header names, if it is one that is served.
+    /// Returns the revision that the version header names.
     fn version_header(&self) -> Result<Option<Revision>, Rejection> {
         let name = &mcp_headers::PROTOCOL_VERSION;
         let requested = match mcp_headers::single(self.headers, name) {
@@ -183,13 +184,13 @@ impl Checker<'_> {
         Err(self.unsupported(requested))
     }
 
-    /// The revision of a request whose body names none in `_meta`.
+    /// Returns the revision of a request without a version in `_meta`.
     fn legacy(&self, method: Method, params: &Params<'_>) -> Result<Revision, Rejection> {
         match self.version_header()? {
             Some(revision) if revision.era() == Era::Modern => Err(missing_meta(meta::PROTOCOL_VERSION)),
             Some(revision) => Ok(revision),
             None if self.served.newest_legacy().is_some() => Ok(Revision::V2025_03_26),
-            // Its sender can do no better, so it is told at least what would work.
+            // A legacy client can send nothing else, so tell it which versions would work.
             None if method == Method::Initialize => {
                 let requested = params.protocol_version.and_then(Raw::string).unwrap_or_default();
                 Err(self.unsupported(requested.into_owned()))
@@ -198,7 +199,7 @@ impl Checker<'_> {
         }
     }
 
-    /// The rules of the modern era.
+    /// Checks the rules of the modern era.
     fn modern(
         &self,
         version: Raw<'_>,
@@ -219,26 +220,26 @@ impl Checker<'_> {
         Ok((revision, required_meta(meta)?))
     }
 
-    /// Demands that a header repeats `expected`.
+    /// Requires that a header equals `expected`.
     fn same(&self, name: &HeaderName, expected: &str) -> Result<(), Rejection> {
         match mcp_headers::single(self.headers, name) {
             Ok(value) if value == expected => Ok(()),
-            Ok(value) => Err(mismatch(name, &format!("is {value:?}, the body says {expected:?}"))),
+            Ok(value) => Err(mismatch(name, &format!("is {value:?}, but the body has {expected:?}"))),
             Err(fault) => Err(mismatch(name, fault.as_str())),
         }
     }
 
-    /// Demands that `Mcp-Name` repeats what the body calls, reads or gets.
+    /// Requires that `Mcp-Name` equals the `name` or `uri` in the body.
     fn same_name(&self, method: Method, params: &Params<'_>) -> Result<(), Rejection> {
         let Some(by) = method.named_by() else { return Ok(()) };
         let expected = params.named(by).and_then(Raw::string);
         match (mcp_headers::single_decoded(self.headers, &mcp_headers::NAME), expected) {
             (Ok(value), Some(expected)) if value == expected => Ok(()),
             (Ok(value), Some(expected)) => {
-                Err(mismatch(&mcp_headers::NAME, &format!("is {value:?}, the body says {expected:?}")))
+                Err(mismatch(&mcp_headers::NAME, &format!("is {value:?}, but the body has {expected:?}")))
             }
             (Ok(value), None) => {
-                Err(mismatch(&mcp_headers::NAME, &format!("is {value:?}, the body names nothing")))
+                Err(mismatch(&mcp_headers::NAME, &format!("is {value:?}, but the body has no name")))
             }
             (Err(fault), _) => Err(mismatch(&mcp_headers::NAME, fault.as_str())),
         }
@@ -253,7 +254,7 @@ fn object<T: Default>(params: Lenient<T>) -> Result<T, Rejection> {
     }
 }
 
-/// Checks the types of `_meta`; gives the log level that is wanted.
+/// Checks that `_meta` is complete and well typed. Returns the requested log level.
 fn required_meta(meta: &Meta<'_>) -> Result<Option<LogLevel>, Rejection> {
     match meta.client_capabilities {
         None => return Err(missing_meta(meta::CLIENT_CAPABILITIES)),
@@ -293,7 +294,7 @@ mod tests {
     use super::{Valid, agree, mcp_headers};
     use crate::protocol::{Era, ServedRevisions};
 
-    /// What became of a body: who would serve it, or the code that it is refused with.
+    /// The verdict on a body: who would serve it, or the error code of its rejection.
     fn judge(body: &[u8], version: Option<&'static str>) -> Result<&'static str, i64> {
         let served = ServedRevisions::of(&[Era::Modern, Era::Legacy]);
         let version = version.map(HeaderValue::from_static);
@@ -308,7 +309,7 @@ mod tests {
         }
     }
 
-    /// The same by the rules alone, on a tree, for messages of the legacy era.
+    /// The expected verdict on a legacy message: the rules, written down for a parsed tree.
     fn judge_slowly(message: &Value) -> Result<&'static str, i64> {
         let invalid = Err(-32600);
         let Value::Object(members) = message else { return invalid };
@@ -346,7 +347,7 @@ mod tests {
         })
     }
 
-    /// Messages, most of which have something wrong with them.
+    /// Generates messages, most of which have some fault.
     fn any_message() -> impl Strategy<Value = Value> {
         let member = |name: &'static str, usual: Value| {
             let value = prop_oneof![4 => Just(usual), 1 => any_json()];

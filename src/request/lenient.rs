@@ -2,11 +2,11 @@
 
 use crate::jsonrpc::scan::{Scan, ScanFault, Scanner};
 
-/// Takes any JSON value where an object belongs, so that a wrong one is judged
-/// after the whole message has been read, with its id at hand.
+/// Accepts any JSON value where an object belongs. A value of another type is rejected only after
+/// the whole message has been read, so that the reply has its id.
 #[derive(Clone, Debug, Default)]
 pub(crate) enum Lenient<T> {
-    /// Not there, or `null`.
+    /// Absent, or `null`.
     #[default]
     Absent,
     Object(T),

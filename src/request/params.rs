@@ -6,10 +6,9 @@ use crate::jsonrpc::scan::{Scan, ScanFault, Scanner};
 use crate::protocol::meta::Meta;
 use crate::protocol::method::NamedBy;
 
-/// The parameters of every method that this crate answers, borrowed from the body
-/// and judged by the method that uses them. One type for all means one pass
-/// whatever the order of `method` and `params`. A parameter that is `null` is as good
-/// as absent.
+/// The parameters of all methods, borrowed from the body. Each method checks those that it uses.
+/// With one type for all methods the body is read in one pass, even if `params` comes before
+/// `method`. A parameter that is `null` counts as absent.
 #[derive(Debug, Default)]
 pub(crate) struct Params<'a> {
     pub(crate) name: Option<Raw<'a>>,
@@ -20,11 +19,11 @@ pub(crate) struct Params<'a> {
     pub(crate) protocol_version: Option<Raw<'a>>,
     pub(crate) meta: Option<Lenient<Meta<'a>>>,
     pub(crate) is_repeated: bool,
-    /// Apart, so that the others move as little as they have to.
+    /// Boxed, to keep `Params` small: it is moved several times.
     rare: Option<Box<RareParams<'a>>>,
 }
 
-/// The parameters that few requests have.
+/// Parameters that few requests have.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct RareParams<'a> {
     pub(crate) input_responses: Option<Raw<'a>>,
@@ -66,7 +65,7 @@ impl<'a> Scan<'a> for Params<'a> {
 }
 
 impl<'a> Params<'a> {
-    /// The parameter that names what is called, read or got.
+    /// Returns the parameter that names the target of a call.
     pub(crate) fn named(&self, by: NamedBy) -> Option<Raw<'a>> {
         match by {
             NamedBy::Name => self.name,
@@ -74,12 +73,12 @@ impl<'a> Params<'a> {
         }
     }
 
-    /// The parameter, unless it is `null`.
+    /// Returns the parameter unless it is `null`.
     pub(crate) fn present(param: Option<Raw<'a>>) -> Option<Raw<'a>> {
         param.filter(|param| !param.is_null())
     }
 
-    /// The parameters that few requests have.
+    /// Returns the parameters that few requests have.
     pub(crate) fn rare_params(&self) -> RareParams<'a> {
         self.rare.as_deref().copied().unwrap_or_default()
     }

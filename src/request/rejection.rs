@@ -1,5 +1,4 @@
-//! Every refusal of a request, in one table: its HTTP status, its JSON-RPC code
-//! and its words.
+//! Every rejection of a request, with its HTTP status, its JSON-RPC code and its message.
 
 use std::borrow::Cow;
 
@@ -12,16 +11,16 @@ use crate::jsonrpc::{ErrorCode, RpcError};
 use crate::places::Full;
 use crate::protocol::{Era, Revision};
 
-/// Why a request is not served. The words go to the client, so they tell how to
-/// mend the request, or which setting of the server decided.
+/// Why a request is rejected. The message is sent to the client, so it says how to fix the
+/// request, or names the server's setting.
 #[derive(Debug, Error)]
 pub(crate) enum Rejection {
-    #[error("The server is shutting down: try again, of another replica or later")]
+    #[error("The server is shutting down: try again later, or on another replica")]
     ShuttingDown,
     #[error("{}", too_many_listeners(.0))]
     TooManyListeners(Full),
     #[cfg(any(feature = "hyper", feature = "tower"))]
-    #[error("Not found: this server is at {0}")]
+    #[error("Not found: this server is mounted at {0}")]
     NotFound(std::sync::Arc<str>),
     #[error(transparent)]
     Http(#[from] HttpFault),
@@ -29,12 +28,12 @@ pub(crate) enum Rejection {
     NotJson(&'static str),
     #[error("Invalid request: {0}")]
     InvalidRequest(&'static str),
-    #[error("Invalid request: a response was sent, but this server asked nothing")]
+    #[error("Invalid request: this is a response, but this server sent no request")]
     UnexpectedResponse,
     #[cfg(feature = "ask")]
     #[error(
-        "Invalid request: another replica of this server asked, and no call waits for the answer where this one can \
-         reach it: replicas must share an `answer_bus`, or the answer comes too late"
+        "Invalid request: the question came from another replica, and no call that this one can reach waits for the \
+         answer. Either the answer is too late, or the replicas do not share an `answer_bus`"
     )]
     ResponseToAnotherReplica,
     #[error("Unsupported protocol version")]
@@ -71,9 +70,9 @@ impl Rejection {
     pub(crate) fn into_headers(self) -> HeaderMap {
         match self {
             Self::Http(fault) => fault.headers(),
-            // Another replica may serve it at once.
+            // Another replica can serve it at once.
             Self::ShuttingDown => retry_after("1"),
-            // Listeners leave their places more rarely.
+            // Subscriptions last longer than requests.
             Self::TooManyListeners(_) => retry_after("10"),
             Self::Refused(refusal) => refusal.headers,
             _ => HeaderMap::new(),
@@ -94,7 +93,7 @@ impl Rejection {
         }
     }
 
-    /// The error object of the reply.
+    /// Returns the error object of the reply.
     pub(crate) fn to_error(&self) -> RpcError {
         let error = RpcError::new(self.code(), self.to_string());
         match self {
@@ -106,8 +105,8 @@ impl Rejection {
     }
 }
 
-/// What the client is offered instead. A legacy revision may be served, but not by naming it in
-/// `_meta`: a client that did so must not try it again.
+/// Returns the versions to offer the client. If it named a legacy revision in `_meta`, only modern
+/// ones are offered: the legacy one is served, but not when it is named there.
 fn offered(supported: &[&'static str], requested: &str) -> Vec<&'static str> {
     let is_modern =
         |name: &str| Revision::from_name(name).is_some_and(|revision| revision.era() == Era::Modern);
@@ -117,20 +116,20 @@ fn offered(supported: &[&'static str], requested: &str) -> Vec<&'static str> {
 
 fn too_many_listeners(full: &Full) -> String {
     match full {
-        Full::ForAll(most) => format!(
-            "The server already has {most} open subscription streams and allows no more: its `max_listeners` setting decides"
-        ),
+        Full::ForAll(most) => {
+            format!("Too many open subscription streams: the server's `max_listeners` setting allows {most}")
+        }
         Full::ForPrincipal(most) => format!(
-            "This caller already has {most} open subscription streams and may have no more: the server's `max_listeners_per_principal` setting decides"
+            "Too many open subscription streams of this caller: the server's `max_listeners_per_principal` setting allows {most}"
         ),
     }
 }
 
-/// A host application's own refusal of a request, before its body is read: an
-/// unknown tenant, say.
+/// A refusal by the host application, before the body of a request is read: for example, of an
+/// unknown tenant.
 ///
-/// It becomes a JSON-RPC error with this HTTP status, so that MCP clients can
-/// show it. The message goes to the client as it is.
+/// The response has this HTTP status and a JSON-RPC error, so that MCP clients can show it. The
+/// message is sent to the client verbatim.
 #[derive(Clone, Debug, Error)]
 #[error("{message}")]
 pub struct Refusal {
@@ -140,13 +139,12 @@ pub struct Refusal {
 }
 
 impl Refusal {
-    /// A refusal with this status (which should be one of 4xx or 5xx) and message.
+    /// Creates a refusal with a status, which should be 4xx or 5xx, and a message.
     pub fn new(status: StatusCode, message: impl Into<Cow<'static, str>>) -> Self {
         Self { status, message: message.into(), headers: HeaderMap::new() }
     }
 
-    /// Adds a header to the response, such as the `WWW-Authenticate` that belongs to
-    /// a 401.
+    /// Adds a header to the response, such as `WWW-Authenticate` to a 401.
     #[must_use]
     pub fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
         self.headers.append(name, value);

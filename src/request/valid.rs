@@ -1,4 +1,4 @@
-//! What has passed every check.
+//! Messages that have passed every check.
 
 use std::borrow::Cow;
 
@@ -8,16 +8,15 @@ use crate::protocol::meta::Meta;
 use crate::protocol::method::Method;
 use crate::protocol::{Era, LogLevel, Revision};
 
-/// A body that may be acted upon.
+/// A body that has passed every check.
 #[expect(clippy::large_enum_variant, reason = "it is moved once, and nearly always a request")]
 pub(crate) enum Valid<'a> {
     Request(ValidRequest<'a>),
-    /// Taken note of; nothing here acts on one, for cancelling is done by
-    /// closing the connection.
+    /// Accepted and ignored: clients cancel a request by closing its connection.
     Notification,
-    /// The answer to a question of this server's.
+    /// The answer to a question of this server (legacy era).
     Answer(ClientAnswer<'a>),
-    /// What a batch of 2025-03-26 holds but notifications, each judged by itself.
+    /// The messages of a batch (2025-03-26) without its notifications. Each is checked separately.
     Batch(Vec<Result<InBatch<'a>, super::Refused<'a>>>),
 }
 
@@ -28,17 +27,17 @@ pub(crate) enum InBatch<'a> {
     Answer(ClientAnswer<'a>),
 }
 
-/// What a client of the legacy era answers to a question.
+/// The answer of a legacy client to a question.
 #[derive(Clone, Copy, Debug)]
 #[cfg_attr(not(feature = "ask"), expect(dead_code, reason = "nothing was asked"))]
 pub(crate) struct ClientAnswer<'a> {
-    /// The id that the question had.
+    /// The id of the question.
     pub(crate) id: Id<'a>,
-    /// The whole message.
+    /// The whole message, as JSON.
     pub(crate) text: &'a str,
 }
 
-/// A request that keeps the rules of its revision. Borrows from the body.
+/// A request that has passed every check. Borrows from the body.
 #[derive(Debug)]
 pub(crate) struct ValidRequest<'a> {
     pub(crate) id: Id<'a>,
@@ -47,9 +46,9 @@ pub(crate) struct ValidRequest<'a> {
     pub(crate) method_name: Cow<'a, str>,
     pub(crate) params: Params<'a>,
     pub(crate) meta: Meta<'a>,
-    /// The level from which on log messages are wanted (modern).
+    /// The minimum level of log messages to send (modern era).
     pub(crate) log_level: Option<LogLevel>,
-    /// Only [`super::agree`] can build one.
+    /// Private: only [`super::agree`] can create one.
     pub(super) _checked: (),
 }
 

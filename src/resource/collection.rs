@@ -9,16 +9,15 @@ use crate::call::{Handler, StatefulHandler, rights_setters};
 use crate::error::RegistryError;
 use crate::protocol::CacheHint;
 
-/// Resources that come from data, to be added to a
-/// [`ResourceRegistry`](crate::ResourceRegistry): those whose URIs begin with one prefix, listed by
-/// one handler and read by another. Nothing has to be kept in step: each list and each read asks
-/// the data.
+/// Resources that come from data, to add to a [`ResourceRegistry`](crate::ResourceRegistry): all
+/// URIs with a common prefix, listed by one handler and read by another. Each request asks the
+/// handlers, so nothing has to be kept in sync.
 ///
-/// The handler that lists is a [`Handler`](crate::call::Handler) whose result is a
-/// [`ResourceList`], with a [`ListPage`](super::ListPage) as arguments if it wants one. The handler
-/// that reads takes two arguments: `uri`, the URI, and `rest`, what follows the prefix. Both are of
-/// the URI's canonical form (RFC 3986, section 6.2.2), without dot segments, and nothing in them is
-/// decoded, so that an encoded slash stays one. Failures are logged and masked as those of calls.
+/// The handler that lists is a [`Handler`](crate::call::Handler) that returns a [`ResourceList`].
+/// It takes a [`ListPage`](super::ListPage) as its arguments if it lists in pages. The handler that
+/// reads takes two arguments: `uri`, the URI, and `rest`, the part after the prefix. Both are in
+/// canonical form (RFC 3986, section 6.2.2) without dot segments. They are not decoded, so an
+/// encoded slash stays encoded. Errors are logged and masked like those of calls.
 ///
 /// ```
 /// use std::collections::BTreeMap;
@@ -87,7 +86,8 @@ impl<S: Send + Sync + 'static> ResourceCollection<S> {
 }
 
 impl<S> ResourceCollection<S> {
-    /// Gives the handlers their state, so that the collection goes into a registry with any other.
+    /// Binds the handlers to their state, so that the collection fits a registry with any other
+    /// state.
     pub fn with_state<Other>(self, state: S) -> ResourceCollection<Other>
     where
         S: Clone,
@@ -102,13 +102,13 @@ impl<S> ResourceCollection<S> {
 
     rights_setters!(about.rights);
 
-    /// Sets the MIME type of the contents where they do not say theirs.
+    /// Sets the MIME type of contents that do not set their own.
     pub fn mime_type(mut self, mime_type: impl Into<String>) -> Self {
         self.about.mime_type = Some(mime_type.into());
         self
     }
 
-    /// Sets how long, and for whom, clients may cache the contents; by default not at all.
+    /// Sets how long, and for whom, clients may cache the contents. By default they may not.
     pub fn cache_hint(mut self, hint: CacheHint) -> Self {
         self.about.cache = hint;
         self
@@ -116,7 +116,7 @@ impl<S> ResourceCollection<S> {
 }
 
 impl ResourceCollection {
-    /// Checks the definition and takes it apart.
+    /// Checks the definition and compiles it.
     pub(crate) fn compile(self) -> Result<CompiledCollection, RegistryError> {
         let checked = uri::check(&self.prefix).and_then(|()| self.about.check());
         checked.map_err(|fault| RegistryError::new("resource collection", &self.prefix, fault))?;
@@ -128,7 +128,7 @@ impl ResourceCollection {
     }
 }
 
-/// A collection that has been checked, ready to be listed and read.
+/// A checked collection, ready to be listed and read.
 pub(crate) struct CompiledCollection {
     /// In canonical form.
     pub(crate) prefix: String,
@@ -137,8 +137,8 @@ pub(crate) struct CompiledCollection {
 }
 
 impl CompiledCollection {
-    /// Returns what a read of a URI in canonical form gets as arguments, a JSON object; `None` for
-    /// a URI that does not begin with the prefix.
+    /// Returns the arguments for reading a URI in canonical form, as a JSON object. Returns `None`
+    /// for a URI without the prefix.
     pub(crate) fn arguments(&self, uri: &str) -> Option<String> {
         let rest = uri.strip_prefix(&self.prefix)?;
         Some(serde_json::json!({"uri": uri, "rest": rest}).to_string())

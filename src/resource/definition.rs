@@ -9,8 +9,8 @@ use crate::error::RegistryError;
 use crate::jsonrpc::{RpcError, write};
 use crate::protocol::{Annotations, CacheHint, Icon, OwnMeta, meta_setter, write_meta};
 
-/// A resource, to be added to a [`ResourceRegistry`](crate::ResourceRegistry): its
-/// definition, and the function that reads it.
+/// A resource to add to a [`ResourceRegistry`](crate::ResourceRegistry): its definition and its
+/// handler.
 ///
 /// ```
 /// use mcp_stateless::protocol::RpcError;
@@ -25,7 +25,7 @@ use crate::protocol::{Annotations, CacheHint, Icon, OwnMeta, meta_setter, write_
 /// # Ok::<(), mcp_stateless::RegistryError>(())
 /// ```
 ///
-/// `S` is the state that its handler takes, which the registry's builder gives it.
+/// `S` is the state that the handler takes, which the registry's builder provides.
 #[must_use]
 pub struct Resource<S = ()> {
     uri: String,
@@ -37,7 +37,7 @@ pub struct Resource<S = ()> {
 /// The most bytes of a name.
 const MAX_NAME: usize = 1024;
 
-/// What a resource and a template have in common.
+/// The parts that resources and templates share.
 pub(crate) struct About {
     pub(super) name: String,
     pub(super) title: Option<String>,
@@ -65,7 +65,7 @@ impl About {
         }
     }
 
-    /// Refuses a name that cannot be shown on a line.
+    /// Refuses a name that does not fit on a line.
     pub(super) fn check(&self) -> Result<(), String> {
         if self.name.len() > MAX_NAME || self.name.chars().any(char::is_control) {
             return Err(format!("the name must have at most {MAX_NAME} bytes, and no control characters"));
@@ -73,7 +73,7 @@ impl About {
         self.rights.check()
     }
 
-    /// Writes the definition, which begins with the URI or the template.
+    /// Writes the definition, which starts with the URI or the template.
     pub(super) fn write(&self, (key, uri): (&str, &str), size: Option<u64>) -> Vec<u8> {
         let mut buffer = write::texts([
             (key, Some(uri)),
@@ -86,7 +86,7 @@ impl About {
             write::key(&mut buffer, "size");
             write::display(&mut buffer, size);
         }
-        // Texts, numbers and lists of them are always JSON.
+        // Strings, numbers and lists of them always serialise.
         if !self.icons.is_empty() {
             write::key(&mut buffer, "icons");
             let _ = write::json(&mut buffer, &self.icons);
@@ -107,26 +107,26 @@ impl<S> fmt::Debug for Resource<S> {
     }
 }
 
-/// The setters of what a resource and a template have in common.
+/// The setters that resources and templates share.
 macro_rules! about {
     () => {
         meta_setter!(about.meta);
 
         rights_setters!(about.rights);
 
-        /// Sets the name for people.
+        /// Sets the display name.
         pub fn title(mut self, title: impl Into<String>) -> Self {
             self.about.title = Some(title.into());
             self
         }
 
-        /// Sets what it is.
+        /// Sets the description.
         pub fn description(mut self, description: impl Into<String>) -> Self {
             self.about.description = Some(description.into());
             self
         }
 
-        /// Sets the MIME type, of its contents as well where they do not say theirs.
+        /// Sets the MIME type. It also applies to contents that do not set their own.
         pub fn mime_type(mut self, mime_type: impl Into<String>) -> Self {
             self.about.mime_type = Some(mime_type.into());
             self
@@ -138,13 +138,13 @@ macro_rules! about {
             self
         }
 
-        /// Says for whom it is.
+        /// Sets whom it is for, and how much it matters.
         pub fn annotations(mut self, annotations: Annotations) -> Self {
             self.about.annotations = Some(annotations);
             self
         }
 
-        /// How long, and for whom, clients may cache the contents; by default not at all.
+        /// Sets how long, and for whom, clients may cache the contents. By default they may not.
         pub fn cache_hint(mut self, hint: CacheHint) -> Self {
             self.about.cache = hint;
             self
@@ -155,7 +155,7 @@ macro_rules! about {
 pub(super) use about;
 
 impl<S: Send + Sync + 'static> Resource<S> {
-    /// The resource of this URI, whose contents the `handler` gives when they are read.
+    /// Creates a resource with this URI, whose contents the `handler` returns when they are read.
     pub fn new<M, H: Handler<M, S, ResourceOutput>>(
         uri: impl Into<String>,
         name: impl Into<String>,
@@ -171,7 +171,7 @@ impl<S: Send + Sync + 'static> Resource<S> {
 }
 
 impl<S> Resource<S> {
-    /// Gives the handler its state, so that the resource goes into a registry with any other.
+    /// Binds the handler to its state, so that the resource fits a registry with any other state.
     pub fn with_state<Other>(self, state: S) -> Resource<Other> {
         let handler = StatefulHandler::Bound(self.handler.bind(state));
         Resource { handler, uri: self.uri, about: self.about, size: self.size }
@@ -179,7 +179,7 @@ impl<S> Resource<S> {
 
     about!();
 
-    /// Sets the size in bytes, before any encoding.
+    /// Sets the size in bytes before any encoding.
     pub fn size(mut self, bytes: u64) -> Self {
         self.size = Some(bytes);
         self
@@ -187,7 +187,7 @@ impl<S> Resource<S> {
 }
 
 impl Resource {
-    /// Checks the definition and takes it apart.
+    /// Checks the definition and compiles it.
     pub(crate) fn compile(self) -> Result<CompiledResource, RegistryError> {
         let checked = uri::check(&self.uri).and_then(|()| self.about.check());
         checked.map_err(|fault| RegistryError::new("resource", &self.uri, fault))?;
@@ -199,14 +199,14 @@ impl Resource {
     }
 }
 
-/// A resource that has been checked, ready to be read.
+/// A checked resource, ready to be read.
 pub(crate) struct CompiledResource {
     pub(crate) uri: Arc<str>,
     pub(crate) definition: Vec<u8>,
     pub(crate) reader: Reader,
 }
 
-/// Reads a resource, and fills in what the handler leaves out.
+/// Reads a resource, and adds what the handler left out.
 pub(crate) struct Reader {
     name: Arc<str>,
     mime_type: Option<Arc<str>>,

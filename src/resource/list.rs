@@ -1,4 +1,4 @@
-//! Lists of resources that a handler makes.
+//! Lists of resources that a handler returns.
 
 use std::borrow::Cow;
 
@@ -9,22 +9,22 @@ use crate::call::output::sealed::Sealed;
 use crate::call::{BoundHandler, CallError, CallKind, IntoOutput, Output, StatefulHandler, from_json};
 use crate::protocol::ResourceLink;
 
-/// Where a list of resources begins: the arguments of a handler that lists in pages.
+/// The position in a list of resources: the arguments of a handler that lists in pages.
 ///
 /// A handler without arguments lists everything at once.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[non_exhaustive]
 pub struct ListPage {
-    /// The cursor that the handler returned with the page before; `None` for the first page. It
-    /// comes back by way of the client, so it is to be checked as any other argument.
+    /// The cursor that the handler returned with the previous page; `None` for the first page. It
+    /// comes from the client, so check it like any argument.
     #[serde(default)]
     pub cursor: Option<String>,
 }
 
-/// A page of a list of resources, the result of a handler that lists. What a list says of a
-/// resource is what a [`ResourceLink`] says.
+/// A page of a list of resources, returned by a handler that lists. Each entry is a
+/// [`ResourceLink`].
 ///
-/// A `Vec<ResourceLink>` is a list of one page; a `Result` of either may fail.
+/// A `Vec<ResourceLink>` is a list of one page. A handler may also return a `Result` of either.
 ///
 /// ```
 /// use mcp_stateless::protocol::ResourceLink;
@@ -48,7 +48,8 @@ impl ResourceList {
         Self { resources: resources.into_iter().collect(), next_cursor: None }
     }
 
-    /// Says that more pages follow, and what the handler gets with the request for the next.
+    /// Says that more pages follow. `next` is the cursor that the handler gets with the request for
+    /// the next page.
     #[must_use]
     pub fn next_cursor(mut self, cursor: impl Into<Cow<'static, str>>) -> Self {
         self.next_cursor = Some(cursor.into());
@@ -72,8 +73,8 @@ impl IntoOutput<ResourceList> for Vec<ResourceLink> {
     }
 }
 
-/// A handler that lists, of a definition that may still need its state.
+/// A handler that lists, which may still need its state.
 pub(crate) type Lister<S> = StatefulHandler<S, ResourceList>;
 
-/// A handler that lists, ready to be asked.
+/// A handler that lists, bound to its state.
 pub(crate) type BoundLister = BoundHandler<ResourceList>;

@@ -1,4 +1,4 @@
-//! What a resource answers.
+//! The results of reading resources.
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -26,11 +26,11 @@ pub struct ResourceOutput {
     pub(crate) contents: Vec<ResourceContent>,
     pub(crate) cache: Option<CacheHint>,
     pub(crate) meta: OwnMeta,
-    /// Instead of all else.
+    /// Replaces all other fields.
     pub(crate) raw: Option<RawOutput>,
 }
 
-/// A part of a resource: a text, or bytes.
+/// A part of a resource: text or bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ResourceContent {
     pub(crate) uri: Option<String>,
@@ -40,25 +40,25 @@ pub struct ResourceContent {
 }
 
 impl ResourceContent {
-    /// A text.
+    /// Creates a part from text.
     pub fn text(text: impl Into<String>) -> Self {
         Self { uri: None, mime_type: None, contents: ResourceContents::Text(text.into()), meta: None }
     }
 
-    /// Bytes, encoded here.
+    /// Creates a part from bytes, and encodes them.
     pub fn bytes(bytes: &[u8]) -> Self {
         let contents = ResourceContents::Base64(STANDARD.encode(bytes));
         Self { uri: None, mime_type: None, contents, meta: None }
     }
 
-    /// Sets the part's URI; by default that of the request.
+    /// Sets the URI of the part. Defaults to that of the request.
     #[must_use]
     pub fn uri(mut self, uri: impl Into<String>) -> Self {
         self.uri = Some(uri.into());
         self
     }
 
-    /// Sets the MIME type; by default that of the resource's definition.
+    /// Sets the MIME type. Defaults to that of the resource's definition.
     #[must_use]
     pub fn mime_type(mut self, mime_type: impl Into<Cow<'static, str>>) -> Self {
         self.mime_type = Some(mime_type.into());
@@ -70,7 +70,7 @@ impl ResourceContent {
         meta
     );
 
-    /// Returns the text, if it is one.
+    /// Returns the text, if the part is text.
     pub fn as_text(&self) -> Option<&str> {
         match &self.contents {
             ResourceContents::Text(text) => Some(text),
@@ -78,7 +78,7 @@ impl ResourceContent {
         }
     }
 
-    /// Returns the bytes, if it is not a text.
+    /// Returns the bytes, if the part is not text.
     pub fn to_bytes(&self) -> Option<Vec<u8>> {
         match &self.contents {
             ResourceContents::Text(_) => None,
@@ -88,14 +88,13 @@ impl ResourceContent {
 }
 
 impl ResourceOutput {
-    /// The result whose JSON text this is: a `ReadResourceResult`, such as
-    /// another server's. Its members reach the client as they are. What differs between the
-    /// revisions is written as the client's revision has it: `resultType`, the server's name in
-    /// `_meta`, `ttlMs` and `cacheScope`.
+    /// Creates a result from the JSON text of a `ReadResourceResult`, for example of another
+    /// server. Its members reach the client unchanged, except those that depend on the client's
+    /// revision: `resultType`, the server's name in `_meta`, `ttlMs` and `cacheScope`.
     ///
     /// # Errors
-    /// When the text is not a JSON object, is nested deeper than 128 levels, or when `contents`
-    /// is not an array.
+    /// If the text is not a JSON object, is nested more than 128 levels deep, or if `contents` is
+    /// not an array.
     pub fn from_json(json: impl Into<String>) -> Result<Self, InvalidOutput> {
         let (mut ttl, mut scope) = (None, None);
         let raw = RawOutput::read(json.into(), Main::Array("contents"), |key, value| match key {
@@ -109,13 +108,13 @@ impl ResourceOutput {
         Ok(Self { raw: Some(raw), cache, ..Self::default() })
     }
 
-    /// A result of these parts.
+    /// Creates a result with these parts.
     pub fn new(contents: impl IntoIterator<Item = ResourceContent>) -> Self {
         Self { contents: contents.into_iter().collect(), ..Self::default() }
     }
 
-    /// How long, and for whom, clients may cache the contents; by default as the
-    /// resource's definition says, or else not at all.
+    /// Sets how long, and for whom, clients may cache the contents. Defaults to what the resource's
+    /// definition says; otherwise they may not.
     #[must_use]
     pub fn cache_hint(mut self, hint: CacheHint) -> Self {
         self.cache = Some(hint);
@@ -127,19 +126,18 @@ impl ResourceOutput {
         meta
     );
 
-    /// Returns the parts. Those of a result that a registry passes on as it came from another
-    /// server are not known here.
+    /// Returns the parts. Empty for a result that was created [from JSON](Self::from_json).
     pub fn contents(&self) -> &[ResourceContent] {
         &self.contents
     }
 
-    /// Forbids shared caches to keep it.
+    /// Makes the result private, so that shared caches do not keep it.
     pub(crate) fn private(mut self) -> Self {
         self.cache = self.cache.map(CacheHint::for_caller);
         self
     }
 
-    /// Fills in what the handler left out.
+    /// Adds what the handler left out.
     pub(crate) fn complete(&mut self, uri: &str, mime_type: Option<&str>, cache: CacheHint) {
         for content in &mut self.contents {
             content.uri.get_or_insert_with(|| uri.to_owned());

@@ -1,4 +1,4 @@
-//! A resource template: many resources of one pattern.
+//! A resource template: all resources whose URIs match a pattern.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -13,22 +13,20 @@ use crate::completion::{CompiledCompleters, Completers, Completion};
 use crate::error::RegistryError;
 use crate::protocol::{Annotations, CacheHint, Icon, meta_setter};
 
-/// A resource template, to be added to a [`ResourceRegistry`](crate::ResourceRegistry):
-/// its definition, and the function that reads the resources of its pattern (feature
-/// `templates`).
+/// A resource template to add to a [`ResourceRegistry`](crate::ResourceRegistry): its definition,
+/// and the handler that reads the resources that match its pattern (feature `templates`).
 ///
-/// The pattern is a URI template of RFC 6570, level 2: `{name}` stands for a part without
-/// reserved characters such as `/`, `{+name}` for one with them, `{#name}` for a fragment.
-/// The variables become the arguments of the handler: that of `{name}` with its
-/// percent-encoding undone, the others as they stand in the URI, where an encoded character
-/// and a reserved one may mean different things.
+/// The pattern is a URI template of RFC 6570, level 2: `{name}` matches text without reserved
+/// characters such as `/`, `{+name}` text with them, and `{#name}` a fragment. The variables become
+/// the arguments of the handler. The value of `{name}` is percent-decoded. The others are passed as
+/// they stand in the URI, because there an encoded character may differ in meaning from a plain
+/// one.
 ///
-/// A URI is matched in its canonical form (RFC 3986, section 6.2.2), without dot segments and
-/// needless encoding, which is also what a [`Filtered`](crate::registry::Filtered) judges. A URI that
-/// could still be taken for another one matches no template: one in whose variables a slash,
-/// a backslash or a control character is encoded, something is encoded twice, or a segment is
-/// `.` or `..`; and one whose `{name}` has an encoded character at which the pattern itself
-/// splits.
+/// URIs are matched in canonical form (RFC 3986, section 6.2.2), without dot segments and needless
+/// encoding, which is also the form that [`Filtered`](crate::registry::Filtered) checks. A URI that
+/// a handler could mistake for another matches no template: a variable must not contain an encoded
+/// slash, backslash or control character, anything that is encoded twice, or a segment `.` or `..`.
+/// A `{name}` must not contain an encoded character that separates parts of the pattern.
 ///
 /// ```
 /// use mcp_stateless::protocol::RpcError;
@@ -48,7 +46,7 @@ use crate::protocol::{Annotations, CacheHint, Icon, meta_setter};
 /// # Ok::<(), mcp_stateless::RegistryError>(())
 /// ```
 ///
-/// `S` is the state that its handler takes, which the registry's builder gives it.
+/// `S` is the state that the handler takes, which the registry's builder provides.
 #[must_use]
 pub struct ResourceTemplate<S = ()> {
     template: String,
@@ -65,7 +63,7 @@ impl<S> fmt::Debug for ResourceTemplate<S> {
 }
 
 impl<S: Send + Sync + 'static> ResourceTemplate<S> {
-    /// The resources of this pattern, which the `handler` reads given its variables.
+    /// Creates a template with this pattern. The `handler` reads a resource, given the variables.
     pub fn new<M, H: Handler<M, S, ResourceOutput>>(
         uri_template: impl Into<String>,
         name: impl Into<String>,
@@ -80,10 +78,10 @@ impl<S: Send + Sync + 'static> ResourceTemplate<S> {
         }
     }
 
-    /// Lists the resources of the pattern by a handler whose result is a [`ResourceList`], or a `Vec`
-    /// of [`ResourceLink`](crate::protocol::ResourceLink)s; they come after the fixed resources of
-    /// the registry. A handler that lists in pages takes a [`ListPage`](super::ListPage). Without a
-    /// handler clients know the pattern alone.
+    /// Sets a handler that lists the resources of the template. It returns a [`ResourceList`] or a
+    /// `Vec` of [`ResourceLink`](crate::protocol::ResourceLink)s, which are listed after the
+    /// registry's fixed resources. A handler that lists in pages takes a
+    /// [`ListPage`](super::ListPage). Without such a handler, clients see only the pattern.
     ///
     /// ```
     /// use mcp_stateless::protocol::ResourceLink;
@@ -106,7 +104,7 @@ impl<S: Send + Sync + 'static> ResourceTemplate<S> {
         self
     }
 
-    /// Completes the values of a variable (`completion/complete`) by a handler that takes a
+    /// Sets the handler that completes the values of a variable (`completion/complete`). It takes a
     /// [`Completing`](crate::completion::Completing).
     pub fn complete<M, H>(mut self, variable: impl Into<String>, completer: H) -> Self
     where
@@ -118,7 +116,8 @@ impl<S: Send + Sync + 'static> ResourceTemplate<S> {
 }
 
 impl<S> ResourceTemplate<S> {
-    /// Gives the handlers their state, so that the template goes into a registry with any other.
+    /// Binds the handlers to their state, so that the template fits a registry with any other
+    /// state.
     pub fn with_state<Other>(self, state: S) -> ResourceTemplate<Other>
     where
         S: Clone,
@@ -136,14 +135,15 @@ impl<S> ResourceTemplate<S> {
 }
 
 impl ResourceTemplate {
-    /// Checks the definition and takes it apart.
+    /// Checks the definition and compiles it.
     pub(crate) fn compile(self) -> Result<CompiledTemplate, RegistryError> {
         let error = |fault: String| RegistryError::new("resource template", &self.template, fault);
         uri::check(&self.template).and_then(|()| self.about.check()).map_err(error)?;
         let canonical = uri::canonical(&self.template).into_owned();
         let pattern = UriTemplate::new(&canonical)
             .map_err(|_| error("it is not a URI template of RFC 6570, level 2".to_owned()))?;
-        // Of the higher levels, which have lists of variables, it makes one strange name.
+        // The parser reads a list of variables, which belongs to higher levels, as one strange
+        // name.
         let is_name =
             |name: &str| name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_.".contains(&byte));
         if let Some(name) = pattern.var_names().find(|name| name.is_empty() || !is_name(name)) {
@@ -151,7 +151,7 @@ impl ResourceTemplate {
         }
         let names: Vec<&str> = pattern.var_names().collect();
         if let Some(twin) = names.iter().enumerate().find(|(at, name)| names[..*at].contains(name)) {
-            return Err(error(format!("the variable `{}` is there twice", twin.1)));
+            return Err(error(format!("the variable `{}` occurs twice", twin.1)));
         }
         if let Some(stray) = self.completers.arguments().find(|name| pattern.find_var_name(name).is_none()) {
             return Err(error(format!("`{stray}` has a completer, but is not a variable")));
@@ -169,7 +169,7 @@ impl ResourceTemplate {
     }
 }
 
-/// A template that has been checked, ready to be matched.
+/// A checked template, ready to be matched.
 pub(crate) struct CompiledTemplate {
     pub(crate) template: String,
     pub(crate) definition: Vec<u8>,
@@ -179,13 +179,13 @@ pub(crate) struct CompiledTemplate {
     /// The template in its canonical form.
     pub(crate) canonical: String,
     pattern: UriTemplate,
-    /// The reserved characters at which the pattern splits a URI.
+    /// The reserved characters that separate parts of the pattern.
     delimiters: Vec<char>,
 }
 
 impl CompiledTemplate {
-    /// Returns the variables of a URI of this pattern, in its canonical form, as a JSON
-    /// object; `None` for a URI of another pattern, or one that could be taken for another.
+    /// Returns the variables of a URI in canonical form as a JSON object. Returns `None` for a URI
+    /// that does not match, or that could be mistaken for another.
     pub(crate) fn variables(&self, uri: &str) -> Option<String> {
         let captures = self.pattern.captures(uri)?;
         let mut variables = BTreeMap::new();
@@ -208,8 +208,7 @@ impl CompiledTemplate {
     }
 }
 
-/// The reserved characters of a template that stand outside its variables and after its
-/// scheme.
+/// Returns the reserved characters of a template outside its variables and after its scheme.
 fn delimiters(template: &str) -> Vec<char> {
     let rest = template.split_once(':').map_or(template, |(_, rest)| rest);
     let literals = rest.split('{').flat_map(|piece| piece.split_once('}').map_or(piece, |it| it.1).chars());

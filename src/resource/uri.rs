@@ -1,26 +1,27 @@
-//! The form of URIs that filters, lookups, templates and subscriptions compare.
+//! The canonical form of URIs, which filters, lookups, templates and subscriptions compare.
 
 use std::borrow::Cow;
 
-/// The schemes whose authority is a host name on every server, so that its case means
-/// nothing (the special schemes of the WHATWG URL standard).
+/// The schemes whose authority is a host name, which is case-insensitive (the special schemes of
+/// the WHATWG URL standard).
 const SCHEMES_WITH_HOST: [&str; 6] = ["file", "ftp", "http", "https", "ws", "wss"];
 
 /// The most bytes of a URI or a template that can be registered.
 const MAX_LENGTH: usize = 8 * 1024;
 
-/// Returns the one form of all equivalent spellings of a URI (RFC 3986, section 6.2.2).
+/// Returns the canonical form of a URI, which all equivalent spellings share (RFC 3986, section
+/// 6.2.2).
 ///
-/// The scheme is in lower case. Percent-encoded characters that need no encoding are decoded,
-/// the encoding of others is in upper case, and a `%` that encodes nothing is `%25`. The path
-/// has no dot segments. A host is in lower case if the scheme says that there is one; in other
-/// schemes the authority is the server's own text, whose case may matter.
+/// The scheme is in lower case. Percent-encoded characters that need no encoding are decoded, the
+/// others are encoded in upper case, and a stray `%` becomes `%25`. The path has no dot segments. A
+/// host is in lower case if the scheme has one; in other schemes the authority is server-defined
+/// text, which may be case-sensitive.
 ///
-/// The form is its own canonical form, and a URI template has one as well. Takes one pass, and
-/// allocates only for a URI that may be spelt otherwise.
+/// The function is idempotent, and accepts URI templates. It takes one pass, and allocates only for
+/// a URI that may not be canonical.
 pub(crate) fn canonical(uri: &str) -> Cow<'_, str> {
     let (scheme, rest) = split_scheme(uri);
-    // What has no scheme is not a URI, and has no other form.
+    // Text without a scheme is not a URI, and stays as it is.
     let is_canonical = scheme.is_empty()
         || (!scheme.bytes().any(|byte| byte.is_ascii_uppercase())
             && !has_host(scheme)
@@ -33,9 +34,8 @@ pub(crate) fn canonical(uri: &str) -> Cow<'_, str> {
     }
 }
 
-/// Returns the URI as it reads to a server that decodes everything, however often it is
-/// encoded, and takes a backslash, and several slashes, for one slash, as file systems do; `None`
-/// if it reads the same.
+/// Returns the URI as read by a server that decodes everything, repeatedly, and treats a backslash
+/// or several slashes as one slash, as file systems do. Returns `None` if it reads the same.
 ///
 /// Takes one pass, however deep the encoding is nested.
 pub(crate) fn fully_decoded(uri: &str) -> Option<String> {
@@ -48,7 +48,7 @@ pub(crate) fn fully_decoded(uri: &str) -> Option<String> {
     (decoded != uri).then_some(decoded)
 }
 
-/// Decodes a text until nothing in it is encoded, and takes a backslash for a slash.
+/// Decodes a text repeatedly, and replaces backslashes with slashes.
 fn decoded_throughout(uri: &str) -> String {
     let mut decoded: Vec<u8> = Vec::with_capacity(uri.len());
     for byte in uri.bytes() {
@@ -64,9 +64,9 @@ fn decoded_throughout(uri: &str) -> String {
     String::from_utf8_lossy(&decoded).replace('\\', "/")
 }
 
-/// Returns the URI as it reads to a server that takes everything behind the scheme for a path,
-/// authority, query and fragment included, and decodes all of it; `None` if that has no dot
-/// segments, so that it reads as [`fully_decoded`] does.
+/// Returns the URI as read by a server that treats everything after the scheme as a path, including
+/// authority, query and fragment, and decodes it. Returns `None` if that has no dot segments,
+/// because it then reads like [`fully_decoded`].
 pub(crate) fn as_path(uri: &str) -> Option<String> {
     let decoded = decoded_throughout(uri);
     let (scheme, rest) = split_scheme(&decoded);
@@ -79,7 +79,7 @@ pub(crate) fn as_path(uri: &str) -> Option<String> {
     Some(path)
 }
 
-/// Returns the text with its triplets decoded once; `None` if that is not UTF-8.
+/// Returns the text with its triplets decoded once; `None` if the result is not UTF-8.
 #[cfg(feature = "templates")]
 pub(super) fn decoded(text: &str) -> Option<String> {
     let mut decoded = Vec::with_capacity(text.len());
@@ -102,8 +102,8 @@ pub(super) fn has_triplet(text: &str) -> bool {
     text.as_bytes().windows(3).any(|bytes| bytes[0] == b'%' && byte_of(bytes[1], bytes[2]).is_some())
 }
 
-/// Refuses a text that cannot name a resource: a URI begins with its scheme (RFC 3986,
-/// section 3.1), and has neither white space nor control characters.
+/// Refuses a text that cannot name a resource: a URI starts with its scheme (RFC 3986, section
+/// 3.1), and has neither white space nor control characters.
 pub(super) fn check(uri: &str) -> Result<(), String> {
     if split_scheme(uri).0.is_empty() {
         return Err("a URI begins with a scheme, such as `file:`".to_owned());
@@ -117,7 +117,7 @@ pub(super) fn check(uri: &str) -> Result<(), String> {
     Ok(())
 }
 
-/// The scheme, empty if there is none, and what follows its colon.
+/// Splits a text into its scheme, which may be empty, and the part after its colon.
 fn split_scheme(uri: &str) -> (&str, &str) {
     let is_scheme = |text: &[u8]| {
         let further = |byte: &u8| byte.is_ascii_alphanumeric() || b"+-.".contains(byte);
@@ -137,17 +137,16 @@ fn may_have_dot_segments(rest: &str) -> bool {
     rest.starts_with('.') || rest.contains("/.")
 }
 
-/// Decides what several slashes in a row are in a path.
+/// How several slashes in a row are read in a path.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Slashes {
-    /// Segments that are empty.
+    /// As empty segments.
     Kept,
-    /// One slash.
+    /// As one slash.
     Merged,
 }
 
-/// Puts a URI together from its scheme and what follows, without what RFC 3986 says means
-/// nothing in either.
+/// Joins a scheme and the rest, and normalises what RFC 3986 says has no meaning in either.
 fn compose(scheme: &str, rest: &str, slashes: Slashes) -> String {
     let mut uri = String::with_capacity(scheme.len() + rest.len() + 1);
     if !scheme.is_empty() {
@@ -164,7 +163,7 @@ fn compose(scheme: &str, rest: &str, slashes: Slashes) -> String {
     let (path, query) = rest.split_at(rest.find(['?', '#']).unwrap_or(rest.len()));
     if let Some(authority) = authority {
         uri.push_str("//");
-        // A template's variables are named there, too.
+        // A template's variables occur there, too.
         let is_host = has_host(scheme) && !authority.contains('{');
         if is_host { push_host(&mut uri, authority) } else { uri.push_str(authority) }
     }
@@ -178,7 +177,7 @@ fn compose(scheme: &str, rest: &str, slashes: Slashes) -> String {
     uri
 }
 
-/// Returns a path with one slash in place of several.
+/// Returns a path with runs of slashes merged.
 fn merged(path: &str) -> Cow<'_, str> {
     if !path.contains("//") {
         return Cow::Borrowed(path);
@@ -192,7 +191,7 @@ fn merged(path: &str) -> Cow<'_, str> {
     Cow::Owned(merged)
 }
 
-/// Writes an authority with its host in lower case; triplets and the user stay as they are.
+/// Writes an authority with its host in lower case. Triplets and user information stay as they are.
 fn push_host(uri: &mut String, authority: &str) {
     let (user, host) = authority.split_at(authority.rfind('@').map_or(0, |at| at + 1));
     uri.push_str(user);
@@ -203,7 +202,7 @@ fn push_host(uri: &mut String, authority: &str) {
     }
 }
 
-/// Writes a path without its segments `.` and `..` (RFC 3986, section 5.2.4).
+/// Writes a path with dot segments removed (RFC 3986, section 5.2.4).
 fn push_without_dot_segments(uri: &mut String, path: &str, has_authority: bool) {
     let inner = path.strip_prefix('/');
     let mut kept = Vec::new();
@@ -223,7 +222,7 @@ fn push_without_dot_segments(uri: &mut String, path: &str, has_authority: bool) 
     }
     let kept = kept.join("/");
     if inner.is_some() {
-        // Without this, the path would be taken for an authority.
+        // Otherwise the path would be read as an authority.
         if !has_authority && kept.starts_with('/') {
             uri.push_str("/.");
         }
@@ -258,7 +257,7 @@ fn normal_triplets(text: &str) -> String {
     normal
 }
 
-/// The byte that two hexadecimal digits stand for.
+/// Returns the byte that two hexadecimal digits encode.
 fn byte_of(high: u8, low: u8) -> Option<u8> {
     let digit = |digit: u8| char::from(digit).to_digit(16).and_then(|value| u8::try_from(value).ok());
     Some(digit(high)? << 4 | digit(low)?)
@@ -278,7 +277,7 @@ mod tests {
             ("note://Private/A", "note://Private/A"),
             ("note://a%2fb/%c3%a9", "note://a%2Fb/%C3%A9"),
             ("note://a/100%", "note://a/100%25"),
-            // What is decoded must not become a triplet.
+            // A decoded character must not start a triplet.
             ("note://%%370rivate/1", "note://%2570rivate/1"),
             ("note://a/%%2541", "note://a/%25%2541"),
             ("note://a/%é", "note://a/%25é"),

@@ -62,7 +62,7 @@ where
             if shutdown.as_mut().poll(cx).is_ready() {
                 return Poll::Ready(());
             }
-            // Wakes the loop when the next one ends.
+            // Wakes the loop when the next connection ends.
             let _ = connections.poll_reap(cx);
             if connections.tasks.len() >= max_connections {
                 return Poll::Pending;
@@ -72,15 +72,15 @@ where
         }
     })
     .await;
-    // Whoever connects from here on is refused by the operating system.
+    // From here on the operating system refuses new connections.
     drop(doorway);
     connections.drain(managers, drain_timeout).await
 }
 
-/// A listener that outlives its errors.
+/// A listener that recovers from errors.
 struct Doorway<L> {
     listener: L,
-    /// How long it waits, or has waited, since it accepted something.
+    /// The wait after the latest errors, since it last accepted a connection.
     pause: Option<Duration>,
     waiting: Option<Deadline>,
 }
@@ -99,7 +99,7 @@ impl<L: Listener> Doorway<L> {
                 }
                 Err(error) if is_of_one_connection(&error) => {}
                 Err(error) => {
-                    // Out of descriptors or memory: a connection must end before one can begin.
+                    // Out of descriptors or memory: a connection must end before another can start.
                     let (first, last) = PAUSES;
                     let pause = self.pause.map_or(first, |pause| (2 * pause).min(last));
                     tracing::warn!(%error, ?pause, "cannot accept connections; trying again");
@@ -116,10 +116,10 @@ fn is_of_one_connection(error: &io::Error) -> bool {
     matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted)
 }
 
-/// The connections that are open.
+/// The open connections.
 struct Connections<S> {
     tasks: JoinSet<()>,
-    /// Dropping one tells its connection to end.
+    /// Dropping a sender tells its connection to end.
     ends: HashMap<Id, oneshot::Sender<()>>,
     limits: Limits,
     service: S,
@@ -150,8 +150,8 @@ where
 }
 
 impl<S> Connections<S> {
-    /// Forgets the connections that have ended; ready when none is open. The caller is woken
-    /// when the next one ends.
+    /// Removes the connections that have ended; ready when none is open. Wakes the caller when the
+    /// next one ends.
     fn poll_reap(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         while let Some(ended) = ready!(self.tasks.poll_join_next_with_id(cx)) {
             let id = match ended {
@@ -166,7 +166,7 @@ impl<S> Connections<S> {
         Poll::Ready(())
     }
 
-    /// Lets what is under way come to its end until the time is over, then cuts the rest.
+    /// Lets requests in flight finish until the time is over, then cuts the remaining connections.
     async fn drain(mut self, managers: Vec<ManagerSource>, timeout: Duration) -> Ended {
         let managers = managers.into_iter().flat_map(|managers| managers());
         let closing = managers.map(|manager| async move { manager.shut_down(timeout).await });

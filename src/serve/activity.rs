@@ -1,18 +1,18 @@
-//! What happens on a connection, as far as its bounds depend on it.
+//! The activity of a connection, as far as its bounds depend on it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-/// Counts what happens on one connection. Only its own tasks write to it.
+/// Counts events on one connection. Only the connection's tasks write to it.
 #[derive(Debug, Default)]
 pub(super) struct Activity {
-    /// How many requests have begun, and how many are being answered.
+    /// How many requests have started, and how many are being answered.
     requests: AtomicUsize,
     in_flight: AtomicUsize,
-    /// How often bytes have come, and how often they had when the last request was answered.
+    /// How often bytes have arrived, in total and when the last request was answered.
     reads: AtomicUsize,
     settled_reads: AtomicUsize,
-    /// Bytes wait for a peer that takes none.
+    /// Bytes wait for a peer that does not read.
     is_blocked: AtomicBool,
     is_multiplexed: AtomicBool,
 }
@@ -39,13 +39,13 @@ impl Activity {
         self.is_blocked.store(is_blocked, Ordering::Relaxed);
     }
 
-    /// Whether the connection owes its peer something.
+    /// Whether the connection still has to answer its peer.
     pub(super) fn is_busy(&self) -> bool {
         self.in_flight.load(Ordering::Relaxed) > 0 || self.is_blocked.load(Ordering::Relaxed)
     }
 
-    /// Whether bytes have come since the last request was answered, and so the next one's head
-    /// is incomplete. In HTTP/2 bytes may come that belong to no request.
+    /// Whether bytes have arrived since the last request was answered, so that the next head is
+    /// incomplete. In HTTP/2 these bytes may belong to no request.
     pub(super) fn has_partial_head(&self) -> bool {
         let settled_reads = self.settled_reads.load(Ordering::Relaxed);
         self.reads.load(Ordering::Relaxed) != settled_reads && !self.is_multiplexed.load(Ordering::Relaxed)

@@ -13,11 +13,11 @@ use tokio::sync::oneshot;
 use super::activity::Activity;
 use crate::deadline::Deadline;
 
-/// How long a connection that is told to close may owe its peer nothing before it is cut.
+/// How long a connection that was told to close may be idle before it is cut.
 const CLOSING: Duration = Duration::from_secs(1);
 
-/// Serves `connection` to its end. When the sender of `end` is dropped, it answers what has
-/// begun and no more.
+/// Serves `connection` to its end. When the sender of `end` is dropped, it finishes the requests in
+/// flight and accepts no others.
 pub(super) async fn run<C: GracefulConnection<Error: fmt::Display>>(
     connection: C,
     activity: Arc<Activity>,
@@ -52,16 +52,16 @@ pub(super) async fn run<C: GracefulConnection<Error: fmt::Display>>(
     .await;
 }
 
-/// Looks at a connection from time to time, for that costs its requests nothing.
+/// Checks a connection at intervals, which costs its requests nothing.
 struct Watch {
     header_timeout: Duration,
     idle_timeout: Duration,
     glance: Deadline,
-    /// How many requests had begun when it last looked.
+    /// How many requests had started at the last check.
     requests: usize,
-    /// How long no request has begun while none was being answered.
+    /// How long no request has started while none was being answered.
     idle: Duration,
-    /// For how long bytes of a request's head have been there without the rest.
+    /// How long a request's head has been incomplete.
     partial: Option<Duration>,
     is_closing: bool,
 }
@@ -85,7 +85,7 @@ impl Watch {
         }
     }
 
-    /// From now on the connection is cut as soon as it owes its peer nothing.
+    /// From now on the connection is cut as soon as it is idle.
     fn close(&mut self) {
         self.is_closing = true;
         self.idle = Duration::ZERO;
@@ -135,7 +135,8 @@ mod tests {
     const HEADER: Duration = Duration::from_secs(10);
     const IDLE: Duration = Duration::from_secs(75);
 
-    /// What comes of a connection, and after how many seconds, when `happens` at each of them.
+    /// Returns how a connection ended, and after how many seconds, if `happens` runs in each of
+    /// them.
     async fn watched(activity: &Arc<Activity>, happens: impl Fn(u64)) -> (Verdict, u64) {
         let mut watch = Watch::new(HEADER, IDLE);
         for second in 0.. {
@@ -157,7 +158,7 @@ mod tests {
     async fn a_peer_that_sends_no_head_in_time_is_cut() {
         let activity = Arc::default();
         assert_eq!(watched(&activity, |_| ()).await, (Verdict::Cut, 10));
-        // Bytes that make no request gain no time.
+        // Bytes that do not complete a request do not extend the time.
         assert_eq!(watched(&activity, |_| activity.read()).await, (Verdict::Cut, 10));
     }
 
@@ -182,7 +183,7 @@ mod tests {
         };
         let (verdict, second) = watched(&activity, happens).await;
         assert!(verdict == Verdict::Close && (980 + 75..=980 + 90).contains(&second), "{second}");
-        // One long call, and a peer that is slow to read its end.
+        // One long call, and a peer that reads its end slowly.
         let activity: Arc<Activity> = Arc::default();
         let call = std::cell::Cell::new(Some(activity.begin(http::Version::HTTP_11)));
         let happens = |second| match second {

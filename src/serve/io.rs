@@ -1,4 +1,4 @@
-//! A socket whose peer must take what is written to it.
+//! A socket whose peer must read what is written to it.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -12,12 +12,12 @@ use super::activity::Activity;
 use super::listener::Socket;
 use crate::deadline::Deadline;
 
-/// How many bytes a peer must take within the write timeout, where so many wait for it. The
-/// kernel finds room for a few bytes even when nobody reads.
+/// How many bytes a peer must take within the write timeout, if that many wait. The kernel accepts
+/// a few bytes even if the peer never reads.
 pub(super) const LEAST_PROGRESS: usize = 4 * 1024;
 
-/// Fails a write once the peer has taken next to nothing for the write timeout. A write that
-/// goes through at once costs a comparison.
+/// Fails a write if the peer has taken almost nothing for the write timeout. A write that succeeds
+/// at once costs one comparison.
 pub(super) struct GuardedIo<T> {
     socket: T,
     write_timeout: Duration,
@@ -25,11 +25,11 @@ pub(super) struct GuardedIo<T> {
     activity: Arc<Activity>,
 }
 
-/// Bytes wait for a peer, from a write that was not ready on.
+/// Bytes wait for a peer, since a write that was not ready.
 struct Stall {
     deadline: Deadline,
-    /// The time is over: the socket is being filled as far as it goes. A kernel that enlarges
-    /// its buffer has room without a reader, but only once.
+    /// The time is over, and the socket is being filled as far as possible. A kernel that enlarges
+    /// its buffer makes room without a reader, but only once.
     is_filling: bool,
     taken: usize,
 }
@@ -39,7 +39,7 @@ impl<T: Socket> GuardedIo<T> {
         Self { socket, write_timeout, stall: None, activity }
     }
 
-    /// Judges a write of something that begins with `bytes`.
+    /// Checks a write of something that starts with `bytes`.
     fn judge(
         &mut self,
         written: Poll<io::Result<usize>>,
@@ -85,21 +85,21 @@ impl<T: Socket> GuardedIo<T> {
         if sent > 0 {
             return Poll::Ready(Ok(sent));
         }
-        // Sets the timer.
+        // Registers the timer.
         ready!(stall.deadline.poll(cx));
         Poll::Ready(Err(self.timed_out()))
     }
 
     fn timed_out(&self) -> io::Error {
-        let text = format!("the peer took next to nothing for {:?}", self.write_timeout);
+        let text = format!("the peer read almost nothing for {:?}", self.write_timeout);
         io::Error::new(io::ErrorKind::TimedOut, text)
     }
 
-    /// The peer, or the kernel on its behalf, has taken all that waited.
+    /// The peer, or the kernel for it, has taken all bytes that waited.
     fn catch_up(&mut self) {
         let Some(stall) = &mut self.stall else { return };
         if stall.is_filling {
-            // As good as progress. What is written next goes on to fill the socket.
+            // Counts as progress. The next write continues to fill the socket.
             stall.taken = LEAST_PROGRESS;
         } else {
             self.stall = None;
@@ -143,7 +143,7 @@ impl<T: Socket> AsyncWrite for GuardedIo<T> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        // Only asked when nothing waits.
+        // Called only if nothing waits.
         self.catch_up();
         Pin::new(&mut self.socket).poll_flush(cx)
     }
@@ -171,10 +171,10 @@ mod tests {
 
     /// The socket of a peer that reads slowly.
     struct Slow {
-        /// How many bytes it takes when it is ready, and when it is.
+        /// How many bytes it takes when it is ready, and when it is ready.
         takes: usize,
         ready: Interval,
-        /// How many it takes when it is asked all the same, and in all.
+        /// How many bytes it takes when it is asked before it is ready, at once and in total.
         takes_now: usize,
         room: AtomicUsize,
     }
@@ -222,7 +222,7 @@ mod tests {
         }
     }
 
-    /// How many seconds a write of many bytes takes, and whether it succeeds.
+    /// Returns how many seconds a write of many bytes takes, and whether it succeeds.
     async fn write(mut io: GuardedIo<Slow>) -> (u64, bool) {
         let start = Instant::now();
         let written = io.write_all(&[b'x'; 3 * LEAST_PROGRESS]).await;
@@ -245,7 +245,7 @@ mod tests {
         let mut io = Slow::guarded(0, usize::MAX);
         io.socket.room = AtomicUsize::new(20 * LEAST_PROGRESS);
         let error = loop {
-            // As a server writes that has much to say: piece by piece.
+            // Like a server with much to write: piece by piece.
             if let Err(error) = io.write_all(&[b'x'; 1000]).await {
                 break error;
             }
@@ -256,9 +256,9 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_peer_that_is_slow_but_moves_is_served() {
-        // When it is asked all the same, each time after the whole timeout.
+        // Asked before it is ready, after each whole timeout.
         assert_eq!(write(Slow::guarded(0, LEAST_PROGRESS)).await, (90, true));
-        // When it is ready.
+        // Asked when it is ready.
         let seconds = (3 * LEAST_PROGRESS as u64).div_ceil(200);
         assert_eq!(write(Slow::guarded(200, 0)).await, (seconds, true));
     }
@@ -274,7 +274,7 @@ mod tests {
             assert!(!io.activity.is_busy());
         }
         assert_eq!(start.elapsed().as_secs(), 30);
-        // What comes later has the whole time again.
+        // Later writes have the whole time again.
         io.socket.takes_now = 0;
         tokio::time::sleep(TIMEOUT * 10).await;
         let start = Instant::now();

@@ -6,8 +6,8 @@ use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 
-/// A source of connections: a [`TcpListener`], a `UnixListener`, or a host's own, which may
-/// speak TLS or count what it accepts.
+/// A source of connections: a [`TcpListener`], a `UnixListener`, or your own type, for example one
+/// that speaks TLS or counts connections.
 pub trait Listener: Send + 'static {
     /// A connection.
     type Socket: Socket;
@@ -43,7 +43,7 @@ impl Listener for TcpListener {
 
     fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<TcpStream>> {
         Self::poll_accept(self, cx).map_ok(|(socket, _)| {
-            // A socket that cannot do this serves all the same, only later.
+            // A socket that does not support this still works, only more slowly.
             let _ = socket.set_nodelay(true);
             socket
         })

@@ -13,8 +13,8 @@ use pin_project_lite::pin_project;
 use super::activity::{Activity, InFlight};
 use super::stream::WriteProgress;
 
-/// The most bytes that a stream of HTTP/2 is given at once. Its peer must take so many
-/// within the write timeout.
+/// The most bytes that a stream of HTTP/2 is given at once. Its peer must take that many within the
+/// write timeout.
 const MAX_FRAME: usize = 16 * 1024;
 
 /// A service on one connection.
@@ -38,7 +38,7 @@ where
 }
 
 pin_project! {
-    /// A response under way.
+    /// A response in progress.
     pub(super) struct CountedFuture<F> {
         #[pin]
         response: F,
@@ -68,7 +68,7 @@ pin_project! {
         #[pin]
         body: B,
         progress: Option<Arc<WriteProgress>>,
-        // What is left of a large frame.
+        // The rest of a large frame.
         rest: Bytes,
         _in_flight: Option<InFlight>,
     }

@@ -1,8 +1,8 @@
-//! A stream of HTTP/2, whose peer must take what is written to it.
+//! A stream of HTTP/2, whose peer must read what is written to it.
 //!
-//! A peer can leave the window of one stream shut while the socket still takes bytes. The
-//! bound must not be one of the connection then, which may be a proxy's and carry the
-//! requests of many clients.
+//! A peer can keep the window of one stream closed while the socket still accepts bytes. Such a
+//! stream must not cut the connection, which may belong to a proxy and carry the requests of many
+//! clients.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -21,29 +21,29 @@ tokio::task_local! {
     static STREAM: Arc<WriteProgress>;
 }
 
-/// How far the response on a stream has come: odd while a frame of its body waits for the
-/// peer, one more at each step.
+/// The progress of the response on a stream: odd while a frame of its body waits for the peer, and
+/// one more at each step.
 #[derive(Debug, Default)]
 pub(super) struct WriteProgress(AtomicUsize);
 
 impl WriteProgress {
-    /// That of the stream which the current task answers; none in HTTP/1.1.
+    /// Returns the stream that the current task answers; none in HTTP/1.1.
     pub(super) fn of_this_stream() -> Option<Arc<Self>> {
         STREAM.try_with(Arc::clone).ok()
     }
 
-    /// Notes that a frame waits for the peer.
+    /// Records that a frame waits for the peer.
     pub(super) fn hand_out(&self) {
         self.0.fetch_or(1, Ordering::Relaxed);
     }
 
-    /// Notes that the last frame is on its way.
+    /// Records that the last frame was sent.
     pub(super) fn go_on(&self) {
         let step = self.0.load(Ordering::Relaxed);
         self.0.store(step.wrapping_add(step & 1), Ordering::Relaxed);
     }
 
-    /// The frame that waits, if one does.
+    /// Returns the number of the waiting frame, if there is one.
     fn waiting(&self) -> Option<usize> {
         let step = self.0.load(Ordering::Relaxed);
         (step & 1 == 1).then_some(step)
@@ -65,13 +65,13 @@ impl<F: Future<Output = ()> + Send + 'static> Executor<F> for StreamExecutor {
 }
 
 pin_project! {
-    /// Gives a stream up whose peer takes nothing for the write timeout: dropping it resets it.
+    /// Drops a stream whose peer takes nothing for the write timeout, which resets it.
     struct GuardedStream<F> {
         #[pin]
         stream: TaskLocalFuture<Arc<WriteProgress>, F>,
         progress: Arc<WriteProgress>,
         write_timeout: Duration,
-        // The frame that waits, and since when.
+        // The waiting frame, and since when it waits.
         stalled: Option<(usize, Deadline)>,
     }
 }

@@ -1,4 +1,4 @@
-//! A client in memory.
+//! An in-memory client.
 
 use http::{HeaderName, HeaderValue};
 use serde_json::{Map, Value, json};
@@ -14,14 +14,14 @@ use crate::protocol::{Era, LogLevel, Revision};
 use crate::registry::Registry;
 use crate::tool::MirroredParams;
 
-/// How often a server may ask in one call.
+/// The most questions of the server in one call.
 const MOST_ROUNDS: usize = 64;
-/// How many pages a list may have.
+/// The most pages of a list.
 const MOST_PAGES: usize = 10_000;
 
-/// A client of one registry, in memory; see the [module](super).
+/// An in-memory client of one registry; see the [module](super).
 ///
-/// By default it speaks 2026-07-28, declares every capability, and asks for all progress and log
+/// By default it speaks 2026-07-28, declares every capability, and asks for progress and all log
 /// messages.
 #[derive(Clone, Debug)]
 #[must_use]
@@ -42,12 +42,12 @@ impl<R: Registry> TestClient<R> {
         Self::with_manager(manager.expect("the default settings are valid"), registry)
     }
 
-    /// Creates a client of a registry behind a manager of the host's own settings.
+    /// Creates a client of a registry behind the given manager.
     pub fn with_manager(manager: StatelessSessionManager, registry: R) -> Self {
         Self { manager, registry, caller: Caller::new(Revision::V2026_07_28), answers: Answers::default() }
     }
 
-    /// Speaks this revision.
+    /// Speaks the given revision.
     pub fn revision(mut self, revision: Revision) -> Self {
         self.caller.revision = revision;
         self
@@ -58,13 +58,13 @@ impl<R: Registry> TestClient<R> {
         self.revision(Revision::V2025_11_25)
     }
 
-    /// Sends a header with every request, in place of one of the same name.
+    /// Sends a header with every request, and replaces one with the same name.
     pub fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
         self.caller.headers.insert(name, value);
         self
     }
 
-    /// Adds an extension to every request, as a host's middleware does.
+    /// Adds an extension to every request, as middleware would.
     pub fn extension<T: Clone + Send + Sync + 'static>(mut self, extension: T) -> Self {
         self.caller.extensions.insert(extension);
         self
@@ -83,22 +83,22 @@ impl<R: Registry> TestClient<R> {
         self.extension(principal).extension(crate::auth::Access::new(token))
     }
 
-    /// Declares these capabilities, the JSON of `ClientCapabilities`, instead of all. Only
-    /// 2026-07-28 sends them with each request.
+    /// Declares these capabilities, the JSON of `ClientCapabilities`, instead of all. Only clients
+    /// of 2026-07-28 send them with each request.
     pub fn capabilities(mut self, capabilities: Value) -> Self {
         self.caller.capabilities = capabilities;
         self
     }
 
-    /// Asks for log messages from this level on, or for none. Earlier revisions than 2026-07-28
-    /// get all of them.
+    /// Asks for log messages from this level on, or for none. In revisions before 2026-07-28,
+    /// clients receive all.
     pub fn log_level(mut self, level: Option<LogLevel>) -> Self {
         self.caller.log_level = level;
         self
     }
 
-    /// Answers the server's questions by what `answer` returns: the JSON of the result, such as
-    /// an `ElicitResult`. Without it, or [`accept`](Self::accept), a question panics.
+    /// Answers the server's questions with the result of `answer`, in JSON, such as an
+    /// `ElicitResult`. Without it or [`accept`](Self::accept), a question panics.
     pub fn answer(mut self, answer: impl Fn(&TestQuestion) -> Value + Send + Sync + 'static) -> Self {
         self.answers = Answers::new(answer);
         self
@@ -110,8 +110,8 @@ impl<R: Registry> TestClient<R> {
         self
     }
 
-    /// Calls a tool. Where the tool wants arguments repeated in headers, the client sends them:
-    /// when a call without is refused, it looks the tool up in the list and calls again.
+    /// Calls a tool. If the tool requires arguments to be repeated in headers, the client looks it
+    /// up in the list after the first refusal, and calls again with the headers.
     pub async fn call(&self, tool: &str, arguments: Value) -> TestReply {
         let params = json!({"name": tool, "arguments": arguments});
         let reply = self.request("tools/call", params.clone()).await;
@@ -120,13 +120,13 @@ impl<R: Registry> TestClient<R> {
         }
         let mut caller = self.caller.clone();
         for (name, value) in self.mirrored(tool, &params["arguments"]).await {
-            // What the test sets itself stays.
+            // Headers that the test has set are kept.
             caller.headers.entry(name).or_insert(value);
         }
         self.request_as(&caller, "tools/call", params).await
     }
 
-    /// The headers that repeat the arguments of a tool.
+    /// Returns the headers that repeat the arguments of a tool.
     async fn mirrored(&self, tool: &str, arguments: &Value) -> Vec<(HeaderName, HeaderValue)> {
         let listed = self.list_tools().await;
         let definition = listed.iter().find(|definition| definition["name"] == tool);
@@ -134,11 +134,11 @@ impl<R: Registry> TestClient<R> {
         params.map_or_else(Vec::new, |params| params.headers(&arguments.to_string()))
     }
 
-    /// Asks what the server is and can do, by `server/discover` or `initialize`, whichever the
-    /// client's revision has, and returns the result.
+    /// Requests the server's identity and capabilities, with `server/discover` or `initialize`
+    /// depending on the client's revision, and returns the result.
     ///
     /// # Panics
-    /// When the server answers by an error.
+    /// If the server answers with an error.
     pub async fn about(&self) -> Value {
         let reply = match self.era() {
             Era::Modern => self.request("server/discover", json!({})).await,
@@ -166,20 +166,20 @@ impl<R: Registry> TestClient<R> {
         self.request("resources/read", json!({"uri": uri})).await
     }
 
-    /// Asks for completions of an argument of a prompt (`{"type": "ref/prompt", "name": …}`) or of a
-    /// template (`{"type": "ref/resource", "uri": …}`), and returns the values.
+    /// Completes an argument of a prompt (`{"type": "ref/prompt", "name": …}`) or of a template
+    /// (`{"type": "ref/resource", "uri": …}`), and returns the values.
     ///
     /// # Panics
-    /// When the server answers by an error.
+    /// If the server answers with an error.
     pub async fn complete(&self, reference: Value, argument: &str, typed: &str) -> Vec<String> {
         self.complete_beside(reference, argument, typed, json!({})).await
     }
 
-    /// Asks for completions as [`complete`](Self::complete) does, and tells the other arguments that
-    /// are known: a JSON object of strings.
+    /// Completes like [`complete`](Self::complete), and sends the other known arguments: a JSON
+    /// object of strings.
     ///
     /// # Panics
-    /// When the server answers by an error.
+    /// If the server answers with an error.
     pub async fn complete_beside(
         &self,
         reference: Value,
@@ -194,34 +194,34 @@ impl<R: Registry> TestClient<R> {
         values.iter().filter_map(|value| value.as_str().map(str::to_owned)).collect()
     }
 
-    /// Lists the tools, of all pages.
+    /// Lists the tools of all pages.
     ///
     /// # Panics
-    /// When the server answers by an error.
+    /// If the server answers with an error.
     pub async fn list_tools(&self) -> Vec<Value> {
         self.list("tools/list", "tools").await
     }
 
-    /// Lists the prompts, of all pages.
+    /// Lists the prompts of all pages.
     ///
     /// # Panics
-    /// When the server answers by an error.
+    /// If the server answers with an error.
     pub async fn list_prompts(&self) -> Vec<Value> {
         self.list("prompts/list", "prompts").await
     }
 
-    /// Lists the resources, of all pages.
+    /// Lists the resources of all pages.
     ///
     /// # Panics
-    /// When the server answers by an error.
+    /// If the server answers with an error.
     pub async fn list_resources(&self) -> Vec<Value> {
         self.list("resources/list", "resources").await
     }
 
-    /// Lists the resource templates, of all pages.
+    /// Lists the resource templates of all pages.
     ///
     /// # Panics
-    /// When the server answers by an error.
+    /// If the server answers with an error.
     pub async fn list_resource_templates(&self) -> Vec<Value> {
         self.list("resources/templates/list", "resourceTemplates").await
     }
@@ -241,11 +241,11 @@ impl<R: Registry> TestClient<R> {
         panic!("{method} has more than {MOST_PAGES} pages");
     }
 
-    /// Listens to changes (2026-07-28): `wanted` is the `notifications` of `subscriptions/listen`,
+    /// Listens to changes (2026-07-28). `wanted` is the `notifications` of `subscriptions/listen`,
     /// such as `{"toolsListChanged": true}`.
     ///
     /// # Panics
-    /// When the server refuses, with what it said.
+    /// If the server refuses; the message says why.
     pub async fn listen(&self, wanted: Value) -> TestListener {
         let Value::Object(params) = json!({"notifications": wanted}) else { unreachable!("it is an object") };
         let mut wire = self.send(&self.caller, "subscriptions/listen", params).await;
@@ -257,10 +257,10 @@ impl<R: Registry> TestClient<R> {
         TestListener { acknowledged: first["params"]["notifications"].clone(), wire }
     }
 
-    /// Sends any request, and answers what the server asks, until the result comes.
+    /// Sends any request, and answers the server's questions until the result arrives.
     ///
     /// # Panics
-    /// When the server asks and there is no [`answer`](Self::answer), or asks for ever.
+    /// If the server asks and there is no [`answer`](Self::answer), or asks too often.
     pub async fn request(&self, method: &str, params: Value) -> TestReply {
         self.request_as(&self.caller, method, params).await
     }
@@ -289,7 +289,7 @@ impl<R: Registry> TestClient<R> {
         panic!("the server asks more than {MOST_ROUNDS} times: {}", reply.message);
     }
 
-    /// Reads the messages of one response, and answers the questions among them.
+    /// Reads the messages of one response, and answers the questions in it.
     async fn read_to_end(&self, wire: &mut Wire, reply: &mut TestReply) {
         while let Some(mut message) = wire.next().await {
             match (message["method"].as_str(), message.get("id").cloned()) {
@@ -312,7 +312,7 @@ impl<R: Registry> TestClient<R> {
         }
     }
 
-    /// The parameters of the next round of a call that asks.
+    /// Returns the parameters of the next round of a call that asks.
     fn round(&self, required: &Value, questions: &mut usize) -> Map<String, Value> {
         let mut answers = Map::new();
         for (key, question) in required["inputRequests"].as_object().into_iter().flatten() {
@@ -360,13 +360,13 @@ impl std::fmt::Debug for TestListener {
 }
 
 impl TestListener {
-    /// Returns what the server agreed to tell of.
+    /// Returns the subscriptions that the server agreed to.
     pub fn acknowledged(&self) -> &Value {
         &self.acknowledged
     }
 
-    /// Waits for the next notification, and returns it whole; `None` when the server has ended
-    /// the stream.
+    /// Waits for the next notification, and returns the whole message; `None` when the server has
+    /// ended the stream.
     pub async fn next(&mut self) -> Option<Value> {
         self.wire.next().await.filter(|message| message.get("method").is_some())
     }

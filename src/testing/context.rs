@@ -1,4 +1,4 @@
-//! A context for the unit test of a handler.
+//! A context for unit tests of handlers.
 
 #[cfg(feature = "ask")]
 use std::collections::BTreeMap;
@@ -18,7 +18,7 @@ use crate::manager::StatelessSessionManager;
 use crate::principal::Principal;
 use crate::protocol::{LogLevel, Revision};
 
-/// Begins a [`TestContext`], for the unit test of a handler that is called as the function it is.
+/// Creates a [`TestContext`], for the unit test of a handler that is called as a function.
 ///
 /// ```
 /// use mcp_stateless::{CallContext, testing};
@@ -46,10 +46,10 @@ pub fn context() -> TestContext {
     }
 }
 
-/// A [`CallContext`] without a call, and all that is sent by it; made by [`context`].
+/// A [`CallContext`] without a call, which collects what is sent; created by [`context`].
 ///
-/// The client that it stands for speaks 2026-07-28, declares every capability, and asks for
-/// progress and all log messages. What it brings is set before the first [`cx`](Self::cx).
+/// Its client speaks 2026-07-28, declares every capability, and asks for progress and all log
+/// messages. Set up the request before the first call of [`cx`](Self::cx).
 #[must_use]
 pub struct TestContext {
     caller: Caller,
@@ -67,7 +67,7 @@ impl fmt::Debug for TestContext {
 }
 
 impl TestContext {
-    /// Adds an extension to the request, as a host's middleware does.
+    /// Adds an extension to the request, as middleware would.
     pub fn extension<T: Clone + Send + Sync + 'static>(mut self, extension: T) -> Self {
         self.caller.extensions.insert(extension);
         self
@@ -84,7 +84,7 @@ impl TestContext {
         self
     }
 
-    /// Speaks this revision.
+    /// Speaks the given revision.
     pub fn revision(mut self, revision: Revision) -> Self {
         self.caller.revision = revision;
         self
@@ -96,22 +96,22 @@ impl TestContext {
         self
     }
 
-    /// Brings the answer to the question of this key: the JSON of its result. A question without an
-    /// answer fails by [`AskError::Ended`](crate::ask::AskError::Ended). Answers are of 2026-07-28;
-    /// for those of earlier revisions use a [`TestClient`](super::TestClient).
+    /// Adds the answer to the question with this key: the JSON of its result. A question without an
+    /// answer fails with [`AskError::Ended`](crate::ask::AskError::Ended). Answers are those of
+    /// 2026-07-28; to test earlier revisions, use a [`TestClient`](super::TestClient).
     #[cfg(feature = "ask")]
     pub fn answer(mut self, key: impl Into<String>, answer: Value) -> Self {
         self.answers.insert(key.into(), answer);
         self
     }
 
-    /// Accepts the elicitation of this key with this content.
+    /// Accepts the elicitation with this key, with this content.
     #[cfg(feature = "ask")]
     pub fn accept(self, key: impl Into<String>, content: impl Into<Value>) -> Self {
         self.answer(key, json!({"action": "accept", "content": content.into()}))
     }
 
-    /// Brings the state that a handler has returned before, in an
+    /// Adds the state that a handler returned before in an
     /// [`InputRequired`](crate::ask::InputRequired).
     #[cfg(feature = "ask")]
     pub fn state(mut self, state: impl Into<Value>) -> Self {
@@ -119,21 +119,21 @@ impl TestContext {
         self
     }
 
-    /// Returns the context. All of them stand for the same request.
+    /// Returns the context. All contexts belong to the same request.
     pub fn cx(&self) -> CallContext {
         CallContext::new(Arc::clone(self.exchange.get_or_init(|| Arc::new(self.exchange()))))
     }
 
-    /// Returns the progress that was reported so far, in order.
+    /// Returns the progress reported so far, in order.
     ///
     /// # Panics
-    /// Never: reports are always whole.
+    /// Never: reports are always complete.
     pub fn progress(&self) -> Vec<Progress> {
         let params = self.sent("notifications/progress").into_iter();
         params.map(|params| serde_json::from_value(params).expect("a report is always whole")).collect()
     }
 
-    /// Returns the parameters of the log messages that were sent so far, in order.
+    /// Returns the parameters of the log messages sent so far, in order.
     pub fn logs(&self) -> Vec<Value> {
         self.sent("notifications/message")
     }
@@ -159,7 +159,7 @@ impl TestContext {
             #[cfg(feature = "ask")]
             asks: self.asks(),
         };
-        // Nobody else answers.
+        // Nothing else answers.
         #[cfg(feature = "ask")]
         exchange.asks.close();
         exchange

@@ -1,8 +1,8 @@
-//! A client in memory, for tests of what a server offers (feature `test-util`).
+//! An in-memory client for tests of a server (feature `test-util`).
 //!
-//! A [`TestClient`] calls any registry through a [`StatelessSessionManager`], as a client of
-//! either era would: with all checks, pages, streams and questions, but without sockets. A test
-//! of one tool takes three lines:
+//! A [`TestClient`] calls any registry through a [`StatelessSessionManager`], like a client of
+//! either era: with all checks, pages, streams and questions, but without sockets. A test of one
+//! tool takes three lines:
 //!
 //! ```
 //! # use mcp_stateless::ToolRegistry;
@@ -20,11 +20,11 @@
 //! # }
 //! ```
 //!
-//! A handler can be called as the function it is, too: [`context`] makes a
-//! [`CallContext`](crate::CallContext) for it, and collects what is sent by it.
+//! To call a handler as a plain function, create a [`CallContext`](crate::CallContext) with
+//! [`context`], which collects what the handler sends.
 //!
-//! The client is for tests: what cannot happen in one that is right, such as an answer that is
-//! not valid JSON-RPC, panics with a message that says what came.
+//! The client panics on responses that a correct server cannot send, such as invalid JSON-RPC, with
+//! a message that shows the response.
 //!
 //! [`StatelessSessionManager`]: crate::StatelessSessionManager
 

@@ -1,4 +1,4 @@
-//! Questions of the server to a test client.
+//! Questions from the server to a test client.
 
 use std::fmt;
 use std::sync::Arc;
@@ -6,20 +6,20 @@ use std::sync::Arc;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-/// A question of the server: elicitation, sampling or roots.
+/// A question from the server: elicitation, sampling or roots.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct TestQuestion {
     /// The method: `elicitation/create`, `sampling/createMessage` or `roots/list`.
     pub method: String,
-    /// The parameters, as they came.
+    /// The parameters, as received.
     pub params: Value,
-    /// The key of the question, in 2026-07-28.
+    /// The key of the question; only in 2026-07-28.
     pub key: Option<String>,
 }
 
 impl TestQuestion {
-    /// Returns the message of an elicitation; empty for the others.
+    /// Returns the message of an elicitation; empty for other questions.
     pub fn message(&self) -> &str {
         self.params["message"].as_str().unwrap_or_default()
     }
@@ -27,7 +27,7 @@ impl TestQuestion {
     /// Deserialises the parameters.
     ///
     /// # Panics
-    /// When they do not deserialise as `T`.
+    /// If they do not deserialise as `T`.
     #[track_caller]
     pub fn read<T: DeserializeOwned>(&self) -> T {
         match serde_json::from_value(self.params.clone()) {

@@ -7,31 +7,31 @@ use http::StatusCode;
 
 use crate::jsonrpc::ErrorCode;
 
-/// The reply to one request, with everything that was sent before it.
+/// The reply to one request, with the notifications that preceded it.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct TestReply {
     /// The HTTP status.
     pub status: StatusCode,
-    /// The whole JSON-RPC message that ended the request; `null` when there was none.
+    /// The JSON-RPC message that ended the request; `null` if there was none.
     pub message: Value,
-    /// The progress that was reported, in order.
+    /// The reported progress, in order.
     pub progress: Vec<Progress>,
-    /// The parameters of the log messages that were sent, in order.
+    /// The parameters of the log messages, in order.
     pub logs: Vec<Value>,
     /// How many questions the client answered.
     pub questions: usize,
 }
 
-/// A report of progress.
+/// A progress report.
 #[derive(Clone, Debug, PartialEq, serde::Deserialize)]
 #[non_exhaustive]
 pub struct Progress {
-    /// How much work is done.
+    /// The progress so far.
     pub progress: f64,
     /// The value at which the work is done, if known.
     pub total: Option<f64>,
-    /// What is being done.
+    /// The message.
     pub message: Option<String>,
 }
 
@@ -39,7 +39,7 @@ impl TestReply {
     /// Returns the result.
     ///
     /// # Panics
-    /// When the request was answered with an error.
+    /// If the request was answered with an error.
     #[track_caller]
     pub fn result(&self) -> &Value {
         match self.message.get("result") {
@@ -51,7 +51,7 @@ impl TestReply {
     /// Returns the code and the message of the JSON-RPC error.
     ///
     /// # Panics
-    /// When the request has a result.
+    /// If the request has a result.
     #[track_caller]
     pub fn error(&self) -> (ErrorCode, &str) {
         let error = &self.message["error"];
@@ -61,20 +61,20 @@ impl TestReply {
         }
     }
 
-    /// Returns whether a tool's result says that the tool failed.
+    /// Returns whether the tool failed (`isError`).
     ///
     /// # Panics
-    /// When the request was answered with a JSON-RPC error.
+    /// If the request was answered with a JSON-RPC error.
     #[track_caller]
     pub fn is_error(&self) -> bool {
         self.result()["isError"] == true
     }
 
-    /// Returns the texts of a tool's content, of a prompt's messages or of a resource's
-    /// contents, with line feeds between them.
+    /// Returns the texts of a tool's content, of a prompt's messages or of a resource's contents,
+    /// separated by line feeds.
     ///
     /// # Panics
-    /// When the request was answered with a JSON-RPC error.
+    /// If the request was answered with a JSON-RPC error.
     #[track_caller]
     pub fn text(&self) -> String {
         let result = self.result();
@@ -89,7 +89,7 @@ impl TestReply {
     /// Deserialises the structured content of a tool's result.
     ///
     /// # Panics
-    /// When there is no structured content, or it does not deserialise as `T`.
+    /// If there is no structured content, or it does not deserialise as `T`.
     #[track_caller]
     pub fn structured<T: DeserializeOwned>(&self) -> T {
         match self.result().get("structuredContent").map(T::deserialize) {

@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 
 use crate::protocol::{Era, LogLevel, Revision, header_value, meta};
 
-/// What every request of a client carries.
+/// The parts that all requests of a client share.
 #[derive(Clone, Debug)]
 pub(super) struct Caller {
     pub(super) revision: Revision,
@@ -28,7 +28,7 @@ impl Caller {
         }
     }
 
-    /// The HTTP request of a JSON-RPC request.
+    /// Builds the HTTP request for a JSON-RPC request.
     pub(super) fn request(&self, method: &str, mut params: Map<String, Value>) -> Request<String> {
         let name = ["name", "uri"].iter().find_map(|key| params.get(*key)?.as_str()).map(header_value);
         let meta = self.meta(&params);
@@ -45,7 +45,7 @@ impl Caller {
         request
     }
 
-    /// The HTTP request of any message.
+    /// Builds the HTTP request for any message.
     pub(super) fn post(&self, message: String) -> Request<String> {
         let mut request = Request::new(message);
         *request.method_mut() = http::Method::POST;
@@ -78,5 +78,5 @@ impl Caller {
     }
 }
 
-/// The methods whose `Mcp-Name` header repeats what they call.
+/// The methods whose `Mcp-Name` header repeats the item's name.
 const NAMED: [&str; 3] = ["tools/call", "prompts/get", "resources/read"];

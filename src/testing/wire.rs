@@ -1,4 +1,4 @@
-//! A response, message by message.
+//! Reads a response message by message.
 
 use std::collections::VecDeque;
 use std::future::poll_fn;
@@ -10,12 +10,12 @@ use serde_json::Value;
 
 use crate::manager::Body;
 
-/// A response whose messages are read as they come.
+/// A response whose messages are read as they arrive.
 pub(super) struct Wire {
     pub(super) status: StatusCode,
     body: Pin<Box<Body>>,
     is_stream: bool,
-    /// What has come and is not a whole message yet.
+    /// Bytes that are not a complete message yet.
     text: Vec<u8>,
     whole: VecDeque<Value>,
     has_ended: bool,
@@ -35,7 +35,7 @@ impl Wire {
         }
     }
 
-    /// The next message; `None` at the end.
+    /// Returns the next message; `None` at the end.
     pub(super) async fn next(&mut self) -> Option<Value> {
         loop {
             if let Some(message) = self.whole.pop_front() {
@@ -64,7 +64,7 @@ impl Wire {
         }
     }
 
-    /// Takes the whole lines: an event of this crate has one line of data.
+    /// Takes the complete lines: this crate writes each event on one line of data.
     fn take_events(&mut self) {
         while let Some(end) = memchr::memchr(b'\n', &self.text) {
             let line: Vec<u8> = self.text.drain(..=end).collect();

@@ -15,8 +15,8 @@ use crate::error::RegistryError;
 use crate::jsonrpc::{RpcError, write};
 use crate::protocol::{ClientCapability, Era, Icon, OwnMeta, ToolAnnotations, meta_setter, write_meta};
 
-/// A tool, to be added to a [`ToolRegistry`](crate::ToolRegistry): its
-/// definition, the function that serves it, and how it is run.
+/// A tool to add to a [`ToolRegistry`](crate::ToolRegistry): its definition, its handler, and its
+/// limits.
 ///
 /// ```
 /// use std::time::Duration;
@@ -31,8 +31,8 @@ use crate::protocol::{ClientCapability, Era, Icon, OwnMeta, ToolAnnotations, met
 /// # Ok::<(), mcp_stateless::RegistryError>(())
 /// ```
 ///
-/// `S` is the state that its handler takes, which the registry's builder gives it. A tool that
-/// goes into registries with different states gets its own by [`with_state`](Self::with_state).
+/// `S` is the state that the handler takes, which the registry's builder provides. A tool that is
+/// added to registries with different states gets its own with [`with_state`](Self::with_state).
 #[must_use]
 pub struct Tool<S = ()> {
     pub(crate) name: String,
@@ -40,7 +40,7 @@ pub struct Tool<S = ()> {
     title: Option<String>,
     input_schema: SchemaText,
     output_schema: Option<SchemaText>,
-    /// That of the handler's return type.
+    /// The schema of the handler's return type.
     returned_schema: Option<SchemaText>,
     annotations: Option<ToolAnnotations>,
     icons: Vec<Icon>,
@@ -60,19 +60,19 @@ impl<S> fmt::Debug for Tool<S> {
     }
 }
 
-/// A schema's JSON, or why it has none.
+/// A schema's JSON, or why it could not be serialised.
 type SchemaText = Result<Box<RawValue>, serde_json::Error>;
 
 impl<S: Send + Sync + 'static> Tool<S> {
-    /// A tool whose input schema is derived from the arguments of its `handler`, and whose
-    /// output schema from what it returns: the schema of `T` where that is a
-    /// [`Json<T>`](crate::Json), alone or in a `Result`.
+    /// Creates a tool whose input schema is derived from the arguments of its `handler`, and whose
+    /// output schema from its return type: the schema of `T` for a [`Json<T>`](crate::Json), alone
+    /// or in a `Result`.
     ///
-    /// A property that clients shall repeat in a header is marked with
-    /// `#[schemars(extend("x-mcp-header" = "Region"))]`.
+    /// Mark a property that clients must repeat in a header with `#[schemars(extend("x-mcp-header"
+    /// = "Region"))]`.
     ///
-    /// Arguments are checked by deserialising them; what a schema says beyond that,
-    /// such as a range, is for the type or the handler to see to.
+    /// Arguments are checked by deserialising them. Other constraints of a schema, such as a range,
+    /// are checked by the type, the handler, or [`check_arguments`](Self::check_arguments).
     #[cfg(feature = "schemas")]
     pub fn new<M, H>(name: impl Into<String>, description: impl Into<String>, handler: H) -> Self
     where
@@ -86,9 +86,9 @@ impl<S: Send + Sync + 'static> Tool<S> {
         Self { returned_schema: returned.map(|schema| serde_json::value::to_raw_value(&schema)), ..tool }
     }
 
-    /// A tool with a given input schema: anything that serialises to the JSON of a
-    /// schema object. Clients get it as it is; arguments are not checked against
-    /// it, but only by the type that the `handler` takes.
+    /// Creates a tool with a given input schema: any value that serialises to a JSON object.
+    /// Clients receive the schema unchanged. Arguments are checked only by deserialising them,
+    /// unless [`check_arguments`](Self::check_arguments) is set.
     pub fn with_schema<M, H: Handler<M, S>>(
         name: impl Into<String>,
         description: impl Into<String>,
@@ -117,7 +117,7 @@ impl<S: Send + Sync + 'static> Tool<S> {
 }
 
 impl<S> Tool<S> {
-    /// Gives the handler its state, so that the tool goes into a registry with any other.
+    /// Binds the handler to its state, so that the tool fits a registry with any other state.
     pub fn with_state<Other>(self, state: S) -> Tool<Other> {
         Tool {
             handler: StatefulHandler::Bound(self.handler.bind(state)),
@@ -139,13 +139,13 @@ impl<S> Tool<S> {
         }
     }
 
-    /// Sets the tool's name for people.
+    /// Sets the display name.
     pub fn title(mut self, title: impl Into<String>) -> Self {
         self.title = Some(title.into());
         self
     }
 
-    /// Adds hints about what the tool does.
+    /// Sets hints about what the tool does.
     pub fn annotations(mut self, annotations: ToolAnnotations) -> Self {
         self.annotations = Some(annotations);
         self
@@ -157,44 +157,44 @@ impl<S> Tool<S> {
         self
     }
 
-    /// Derives the schema of the structured content from `T`, for a handler whose return type
-    /// does not tell it, such as [`ToolOutput`](crate::ToolOutput).
+    /// Derives the schema of the structured content from `T`, for a handler whose return type does
+    /// not determine it, such as [`ToolOutput`](crate::ToolOutput).
     #[cfg(feature = "schemas")]
     pub fn output_schema<T: schemars::JsonSchema>(self) -> Self {
         self.with_output_schema(super::schema::output_schema_of::<T>())
     }
 
-    /// Sets the schema of the structured content, for a handler whose return type does not tell
-    /// it; where it does, another schema is an error when the registry is built. Before
-    /// 2026-07-28 the schema had to be of an object; clients of those revisions do not get one
-    /// of another type.
+    /// Sets the schema of the structured content, for a handler whose return type does not
+    /// determine it. A schema that differs from the one of the return type is an error when the
+    /// registry is built. Before 2026-07-28 an output schema had to describe an object, so clients
+    /// of earlier revisions do not receive any other.
     pub fn with_output_schema(mut self, schema: impl Serialize) -> Self {
         self.output_schema = Some(serde_json::value::to_raw_value(&schema));
         self
     }
 
-    /// Checks arguments against the input schema before the handler runs, and once they have been
-    /// deserialised (feature `jsonschema`). What does not fit gets a result with `isError` that names the place
-    /// and what was expected. The schema is compiled once, and must refer to nothing
-    /// outside itself; patterns must do without look-around and back-references.
+    /// Checks arguments against the input schema after they are deserialised and before the handler
+    /// runs (feature `jsonschema`). Arguments that do not match are answered with an `isError`
+    /// result that names the place and the expected value. The schema is compiled once. It must not
+    /// refer to other documents, and its patterns cannot use look-around or back-references.
     #[cfg(feature = "jsonschema")]
     pub fn check_arguments(mut self) -> Self {
         self.checks.arguments = true;
         self
     }
 
-    /// Checks structured content against the output schema (feature `jsonschema`), under the
-    /// same rules. A result that does not fit is the server's fault: it is logged, and
-    /// answered by `-32603`.
+    /// Checks structured content against the output schema (feature `jsonschema`), under the same
+    /// rules. A result that does not match is the server's fault: it is logged and answered with
+    /// `-32603`.
     #[cfg(feature = "jsonschema")]
     pub fn check_output(mut self) -> Self {
         self.checks.output = true;
         self
     }
 
-    /// Refuses calls of clients that do not declare `capability` (`-32021`),
-    /// before the handler runs. Clients of the legacy era declare nothing with
-    /// their calls, and are let through.
+    /// Refuses calls from clients that do not declare `capability` (`-32021`), before the handler
+    /// runs. Clients of the legacy era do not declare capabilities with their calls, so those calls
+    /// are accepted.
     pub fn requires(mut self, capability: ClientCapability) -> Self {
         self.requires.push(capability);
         self
@@ -204,30 +204,30 @@ impl<S> Tool<S> {
 
     rights_setters!(rights);
 
-    /// Marks the tool as one that changes nothing (`readOnlyHint`).
+    /// Marks the tool as read-only (`readOnlyHint`).
     pub fn read_only(self) -> Self {
         self.hint(|hints| hints.read_only_hint = Some(true))
     }
 
-    /// Marks the tool as one that may destroy something (`destructiveHint`), and so changes
-    /// something.
+    /// Marks the tool as one that may delete or overwrite data (`destructiveHint`), and therefore
+    /// not read-only.
     pub fn destructive(self) -> Self {
         self.hint(|hints| (hints.read_only_hint, hints.destructive_hint) = (Some(false), Some(true)))
     }
 
-    /// Marks the tool as one for which a repeated call with the same arguments changes nothing
-    /// more (`idempotentHint`).
+    /// Marks the tool as idempotent: repeating a call with the same arguments has no further effect
+    /// (`idempotentHint`).
     pub fn idempotent(self) -> Self {
         self.hint(|hints| hints.idempotent_hint = Some(true))
     }
 
-    /// Marks the tool as one that reaches beyond a closed domain, as a search of the web does
-    /// (`openWorldHint`). Clients assume it.
+    /// Marks the tool as one that interacts with an open world, such as a web search
+    /// (`openWorldHint`). This is what clients assume by default.
     pub fn open_world(self) -> Self {
         self.hint(|hints| hints.open_world_hint = Some(true))
     }
 
-    /// Marks the tool as one that stays within a closed domain, as one over its own database does
+    /// Marks the tool as one that works within a closed domain, such as its own database
     /// (`openWorldHint` is `false`).
     pub fn closed_world(self) -> Self {
         self.hint(|hints| hints.open_world_hint = Some(false))
@@ -238,16 +238,16 @@ impl<S> Tool<S> {
         self
     }
 
-    /// Drops a call's work after `limit`, instead of after the manager's
-    /// [`tool_time_limit`](crate::manager::ManagerBuilder::tool_time_limit); `None` sets no
+    /// Aborts a call after `limit`, instead of after the manager's
+    /// [`tool_time_limit`](crate::manager::ManagerBuilder::tool_time_limit). `None` removes the
     /// limit.
     pub fn time_limit(mut self, limit: Option<Duration>) -> Self {
         self.limit = Limit::from(limit);
         self
     }
 
-    /// Lets a call run to its end, or its time limit, even when its client goes
-    /// away. It needs a Tokio runtime.
+    /// Lets a call run to its end or its time limit, even if its client disconnects. Requires a
+    /// Tokio runtime.
     pub fn detached(mut self) -> Self {
         self.is_detached = true;
         self
@@ -280,7 +280,7 @@ impl<S> Tool<S> {
 }
 
 impl Tool {
-    /// Checks the definition and takes it apart.
+    /// Checks the definition and compiles it.
     pub(crate) fn compile(self) -> Result<CompiledTool, RegistryError> {
         let error = |fault: String| RegistryError::new("tool", &self.name, fault);
         check_name(&self.name).and_then(|()| self.rights.check()).map_err(error)?;
@@ -338,7 +338,7 @@ impl Tool {
     }
 }
 
-/// The names that the specification allows (2026-07-28, Server, "Tool Names").
+/// Checks a name against the specification (2026-07-28, Server, "Tool Names").
 fn check_name(name: &str) -> Result<(), String> {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte);
     if name.is_empty() || name.len() > 128 || !name.bytes().all(allowed) {
@@ -347,7 +347,7 @@ fn check_name(name: &str) -> Result<(), String> {
     Ok(())
 }
 
-/// A tool that has been checked, ready to be called.
+/// A checked tool, ready to be called.
 pub(crate) struct CompiledTool {
     pub(crate) name: Arc<str>,
     pub(crate) legacy_definition: Vec<u8>,

@@ -1,15 +1,15 @@
-//! The fields of a type, in the order in which they were declared.
+//! The fields of a struct, in the order of their declaration.
 //!
-//! A schema cannot tell them: its properties are a map of `serde_json`, which sorts its keys
-//! unless some crate of the program has turned on `preserve_order`.
+//! A schema does not have this order: its properties are a map of `serde_json`, which sorts its
+//! keys unless a crate of the program enables `preserve_order`.
 
 use std::fmt;
 
 use serde::de::{self, DeserializeOwned, Deserializer, Visitor};
 use serde::forward_to_deserialize_any;
 
-/// Returns the names of a struct's fields as `serde` reads them, in the order of their
-/// declaration; nothing for a type of another kind, or one with flattened fields.
+/// Returns the names of a struct's fields as `serde` reads them, in the order of their declaration.
+/// Returns nothing for other types, and for structs with flattened fields.
 pub(super) fn field_names<T: DeserializeOwned>() -> &'static [&'static str] {
     match T::deserialize(Probe) {
         Err(Found(fields)) => fields,
@@ -17,10 +17,10 @@ pub(super) fn field_names<T: DeserializeOwned>() -> &'static [&'static str] {
     }
 }
 
-/// Has nothing to read: the type's first request for something tells what it is.
+/// A deserializer without data: what a type first asks of it shows the type's fields.
 struct Probe;
 
-/// The names that were found, on their way out as an error.
+/// The names that were found, returned as an error.
 #[derive(Debug)]
 struct Found(&'static [&'static str]);
 

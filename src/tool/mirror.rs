@@ -6,21 +6,21 @@ use std::borrow::Cow;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::Value;
 
+use crate::call::Call;
 use crate::error::RegistryError;
 use crate::http::mcp_headers::{self, HeaderFault, PARAM_PREFIX};
 use crate::jsonrpc::scan::Scanner;
 use crate::jsonrpc::{Raw, RpcError};
-use crate::protocol::{error, header_value};
+use crate::protocol::{Era, error, header_value};
 
 const ANNOTATION: &str = "x-mcp-header";
 
-/// The greatest integer that IEEE 754 doubles hold with all its neighbours.
+/// The largest integer up to which doubles represent every integer exactly.
 const MAX_SAFE_INTEGER: u64 = 9_007_199_254_740_991;
 
-/// The parameters of one tool that clients repeat in headers, found by the
-/// `x-mcp-header` annotations of its input schema. A [`ToolRegistry`] sees to them
-/// itself; a registry of one's own finds them once, and hands them to
-/// [`Call::check_headers`] with each call.
+/// The parameters of one tool that clients repeat in headers, from the `x-mcp-header` annotations
+/// of its input schema. A [`ToolRegistry`] checks them itself. A registry of your own reads them
+/// once per tool, and passes them to [`Call::check_headers`] with each call.
 ///
 /// [`ToolRegistry`]: crate::ToolRegistry
 /// [`Call::check_headers`]: crate::call::Call::check_headers
@@ -30,15 +30,16 @@ pub struct MirroredParams(Vec<MirroredParam>);
 #[derive(Debug)]
 struct MirroredParam {
     header: HeaderName,
-    /// The keys that lead to the argument.
+    /// The path of keys to the argument.
     path: Vec<String>,
 }
 
 impl MirroredParams {
-    /// Finds the annotations of the input schema of `tool`.
+    /// Reads the annotations of the input schema of `tool`.
     ///
     /// # Errors
-    /// Names the tool and the annotation that breaks the specification's rules.
+    /// If an annotation breaks the specification's rules. The error names the tool and the
+    /// annotation.
     pub fn from_schema(tool: &str, schema: &Value) -> Result<Self, RegistryError> {
         Self::find(schema).map_err(|fault| RegistryError::new("tool", tool, fault))
     }
@@ -70,7 +71,7 @@ impl MirroredParams {
     fn add(&mut self, annotation: &Value, property: &Value, path: &[String]) -> Result<(), String> {
         let at = path.join(".");
         let Some(suffix) = annotation.as_str().filter(|suffix| !suffix.is_empty()) else {
-            return Err(format!("`{ANNOTATION}` of {at:?} must be a string that is not empty"));
+            return Err(format!("`{ANNOTATION}` of {at:?} must be a non-empty string"));
         };
         let header = HeaderName::from_bytes(format!("{PARAM_PREFIX}{suffix}").as_bytes())
             .map_err(|_| format!("`{ANNOTATION}` {suffix:?} of {at:?} is not a header name"))?;
@@ -88,8 +89,8 @@ impl MirroredParams {
         Ok(())
     }
 
-    /// Demands that each header repeats its argument, and that an argument that
-    /// is absent or `null` has none.
+    /// Checks that each header repeats its argument, and that an argument that is absent or `null`
+    /// has no header.
     pub(crate) fn check(&self, arguments: &str, headers: &HeaderMap) -> Result<(), RpcError> {
         if self.0.is_empty() {
             return Ok(());
@@ -126,6 +127,21 @@ impl MirroredParams {
     }
 }
 
+impl Call<'_> {
+    /// Requires the request's headers to repeat the mirrored arguments, as the specification
+    /// requires for a tool whose schema has an `x-mcp-header`. Requests of the legacy era have no
+    /// such headers, and always pass.
+    ///
+    /// # Errors
+    /// `-32020` when a header is missing, malformed or different.
+    pub fn check_headers(&self, mirrored: &MirroredParams) -> Result<(), RpcError> {
+        match self.revision().era() {
+            Era::Legacy => Ok(()),
+            Era::Modern => mirrored.check(self.arguments(), &self.head().headers),
+        }
+    }
+}
+
 impl MirroredParam {
     fn check(&self, arguments: Raw<'_>, headers: &HeaderMap) -> Result<(), Cow<'static, str>> {
         let argument = value_at(arguments, &self.path)?;
@@ -140,7 +156,7 @@ impl MirroredParam {
     }
 }
 
-/// Whether a header's decoded value stands for the argument.
+/// Whether a decoded header value equals the argument.
 fn repeats(argument: Raw<'_>, header: &str) -> bool {
     let text = argument.text();
     match text.as_bytes().first() {
@@ -153,7 +169,7 @@ fn repeats(argument: Raw<'_>, header: &str) -> bool {
     }
 }
 
-/// Integers are compared by value, so that `42` and `42.0` agree.
+/// Compares integers by value, so that `42` equals `42.0`.
 fn safe_integer(text: &str) -> Option<i64> {
     let integer = match text.split_once('.') {
         Some((integer, fraction)) => {
@@ -167,12 +183,12 @@ fn safe_integer(text: &str) -> Option<i64> {
     (value.unsigned_abs() <= MAX_SAFE_INTEGER).then_some(value)
 }
 
-/// The argument at the end of `path`. A repeated key on the way is refused: the
-/// tool might read the other one.
+/// Returns the argument at the end of `path`. Refuses repeated keys, because the tool might read
+/// the other value.
 fn value_at<'a>(arguments: Raw<'a>, path: &[String]) -> Result<Option<Raw<'a>>, Cow<'static, str>> {
     let mut at = arguments;
     for key in path {
-        match at.member(key).map_err(|_| "repeats an argument that is there twice")? {
+        match at.member(key).map_err(|_| "repeats an argument that occurs twice")? {
             Some(value) => at = value,
             None => return Ok(None),
         }
@@ -180,8 +196,8 @@ fn value_at<'a>(arguments: Raw<'a>, path: &[String]) -> Result<Option<Raw<'a>>, 
     Ok(Some(at))
 }
 
-/// How many annotations a schema has anywhere. Keys of a `properties` object are
-/// names of parameters, one of which may well be `x-mcp-header`.
+/// Counts the annotations anywhere in a schema. The keys of a `properties` object are names of
+/// parameters, which may be called `x-mcp-header`.
 fn count_annotations(schema: &Value, is_properties: bool) -> usize {
     match schema {
         Value::Object(members) => {

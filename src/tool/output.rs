@@ -1,4 +1,4 @@
-//! What a tool answers.
+//! The results of tools.
 
 use std::borrow::Cow;
 
@@ -28,11 +28,11 @@ pub struct ToolOutput {
     pub(crate) structured: Option<Box<RawValue>>,
     pub(crate) is_error: bool,
     pub(crate) meta: OwnMeta,
-    /// Instead of all else.
+    /// Replaces all other fields.
     pub(crate) raw: Option<RawOutput>,
 }
 
-/// Content blocks; nearly always there is one.
+/// Content blocks, usually just one.
 #[derive(Debug, Default)]
 pub(crate) enum Blocks {
     #[default]
@@ -63,14 +63,13 @@ impl Blocks {
 }
 
 impl ToolOutput {
-    /// The result whose JSON text this is: a `CallToolResult`, such as
-    /// another server's. Its members reach the client as they are. What differs between the
-    /// revisions is written as the client's revision has it: `resultType`, the server's name in
-    /// `_meta`, structured content that is not an object.
+    /// Creates a result from the JSON text of a `CallToolResult`, for example of another server.
+    /// Its members reach the client unchanged, except those that depend on the client's revision:
+    /// `resultType`, the server's name in `_meta`, and structured content that is not an object.
     ///
     /// # Errors
-    /// When the text is not a JSON object, is nested deeper than 128 levels, or when `content`
-    /// is not an array.
+    /// If the text is not a JSON object, is nested more than 128 levels deep, or if `content` is
+    /// not an array.
     pub fn from_json(json: impl Into<String>) -> Result<Self, InvalidOutput> {
         let mut is_error = false;
         let raw = RawOutput::read(json.into(), Main::Array("content"), |key, value| {
@@ -81,17 +80,17 @@ impl ToolOutput {
         Ok(Self { raw: Some(raw), is_error, ..Self::default() })
     }
 
-    /// A result with no content.
+    /// Creates a result without content.
     pub fn empty() -> Self {
         Self::default()
     }
 
-    /// A result of one text.
+    /// Creates a result with one text.
     pub fn text(text: impl Into<Cow<'static, str>>) -> Self {
         Self { content: Blocks::One(Content::text(text)), ..Self::default() }
     }
 
-    /// A result that says what went wrong (`isError`), for the model to read.
+    /// Creates a result of a failed tool (`isError`), with a message for the model.
     pub fn error(message: impl Into<Cow<'static, str>>) -> Self {
         Self { is_error: true, ..Self::text(message) }
     }
@@ -103,11 +102,19 @@ impl ToolOutput {
         self
     }
 
-    /// Sets the structured content, which should fit the tool's output schema.
-    /// It is not repeated as text; [`Json`] does both.
+    /// Marks the tool as failed (`isError`), for example if other content than a text describes the
+    /// failure; see [`error`](Self::error).
+    #[must_use]
+    pub fn failed(mut self) -> Self {
+        self.is_error = true;
+        self
+    }
+
+    /// Sets the structured content, which must match the tool's output schema. It is not repeated
+    /// as text; [`Json`] does both.
     ///
     /// # Errors
-    /// When the value cannot be JSON, such as a map whose keys are no strings.
+    /// If the value does not serialise, such as a map whose keys are not strings.
     pub fn with_structured(mut self, value: &impl Serialize) -> Result<Self, serde_json::Error> {
         self.structured = Some(serde_json::value::to_raw_value(value)?);
         Ok(self)
@@ -118,27 +125,27 @@ impl ToolOutput {
         meta
     );
 
-    /// Returns the blocks of content. Those of a result that a registry passes on as it came from
-    /// another server are not known here.
+    /// Returns the content blocks. Empty for a result that was created [from
+    /// JSON](Self::from_json).
     pub fn content(&self) -> &[Content] {
         self.content.as_slice()
     }
 
-    /// Returns the texts of the content, with line feeds between them.
+    /// Returns the texts of the content, separated by line feeds.
     pub fn content_text(&self) -> String {
         let texts: Vec<_> = self.content().iter().filter_map(Content::as_text).collect();
         texts.join("\n")
     }
 
-    /// Returns the structured content, read as `T`; `None` without any.
+    /// Deserialises the structured content; `None` if there is none.
     ///
     /// # Errors
-    /// When it does not fit.
+    /// If it does not deserialise as `T`.
     pub fn structured<T: DeserializeOwned>(&self) -> Option<Result<T, serde_json::Error>> {
         self.structured_json().map(serde_json::from_str)
     }
 
-    /// The JSON of the structured content.
+    /// Returns the JSON of the structured content.
     pub(super) fn structured_json(&self) -> Option<&str> {
         let Some(raw) = &self.raw else { return self.structured.as_deref().map(RawValue::get) };
         let mut structured = None;
@@ -150,7 +157,7 @@ impl ToolOutput {
         structured
     }
 
-    /// Returns whether the result says that the tool failed.
+    /// Returns whether the tool failed.
     pub fn is_error(&self) -> bool {
         self.is_error
     }
@@ -224,11 +231,11 @@ macro_rules! displayed_as_text {
 texts!(String, &'static str, Cow<'static, str>);
 displayed_as_text!(i8, i16, i32, i64, i128, isize, u8, u16, u32, u64, u128, usize, f32, f64, bool, char);
 
-/// Structured content: the value itself, and its JSON as a text for clients that
-/// read only texts (2026-07-28, Server, "Structured Content").
+/// Structured content: the value, and its JSON as a text for clients that read only texts
+/// (2026-07-28, Server, "Structured Content").
 ///
-/// Before 2026-07-28 structured content had to be an object; a value of another
-/// kind reaches clients of those revisions as text alone.
+/// Before 2026-07-28, structured content had to be an object. Clients of earlier revisions receive
+/// any other value only as text.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Json<T>(pub T);
 

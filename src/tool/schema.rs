@@ -12,9 +12,9 @@ use super::{Json, ToolOutput};
 use crate::call::{Method, NoArguments, WithArguments, WithContext, WithoutArguments};
 use crate::protocol::Content;
 
-/// Arguments whose schema is derived from their type, by [`schemars`]: what a
-/// handler must take for [`Tool::new`](crate::Tool::new). Implemented for every
-/// kind of handler whose arguments are a [`JsonSchema`], or that takes none.
+/// Arguments whose schema is derived from their type with [`schemars`]; required by
+/// [`Tool::new`](crate::Tool::new). Implemented for every handler whose arguments implement
+/// [`JsonSchema`], and for handlers without arguments.
 #[diagnostic::on_unimplemented(
     message = "the arguments of this handler have no schema",
     note = "write `#[derive(serde::Deserialize, schemars::JsonSchema)]` on the type of the arguments, or give a \
@@ -24,7 +24,7 @@ pub trait TypedArguments {
     #[doc(hidden)]
     fn input_schema() -> Schema;
 
-    /// The names of the arguments as they were declared, as far as their type tells them.
+    /// The names of the arguments in the order of their declaration, if the type reveals it.
     #[doc(hidden)]
     fn declared() -> &'static [&'static str];
 }
@@ -69,12 +69,12 @@ impl<Rest: TypedArguments> TypedArguments for Method<Rest> {
     }
 }
 
-/// What a handler may return for [`Tool::new`](crate::Tool::new): the tool's output schema
-/// follows from it. [`Json<T>`](Json) has the schema of `T`, as a value of `T` is serialised;
-/// texts, numbers and content have none, nor has a [`serde_json::Value`], which says nothing.
+/// The return type of a handler for [`Tool::new`](crate::Tool::new), which determines the tool's
+/// output schema. [`Json<T>`](Json) has the schema of `T` as it is serialised. Strings, numbers and
+/// content have none, and neither has [`serde_json::Value`].
 ///
-/// A type of a host's own that implements [`IntoOutput`](crate::call::IntoOutput) implements this as
-/// well; `impl TypedOutput for Mine {}` says that it has no structured content.
+/// Implement it for your own types that implement [`IntoOutput`](crate::call::IntoOutput). Write
+/// `impl TypedOutput for Mine {}` for a type without structured content.
 #[diagnostic::on_unimplemented(
     message = "it is not known which output schema `{Self}` has",
     note = "`Json<T>` needs `#[derive(schemars::JsonSchema)]` on `T`; for a type of your own that implements \
@@ -82,7 +82,7 @@ impl<Rest: TypedArguments> TypedArguments for Method<Rest> {
     note = "a tool without a derived schema is made by `with_schema`"
 )]
 pub trait TypedOutput {
-    /// Returns the schema of the structured content, if there is any.
+    /// Returns the schema of the structured content, if it has one.
     fn output_schema() -> Option<Schema> {
         None
     }
@@ -91,7 +91,7 @@ pub trait TypedOutput {
 impl<T: JsonSchema> TypedOutput for Json<T> {
     fn output_schema() -> Option<Schema> {
         let schema = output_schema_of::<T>();
-        // A type that can be anything promises nothing.
+        // A schema that allows any value says nothing.
         schema.as_object().is_some_and(|schema| !schema.is_empty()).then_some(schema)
     }
 }
@@ -109,7 +109,7 @@ macro_rules! without_schema {
 without_schema!((), ToolOutput, Content, Vec<Content>, String, &'static str, Cow<'static, str>);
 without_schema!(i8, i16, i32, i64, i128, isize, u8, u16, u32, u64, u128, usize, f32, f64, bool, char);
 
-// Not derived, because the documentation of the type is not meant for a model.
+// Not derived: the type's documentation is not meant for a model.
 impl JsonSchema for NoArguments {
     fn schema_name() -> Cow<'static, str> {
         "NoArguments".into()
@@ -120,22 +120,23 @@ impl JsonSchema for NoArguments {
     }
 }
 
-/// The schema of arguments, in the dialect that MCP assumes when none is named.
+/// Returns the schema of arguments, in the dialect that MCP assumes by default.
 pub(crate) fn schema_of<T: JsonSchema>() -> Schema {
     let mut schema = root_schema::<T>(SchemaSettings::draft2020_12());
-    // Of an enum of objects only the alternatives say that they are objects.
+    // The schema of an enum of structs says only in its alternatives that they are objects.
     if schema.get("type").is_none() && (schema.get("oneOf").is_some() || schema.get("anyOf").is_some()) {
         schema.insert("type".to_owned(), "object".into());
     }
     schema
 }
 
-/// The schema of what a type is serialised to.
+/// Returns the schema of a type as it is serialised.
 pub(super) fn output_schema_of<T: JsonSchema>() -> Schema {
     let mut schema = root_schema::<T>(SchemaSettings::draft2020_12().for_serialize());
     let alternatives = schema.get("oneOf").or_else(|| schema.get("anyOf")).and_then(Value::as_array);
     let is_object = |it: &Value| it.get("type").and_then(Value::as_str) == Some("object");
-    // Earlier revisions know only objects, so say of an enum of objects that it is one.
+    // Earlier revisions allow only objects, so the schema of an enum of structs has to say it is
+    // one.
     if schema.get("type").is_none() && alternatives.is_some_and(|all| all.iter().all(is_object)) {
         schema.insert("type".to_owned(), "object".into());
     }
@@ -145,7 +146,7 @@ pub(super) fn output_schema_of<T: JsonSchema>() -> Schema {
 fn root_schema<T: JsonSchema>(settings: SchemaSettings) -> Schema {
     let mut schema = settings.into_generator().into_root_schema_for::<T>();
     schema.remove("$schema");
-    // The name of a Rust type means nothing to a model.
+    // A model has no use for the name of a Rust type.
     schema.remove("title");
     schema
 }

@@ -1,4 +1,4 @@
-//! Checks what goes into a tool and what comes out against its JSON schemas.
+//! Checks the arguments and the structured content of tools against JSON schemas.
 
 use std::sync::Arc;
 
@@ -11,20 +11,20 @@ use super::ToolOutput;
 use crate::call::CallFuture;
 use crate::jsonrpc::RpcError;
 
-/// The most faults of a value that are told.
+/// The most faults that are reported for a value.
 const MAX_FAULTS: usize = 5;
 
-/// The most bytes that are told of one fault.
+/// The most bytes that are reported for one fault.
 const MAX_TOLD: usize = 500;
 
-/// What is to be checked.
+/// What is checked.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Checks {
     pub(super) arguments: bool,
     pub(super) output: bool,
 }
 
-/// The schemas of a tool that are checked, compiled.
+/// The compiled schemas of a tool.
 pub(super) struct Checkers {
     arguments: Option<SchemaChecker>,
     output: Option<Arc<SchemaChecker>>,
@@ -37,7 +37,7 @@ impl Checkers {
                 .map_err(|fault| format!("the {what} schema cannot be checked: {fault}"))
         };
         Ok(Self {
-            // What a tool gets that takes no arguments is ignored.
+            // Arguments of a tool without parameters are ignored.
             arguments: (checks.arguments && !is_of_nothing(input))
                 .then(|| compile("input", input))
                 .transpose()?,
@@ -53,7 +53,7 @@ impl Checkers {
         self.arguments.is_some()
     }
 
-    /// Where the arguments, a JSON text, do not fit.
+    /// Describes where the arguments, a JSON text, do not match.
     pub(super) fn misfit(&self, arguments: &str) -> Option<String> {
         let checker = self.arguments.as_ref()?;
         let misfit = match serde_json::from_str(arguments) {
@@ -63,12 +63,12 @@ impl Checkers {
         Some(format!("Invalid arguments: {misfit}"))
     }
 
-    /// Checks what comes out.
+    /// Checks a result.
     pub(super) fn check_output(&self, future: CallFuture<ToolOutput>) -> CallFuture<ToolOutput> {
         let Some(checker) = self.output.clone() else { return future };
         future.map_outcome(move |outcome| {
             let output = outcome?;
-            // A tool that failed has no structured content to show.
+            // A failed tool has no structured content.
             if output.is_error {
                 return Ok(output);
             }
@@ -85,8 +85,8 @@ impl Checkers {
     }
 }
 
-/// A JSON schema, compiled (2020-12, unless it names another dialect). It refers to
-/// nothing outside itself, and its patterns take time in proportion to what they match.
+/// A compiled JSON schema (2020-12, unless it names another dialect). It refers to no other
+/// document, and its patterns match in linear time.
 struct SchemaChecker(Validator);
 
 impl SchemaChecker {
@@ -95,7 +95,7 @@ impl SchemaChecker {
         options.build(schema).map(Self).map_err(|error| error.to_string())
     }
 
-    /// Where a value does not fit, and what was expected; of many faults, the first few.
+    /// Describes where a value does not match and what was expected; at most the first few faults.
     fn misfit(&self, value: &Value) -> Option<String> {
         let mut faults = self.0.iter_errors(value).take(MAX_FAULTS).map(|error| tell(&error));
         let first = faults.next()?;
@@ -103,7 +103,7 @@ impl SchemaChecker {
     }
 }
 
-/// Whether a schema is that of a tool without arguments.
+/// Whether a schema is that of a tool without parameters.
 fn is_of_nothing(schema: &Value) -> bool {
     let has = |name: &str| schema.get(name).is_some();
     let is_empty = |it: &Value| it.as_object().is_some_and(serde_json::Map::is_empty);
@@ -114,12 +114,12 @@ fn is_of_nothing(schema: &Value) -> bool {
         && !others.into_iter().any(has)
 }
 
-/// One fault in words, which hold the value as well, unless that is large.
+/// Describes one fault, including the value unless it is large.
 fn tell(error: &ValidationError<'_>) -> String {
     let fault = match error.kind() {
         ValidationErrorKind::Required { property: Value::String(name) } => format!("missing field `{name}`"),
         _ => match allowed(error) {
-            // They are the schema's own, however many.
+            // The names come from the schema, so they are bounded.
             Some(allowed) => return at(error, format!("{}, expected one of {allowed}", told_value(error))),
             None => shortened(told(error)),
         },
@@ -127,7 +127,7 @@ fn tell(error: &ValidationError<'_>) -> String {
     at(error, fault)
 }
 
-/// A fault with its place, in the notation of `serde`'s paths: `items[0].name`.
+/// Describes a fault and its place, in the notation of `serde`'s paths: `items[0].name`.
 fn at(error: &ValidationError<'_>, fault: String) -> String {
     let mut path = String::new();
     for segment in error.instance_path() {
@@ -140,8 +140,8 @@ fn at(error: &ValidationError<'_>, fault: String) -> String {
     if path.is_empty() { fault } else { format!("at `{}`: {fault}", shortened(path)) }
 }
 
-/// The values that a schema allows instead, if it names them: those of an `enum`, or of alternatives
-/// of which each is a constant.
+/// Returns the allowed values if the schema lists them: in an `enum`, or as alternatives that are
+/// all constants.
 fn allowed(error: &ValidationError<'_>) -> Option<String> {
     fn collect(error: &ValidationError<'_>, values: &mut Vec<String>) -> Option<()> {
         match error.kind() {
@@ -152,7 +152,7 @@ fn allowed(error: &ValidationError<'_>) -> Option<String> {
             ValidationErrorKind::AnyOf { context } | ValidationErrorKind::OneOfNotValid { context } => {
                 for alternative in context {
                     let [only] = alternative.as_slice() else { return None };
-                    // Of a part of the value it says nothing of the whole.
+                    // A part of the value does not determine the whole.
                     if only.instance_path() != error.instance_path() {
                         return None;
                     }

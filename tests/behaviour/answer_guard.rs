@@ -1,4 +1,4 @@
-//! Answers that are taken once.
+//! Answers that are accepted once.
 
 use std::error::Error;
 use std::sync::Arc;
@@ -35,7 +35,7 @@ impl AnswerGuard for Store {
                 return Err(Box::<dyn Error + Send + Sync>::from("redis://secret is down"));
             }
             assert!(redemption.keep_for() >= Duration::from_secs(600));
-            // It takes a while, as a store elsewhere does.
+            // It is not ready at once, like a remote store.
             tokio::task::yield_now().await;
             self.ids.redeem(redemption).await
         })
@@ -73,7 +73,7 @@ async fn a_guarded_server_takes_the_answers_to_a_question_once_on_all_replicas()
         for site in [&one, &other] {
             assert_refused(&site.send(again(method, params.clone(), &required, ada())).await);
         }
-        // Whoever lost the reply begins anew.
+        // A client that lost the reply starts again.
         let required = other.result(request(Era::Modern, method, params.clone())).await;
         let result = one.result(again(method, params, &required, ada())).await;
         assert_eq!(result.pointer(text), Some(&json!("Hello, Ada")), "{result}");
@@ -99,7 +99,7 @@ async fn a_guarded_server_takes_no_answers_to_questions_that_it_did_not_ask() {
     };
     assert_refused(&first(ada()).await);
     assert_refused(&first(json!({"stranger": 7})).await);
-    // A client may say that it answers nothing.
+    // A client may send no answers.
     assert_eq!(first(json!({})).await.json()["result"]["resultType"], "input_required");
     assert_eq!(first(Value::Null).await.json()["result"]["resultType"], "input_required");
 }
@@ -131,7 +131,7 @@ async fn each_round_has_a_state_that_counts_once() {
     for (state, answers) in [(&first, ada()), (&second, age)] {
         assert_refused(&other.send(call_again("rounds", state, answers)).await);
     }
-    // What is not answered is asked again under a new state.
+    // A question without an answer is asked again, with a new state.
     let again = other.result(call_again("rounds", &third, json!({}))).await;
     let poem = json!({"role": "assistant", "content": {"type": "text", "text": "O"}, "model": "m"});
     let answer = one.send(call_again("rounds", &again, json!({"poem": poem}))).await;

@@ -1,4 +1,4 @@
-//! Answering: JSON or a stream, and what travels on it.
+//! Replies: JSON or a stream, and the messages of a stream.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -25,7 +25,7 @@ async fn a_result_without_notifications_is_one_json_body_of_known_length() {
         let answer = Answer::read(response).await;
         assert_eq!(answer.content_type(), "application/json");
         assert_eq!(length, Some(answer.body.len() as u64));
-        // Without a token nobody asked for progress.
+        // Without a token the client does not ask for progress.
         let answer = server.send(Post::call(era, "progress", json!({"steps": 3}))).await;
         assert_eq!((answer.content_type(), answer.tool_text().as_str()), ("application/json", "done"));
     }
@@ -186,7 +186,7 @@ async fn a_tool_waits_for_a_slow_reader_and_nothing_is_lost() {
     let mut text = String::new();
     let mut most_waiting = 0;
     while let Some(frame) = next_frame(&mut response).await {
-        // What the tool has sent and the reader has not seen is bounded.
+        // Messages that the reader has not read yet are bounded.
         most_waiting = most_waiting.max(frame.len());
         text.push_str(&frame);
     }
@@ -204,7 +204,7 @@ async fn a_tool_does_not_run_ahead_of_a_reader_that_does_not_read() {
     let mut response = server.handle(progress(Era::Legacy, 1_000_000)).await;
     next_frame(&mut response).await.expect("a notification");
     let before = server.probe.sent();
-    // Nobody polls the body, so the tool stands still.
+    // The body is not polled, so the tool makes no progress.
     tokio::task::yield_now().await;
     assert_eq!(server.probe.sent(), before);
     assert!(before < 2_000);
@@ -241,7 +241,7 @@ async fn error_replies_are_json_rpc_with_the_id_that_fits_the_revision() {
             assert_eq!(answer.get("id"), expected.as_ref(), "{version:?}");
         }
     }
-    // Who serves no older revision does not speak like one.
+    // A server of modern revisions only replies as they require.
     let modern = Server::with(|builder| builder.only(mcp_stateless::protocol::Era::Modern));
     assert_eq!(modern.send(Post::raw("{")).await.json().get("id"), None);
 }

@@ -29,17 +29,17 @@ struct Unaskable {
     names: Vec<Vec<String>>,
 }
 
-/// What the handlers of [`askers`] have been through.
+/// What the handlers of [`askers`] have done.
 #[derive(Clone, Default)]
 pub(crate) struct Seen {
     pub(crate) probe: Probe,
-    /// What became of questions that were asked apart from the call.
+    /// The outcomes of questions that were asked in a separate task.
     pub(crate) outcomes: Arc<Mutex<Vec<String>>>,
 }
 
 impl Seen {
     fn note(&self, outcome: impl Into<String>) {
-        // Counted as running while it is noted, so that whoever waits looks again.
+        // Counted as running meanwhile, so that a waiting test checks again.
         let running = self.probe.run();
         self.outcomes.lock().expect("not poisoned").push(outcome.into());
         drop(running);
@@ -157,7 +157,7 @@ fn tools(seen: &Seen) -> ToolRegistry {
         .expect("valid tools")
 }
 
-/// Asks twice, and keeps count of it.
+/// Asks twice, and counts the rounds in its own state.
 async fn by_hand(_: NoArguments, cx: CallContext) -> Result<String, ToolError> {
     let count = cx.state::<u32>().unwrap_or_default() + 1;
     let ask = |key: &str| {
@@ -179,7 +179,7 @@ fn resources() -> ResourceRegistry {
     ResourceRegistry::builder().register(greet).build().expect("valid resources")
 }
 
-/// The three calls that may ask, and where each puts its text.
+/// The three calls that may ask, and where the result of each has its text.
 pub(crate) const GREETERS: [(&str, &str, &str, &str); 3] = [
     ("tools/call", "name", "greet", "/content/0/text"),
     ("prompts/get", "name", "greet", "/messages/0/content/text"),
@@ -197,7 +197,7 @@ pub(crate) fn call(era: Era, tool: &str) -> Post {
     request(era, "tools/call", json!({"name": tool, "arguments": {}}))
 }
 
-/// The same request again, with answers to what was required.
+/// The same request again, with answers to the required questions.
 pub(crate) fn again(method: &str, mut params: Value, required: &Value, answers: Value) -> Post {
     params["requestState"] = required["requestState"].clone();
     params["inputResponses"] = answers;
@@ -213,7 +213,7 @@ pub(crate) fn accept(content: &Value) -> Value {
     json!({"action": "accept", "content": content})
 }
 
-/// What asks for the name.
+/// The question for the name.
 pub(crate) fn name_question() -> Value {
     json!({
         "method": "elicitation/create",

@@ -1,4 +1,4 @@
-//! Asking a client of 2026-07-28: a question is a reply, and its answer a new request.
+//! Asking a client of 2026-07-28: a question is a reply, and its answer is a new request.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -34,7 +34,7 @@ async fn a_question_is_the_reply_and_any_replica_goes_on_with_the_answer() {
         assert_eq!(required["resultType"], "input_required");
         assert_eq!(required["inputRequests"], json!({"name": name_question()}));
         assert_eq!(required["_meta"]["io.modelcontextprotocol/serverInfo"]["name"], "site");
-        // It is no result of the method, and not to be cached.
+        // It is not a result of the method, and must not be cached.
         let mut members: Vec<_> = required.as_object().expect("an object").keys().collect();
         members.sort();
         assert_eq!(members, ["_meta", "inputRequests", "requestState", "resultType"]);
@@ -76,7 +76,7 @@ async fn answers_of_earlier_rounds_travel_in_the_state() {
     let poem = json!({"role": "assistant", "content": {"type": "text", "text": "O Ada"}, "model": "m"});
     let answers = json!({
         "poem": poem,
-        // What the handler has acted upon is not taken back.
+        // An answer that the handler has acted upon cannot be changed.
         "name": accept(&json!({"name": "Mallory"})),
     });
     let answer = site().send(call_again("rounds", &third, answers)).await;
@@ -92,7 +92,7 @@ async fn what_is_not_answered_is_asked_again() {
         required = site.result(call_again("both", &required, answers)).await;
         assert_eq!(required["inputRequests"], asked);
     }
-    // One at a time will do.
+    // The client may answer one question at a time.
     let required = site.result(call_again("both", &required, ada())).await;
     assert_eq!(required["inputRequests"], json!({"roots": {"method": "roots/list", "params": {}}}));
     let answers = json!({"roots": {"roots": []}, "stranger": 7});
@@ -137,7 +137,7 @@ async fn a_user_who_says_no_is_told_to_the_model() {
                 assert_eq!(answer.json()["result"]["isError"], true);
                 assert_eq!(answer.tool_text(), words);
             } else {
-                // Here there is no other place for it.
+                // The result of a prompt or a resource cannot report an error.
                 assert_eq!((answer.status.as_u16(), answer.error_message().as_str()), (200, words));
             }
         }
@@ -178,7 +178,7 @@ async fn a_client_is_asked_for_nothing_that_it_does_not_declare() {
         let result = site.result(Post::call_with_meta(Era::Modern, tool, json!({}), meta)).await;
         assert_eq!(result["resultType"], "input_required", "{tool} {declared}");
     }
-    // Of two questions, one that it cannot be asked.
+    // The client supports only one of two questions.
     let meta = json!({"io.modelcontextprotocol/clientCapabilities": {"roots": {}}});
     let result = site.result(Post::call_with_meta(Era::Modern, "both", json!({}), meta)).await;
     let questions = result["inputRequests"].as_object().expect("an object");
@@ -231,10 +231,10 @@ async fn a_handler_asks_by_hand_and_keeps_its_own_state() {
     assert_eq!(answer.tool_text(), r#"3: {"name":"a"} null"#);
     let answer = site().send(call_again("by_hand", &first, json!({"first": "nonsense"}))).await;
     assert_eq!(answer.error(), (200, -32602));
-    // The keys of questions are unique, or their answers could not be told apart.
+    // The keys of questions must be unique, to tell their answers apart.
     let text = site().send(call(Era::Modern, "twice_by_hand")).await;
     assert_eq!(text.text().matches(r#""name":{"method""#).count(), 1, "{text:?}");
-    // Only in 2026-07-28: earlier clients would take it for a result.
+    // Only in 2026-07-28: earlier clients would treat it as a result.
     let answer = site().send(call(Era::Legacy, "by_hand")).await;
     assert_eq!(answer.error(), (200, -32600));
     assert!(answer.error_message().contains("2026-07-28"), "{answer:?}");
@@ -311,7 +311,7 @@ async fn a_task_that_asks_apart_from_its_call_is_told_that_the_call_is_over() {
 
 #[tokio::test]
 async fn the_answers_of_a_first_request_are_taken_as_well() {
-    // A client that knows what will be asked may say it at once.
+    // A client that knows the question may answer it at once.
     let params = json!({"name": "greet", "arguments": {}, "inputResponses": ada()});
     assert_eq!(site().send(request(Era::Modern, "tools/call", params)).await.tool_text(), "Hello, Ada");
 }
@@ -346,7 +346,7 @@ async fn answers_that_are_too_large_for_a_state_are_the_clients_fault() {
     assert_eq!(site.send(call_again("rounds", &first, answers(1000))).await.error(), (200, -32602));
     let second = site.result(call_again("rounds", &first, answers(500))).await;
     assert_eq!(second["resultType"], "input_required");
-    // Answers that no later round needs may be larger.
+    // Answers that are not part of a state may be larger.
     let required = site.result(call(Era::Modern, "greet")).await;
     let greeting = site.send(call_again("greet", &required, answers(5000))).await.tool_text();
     assert_eq!(greeting.len(), "Hello, ".len() + 5000);

@@ -1,4 +1,4 @@
-//! Handlers of 2026-07-28 that ask while they do something else.
+//! Handlers that ask clients of 2026-07-28 while they do other work.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use crate::askers::{Name, accept, call, call_again, request};
 use crate::site::Site;
 use crate::support::{Era, Probe};
 
-/// A server with one tool, `ask`, that counts in the probe what it has done.
+/// A server with one tool, `ask`, that counts its work in the probe.
 fn site<F>(
     set: impl FnOnce(Tool) -> Tool,
     handler: impl Fn(CallContext, Probe) -> F + Clone + Send + Sync + 'static,
@@ -34,7 +34,7 @@ async fn name(cx: &CallContext, key: &str) -> Result<String, AskError> {
     cx.elicit::<Name>(key, "Your name?").await.map(|it| it.name)
 }
 
-/// Calls the tool, and gives the keys of its questions and how long it took.
+/// Calls the tool, and returns the keys of its questions and how long it took.
 async fn ask(site: &Site<ToolRegistry>) -> (Vec<String>, Duration) {
     let start = Instant::now();
     let required = site.result(call(Era::Modern, "ask")).await;
@@ -87,7 +87,7 @@ async fn work_beside_a_question_is_finished() {
         assert_eq!((keys, took.as_secs(), done.finished()), (vec!["a".to_owned()], 5, 1));
         sleep(Duration::from_millis(1)).await;
         assert_eq!(tasks(), before);
-        // The next round does it again.
+        // The next round does the work again.
         let required = site.result(call(Era::Modern, "ask")).await;
         let answers = json!({"a": accept(&json!({"name": "Ada"}))});
         assert_eq!(site.send(call_again("ask", &required, answers)).await.tool_text(), "Ada");
@@ -191,7 +191,7 @@ async fn questions_that_others_poll_end_the_call_soon() {
     let (keys, took) = ask(&spawned).await;
     assert_eq!((keys, took.as_secs()), (vec!["a".to_owned()], 1));
 
-    // What wakes the handler meanwhile goes on.
+    // Work that wakes the handler meanwhile continues.
     let (busy, done) = site(
         |tool| tool,
         async |cx, done| {
@@ -228,7 +228,7 @@ async fn nobody_decides_without_the_answer_by_dropping_the_question() {
     let required = site.result(call(Era::Modern, "ask")).await;
     let answers = json!({"a": accept(&json!({"name": "Ada"}))});
     assert_eq!(site.send(call_again("ask", &required, answers)).await.tool_text(), "Ada");
-    // Not even in the same breath.
+    // Not even in the same poll.
     let (site, _) = self::site(
         |tool| tool,
         async |cx, _| {

@@ -1,4 +1,4 @@
-//! The state of a call that travels by way of the client, who may do to it what it likes.
+//! The state of a call travels through the client, which may alter or replace it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,7 +28,7 @@ fn ada() -> Value {
     json!({"name": accept(&json!({"name": "Ada"}))})
 }
 
-/// Whatever is wrong with a state, its sender learns nothing of it.
+/// The error is the same for every fault of a state.
 #[track_caller]
 fn assert_refused(answer: &Answer) {
     assert_eq!(answer.error(), (200, -32602), "{answer:?}");
@@ -52,7 +52,7 @@ async fn a_state_that_was_altered_is_refused() {
     for at in 0..sealed.len() {
         assert_refused(&send(json!(URL_SAFE_NO_PAD.encode(&sealed[..at]))).await);
     }
-    // The first byte tells the format, so that a later one can be told from it.
+    // The first byte is the version of the format.
     assert_eq!(sealed[0], 1);
     for version in [0, 2, 255] {
         let other = [&[version], &sealed[1..]].concat();
@@ -86,7 +86,7 @@ async fn a_state_that_has_expired_is_refused() {
     let site = Site::with(askers().0, expire(Duration::ZERO));
     let required = site.result(call(Era::Modern, "greet")).await;
     assert_refused(&site.send(call_again("greet", &required, ada())).await);
-    // Not the lifetime of whoever opens it counts, but that of whoever sealed it.
+    // The lifetime of the server that sealed it counts, not that of the server that opens it.
     let site = Site::with(askers().0, expire(Duration::MAX));
     assert_refused(&site.send(call_again("greet", &required, ada())).await);
     let required = site.result(call(Era::Modern, "greet")).await;
@@ -98,7 +98,7 @@ async fn a_state_of_another_server_is_refused() {
     let required = site().result(call(Era::Modern, "greet")).await;
     let again = || call_again("greet", &required, ada());
     assert_refused(&with_keys(StateKeys::new([8; 32])).send(again()).await);
-    // Without keys, each process makes its own.
+    // Without keys, each process generates its own.
     let (one, other) = (Site::new(askers().0), Site::new(askers().0));
     assert_refused(&one.send(again()).await);
     let required = one.result(call(Era::Modern, "greet")).await;
@@ -139,7 +139,7 @@ async fn a_state_of_another_call_is_refused() {
     }
     let required = site.result(call(Era::Modern, "greet")).await;
     assert_refused(&site.send(call_again("any", &required, ada())).await);
-    // Neither does a tool that asks nothing take it.
+    // A tool that asks nothing does not accept it either.
     assert_refused(&site.send(call_again("nobody", &required, ada())).await);
 }
 
@@ -164,10 +164,10 @@ async fn a_state_of_other_arguments_is_refused() {
         (r#"{"a":[1,2]}"#, r#"{"a":[2,1]}"#),
         (r#"{"a":{"b":1},"c":2}"#, r#"{"a":{"b":1,"c":2}}"#),
         (r#"{"a":"x"}"#, r#"{"a":"X"}"#),
-        // Numbers that differ only where a float does not reach.
+        // Numbers that are equal as floats.
         (r#"{"a":100000000000000000000001}"#, r#"{"a":100000000000000000000002}"#),
         (r#"{"a":0.1}"#, r#"{"a":0.1000000000000000000001}"#),
-        // Whoever reads it may take the first or the last.
+        // A parser may take the first or the last.
         (r#"{"a":1}"#, r#"{"a":2,"a":1}"#),
         (r#"{"a":1}"#, r#"{"a":1,"a":2}"#),
     ] {
@@ -187,7 +187,7 @@ async fn the_same_arguments_may_be_written_in_another_way() {
         let required = site.result(any(asked)).await;
         assert_eq!(site.send(any_again(answered, &required)).await.tool_text(), "Hello, Ada");
     }
-    // None is as good as an empty object.
+    // No arguments are the same as an empty object.
     let required = site.result(any("{}")).await;
     assert_eq!(site.send(any_again("null", &required)).await.tool_text(), "Hello, Ada");
 }

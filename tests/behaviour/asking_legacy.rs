@@ -1,5 +1,5 @@
-//! Asking a client of an earlier revision: on the stream of its call, whose answer is a
-//! request of its own.
+//! Asking a client of an earlier revision: the question is sent on the stream of its call, and the
+//! answer is a separate request.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -16,7 +16,7 @@ use crate::log::Log;
 use crate::site::{Site, Wire};
 use crate::support::{Answer, Era, Post};
 
-/// A bus that tells to what it was listened.
+/// A bus that records its subscriptions.
 #[derive(Clone, Default)]
 struct Spy {
     bus: LocalBus,
@@ -39,7 +39,7 @@ impl Spy {
         self.topics.lock().expect("not poisoned").clone()
     }
 
-    /// Whether anybody listens to anything that was ever listened to.
+    /// Returns whether none of its subscriptions is still open.
     fn is_idle(&self) -> bool {
         let topics = self.topics();
         assert!(!topics.is_empty(), "nobody ever listened");
@@ -56,7 +56,7 @@ fn site_with(bus: &Spy, set: impl FnOnce(ManagerBuilder) -> ManagerBuilder) -> (
     (Site::with(catalog, |builder| set(builder.answer_bus(Arc::new(bus.clone())))), seen)
 }
 
-/// The next message of a stream, which is a question, and its id.
+/// The next message of a stream, which must be a question, and its id.
 async fn question(wire: &mut Wire) -> (Value, String) {
     let mut question = wire.message().await;
     let id = question["id"].take();
@@ -78,7 +78,7 @@ fn assert_accepted(answer: &Answer) {
 
 fn assert_unexpected(answer: &Answer) {
     assert_eq!(answer.error(), (400, -32600));
-    assert!(answer.error_message().contains("asked nothing"), "{answer:?}");
+    assert!(answer.error_message().contains("sent no request"), "{answer:?}");
 }
 
 #[tokio::test]
@@ -120,7 +120,7 @@ async fn nobody_can_guess_the_id_of_a_question() {
     assert_eq!(ids.len(), 20);
     for place in 0..id_length(&ids) {
         let differ = ids.iter().map(|id| id.as_bytes()[place]).collect::<std::collections::BTreeSet<_>>();
-        // Before it stand a prefix and the replica that asks.
+        // They follow a prefix and the id of the replica.
         assert!(place < 21 || differ.len() > 1, "place {place} is always the same");
     }
 }
@@ -195,7 +195,7 @@ async fn an_answer_to_nothing_is_refused() {
         assert_unexpected(&answer);
         assert_eq!(answer.json()["id"], *stranger);
     }
-    // Clients of 2026-07-28 are never asked in this way.
+    // Clients of 2026-07-28 are not asked like this.
     let post = answer(&id, &ada()).header("mcp-protocol-version", "2026-07-28");
     assert_unexpected(&site.send(post).await);
     let post = answer(&id, &ada()).header("mcp-protocol-version", "1999-01-01");
@@ -256,7 +256,7 @@ async fn no_more_calls_wait_than_may() {
     let refused = site.send(call(Era::Legacy, "hold")).await;
     assert_eq!(refused.json()["result"]["isError"], true);
     assert!(refused.tool_text().contains("`max_parked`"), "{refused:?}");
-    // Room is made by an answer as well as by a client that leaves.
+    // An answer makes room, and so does a client that leaves.
     assert_eq!(seen.probe.running(), 2);
     drop(second);
     assert_eq!(seen.probe.running(), 1);
@@ -293,7 +293,7 @@ async fn no_caller_takes_the_places_of_others() {
         refused.contains("`max_parked_per_principal`") && refused.contains("\"isError\":true"),
         "{refused}"
     );
-    // Others notice nothing of it, and callers who cannot be told apart have places of their own.
+    // Other callers are not affected, and anonymous callers have separate places.
     for _ in 0..16 {
         assert_eq!(ask(None).await, "");
     }
@@ -327,7 +327,7 @@ async fn a_call_does_not_wait_for_ever() {
     let mut wire = site.open(call(Era::Legacy, "hold")).await;
     let (_, id) = question(&mut wire).await;
     let start = tokio::time::Instant::now();
-    // It shows meanwhile that it is alive.
+    // Meanwhile the stream is kept alive.
     for _ in 0..2 {
         assert_eq!(wire.block().await.as_deref(), Some(":\n\n"));
     }
@@ -376,7 +376,7 @@ async fn an_answer_finds_its_call_on_another_replica() {
     let (one, other, stranger) = (site(&bus), site(&bus), site(&Spy::default()));
     let mut wire = one.open(call(Era::Legacy, "rounds")).await;
     let (_, id) = question(&mut wire).await;
-    // One that does not share the bus says what is wrong.
+    // A replica that does not share the bus says what is wrong.
     let lost = stranger.send(answer(&id, &ada())).await;
     assert_eq!(lost.error(), (400, -32600));
     assert!(lost.error_message().contains("`answer_bus`"), "{lost:?}");
@@ -408,7 +408,7 @@ async fn a_batch_may_answer_but_cannot_be_asked() {
     let told = reply[0]["result"]["content"][0]["text"].as_str().expect("a text");
     assert!(told.contains("cannot be asked") && told.contains("batch"), "{told}");
     assert_eq!(wire.message().await["result"]["content"][0]["text"], "Ada in ");
-    // Answers alone are answered by nothing.
+    // A batch of answers gets no reply.
     let batch = json!([{"jsonrpc": "2.0", "id": "ask-nobody", "result": {}}]);
     assert_eq!(site.send(Post::raw(batch.to_string())).await.status, 202);
 }

@@ -1,4 +1,4 @@
-//! Several registries as one, parts of one, and one that is replaced while it serves.
+//! Registries that are joined, filtered, or replaced while they serve.
 
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
@@ -20,7 +20,7 @@ use serde_json::{Value, json};
 use crate::site::Site;
 use crate::support::{Era, Post};
 
-/// Tools that answer with the name of their registry and their own.
+/// Tools that answer with the name of their registry and their own name.
 fn tools(registry: &'static str, names: &'static [&'static str]) -> ToolRegistry {
     build_tools(registry, names, usize::MAX)
 }
@@ -113,7 +113,7 @@ async fn a_prefix_goes_before_names_and_nothing_else() {
         assert_eq!(site.names(era, "prompts/list", |post| post).await, ["p-x"]);
         assert_eq!(site.names(era, "resources/list", |post| post).await, ["r:fixed"]);
         assert_eq!(site.names(era, "resources/templates/list", |post| post).await, ["r:t/{a}"]);
-        // All else of a definition stays as it is.
+        // The rest of a definition is unchanged.
         let (before, after) = (
             plain.send(era.post("tools/list", json!({}))).await,
             site.send(era.post("tools/list", json!({}))).await,
@@ -167,7 +167,7 @@ async fn a_cursor_leads_through_the_pages_of_every_part() {
     for era in Era::BOTH {
         assert_eq!(site.names(era, "tools/list", |post| post).await, expected);
     }
-    // Which page is the last is not known before, so all have the scope that fits them all.
+    // It is not known which page is the last, so all have the scope that is valid for all.
     let first = site.result(Post::modern("tools/list", json!({}))).await;
     assert_eq!(first["cacheScope"], "private");
 }
@@ -201,7 +201,7 @@ async fn a_cursor_that_was_never_given_out_is_refused() {
     }
 }
 
-/// A registry whose lists fail, each in a way of its own.
+/// A registry whose lists fail in different ways.
 #[derive(Clone, Copy)]
 enum Down {
     AtOnce,
@@ -243,7 +243,7 @@ async fn one_part_that_is_down_does_not_take_the_list_of_the_others_with_it() {
             assert_eq!(site.send(Post::call(era, "c", json!({}))).await.tool_text(), "2: c");
             assert_eq!(site.send(Post::call(era, "down", json!({}))).await.error(), (200, -32602));
         }
-        // Nobody is to keep a list that lacks something.
+        // An incomplete list must not be cached.
         let catalog = Catalog::builder().add(down).add(tools("2", &["c"])).build().expect("no collisions");
         let result = Site::new(catalog).result(Post::modern("tools/list", json!({}))).await;
         assert_eq!((&result["ttlMs"], &result["tools"][0]["name"]), (&json!(0), &json!("c")));
@@ -266,7 +266,7 @@ async fn a_registry_that_panics_answers_this_request_with_an_error() {
     }
 }
 
-/// What only those with the header see: whatever has an `x` in its name.
+/// A filter: items with an `x` in their names are visible only to callers with the header.
 fn sees(item: Item<'_>, head: &http::request::Parts) -> bool {
     let (Item::Tool(name) | Item::Prompt(name) | Item::Resource(name) | Item::ResourceTemplate(name)) = item
     else {
@@ -303,14 +303,14 @@ async fn one_filter_governs_lists_and_calls_alike() {
             (complete(era, &json!({"type": "ref/prompt", "name": "x"})), -32602),
             (complete(era, &json!({"type": "ref/resource", "uri": "x:t/{a}"})), -32602),
         ] {
-            // It looks as if it did not exist.
+            // The error is that of an item that does not exist.
             assert_eq!(site.send(post.clone()).await.error(), (200, code));
             site.result(admin(post)).await;
         }
     }
 }
 
-/// Whoever reads these is told their variables: texts of notes, and paths of files.
+/// Resources that return the variables of their URIs: texts of notes, and paths of files.
 fn notes() -> ResourceRegistry {
     ResourceRegistry::builder()
         .resource("note://private/fixed", "fixed", async || "private")
@@ -328,7 +328,7 @@ fn notes() -> ResourceRegistry {
         .expect("valid resources")
 }
 
-/// Refuses what is private, as a host would write it that thinks of plain URIs alone.
+/// A filter of private URIs, written by a host that does not think of encoded URIs.
 fn is_public(uri: &str) -> bool {
     !uri.starts_with("note://private/") && !uri.starts_with("file:///private/")
 }
@@ -370,7 +370,7 @@ async fn a_filter_judges_a_uri_however_it_is_spelt() {
                 assert_eq!(honoured, json!({}), "{uri}");
             }
         }
-        // What is refused in one spelling is refused, even where another is harmless.
+        // A URI with a refused spelling is refused, even if another spelling is harmless.
         let answer = site.send(era.post("resources/read", json!({"uri": "file:///private/../a"}))).await;
         assert_eq!(answer.error(), (200, code));
         for uri in ["note://public/1", "note://%70ublic/1", "file:///b/../a", "note://a/private"] {
@@ -379,7 +379,7 @@ async fn a_filter_judges_a_uri_however_it_is_spelt() {
     }
 }
 
-/// A registry that knows the resources of another one under URIs of its own.
+/// A registry that serves the resources of another one under different URIs.
 struct Renamed<R>(R);
 
 impl<R: Registry> Registry for Renamed<R> {
@@ -402,7 +402,7 @@ async fn a_filter_judges_what_a_registry_around_it_reads() {
     }
 }
 
-/// A URI of something private, each character of it encoded in one of many ways.
+/// Generates private URIs, with each character encoded in one of many ways.
 fn disguised() -> impl Strategy<Value = String> {
     let plain = prop::sample::select(vec![
         "note://private/1",
@@ -424,7 +424,7 @@ fn disguised() -> impl Strategy<Value = String> {
             6 if letter == '/' => "/x/%2e%2E/".to_owned(),
             _ => letter.to_string(),
         };
-        // The scheme is not encoded, or it would be none.
+        // The scheme is not encoded, because the result would not be a URI.
         let (scheme, rest) = plain.split_at(5);
         format!("{scheme}{}", rest.chars().zip(&ways).map(disguise).collect::<String>())
     })
@@ -454,7 +454,7 @@ async fn what_is_filtered_is_for_its_caller_alone() {
         Post::modern("tools/list", json!({})),
         Post::modern("resources/list", json!({})),
         Post::modern("resources/templates/list", json!({})),
-        // Whoever keeps it might hand it to one who does not see it.
+        // A cache might serve it to a caller that may not see it.
         Post::modern("resources/read", json!({"uri": "a:1"})),
     ] {
         assert_eq!(site.result(post).await["cacheScope"], "private");
@@ -469,7 +469,7 @@ async fn the_cursors_of_a_filtered_list_do_not_name_what_is_hidden() {
     let cursor = URL_SAFE_NO_PAD.decode(result["nextCursor"].as_str().expect("a cursor")).expect("base64");
     assert!(!String::from_utf8_lossy(&cursor).contains("secret"), "{cursor:?}");
     assert_eq!(site.names(Era::Modern, "tools/list", |post| post).await, ["a", "b"]);
-    // A replica with the same list goes on from there.
+    // A replica with the same list continues from there.
     let other = Site::new(build_tools("t", &["a", "x_secret", "b"], 2));
     let next = other.result(Post::modern("tools/list", json!({"cursor": result["nextCursor"]}))).await;
     assert_eq!(next["tools"][0]["name"], "b");

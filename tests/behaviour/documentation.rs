@@ -1,11 +1,11 @@
-//! What ARCHITECTURE.md says of the tests is true.
+//! Checks what `ARCHITECTURE.md` says about the tests.
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// The functions of each file, by its path as a module: `crates/upstream/tests/upstream/calls.rs`
-/// is `crates::upstream::tests::upstream::calls`.
+/// Returns the functions of each file, by the file's path as a module: the module of
+/// `crates/upstream/tests/upstream/calls.rs` is `crates::upstream::tests::upstream::calls`.
 fn functions() -> BTreeMap<String, Vec<String>> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut folders: Vec<PathBuf> = ["src", "tests", "examples", "crates"].map(|name| root.join(name)).into();
@@ -39,7 +39,7 @@ fn function(line: &str) -> Option<&str> {
         .then(|| after.split(['(', '<']).next().unwrap_or_default())
 }
 
-/// The names in the second column of the tables of behaviours.
+/// Returns the names in the second column of the tables of behaviours.
 fn named_tests(text: &str) -> Vec<&str> {
     let mut is_table = false;
     let mut names = Vec::new();

@@ -37,7 +37,7 @@ async fn each_subscription_ends_with_its_result() {
         wire.message().await;
         wires.push((id, wire));
     }
-    // One is told whose stream nobody has begun to read.
+    // Its stream has not been read yet.
     wires.push(("1", site.open(listen(&json!({}))).await));
     let closing = tokio::spawn({
         let site = Arc::clone(&site);
@@ -71,7 +71,7 @@ async fn new_requests_are_refused() {
         assert_eq!(answer.headers["retry-after"], "1");
         assert!(answer.error_message().contains("shutting down"), "{answer:?}");
     }
-    // A clone of the manager is the same one.
+    // A clone is a handle to the same manager.
     let answer = Site { manager: site.manager.clone(), registry: site.registry.clone() };
     assert_eq!(answer.send(Post::legacy("ping", &json!({}))).await.status, 503);
 }
@@ -105,7 +105,7 @@ async fn managers_that_are_joined_share_their_bounds_and_are_shut_down_together(
     let refused = joined[1].send(listen(&json!({"toolsListChanged": true}))).await;
     assert_eq!(refused.status, 503);
 
-    // What a manager serves goes on when the manager is dropped, and is waited for.
+    // Calls of a manager that has been dropped continue, and are waited for.
     drop(joined);
     let manager = first.manager.clone();
     let closing = tokio::spawn(async move { manager.shut_down(Duration::from_secs(3600)).await });
@@ -125,7 +125,7 @@ async fn those_who_still_run_at_the_deadline_are_counted() {
         let site = Arc::clone(&site);
         calls.push(tokio::spawn(async move { site.send(Post::call(Era::Modern, tool, json!({}))).await }));
     }
-    // One whose stream nobody reads.
+    // Its stream is not read.
     let unread = site.open(listen(&json!({}))).await;
     tokio::task::yield_now().await;
     let start = tokio::time::Instant::now();
@@ -133,7 +133,7 @@ async fn those_who_still_run_at_the_deadline_are_counted() {
     assert_eq!(start.elapsed().as_secs(), 10);
     drop(unread);
     calls[0].abort();
-    // Asked again, it waits for the rest.
+    // A second call waits for the rest.
     assert_eq!(site.manager.shut_down(Duration::from_secs(1000)).await, 0);
     assert_eq!(start.elapsed().as_secs(), 100);
 }

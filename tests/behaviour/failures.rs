@@ -1,4 +1,4 @@
-//! Handlers that fail: what their clients read, and what is logged.
+//! Handlers that fail: what their clients see, and what is logged.
 
 use std::error::Error;
 use std::fmt;
@@ -18,7 +18,7 @@ use crate::log::Log;
 use crate::site::Site;
 use crate::support::{Answer, Era, Post, Probe};
 
-/// An error as a library's might be, whose message and source hold secrets.
+/// An error like that of a library, whose message and source contain secrets.
 #[derive(Debug)]
 struct DatabaseError(std::io::Error);
 
@@ -38,7 +38,7 @@ fn refused() -> DatabaseError {
     DatabaseError(std::io::Error::other("secret port\nERROR forged"))
 }
 
-/// The same failures of all three kinds of handlers.
+/// The same failures for all three kinds of handlers.
 fn catalog() -> Catalog {
     let tools = ToolRegistry::builder()
         .tool("undeclared", "", async || Err::<(), _>(refused()))
@@ -84,7 +84,7 @@ fn call(era: Era, kind: &str, name: &str) -> Post {
     }
 }
 
-/// What a client reads of a failure, wherever it stands.
+/// Returns what the client sees of a failure, in a result or an error.
 fn told(answer: &Answer) -> String {
     assert_eq!(answer.status, 200);
     let json = answer.json();
@@ -124,7 +124,7 @@ async fn an_error_that_was_not_declared_safe_is_logged_and_not_shown() {
             ] {
                 assert!(log.contains(part), "{part}: {log}");
             }
-            // With its source, but on one line.
+            // The source is logged too, on the same line.
             assert_eq!(log.contains("secret port"), name != "string", "{log}");
             assert!(!log.lines().any(|line| line.starts_with("ERROR forged")), "{log}");
         }
@@ -211,7 +211,7 @@ async fn a_host_chooses_what_is_shown_of_an_error() {
         reference(&told(&site.send(call(era, "tool", "string")).await));
     }
     assert_eq!(CallKind::Tool.to_string(), "tool");
-    // A hook that panics shows nothing.
+    // If the hook panics, nothing is shown.
     let site = Site::with(catalog(), |builder| builder.on_error(|_| panic!("secret")));
     reference(&told(&site.send(call(Era::Modern, "prompt", "undeclared")).await));
 }
@@ -228,7 +228,7 @@ async fn every_failure_is_logged_with_the_name_of_what_failed() {
     for (name, level, words) in [
         ("slow", "WARN", "its limit of 300s"),
         ("panic", "ERROR", "a handler panicked"),
-        ("error_result", "INFO", "a handler answered that it failed"),
+        ("error_result", "INFO", "a handler returned a result with `isError`"),
         ("boxed", "DEBUG", "code=-32602"),
     ] {
         let log = Log::default();
@@ -253,11 +253,11 @@ async fn arguments_are_not_logged() {
     let answer = site.send(Post::call(Era::Modern, "typed", json!({"a": "a secret"}))).await;
     drop(guard);
     assert!(answer.tool_text().contains("a secret"), "{answer:?}");
-    assert!(log.text().contains("do not fit") && log.text().contains("\"typed\""), "{}", log.text());
+    assert!(log.text().contains("are invalid") && log.text().contains("\"typed\""), "{}", log.text());
     assert!(!log.text().contains("secret"), "{}", log.text());
 }
 
-/// An error whose message cannot be written.
+/// An error whose `Display` panics.
 #[derive(Debug)]
 struct Unspeakable;
 
@@ -292,7 +292,7 @@ async fn an_error_whose_message_panics_is_logged_and_answered() {
     }
 }
 
-/// A registry that fails under whatever name it is called.
+/// A registry that fails for every name.
 struct Anything;
 
 impl Registry for Anything {
@@ -321,7 +321,7 @@ async fn a_name_from_a_client_stays_on_its_line_of_the_log() {
     assert!(!log.contains(['\r', '\u{1b}', '\u{85}']) && log.len() < 20_000, "{log}");
 }
 
-/// A registry around another one, which awaits its calls as anybody would write it.
+/// A registry around another one that simply awaits its calls.
 struct Around<R> {
     inner: R,
     way: Way,
@@ -386,7 +386,7 @@ async fn a_registry_around_another_keeps_limit_detachment_and_name() {
         assert_eq!(started.elapsed().as_secs(), 7);
         assert!(log.text().contains("name=\"brief\""), "{}", log.text());
 
-        // Only the manager's own limit cannot be lifted from within.
+        // An inner registry cannot lift the manager's own limit.
         let answer = site.send(Post::call(Era::Modern, "patient", json!({}))).await;
         let is_stopped = answer.json()["result"]["isError"] == true;
         assert_eq!(is_stopped, way == Way::Await);
@@ -433,7 +433,7 @@ async fn a_registry_around_another_sees_errors_and_may_refuse() {
     assert_eq!(fine["tools"], json!([]));
 }
 
-/// An error of the host's domain.
+/// A domain error of the host.
 #[derive(Debug)]
 enum TrackerError {
     NotFound(u32),
@@ -453,7 +453,7 @@ impl fmt::Display for TrackerError {
 
 impl Error for TrackerError {}
 
-/// One that is no `Error`, and says itself what a client may read.
+/// Not an `Error`: it converts into a `ToolError` itself.
 #[derive(Debug)]
 struct Forbidden;
 
@@ -545,6 +545,6 @@ fn every_public_error_is_an_error_of_the_standard_library() {
     is_error::<mcp_stateless::ConfigError>();
     is_error::<mcp_stateless::protocol::RpcError>();
     is_error::<mcp_stateless::RegistryError>();
-    // It is made from every error, so it cannot be one; what it holds is.
+    // It converts from every error, so it cannot be one itself, but its contents are.
     assert_eq!(ToolError::new("no such issue").to_string(), "no such issue");
 }

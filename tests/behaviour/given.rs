@@ -1,5 +1,4 @@
-//! Results, lists and questions that are JSON already, as registries that live elsewhere have
-//! them.
+//! Results, lists and questions that are already JSON, such as those of another server.
 
 use mcp_stateless::call::{Call, CallError, CallFuture, NoArguments};
 use mcp_stateless::protocol::{Era, ErrorCode, Revision, RpcError, ServerCapabilities};
@@ -14,7 +13,7 @@ const RESULT: &str = r#"{"content": [{"type":"hologram", "z": 1.0}], "structured
     "isError": true, "vendor/a": {"b":1}, "ttlMs": 5, "resultType": "other", "_meta": {"vendor/c": 1.50}}"#;
 const RESOURCE: &str = r#"{"contents": [], "ttlMs": 60000, "cacheScope": "public"}"#;
 
-/// Passes on what it was given.
+/// Passes on JSON text unchanged.
 struct Given;
 
 impl Registry for Given {

@@ -1,4 +1,4 @@
-//! What handlers take: the state, parts of the call, arguments and a context.
+//! The arguments of handlers: the state, parts of the call, arguments and a context.
 
 use std::sync::Arc;
 
@@ -63,7 +63,7 @@ async fn of_all(
     format!("{} {caller} {name} {} {}", tracker.first, id, cx.extensions().get::<User>().is_some())
 }
 
-/// What a host's own extractor lets pass.
+/// A host's own part of a call.
 struct Admin(&'static str);
 
 impl<S> FromCall<S> for Admin {
@@ -223,7 +223,7 @@ async fn prompts_resources_and_templates_have_a_state_as_well() {
     assert_eq!(arguments, &json!([{"name": "id", "required": true}]));
 }
 
-/// A state of several parts.
+/// A state with several parts.
 #[derive(Clone)]
 struct App {
     tracker: Arc<Tracker>,

@@ -1,4 +1,4 @@
-//! Middleware around the calls of a registry, and rights beside a tool.
+//! Middleware around the calls of a registry, and rights of definitions.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -101,7 +101,7 @@ async fn a_call_within_a_middleware_keeps_its_time_limit_and_its_name() {
     assert!(log.text().contains("name=\"slow\""), "{}", log.text());
 }
 
-/// Lets nobody through, before anything is read.
+/// A part of a call that refuses every caller, before the arguments are read.
 struct Closed;
 
 impl Middleware for Closed {
@@ -168,8 +168,8 @@ async fn suggest() -> Vec<&'static str> {
     vec!["suggested"]
 }
 
-/// Of each kind one that everybody may see and one for administrators, by the rights of each or
-/// by a rule about their tags.
+/// Has one item of each kind that is visible to everyone, and one that is visible only to
+/// administrators: by its own rights, or by a rule about tags.
 fn guarded(by_tags: bool) -> Catalog {
     let rule = |tags: &Tags, head: &Parts| !tags.has("admin") || is_admin(head);
     let mut prompt = Prompt::new("reset", "", by_id).complete("id", suggest).tag("admin");

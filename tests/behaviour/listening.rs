@@ -1,4 +1,4 @@
-//! Subscriptions: streams of what changes.
+//! Subscriptions: streams of changes.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -78,7 +78,7 @@ async fn a_listener_is_first_told_what_it_will_hear() {
         assert_eq!((wire.header("cache-control"), wire.header("x-accel-buffering")), ("no-store", "no"));
         assert_eq!(wire.message().await, acknowledged(&honoured));
     }
-    // What cannot change is not promised.
+    // Lists that cannot change are not acknowledged.
     let changes = Changes::in_process();
     let prompts = PromptRegistry::builder().prompt("x", "", async || "").build().expect("valid prompts");
     let parts = Catalog::builder().add(Live::new(tools(), changes)).add(prompts);
@@ -150,8 +150,8 @@ async fn no_more_clients_listen_than_may() {
     assert_eq!(refused.error(), (503, -32603));
     assert_eq!(refused.headers["retry-after"], "10");
     assert_eq!(refused.json()["id"], 1);
-    assert!(refused.error_message().contains("2 open subscription streams"), "{refused:?}");
-    // Others are served all the same.
+    assert!(refused.error_message().contains("`max_listeners` setting allows 2"), "{refused:?}");
+    // Other requests are still served.
     site.result(Post::modern("tools/list", json!({}))).await;
     drop(first);
     let third = listener(&site, &json!({})).await;
@@ -173,7 +173,7 @@ async fn no_caller_takes_the_places_of_all_listeners() {
     assert_eq!(refused.error(), (429, -32600));
     assert_eq!(refused.headers["retry-after"], "10");
     assert!(refused.error_message().contains("`max_listeners_per_principal`"), "{refused:?}");
-    // Callers that cannot be told apart are bounded together, and take no place of the others.
+    // Anonymous callers have a separate limit, and do not take the places of others.
     let mut anonymous = Vec::new();
     for _ in 0..8 {
         anonymous.push(listener(&site, &json!({})).await);
@@ -280,7 +280,7 @@ async fn a_right_that_is_withdrawn_ends_what_an_open_stream_delivers() {
     live.resource_updated("a:1");
     live.resource_updated("a:2");
     assert_eq!(wire.message().await, updated("a:2"));
-    // Nor is it named among what may have been lost.
+    // It is not named among the changes that may have been lost either.
     for _ in 0..1000 {
         live.resource_updated("a:1");
     }
@@ -352,7 +352,7 @@ async fn a_slow_listener_is_told_of_all_it_watches_when_something_is_lost() {
     while let Some(message) = wire.next().await {
         messages.push(message);
     }
-    // What was kept, what may have been lost, and the end.
+    // The changes that were kept, those that may have been lost, and the end.
     let lists = ["tools", "prompts", "resources"];
     let lost = lists.map(|list| notification(&format!("{list}/list_changed"), json!({})));
     let end = messages.pop().expect("an end");
@@ -365,7 +365,7 @@ async fn a_slow_listener_is_told_of_all_it_watches_when_something_is_lost() {
     assert!((1..200).contains(&kept) && messages[..kept].iter().all(|it| *it == updated("a:1")), "{kept}");
 }
 
-/// A bus that can be asked who listens, and that can give up.
+/// A bus that shows its subscriptions, and can close them.
 #[derive(Clone, Default)]
 struct Bus(Arc<Mutex<Vec<BusSender>>>);
 
@@ -388,7 +388,7 @@ async fn nothing_remains_of_a_listener_that_leaves() {
     let site = Site::new(Live::new(all(), Changes::over(Arc::new(bus.clone()), "ours")));
     let tasks = || tokio::runtime::Handle::current().metrics().num_alive_tasks();
     let before = tasks();
-    // Before it has read anything, and after.
+    // A listener may leave before it has read anything, or later.
     drop(site.open(listen(&everything())).await);
     drop(listener(&site, &everything()).await);
     let kept = listener(&site, &everything()).await;
@@ -426,11 +426,11 @@ async fn a_registry_within_one_that_is_replaced_is_heard_as_well() {
 async fn a_registry_that_takes_the_place_of_another_is_heard_by_those_who_listen_already() {
     let (old, new) = (Changes::in_process(), Changes::in_process());
     let live = Live::new(Live::new(all(), old.clone()), Changes::in_process());
-    // Within another as well.
+    // Also inside another registry.
     let site = Site::new(Catalog::builder().add(live.clone()).build().expect("no collisions"));
     let mut wire = listener(&site, &json!({"resourceSubscriptions": ["a:1", "a:2"]})).await;
     live.replace(Live::new(all(), new.clone()));
-    // What it said before it was listened to may be lost, so all may have changed.
+    // Changes before the subscription may be lost, so everything may have changed.
     assert_eq!(wire.message().await, updated("a:1"));
     assert_eq!(wire.message().await, updated("a:2"));
     old.publish(Change::Resource("a:1"));

@@ -1,4 +1,4 @@
-//! What is logged on the thread of a test.
+//! Captures the log of a test's thread.
 
 use std::io;
 use std::sync::{Arc, Mutex};
@@ -10,7 +10,7 @@ use tracing_subscriber::fmt::MakeWriter;
 pub(crate) struct Log(Arc<Mutex<Vec<u8>>>);
 
 impl Log {
-    /// Keeps what is logged until the guard is dropped.
+    /// Captures the log until the guard is dropped.
     pub(crate) fn keep(&self) -> DefaultGuard {
         let lines = tracing_subscriber::fmt().without_time().with_ansi(false).with_writer(self.clone());
         tracing::subscriber::set_default(lines.with_max_level(tracing::Level::TRACE).finish())

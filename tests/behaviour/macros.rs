@@ -1,11 +1,13 @@
-//! Tools, prompts and resources made of methods by the macros.
+//! Tools, prompts and resources that the macros make of methods.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use mcp_stateless::call::{CallError, Extension, FromCall};
+use http::{HeaderName, HeaderValue};
+use mcp_stateless::call::{CallError, Extension, FromCall, FromRef};
 use mcp_stateless::completion::Completing;
-use mcp_stateless::protocol::CacheHint;
+use mcp_stateless::protocol::{CacheHint, ErrorCode, ResourceLink};
+use mcp_stateless::registry::{Item, Registry as _};
 use mcp_stateless::resource::ResourceTemplate;
 use mcp_stateless::testing::TestClient;
 use mcp_stateless::{
@@ -142,7 +144,7 @@ struct Title {
     number: usize,
 }
 
-/// The same tools without a macro.
+/// The same tools, registered without a macro.
 fn hand_written(tracker: Arc<Tracker>) -> ToolRegistry {
     let search = async |State(_): State<Arc<Tracker>>, Search { query, limit, by }: Search| {
         Ok::<_, CallError>(Json(Found { titles: vec![format!("{query} {limit:?} {}", by.is_some())] }))
@@ -379,4 +381,108 @@ async fn prompts_and_resources_of_methods_take_self_and_texts() {
     assert_eq!(client.complete(prompt, "number", "1").await, ["1"]);
     let template = json!({"type": "ref/resource", "uri": "issue://by-id/{number}"});
     assert_eq!(client.complete(template, "number", "").await, ["0", "1", "2"]);
+}
+
+#[tools]
+impl Settings {
+    /// Resets everything.
+    #[tool(tag = "admin", with_meta = ("com.example/owner", "ada"), with_meta = ("com.example/cost", 3))]
+    fn reset() -> &'static str {
+        "done"
+    }
+}
+
+#[prompts]
+impl Settings {
+    /// Greets.
+    #[prompt(tag = "public", with_meta = ("com.example/owner", "ada"))]
+    fn greet(name: String) -> String {
+        name
+    }
+
+    /// Greets administrators.
+    #[prompt(visible_to = is_admin, tag = "admin")]
+    fn greet_admins() -> &'static str {
+        "Hello"
+    }
+}
+
+#[resources]
+impl Settings {
+    #[resource(uri = "log://{day}", list = days, tag = "admin", with_meta = ("com.example/owner", "ada"))]
+    fn log(day: String) -> String {
+        day
+    }
+
+    #[resource(uri = "secret://key", visible_to = is_admin, tag = "admin")]
+    fn key() -> &'static str {
+        "42"
+    }
+}
+
+struct Settings;
+
+fn is_admin(head: &http::request::Parts) -> bool {
+    head.headers.contains_key("x-admin")
+}
+
+async fn days() -> Vec<ResourceLink> {
+    vec![ResourceLink::new("log://monday", "monday"), ResourceLink::new("log://friday", "friday")]
+}
+
+#[tokio::test]
+async fn settings_of_methods_reach_the_definitions() {
+    let tools = Settings::tools().build().expect("valid tools");
+    assert!(tools.tags(Item::Tool("reset")).has("admin"));
+    let prompts = Settings::prompts().build().expect("valid prompts");
+    assert!(prompts.tags(Item::Prompt("greet")).has("public"));
+    assert!(prompts.tags(Item::Prompt("greet_admins")).has("admin"));
+    let resources = Settings::resources().build().expect("valid resources");
+    assert!(resources.tags(Item::Resource("log://monday")).has("admin"));
+    assert!(resources.tags(Item::Resource("secret://key")).has("admin"));
+    let catalog = Catalog::builder().add(tools).add(prompts).add(resources).build().expect("no collisions");
+    let client = TestClient::new(catalog.clone());
+    let owner = json!({"com.example/owner": "ada"});
+    let tools = client.list_tools().await;
+    assert_eq!(tools[0]["_meta"], json!({"com.example/owner": "ada", "com.example/cost": 3}));
+    let prompts = client.list_prompts().await;
+    assert_eq!((prompts.len(), &prompts[0]["_meta"]), (1, &owner), "{prompts:?}");
+    let uris = |list: Vec<serde_json::Value>| list.iter().map(|it| it["uri"].clone()).collect::<Vec<_>>();
+    assert_eq!(uris(client.list_resources().await), ["log://monday", "log://friday"]);
+    assert_eq!(client.list_resource_templates().await[0]["_meta"], owner);
+    assert_eq!(client.get_prompt("greet_admins", json!({})).await.error().0, ErrorCode::INVALID_PARAMS);
+    assert_eq!(client.read("secret://key").await.error().1, "Resource not found");
+    let (name, value) = (HeaderName::from_static("x-admin"), HeaderValue::from_static("yes"));
+    let admin = TestClient::new(catalog).header(name, value);
+    assert_eq!(admin.list_prompts().await.len(), 2);
+    assert_eq!(admin.read("secret://key").await.text(), "42");
+}
+
+/// An application's state, each field of which is a part.
+#[derive(Clone, FromRef)]
+struct App {
+    titles: Arc<Vec<String>>,
+    greeting: &'static str,
+    #[from_ref(skip)]
+    farewell: &'static str,
+}
+
+#[derive(Clone, FromRef)]
+#[from_ref(crate = elsewhere::server)]
+struct Pair(u32, String);
+
+#[tokio::test]
+async fn fields_of_a_state_are_its_parts() {
+    let app = App { titles: Arc::new(vec!["It crashes".to_owned()]), greeting: "Hello", farewell: "Bye" };
+    let tools = ToolRegistry::builder()
+        .with_state(app)
+        .tool("count", "", async |State(titles): State<Arc<Vec<String>>>| titles.len())
+        .tool("greet", "", async |State(greeting): State<&'static str>| greeting)
+        .tool("part", "", async |State(app): State<App>| app.farewell)
+        .with_state(Pair(7, "seven".to_owned()))
+        .tool("pair", "", async |State(n): State<u32>, State(name): State<String>| format!("{n} {name}"));
+    let client = TestClient::new(tools.build().expect("valid tools"));
+    for (tool, text) in [("count", "1"), ("greet", "Hello"), ("part", "Bye"), ("pair", "7 seven")] {
+        assert_eq!(client.call(tool, json!({})).await.text(), text);
+    }
 }

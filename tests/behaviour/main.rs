@@ -1,6 +1,6 @@
-//! What the wire must show, by requests to a server in memory (with a clock of its
-//! own where time matters) and over sockets. `ARCHITECTURE.md` has the table of
-//! which test shows which behaviour.
+//! Tests of the behaviour on the wire, with requests to a server in memory (with a paused clock
+//! where time matters) and over sockets. The tables in `ARCHITECTURE.md` show which test covers
+//! which behaviour.
 
 mod answer_guard;
 mod answering;

@@ -1,4 +1,4 @@
-//! What definitions, contents and results carry besides what they are: `_meta` and annotations.
+//! The metadata of definitions, contents and results: `_meta` and annotations.
 
 use mcp_stateless::completion::Completion;
 use mcp_stateless::prompt::{PromptMessage, PromptOutput};
@@ -132,4 +132,24 @@ fn optional_parts_are_set_one_after_the_other() {
     let expected =
         json!({"title": "t", "readOnlyHint": false, "destructiveHint": true, "idempotentHint": true});
     assert_eq!(json!(hints), expected);
+}
+
+#[tokio::test]
+async fn results_have_every_optional_member_of_the_schema() {
+    let chart =
+        async || ToolOutput::empty().with(Content::image(b"i", "image/png").with_meta(KEY, "chart")).failed();
+    let tools = ToolRegistry::builder().tool("chart", "", chart).build().expect("valid tools");
+    let called = TestClient::new(tools).call("chart", json!({})).await;
+    assert!(called.is_error());
+    let says = async |Id { id }: Id| PromptOutput::new([PromptMessage::new(Role::Assistant, id)]);
+    let complete = async || Completion::new(["a"]).has_more();
+    let says = Prompt::new("says", "", says).complete("id", complete);
+    let prompts = PromptRegistry::builder().register(says).build().expect("valid prompts");
+    let client = TestClient::new(prompts);
+    let got = client.get_prompt("says", json!({"id": ""})).await;
+    assert_eq!(got.result()["messages"][0]["role"], "assistant");
+    let completion =
+        json!({"ref": {"type": "ref/prompt", "name": "says"}, "argument": {"name": "id", "value": ""}});
+    let completed = client.request("completion/complete", completion).await;
+    assert_eq!(completed.result()["completion"], json!({"values": ["a"], "hasMore": true}));
 }

@@ -1,4 +1,4 @@
-//! Lists of which a part is late or down.
+//! Lists with a part that is late or down.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -17,22 +17,22 @@ use crate::support::{Era, Post};
 const MISSING: &str = "mcp-stateless/missing";
 const HIDDEN: &str = "mcp-stateless/hidden";
 
-/// How a remote list is answered from now on.
+/// How a remote list is answered.
 #[derive(Clone, Debug)]
 enum Mood {
-    /// After the task has been asked once more.
+    /// With this list, when the task is polled again.
     Lists(Vec<&'static str>),
-    /// Only when the mood changes.
+    /// Not until the mood changes.
     Hangs,
     Fails,
 }
 
-/// A registry that lives elsewhere: its list is never there at once.
+/// A remote registry: its list is never ready at once.
 #[derive(Clone)]
 struct Remote {
     mood: watch::Sender<Mood>,
     cache: CacheHint,
-    /// How often it was asked, by callers.
+    /// The callers that asked for the list.
     asked: Arc<Mutex<Vec<String>>>,
 }
 
@@ -80,7 +80,7 @@ fn local() -> ToolRegistry {
     ToolRegistry::builder().tool("here", "", async || "").build().expect("valid tools")
 }
 
-/// A site of a registry that is there, and of one elsewhere.
+/// A site with a local registry and a remote one.
 fn site(remote: &Remote) -> Site<Catalog> {
     let catalog = Catalog::builder().add_prefixed("l", local()).add_prefixed("r", remote.clone());
     Site::new(catalog.build().expect("no collisions"))
@@ -158,7 +158,7 @@ async fn what_one_caller_was_listed_is_never_shown_to_another() {
     {
         assert_eq!(names(&site.result(stranger).await), ["l-here"]);
     }
-    // Headers of the message make no other caller.
+    // Headers of the message do not identify a caller.
     let again = of("ada").header("traceparent", "00-1-2-03").header("x-request-id", "7");
     assert_eq!(names(&site.result(again).await), ["l-here", "r-x-of-ada"]);
 }
@@ -199,7 +199,7 @@ async fn listeners_hear_when_a_part_that_was_missing_is_back() {
         let acknowledged = wire.message().await;
         assert_eq!(acknowledged["params"]["notifications"]["toolsListChanged"], true);
         site.result(list()).await;
-        // It stays away for longer than any attempt lasts.
+        // It stays silent for longer than any attempt lasts.
         tokio::time::sleep(Duration::from_secs(600)).await;
         remote.set(Mood::Lists(vec!["x"]));
         assert_eq!(wire.message().await["method"], "notifications/tools/list_changed");
@@ -300,7 +300,7 @@ async fn what_a_catalog_within_a_catalog_lacks_is_told() {
     assert_eq!(result["_meta"][MISSING], json!([{"name": "in", "reason": "the wire is cut"}]));
 }
 
-/// Resources that are elsewhere, some of the same URI as another's.
+/// Remote resources, some with the same URIs as those of another registry.
 struct Notes(&'static str);
 
 impl Registry for Notes {
@@ -333,7 +333,7 @@ async fn a_resource_that_two_parts_have_is_told() {
         assert_eq!(uris, ["memo://today", "memo://a", "memo://b"]);
         assert_eq!(result["resources"][0]["name"], "a");
         assert_eq!(result["_meta"][HIDDEN], json!([{"name": "b", "item": "memo://today", "by": "a"}]));
-        // A filter that hides it does not name it.
+        // A filter that hides it also hides its name.
         let hidden = Filtered::new(site.registry, |item: Item<'_>, _: &http::request::Parts| {
             item != Item::Resource("memo://today")
         });

@@ -1,4 +1,4 @@
-//! Who may call: hosts, origins, and pages of other origins.
+//! Hosts, origins, and CORS.
 
 use http::{Method, Request, Uri};
 use mcp_stateless::manager::ManagerBuilder;
@@ -91,7 +91,7 @@ async fn an_allowed_host_may_demand_that_its_pages_came_over_tls() {
         ])
     });
     for (host, origin, expected) in [
-        // The proxy has ended TLS, and clients other than browsers send no origin.
+        // The proxy terminates TLS, and clients other than browsers send no origin.
         ("mcp.example.com", None, 200),
         ("mcp.example.com", Some("https://mcp.example.com"), 200),
         ("mcp.example.com", Some("HTTPS://MCP.example.com:443"), 200),
@@ -110,7 +110,7 @@ async fn an_allowed_host_may_demand_that_its_pages_came_over_tls() {
     ] {
         assert_eq!(status(&server, Some(host), origin).await, expected, "{host} {origin:?}");
     }
-    // An origin that is allowed by name is admitted as it is written.
+    // An origin that is allowed by name is compared verbatim.
     let server = Server::with(|builder| {
         builder.allowed_hosts(["https://mcp.example.com"]).allowed_origins(["http://mcp.example.com"])
     });
@@ -163,7 +163,7 @@ async fn origins_can_be_allowed_one_by_one_or_all() {
     ] {
         assert_eq!(status(&some, Some("mcp.example.com"), Some(origin)).await, expected, "{origin}");
     }
-    // An origin more takes none away.
+    // One more origin does not exclude the others.
     let local = Server::with(|builder| builder.allowed_origins(["https://app.example.com:443"]));
     for origin in ["https://app.example.com", "http://localhost:6274"] {
         assert_eq!(status(&local, Some("localhost"), Some(origin)).await, 200, "{origin}");
@@ -287,7 +287,7 @@ async fn a_preflight_is_answered_with_what_it_asks_for() {
 #[tokio::test]
 async fn pages_may_read_every_reply_even_of_the_authentication_around_it() {
     let server = Server::new();
-    // Authentication that lets nobody in, and knows nothing of CORS.
+    // Authentication that refuses every request, and does not know CORS.
     let locked = tower_service_fn(|_: Request<http_body_util::Full<bytes::Bytes>>| {
         let mut response = http::Response::new(mcp_stateless::manager::Body::default());
         *response.status_mut() = http::StatusCode::UNAUTHORIZED;

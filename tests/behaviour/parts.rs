@@ -1,4 +1,4 @@
-//! Which part of a catalog a call goes to.
+//! Which part of a catalog gets a call.
 
 use mcp_stateless::call::{Call, CallFuture};
 use mcp_stateless::completion::{Completion, CompletionRequest};
@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use crate::site::Site;
 use crate::support::Era;
 
-/// A part that says what it is told to, and answers everything by its name.
+/// A part that claims to have what the test says, and answers everything with its own name.
 struct Part {
     name: &'static str,
     offers: ServerCapabilities,
@@ -57,7 +57,7 @@ impl Registry for Part {
     }
 }
 
-/// Which part answers a tool, a prompt, a resource, and completions of both kinds.
+/// Returns which part answers a tool, a prompt, a resource, and completions of both kinds.
 async fn answering(parts: impl IntoIterator<Item = Part>) -> Vec<Value> {
     let catalog = parts.into_iter().fold(Catalog::builder(), CatalogBuilder::add);
     let site = Site::new(catalog.build().expect("no collisions"));
@@ -88,7 +88,7 @@ async fn a_part_that_does_not_offer_a_kind_never_gets_its_calls() {
         assert_eq!(answering(parts).await, ["tools", "all", "all", "all", "all"]);
         let parts = [part("prompts", ServerCapabilities::PROMPTS, has), part("all", everything(), Has::Yes)];
         let prompts = if has == Has::Yes { "prompts" } else { "all" };
-        // Where the part that has a prompt completes nothing, nothing is completed.
+        // If the part that has the prompt has no completions, there are none.
         let completed = if has == Has::Yes { json!(null) } else { json!("all") };
         let expected = [json!("all"), json!(prompts), json!("all"), completed, json!("all")];
         assert_eq!(answering(parts).await, expected);
@@ -151,7 +151,7 @@ fn a_catalog_within_a_catalog_says_what_its_parts_say() {
     }
 }
 
-/// Pages without an end: a circle, or ever new ones.
+/// A list whose pages never end: a circle, or always a new cursor.
 struct Endless(Option<u64>);
 
 impl Registry for Endless {
@@ -171,7 +171,7 @@ impl Registry for Endless {
 fn pages_that_lead_in_a_circle_are_refused_when_the_catalog_is_built() {
     for circle in [1, 2, 7] {
         let error = Catalog::builder().add(Endless(Some(circle))).build().expect_err("a circle").to_string();
-        assert!(error.contains("circle"), "{error}");
+        assert!(error.contains("form a cycle"), "{error}");
     }
     let error = Catalog::builder().add_prefixed("far", Endless(Some(2))).build().expect_err("a circle");
     assert_eq!(error.name(), "far");

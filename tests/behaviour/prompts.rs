@@ -75,7 +75,7 @@ fn get(era: Era, name: &str, arguments: Value) -> Post {
 fn complete(era: Era, prompt: &str, argument: &str, value: &str) -> Post {
     let reference = json!({"type": "ref/prompt", "name": prompt});
     let argument = json!({"name": argument, "value": value});
-    // It is the reference that has the name, and no header repeats it.
+    // The name is in the reference, which no header repeats.
     era.post("completion/complete", json!({"ref": reference, "argument": argument}))
 }
 
@@ -154,7 +154,7 @@ async fn a_prompt_that_is_called_wrongly_says_what_is_wrong() {
             ("review", json!({"code": "x", "strict": "perhaps"}), ["`strict`", "`true` or `false`"]),
             ("review", json!({"code": 7}), ["`code`", "string"]),
             ("review", json!([]), ["`arguments`", "object"]),
-            // No type says so here, but the list does.
+            // The type does not require it here, but the definition does.
             ("many", json!({"many": "x"}), ["missing", "`few`"]),
         ] {
             let answer = site.send(get(era, name, arguments)).await;
@@ -236,7 +236,7 @@ async fn arguments_are_completed() {
         let expected = json!({"values": ["python", "perl"], "total": 2, "hasMore": false});
         assert_eq!(result["completion"], expected);
         assert_eq!(result.get("resultType").is_some(), era == Era::Modern);
-        // Nothing completes it, which is no error.
+        // An argument without a completion is not an error.
         let result = site.result(complete(era, "talk", "more", "p")).await;
         assert_eq!(result["completion"]["values"], json!([]));
     }

@@ -88,7 +88,7 @@ async fn only_json_bodies_are_read() {
     assert_eq!(server.send(twice).await.error(), (415, -32600));
 }
 
-/// A body of equal chunks that may stall at its end, and counts what is read of it.
+/// A body of equal chunks that may stall at its end, and counts how much of it is read.
 struct Chunks {
     left: usize,
     stalls: bool,
@@ -132,7 +132,7 @@ async fn a_body_over_the_limit_is_refused_before_it_is_all_in_memory() {
         let expected = if declared.is_some() { 0 } else { 11 * 1024 };
         assert_eq!(read.load(Ordering::SeqCst), expected);
     }
-    // The limit itself is within.
+    // A body of exactly the limit is accepted.
     let chunks = Chunks { left: 10, stalls: false, read: Arc::default() };
     assert_eq!(send_chunks(&server, chunks, None).await.error(), (400, -32700));
 }
@@ -164,7 +164,7 @@ async fn bodies_that_arrive_slowly_are_bounded_together() {
     let stalled = |chunks| {
         let (server, read) = (Arc::clone(&server), Arc::new(AtomicUsize::new(0)));
         let body = Chunks { left: chunks, stalls: true, read: Arc::clone(&read) };
-        // What a body declares counts for nothing.
+        // The declared length does not count.
         (tokio::spawn(async move { send_chunks(&server, body, Some(1024 * 1024)).await }), read)
     };
     let until_read = async |read: &AtomicUsize, chunks: usize| {
@@ -173,7 +173,7 @@ async fn bodies_that_arrive_slowly_are_bounded_together() {
         }
     };
     let whole = |chunks| Chunks { left: chunks, stalls: false, read: Arc::default() };
-    // One of them came in one piece, but waits for more.
+    // One of them arrived in one piece, but waits for more.
     let ((first, first_read), (second, second_read)) = (stalled(8), stalled(1));
     until_read(&first_read, 8).await;
     until_read(&second_read, 1).await;
@@ -184,10 +184,10 @@ async fn bodies_that_arrive_slowly_are_bounded_together() {
     let (third, _) = stalled(2);
     let third = third.await.expect("no panic");
     assert_eq!(third.error(), (503, -32603), "{third:?}");
-    // What is there at once in one piece is served all the same.
+    // A body that is ready at once in one piece is still served.
     assert_eq!(server.send(add(Era::Legacy)).await.tool_text(), "3");
     assert_eq!(send_chunks(&server, whole(1), None).await.error(), (400, -32700));
-    // However a body ends, what it held is given back.
+    // A body returns its bytes, however it ends.
     for stalled in [first, second] {
         stalled.abort();
         assert!(stalled.await.is_err());
@@ -277,7 +277,7 @@ async fn modern_headers_must_repeat_the_body() {
             assert_eq!(answer.json()["id"], 1);
         }
     }
-    // Also when the body, too, names nothing.
+    // Also if the body has no name either.
     let nameless = Post::modern("tools/call", json!({}));
     assert_eq!(server.send(nameless).await.error(), (400, -32020));
     let same = good.clone();
@@ -293,10 +293,10 @@ async fn modern_headers_are_read_as_the_specification_says() {
         assert_eq!(server.send(good.clone().header("MCP-NAME", name)).await.tool_text(), "3", "{name}");
     }
     assert_eq!(server.send(good.clone().header("mcp-name", "=?base64?YWR?=")).await.error(), (400, -32020));
-    // The body's own escapes make no difference.
+    // Escapes in the body make no difference.
     let escaped = good.edit(r#""name":"add""#, r#""name":"\u0061dd""#);
     assert_eq!(server.send(escaped).await.tool_text(), "3");
-    // Only what is called has a name.
+    // Only calls have a name.
     let list = Post::modern("tools/list", json!({})).header("mcp-name", "whatever");
     assert_eq!(server.send(list).await.status, 200);
 }
@@ -321,11 +321,11 @@ async fn param_headers_must_repeat_their_arguments() {
         assert_eq!(answer.error(), (400, -32020));
         assert!(answer.error_message().contains("mcp-param-region"));
     }
-    // Without an argument no header is expected; what the tool makes of it is another matter.
+    // Without the argument no header is required; whether the tool accepts that is not checked here.
     for arguments in [json!({}), json!({"region": null})] {
         assert_eq!(server.send(call(arguments)).await.json()["result"]["isError"], true);
     }
-    // Earlier revisions know no such headers.
+    // Earlier revisions have no such headers.
     assert_eq!(
         server.send(Post::call(Era::Legacy, "place", json!({"region": "Bern"}))).await.tool_text(),
         "Bern"
@@ -371,18 +371,18 @@ async fn a_needed_capability_must_be_declared() {
         let meta = json!({"io.modelcontextprotocol/clientCapabilities": {"sampling": {}}});
         let answer = server.send(Post::call_with_meta(Era::Modern, tool, json!({}), meta)).await;
         assert_eq!(answer.tool_text(), "sampled");
-        // Legacy requests declare nothing.
+        // Legacy requests declare no capabilities.
         assert_eq!(server.send(Post::call(Era::Legacy, tool, json!({}))).await.tool_text(), "sampled");
     }
 }
 
-/// Mends one fault of a request.
+/// Fixes one fault of a request.
 type Mend<'a> = &'a dyn Fn(Post) -> Post;
 
 #[tokio::test]
 async fn of_several_faults_the_first_in_the_documented_order_is_told() {
     let server = Server::with(|builder| builder.max_body_size(2000));
-    // Everything is wrong; then one thing after the other is mended.
+    // Start with every fault, and fix one after the other.
     let mut post = Post::call(Era::Modern, "place", json!({"region": 7, "filler": "x".repeat(3000)}))
         .method(http::Method::PUT)
         .header("host", "evil.example.com")

@@ -146,12 +146,12 @@ async fn a_resource_of_a_template_is_read_with_its_variables_decoded() {
     for era in Era::BOTH {
         for (uri, text) in [
             ("book://a%20b%40c/3", "a b@c, page 3"),
-            // Here an encoded character is not what the character is.
+            // Here an encoded character is different from the character.
             ("file:///a/b%3Fc.txt", "a/b%3Fc.txt"),
-            // However it is spelt.
+            // Any spelling of the URI matches.
             ("BOOK://%61/3", "a, page 3"),
             ("file:///a/%2e%2E/b/./c", "b/c"),
-            // Neither a template that also fits, nor one that was added later.
+            // Not a template that also matches, nor one that was added later.
             ("book://exact/1", "the very one"),
             ("file:///a", "a"),
         ] {
@@ -239,7 +239,7 @@ async fn a_resource_is_named_by_a_uri_and_nothing_else() {
             let expected = if era == Era::Modern { (400, -32020) } else { (200, -32602) };
             assert_eq!(answer.error(), expected);
         }
-        // A resource has no arguments: whatever is sent as such is not looked at.
+        // A resource has no arguments: those that are sent are ignored.
         let params = json!({"uri": "book://a/2", "arguments": {"title": "stolen", "page": "3"}});
         let result = site.result(era.post("resources/read", params)).await;
         assert_eq!(result["contents"][0]["text"], "a, page 2");
@@ -307,9 +307,9 @@ fn a_resource_that_cannot_be_right_is_refused_when_the_registry_is_built() {
         (builder().register_template(template("a:{path}\n")), ["a:{path}", "white space"]),
         (
             builder().register_template(template("a:{path}/{path}")),
-            ["a:{path}/{path}", "`path` is there twice"],
+            ["a:{path}/{path}", "`path` occurs twice"],
         ),
-        (builder().register_template(template("a:{path}/{+path}")), ["a:{path}", "`path` is there twice"]),
+        (builder().register_template(template("a:{path}/{+path}")), ["a:{path}", "`path` occurs twice"]),
         (
             builder().register_template(template("a:b{path}")).register_template(template("A:%62{path}")),
             ["A:%62{path}", "twice"],

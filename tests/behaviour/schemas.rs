@@ -1,4 +1,4 @@
-//! What goes into tools and comes out of them, checked against schemas.
+//! Arguments and results of tools, checked against schemas.
 
 use std::collections::BTreeMap;
 
@@ -30,7 +30,7 @@ fn order() -> Value {
     })
 }
 
-/// Tools whose handlers take any arguments.
+/// A tool whose handler accepts any arguments.
 fn untyped(name: &str) -> Tool {
     Tool::with_schema(name, "", order(), async |order: Value| order.to_string())
 }
@@ -50,7 +50,7 @@ async fn arguments_that_do_not_fit_the_schema_are_told_by_path_and_expectation()
             (json!({"dish": "soup", "guests": "two"}), &["`guests`", "integer"]),
             (json!({"dish": "soup", "extras": ["salt", "7"]}), &["`extras[1]`", "^[a-z]+$"]),
             (json!({"dish": "soup", "tip": 1}), &["'tip'", "unexpected"]),
-            // Each of several faults, so that one try mends them all.
+            // All faults are reported, so that a model can correct them in one attempt.
             (json!({"dish": "", "guests": 0}), &["`dish`", "`guests`"]),
         ] {
             let answer = site.send(Post::call(era, "order", arguments)).await;
@@ -111,7 +111,7 @@ async fn structured_content_that_does_not_fit_its_schema_is_the_servers_fault() 
         let answer = site.send(Post::call(era, "result", json!({"n": "a secret"}))).await;
         assert_eq!(answer.error(), (200, -32603));
         assert!(!answer.text().contains("secret"), "{answer:?}");
-        // A tool that failed has nothing to show that could fit.
+        // The result of a tool that failed is not checked.
         let answer = site.send(Post::call(era, "result", json!({"fail": "out of luck"}))).await;
         assert_eq!(answer.tool_text(), "out of luck");
     }
@@ -213,7 +213,7 @@ fn a_schema_that_refers_to_elsewhere_is_refused_when_the_registry_is_built() {
         (json!({"type": "object", "$ref": "file:///etc/passwd"}), "passwd"),
         (json!({"type": "object", "$ref": "#/$defs/nothing"}), "nothing"),
         (json!({"type": "object", "properties": {"a": {"type": "colour"}}}), "colour"),
-        // Patterns of this kind may take for ever.
+        // Patterns of this kind may take exponential time.
         (json!({"type": "object", "properties": {"a": {"pattern": "(a)\\1"}}}), "regex"),
         (json!({"type": "object", "properties": {"a": {"pattern": "^(?=a)"}}}), "regex"),
     ] {
@@ -286,7 +286,7 @@ async fn what_does_not_fit_a_type_is_told_before_what_does_not_fit_its_schema_an
         .build();
     let client = TestClient::new(tools.expect("valid tools"));
     for (arguments, typed, untyped) in [
-        // The schema is looked at when the type fits, not before.
+        // The schema is only checked if the arguments fit the type.
         (
             json!({"dish": "", "size": "large", "extras": "none"}),
             "at `extras`: invalid type: string \"none\", expected a sequence",

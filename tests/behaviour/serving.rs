@@ -19,9 +19,9 @@ use tokio::task::JoinHandle;
 
 use crate::support::{Answer, Era, Post, Server};
 
-/// Short, for what is to be cut.
+/// A short limit, for connections that must be cut.
 const SOON: Duration = Duration::from_millis(200);
-/// Only bounds how long a fault can hold the tests up.
+/// Bounds how long a test can hang.
 const HANG: Duration = Duration::from_secs(30);
 
 type Service = McpAt<Fixed<ToolRegistry>>;
@@ -66,7 +66,7 @@ impl Running {
         client
     }
 
-    /// A client that gives each stream a small window, and opens it as it reads.
+    /// A client with a small window for each stream, which grows as it reads.
     async fn http2(&self) -> hyper::client::conn::http2::SendRequest<Full<Bytes>> {
         let mut builder = hyper::client::conn::http2::Builder::new(TokioExecutor::new());
         builder.initial_stream_window_size(16 * 1024);
@@ -100,10 +100,10 @@ fn call(tool: &str, arguments: serde_json::Value) -> http::Request<Full<Bytes>> 
     request
 }
 
-/// Waits until the server has closed a connection; gives what it sent.
+/// Waits until the server has closed a connection. Returns what it sent.
 async fn closed(mut socket: TcpStream) -> Vec<u8> {
     let mut sent = Vec::new();
-    // A reset is an end as well.
+    // A reset also counts as an end.
     let _ = tokio::time::timeout(HANG, socket.read_to_end(&mut sent)).await.expect("it is closed");
     sent
 }
@@ -179,7 +179,7 @@ async fn a_connection_without_a_request_is_cut() {
         socket.write_all(opening.as_bytes()).await.expect("it is read");
         closed(socket).await;
     }
-    // Also within the head of a later request.
+    // Also inside the head of a later request.
     let mut socket = running.socket().await;
     socket.write_all(text(PING).as_bytes()).await.expect("it is read");
     let mut answer = vec![0; 12];
@@ -187,7 +187,7 @@ async fn a_connection_without_a_request_is_cut() {
     assert_eq!(answer, b"HTTP/1.1 200");
     socket.write_all(b"POST /mcp HT").await.expect("it is read");
     closed(socket).await;
-    // A call that takes longer is none of this.
+    // A call that takes longer is not idle.
     let mut client = running.http1().await;
     let waiting = tokio::spawn(async move { client.send_request(call("wait", json!({}))).await });
     running.server.probe.until(|probe| probe.running() == 1).await;
@@ -218,14 +218,14 @@ async fn an_idle_connection_is_closed() {
 async fn a_reader_that_reads_nothing_is_cut_and_its_call_ends() {
     let running = Running::start(|serve| serve.write_timeout(SOON)).await;
     let probe = &running.server.probe;
-    // Over a socket that takes nothing.
+    // On a socket that accepts nothing.
     let body = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "progress",
         "arguments": {"steps": 1_000_000_000}, "_meta": {"progressToken": 1}}});
     let mut socket = running.socket().await;
     socket.write_all(text(&body.to_string()).as_bytes()).await.expect("it is read");
     probe.until(|probe| probe.running() == 1).await;
     tokio::time::timeout(HANG, probe.until(|probe| probe.running() == 0)).await.expect("the call ends");
-    // On a stream that takes nothing, of a connection that does.
+    // On a stream that accepts nothing, of a connection that does.
     let mut client = running.http2().await;
     let stuck = client.send_request(call("progress", json!({"steps": 1_000_000_000})));
     let mut stuck = stuck.await.expect("a response");
@@ -240,13 +240,13 @@ async fn a_reader_that_reads_nothing_is_cut_and_its_call_ends() {
     };
     tokio::time::timeout(HANG, ended).await.expect("the call ends");
     assert!(answers > 0);
-    // Not every version of a client tells a stream that is reset from one that has ended.
+    // Some versions of the client do not distinguish a reset stream from one that has ended.
     let mut received = Vec::new();
     while let Some(Ok(frame)) = stuck.body_mut().frame().await {
         received.extend(frame.into_data().unwrap_or_default());
     }
     assert!(!String::from_utf8_lossy(&received).contains("result"), "the call came to its end");
-    // Large replies as well, to their last byte.
+    // Large replies are sent to the last byte.
     let stuck = client.send_request(call("echo", json!({"text": "x".repeat(100_000)})));
     let stuck = stuck.await.expect("a response");
     tokio::time::sleep(3 * SOON).await;
@@ -275,7 +275,7 @@ async fn a_reader_that_reads_nothing_into_the_smallest_buffer_is_cut() {
 #[tokio::test]
 async fn a_unix_listener_serves_cuts_and_ends_as_one_of_tcp_does() {
     let path = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{}.sock", std::process::id()));
-    // What a test before left there, whose process had the same id.
+    // A previous test whose process had the same id may have left it there.
     let _ = std::fs::remove_file(&path);
     let listener = tokio::net::UnixListener::bind(&path).expect("a path");
     let nowhere = SocketAddr::from(([0; 4], 0));
@@ -299,7 +299,7 @@ async fn a_unix_listener_serves_cuts_and_ends_as_one_of_tcp_does() {
     std::fs::remove_file(&path).expect("the listener's path");
 }
 
-/// Is out of descriptors for a while.
+/// A listener that is out of descriptors for a while.
 struct Exhausted {
     failures: usize,
     listener: TcpListener,
@@ -361,7 +361,7 @@ async fn requests_under_way_end_and_stuck_clients_are_cut_when_the_server_stops(
         Answer::read(client.send_request(add()).await.expect("a response")).await;
         client
     };
-    // One reads slowly, but comes to its end; one reads nothing at all.
+    // One client reads slowly, but finishes; one reads nothing.
     let mut client = running.http1().await;
     let good = client.send_request(call("progress", json!({"steps": 2000}))).await.expect("a response");
     let mut stuck = running.http1().await;

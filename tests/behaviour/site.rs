@@ -1,4 +1,4 @@
-//! A server of any registry, and its streams, message by message.
+//! A server with any registry, and its streams, message by message.
 
 use http::{HeaderMap, Response, StatusCode};
 use mcp_stateless::manager::{Body, ManagerBuilder};
@@ -33,7 +33,7 @@ impl<R: Registry> Site<R> {
         Wire::new(self.manager.handle(post.into_request(), &self.registry).await)
     }
 
-    /// The result of a request that succeeds.
+    /// Returns the result of a request that succeeds.
     pub(crate) async fn result(&self, post: Post) -> Value {
         let answer = self.send(post).await;
         let result = answer.json()["result"].take();
@@ -41,7 +41,7 @@ impl<R: Registry> Site<R> {
         result
     }
 
-    /// The names (or URIs) in a list, of all its pages.
+    /// Returns the names (or URIs) in all pages of a list.
     pub(crate) async fn names(&self, era: Era, list: &str, post: impl Fn(Post) -> Post) -> Vec<String> {
         let (member, key) = match list {
             "resources/templates/list" => ("resourceTemplates", "uriTemplate"),
@@ -62,12 +62,12 @@ impl<R: Registry> Site<R> {
     }
 }
 
-/// A stream, read as it comes.
+/// A stream that is read incrementally.
 pub(crate) struct Wire {
     pub(crate) status: StatusCode,
     headers: HeaderMap,
     response: Response<Body>,
-    /// What has come and was not looked at.
+    /// The text that has arrived, but has not been parsed.
     text: String,
 }
 
@@ -81,7 +81,7 @@ impl Wire {
         self.headers.get(name).map_or("", |value| value.to_str().expect("ASCII"))
     }
 
-    /// The whole text, of a reply that is no stream.
+    /// Returns the whole text of a reply that is not a stream.
     pub(crate) async fn text(mut self) -> String {
         while let Some(frame) = next_frame(&mut self.response).await {
             self.text += &frame;
@@ -89,7 +89,7 @@ impl Wire {
         self.text
     }
 
-    /// The next block, with its end; `None` after the last.
+    /// Returns the next block with its end, or `None` after the last one.
     pub(crate) async fn block(&mut self) -> Option<String> {
         loop {
             if let Some(end) = self.text.find("\n\n") {
@@ -100,7 +100,7 @@ impl Wire {
         }
     }
 
-    /// The next message as it is written, comments passed over; `None` at the end.
+    /// Returns the text of the next message, or `None` at the end. Skips comments.
     pub(crate) async fn raw(&mut self) -> Option<String> {
         loop {
             let block = self.block().await?;
@@ -111,12 +111,12 @@ impl Wire {
         }
     }
 
-    /// The next message; `None` at the end.
+    /// Returns the next message, or `None` at the end.
     pub(crate) async fn next(&mut self) -> Option<Value> {
         Some(serde_json::from_str(&self.raw().await?).expect("JSON"))
     }
 
-    /// The next message, of a stream that goes on.
+    /// Returns the next message of a stream that has not ended.
     pub(crate) async fn message(&mut self) -> Value {
         self.next().await.expect("a message")
     }

@@ -1,4 +1,4 @@
-//! Stateless, always.
+//! The server is stateless.
 
 use http::Method;
 use serde_json::json;
@@ -8,7 +8,7 @@ use crate::support::{Answer, Era, Post, Server};
 #[tokio::test]
 async fn any_request_is_served_without_initialize_on_any_replica() {
     for era in Era::BOTH {
-        // Each server is new: no request has come before.
+        // Each server is new, and has had no other request.
         let sum = Server::new().send(Post::call(era, "add", json!({"a": 10, "b": 20}))).await;
         assert_eq!(sum.tool_text(), "30");
         let list = Server::new().send(era.post("tools/list", json!({}))).await;
@@ -18,7 +18,7 @@ async fn any_request_is_served_without_initialize_on_any_replica() {
 
 #[tokio::test]
 async fn no_reply_carries_a_session_id() {
-    // `Answer::read` asserts it of every answer in these tests; here, of each kind.
+    // `Answer::read` asserts it for every answer in these tests; this covers each kind.
     let server = Server::new();
     for post in [
         Post::legacy("initialize", &json!({"protocolVersion": "2025-11-25"}))
@@ -126,7 +126,7 @@ async fn nothing_of_a_request_remains_however_it_ends() {
             let meta = if token { json!({"progressToken": "t"}) } else { json!({}) };
             server.send(Post::call_with_meta(era, tool, json!({"steps": 3}), meta)).await;
         }
-        // A client that goes away, before the answer and in the middle of it.
+        // A client that leaves before the answer, or in the middle of it.
         {
             let waiting = server.handle(Post::call(era, "wait", json!({})));
             tokio::pin!(waiting);

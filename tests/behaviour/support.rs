@@ -1,4 +1,4 @@
-//! A server in memory, requests to it, and tools that tell what happens to them.
+//! A server in memory, requests to it, and tools that record what happens to them.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -27,7 +27,7 @@ pub(crate) struct Server {
     pub(crate) probe: Probe,
 }
 
-/// What the tools have been through.
+/// Counts what happens to the tools.
 #[derive(Clone, Default)]
 pub(crate) struct Probe(Arc<Counts>);
 
@@ -39,7 +39,7 @@ struct Counts {
     changed: Notify,
 }
 
-/// Counts as running as long as it lives.
+/// Counts as running until it is dropped.
 pub(crate) struct Running(Probe);
 
 impl Probe {
@@ -244,7 +244,7 @@ impl Server {
         Answer::read(self.handle(post).await).await
     }
 
-    /// Sends a request; its answer is still to be read.
+    /// Sends a request. Does not read its answer.
     pub(crate) async fn handle(&self, post: Post) -> Response<Body> {
         self.manager.handle(post.into_request(), &self.tools).await
     }
@@ -273,12 +273,12 @@ impl Post {
         post
     }
 
-    /// A request of the legacy era, without a version header.
+    /// Creates a request of the legacy era, without a version header.
     pub(crate) fn legacy(method: &str, params: &Value) -> Self {
         Self::raw(json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params}).to_string())
     }
 
-    /// A request of the modern era with all that it needs.
+    /// Creates a complete request of the modern era.
     pub(crate) fn modern(method: &str, mut params: Value) -> Self {
         let name = params["name"].as_str().or(params["uri"].as_str()).map(str::to_owned);
         let mut meta = json!({
@@ -297,7 +297,7 @@ impl Post {
         post
     }
 
-    /// A `tools/call` of either era.
+    /// Creates a `tools/call` of either era.
     pub(crate) fn call(era: Era, tool: &str, arguments: Value) -> Self {
         Self::call_with_meta(era, tool, arguments, json!({}))
     }
@@ -309,7 +309,7 @@ impl Post {
         era.post("tools/call", params)
     }
 
-    /// The request of a caller whom the host has made out.
+    /// Sets the caller, as the host's authentication does.
     pub(crate) fn of(mut self, principal: &str) -> Self {
         self.principal = Some(Principal::new(principal));
         self
@@ -327,7 +327,7 @@ impl Post {
         self
     }
 
-    /// Adds a line of a header.
+    /// Adds a header, without replacing others of the same name.
     pub(crate) fn line(mut self, name: &str, value: &str) -> Self {
         let name = HeaderName::from_bytes(name.as_bytes()).expect("a header name");
         self.headers.append(name, HeaderValue::from_bytes(value.as_bytes()).expect("a header value"));
@@ -339,7 +339,7 @@ impl Post {
         self
     }
 
-    /// The body, shared with the request.
+    /// Returns the body, shared with the request.
     pub(crate) fn text(&self) -> Bytes {
         self.body.clone()
     }
@@ -368,7 +368,7 @@ impl Post {
     }
 }
 
-/// Both eras, to say each thing of both.
+/// Both eras, for tests that cover both.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Era {
     Legacy,
@@ -386,7 +386,7 @@ impl Era {
     }
 }
 
-/// A whole answer.
+/// A complete answer.
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: StatusCode,
@@ -413,24 +413,24 @@ impl Answer {
         std::str::from_utf8(&self.body).expect("UTF-8")
     }
 
-    /// The one JSON message of the body.
+    /// Returns the JSON message of the body.
     pub(crate) fn json(&self) -> Value {
         assert_eq!(self.content_type(), "application/json", "{self:?}");
         serde_json::from_slice(&self.body).expect("JSON")
     }
 
-    /// The messages of a stream.
+    /// Returns the messages of a stream.
     pub(crate) fn events(&self) -> Vec<Value> {
         assert_eq!(self.content_type(), "text/event-stream", "{self:?}");
         events(self.text())
     }
 
-    /// The text of a call's result.
+    /// Returns the text of a call's result.
     pub(crate) fn tool_text(&self) -> String {
         self.json()["result"]["content"][0]["text"].as_str().expect("a text").to_owned()
     }
 
-    /// The status and the code of an error.
+    /// Returns the status and the code of an error.
     pub(crate) fn error(&self) -> (u16, i64) {
         let code = self.json()["error"]["code"].as_i64();
         (self.status.as_u16(), code.unwrap_or_else(|| panic!("no error: {self:?}")))
@@ -441,7 +441,7 @@ impl Answer {
     }
 }
 
-/// The messages of a stream's text: data lines and comments, and nothing else.
+/// Returns the messages in the text of a stream, which has only data lines and comments.
 pub(crate) fn events(text: &str) -> Vec<Value> {
     let blocks = text.split_terminator("\n\n").filter(|block| *block != ":");
     blocks
@@ -452,7 +452,7 @@ pub(crate) fn events(text: &str) -> Vec<Value> {
         .collect()
 }
 
-/// The next frame of a response, if it comes before anything else has to happen.
+/// Returns the next frame of a response, if it is ready.
 pub(crate) async fn next_frame(response: &mut Response<Body>) -> Option<String> {
     let frame = response.body_mut().frame().await?.expect("infallible");
     Some(String::from_utf8(frame.into_data().expect("data").to_vec()).expect("UTF-8"))

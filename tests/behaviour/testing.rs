@@ -1,4 +1,4 @@
-//! The client in memory that hosts test with.
+//! The client in memory, for tests of hosts.
 
 use std::num::NonZeroUsize;
 

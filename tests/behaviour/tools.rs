@@ -44,7 +44,7 @@ async fn tools_are_listed_in_the_order_in_which_they_were_added() {
 
 #[tokio::test]
 async fn large_lists_are_whole_in_every_shape() {
-    // Large enough to be sent from where they were made.
+    // Large enough for the list to be shared instead of copied.
     let tools = (0..200).fold(ToolRegistry::builder(), |tools, number| {
         tools.tool(format!("tool_{number}"), "x".repeat(100), async || "")
     });
@@ -73,7 +73,7 @@ async fn long_lists_come_in_pages_that_any_replica_continues() {
         let mut found = Vec::new();
         let mut params = json!({});
         loop {
-            // Each page comes from another replica.
+            // Each page is from another replica.
             let list = server_with(pages(2)).send(era.post("tools/list", params)).await.json();
             found.extend(names(&list).into_iter().map(str::to_owned));
             let Some(cursor) = list["result"].get("nextCursor") else { break };
@@ -349,7 +349,7 @@ async fn a_tool_that_takes_too_long_is_stopped() {
 
     let hasty = Server::with(|builder| builder.tool_time_limit(Some(Duration::from_secs(2))));
     assert_eq!(hasty.send(Post::call(Era::Legacy, "wait", json!({}))).await.tool_text(), stopped(2));
-    // While streaming, too.
+    // Also in a stream.
     let meta = json!({"progressToken": 1});
     let events =
         hasty.send(Post::call_with_meta(Era::Legacy, "slow_progress", json!({}), meta)).await.events();
@@ -366,7 +366,7 @@ async fn a_tool_that_never_runs_out_of_work_is_stopped_as_well() {
     let busy = Tool::new("busy", "", async || {
         let (plenty, since) = (tokio::sync::Semaphore::new(1), std::time::Instant::now());
         while since.elapsed() < Duration::from_secs(5) {
-            // Always to be had, until the task's budget is spent.
+            // Always ready, until the task's coop budget is spent.
             drop(plenty.acquire().await);
         }
         "ended by itself"
@@ -494,7 +494,7 @@ async fn structured_content_comes_with_its_json_as_text() {
         assert_eq!(answer.json()["result"]["structuredContent"], arguments);
         assert_eq!(answer.tool_text(), r#"{"x":1,"y":-2}"#);
     }
-    // Before 2026-07-28 it had to be an object.
+    // Before 2026-07-28, structured content had to be an object.
     let modern = server.send(Post::call(Era::Modern, "points", arguments.clone())).await;
     assert_eq!(modern.json()["result"]["structuredContent"], json!([arguments]));
     let legacy = server.send(Post::call(Era::Legacy, "points", arguments)).await;

@@ -1,4 +1,4 @@
-//! Era and version.
+//! Eras and versions.
 
 use http::StatusCode;
 use mcp_stateless as mcp;
@@ -93,7 +93,7 @@ async fn an_unknown_version_in_the_header_is_refused_with_what_is_supported() {
 #[tokio::test]
 async fn an_unsupported_version_in_meta_is_refused_with_what_is_supported() {
     let server = Server::new();
-    // A legacy version is served, but not by what names it in `_meta`.
+    // A legacy version is served, but must not be named in `_meta`.
     for (version, supported) in
         [("2099-01-01", &ALL_VERSIONS[..]), ("", &ALL_VERSIONS), ("2025-11-25", &[MODERN])]
     {
@@ -137,7 +137,7 @@ async fn harmless_legacy_methods_are_answered() {
     }
     let wrong = server.send(Post::legacy("logging/setLevel", &json!({"level": "loud"}))).await;
     assert_eq!(wrong.error(), (200, -32602));
-    // What is not declared is not there.
+    // A capability that is not declared is not served.
     let silent = Server::with(mcp::manager::ManagerBuilder::without_logging);
     let answer = silent.send(Post::legacy("logging/setLevel", &json!({"level": "debug"}))).await;
     assert_eq!(answer.error(), (200, -32601));
@@ -177,6 +177,23 @@ async fn discover_tells_versions_capabilities_and_instructions() {
             "_meta": {"io.modelcontextprotocol/serverInfo": {"name": "test", "version": "0.0.1", "title": "Test"}},
         })
     );
+}
+
+#[tokio::test]
+async fn extensions_are_declared_in_both_eras() {
+    let settings = json!({"mimeTypes": ["text/html"]}).as_object().cloned().expect("an object");
+    let server = Server::with(|builder| {
+        builder.extension("io.example/ui", settings.clone()).experimental("chat", serde_json::Map::new())
+    });
+    let initialize = Post::legacy(
+        "initialize",
+        &json!({"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "c", "version": "1"}}),
+    );
+    for post in [Post::modern("server/discover", json!({})), initialize] {
+        let capabilities = server.send(post).await.json()["result"]["capabilities"].clone();
+        assert_eq!(capabilities["extensions"], json!({"io.example/ui": {"mimeTypes": ["text/html"]}}));
+        assert_eq!(capabilities["experimental"], json!({"chat": {}}));
+    }
 }
 
 #[tokio::test]

@@ -1,5 +1,5 @@
-//! The ways in: `handle`, a service of tower's or hyper's, a registry for each
-//! request, anyone's own registry; over real sockets where the socket matters.
+//! The ways in: `handle`, services for tower and hyper, a registry for each request, and custom
+//! registries. Over real sockets where they matter.
 
 use std::collections::HashMap;
 use std::future::ready;
@@ -23,14 +23,14 @@ use crate::support::{Answer, Era, Post, Server};
 
 type Client = hyper::client::conn::http1::SendRequest<Full<Bytes>>;
 
-/// Serves on a socket with bare hyper; gives a client that is connected to it.
+/// Serves on a socket with plain hyper. Returns a client that is connected to it.
 async fn connected(server: &Server) -> Client {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = listener.local_addr().expect("an address");
     let service = server.manager.service(server.tools.clone());
     tokio::spawn(async move {
         let (socket, _) = listener.accept().await.expect("a client");
-        // A client that goes away is an error of its connection alone.
+        // A client that leaves is an error only of its own connection.
         let _ =
             hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(socket), service).await;
     });
@@ -57,7 +57,7 @@ async fn hyper_serves_it_over_a_socket() {
         let answer = Answer::read(client.send_request(request).await.expect("a response")).await;
         assert_eq!(answer.events().len(), 101);
     }
-    // The connection lives on after a panic and a refusal.
+    // The connection stays open after a panic and a refusal.
     let request = Post::call(Era::Legacy, "panic", json!({})).into_request();
     Answer::read(client.send_request(request).await.expect("a response")).await;
     let request = Post::raw("nonsense").into_request();
@@ -69,7 +69,7 @@ async fn hyper_serves_it_over_a_socket() {
 #[tokio::test]
 async fn a_client_that_hangs_up_ends_its_tool() {
     let server = Server::new();
-    // Before the answer has begun.
+    // Before the answer has started.
     let mut client = connected(&server).await;
     let request = Post::call(Era::Legacy, "wait", json!({})).into_request();
     let sending = tokio::spawn(async move { client.send_request(request).await.map(drop) });
@@ -141,7 +141,7 @@ async fn the_registry_may_be_chosen_by_the_head_of_each_request() {
     let refused = send(call("alpha", "c")).await;
     assert_eq!((refused.error(), refused.error_message().as_str()), ((401, -32600), "no such tenant"));
     assert_eq!(refused.headers["www-authenticate"], "Bearer");
-    // What the head alone decides is decided before.
+    // The head is checked first.
     assert_eq!(send(call("alpha", "c").method(http::Method::GET)).await.error(), (405, -32600));
 }
 
@@ -158,7 +158,7 @@ async fn the_choice_comes_before_the_body_is_read() {
     assert_eq!(answer.error(), (401, -32600));
 }
 
-/// A registry whose tools live elsewhere: it takes a moment to answer.
+/// A registry with remote tools, which does not answer at once.
 struct Elsewhere;
 
 impl Registry for Elsewhere {
@@ -211,7 +211,7 @@ async fn anyone_can_write_a_registry() {
     let meta = json!({"progressToken": 1});
     let events = send(Post::call_with_meta(Era::Legacy, "far", json!({"a": 1}), meta)).await.events();
     assert_eq!(events[1]["result"]["content"][0]["text"], r#"far {"a":1}"#);
-    // By plain reference, too.
+    // Also with a plain reference.
     let request = Post::call(Era::Legacy, "far", json!({})).into_request();
     assert_eq!(Answer::read(manager.handle(request, &Elsewhere).await).await.tool_text(), "far {}");
 }
@@ -223,7 +223,7 @@ fn it_works_without_a_runtime() {
     let polled = answer.as_mut().poll(&mut std::task::Context::from_waker(std::task::Waker::noop()));
     let std::task::Poll::Ready(answer) = polled else { panic!("it waits for something") };
     assert_eq!(answer.tool_text(), "3");
-    // Nothing bounds the wait without a timer, but nothing panics.
+    // Without a timer there is no time limit, but nothing panics.
     let mut waiting = Box::pin(server.send(Post::call(Era::Legacy, "wait", json!({}))));
     let polled = waiting.as_mut().poll(&mut std::task::Context::from_waker(std::task::Waker::noop()));
     assert!(polled.is_pending());

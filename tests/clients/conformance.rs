@@ -1,7 +1,7 @@
-//! The official conformance suite against the example that has everything the suite asks for.
+//! Runs the official conformance suite against the example `everything`.
 //!
-//! What cannot apply to a server without sessions is in `conformance/`; the suite fails both when
-//! anything else goes wrong and when something listed there begins to work.
+//! The checks that cannot apply to a server without sessions are listed in `conformance/`. The suite
+//! fails if any other check fails, and if one that is listed there passes.
 
 use std::{fs, path::Path};
 
@@ -11,13 +11,13 @@ use tokio::process::Command;
 const SUITE: &str = "node_modules/@modelcontextprotocol/conformance/dist/index.js";
 const SUMMARY: &str = "=== SUMMARY ===";
 
-/// The report of the suite, which has to be content; it is also kept under `name`.
+/// Runs the suite, which must pass, and returns its report. It is also stored as `name`.
 async fn conforms(name: &str, arguments: &[&str]) -> String {
     let server = ExampleServer::start("everything").await;
     let scratch = Path::new(env!("CARGO_TARGET_TMPDIR"));
     let mut suite = Command::new(setup::node());
     suite.arg(setup::typescript(SUITE)).args(["server", "--url", server.url()]).args(arguments);
-    // It may leave its results where it runs.
+    // It may write its results to the current directory.
     suite.current_dir(scratch);
     let output = script::run(suite).await;
 
@@ -29,11 +29,12 @@ async fn conforms(name: &str, arguments: &[&str]) -> String {
     report
 }
 
-/// For what the requirements only report, because the suite's own server falls short of it.
+/// Requires a scenario to pass that the suite treats as informational, because its own server fails
+/// it.
 async fn passes(scenario: &str) {
     let arguments = ["--scenario", scenario, "--spec-version", "2026-07-28"];
     let report = conforms(scenario, &arguments).await;
-    // The suite is also content with warnings, and with what it finds no way to try.
+    // The suite also succeeds with warnings, and with checks that it could not run.
     assert!(report.contains(" 0 failed, 0 warnings"), "{report}");
     assert!(!report.contains("SKIPPED"), "{report}");
 }

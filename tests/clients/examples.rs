@@ -1,4 +1,4 @@
-//! The examples that have an idea of their own do what they say.
+//! Tests of the examples that show a particular feature.
 
 use bytes::Bytes;
 use http::{HeaderMap, Method, StatusCode, Uri, header};
@@ -15,7 +15,7 @@ use tokio::process::Command;
 const SERVERS: [&str; 7] =
     ["ask_the_user", "axum_app", "everything", "hyper_server", "live_resources", "per_tenant", "quickstart"];
 
-/// Sends one request over a connection of its own.
+/// Sends one request over a new connection.
 pub(crate) async fn send(
     method: Method,
     url: &str,
@@ -124,7 +124,7 @@ async fn live_resources_keeps_no_more_notes_than_it_says() {
         let (_, _, body) = send(Method::POST, server.url(), &headers, body.to_string()).await;
         serde_json::from_str::<Value>(&body).expect("JSON")
     };
-    // What is refused is not in the way of others.
+    // Refused requests do not block others.
     for (about, text) in [("a b", "no URI"), ("long", &*"x".repeat(10_000))] {
         assert_eq!(write(about, text).await["result"]["isError"], true, "{about}");
     }

@@ -1,6 +1,6 @@
-//! Published clients and the official conformance suite against the example servers.
+//! Runs published clients and the official conformance suite against the example servers.
 //!
-//! `cargo test` builds the examples; a narrower `cargo test --test clients` does not. One test:
+//! `cargo test` builds the examples, but `cargo test --test clients` does not. To run one test:
 //! `cargo test --all-features --test clients python_2_auto::progress`.
 
 mod conformance;

@@ -1,6 +1,6 @@
-//! Every published client, in each of its protocol eras, goes through the same stories.
+//! Runs the same stories with every published client, in each of its protocol eras.
 //!
-//! A story's words are in `crates/test-support`: `python/stories.py`, `typescript/stories.mjs` and
+//! The stories are in `crates/test-support`: `python/stories.py`, `typescript/stories.mjs` and
 //! `src/rmcp_client.rs`.
 
 use std::collections::BTreeSet;
@@ -17,7 +17,7 @@ async fn alone(client: &Client, story: &str) {
     client.goes_through(&[story], server.url()).await;
 }
 
-/// In the modern era an answer may reach another replica than the one that asked.
+/// In the modern era an answer may reach a different replica from the one that asked.
 async fn asked_by_two_replicas(client: &Client) {
     let key = [("STATE_KEYS", "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff")];
     let first = ExampleServer::start_with("ask_the_user", &key).await;

@@ -1,4 +1,4 @@
-//! The examples, as far as their clients know them.
+//! The examples, described as a client sees them.
 
 use serde_json::json;
 use test_support::hostile::target::{Asking, Example};

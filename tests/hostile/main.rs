@@ -1,6 +1,6 @@
-//! Hostile clients against every example that serves; see [`test_support::hostile`].
+//! Runs hostile clients against every example that serves; see [`test_support::hostile`].
 //!
-//! `cargo test` builds the examples; a narrower `cargo test --test hostile` does not. One test:
+//! `cargo test` builds the examples, but `cargo test --test hostile` does not. To run one test:
 //! `cargo test --all-features --test hostile everything::wrong_types`.
 
 #![cfg(target_os = "linux")]
@@ -30,11 +30,11 @@ test_support::storms! {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn who_stands_still_is_given_up() {
-    patience::who_stands_still_is_given_up(&ALL).await;
+async fn a_client_that_stands_still_is_given_up() {
+    patience::a_client_that_stands_still_is_given_up(&ALL).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn who_is_slow_is_served() {
-    patience::who_is_slow_is_served(&ALL).await;
+async fn a_client_that_is_slow_is_served() {
+    patience::a_client_that_is_slow_is_served(&ALL).await;
 }

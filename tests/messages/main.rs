@@ -1,10 +1,9 @@
-//! What the compiler says of a handler that is wrong. The words around the crate's own differ from
-//! one compiler to the next: they are compared on one version alone, and `TRYBUILD=overwrite`
-//! writes them anew.
+//! The compiler's messages about wrong handlers. They differ from one compiler to the next, so they
+//! are compared with one version only. `TRYBUILD=overwrite` updates them.
 
 use std::process::Command;
 
-/// The compiler whose words are held to.
+/// The compiler whose messages are compared.
 const COMPILER: &str = "rustc 1.95.";
 
 #[test]

@@ -1,4 +1,4 @@
-//! Wall time of the request path, for comparing two builds on one machine.
+//! Measures the wall time of the request path, to compare two builds on one machine.
 
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 use path::{NAMES, Workload};

@@ -1,5 +1,5 @@
-//! The workloads: requests that are handed to a manager in memory, and answered by a
-//! future that never has to wait, so that nothing is measured but the path itself.
+//! The workloads: requests to a manager in memory, whose future never has to wait, so that only the
+//! request path is measured.
 
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
@@ -49,10 +49,10 @@ pub const NAMES: [&str; 9] = [
 ];
 
 impl Workload {
-    /// The workload of this name.
+    /// Creates the workload with this name.
     ///
     /// # Panics
-    /// When there is none, or its reply is not what it should be.
+    /// When there is no such workload, or its reply is not as expected.
     pub fn new(name: &str) -> Self {
         let call = |name: &str, arguments: Value| json!({"name": name, "arguments": arguments});
         let add = || call("add", json!({"a": 10, "b": 20}));
@@ -85,13 +85,13 @@ impl Workload {
         workload
     }
 
-    /// A request to be answered; made apart from the answer, for it is not measured.
+    /// Creates a request. Separate from [`answer`](Self::answer), because it is not measured.
     #[must_use]
     pub fn request(&self) -> Request<Full<Bytes>> {
         self.request.clone()
     }
 
-    /// Answers a request; gives the reply's body.
+    /// Answers a request. Returns the body of the reply.
     pub fn answer(&self, request: Request<Full<Bytes>>) -> Bytes {
         run(async {
             let response = self.manager.handle(request, &self.tools).await;
@@ -103,7 +103,7 @@ impl Workload {
     }
 }
 
-/// Polls until it is ready: nothing here waits for anything but to be polled again.
+/// Polls a future until it is ready. The futures here only ever wait to be polled again.
 fn run<F: Future>(future: F) -> F::Output {
     let mut future = pin!(future);
     let mut cx = Context::from_waker(Waker::noop());
@@ -170,7 +170,7 @@ fn modern(method: &'static str, mut params: Value) -> Request<Full<Bytes>> {
     request
 }
 
-/// A text with an escape every forty characters or so, and something beyond ASCII.
+/// Returns a text with an escape about every forty characters, and some characters beyond ASCII.
 fn text(bytes: usize) -> String {
     "lorem ipsum \"dolor\" sit amet,\nconsectetur adipiscing elit, sed do — "
         .chars()

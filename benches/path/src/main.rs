@@ -1,6 +1,6 @@
-//! `path check` compares the cost of each workload with `baseline.json`, and fails
-//! when one has become dearer; `path record` writes the file anew; `path run WORKLOAD
-//! TIMES` is what they run under valgrind, and what a profiler may be pointed at.
+//! `path check` compares the cost of each workload with `baseline.json`, and fails if one has become
+//! more expensive. `path record` updates the file. `path run WORKLOAD TIMES` is what both run under
+//! valgrind; it can also be profiled.
 
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -12,14 +12,14 @@ use serde::{Deserialize, Serialize};
 
 const BASELINE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/baseline.json");
 
-/// By how much more than the baseline a workload may cost, in percent.
+/// How much more than the baseline a workload may cost, in percent.
 const TOLERANCE: Cost = Cost { instructions: 3, allocations: 0 };
 
-/// The same for a workload whose notifications are gathered by the clock, which runs on
-/// while valgrind is slow.
+/// The tolerance for a workload whose notifications are gathered for a time: under valgrind, fewer
+/// fit into it.
 const TOLERANCE_BY_THE_CLOCK: Cost = Cost { instructions: 25, allocations: 50 };
 
-/// What one request costs.
+/// The cost of one request.
 #[derive(Clone, Copy, Serialize, Deserialize)]
 struct Cost {
     instructions: u64,
@@ -89,7 +89,7 @@ fn measure_all() -> Result<Costs, Box<dyn Error>> {
     NAMES.into_iter().map(|name| Ok((name.to_owned(), measure(name)?))).collect()
 }
 
-/// The difference between few and many requests, so that setting up does not count.
+/// Measures the difference between few and many requests, so that the setup does not count.
 fn measure(name: &str) -> Result<Cost, Box<dyn Error>> {
     const FEW: u64 = 20;
     const MANY: u64 = 120;
@@ -110,7 +110,7 @@ fn measure(name: &str) -> Result<Cost, Box<dyn Error>> {
     })
 }
 
-/// Runs a workload under valgrind; gives what valgrind says.
+/// Runs a workload under valgrind. Returns valgrind's output.
 fn valgrind(options: &[&str], name: &str, times: u64) -> Result<String, Box<dyn Error>> {
     let mut command = Command::new("valgrind");
     command.args(options).arg(std::env::current_exe()?).args(["run", name, &times.to_string()]);
@@ -122,7 +122,7 @@ fn valgrind(options: &[&str], name: &str, times: u64) -> Result<String, Box<dyn 
     Ok(said)
 }
 
-/// The number, with or without commas, that follows `label`.
+/// Returns the number after `label`, which may contain commas.
 fn number_after(text: &str, label: &str) -> Result<u64, Box<dyn Error>> {
     let (_, rest) =
         text.split_once(label).ok_or_else(|| format!("valgrind does not tell {label:?}: {text}"))?;

@@ -1,10 +1,10 @@
-//! Heap allocations per request, hyper's own included.
+//! Counts heap allocations per request, including those of hyper.
 
 use std::{io, time::Duration};
 
 use crate::{cell, load::Until, peers::Peer, process::Cores, workload::Workload};
 
-/// Enough that buffers have grown to their size.
+/// Enough requests for buffers to reach their final size.
 const WARM_UP: u64 = 200;
 const REQUESTS: u64 = 2000;
 const LIMIT: Duration = Duration::from_secs(60);
@@ -24,7 +24,7 @@ pub(crate) fn run(peers: &[Peer], workloads: &[Workload], cores: Cores) -> io::R
     Ok(())
 }
 
-/// On one connection, whose requests do not overlap.
+/// Measures one connection, without overlapping requests.
 #[expect(clippy::cast_precision_loss)]
 fn measure(peer: &Peer, workload: &Workload, cores: Cores) -> io::Result<(f64, f64)> {
     let mut server = peer.start(workload.setting(), cores)?;

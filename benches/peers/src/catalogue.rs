@@ -12,7 +12,7 @@ pub(crate) const SERVER_VERSION: &str = "1.0.0";
 pub(crate) enum ToolSet {
     /// `add` and `multiply`.
     Two,
-    /// Those, `echo` and `countdown`.
+    /// `add`, `multiply`, `echo` and `countdown`.
     Four,
     /// A hundred tools, each with about 500 bytes of schema.
     Hundred,
@@ -79,7 +79,7 @@ fn countdown() -> Entry {
 const INTEGER: &str = r#"{"format":"int64","type":"integer"}"#;
 const UNSIGNED: &str = r#"{"format":"uint64","minimum":0,"type":"integer"}"#;
 
-/// An object schema as it is derived from a Rust type, all properties required.
+/// Returns an object schema like one derived from a Rust type. All properties are required.
 fn object(title: &str, properties: &[(&str, &str)]) -> String {
     let mut described = String::new();
     let mut required = String::new();
@@ -93,7 +93,7 @@ fn object(title: &str, properties: &[(&str, &str)]) -> String {
     )
 }
 
-/// One of the hundred: a search tool as servers of business data have them.
+/// Returns one of the hundred: a search tool, as servers for business data have.
 fn generated(number: usize) -> Entry {
     let schema = object(
         &format!("SearchRecords{number:03}"),

@@ -1,5 +1,5 @@
-//! The comparison: rounds in which every server takes its turn with every
-//! workload, so that what else the machine does falls on all alike.
+//! The comparison. In each round every server runs every workload, so that other activity of the
+//! machine affects all servers alike.
 
 use std::io;
 
@@ -50,7 +50,7 @@ pub(crate) fn run(plan: &Plan) -> io::Result<Vec<Row>> {
                 workload.title()
             );
             for turn in 0..plan.peers.len() {
-                // Nobody is always first.
+                // The order rotates, so that no server is always first.
                 let index = (turn + round) % plan.peers.len();
                 let peer = &plan.peers[index];
                 let sample =

@@ -1,10 +1,8 @@
-//! How far the two cores are apart: the time that a word in memory takes there
-//! and back.
+//! Measures the distance between the two cores: the round-trip time of a word in memory.
 //!
-//! Everything that the two sides send each other crosses that distance. On a
-//! virtual machine it changes while one looks, by a factor of five, as the host
-//! moves its processors from one cache to another; the CPU time of a request
-//! doubles with it.
+//! Everything that the two sides send each other crosses that distance. On a virtual machine it
+//! changes at any time, by a factor of up to five, when the host moves its processors from one cache
+//! to another. The CPU time of a request may double with it.
 
 use std::{
     io,
@@ -20,18 +18,18 @@ use crate::process::{Cores, pin};
 
 const BATCHES: u32 = 20;
 const TRIPS: u32 = 200;
-/// For when something else has one of the cores.
+/// The time limit, in case something else occupies one of the cores.
 const LIMIT: Duration = Duration::from_millis(50);
 
-/// One round trip now, in nanoseconds: the best of some, so that a pause counts
-/// for nothing.
+/// Returns the time of one round trip in nanoseconds: the best of several, so that pauses do not
+/// count.
 pub(crate) fn round_trip_ns(cores: Cores) -> io::Result<f64> {
     let (ball, stop) = (AtomicU32::new(0), AtomicBool::new(false));
     thread::scope(|scope| {
         let other = scope.spawn(|| {
             pin(cores.server_core)?;
             while !stop.load(Acquire) {
-                // Sends back every odd number as the next even one.
+                // Replies to every odd number with the next even one.
                 let number = ball.load(Acquire);
                 if number % 2 == 1 {
                     ball.store(number.wrapping_add(1), Release);
@@ -57,7 +55,7 @@ fn best_batch(ball: &AtomicU32, is_over: impl Fn() -> bool) -> Duration {
             let mut looks = 0_u32;
             while ball.load(Acquire) == sent {
                 looks += 1;
-                // Seldom, because to ask for the time takes as long as the trip.
+                // Rarely, because reading the clock takes as long as the round trip.
                 if looks.is_multiple_of(4096) && (is_over() || start.elapsed() > LIMIT) {
                     return best;
                 }
@@ -68,7 +66,7 @@ fn best_batch(ball: &AtomicU32, is_over: impl Fn() -> bool) -> Duration {
     best
 }
 
-/// The least in a while: how near the two cores get.
+/// Returns the minimum over a while: the shortest distance between the two cores.
 pub(crate) fn nearest_ns(cores: Cores) -> io::Result<f64> {
     let mut nearest = f64::INFINITY;
     for _ in 0..50 {

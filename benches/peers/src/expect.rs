@@ -1,5 +1,4 @@
-//! What a reply must say, whatever the order and the optional members a server
-//! chose.
+//! Checks the content of replies. The order of members and optional members may differ.
 
 use serde_json::{Map, Value, json};
 
@@ -14,7 +13,7 @@ pub(crate) struct Expectation {
     pub(crate) content: Content,
 }
 
-/// What the result of a request says.
+/// The content of a result.
 pub(crate) enum Content {
     Text(String),
     Tools(ToolSet),
@@ -134,7 +133,7 @@ fn capabilities(result: &Map<String, Value>) -> Checked {
 }
 
 fn call(mut result: Map<String, Value>, text: &str) -> Checked {
-    // Both spellings of a call that did not fail.
+    // A call that did not fail may have `isError: false` or no such member.
     if result.get("isError") == Some(&json!(false)) {
         result.remove("isError");
     }
@@ -172,7 +171,7 @@ fn equal(what: &str, said: Option<Value>, expected: &Value) -> Checked {
     }
     let mut said = said.to_string();
     let mut expected = expected.to_string();
-    // Enough to see the difference of most replies, and no screen full of text.
+    // Enough to see the difference between most replies.
     for text in [&mut said, &mut expected] {
         *text = text.chars().take(400).collect();
     }

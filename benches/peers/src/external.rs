@@ -1,5 +1,5 @@
-//! Servers on the official SDKs of other languages, installed below the target
-//! directory when asked for.
+//! Servers based on the official SDKs of other languages, installed below the target directory on
+//! demand.
 
 use std::{
     fs, io,
@@ -14,12 +14,12 @@ use crate::{
     server::Setting,
 };
 
-/// The languages by name.
+/// The names of the languages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Language {
     /// Runs on node, installed with npm.
     Typescript,
-    /// Runs on python3, installed with pip in an environment of its own.
+    /// Runs on python3, installed with pip in a virtual environment.
     Python,
 }
 
@@ -54,9 +54,9 @@ pub(crate) struct External {
 }
 
 impl External {
-    /// Puts the server and the packages it needs below the target directory.
+    /// Installs the server and its packages below the target directory.
     pub(crate) fn install(language: Language) -> io::Result<Self> {
-        // The executable is in the profile's directory below the target's.
+        // The executable is in the directory of the profile, below the target directory.
         let target = std::env::current_exe()?;
         let directory = target
             .ancestors()
@@ -125,7 +125,7 @@ fn tools(set: ToolSet) -> String {
 }
 
 fn run(directory: &Path, program: &str, arguments: &[&str]) -> io::Result<()> {
-    // A program within the directory is named from it.
+    // A program inside the directory is given relative to it.
     let path = directory.join(program);
     let found = if path.exists() { path } else { program.into() };
     let status = Command::new(found)

@@ -1,5 +1,5 @@
-//! What it costs to stand between clients and a server: the same calls of a server that is
-//! a child process, through a gateway and over its own standard input.
+//! Measures the cost of the gateway: the same calls to a child process, through the gateway and
+//! directly over its standard input.
 
 use std::{
     collections::VecDeque,
@@ -25,16 +25,16 @@ use crate::{
 
 const CALLERS: [usize; 2] = [1, 32];
 
-/// How often and how long is measured.
+/// The number and length of measurements.
 pub(crate) struct Times {
     pub(crate) rounds: usize,
     pub(crate) window: Duration,
     pub(crate) warm_up: Duration,
 }
 
-/// What one window showed, in microseconds.
+/// The result of one window, in microseconds.
 struct Sample {
-    /// CPU of the process that is spoken with, per call.
+    /// CPU time per call, of the process that gets the calls.
     cpu: f64,
     p50: f64,
     p99: f64,
@@ -62,7 +62,7 @@ pub(crate) fn run(times: &Times, cores: Cores) -> io::Result<()> {
     Ok(())
 }
 
-/// Prints the medians; gives that of the latency.
+/// Prints the medians. Returns the median latency.
 fn print(callers: usize, way: &str, samples: &[Sample]) -> f64 {
     let of = |member: fn(&Sample) -> f64| median(samples.iter().map(member).collect());
     let p50 = of(|sample| sample.p50);
@@ -111,15 +111,15 @@ fn sample(mut latencies: Vec<u32>, elapsed: Duration, cpu: Duration) -> io::Resu
     })
 }
 
-/// The same server, spoken with over its standard input and output. As the load over HTTP
-/// it never sleeps.
+/// The same server, called directly over its standard input and output. Like the load over HTTP, it
+/// never sleeps.
 struct Direct {
     child: Child,
     input: ChildStdin,
     output: ChildStdout,
-    /// When the calls under way were sent; the server answers them in turn.
+    /// When the calls in flight were sent. The server answers them in order.
     sent: VecDeque<Instant>,
-    /// What was read of a line that is not complete.
+    /// The length of an incomplete line that has been read.
     part: usize,
 }
 
@@ -149,7 +149,7 @@ impl Direct {
         self.input.write_all(CALL)
     }
 
-    /// Calls anew whenever an answer has come; the latencies, in nanoseconds.
+    /// Starts a new call after each answer. Returns the latencies in nanoseconds.
     fn run(&mut self, length: Duration) -> io::Result<Vec<u32>> {
         let mut latencies = Vec::with_capacity(1 << 18);
         let mut buffer = [0; 16 * 1024];
@@ -185,7 +185,7 @@ impl Direct {
 
 impl Drop for Direct {
     fn drop(&mut self) {
-        // It may have ended by itself.
+        // It may already have ended.
         self.child.kill().ok();
         self.child.wait().ok();
     }

@@ -1,9 +1,8 @@
-//! The text that the `echo` workloads send: prose and source code, as tools
-//! return them. One in 27 bytes has to be escaped in JSON (3.7 %: newlines,
-//! quotes, backslashes) and one in 58 belongs to a character outside ASCII
-//! (1.7 %). The Rust, Python and TypeScript sources of the SDKs and the prose of
-//! the specification have 3.5 to 3.9 % of such bytes, JSON files nearly 8 %.
-//! A test holds the two figures to the text.
+//! The text that the `echo` workloads send: prose and source code, as tools return them. One byte in
+//! 27 must be escaped in JSON (3.7 %: newlines, quotes, backslashes), and one in 58 belongs to a
+//! character outside ASCII (1.7 %). The Rust, Python and TypeScript sources of the SDKs and the
+//! prose of the specification have 3.5 to 3.9 % of bytes to escape, and JSON files nearly 8 %. A
+//! test checks both figures.
 
 const BLOCK: &str = r#"The loader reads "settings.toml" and falls back to the defaults when it is missing.
 Paths on Windows are written with two backslashes, as in "C:\\Users\\Zoë", because
@@ -25,12 +24,12 @@ to skip it, hid typing errors for months. See the notes of the 東京 release.
 
 "#;
 
-/// Exactly `length` bytes of the sample text.
+/// Returns exactly `length` bytes of the sample text.
 pub(crate) fn text(length: usize) -> String {
     let mut text = BLOCK.repeat(length.div_ceil(BLOCK.len()));
     let end = (0..=length).rev().find(|&end| text.is_char_boundary(end)).unwrap_or(0);
     text.truncate(end);
-    // A cut inside a character leaves room for at most three bytes.
+    // If the cut is inside a character, up to three bytes are missing.
     text.extend(std::iter::repeat_n('.', length - end));
     text
 }

@@ -1,4 +1,4 @@
-//! Millions of mixed requests: whether memory grows.
+//! Sends millions of mixed requests, to see whether memory grows.
 
 use std::{io, time::Duration};
 
@@ -39,7 +39,7 @@ pub(crate) fn run(peer: &Peer, millions: u64, cores: Cores) -> io::Result<()> {
     println!("{}: {early} KiB after {FIRST} requests", peer.name());
     let mut done = FIRST;
     while done < total {
-        // Latencies are kept for each part only.
+        // In parts, because a run stores all its latencies.
         done += load.run(replies((total - done).min(1_000_000)))?.replies;
         eprintln!("{}: {} KiB after {done}", peer.name(), server.resident()?);
     }

@@ -1,4 +1,4 @@
-//! Who is calling, so that no caller meets what another left in a server's session.
+//! Tells callers apart, so that no caller sees what another left in a server's session.
 
 use std::fmt::Write as _;
 use std::hash::{BuildHasher, Hasher, RandomState};
@@ -6,14 +6,14 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 use axum::http::{HeaderMap, HeaderName};
 use mcp_stateless::Principal;
 
-/// The headers by which clients say who they are.
+/// The headers that identify clients.
 const CREDENTIALS: [&str; 4] = ["authorization", "api-key", "x-api-key", "x-litellm-api-key"];
 
-/// Tells callers apart: by a header that the user names, else by their credentials. Those that
-/// send neither are one caller, and share a session with each server.
+/// Tells callers apart: by a header that the user names, otherwise by their credentials. Callers
+/// that send neither share a session with each server.
 pub(crate) struct Callers {
     header: Option<HeaderName>,
-    /// Of this process alone, so that nobody finds a credential by its digest.
+    /// Random for each process, so that credentials cannot be found by their digests.
     keys: [RandomState; 2],
 }
 
@@ -22,7 +22,7 @@ impl Callers {
         Self { header, keys: <[RandomState; 2]>::default() }
     }
 
-    /// The caller of a request: a digest of what tells it from others.
+    /// Returns the caller of a request: a digest of what identifies it.
     pub(crate) fn of(&self, headers: &HeaderMap) -> Option<Principal> {
         let chosen = self.header.iter().map(HeaderName::as_str).find(|name| headers.contains_key(*name));
         let names: Vec<&str> = match chosen {
@@ -37,14 +37,14 @@ impl Callers {
             let mut hasher = keys.build_hasher();
             for name in &names {
                 for value in headers.get_all(*name) {
-                    // With their lengths, so that no two lists of values run into the same bytes.
+                    // With their lengths, so that adjacent values cannot be confused.
                     for part in [name.as_bytes(), value.as_bytes()] {
                         hasher.write_usize(part.len());
                         hasher.write(part);
                     }
                 }
             }
-            // A `String` takes all that is written.
+            // Writing to a `String` never fails.
             let _ = write!(digest, "{:016x}", hasher.finish());
         }
         Some(Principal::new(digest))

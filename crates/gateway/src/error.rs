@@ -1,4 +1,4 @@
-//! Why the gateway cannot run.
+//! Errors of the gateway.
 
 use std::io;
 
@@ -8,7 +8,7 @@ use thiserror::Error;
 use crate::config::ConfigError;
 use crate::names::Collision;
 
-/// Why the gateway cannot run. Its message is meant for the user and names what to mend.
+/// Why the gateway cannot run. The message is for the user, and names what to fix.
 #[derive(Debug, Error)]
 #[error(transparent)]
 pub struct Error(#[from] pub(crate) Kind);
@@ -25,7 +25,7 @@ pub(crate) enum Kind {
     Hosts(#[from] mcp_stateless::ConfigError),
     #[error(transparent)]
     Catalog(#[from] RegistryError),
-    #[error("cannot make a random key: {0}")]
+    #[error("cannot generate a random key: {0}")]
     Random(#[from] getrandom::Error),
     #[error("cannot listen on {address}: {source}")]
     Listen { address: String, source: io::Error },

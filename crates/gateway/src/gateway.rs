@@ -1,4 +1,4 @@
-//! What is served at which path.
+//! Routes paths to servers.
 
 use std::future::ready;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -18,15 +18,14 @@ use crate::plain::Plain;
 use crate::servers::Server;
 
 const ROOT: &str = "/mcp";
-/// Chooses servers by their names, with commas between them, as the proxy of `LiteLLM` has it.
+/// Selects servers by name, separated by commas, like the proxy of `LiteLLM`.
 const SERVERS_HEADER: &str = "x-mcp-servers";
-/// How long a list may take that nobody waits for.
+/// How long a list may take if no client waits for it.
 const WARM_UP_LIMIT: Duration = Duration::from_secs(2);
-/// How many choices of several servers are remembered.
+/// How many selections of several servers are cached.
 const MOST_CHOICES: usize = 64;
 
-/// All servers at `/mcp`, and each alone below it, where it looks as if nothing stood
-/// before it.
+/// Serves all servers at `/mcp`, and each one below it, where the gateway is invisible.
 pub(crate) struct Gateway {
     servers: Vec<Arc<Server>>,
     all: Catalog,
@@ -36,7 +35,7 @@ pub(crate) struct Gateway {
     callers: Callers,
 }
 
-/// What answers a request, and as whom.
+/// The registry and the manager for a request.
 type Chosen = (Identity, Result<Arc<dyn Registry>, Refusal>);
 
 impl Gateway {
@@ -59,7 +58,7 @@ impl Gateway {
         routes.with_state(Arc::clone(self))
     }
 
-    /// The manager whose shut-down is that of all.
+    /// Returns the manager that shuts down all others.
     pub(crate) fn manager(&self) -> &StatelessSessionManager {
         self.managers.first()
     }
@@ -72,8 +71,8 @@ impl Gateway {
         match self.managers.get(&identity) {
             Ok(manager) => manager.handle_with(request, |_| ready(registry)).await,
             Err(error) => {
-                // The settings of the first manager were in order, and those of all are the same.
-                tracing::error!(%error, "a manager cannot be made");
+                // All managers have the same settings as the first, which was valid.
+                tracing::error!(%error, "cannot create a manager");
                 let mut response = Response::new(Body::default());
                 *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
                 response
@@ -103,8 +102,8 @@ impl Gateway {
         self.choices.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Lists everything once, for nobody, so that these lists can stand in for those of
-    /// callers whose sessions are still to be opened.
+    /// Requests all lists once, without a caller, so that they can replace those of callers whose
+    /// sessions are not open yet.
     pub(crate) async fn warm_up(&self) {
         self.warm(&self.all).await;
     }
@@ -118,7 +117,7 @@ impl Gateway {
                 .header("content-type", "application/json")
                 .body(axum::body::Body::from(message));
             if let Ok(request) = request {
-                // What comes later comes by itself.
+                // Later lists arrive on their own.
                 let _ = tokio::time::timeout(WARM_UP_LIMIT, manager.handle(request, catalog)).await;
             }
         };
@@ -130,7 +129,7 @@ impl Gateway {
         );
     }
 
-    /// The servers that a header chooses, in the order of the configuration.
+    /// Returns the servers that a header selects, in the order of the configuration.
     fn named(&self, headers: &HeaderMap) -> Result<Option<Vec<usize>>, String> {
         let mut chosen = Vec::new();
         for value in headers.get_all(SERVERS_HEADER) {
@@ -144,7 +143,7 @@ impl Gateway {
         Ok((!chosen.is_empty()).then_some(chosen))
     }
 
-    /// By its exact name, else by one that differs in its case alone.
+    /// Finds a server by its exact name, otherwise ignoring case.
     fn find(&self, name: &str) -> Option<usize> {
         let position = |is: &dyn Fn(&str) -> bool| self.servers.iter().position(|server| is(&server.name));
         position(&|other| other == name).or_else(|| position(&|other| other.eq_ignore_ascii_case(name)))
@@ -152,10 +151,10 @@ impl Gateway {
 
     fn unknown(&self, name: &str) -> String {
         let names: Vec<_> = self.servers.iter().map(|server| server.name.as_str()).collect();
-        format!("there is no server {name:?}; there are {}", names.join(", "))
+        format!("there is no server {name:?}; available: {}", names.join(", "))
     }
 
-    /// One server, under plain names too, or several beside each other.
+    /// Returns the registry of one server, with plain names as well, or of several.
     async fn some(&self, chosen: Vec<usize>) -> Chosen {
         if let [index] = chosen[..] {
             let server = &self.servers[index];
@@ -186,8 +185,7 @@ impl Gateway {
     }
 }
 
-/// Servers beside each other, in their order, each with its name as prefix. Their lists are the
-/// same for every caller.
+/// Joins servers in order, each with its name as the prefix. All callers share their lists.
 fn joined(servers: &[Arc<Server>]) -> Result<Catalog, RegistryError> {
     let add = |all: mcp_stateless::registry::CatalogBuilder, server: &Arc<Server>| {
         all.add_prefixed(&server.name, Arc::clone(&server.registry))

@@ -1,7 +1,7 @@
-//! One endpoint without sessions in front of servers that need them: those of the `mcpServers`
-//! JSON that editors and desktop clients read.
+//! Serves the servers of an `mcpServers` file, as editors and desktop clients use it, at one
+//! endpoint without sessions.
 //!
-//! This is the library below the program `mcp-gateway`. [`run`] does all of the program's work;
+//! This is the library of the program `mcp-gateway`. [`run`] does all of the program's work;
 //! [`config`] reads the file.
 
 pub mod config;

@@ -1,4 +1,4 @@
-//! One endpoint without sessions in front of the servers of an `mcpServers` file.
+//! Serves the servers of an `mcpServers` file at one endpoint without sessions.
 
 use std::io::IsTerminal as _;
 use std::process::ExitCode;

@@ -1,4 +1,4 @@
-//! The managers, one for each way in which the gateway presents itself.
+//! Managers, one for each way the gateway presents itself.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -14,12 +14,12 @@ use crate::servers::Server;
 /// The gateway's own name and version.
 const GATEWAY: &str = "mcp-gateway";
 const VERSION: &str = env!("CARGO_PKG_VERSION");
-/// What stands for this machine in a `Host` header.
+/// The names of this machine in a `Host` header.
 const LOOPBACK: [&str; 3] = ["localhost", "127.0.0.1", "[::1]"];
-/// How many managers are remembered. Clients of one that is not go on being served.
+/// How many managers are cached. Clients of an evicted one are still served.
 const MOST: usize = 64;
 
-/// How many bytes all bodies that are being read may hold, at least, and how many of the largest.
+/// The least bytes that all bodies in flight may occupy, and how many of the largest they may be.
 const LEAST_IN_FLIGHT: usize = 64 << 20;
 const BODIES_IN_FLIGHT: usize = 16;
 
@@ -33,7 +33,7 @@ pub(crate) struct Identity {
 }
 
 impl Identity {
-    /// As one server, as if nothing stood before it.
+    /// As the server itself, as if there were no gateway.
     pub(crate) fn of(server: &Server) -> Self {
         match server.about() {
             None => {
@@ -48,7 +48,7 @@ impl Identity {
         }
     }
 
-    /// As a gateway before these servers.
+    /// As a gateway in front of these servers.
     pub(crate) fn of_all<'s>(servers: impl IntoIterator<Item = &'s Arc<Server>>) -> Self {
         let guide: Vec<_> = servers
             .into_iter()
@@ -68,8 +68,8 @@ impl Identity {
     }
 }
 
-/// Makes managers, and remembers some. All of them are joined to the first, so that they share
-/// its bounds, its keys and its shut-down, and one that is forgotten leaves nothing behind.
+/// Creates and caches managers. All of them are joined to the first, so that they share its bounds,
+/// its keys and its shutdown, and evicting one loses nothing.
 pub(crate) struct Managers {
     first: StatelessSessionManager,
     hosts: Vec<String>,
@@ -80,9 +80,9 @@ pub(crate) struct Managers {
 
 impl Managers {
     /// # Errors
-    /// When there is no randomness, or the name of a host cannot be read.
+    /// If the system has no randomness, or the name of a host is not valid.
     pub(crate) fn new(options: &Options) -> Result<Self, Kind> {
-        // Calls wait for a client's answer in this process alone: no other needs the key.
+        // Calls wait for answers only in this process, so no other process needs the key.
         let mut key = [0; 32];
         getrandom::fill(&mut key)?;
         let in_flight = options.max_body.saturating_mul(BODIES_IN_FLIGHT).max(LEAST_IN_FLIGHT);
@@ -95,7 +95,7 @@ impl Managers {
         Ok(Self { first, hosts, max_body, made: Mutex::default() })
     }
 
-    /// The manager that all others are joined to.
+    /// Returns the manager that all others are joined to.
     pub(crate) fn first(&self) -> &StatelessSessionManager {
         &self.first
     }
@@ -126,7 +126,7 @@ impl Managers {
     }
 }
 
-/// Sets what is the same for all managers.
+/// Applies the settings that all managers share.
 fn with_settings(builder: ManagerBuilder, hosts: &[String], max_body: usize) -> ManagerBuilder {
     let builder = builder.max_body_size(max_body);
     if hosts.is_empty() {

@@ -1,4 +1,4 @@
-//! The names of what the servers have, as clients of all servers see them.
+//! The names of items, as clients of all servers see them.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -16,11 +16,11 @@ pub(crate) struct Collision {
     servers: [String; 2],
 }
 
-/// The names of the tools that are served, as clients of all servers see them.
+/// Returns the names of the served tools, as clients of all servers see them.
 ///
 /// # Errors
-/// When two servers have tools, or prompts, whose names are the same with their prefixes:
-/// nobody could tell which is called.
+/// If tools or prompts of two servers have the same name with their prefixes, which makes calls
+/// ambiguous.
 pub(crate) fn of_tools(servers: &[Arc<Server>], findings: &[Finding]) -> Result<Vec<String>, Collision> {
     let (mut tools, mut prompts) = (HashMap::new(), HashMap::new());
     let mut names = Vec::new();

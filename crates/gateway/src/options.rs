@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use axum::http::HeaderName;
 use clap::Parser;
 
-/// The unit of sizes that have none.
+/// The unit of sizes without a unit.
 const UNITS: [(&str, usize); 4] = [("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30), ("", 1)];
 
 const AFTER_HELP: &str = "\

@@ -1,4 +1,4 @@
-//! One server of several, chosen by a client that may use its names with or without prefix.
+//! One server selected by a client, which may use names with or without prefix.
 
 use std::sync::Arc;
 
@@ -12,16 +12,16 @@ use mcp_stateless::registry::{Answer, Has, Item, ListRequest, Page};
 use mcp_stateless::resource::ResourceOutput;
 use mcp_stateless::{Registry, ToolOutput};
 
-/// A registry whose tools and prompts may also be called by the names that they have beside
-/// others. It lists them under their own.
+/// A registry whose tools and prompts may also be called with their prefix. Lists show the names
+/// without it.
 pub(crate) struct Plain {
-    /// With its separator.
+    /// Includes the separator.
     pub(crate) prefix: String,
     pub(crate) registry: Arc<dyn Registry>,
 }
 
 impl Plain {
-    /// The registry's own name of something that is called by `name`.
+    /// Returns the registry's own name for `name`.
     fn own<'n>(&self, name: &'n str, item: fn(&'n str) -> Item<'n>) -> &'n str {
         match name.strip_prefix(&self.prefix) {
             Some(own) if self.registry.has(item(name)) != Has::Yes => own,

@@ -1,4 +1,4 @@
-//! What the servers answered, for the user to read.
+//! The servers' answers, for the user.
 
 use std::error::Error;
 use std::fmt::{self, Display, Write as _};
@@ -11,14 +11,14 @@ use mcp_stateless_upstream::{UpstreamError, UpstreamInfo};
 use crate::servers::Server;
 use crate::text::shown;
 
-/// What a server said of itself, or why it is down.
+/// What a server says about itself, or why it is down.
 pub(crate) type Finding = Result<UpstreamInfo, String>;
 
-/// The last column has the reason why a server is down.
+/// The last column contains the reason why a server is down.
 const HEADINGS: [&str; 10] =
     ["server", "transport", "name", "version", "revision", "tools", "prompts", "resources", "templates", ""];
 
-/// Asks all servers at once, each no longer than `limit`; the answers are in their order.
+/// Asks all servers at the same time, each at most for `limit`. Returns the answers in their order.
 pub(crate) async fn ask_all(servers: &[Arc<Server>], limit: Duration) -> Vec<Finding> {
     let ask = |server: &Arc<Server>| {
         let upstream = server.upstream.clone();
@@ -37,8 +37,8 @@ pub(crate) async fn ask_all(servers: &[Arc<Server>], limit: Duration) -> Vec<Fin
     findings
 }
 
-/// An error with all its causes, each once, without the name of its server, beside which it
-/// stands.
+/// Formats an error with all its causes, each once, without the name of its server, which stands
+/// beside it.
 fn causes(error: &UpstreamError, server: &str) -> String {
     let text = error.to_string();
     let mut text = text.strip_prefix(&format!("upstream {server:?} ")).unwrap_or(&text).to_owned();
@@ -46,7 +46,7 @@ fn causes(error: &UpstreamError, server: &str) -> String {
     while let Some(error) = cause {
         let more = error.to_string();
         if !text.contains(&more) {
-            // A `String` takes all that is written.
+            // Writing to a `String` never fails.
             let _ = write!(text, ": {more}");
         }
         cause = error.source();
@@ -54,7 +54,7 @@ fn causes(error: &UpstreamError, server: &str) -> String {
     shown(&text)
 }
 
-/// A line for each server.
+/// Formats a line for each server.
 pub(crate) struct Table(comfy_table::Table);
 
 impl Table {

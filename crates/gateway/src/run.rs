@@ -18,31 +18,30 @@ use crate::report::{self, Table};
 use crate::servers::Server;
 use crate::text::shown;
 
-/// Ends when the gateway is told to stop.
+/// Completes when the gateway is told to stop.
 type Signals = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// How long the start waits for a server's answer. A server that takes longer is asked further.
+/// How long the start waits for a server's answer. Slower servers are asked in the background.
 const START_LIMIT: Duration = Duration::from_secs(10);
 /// How long calls in flight may take to complete at the end.
 const DRAIN_LIMIT: Duration = Duration::from_secs(10);
 
-/// How a run ended that was not refused.
+/// How a run ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// The gateway was told to stop, or all servers that were checked are up.
+    /// The gateway was told to stop, or all checked servers are up.
     Success,
-    /// A server that was checked is down, or the gateway was told to stop before all had answered.
+    /// A checked server is down, or the gateway was told to stop before all had answered.
     Down,
 }
 
-/// Serves, or checks, the servers of the configuration until a signal ends it (`SIGINT` or
-/// `SIGTERM`, which are caught from the first poll on). Prints what the servers answer to the
-/// standard output, and warnings to the standard error. Ends all children before it returns.
-/// Needs a Tokio runtime.
+/// Serves or checks the servers of the configuration until a signal arrives (`SIGINT` or `SIGTERM`,
+/// which are caught from the first poll on). Prints the servers' answers to standard output, and
+/// warnings to standard error. Ends all children before it returns. Requires a Tokio runtime.
 ///
 /// # Errors
-/// When the configuration or an option cannot be used, when names of tools collide, or when the
-/// address cannot be listened on.
+/// If the configuration or an option cannot be used, if names of tools collide, or if the address
+/// cannot be bound.
 pub async fn run(options: Options) -> Result<Outcome, Error> {
     let signals = serve::signals().map_err(Kind::Signals)?;
     let config = Config::read(&options.config).map_err(Kind::from)?;
@@ -53,7 +52,7 @@ pub async fn run(options: Options) -> Result<Outcome, Error> {
     for server in config.servers {
         match Server::new(server) {
             Ok(server) => servers.push(Arc::new(server)),
-            // The error names it.
+            // The error names the address.
             Err(error) => eprintln!("warning: {error}; the server is left out"),
         }
     }
@@ -61,14 +60,14 @@ pub async fn run(options: Options) -> Result<Outcome, Error> {
         return Err(Kind::NoServers.into());
     }
     let outcome = work(&options, &servers, Box::pin(signals)).await;
-    // However it ended, no child is left behind.
+    // Ends all children in every case.
     let closing = servers.into_iter().map(|server| async move { server.upstream.shut_down().await });
     closing.collect::<JoinSet<_>>().join_all().await;
     Ok(outcome?)
 }
 
 async fn work(options: &Options, servers: &[Arc<Server>], mut signals: Signals) -> Result<Outcome, Kind> {
-    // A check waits for as long as each server's own limits allow.
+    // A check waits as long as each server's own limits allow.
     let limit = if options.check { Duration::MAX } else { START_LIMIT };
     let findings = tokio::select! {
         findings = report::ask_all(servers, limit) => findings,
@@ -90,7 +89,7 @@ async fn work(options: &Options, servers: &[Arc<Server>], mut signals: Signals) 
         }
         return Ok(if is_all_up { Outcome::Success } else { Outcome::Down });
     }
-    // They end with this.
+    // They end with this function.
     let mut following = JoinSet::new();
     let is_up = Arc::new(Notify::new());
     for server in servers {

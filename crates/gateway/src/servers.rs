@@ -11,10 +11,10 @@ use tokio::sync::Notify;
 use crate::config::{self, ToolRules, Transport};
 use crate::text::shown;
 
-/// How long a server that is down is left alone before it is asked again, at first and at most.
+/// How long a server that is down is left alone before the next attempt, at first and at most.
 const FIRST_DELAY: Duration = Duration::from_secs(1);
 const LONGEST_DELAY: Duration = Duration::from_secs(60);
-/// How often it is looked whether a server has been started anew.
+/// How often to check whether a server was restarted.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 
 pub(crate) struct Server {
@@ -22,15 +22,15 @@ pub(crate) struct Server {
     /// `stdio` or `http`.
     pub(crate) transport: &'static str,
     pub(crate) upstream: Upstream,
-    /// What is served of it.
+    /// The tools that are served.
     pub(crate) registry: Arc<dyn Registry>,
     pub(crate) tools: Arc<ToolRules>,
-    /// What it said of itself last.
+    /// What it last said about itself.
     about: RwLock<Option<Arc<UpstreamInfo>>>,
 }
 
 impl Server {
-    /// Nothing is started before somebody asks for something.
+    /// Nothing is started before the first request.
     pub(crate) fn new(config::Server { name, entry }: config::Server) -> Result<Self, UpstreamError> {
         let tools = Arc::new(entry.tools);
         let (transport, builder) = builder(entry.transport);
@@ -52,7 +52,7 @@ impl Server {
         Ok(Self { name, transport, upstream, registry, tools, about: RwLock::default() })
     }
 
-    /// What it said of itself last, if it ever did.
+    /// Returns what it last said about itself, if anything.
     pub(crate) fn about(&self) -> Option<Arc<UpstreamInfo>> {
         self.about.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -61,8 +61,8 @@ impl Server {
         *self.about.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(info));
     }
 
-    /// Keeps up with what the server says of itself: asks until it answers, and again when it
-    /// has been started anew, and notifies `is_up` when it is. Never ends.
+    /// Asks the server about itself until it answers, and again after each restart, and notifies
+    /// `is_up` when it answers. Never completes.
     pub(crate) async fn follow(&self, is_up: &Notify) {
         let mut delay = FIRST_DELAY;
         let mut is_known = self.about().is_some();
@@ -94,13 +94,13 @@ impl Server {
     }
 }
 
-/// Grows when a session was lost, after which the server may be another one.
+/// Increases when a session was lost, after which the server may have changed.
 fn restarts(stats: &UpstreamStats) -> u64 {
     stats.reopened + stats.failed
 }
 
-/// How a server is reached. A child gets nothing of the gateway's environment but what the
-/// library passes to every child, and what was named.
+/// Creates the upstream of a server. A child inherits only what the library passes to every child,
+/// and the variables that the entry names.
 fn builder(transport: Transport) -> (&'static str, UpstreamBuilder) {
     match transport {
         Transport::Stdio { command, args, env, inherited, cwd } => {

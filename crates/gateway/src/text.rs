@@ -1,6 +1,6 @@
-//! Text that others have written.
+//! Text from other programs.
 
-/// The text in one line, and without characters that terminals take for commands.
+/// Returns the text on one line, without characters that terminals interpret as commands.
 pub(crate) fn shown(text: &str) -> String {
     let words: Vec<_> = text.split_whitespace().collect();
     words.join(" ").replace(char::is_control, "")

@@ -8,7 +8,7 @@ use crate::kind::Kind;
 use crate::method::Method;
 use crate::options::BlockOptions;
 
-/// The block and what is made of it.
+/// The block and its methods.
 pub(crate) struct Block {
     pub(crate) kind: Kind,
     pub(crate) options: BlockOptions,
@@ -19,16 +19,16 @@ pub(crate) struct Block {
 
 /// The state of the handlers of a block.
 pub(crate) enum BlockState {
-    /// Nothing.
+    /// None.
     None,
     /// `Arc<Self>`.
     Shared,
-    /// Something else, which handlers take as `State<T>`.
+    /// Another type, which handlers take as `State<T>`.
     Given(Box<Type>),
 }
 
 impl BlockState {
-    /// Returns the type.
+    /// Returns the type of the state.
     pub(crate) fn ty(&self) -> TokenStream {
         match self {
             Self::None => quote!(()),
@@ -39,7 +39,7 @@ impl BlockState {
 }
 
 impl Block {
-    /// Replaces `Self` by the type, where an item within the function is declared.
+    /// Replaces `Self` with the type, for items that are declared within the function.
     pub(crate) fn without_self(&self, tokens: TokenStream) -> TokenStream {
         let replaced = tokens.into_iter().flat_map(|token| match token {
             TokenTree::Ident(ident) if ident == "Self" => {
@@ -60,7 +60,7 @@ impl Block {
     }
 }
 
-/// Returns a name that no code of the user's can see.
+/// Returns a name that cannot collide with the user's code.
 pub(crate) fn local(name: &str) -> Ident {
     format_ident!("{name}", span = Span::mixed_site())
 }

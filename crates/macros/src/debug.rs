@@ -1,4 +1,4 @@
-//! `#[debug_handler]`: one error for each thing that keeps a function from being a handler.
+//! `#[debug_handler]`: reports each fault of a handler separately.
 
 use proc_macro2::{Ident, TokenStream};
 use quote::{format_ident, quote, quote_spanned};
@@ -14,7 +14,7 @@ use crate::parts;
 
 /// Expands `#[debug_handler]`.
 pub(crate) fn expand(options: TokenStream, item: &TokenStream) -> TokenStream {
-    // Functions and methods differ in nothing that matters here.
+    // Parsing is the same for functions and methods.
     let function: ImplItemFn = match syn::parse2(item.clone()) {
         Ok(function) => function,
         Err(error) => {
@@ -53,7 +53,7 @@ fn check_signature(signature: &Signature, errors: &mut Errors) {
     }
 }
 
-/// Whether the return type is written as a future, as that of an `async fn` is not.
+/// Whether the return type is written as a future.
 fn returns_future(output: &ReturnType) -> bool {
     let ReturnType::Type(_, ty) = output else { return false };
     match &**ty {
@@ -65,14 +65,14 @@ fn returns_future(output: &ReturnType) -> bool {
     }
 }
 
-/// What a handler takes, by its place.
+/// The parameters of a handler, by position.
 struct Parameters<'a> {
     /// The state of the handler's registry.
     state: TokenStream,
     /// Whether the handler takes the state itself.
     takes_state: bool,
     parts: Vec<&'a Type>,
-    /// Arguments, or a part of the host's own.
+    /// Arguments, or a custom part of the call.
     last: Option<&'a Type>,
 }
 
@@ -92,7 +92,7 @@ impl<'a> Parameters<'a> {
         let takes_first = receiver.is_none() && first.is_some_and(is_state);
         let mut rest: Vec<&Type> =
             typed.iter().skip(usize::from(takes_first)).map(|parameter| &*parameter.ty).collect();
-        // A context at the end stands beside the arguments.
+        // A context at the end follows the arguments.
         if let [.., before, last] = rest[..]
             && parts::is_context(last)
             && !parts::is_part(before)
@@ -105,7 +105,7 @@ impl<'a> Parameters<'a> {
     }
 }
 
-/// Refuses too many parts. What stands among them is a part, which the compiler finds out.
+/// Refuses too many parts. The compiler checks that they are parts.
 fn check_order(taken: &[&Type], errors: &mut Errors) {
     if let Some(stray) = taken.get(parts::MAX_PARTS) {
         errors.at(stray, format!("a handler takes at most {} parts of the call", parts::MAX_PARTS));
@@ -128,7 +128,7 @@ fn state_of_receiver(receiver: &Receiver, errors: &mut Errors) -> Option<TokenSt
     }
 }
 
-/// Returns a function that is never called, and compiles only if the handler is one.
+/// Returns a function that is never called, and compiles only if the handler is valid.
 fn checks(function: &ImplItemFn, options: &DebugOptions, parameters: &Parameters<'_>) -> TokenStream {
     let private = options.library.private();
     let (signature, state) = (&function.sig, &parameters.state);

@@ -6,8 +6,7 @@ use syn::{Attribute, Expr, ExprLit, Lit, Meta};
 
 /// Returns an expression for the text of a doc comment; `None` without one.
 ///
-/// Lines are joined as they stand, without what they are indented by in common, and without
-/// empty lines at either end.
+/// Lines are joined, without their common indentation and without empty lines at either end.
 pub(crate) fn description(attrs: &[Attribute]) -> Option<TokenStream> {
     let docs: Vec<&Expr> = attrs.iter().filter_map(doc).collect();
     if docs.is_empty() {
@@ -19,7 +18,7 @@ pub(crate) fn description(attrs: &[Attribute]) -> Option<TokenStream> {
             let text = unindented(&lines.join("\n"));
             (!text.is_empty()).then(|| quote!(#text))
         }
-        // `include_str!` is known to the compiler alone.
+        // Only the compiler can expand `include_str!`.
         None => Some(quote!(::core::concat!(#(#docs, "\n"),*))),
     }
 }
@@ -47,7 +46,7 @@ fn unindented(text: &str) -> String {
     let indent = |line: &str| line.len() - line.trim_start_matches(' ').len();
     let written = || text.lines().filter(|line| !line.trim().is_empty());
     let common = written().map(indent).min().unwrap_or(0);
-    // A line that is shorter is empty.
+    // A shorter line is empty.
     let lines = text.lines().map(|line| line.get(common..).unwrap_or("").trim_end());
     lines.collect::<Vec<_>>().join("\n").trim_matches('\n').to_owned()
 }

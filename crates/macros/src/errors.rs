@@ -1,16 +1,16 @@
-//! Faults in what the user wrote, reported together.
+//! Faults in the user's code, reported together.
 
 use std::fmt::Display;
 
 use proc_macro2::TokenStream;
 use quote::ToTokens;
 
-/// The faults found so far. A macro reports all of them at once, each where it stands.
+/// The faults found so far. A macro reports all of them at once, each at its place.
 #[derive(Default)]
 pub(crate) struct Errors(Option<syn::Error>);
 
 impl Errors {
-    /// Adds a fault of these tokens.
+    /// Adds a fault at these tokens.
     pub(crate) fn at(&mut self, tokens: impl ToTokens, message: impl Display) {
         self.add(syn::Error::new_spanned(tokens, message));
     }
@@ -23,14 +23,14 @@ impl Errors {
         }
     }
 
-    /// Adds the faults of another part.
+    /// Adds the faults of another collection.
     pub(crate) fn extend(&mut self, other: Self) {
         if let Some(error) = other.0 {
             self.add(error);
         }
     }
 
-    /// Whether there is no fault.
+    /// Whether no fault was found.
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_none()
     }
@@ -40,7 +40,7 @@ impl Errors {
         result.map_err(|error| self.add(error)).ok()
     }
 
-    /// Returns the code that makes the compiler report the faults; empty without any.
+    /// Returns code that makes the compiler report the faults; empty without any.
     pub(crate) fn into_compile_errors(self) -> TokenStream {
         self.0.map(syn::Error::into_compile_error).unwrap_or_default()
     }

@@ -17,7 +17,7 @@ pub(crate) fn expand(kind: Kind, options: TokenStream, item: &TokenStream) -> To
     let mut block: ItemImpl = match syn::parse2(item.clone()) {
         Ok(block) => block,
         Err(error) => {
-            // Keep the item, so that what uses it does not fail as well.
+            // Keep the item, so that code that uses it does not fail as well.
             let message = format!("`#[{}]` goes on an `impl` block", kind.block());
             let error = match syn::parse2::<syn::Item>(item.clone()) {
                 Ok(_) => syn::Error::new(Span::call_site(), message),
@@ -42,7 +42,7 @@ pub(crate) fn expand(kind: Kind, options: TokenStream, item: &TokenStream) -> To
     let state = state(&options, &methods, &mut errors);
     let self_ty = (*block.self_ty).clone();
     let builder = Block { kind, options, self_ty, state, methods };
-    // Without it, each use of the function would be one more error.
+    // Without it, each use of the function would be another error.
     let function = block.generics.params.is_empty().then(|| builder.function());
     let errors = errors.into_compile_errors();
     let (attrs, self_ty) = (cfgs(&block.attrs), &block.self_ty);
@@ -71,7 +71,7 @@ fn check_block(kind: Kind, block: &ItemImpl, errors: &mut Errors) {
     }
 }
 
-/// Takes `#[skip]` off, and says whether it was there.
+/// Removes `#[skip]`, and returns whether it was there.
 fn take_skip(attrs: &mut Vec<Attribute>, errors: &mut Errors) -> bool {
     let mut is_skipped = false;
     for attr in attrs.extract_if(.., |attr| attr.path().is_ident("skip")) {
@@ -83,8 +83,8 @@ fn take_skip(attrs: &mut Vec<Attribute>, errors: &mut Errors) -> bool {
     is_skipped
 }
 
-/// Takes off and refuses attributes that belong to another kind of block, or to no method that
-/// is left out.
+/// Removes and refuses attributes that belong to another kind of block, or to a method that is
+/// skipped.
 fn check_markers(kind: Kind, is_skipped: bool, attrs: &mut Vec<Attribute>, errors: &mut Errors) {
     for other in [Kind::Tool, Kind::Prompt, Kind::Resource] {
         let is_stray =
@@ -104,8 +104,8 @@ fn check_markers(kind: Kind, is_skipped: bool, attrs: &mut Vec<Attribute>, error
     }
 }
 
-/// Finds out the state of a block: itself where a method takes `self`, or else what is given or
-/// what a `State<T>` names.
+/// Determines the state of a block: `Arc<Self>` if a method takes `self`, otherwise the given type
+/// or that of a `State<T>`.
 fn state(options: &BlockOptions, methods: &[Method], errors: &mut Errors) -> BlockState {
     let takes_self = methods.iter().any(|method| method.receiver.is_some());
     match &options.state {
@@ -123,7 +123,7 @@ fn state(options: &BlockOptions, methods: &[Method], errors: &mut Errors) -> Blo
 }
 
 impl Block {
-    /// Returns the function that makes a builder with all the methods.
+    /// Returns the function that creates a builder with all the methods.
     fn function(&self) -> TokenStream {
         let private = self.options.library.private();
         let (registry, builder_type) = (self.kind.registry(), self.kind.builder());
@@ -161,7 +161,7 @@ impl Block {
         }
     }
 
-    /// Returns code that does nothing, but compiles only if the type can be shared.
+    /// Returns code without effect that compiles only if the type can be shared.
     fn checks(&self) -> TokenStream {
         let private = self.options.library.private();
         match &self.state {

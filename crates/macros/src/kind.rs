@@ -1,11 +1,11 @@
-//! What the three kinds of blocks have in common, and in what they differ.
+//! The kinds of blocks, and their differences.
 
 use proc_macro2::Span;
 use syn::Ident;
 
 use crate::known::{Known, Takes};
 
-/// What the methods of a block become.
+/// The item that each method of a block becomes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     Tool,
@@ -13,8 +13,8 @@ pub(crate) enum Kind {
     Resource,
 }
 
-/// The settings of a tool in the order in which they are applied: single hints change what
-/// `annotations` sets.
+/// The settings of a tool in the order in which they are applied: single hints override
+/// `annotations`.
 const TOOL: &[Known] = &[
     Known::new("name", Takes::Value),
     Known::new("description", Takes::Value),
@@ -31,6 +31,7 @@ const TOOL: &[Known] = &[
     Known::new("tag", Takes::Values),
     Known::new("scope", Takes::Values),
     Known::new("scopes_by", Takes::Value),
+    Known::new("with_meta", Takes::Pairs),
     Known::new("time_limit", Takes::Value),
     Known::new("no_time_limit", Takes::Nothing).unlike("time_limit"),
     Known::new("detached", Takes::Nothing),
@@ -49,6 +50,7 @@ const PROMPT: &[Known] = &[
     Known::new("tag", Takes::Values),
     Known::new("scope", Takes::Values),
     Known::new("scopes_by", Takes::Value),
+    Known::new("with_meta", Takes::Pairs),
 ];
 
 const RESOURCE: &[Known] = &[
@@ -58,6 +60,7 @@ const RESOURCE: &[Known] = &[
     Known::new("title", Takes::Value),
     Known::new("mime_type", Takes::Value),
     Known::new("size", Takes::Value),
+    Known::new("list", Takes::Value),
     Known::new("annotations", Takes::Value),
     Known::new("cache_hint", Takes::Value),
     Known::new("icon", Takes::Values),
@@ -65,10 +68,11 @@ const RESOURCE: &[Known] = &[
     Known::new("tag", Takes::Values),
     Known::new("scope", Takes::Values),
     Known::new("scopes_by", Takes::Value),
+    Known::new("with_meta", Takes::Pairs),
 ];
 
 impl Kind {
-    /// Returns the attribute of a method, which is also what a method becomes.
+    /// Returns the attribute of a method, which also names the item.
     pub(crate) fn word(self) -> &'static str {
         match self {
             Self::Tool => "tool",
@@ -77,7 +81,7 @@ impl Kind {
         }
     }
 
-    /// Returns the attribute of a block, which also names the function that it makes.
+    /// Returns the attribute of a block, which also names the added function.
     pub(crate) fn block(self) -> &'static str {
         match self {
             Self::Tool => "tools",
@@ -86,7 +90,7 @@ impl Kind {
         }
     }
 
-    /// Returns the settings that the attribute of a method may hold.
+    /// Returns the settings that the attribute of a method accepts.
     pub(crate) fn settings(self) -> &'static [Known] {
         match self {
             Self::Tool => TOOL,
@@ -100,7 +104,7 @@ impl Kind {
         self != Self::Resource
     }
 
-    /// Returns the type that holds the results.
+    /// Returns the type of the results.
     pub(crate) fn output(self) -> Ident {
         self.named("Output")
     }

@@ -1,6 +1,6 @@
-//! The settings that a kind of method may have.
+//! The settings that the macros know.
 
-/// A setting that there is.
+/// A setting.
 pub(crate) struct Known {
     pub(crate) key: &'static str,
     pub(crate) takes: Takes,
@@ -8,14 +8,23 @@ pub(crate) struct Known {
     pub(crate) unlike: Option<&'static str>,
 }
 
-/// What stands after the key.
+/// The part after the key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Takes {
     Nothing,
     Value,
-    /// A value, and the setting may be repeated.
+    /// A value; the setting may be repeated.
     Values,
+    /// A tuple of two values; the setting may be repeated.
+    Pairs,
     Type,
+}
+
+impl Takes {
+    /// Whether the setting may be repeated.
+    pub(crate) fn is_repeatable(self) -> bool {
+        matches!(self, Self::Values | Self::Pairs)
+    }
 }
 
 impl Known {

@@ -1,14 +1,16 @@
-//! The attribute macros of `mcp-stateless`, which exports them with its feature `macros`. Use them
-//! from there: this crate has no other use.
+//! The macros of `mcp-stateless`, which re-exports them with its feature `macros`. Use them from
+//! there.
 //!
 //! [`macro@tools`], [`macro@prompts`] and [`macro@resources`] turn the methods of an `impl` block into
-//! what their names say. [`macro@debug_handler`] makes the compiler say why a function is not a handler.
+//! handlers. [`macro@FromRef`] makes the fields of a state available to handlers.
+//! [`macro@debug_handler`] makes the compiler say why a function is not a handler.
 
 mod block;
 mod debug;
 mod docs;
 mod errors;
 mod expand;
+mod from_ref;
 mod kind;
 mod known;
 mod method;
@@ -23,11 +25,11 @@ use proc_macro::TokenStream;
 
 use crate::kind::Kind;
 
-/// Makes a tool of each method of an `impl` block.
+/// Turns each method of an `impl` block into a tool.
 ///
-/// A tool has the method's name, its doc comment as the description, and its parameters as the
-/// arguments. The macro leaves the methods as they are and adds one function, `tools`, which returns
-/// a `ToolRegistryBuilder`:
+/// The method's name is the tool's name, its doc comment the description, and its parameters the
+/// arguments. The macro keeps the methods and adds one function, `tools`, which returns a
+/// `ToolRegistryBuilder`:
 ///
 /// ```
 /// use std::sync::Arc;
@@ -78,8 +80,8 @@ use crate::kind::Kind;
 /// # Methods
 ///
 /// Each function of the block becomes a tool, asynchronous or not, whatever its visibility, except
-/// those with `#[skip]`. A function that is not asynchronous must not block. What it returns, and
-/// how its errors are answered, is as with every handler.
+/// those with `#[skip]`. A function that is not asynchronous must not block. Return values and errors
+/// are those of every handler.
 ///
 /// A method takes `&self`, `self: Arc<Self>`, or no `self`. If one takes `self`, the function that
 /// the macro adds takes the value, as a `Self` or an `Arc<Self>`, and the state of the registry is
@@ -88,24 +90,23 @@ use crate::kind::Kind;
 ///
 /// # Parameters
 ///
-/// A parameter is part of the call, or one of the arguments that a client gives. In any order, the
-/// parts are:
+/// A parameter is either a part of the call, or an argument from the client, in any order. Parts are:
 ///
 /// - parameters whose type is written `CallContext`, `State<…>`, `Extension<…>`, `Principal`,
 ///   `Option<Extension<…>>`, `Option<Principal>` or `HeaderMap`, with any path before it. The macro
 ///   sees only how a type is written: a `State` without `<…>` is an argument, and an alias of
 ///   `CallContext` with another name needs `#[from_call]`;
-/// - parameters with `#[from_call]`, whose type implements `FromCall`. A tool takes at most four
-///   parts.
+/// - parameters with `#[from_call]`, whose type implements `FromCall`.
 ///
-/// All others are arguments. Their types own what they hold, and implement `serde::Deserialize`
-/// and `schemars::JsonSchema`. A call may leave out an `Option<T>`. The doc comment of a parameter
-/// goes into the schema; `#[serde(…)]` and `#[schemars(…)]` mean what they mean on the field of a
-/// struct: `#[serde(default)] limit: u32`.
+/// A tool takes at most four parts.
+///
+/// All others are arguments. Their types are owned, and implement `serde::Deserialize` and
+/// `schemars::JsonSchema`. A call may omit an `Option<T>`. The doc comment of a parameter becomes
+/// part of the schema. `#[serde(…)]` and `#[schemars(…)]` work as on the field of a struct: `#[serde(default)] limit: u32`.
 ///
 /// # Settings of a tool
 ///
-/// `#[tool(…)]` on a method calls setters of `Tool`, by their names:
+/// `#[tool(…)]` on a method calls the setters of `Tool` with these names:
 ///
 /// | setting | what it sets |
 /// |---|---|
@@ -115,10 +116,12 @@ use crate::kind::Kind;
 /// | `read_only`, `destructive`, `idempotent`, `open_world`, `closed_world` | single hints |
 /// | `annotations = ToolAnnotations { … }` | all hints |
 /// | `time_limit = Duration::from_secs(5)`, `no_time_limit` | how long a call may take |
-/// | `detached` | calls run to their end without their client |
+/// | `detached` | calls run to their end even if their client disconnects |
 /// | `visible_to = \|head\| …` | who may list and call it |
 /// | `scope = "…"` | a scope that the caller's token must grant (feature `auth`); repeatable |
 /// | `scopes_by = \|call: &Call<'_>\| …` | scopes that depend on the arguments (feature `auth`) |
+/// | `tag = "…"` | a tag for rules and middleware; repeatable |
+/// | `with_meta = ("…", value)` | a member of its `_meta`; repeatable |
 /// | `requires = ClientCapability::…` | what a client must declare; repeatable |
 /// | `icon = Icon::new(…)` | an icon; repeatable |
 /// | `output_schema = Type`, `with_output_schema = …` | the schema of a `ToolOutput` |
@@ -135,18 +138,18 @@ use crate::kind::Kind;
 ///
 /// # Cost
 ///
-/// The function expands to the calls of the builder that one would write, and a call costs what it
-/// costs with those. All arguments of one method are deserialised together.
+/// The function expands to ordinary calls of the builder, and adds no cost to a call. All arguments
+/// of a method are deserialised together.
 #[proc_macro_attribute]
 pub fn tools(options: TokenStream, item: TokenStream) -> TokenStream {
     expand::expand(Kind::Tool, options.into(), &item.into()).into()
 }
 
-/// Makes a prompt of each method of an `impl` block.
+/// Turns each method of an `impl` block into a prompt.
 ///
-/// It is written as [`macro@tools`] is, and adds a function `prompts` that returns a
-/// `PromptRegistryBuilder`. The arguments of a prompt are texts; numbers and `bool` are read from
-/// theirs.
+/// It works like [`macro@tools`], and adds a function `prompts` that returns a
+/// `PromptRegistryBuilder`. The arguments of a prompt are strings; numbers and `bool` are parsed
+/// from them.
 ///
 /// ```
 /// use mcp_stateless::completion::Completing;
@@ -175,18 +178,32 @@ pub fn tools(options: TokenStream, item: TokenStream) -> TokenStream {
 /// # Ok::<(), mcp_stateless::RegistryError>(())
 /// ```
 ///
-/// `#[prompt(…)]` sets the `name`, the `description`, the `title` and, repeatedly, an `icon`.
-/// `#[complete(…)]` on an argument gives what completes its values, as `Prompt::complete` takes it.
+/// # Settings of a prompt
+///
+/// `#[prompt(…)]` on a method calls the setters of `Prompt` with these names:
+///
+/// | setting | what it sets |
+/// |---|---|
+/// | `name = "…"` | the name, instead of that of the method |
+/// | `description = "…"` | the description, instead of the doc comment |
+/// | `title = "…"` | the name for people |
+/// | `icon = Icon::new(…)` | an icon; repeatable |
+/// | `visible_to = \|head\| …` | who may list and get it |
+/// | `tag = "…"` | a tag for rules and middleware; repeatable |
+/// | `with_meta = ("…", value)` | a member of its `_meta`; repeatable |
+///
+/// `#[complete(…)]` on an argument gives the handler that completes its values, as
+/// `Prompt::complete` takes it.
 #[proc_macro_attribute]
 pub fn prompts(options: TokenStream, item: TokenStream) -> TokenStream {
     expand::expand(Kind::Prompt, options.into(), &item.into()).into()
 }
 
-/// Makes a resource, or a resource template, of each method of an `impl` block.
+/// Turns each method of an `impl` block into a resource or a resource template.
 ///
-/// It is written as [`macro@tools`] is, and adds a function `resources` that returns a
-/// `ResourceRegistryBuilder`. Each method says its URI; one with variables makes a template
-/// (feature `templates`), and the variables are the arguments.
+/// It works like [`macro@tools`], and adds a function `resources` that returns a
+/// `ResourceRegistryBuilder`. Each method sets its URI. A URI with variables is a template (feature
+/// `templates`), and the variables are the arguments.
 ///
 /// ```
 /// use mcp_stateless::call::CallError;
@@ -217,10 +234,28 @@ pub fn prompts(options: TokenStream, item: TokenStream) -> TokenStream {
 /// # Ok::<(), mcp_stateless::RegistryError>(())
 /// ```
 ///
-/// The name is that of the method, and the doc comment, if there is one, the description.
-/// `#[resource(…)]` sets the `uri`, which must be a literal, the `name`, the `description`, the
-/// `title`, the `mime_type`, `annotations`, a `cache_hint`, the `size` (not of a template) and,
-/// repeatedly, an `icon`. `#[complete(…)]` on an argument gives what completes its values.
+/// # Settings of a resource
+///
+/// `#[resource(…)]` on a method calls the setters of `Resource` or `ResourceTemplate` with these
+/// names:
+///
+/// | setting | what it sets |
+/// |---|---|
+/// | `uri = "…"` | the URI, which must be a literal; required |
+/// | `name = "…"` | the name, instead of that of the method |
+/// | `description = "…"` | the description, instead of the doc comment, which may be missing |
+/// | `title = "…"` | the name for people |
+/// | `mime_type = "…"` | the MIME type |
+/// | `size = 1024` | the size in bytes; not of a template |
+/// | `list = handler` | the handler that lists the resources of a template |
+/// | `annotations = Annotations::new()…` | whom it is for, and how much it matters |
+/// | `cache_hint = CacheHint::private(…)` | how long, and for whom, clients may cache the contents |
+/// | `icon = Icon::new(…)` | an icon; repeatable |
+/// | `visible_to = \|head\| …` | who may list and read it |
+/// | `tag = "…"` | a tag for rules and middleware; repeatable |
+/// | `with_meta = ("…", value)` | a member of its `_meta`; repeatable |
+///
+/// `#[complete(…)]` on an argument gives the handler that completes its values.
 #[proc_macro_attribute]
 pub fn resources(options: TokenStream, item: TokenStream) -> TokenStream {
     expand::expand(Kind::Resource, options.into(), &item.into()).into()
@@ -228,10 +263,10 @@ pub fn resources(options: TokenStream, item: TokenStream) -> TokenStream {
 
 /// Makes the compiler say why a function is not a handler.
 ///
-/// Without it, a function that is not a handler gets one error that lists all that a handler must
-/// be. With it, each thing that is wrong gets an error of its own where it stands: a parameter in
-/// the wrong place, arguments that cannot be deserialised, what the function returns, a future that
-/// is not `Send`. The function itself stays as it is.
+/// Without it, a function that is not a handler gets one error that lists everything that a handler
+/// must be. With it, each fault gets a separate error at its place: a parameter in the wrong position,
+/// arguments that cannot be deserialised, a wrong return type, a future that is not `Send`. The
+/// function itself is unchanged.
 ///
 /// ```
 /// use mcp_stateless::{State, ToolRegistry, debug_handler};
@@ -252,16 +287,55 @@ pub fn resources(options: TokenStream, item: TokenStream) -> TokenStream {
 ///
 /// It takes options:
 ///
-/// - `tool`, `prompt` or `resource`: what the function serves; by default a tool.
-/// - `state = Type`: the state of the registry, where a part of the host's own needs it or the
-///   function takes the state itself. By default it is that of a `State<T>` or of `self`.
+/// - `tool`, `prompt` or `resource`: the kind of handler; by default a tool.
+/// - `state = Type`: the state of the registry, needed if a custom part of the call depends on it or
+///   the function takes the state itself. By default it is that of a `State<T>` or of `self`.
 /// - `crate = path`: the path of `mcp-stateless`.
 ///
-/// A function with type parameters cannot be examined, nor can a closure. An associated function
+/// Functions with type parameters and closures cannot be checked. An associated function
 /// without `self` must name `Self` in its signature.
 #[proc_macro_attribute]
 pub fn debug_handler(options: TokenStream, item: TokenStream) -> TokenStream {
     debug::expand(options.into(), &item.into()).into()
+}
+
+/// Makes each field of a state available to handlers as `State<T>`.
+///
+/// It implements `FromRef<Self>` for the type of each field. Pass the struct to `with_state`; a
+/// handler then takes only the part that it uses, which is cloned for each call.
+///
+/// ```
+/// use std::sync::Arc;
+///
+/// use mcp_stateless::call::FromRef;
+/// use mcp_stateless::{State, ToolRegistry};
+///
+/// struct Database;
+///
+/// #[derive(Clone, FromRef)]
+/// struct App {
+///     database: Arc<Database>,
+///     greeting: &'static str,
+///     #[from_ref(skip)]
+///     farewell: &'static str,
+/// }
+///
+/// let app = App { database: Arc::new(Database), greeting: "Hello", farewell: "Bye" };
+/// let tools = ToolRegistry::builder()
+///     .with_state(app)
+///     .tool("greet", "Greets", async |State(greeting): State<&'static str>| greeting)
+///     .tool("clients", "Counts", async |State(database): State<Arc<Database>>| Arc::strong_count(&database))
+///     .tool("part", "Says goodbye", async |State(app): State<App>| app.farewell)
+///     .build()?;
+/// # Ok::<(), mcp_stateless::RegistryError>(())
+/// ```
+///
+/// Each type may occur once. `#[from_ref(skip)]` leaves a field out, and fields that are not skipped
+/// must be `Clone`. `#[from_ref(crate = path)]` on the struct sets the path of `mcp-stateless`. Enums,
+/// unions and generic structs are refused.
+#[proc_macro_derive(FromRef, attributes(from_ref))]
+pub fn from_ref(item: TokenStream) -> TokenStream {
+    from_ref::expand(item.into()).into()
 }
 
 /// Compiles and runs the example of the README.

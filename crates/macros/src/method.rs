@@ -15,11 +15,11 @@ use crate::parts;
 use crate::settings::Settings;
 use crate::uri;
 
-/// What is to be known of a method.
+/// A method, as the macro needs it.
 pub(crate) struct Method {
     pub(crate) kind: Kind,
     pub(crate) ident: Ident,
-    /// The conditions under which it is compiled.
+    /// Its `#[cfg]` attributes.
     pub(crate) cfgs: Vec<Attribute>,
     pub(crate) is_async: bool,
     pub(crate) receiver: Option<SelfKind>,
@@ -40,8 +40,8 @@ pub(crate) enum SelfKind {
 }
 
 impl Method {
-    /// Reads a method and takes off what only the macro understands. `None`, and errors, when
-    /// nothing can be made of it.
+    /// Parses a method and removes the macro's own attributes. Returns `None`, and adds errors, if
+    /// it is not valid.
     pub(crate) fn take(kind: Kind, function: &mut ImplItemFn, errors: &mut Errors) -> Option<Self> {
         let mut faults = Errors::default();
         let settings = Settings::take(kind, &mut function.attrs, &mut faults);
@@ -68,7 +68,7 @@ impl Method {
         };
         method.check(&mut faults);
         if !method.is_async && !method.parameters.is_empty() {
-            // Parameters have to be owned, whether or not a method makes use of that.
+            // Parameters are owned, whether or not the method needs that.
             function.attrs.push(syn::parse_quote!(#[allow(clippy::needless_pass_by_value)]));
         }
         let is_valid = faults.is_empty();
@@ -138,7 +138,7 @@ impl Method {
         given.or_else(|| self.documentation.clone())
     }
 
-    /// Returns what the client gives.
+    /// Returns the arguments that clients give.
     pub(crate) fn arguments(&self) -> impl Iterator<Item = &Argument> {
         self.parameters.iter().filter_map(|parameter| match parameter {
             Parameter::Argument(argument) => Some(&**argument),
@@ -146,7 +146,7 @@ impl Method {
         })
     }
 
-    /// Returns the types of what comes with the call.
+    /// Returns the types of the parts of the call.
     pub(crate) fn parts(&self) -> impl Iterator<Item = &Type> {
         self.parameters.iter().filter_map(|parameter| match parameter {
             Parameter::Part(ty) => Some(&**ty),
@@ -154,13 +154,13 @@ impl Method {
         })
     }
 
-    /// Returns where errors point that are of the method as a whole.
+    /// Returns the span for errors of the method as a whole.
     pub(crate) fn span(&self) -> Span {
         self.ident.span()
     }
 }
 
-/// Refuses functions that are no handlers, and returns how a handler takes `self`.
+/// Refuses functions that cannot be handlers, and returns how a handler takes `self`.
 fn check_signature(function: &ImplItemFn, errors: &mut Errors) -> Option<SelfKind> {
     let signature = &function.sig;
     for parameter in &signature.generics.params {
@@ -181,7 +181,7 @@ fn check_signature(function: &ImplItemFn, errors: &mut Errors) -> Option<SelfKin
         && signature.asyncness.is_none()
         && names_future(ty)
     {
-        errors.at(ty, "write `async fn`, and the type that the future ends with");
+        errors.at(ty, "write `async fn`, and the output of the future as its return type");
     }
     if let ReturnType::Type(_, ty) = &signature.output
         && let Type::Reference(reference) = &**ty

@@ -8,7 +8,7 @@ use syn::{Ident, LitStr, Path, Token, Type, Visibility};
 use crate::errors::Errors;
 use crate::kind::Kind;
 
-/// Where the library is.
+/// The path of the library.
 #[derive(Clone)]
 pub(crate) struct Library(Path);
 
@@ -19,13 +19,13 @@ impl Default for Library {
 }
 
 impl Library {
-    /// Returns what the code of macros uses.
+    /// Returns the path of the items that generated code uses.
     pub(crate) fn private(&self) -> TokenStream {
         let path = &self.0;
         quote!(#path::__private)
     }
 
-    /// Returns the path of a crate that the library hands on, as derive macros want it.
+    /// Returns the path of a crate that the library re-exports, as derive macros expect it.
     pub(crate) fn reexported(&self, name: &str) -> String {
         let path = self.0.to_token_stream().to_string().replace(' ', "");
         format!("{path}::__private::{name}")
@@ -46,9 +46,9 @@ impl Parse for Library {
 /// The options of a block.
 pub(crate) struct BlockOptions {
     pub(crate) library: Library,
-    /// The name of the function that is made.
+    /// The name of the added function.
     pub(crate) builder: Ident,
-    /// Who may call it.
+    /// The visibility of the added function.
     pub(crate) vis: Visibility,
     /// The state of a block without `self`.
     pub(crate) state: Option<Type>,
@@ -74,7 +74,7 @@ impl BlockOptions {
                 options.state = Some(meta.value()?.parse()?);
             } else {
                 let message = format!(
-                    "`#[{}]` has no such option; there are `builder = name`, `crate = path`, `state = Type` and \
+                    "`#[{}]` has no such option; the options are `builder = name`, `crate = path`, `state = Type` and \
                      `vis = pub`",
                     kind.block()
                 );
@@ -111,7 +111,7 @@ impl DebugOptions {
                 options.state = Some(meta.value()?.parse()?);
             } else {
                 unknown.add(meta.error(
-                    "`#[debug_handler]` has no such option; there are `tool`, `prompt`, `resource`, `crate = path` \
+                    "`#[debug_handler]` has no such option; the options are `tool`, `prompt`, `resource`, `crate = path` \
                      and `state = Type`",
                 ));
                 skip_value(meta.input)?;
@@ -125,7 +125,7 @@ impl DebugOptions {
     }
 }
 
-/// Reads a visibility; `self` is that of the module alone.
+/// Parses a visibility; `self` means private.
 fn visibility(input: ParseStream<'_>) -> syn::Result<Visibility> {
     if input.peek(Token![self]) {
         input.parse::<Token![self]>()?;
@@ -140,7 +140,7 @@ fn visibility(input: ParseStream<'_>) -> syn::Result<Visibility> {
     }
 }
 
-/// Passes over the value of an option that there is not.
+/// Skips the value of an unknown option.
 fn skip_value(input: ParseStream<'_>) -> syn::Result<()> {
     while !input.is_empty() && !input.peek(Token![,]) {
         input.parse::<TokenTree>()?;

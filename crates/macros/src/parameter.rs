@@ -9,7 +9,7 @@ use crate::docs::is_doc;
 use crate::errors::Errors;
 use crate::parts;
 
-/// A parameter of a method, without what is for the macro alone.
+/// A parameter of a method, without the macro's own attributes.
 pub(crate) enum Parameter {
     /// A part of the call.
     Part(Box<Type>),
@@ -17,18 +17,18 @@ pub(crate) enum Parameter {
     Argument(Box<Argument>),
 }
 
-/// An argument that a client gives.
+/// An argument that clients give.
 pub(crate) struct Argument {
-    /// The documentation, and what `serde` and `schemars` are told.
+    /// The documentation, and the attributes for `serde` and `schemars`.
     pub(crate) attrs: Vec<Attribute>,
     pub(crate) ident: Ident,
     pub(crate) ty: Type,
-    /// Completes its values.
+    /// The handler that completes its values.
     pub(crate) completer: Option<Expr>,
 }
 
 impl Parameter {
-    /// Reads a parameter, and takes the attributes off that a function must not have.
+    /// Parses a parameter, and removes the attributes that functions cannot have.
     pub(crate) fn take(parameter: &mut PatType, errors: &mut Errors) -> Option<Self> {
         let mut attrs = std::mem::take(&mut parameter.attrs);
         let mut is_marked = false;
@@ -94,7 +94,7 @@ fn name(pattern: &Pat, errors: &mut Errors) -> Option<Ident> {
     }
 }
 
-/// Refuses what no argument can be.
+/// Refuses types that arguments cannot have.
 fn check_type(ty: &Type, errors: &mut Errors) -> bool {
     let message = match ty {
         Type::Reference(reference) => match &*reference.elem {
@@ -142,18 +142,18 @@ impl Argument {
         self.renamed().unwrap_or_else(|| self.ident.unraw().to_string())
     }
 
-    /// Whether a call may leave it out, as far as it is written here.
+    /// Whether a call may leave it out, as far as the code shows.
     pub(crate) fn may_be_missing(&self) -> bool {
         parts::is_option(&self.ty) || ["default", "skip", "flatten"].iter().any(|word| self.tells_serde(word))
     }
 
-    /// Whether it is read as its type says, and not by a function or not at all.
+    /// Whether it is deserialised as its type, and not by a function or not at all.
     pub(crate) fn is_plain(&self) -> bool {
         let special = ["with", "deserialize_with", "schema_with", "skip", "skip_deserializing", "flatten"];
         !special.iter().any(|word| self.tells_serde(word))
     }
 
-    /// Whether one of the words stands in what `serde` or `schemars` is told.
+    /// Whether one of the words occurs in an attribute for `serde` or `schemars`.
     fn tells_serde(&self, word: &str) -> bool {
         let lists = self.attrs.iter().filter_map(|attr| attr.meta.require_list().ok());
         let mut tokens = lists.flat_map(|list| list.tokens.clone());
@@ -163,7 +163,7 @@ impl Argument {
     fn renamed(&self) -> Option<String> {
         let mut renamed = None;
         for attr in self.attrs.iter().filter(|attr| attr.path().is_ident("serde")) {
-            // What is wrong with it, `serde` says.
+            // `serde` reports its faults.
             let _ = attr.parse_nested_meta(|meta| {
                 if meta.path.is_ident("rename") {
                     renamed = Some(meta.value()?.parse::<LitStr>()?.value());

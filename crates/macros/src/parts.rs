@@ -1,12 +1,12 @@
-//! Which parameters are parts of a call, and which are arguments.
+//! Tells parts of a call from arguments.
 
 use syn::{GenericArgument, PathArguments, PathSegment, Type};
 
 /// The most parts of a call that a handler takes.
 pub(crate) const MAX_PARTS: usize = 4;
 
-/// Whether a parameter of this type is a part of a call. A macro sees how a type is written,
-/// not what it is: the last segment of its path decides.
+/// Whether a parameter of this type is a part of a call. A macro sees only how a type is written,
+/// so the last segment of its path decides.
 pub(crate) fn is_part(ty: &Type) -> bool {
     let Some(segment) = last_segment(ty) else { return false };
     let is_plain = segment.arguments.is_none();

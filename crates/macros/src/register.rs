@@ -1,4 +1,4 @@
-//! The code that adds one method to a builder.
+//! Generates the code that adds one method to a builder.
 
 use proc_macro2::{Ident, TokenStream};
 use quote::{format_ident, quote, quote_spanned};
@@ -11,7 +11,7 @@ use crate::method::{Method, SelfKind};
 use crate::parameter::Parameter;
 use crate::uri;
 
-/// The struct of the arguments, one in the scope of each method.
+/// The name of the struct of arguments, in the scope of each method.
 const ARGUMENTS: &str = "__Arguments";
 
 /// Returns an expression for the builder with the method.
@@ -47,8 +47,8 @@ pub(crate) fn registered(block: &Block, method: &Method, builder: &Ident) -> Tok
     quote!({ #checks #arguments #builder #added })
 }
 
-/// Returns code that does nothing, and fails to compile where the parts of the method are wrong,
-/// with what to write instead.
+/// Returns code without effect that fails to compile if a part of the method is wrong, with a
+/// message that says what to write instead.
 fn checks(block: &Block, method: &Method) -> TokenStream {
     let private = block.options.library.private();
     let state = block.state.ty();
@@ -88,7 +88,7 @@ fn checks(block: &Block, method: &Method) -> TokenStream {
     quote!(#(#parts)* #(#arguments)* #returns #send)
 }
 
-/// Returns the struct that the arguments are deserialised into, if there are any.
+/// Returns the struct into which the arguments are deserialised, if there are any.
 fn arguments(block: &Block, method: &Method) -> Option<TokenStream> {
     method.arguments().next()?;
     let private = block.options.library.private();
@@ -115,8 +115,8 @@ fn arguments(block: &Block, method: &Method) -> Option<TokenStream> {
     })
 }
 
-/// Returns the handler: a closure that takes the state, parts of the call and the arguments, and
-/// calls the method.
+/// Returns the handler: a closure that takes the state, the parts of the call and the arguments,
+/// and calls the method.
 fn handler(method: &Method) -> TokenStream {
     let (this, arguments, ident) = (local("this"), local("arguments"), &method.ident);
     let mut parts = Vec::new();
@@ -145,7 +145,7 @@ fn handler(method: &Method) -> TokenStream {
     let taken = method.arguments().next().map(|_| quote!(#arguments: #name,));
     let call = quote_spanned!(method.span()=> Self::#ident(#by #(#given),*));
     let body = match (method.is_async, method.receiver) {
-        // The future of the method is that of the handler.
+        // The method's future is also the handler's.
         (true, None | Some(SelfKind::Shared)) => call,
         (true, Some(SelfKind::Borrowed)) => quote!(async move { #call.await }),
         (false, _) => quote!(async move { #call }),
@@ -153,7 +153,7 @@ fn handler(method: &Method) -> TokenStream {
     quote!(|#receiver #(#parts)* #taken| #body)
 }
 
-/// Returns the calls that complete the arguments.
+/// Returns the calls of `complete`.
 fn completers(method: &Method) -> TokenStream {
     let completed = method.arguments().filter_map(|argument| {
         let completer = argument.completer.as_ref()?;

@@ -16,11 +16,11 @@ use crate::known::Takes;
 /// The settings of one method.
 pub(crate) struct Settings {
     kind: Kind,
-    /// What was written for a key.
+    /// The settings by key.
     given: BTreeMap<&'static str, Vec<Setting>>,
 }
 
-/// One setting as it was written.
+/// A setting as written.
 struct Setting {
     key: Ident,
     value: Option<Value>,
@@ -29,6 +29,18 @@ struct Setting {
 enum Value {
     Expr(Box<Expr>),
     Type(Box<Type>),
+}
+
+impl Value {
+    /// Returns the elements of a tuple of two.
+    fn pair(&self) -> Option<(&Expr, &Expr)> {
+        let Self::Expr(value) = self else { return None };
+        let Expr::Tuple(tuple) = &**value else { return None };
+        match tuple.elems.len() {
+            2 => Some((&tuple.elems[0], &tuple.elems[1])),
+            _ => None,
+        }
+    }
 }
 
 impl ToTokens for Value {
@@ -54,7 +66,7 @@ impl Parse for Setting {
 }
 
 impl Settings {
-    /// Reads the settings of the attributes of this kind, and takes those out.
+    /// Parses and removes the attributes of this kind.
     pub(crate) fn take(kind: Kind, attrs: &mut Vec<Attribute>, errors: &mut Errors) -> Self {
         let mut settings = Self { kind, given: BTreeMap::new() };
         for attr in attrs.extract_if(.., |attr| attr.path().is_ident(kind.word())) {
@@ -74,7 +86,7 @@ impl Settings {
         let Some(known) = self.kind.settings().iter().find(|known| setting.key == known.key) else {
             let keys: Vec<_> = self.kind.settings().iter().map(|known| format!("`{}`", known.key)).collect();
             let message = format!(
-                "a {} has no setting `{}`; there are {}",
+                "a {} has no setting `{}`; the settings are {}",
                 self.kind.word(),
                 setting.key,
                 keys.join(", ")
@@ -92,10 +104,16 @@ impl Settings {
             (Takes::Value | Takes::Values, None) => {
                 return errors.at(&setting.key, format!("`{key}` needs a value: write `{key} = …`"));
             }
+            (Takes::Pairs, value) if value.as_ref().and_then(Value::pair).is_none() => {
+                let message = format!(
+                    "`{key}` needs a key and a value: write `{key} = (\"com.example/owner\", \"…\")`"
+                );
+                return errors.at(&setting.key, message);
+            }
             _ => {}
         }
         let all = self.given.entry(key).or_default();
-        if !all.is_empty() && known.takes != Takes::Values {
+        if !all.is_empty() && !known.takes.is_repeatable() {
             errors.at(&setting.key, format!("`{key}` is set twice"));
         }
         all.push(setting);
@@ -110,7 +128,7 @@ impl Settings {
         }
     }
 
-    /// Returns what was written for a key.
+    /// Returns the value of a key.
     pub(crate) fn value(&self, key: &str) -> Option<&Expr> {
         match self.given.get(key)?.first()?.value.as_ref()? {
             Value::Expr(value) => Some(value),
@@ -118,7 +136,7 @@ impl Settings {
         }
     }
 
-    /// Returns the string that was written for a key, and where it stands.
+    /// Returns the string value of a key, and its span.
     pub(crate) fn text(&self, key: &str) -> Option<(String, Span)> {
         match self.value(key)? {
             Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) => Some((text.value(), text.span())),
@@ -126,12 +144,12 @@ impl Settings {
         }
     }
 
-    /// Returns where a key stands.
+    /// Returns the key itself, for its span.
     pub(crate) fn key(&self, key: &str) -> Option<&Ident> {
         Some(&self.given.get(key)?.first()?.key)
     }
 
-    /// Returns the calls of the setters, without those of `handled`.
+    /// Returns the calls of the setters, except those in `handled`.
     pub(crate) fn setters(&self, handled: &[&str]) -> TokenStream {
         let ordered = self.kind.settings().iter().filter(|known| !handled.contains(&known.key));
         let given = ordered.flat_map(|known| self.given.get(known.key).into_iter().flatten());
@@ -146,6 +164,11 @@ impl Setting {
             Some(Value::Type(ty)) => quote!(.#key::<#ty>()),
             // A duration or an option of one.
             Some(value) if key == "time_limit" => quote!(.#key(::core::convert::Into::into(#value))),
+            Some(value) if key == "with_meta" => {
+                // `add` refuses anything but a pair.
+                let pair = value.pair().map(|(name, value)| quote!(#name, #value));
+                quote!(.#key(#pair))
+            }
             Some(value) => quote!(.#key(#value)),
             None if key == "no_time_limit" => quote!(.time_limit(::core::option::Option::None)),
             None => quote!(.#key()),

@@ -7,7 +7,7 @@ use crate::errors::Errors;
 use crate::parameter::Argument;
 use crate::settings::Settings;
 
-/// Returns the URI of a resource, and where it stands.
+/// Returns the URI of a resource, and its span.
 pub(crate) fn of(settings: &Settings) -> Option<(String, Span)> {
     settings.text("uri")
 }
@@ -52,7 +52,13 @@ pub(crate) fn check(settings: &Settings, method: &Ident, arguments: &[&Argument]
         }
     }
     if let Some(key) = settings.key("size").filter(|_| is_template(&uri)) {
-        errors.at(key, "the resources of a template have no common size");
+        errors.at(key, "a template has no size, because its resources differ in theirs");
+    }
+    if let Some(key) = settings.key("list").filter(|_| !is_template(&uri)) {
+        errors.at(
+            key,
+            "only a template, whose URI has variables such as `{id}`, lists its resources by a handler",
+        );
     }
 }
 

@@ -1,6 +1,6 @@
-//! Every published client, in each of its protocol eras.
+//! Every published client, in each of its eras.
 //!
-//! A story's words are in `python/stories.py`, `typescript/stories.mjs` and `rmcp_client.rs`.
+//! The stories are in `python/stories.py`, `typescript/stories.mjs` and `rmcp_client.rs`.
 
 use hyper::{Method, StatusCode};
 use tokio::process::Command;
@@ -21,9 +21,9 @@ pub enum Library {
 
 pub struct Client {
     pub library: Library,
-    /// How the client is told to find the revision: `legacy`, `auto` or `pinned`.
+    /// How the client determines the revision: `legacy`, `auto` or `pinned`.
     pub era: &'static str,
-    /// The revision that it has to end up with.
+    /// The revision that it must negotiate.
     pub revision: &'static str,
 }
 
@@ -46,11 +46,11 @@ impl Client {
         assert!(!exchange.has_session_id, "a reply carries a session: {exchange:?}");
         let expected = match exchange.method {
             Method::POST => [StatusCode::OK, StatusCode::ACCEPTED].as_slice(),
-            // A client of the legacy era may ask for a stream that outlives its requests.
+            // A client of the legacy era may open a stream that outlives its requests.
             _ => [StatusCode::METHOD_NOT_ALLOWED].as_slice(),
         };
         assert!(expected.contains(&exchange.status), "{exchange:?}");
-        // Only `initialize` goes without: the revision is what it asks for.
+        // Only `initialize` has no version header, because it negotiates the revision.
         let legacy = self.revision == LEGACY && exchange.revision.is_none();
         let as_negotiated = exchange.revision.as_deref() == Some(self.revision);
         assert!(legacy || as_negotiated, "{exchange:?}");
@@ -59,7 +59,7 @@ impl Client {
 
 pub fn python(interpreter: std::path::PathBuf, script: &str) -> Command {
     let mut command = Command::new(interpreter);
-    // The sources stay free of compiled copies.
+    // Keeps compiled copies out of the sources.
     command.arg("-B").arg(setup::source("python").join(script));
     command
 }
@@ -70,7 +70,7 @@ fn node(script: &str) -> Command {
     command
 }
 
-/// Each client in each of its eras, for a macro that makes tests of it.
+/// Each client in each of its eras, for a macro that generates tests.
 #[macro_export]
 macro_rules! for_each_client {
     ($each:ident) => {

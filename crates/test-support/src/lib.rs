@@ -1,8 +1,8 @@
-//! What the tests of several packages share: servers as processes, published clients and
-//! servers, and hostile clients. It panics where a test has to fail.
+//! Shared support for the tests of several packages: servers as processes, published clients and
+//! servers, and hostile clients. It panics to fail a test.
 //!
-//! It does not depend on the packages under test: it starts their programs and speaks to them
-//! over sockets.
+//! It does not depend on the packages under test, but starts their programs and talks to them over
+//! sockets.
 
 pub mod client;
 #[cfg(target_os = "linux")]

@@ -1,4 +1,4 @@
-//! A reverse proxy that sends each request to the next replica and remembers what passed through.
+//! A reverse proxy that sends each request to the next replica and records the traffic.
 
 use std::{
     convert::Infallible,
@@ -46,7 +46,7 @@ struct Replicas {
 }
 
 impl Proxy {
-    /// Starts a proxy before the servers at `urls`.
+    /// Starts a proxy in front of the servers at `urls`.
     pub async fn start<'a>(urls: impl IntoIterator<Item = &'a str>) -> Self {
         Self::start_on(TcpListener::bind("127.0.0.1:0").await.expect("a free port"), urls)
     }
@@ -90,7 +90,7 @@ fn text(value: Option<&HeaderValue>) -> Option<String> {
 }
 
 async fn accept(listener: TcpListener, replicas: Arc<Replicas>) -> Infallible {
-    // Dropped with this task, and the connections with it.
+    // Dropped with this task, together with the connections.
     let mut connections = JoinSet::new();
     loop {
         let Ok((stream, _)) = listener.accept().await else {
@@ -99,14 +99,14 @@ async fn accept(listener: TcpListener, replicas: Arc<Replicas>) -> Infallible {
         let replicas = Arc::clone(&replicas);
         connections.spawn(async move {
             let service = service_fn(|request| replicas.forward(request));
-            // A client that hangs up ends its connection with an error, as it may.
+            // A client that hangs up ends its connection with an error, which is expected.
             let _ = server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
         });
     }
 }
 
 impl Replicas {
-    /// A connection of its own for each request: when the client hangs up, so does the proxy.
+    /// A separate connection for each request: when the client hangs up, so does the proxy.
     async fn forward(
         &self,
         mut request: Request<Incoming>,

@@ -1,8 +1,7 @@
 //! The stories with `rmcp`.
 //!
-//! Its eras: `auto` asks `server/discover` and falls back to the handshake, `pinned` accepts
-//! nothing but the modern revision, `legacy` (what `rmcp` does unless told otherwise) does the
-//! handshake.
+//! Its eras: `auto` tries `server/discover` and falls back to the handshake, `pinned` accepts only
+//! the modern revision, and `legacy` (the default of `rmcp`) uses the handshake.
 
 use rmcp::{
     ClientHandler, ClientLifecycleMode, ClientServiceExt, RoleClient, ServiceError,
@@ -21,8 +20,7 @@ use tokio::{
 
 const CLIENTS_AT_ONCE: u64 = 20;
 
-/// Goes through `stories` one after the other; each may have prefixes of tools' names, as
-/// `story:prefix,...`.
+/// Runs `stories` in order. Each may have prefixes of tools' names, as `story:prefix,...`.
 pub async fn goes_through(stories: &[&str], era: &'static str, revision: &'static str, url: &str) {
     let connector = Connector::new(era, revision, url);
     for story in stories {
@@ -69,7 +67,7 @@ impl Connector {
         Client { service, progress }
     }
 
-    /// A client comes, works and leaves; the next one finds the server as fresh as the first.
+    /// A client connects, works and leaves, and the next one finds the server in the same state.
     async fn reconnecting(&self, prefix: &str, scale: u64) {
         let add = format!("{prefix}add");
         let first = self.connect().await;
@@ -83,7 +81,7 @@ impl Connector {
         second.leave().await;
     }
 
-    /// The tools of several servers are listed by one, each once, and each can be called.
+    /// One server lists the tools of several, each once, and each can be called.
     async fn merged(&self, prefixes: &str) {
         let client = self.connect().await;
         let tools = client.tools().await;
@@ -110,7 +108,7 @@ impl Connector {
         let mut client = self.connect().await;
         let answer = client.call("countdown", json!({ "from": 3, "interval_ms": 10 })).await;
         assert_eq!(text(&answer.expect("a result")), "liftoff");
-        // `rmcp` handles what came before a result no later than the result.
+        // `rmcp` handles messages that arrive before a result no later than the result.
         for step in 1..=3 {
             let update = client.progress.try_recv().expect("an update for each step");
             assert_eq!((update.progress, update.total), (f64::from(step), Some(3.0)));
@@ -153,13 +151,13 @@ pub struct Client {
 }
 
 impl Client {
-    /// The names of the tools that are listed.
+    /// Returns the names of the listed tools.
     pub async fn tools(&self) -> Vec<String> {
         let tools = self.service.list_all_tools().await.expect("the tools are listed");
         tools.into_iter().map(|tool| tool.name.into_owned()).collect()
     }
 
-    /// The first page of tools, as it came.
+    /// Returns the first page of tools, unchanged.
     pub async fn page_of_tools(&self) -> Result<ListToolsResult, ServiceError> {
         self.service.list_tools(None).await
     }
@@ -213,7 +211,7 @@ impl ClientHandler for Handler {
         update: ProgressNotificationParam,
         _context: NotificationContext<RoleClient>,
     ) {
-        // Once a client has what it wants it drops the other end.
+        // A client that has what it needs drops the other end.
         let _ = self.progress.send(update);
     }
 }

@@ -4,7 +4,7 @@ use std::{process::Output, time::Duration};
 
 use tokio::{process::Command, time::timeout};
 
-/// Only bounds how long a client that waits for ever can hold up the tests.
+/// Only bounds how long a hanging client can hold up the tests.
 const LIMIT: Duration = Duration::from_secs(120);
 
 /// Runs `command` to its end.
@@ -16,14 +16,14 @@ pub async fn run(mut command: Command) -> Output {
         .unwrap_or_else(|error| panic!("{what}: {error}"))
 }
 
-/// Runs `command`, which has to succeed.
+/// Runs `command`, and panics if it fails.
 pub async fn succeeds(command: Command) {
     let what = format!("{command:?}");
     let output = run(command).await;
     assert!(output.status.success(), "{what}: {}\n{}", output.status, said(&output));
 }
 
-/// Everything that a command printed.
+/// Returns everything that a command printed.
 pub fn said(output: &Output) -> String {
     let printed = String::from_utf8_lossy(&output.stdout);
     let complained = String::from_utf8_lossy(&output.stderr);

@@ -1,4 +1,4 @@
-//! A server as its own process.
+//! A server in a separate process.
 
 use std::{
     path::PathBuf,
@@ -15,9 +15,9 @@ use tokio::{
 
 use crate::setup;
 
-/// Only bounds how long a server that never gets ready can hold up the tests.
+/// Only bounds how long a server that never starts can hold up the tests.
 const START_LIMIT: Duration = Duration::from_secs(30);
-/// The same for one that does not end.
+/// The same for one that never ends.
 const END_LIMIT: Duration = Duration::from_secs(30);
 const READY: &str = "listening on ";
 
@@ -27,7 +27,7 @@ pub struct ExampleServer {
     url: String,
     said: Vec<String>,
     process: Child,
-    /// Held because a server whose output nobody can read any more fails when it prints.
+    /// Held open, because a server whose output is closed fails when it prints.
     _output: Lines<BufReader<ChildStdout>>,
 }
 
@@ -37,14 +37,14 @@ impl ExampleServer {
         Self::start_with(name, &[]).await
     }
 
-    /// The same, with environment variables.
+    /// Does the same, with environment variables.
     pub async fn start_with(name: &str, variables: &[(&str, &str)]) -> Self {
         let mut command = Command::new(example(name));
         command.args(["--addr", "127.0.0.1:0"]).envs(variables.iter().copied());
         Self::run(command).await
     }
 
-    /// Starts any server that says where it listens, as the examples do, and waits for that.
+    /// Starts any server that prints its address like the examples, and waits for that.
     pub async fn run(mut command: Command) -> Self {
         let name = command.as_std().get_program().display().to_string();
         let mut process =
@@ -77,17 +77,17 @@ impl ExampleServer {
         &self.url
     }
 
-    /// What it printed before it said where it listens.
+    /// What it printed before its address.
     pub fn said(&self) -> &[String] {
         &self.said
     }
 
-    /// The id of its process.
+    /// Returns its process id.
     pub fn id(&self) -> u32 {
         self.process.id().expect("nobody has waited for it")
     }
 
-    /// Where it listens, without the scheme and the path.
+    /// Returns its address, without the scheme and the path.
     pub fn authority(&self) -> &str {
         self.url.split('/').nth(2).expect("a URL has an authority")
     }
@@ -97,14 +97,15 @@ impl ExampleServer {
         port.expect("it listens on a port")
     }
 
-    /// Connects to it, and sends what begins a request.
+    /// Connects to it, and sends the start of a request.
     pub async fn connect(&self, opening: &str) -> TcpStream {
         let mut socket = TcpStream::connect(self.authority()).await.expect("it listens");
         socket.write_all(opening.as_bytes()).await.expect("it is read");
         socket
     }
 
-    /// Ends it by a signal in good time, while clients hold it up in every way.
+    /// Stops it with a signal while clients keep it busy in every way, and asserts that it ends in
+    /// time.
     pub async fn ends_beside_stuck_clients(self, signal: &str) {
         let name = self.name.clone();
         let head = "POST /mcp HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n";
@@ -131,13 +132,13 @@ impl ExampleServer {
     }
 }
 
-/// A port that nothing listens on.
+/// Returns a port on which nothing listens.
 pub fn free_port() -> u16 {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
     listener.local_addr().expect("a bound address").port()
 }
 
-/// Runs an example to its end; gives all that it prints.
+/// Runs an example to its end, and returns its output.
 pub async fn run_example(name: &str, arguments: &[&str]) -> String {
     let run = Command::new(example(name)).args(arguments).stdin(Stdio::null()).kill_on_drop(true).output();
     let output = timeout(START_LIMIT, run).await.unwrap_or_else(|_| panic!("{name} does not end"));
@@ -146,7 +147,7 @@ pub async fn run_example(name: &str, arguments: &[&str]) -> String {
     String::from_utf8(text).expect("the output is text")
 }
 
-/// The path of an example of the root package.
+/// Returns the path of an example of the root package.
 pub fn example(name: &str) -> PathBuf {
     setup::profile().join("examples").join(name)
 }

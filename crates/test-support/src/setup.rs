@@ -11,7 +11,8 @@ use std::{
 
 const SOURCES: &str = env!("CARGO_MANIFEST_DIR");
 
-/// What installing gave, kept as a `Result` so that every test says why it failed, not just the first.
+/// The result of an installation, kept so that every test reports why it failed, not just the
+/// first.
 type Installed = LazyLock<Result<PathBuf, String>>;
 
 static PYTHON_1: Installed = LazyLock::new(|| virtual_environment("python-1", "requirements-1.txt"));
@@ -20,12 +21,12 @@ static PYTHON_SERVERS: Installed =
     LazyLock::new(|| virtual_environment("python-servers", "requirements-servers.txt"));
 static NODE_MODULES: Installed = LazyLock::new(node_modules);
 
-/// The interpreter that has `mcp` 1.x.
+/// The interpreter with `mcp` 1.x.
 pub fn python_1() -> PathBuf {
     path(&PYTHON_1).join("bin/python")
 }
 
-/// The interpreter that has `mcp` 2.x.
+/// The interpreter with `mcp` 2.x.
 pub fn python_2() -> PathBuf {
     path(&PYTHON_2).join("bin/python")
 }
@@ -36,31 +37,31 @@ pub fn python_servers() -> PathBuf {
     path(&PYTHON_SERVERS).join("bin")
 }
 
-/// The directory that cargo builds this test into, such as `target/debug`.
+/// Returns the directory into which cargo builds this test, such as `target/debug`.
 pub fn profile() -> PathBuf {
     // Cargo puts tests into `deps`.
     let test = std::env::current_exe().expect("a running test has a path");
     test.parent().and_then(Path::parent).expect("a test is below its profile").to_owned()
 }
 
-/// The directory for files that tests write, which those of all packages share.
+/// Returns the directory for files that tests write, which all packages share.
 pub fn scratch() -> PathBuf {
     let scratch = profile().parent().expect("a profile is below the target directory").join("tmp");
     fs::create_dir_all(&scratch).expect("the target directory takes directories");
     scratch
 }
 
-/// The directory of a client script's source.
+/// Returns the directory of a client script's source.
 pub fn source(file: &str) -> PathBuf {
     Path::new(SOURCES).join(file)
 }
 
-/// A file below the directory that has `node_modules` and copies of the scripts.
+/// Returns a file below the directory with `node_modules` and copies of the scripts.
 pub fn typescript(file: &str) -> PathBuf {
     path(&NODE_MODULES).join(file)
 }
 
-/// The Node that the conformance suite asks for, which may be newer than the machine's own.
+/// Returns the Node that the conformance suite requires, which may be newer than the machine's.
 pub fn node() -> PathBuf {
     typescript("node_modules/node/bin/node")
 }
@@ -73,8 +74,8 @@ fn path(installed: &Installed) -> &Path {
 }
 
 fn virtual_environment(name: &str, requirements: &str) -> Result<PathBuf, String> {
-    // An environment outlives no change of the interpreter it links to, and no move: its programs
-    // begin with its path.
+    // A virtual environment survives neither a move nor a change of its interpreter, because its
+    // programs contain its path.
     let version = run(Command::new("python3").arg("--version"))?;
     let place = scratch().display().to_string();
     let requirements = source("python").join(requirements);
@@ -82,7 +83,7 @@ fn virtual_environment(name: &str, requirements: &str) -> Result<PathBuf, String
     install(name, &locked, |directory| {
         run(Command::new("python3").args(["-m", "venv"]).arg(directory))?;
         run(Command::new(directory.join("bin/python"))
-            // Whatever is not in the file must not come along unpinned.
+            // Packages that are not in the file must not be installed unpinned.
             .args(["-m", "pip", "install", "--quiet", "--no-deps", "--requirement"])
             .arg(&requirements))?;
         Ok(())
@@ -110,9 +111,9 @@ fn node_modules() -> Result<PathBuf, String> {
     Ok(directory)
 }
 
-/// Runs `fill` on an empty directory unless it was filled for the same `locked` content before.
+/// Runs `fill` on an empty directory, unless it was filled for the same `locked` content before.
 ///
-/// Test processes may start at the same time: the first one installs and the others wait.
+/// Test processes may start at the same time: the first one installs, and the others wait.
 fn install(
     name: &str,
     locked: &str,
@@ -147,7 +148,7 @@ fn read(file: &Path) -> Result<String, String> {
     fs::read_to_string(file).map_err(|error| format!("{}: {error}", file.display()))
 }
 
-/// Copies by renaming, so that a process that runs the old copy never sees half of the new one.
+/// Copies by renaming, so that a running process never sees half of the new file.
 fn copy(file: &Path, directory: &Path) -> Result<(), String> {
     let name = file.file_name().expect("a file's path has a name");
     let whole = directory.join(name);
@@ -157,7 +158,7 @@ fn copy(file: &Path, directory: &Path) -> Result<(), String> {
         .map_err(|error| format!("{}: {error}", whole.display()))
 }
 
-/// The standard output of a command that must succeed.
+/// Returns the standard output of a command, and panics if it fails.
 fn run(command: &mut Command) -> Result<String, String> {
     let output = command.output().map_err(|error| match error.kind() {
         io::ErrorKind::NotFound => format!(

@@ -1,4 +1,4 @@
-//! The servers in `upstreams`, which others made, as a gateway is told to find them.
+//! Published servers from `upstreams`, as entries for the gateway.
 
 use std::path::Path;
 
@@ -28,12 +28,12 @@ pub async fn fast_over_http() -> ExampleServer {
     python(&setup::python_servers().join("python"), "fast.py", &["--http"]).await
 }
 
-/// The entry of a server that runs already.
+/// The entry of a running server.
 pub fn http(server: &ExampleServer) -> Value {
     json!({ "type": "http", "url": server.url() })
 }
 
-/// The server of sums and products, over stateful HTTP. Port 0 takes a free one.
+/// The server of sums and products, over stateful HTTP. Port 0 takes a free port.
 pub async fn arithmetic_over_http(port: u16) -> ExampleServer {
     python(&setup::python_1(), "arithmetic.py", &["--http", &port.to_string()]).await
 }

@@ -1,8 +1,8 @@
-//! Waiting for what nothing tells of.
+//! Polls for a condition that no event announces.
 
 use std::time::{Duration, Instant};
 
-/// Only bounds how long something that never happens can hold up the tests.
+/// Only bounds how long a condition that never holds can hold up the tests.
 pub const LIMIT: Duration = Duration::from_secs(60);
 
 /// Waits until `holds`.

@@ -1,4 +1,4 @@
-//! How an upstream is set up.
+//! The settings of an upstream.
 
 use std::ffi::OsString;
 use std::fmt;
@@ -17,40 +17,38 @@ use super::registry::Upstream;
 use super::settings::{Endpoint, Program, Settings, Target};
 use super::transport::{Connections, connections};
 
-/// Sets up an [`Upstream`]; made by [`Upstream::stdio`], [`Upstream::http`] and
-/// [`Upstream::io`].
+/// Builds an [`Upstream`]; created by [`Upstream::stdio`], [`Upstream::http`] and [`Upstream::io`].
 #[must_use]
 pub struct UpstreamBuilder {
     settings: Settings,
-    /// The first thing that was wrong.
+    /// The first fault.
     fault: Option<String>,
 }
 
 impl fmt::Debug for UpstreamBuilder {
-    // Environments and headers hold secrets.
+    // Not shown: environments and headers hold secrets.
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.debug_struct("UpstreamBuilder").field("name", &self.settings.name).finish_non_exhaustive()
     }
 }
 
 impl Upstream {
-    /// A server that is a program, started for each caller, and spoken with over its
-    /// standard input and output.
+    /// Creates an upstream that is a program, started for each caller and reached over its standard
+    /// input and output.
     ///
-    /// Of the host's environment it gets what it needs to find programs and the user's files:
-    /// on Unix `HOME`, `LANG`, `LC_*`, `LOGNAME`, `PATH`, `SHELL`, `TERM`, `TMPDIR`, `TZ` and
-    /// `USER`, on Windows their like, and nothing else;
-    /// [`env`](UpstreamBuilder::env) and [`inherit_env`](UpstreamBuilder::inherit_env) add to
-    /// it.
+    /// The program inherits only those variables of the host's environment that it needs to find
+    /// programs and the user's files: on Unix `HOME`, `LANG`, `LC_*`, `LOGNAME`, `PATH`, `SHELL`,
+    /// `TERM`, `TMPDIR`, `TZ` and `USER`, and their equivalents on Windows. Add others with
+    /// [`env`](UpstreamBuilder::env) and [`inherit_env`](UpstreamBuilder::inherit_env).
     pub fn stdio(command: impl Into<OsString>) -> UpstreamBuilder {
         let (args, env, inherit) = Default::default();
         let program = Program { command: command.into(), args, env, inherit, dir: None };
         UpstreamBuilder::new(Target::Stdio(program))
     }
 
-    /// A server at a URL, spoken with over Streamable HTTP.
+    /// Creates an upstream at a URL, reached over Streamable HTTP.
     ///
-    /// Redirections by 307 and 308 to the same origin are followed and remembered for the
+    /// Redirections with 307 and 308 to the same origin are followed and remembered for the
     /// session; others are errors.
     pub fn http(url: impl Into<String>) -> UpstreamBuilder {
         let url = url.into();
@@ -59,12 +57,12 @@ impl Upstream {
         UpstreamBuilder::new(Target::Http(Endpoint { url, uri, headers, forwarded, roots }))
     }
 
-    /// A server at the other end of a pair of streams, spoken with as over standard input and
-    /// output: one JSON-RPC message a line. For a server within this process, or one that the
-    /// host has started or reached by itself.
+    /// Creates an upstream at the other end of a pair of streams, with one JSON-RPC message per
+    /// line as over standard input and output. Use it for a server within this process, or one that
+    /// the host starts or connects to itself.
     ///
-    /// There is one session, which all callers share, of the era of the first; it is not
-    /// opened anew when it ends.
+    /// There is one session, which all callers share. Its era is that of the first caller. It is
+    /// not reopened when it ends.
     ///
     /// ```
     /// use mcp_stateless_upstream::Upstream;
@@ -103,8 +101,8 @@ impl UpstreamBuilder {
         Self { settings, fault: None }
     }
 
-    /// The label of the upstream in logs and in errors, which clients may see; by default
-    /// the command, or the URL without its query.
+    /// Sets the label of the upstream in logs and in errors, which clients may see. Defaults to the
+    /// command, or the URL without its query.
     pub fn name(mut self, name: impl Into<Arc<str>>) -> Self {
         self.settings.name = name.into();
         self
@@ -124,7 +122,7 @@ impl UpstreamBuilder {
         self
     }
 
-    /// Sets a variable of the command's environment, beside those that it
+    /// Sets a variable of the command's environment, in addition to those that it
     /// [inherits](Upstream::stdio).
     pub fn env(mut self, key: impl Into<OsString>, value: impl Into<OsString>) -> Self {
         match &mut self.settings.target {
@@ -134,8 +132,8 @@ impl UpstreamBuilder {
         self
     }
 
-    /// Passes on variables of the host's environment by their names, beside those that every
-    /// command [inherits](Upstream::stdio). Names that are not set are left out.
+    /// Passes variables of the host's environment to the command, by name, in addition to those
+    /// that every command [inherits](Upstream::stdio). Names that are not set are skipped.
     pub fn inherit_env(mut self, names: impl IntoIterator<Item = impl Into<OsString>>) -> Self {
         match &mut self.settings.target {
             Target::Stdio(program) => program.inherit.extend(names.into_iter().map(Into::into)),
@@ -144,7 +142,7 @@ impl UpstreamBuilder {
         self
     }
 
-    /// Sets the directory that the command runs in; by default the host's own.
+    /// Sets the command's working directory. Defaults to the host's.
     pub fn current_dir(mut self, path: impl Into<PathBuf>) -> Self {
         match &mut self.settings.target {
             Target::Stdio(program) => program.dir = Some(path.into()),
@@ -153,7 +151,7 @@ impl UpstreamBuilder {
         self
     }
 
-    /// Adds a header that goes out with every request, for every caller.
+    /// Adds a header to every request, for every caller.
     pub fn header(mut self, name: impl AsRef<str>, value: impl AsRef<str>) -> Self {
         let parsed = HeaderName::try_from(name.as_ref()).ok().zip(HeaderValue::try_from(value.as_ref()).ok());
         match (&mut self.settings.target, parsed) {
@@ -172,9 +170,9 @@ impl UpstreamBuilder {
         self
     }
 
-    /// Passes a header of the caller's on. None is by default. Callers whose `Authorization`
-    /// or `Cookie` differ, if these are passed on, do not share a session; nor do callers
-    /// without a [`credential`](Self::credential) whose other passed-on headers differ.
+    /// Forwards a header of the caller; by default none. If `Authorization` or `Cookie` are
+    /// forwarded, callers whose values differ do not share a session. Neither do callers without a
+    /// [`credential`](Self::credential) whose other forwarded headers differ.
     pub fn forward_header(mut self, name: HeaderName) -> Self {
         match &mut self.settings.target {
             Target::Http(_) if is_reserved(&name) => {
@@ -186,8 +184,8 @@ impl UpstreamBuilder {
         self
     }
 
-    /// Trusts the certificates of a PEM file besides the system's: those of a private
-    /// authority. They hold for this upstream alone.
+    /// Trusts the certificates in a PEM file in addition to the system's, for this upstream only,
+    /// for example those of a private authority.
     pub fn add_root_certificate(mut self, pem: impl Into<Vec<u8>>) -> Self {
         match &mut self.settings.target {
             Target::Http(endpoint) => endpoint.roots.push(pem.into()),
@@ -196,52 +194,51 @@ impl UpstreamBuilder {
         self
     }
 
-    /// Speaks this era with the upstream, whatever its clients speak.
+    /// Always speaks this era with the upstream.
     ///
-    /// By default each client's era is spoken wherever the upstream has it, so that what the
-    /// client could do directly it can do here; otherwise the other one, and questions are
-    /// relayed between the eras. A caller then has up to two sessions. Which eras there are is
-    /// learnt from the first sessions. An upstream over HTTP that keeps no sessions is spoken
-    /// with in the modern era if it has that, because without a session it can ask only there.
+    /// By default, the era of each client is used if the upstream supports it, so that clients can
+    /// do everything they could do directly. Otherwise the other era is used, and questions are
+    /// translated. A caller then has up to two sessions. The first sessions show which eras the
+    /// upstream supports. An upstream over HTTP without sessions is used in the modern era if
+    /// possible, because without a session only that era lets it ask.
     pub fn era(mut self, era: impl Into<Option<Era>>) -> Self {
         self.settings.era = era.into();
         self
     }
 
-    /// What tells callers apart: calls of the same key share a session, others never do;
-    /// those without a key are one caller, unless their passed-on headers differ. By default
-    /// the request's [`Principal`](mcp_stateless::Principal).
+    /// Sets how callers are told apart: calls with the same key share a session, and calls without
+    /// a key count as one caller, unless their forwarded headers differ. Defaults to the request's
+    /// [`Principal`](mcp_stateless::Principal).
     ///
-    /// Over stdio an upstream's question does not name the call that it belongs to: it goes to
-    /// the only call of the session or, of several, to the latest. Callers with keys of their
-    /// own never get each other's questions, nor can a server that fails while it serves one of
-    /// them harm the others.
+    /// Over stdio, a question from the upstream does not name its call. It goes to the only call of
+    /// the session, or to the latest of several. Callers with separate keys never receive each
+    /// other's questions, and are not affected if a server fails while serving another.
     pub fn credential(mut self, key: impl Fn(&Parts) -> Option<String> + Send + Sync + 'static) -> Self {
         self.settings.credential = Box::new(key);
         self
     }
 
-    /// How many sessions, or children, may be open at the same time; 100 by default. At
-    /// the bound the one that was not used for the longest time makes room.
+    /// Sets how many sessions or children may be open at the same time; 100 by default. At the
+    /// bound, the session that was idle the longest is closed.
     pub fn max_sessions(mut self, sessions: usize) -> Self {
         self.settings.max_sessions = sessions;
         self
     }
 
-    /// Closes a session that was not used for so long; 10 minutes by default.
+    /// Sets how long an unused session stays open; 10 minutes by default.
     pub fn idle_timeout(mut self, timeout: Duration) -> Self {
         self.settings.idle_timeout = timeout;
         self
     }
 
-    /// How long opening a session may take; 30 seconds by default.
+    /// Sets how long opening a session may take; 30 seconds by default.
     pub fn open_timeout(mut self, timeout: Duration) -> Self {
         self.settings.open_timeout = timeout;
         self
     }
 
-    /// How long the upstream may take for one call; by default only the manager's
-    /// [`tool_time_limit`](mcp_stateless::manager::ManagerBuilder::tool_time_limit) holds.
+    /// Sets how long the upstream may take for one call. By default only the manager's
+    /// [`tool_time_limit`](mcp_stateless::manager::ManagerBuilder::tool_time_limit) applies.
     pub fn call_timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
         self.settings.call_timeout = timeout.into();
         self
@@ -250,7 +247,7 @@ impl UpstreamBuilder {
     /// Builds the upstream. Nothing is started or sent before the first call.
     ///
     /// # Errors
-    /// Names the first setting that is wrong, or that does not go with the transport.
+    /// If a setting is not valid or does not apply to the transport. The error names the first one.
     pub fn build(self) -> Result<Upstream, UpstreamError> {
         let Self { mut settings, mut fault } = self;
         if settings.max_sessions == 0 {
@@ -279,7 +276,7 @@ impl UpstreamBuilder {
     }
 }
 
-/// Whether a header belongs to the protocol, or to the connection.
+/// Whether a header belongs to the protocol or to the connection.
 fn is_reserved(name: &HeaderName) -> bool {
     let name = name.as_str();
     let of_message = [

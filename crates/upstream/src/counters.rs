@@ -1,8 +1,8 @@
-//! What an upstream counts.
+//! Counters of an upstream.
 
 use std::sync::atomic::{AtomicU64, AtomicUsize};
 
-/// Numbers of one upstream; see [`UpstreamStats`](super::UpstreamStats).
+/// Counters of one upstream; see [`UpstreamStats`](super::UpstreamStats).
 #[derive(Debug, Default)]
 pub(super) struct Counters {
     pub(super) opened: AtomicU64,

@@ -1,11 +1,11 @@
-//! Which eras an upstream has, as far as that was learnt.
+//! The eras that an upstream supports, as far as known.
 
 use mcp_stateless::protocol::Era;
 
 use super::handshake::About;
 
-/// Which eras are spoken with an upstream. It is kept when a session fails, because most
-/// failures say nothing of it.
+/// The eras that an upstream supports. Kept when a session fails, because most failures say nothing
+/// about them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Eras {
     legacy: Option<bool>,
@@ -31,7 +31,7 @@ impl Eras {
         *self.of(era)
     }
 
-    /// The era to speak for someone who wants this one.
+    /// Returns the era to use for a client that prefers this one.
     pub(super) fn spoken(self, wanted: Option<Era>) -> Era {
         match wanted {
             Some(era) if self.has(era) != Some(false) => era,
@@ -41,7 +41,7 @@ impl Eras {
         }
     }
 
-    /// Learns from a session that was to be of the era `wanted`.
+    /// Learns from a session that was requested in the era `wanted`.
     pub(super) fn learn(&mut self, about: &About, wanted: Era) {
         *self.of(about.era) = Some(true);
         if about.era != wanted {
@@ -53,7 +53,7 @@ impl Eras {
         }
     }
 
-    /// Settles that there is this era alone.
+    /// Records that this is the only era.
     pub(super) fn only(&mut self, era: Era) {
         *self.of(era) = Some(true);
         *self.of(other(era)) = Some(false);

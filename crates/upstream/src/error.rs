@@ -1,4 +1,4 @@
-//! Why an upstream cannot be used.
+//! Errors of upstreams.
 
 use std::time::Duration;
 
@@ -7,12 +7,12 @@ use thiserror::Error;
 
 use super::failure::{Cause, unavailable};
 
-/// Why an upstream cannot be used. The messages are for the host, and may hold a part of what
-/// the upstream said; [`told`](Self::told) is what clients are told.
+/// Why an upstream cannot be used. The messages are for the host, and may contain text from the
+/// upstream; [`told`](Self::told) is what clients see.
 #[derive(Clone, Debug, Error)]
 #[non_exhaustive]
 pub enum UpstreamError {
-    /// A setting is not valid, or does not go with the transport.
+    /// A setting is not valid, or does not apply to the transport.
     #[error("upstream {upstream:?}: {fault}")]
     #[non_exhaustive]
     Config {
@@ -21,16 +21,16 @@ pub enum UpstreamError {
         /// What is wrong.
         fault: String,
     },
-    /// It could not be started or reached, or it did not accept the client.
+    /// It could not be started or reached, or it refused the client.
     #[error("upstream {upstream:?} cannot be opened: {reason}")]
     #[non_exhaustive]
     Open {
         /// The label of the upstream.
         upstream: String,
-        /// What went wrong: an HTTP status and the first line of what came with it, or how the
-        /// child ended and the last lines that it wrote to standard error.
+        /// The cause: an HTTP status and the first line of the body, or how the child ended and the
+        /// last lines of its standard error.
         reason: String,
-        /// The same in words that clients may read.
+        /// The same for clients.
         words: String,
     },
     /// It did not open in time.
@@ -42,7 +42,7 @@ pub enum UpstreamError {
         /// The limit.
         limit: Duration,
     },
-    /// As many sessions are open as may be, and all are in use.
+    /// All sessions that may be open are in use.
     #[error("upstream {upstream:?} has no session left: all {limit} are in use")]
     #[non_exhaustive]
     Full {
@@ -57,18 +57,18 @@ pub enum UpstreamError {
     Lost {
         /// The label of the upstream.
         upstream: String,
-        /// What is known of why.
+        /// The cause, if known.
         reason: String,
     },
-    /// It has been shut down here.
+    /// It was shut down by the host.
     #[error("upstream {upstream:?} is shut down")]
     #[non_exhaustive]
     ShutDown {
         /// The label of the upstream.
         upstream: String,
     },
-    /// It answered by an error, or not at all.
-    #[error("upstream {upstream:?} answered by an error: {error}")]
+    /// It answered with an error, or not at all.
+    #[error("upstream {upstream:?} answered with an error: {error}")]
     #[non_exhaustive]
     Refused {
         /// The label of the upstream.
@@ -87,8 +87,8 @@ impl UpstreamError {
         }
     }
 
-    /// Returns what a client is told: which upstream, and the kind of the failure, but nothing
-    /// of what the upstream said.
+    /// Returns the message for clients: the upstream and the kind of failure, without any text from
+    /// the upstream.
     pub fn told(&self) -> RpcError {
         match self {
             Self::Open { upstream, words, .. } => {

@@ -1,18 +1,18 @@
-//! Why a request has no result, and who may know what of it.
+//! Why a request has no result, and who may see the details.
 
 use std::borrow::Cow;
 
 use mcp_stateless::protocol::{ErrorCode, RpcError};
 
-/// The most characters that are shown of what an upstream said.
+/// The most characters that are shown of an upstream's text.
 const SHOWN: usize = 300;
 
 /// Why something failed.
 #[derive(Clone, Debug)]
 pub(super) struct Cause {
-    /// What clients may read: never a part of what the upstream said, which may hold secrets.
+    /// For clients: never text from the upstream, which may contain secrets.
     pub(super) words: Cow<'static, str>,
-    /// What only the log gets besides: bodies, standard error. Empty when there is nothing.
+    /// Only for the log: bodies, standard error. Empty if there is none.
     pub(super) detail: String,
 }
 
@@ -21,13 +21,13 @@ impl Cause {
         Self { words: words.into(), detail: String::new() }
     }
 
-    /// Adds what only the log gets; it is shortened, and control characters are removed.
+    /// Adds details for the log, shortened and without control characters.
     pub(super) fn detail(mut self, detail: impl AsRef<str>) -> Self {
         self.detail = shown(detail.as_ref());
         self
     }
 
-    /// All of it, for the host.
+    /// Returns the whole message, for the host.
     pub(super) fn full(&self) -> String {
         match &*self.detail {
             "" => self.words.clone().into_owned(),
@@ -36,7 +36,7 @@ impl Cause {
     }
 }
 
-/// The beginning of a foreign text, in one line and without control characters.
+/// Returns the beginning of foreign text, on one line and without control characters.
 pub(super) fn shown(text: &str) -> String {
     let mut shown = String::new();
     for word in text.split(|it: char| it.is_whitespace() || it.is_control()).filter(|it| !it.is_empty()) {
@@ -57,17 +57,17 @@ pub(super) fn shown(text: &str) -> String {
 /// Why a request has no result.
 #[derive(Clone, Debug)]
 pub(super) enum Failure {
-    /// The upstream's error, or what is to be said in its place.
+    /// The upstream's error, or an equivalent one.
     Rpc(RpcError),
-    /// The upstream does not know the session, and has not done anything.
+    /// The upstream does not know the session, and did not start the request.
     Forgotten,
-    /// The session has ended, or the answer is lost.
+    /// The session ended, or the answer was lost.
     Lost(Cause),
-    /// The upstream could not be reached; nothing was done.
+    /// The upstream could not be reached, so the request was not started.
     Unreachable(Cause),
-    /// The upstream is there, but refused or garbled this request.
+    /// The upstream refused this request, or garbled the answer.
     Failed(Cause),
-    /// The upstream is there, but cannot serve the request now.
+    /// The upstream cannot serve the request now.
     Busy(Cause),
 }
 
@@ -80,10 +80,10 @@ impl Failure {
         Self::Failed(Cause::new(words))
     }
 
-    /// What the log gets.
+    /// Returns the message for the log.
     pub(super) fn cause(&self) -> Cause {
         match self {
-            Self::Rpc(error) => Cause::new("it answered by an error").detail(error.to_string()),
+            Self::Rpc(error) => Cause::new("it answered with an error").detail(error.to_string()),
             Self::Forgotten => Cause::new("it forgets its sessions"),
             Self::Lost(cause) | Self::Unreachable(cause) | Self::Failed(cause) | Self::Busy(cause) => {
                 cause.clone()
@@ -91,8 +91,8 @@ impl Failure {
         }
     }
 
-    /// Whether the same request may be served later, so that the failure says nothing of what
-    /// the upstream can do.
+    /// Whether the same request may succeed later, so that the failure says nothing about what the
+    /// upstream supports.
     pub(super) fn may_pass(&self) -> bool {
         match self {
             Self::Lost(_) | Self::Unreachable(_) | Self::Busy(_) => true,
@@ -100,7 +100,7 @@ impl Failure {
         }
     }
 
-    /// The failure as it is told to a client of `upstream`.
+    /// Returns the error for a client of `upstream`.
     pub(super) fn to_rpc(&self, upstream: &str) -> RpcError {
         let (what, cause) = match self {
             Self::Rpc(error) => return error.clone(),
@@ -113,7 +113,7 @@ impl Failure {
     }
 }
 
-/// An error that says what is the matter with an upstream.
+/// Creates an error about an upstream.
 pub(super) fn unavailable(upstream: &str, what: &str) -> RpcError {
     RpcError::new(ErrorCode::INTERNAL_ERROR, format!("The upstream {upstream:?} {what}"))
 }

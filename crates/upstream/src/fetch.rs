@@ -1,4 +1,4 @@
-//! Asks an upstream for all pages of a list.
+//! Fetches all pages of a list.
 
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
@@ -20,17 +20,17 @@ use super::session::Lease;
 
 const MOST_PAGES: usize = 256;
 const MAX_SIZE: usize = 32 * 1024 * 1024;
-/// The longest cursor that is sent back.
+/// The longest cursor that is returned to the upstream.
 const MAX_CURSOR: usize = 64 * 1024;
 
 /// All pages of a list.
 #[derive(Debug, Default)]
 pub(super) struct FetchedList {
     definitions: Vec<Box<RawValue>>,
-    /// The names of tools that can be called as tasks alone, which are not offered.
+    /// The names of tools that can only be called as tasks, which are not offered.
     pub(super) left_out: HashSet<String>,
     size: usize,
-    /// How long the upstream says that the list holds: as long as the page that holds least.
+    /// How long the list is fresh according to the upstream: the shortest time of its pages.
     pub(super) ttl: Option<Duration>,
     scope: Option<CacheScope>,
     next_cursor: Option<String>,
@@ -38,7 +38,7 @@ pub(super) struct FetchedList {
     missing: Vec<(String, String)>,
 }
 
-/// Asks for all pages of a list; there are none where the upstream does not declare the list.
+/// Fetches all pages of a list; none if the upstream does not declare the list.
 pub(super) async fn fetch(
     lease: &Lease,
     kind: ListKind,
@@ -56,7 +56,7 @@ pub(super) async fn fetch(
             None => Params::new(),
         };
         let text = match lease.request(Request::new(kind.method(), params).of(headers)).await {
-            // Many servers of resources have no templates.
+            // Many servers with resources have no templates.
             Err(Failure::Rpc(error)) if error.code() == ErrorCode::METHOD_NOT_FOUND => return Ok(fetched),
             outcome => outcome?,
         };
@@ -85,7 +85,7 @@ impl FetchedList {
     /// Adds a page.
     ///
     /// # Errors
-    /// Says why it cannot be read.
+    /// If it cannot be parsed. The error says why.
     fn add(&mut self, kind: ListKind, text: &str) -> Result<(), &'static str> {
         let result = members(text).ok_or("it is not an object")?;
         let definitions = result.get(kind.member()).ok_or("it has no list")?;
@@ -121,7 +121,7 @@ impl FetchedList {
         Ok(())
     }
 
-    /// Whether it is whole, and the same for all callers.
+    /// Whether the list is complete, and the same for all callers.
     pub(super) fn is_public(&self) -> bool {
         self.missing.is_empty() && self.scope == Some(CacheScope::Public)
     }
@@ -131,7 +131,7 @@ impl FetchedList {
         self.missing.push((name.to_owned(), reason.to_owned()));
     }
 
-    /// The names of what is listed, each with its first place.
+    /// Returns the names in the list, each with its first position.
     pub(super) fn names(&self, kind: ListKind) -> HashMap<String, usize> {
         let mut names = HashMap::with_capacity(self.definitions.len());
         for (place, definition) in self.definitions.iter().enumerate() {
@@ -142,8 +142,8 @@ impl FetchedList {
         names
     }
 
-    /// What the definitions of tools want to be repeated in headers. Of two of one name the
-    /// first counts.
+    /// Returns the arguments that tools require in headers. Of tools with the same name, the first
+    /// counts.
     pub(super) fn mirrored(&self) -> HashMap<String, MirroredParams> {
         #[derive(Deserialize)]
         #[serde(rename_all = "camelCase")]
@@ -161,10 +161,10 @@ impl FetchedList {
         mirrored
     }
 
-    /// The list as one page.
+    /// Returns the list as one page.
     ///
     /// # Errors
-    /// When a definition is not an object, or is nested too deep.
+    /// If a definition is not an object, or is nested too deep.
     pub(super) fn page(&self) -> Result<Page, Failure> {
         let page = Page::from_json(self.definitions.iter().map(|definition| &**definition))
             .map_err(|fault| Failure::failed(format!("its list cannot be read: {fault}")))?;
@@ -175,13 +175,13 @@ impl FetchedList {
                 _ => CacheHint::private(ttl),
             }));
         }
-        // Nobody is to keep a part in place of the whole.
+        // An incomplete list must not be cached.
         Ok(self.missing.iter().fold(page, |page, (name, reason)| page.with_missing(name, reason)))
     }
 }
 
-/// Whether a tool can be called as a task alone (2025-11-25, Tasks, "Tool-Level Negotiation").
-/// Tasks are not passed on, so a client could only fail to call it.
+/// Whether a tool can only be called as a task (2025-11-25, Tasks, "Tool-Level Negotiation"). Tasks
+/// are not passed on, so every call by a client would fail.
 fn needs_task(definition: &RawValue) -> bool {
     #[derive(Deserialize)]
     struct Tool {
@@ -192,13 +192,13 @@ fn needs_task(definition: &RawValue) -> bool {
     struct Execution {
         task_support: String,
     }
-    // Most definitions have none, and need not be read for it.
+    // Most definitions do not have it, and need not be parsed.
     definition.get().contains("execution")
         && serde_json::from_str::<Tool>(definition.get())
             .is_ok_and(|tool| tool.execution.task_support == "required")
 }
 
-/// What an upstream says that its list lacks.
+/// Reads what an upstream says that its list lacks.
 fn missing(own: &RawValue) -> Vec<(String, String)> {
     #[derive(Deserialize)]
     struct Note {

@@ -1,5 +1,4 @@
-//! The opening of a connection, in either era (2026-07-28, Versioning, "Backward
-//! Compatibility").
+//! Opens a connection in either era (2026-07-28, Versioning, "Backward Compatibility").
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,12 +16,12 @@ use super::failure::{Cause, Failure};
 use super::message::Params;
 use super::meta;
 
-/// How long the first attempt may go without an answer before the other is made beside it.
+/// How long to wait for the first attempt before the other one is started as well.
 const SILENCE: Duration = Duration::from_secs(3);
 /// The longest name of a revision.
 const MAX_REVISION: usize = 64;
 
-/// What an upstream told when it was opened.
+/// What an upstream said when it was opened.
 #[derive(Debug)]
 pub(super) struct About {
     pub(super) name: String,
@@ -32,10 +31,10 @@ pub(super) struct About {
     pub(super) capabilities: Value,
     pub(super) instructions: Option<String>,
     pub(super) era: Era,
-    /// Whether it says that it has the other era as well.
+    /// Whether it says that it also supports the other era.
     pub(super) has_other_era: bool,
-    /// Why the era that was tried before this one failed, where that says nothing of whether it
-    /// is there.
+    /// Why the attempt in the preferred era failed, if the failure does not show whether the era is
+    /// supported.
     pub(super) undecided: Option<Cause>,
 }
 
@@ -43,7 +42,7 @@ pub(super) struct About {
 #[derive(Debug)]
 pub(super) struct Unopened {
     pub(super) cause: Cause,
-    /// Whether it is only that the upstream lacks the era.
+    /// Whether the upstream only lacks the era.
     pub(super) lacks_era: bool,
 }
 
@@ -58,9 +57,9 @@ impl From<Cause> for Unopened {
 pub(super) struct Attempts {
     pub(super) first: Era,
     pub(super) second: Option<Era>,
-    /// Whether the refusal of the first is the answer, because a session of the second is open.
+    /// Whether a refusal of the first era is final, because a session of the second is open.
     pub(super) is_probe: bool,
-    /// Whether the upstream may have the modern era.
+    /// Whether the upstream may support the modern era.
     pub(super) may_be_modern: bool,
 }
 
@@ -91,16 +90,16 @@ struct Software {
 
 type Attempt = BoxFuture<'static, (Era, Result<About, Failure>)>;
 
-/// Opens a connection in the first of these eras that the upstream has. The second is tried
-/// when the first is refused, and beside it when that is not answered for a while: then the
-/// first usable answer decides, and the other is dropped by its id when it comes.
+/// Opens a connection in the first of these eras that the upstream supports. The second is tried
+/// when the first is refused, or in parallel if there is no answer for a while. In that case the
+/// first usable answer decides, and the other is dropped when it arrives.
 ///
-/// An upstream over HTTP that opens no session in the legacy era is spoken with in the modern
-/// one if it has that.
+/// An upstream over HTTP that opens no session in the legacy era is used in the modern era, if it
+/// supports it.
 ///
 /// # Errors
-/// When the upstream accepts neither, or the connection fails. Does not end before the
-/// upstream answers: the caller limits the time.
+/// If the upstream accepts neither, or the connection fails. Does not end before the upstream
+/// answers: the caller limits the time.
 pub(super) async fn open(client: &Arc<Client>, attempts: Attempts) -> Result<About, Unopened> {
     let Attempts { first, mut second, is_probe, may_be_modern } = attempts;
     let prefers_modern = second.is_some() && may_be_modern;
@@ -133,7 +132,7 @@ pub(super) async fn open(client: &Arc<Client>, attempts: Attempts) -> Result<Abo
     };
     let is_refused = failures.iter().any(|(era, _)| *era == Era::Modern);
     if about.era == Era::Legacy && prefers_modern && !is_refused && client.transport.is_sessionless() {
-        // Without a session the answer to a question finds no way back in the legacy era.
+        // In the legacy era, an answer to a question cannot be delivered without a session.
         if let Ok((_, Ok(modern))) = timeout(SILENCE, attempt(client, Era::Modern)).await {
             about = modern;
         }
@@ -147,19 +146,19 @@ pub(super) async fn open(client: &Arc<Client>, attempts: Attempts) -> Result<Abo
     Ok(about)
 }
 
-/// Whether an attempt that failed says nothing of whether the era is there.
+/// Whether a failed attempt does not show whether the era is supported.
 fn may_pass(client: &Client, failure: &Failure) -> bool {
-    // Some servers answer every unknown method so. Over HTTP another attempt costs little.
+    // Some servers answer every unknown method this way. Over HTTP another attempt costs little.
     let is_internal = matches!(failure, Failure::Rpc(error) if error.code() == ErrorCode::INTERNAL_ERROR);
     failure.may_pass() || (is_internal && client.transport.is_http())
 }
 
-/// What is told of several failures: that of `initialize` says most, unless it could not be made.
+/// Chooses the failure to report: that of `initialize` is the most telling, unless it was not sent.
 async fn cause(client: &Client, failures: &[(Era, Failure)]) -> Cause {
     let legacy = failures.iter().find(|(era, _)| *era == Era::Legacy);
     let Some((_, failure)) = legacy.or(failures.last()) else { return Cause::new("it does not answer") };
     let mut cause = failure.cause();
-    // What servers of the transport before Streamable HTTP answer to a POST.
+    // The answers to a POST of servers with the transport that preceded Streamable HTTP.
     let may_be_old = ["HTTP 400", "HTTP 404", "HTTP 405"].iter().any(|status| cause.words.contains(status));
     if may_be_old && let Some(hint) = client.transport.hint().await {
         cause.words = format!("{} ({hint})", cause.words).into();
@@ -181,7 +180,7 @@ fn attempt(client: &Arc<Client>, era: Era) -> Attempt {
             }
         };
         let outcome = client.open(era, request).await.outcome().await.map_err(|failure| match failure {
-            // There is no other session in which it could be made again.
+            // There is no other session in which it could be repeated.
             Failure::Forgotten => Failure::lost("it takes no input"),
             other => other,
         });

@@ -1,18 +1,18 @@
-//! What an upstream tells of itself.
+//! Information that an upstream gives about itself.
 
 use serde_json::Value;
 
-/// What an upstream tells of itself; see [`Upstream::probe`](super::Upstream::probe).
+/// Information about an upstream; see [`Upstream::probe`](super::Upstream::probe).
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct UpstreamInfo {
-    /// The name of its software; empty when it does not tell.
+    /// The name of its software; empty if it gives none.
     pub name: String,
-    /// The version of its software; empty when it does not tell.
+    /// The version of its software; empty if it gives none.
     pub version: String,
-    /// Its name for people.
+    /// Its display name.
     pub title: Option<String>,
-    /// The name of the revision that is spoken with it, such as `2025-11-25`.
+    /// The name of the revision in use, such as `2025-11-25`.
     pub revision: String,
     /// The JSON of its `ServerCapabilities`.
     pub capabilities: Value,
@@ -24,29 +24,28 @@ pub struct UpstreamInfo {
     pub prompts: Vec<String>,
     /// The URIs of its resources.
     pub resources: Vec<String>,
-    /// Its resource templates, as they are written.
+    /// The patterns of its resource templates.
     pub resource_templates: Vec<String>,
 }
 
-/// Numbers of one upstream, since it was built.
+/// Counters of one upstream since it was built.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct UpstreamStats {
-    /// Sessions that are open now; over stdio that many children run.
+    /// The number of open sessions; over stdio, of running children.
     pub open: usize,
-    /// Sessions that were opened in all, those that were opened anew among them.
+    /// How many sessions were opened, including replacements.
     pub opened: u64,
-    /// Sessions that were opened anew in the place of one that the upstream ended or forgot.
+    /// How many sessions replaced one that the upstream ended or forgot.
     pub reopened: u64,
-    /// Attempts to open a session that failed.
+    /// How many attempts to open a session failed.
     pub failed: u64,
-    /// Sessions that were closed to make room for others, or because they were not used.
+    /// How many sessions were closed to make room for others, or because they were unused.
     pub evicted: u64,
-    /// Calls that wait for the upstream now, calls that wait for a client's answer among
-    /// them.
+    /// How many calls wait for the upstream now, including those that wait for a client's answer.
     pub in_flight: usize,
-    /// Calls of these that are parked between two rounds of a client of 2026-07-28.
+    /// How many of these are parked between two rounds of a client of 2026-07-28.
     pub parked: usize,
-    /// Log messages that were dropped because their readers were slow.
+    /// How many log messages were dropped because their readers were slow.
     pub dropped_logs: u64,
 }

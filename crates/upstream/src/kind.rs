@@ -37,7 +37,7 @@ impl ListKind {
         }
     }
 
-    /// The capability under which a server declares it.
+    /// Returns the capability under which a server declares it.
     pub(crate) fn capability(self) -> &'static str {
         match self {
             Self::Templates => "resources",
@@ -45,7 +45,7 @@ impl ListKind {
         }
     }
 
-    /// What is said to have changed with the list.
+    /// Returns the change to publish when the list has changed.
     pub(crate) fn change(self) -> Change<'static> {
         match self {
             Self::Tools => Change::Tools,
@@ -54,8 +54,8 @@ impl ListKind {
         }
     }
 
-    /// The name of a definition: that of a tool or a prompt, the URI of a resource, the URI
-    /// template of a resource template.
+    /// Returns the member that names a definition: the name of a tool or a prompt, the URI of a
+    /// resource, the URI template of a resource template.
     pub(crate) fn name_of(self, definition: &RawValue) -> Option<String> {
         #[derive(Deserialize)]
         #[serde(rename_all = "camelCase")]

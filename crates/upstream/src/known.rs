@@ -1,4 +1,4 @@
-//! What was learnt of an upstream from the sessions of all callers.
+//! What is known of an upstream from the sessions of all callers.
 
 use std::sync::Arc;
 
@@ -12,13 +12,13 @@ use super::lists::{List, offered};
 #[derive(Default)]
 pub(super) struct Known {
     pub(super) eras: Eras,
-    /// By the eras of the sessions that told them.
+    /// By the era of the session that it came from.
     capabilities: [Option<ServerCapabilities>; 2],
     lists: [Option<Arc<List>>; 4],
 }
 
 impl Known {
-    /// Learns from a session that was to be of the era `wanted`. A single one is all there is.
+    /// Learns from a session that was requested in the era `wanted`.
     pub(super) fn learn(&mut self, about: &About, wanted: Era, is_single: bool) {
         self.eras.learn(about, wanted);
         if is_single {
@@ -27,12 +27,12 @@ impl Known {
         self.capabilities[about.era as usize] = Some(offered(&about.capabilities));
     }
 
-    /// What the upstream offers in one era or the other, once a session has been opened.
+    /// Returns what the upstream offers in either era, once a session has been opened.
     pub(super) fn capabilities(&self) -> Option<ServerCapabilities> {
         self.capabilities.into_iter().flatten().reduce(ServerCapabilities::with)
     }
 
-    /// The latest list that somebody was told.
+    /// Returns the latest list that any caller received.
     pub(super) fn list(&self, kind: ListKind) -> Option<Arc<List>> {
         self.lists[kind as usize].clone()
     }

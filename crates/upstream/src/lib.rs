@@ -1,8 +1,8 @@
 //! Registries that live in other servers, for [`mcp_stateless`].
 //!
-//! An [`Upstream`] stands for another MCP server, over a child's stdio or over Streamable HTTP,
-//! of either era, with sessions or without. It is a [`Registry`](mcp_stateless::Registry) like
-//! any other: serve it alone, or join several in a [`Catalog`](mcp_stateless::Catalog).
+//! An [`Upstream`] connects to another MCP server, over a child's stdio or over Streamable HTTP, in
+//! either era, with sessions or without. It is a [`Registry`](mcp_stateless::Registry): serve it
+//! alone, or join several in a [`Catalog`](mcp_stateless::Catalog).
 //!
 //! ```
 //! use mcp_stateless::{Catalog, StatelessSessionManager};
@@ -16,44 +16,45 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! Nothing is started or sent before the first request that needs it. What an upstream lists and
-//! answers reaches clients byte for byte; what it asks on the way is asked of the client whose
-//! call it serves. Sessions belong to one caller each, as
-//! [`credential`](UpstreamBuilder::credential) tells callers apart.
+//! Nothing is started or sent before the first request that needs it. Lists and results reach
+//! clients byte for byte, and questions of the upstream are passed to the client whose call it
+//! serves. Each caller has its own session; [`credential`](UpstreamBuilder::credential) sets how
+//! callers are told apart.
 //!
 //! # What happens when something fails
 //!
-//! - A call that the upstream has not begun, because it forgot the session or took no input, is
-//!   made again in another session. Any other call that loses its session fails, and says so.
-//! - A session that cannot be opened is tried again, after a wait that doubles up to 10 s. Calls
-//!   in between fail at once.
-//! - A list that does not come within 0.8 s is answered by the last one that the same caller was
-//!   told, and clients that listen hear when the new one is there.
-//! - A list that lacks something says so in its `_meta`, under `mcp-stateless/missing`.
+//! - A call that the upstream has not started, because it forgot the session or did not read its
+//!   input, is repeated in another session. Any other call that loses its session fails with an
+//!   error that says so.
+//! - A session that cannot be opened is retried after a wait that doubles up to 10 s. Calls in
+//!   between fail at once.
+//! - A list that does not arrive within 0.8 s is answered with the last one that the same caller
+//!   received, and listening clients are notified when the new one arrives.
+//! - An incomplete list says so in its `_meta`, under `mcp-stateless/missing`.
 //!
-//! Clients read which upstream failed and how, and nothing of what it said; the host's log gets
-//! all of it, by `tracing`.
+//! Clients learn which upstream failed and how, but receive no text from it. The host's log has the
+//! full text, through `tracing`.
 //!
 //! # How it is built
 //!
 //! Each file imports only from those below it:
 //!
-//! - `builder`, `registry`: the way in, as settings and as a registry.
-//! - `call`, `parked`: a call, which may ask its client on the way.
+//! - `builder`, `registry`: the public interface, for setting up and as a registry.
+//! - `call`, `parked`: a call, which may ask its client.
 //! - `listing`: requests that survive the loss of a session, and lists that survive more.
-//! - `leasing`, `pool`, `callers`, `known`, `eras`: sessions for those who need them, whose they
-//!   are, and what they speak.
-//! - `lists`, `fetch`: what they list.
-//! - `session`, `handshake`, `watches`: one session, its opening, what it listens to.
+//! - `leasing`, `pool`, `callers`, `known`, `eras`: opening and sharing sessions, their owners, and
+//!   the eras that they use.
+//! - `lists`, `fetch`: the lists of an upstream.
+//! - `session`, `handshake`, `watches`: one session, how it is opened, and what it listens to.
 //! - `client`: requests, and waiting for their outcomes.
-//! - `transport`: the ways to an upstream, which send texts and hand on what comes.
-//! - `connection`, `question`, `inbox`: where each message goes. What all calls of a session
-//!   share waits for none of them.
-//! - `message`, `failure`, `settings`: what all of these speak of.
+//! - `transport`: the ways to an upstream, which send and receive texts.
+//! - `connection`, `question`, `inbox`: routing of messages. What all calls of a session share
+//!   never waits for one of them.
+//! - `message`, `failure`, `settings`: types that all of these use.
 //!
 //! Tasks are spawned for each session, for each request over HTTP, for each list that is fetched,
-//! and for closing what is not used. They end with the `Upstream`; an `initialize` that was
-//! abandoned takes up to a minute more, so that the session which it began can be ended.
+//! and for closing unused sessions. They end with the `Upstream`. An `initialize` that was
+//! abandoned takes up to a minute longer, so that its session can be ended.
 
 mod builder;
 mod call;

@@ -1,5 +1,5 @@
-//! Requests in the name of a caller whose session may have to be opened anew, and the lists
-//! that are fetched by them.
+//! Requests for a caller whose session may have to be reopened, and the lists that are fetched with
+//! them.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,13 +19,13 @@ use super::session::{Lease, Session};
 use super::settings::Key;
 use super::tasks::Aborting;
 
-/// How long an upstream may take to list what it has, unless its calls have a limit.
+/// How long an upstream may take for a list, unless its calls have a limit.
 const LIST_LIMIT: Duration = Duration::from_secs(60);
-/// How long a list that could not be fetched is asked for again in the background.
+/// How long the background refresh of a failed list continues.
 const REFRESH_LIMIT: Duration = Duration::from_secs(300);
 
 impl Pool {
-    /// Fetches a list as one caller sees it.
+    /// Fetches a list for one caller.
     pub(super) async fn fetch(
         self: &Arc<Self>,
         kind: ListKind,
@@ -48,8 +48,8 @@ impl Pool {
         Ok(list)
     }
 
-    /// Makes a request in the session of a caller, and once more in another session when the
-    /// upstream has forgotten it.
+    /// Sends a request in the session of a caller, and once more in another session if the upstream
+    /// has forgotten it.
     pub(super) async fn request<T, F>(
         self: &Arc<Self>,
         key: &Key,
@@ -77,7 +77,7 @@ impl Pool {
         UpstreamError::Refused { error: failed(failure, &upstream), upstream }
     }
 
-    /// How far the refresh of a list has come, which is started unless one is under way.
+    /// Returns the progress of the list's refresh, and starts one if none is running.
     pub(super) fn refreshed(
         self: &Arc<Self>,
         lists: &Lists,
@@ -90,8 +90,8 @@ impl Pool {
     }
 }
 
-/// Fetches a list in the background. When that fails it is tried again for a while, and if
-/// somebody went without the list by then, listeners hear when it is there.
+/// Fetches a list in the background. If that fails, retries for a while; listeners are then
+/// notified when the list arrives, if a caller had to do without it.
 fn refresh(
     pool: Arc<Pool>,
     kind: ListKind,
@@ -123,7 +123,7 @@ fn refresh(
     (refreshed, task)
 }
 
-/// A failure as it is told to a client; the log gets all of it.
+/// Returns the error for a client, and logs the full failure.
 pub(super) fn failed(failure: &Failure, upstream: &str) -> RpcError {
     if !matches!(failure, Failure::Rpc(_)) {
         let cause = failure.cause().full();

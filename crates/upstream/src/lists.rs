@@ -1,4 +1,4 @@
-//! The lists of an upstream, kept for as long as they hold.
+//! The lists of an upstream, cached while they are fresh.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -20,10 +20,10 @@ use super::session::Lease;
 use super::settings::Target;
 use super::tasks::Aborting;
 
-/// How long a list holds when nothing says otherwise.
+/// How long a list is fresh if the upstream does not say.
 const DEFAULT_HOLD: Duration = Duration::from_secs(60);
 
-/// What an upstream offers, by the JSON of its capabilities.
+/// What an upstream offers, from the JSON of its capabilities.
 pub(super) fn offered(capabilities: &Value) -> ServerCapabilities {
     let offer = |kind: ListKind| match &capabilities[kind.capability()] {
         capability if !capability.is_object() => Offer::Nothing,
@@ -39,24 +39,24 @@ pub(super) fn offered(capabilities: &Value) -> ServerCapabilities {
     offered
 }
 
-/// A list, and what is in it.
+/// A list and its names.
 #[derive(Debug)]
 pub(super) struct List {
     pub(super) page: Page,
-    /// The names of what is listed, with their places in the list.
+    /// The names in the list, with their positions.
     names: HashMap<String, usize>,
     /// The names of tools that are not offered.
     left_out: HashSet<String>,
-    /// What is to be repeated in headers, of the tools that want it.
+    /// The arguments that are repeated in headers, by tool.
     pub(super) mirrored: HashMap<String, MirroredParams>,
     /// Whether the upstream says that it is the same for all callers.
     pub(super) is_public: bool,
-    /// `None` when it holds until the upstream says otherwise.
+    /// `None` if it is fresh until the upstream says otherwise.
     until: Option<Instant>,
 }
 
 impl List {
-    /// Asks an upstream for a list.
+    /// Fetches a list from an upstream.
     async fn fetch(
         lease: &Lease,
         target: &Target,
@@ -68,7 +68,7 @@ impl List {
         let tells_changes = about.capabilities[kind.capability()]["listChanged"] == true;
         let hold = match (fetched.ttl, about.era) {
             (Some(ttl), Era::Modern) => Some(ttl),
-            // Its changes cannot get lost on the way.
+            // Its change notifications cannot get lost.
             _ if tells_changes && !is_http => None,
             _ => Some(DEFAULT_HOLD),
         };
@@ -79,25 +79,25 @@ impl List {
             left_out: std::mem::take(&mut fetched.left_out),
             is_public: fetched.is_public(),
             mirrored: if has_headers { fetched.mirrored() } else { HashMap::new() },
-            // Beyond what the clock knows is for ever.
+            // A time beyond the clock's range means forever.
             until: hold.and_then(|hold| Instant::now().checked_add(hold)),
         })
     }
 
-    /// The names of what is listed, in the order of the list.
+    /// Returns the names in the order of the list.
     pub(super) fn names(&self) -> Vec<String> {
         let mut names: Vec<_> = self.names.iter().collect();
         names.sort_unstable_by_key(|(_, place)| **place);
         names.into_iter().map(|(name, _)| name.clone()).collect()
     }
 
-    /// Whether this is the name of a tool that the upstream has, but that is not offered.
+    /// Whether the upstream has this tool, but it is not offered.
     pub(super) fn leaves_out(&self, tool: &str) -> bool {
         self.left_out.contains(tool)
     }
 
-    /// Whether the list has an item. A URI may also be one of a template, which is judged by
-    /// the text before its first variable.
+    /// Whether the list has an item. A URI also matches a template by the text before its first
+    /// variable.
     pub(super) fn has(&self, kind: ListKind, name: &str) -> bool {
         let fits = |template: &String| {
             let literal = template.split_once('{').map_or(&**template, |(literal, _)| literal);
@@ -107,30 +107,30 @@ impl List {
     }
 }
 
-/// How far a refresh has come: `None` until its first attempt has ended.
+/// The progress of a refresh: `None` until its first attempt has ended.
 pub(super) type Refreshed = watch::Receiver<Option<Result<Arc<List>, UpstreamError>>>;
 
-/// The lists that one caller was told, which outlive its sessions.
+/// The lists that one caller has received, which outlive its sessions.
 #[derive(Default)]
 pub(super) struct Lists([Mutex<Place>; 4]);
 
 #[derive(Default)]
 struct Place {
     latest: Option<Arc<List>>,
-    /// How far `latest` may be relied upon.
+    /// How reliable `latest` is.
     state: State,
-    /// How often it was said to have changed.
+    /// How often the upstream said that it had changed.
     changes: u64,
-    /// Somebody was told of an older list, or of none.
+    /// A caller received an older list, or none.
     is_late: bool,
     refresh: Option<(Refreshed, Aborting)>,
 }
 
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
 enum State {
-    /// The session told it, and it holds for its time.
+    /// It came from the current session, and is fresh for its time.
     Fresh,
-    /// An earlier session told it.
+    /// It came from an earlier session.
     #[default]
     Expired,
     /// The upstream said that it has changed.
@@ -139,11 +139,11 @@ enum State {
 
 impl Lists {
     fn place(&self, kind: ListKind) -> MutexGuard<'_, Place> {
-        // Nothing in here panics half-way, so what it guards is whole even if poisoned.
+        // No code panics while it holds the lock, so the data is consistent even if it is poisoned.
         self.0[kind as usize].lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A list that holds.
+    /// Returns a fresh list.
     pub(super) fn fresh(&self, kind: ListKind) -> Option<Arc<List>> {
         let place = self.place(kind);
         let latest = place.latest.as_ref().filter(|_| place.state == State::Fresh)?;
@@ -151,30 +151,30 @@ impl Lists {
         holds.then(|| Arc::clone(latest))
     }
 
-    /// A list, if it is known, though it may not hold any longer.
+    /// Returns a list if it is known, even if it is stale.
     pub(super) fn latest(&self, kind: ListKind) -> Option<Arc<List>> {
         self.place(kind).latest.clone()
     }
 
-    /// A list from which what is there can be told.
+    /// Returns a list that is reliable enough to find items.
     pub(super) fn known(&self, kind: ListKind) -> Option<Arc<List>> {
         let place = self.place(kind);
         place.latest.clone().filter(|_| place.state != State::Changed)
     }
 
-    /// Whether the list that was told last has an item, and is not said to have changed.
+    /// Whether the latest list has an item, and was not said to have changed.
     pub(super) fn knows(&self, kind: ListKind, name: &str) -> bool {
         self.known(kind).is_some_and(|list| list.has(kind, name))
     }
 
-    /// The upstream says that a list has changed.
+    /// Records that the upstream said a list has changed.
     pub(super) fn changed(&self, kind: ListKind) {
         let mut place = self.place(kind);
         place.changes += 1;
         place.state = State::Changed;
     }
 
-    /// A new session may list other things.
+    /// Records that a new session may have other lists.
     pub(super) fn expire(&self) {
         for kind in ListKind::ALL {
             let mut place = self.place(kind);
@@ -184,7 +184,7 @@ impl Lists {
         }
     }
 
-    /// Joins the refresh under way, or starts one.
+    /// Joins the running refresh, or starts one.
     pub(super) fn refresh(&self, kind: ListKind, start: impl FnOnce() -> (Refreshed, Aborting)) -> Refreshed {
         let mut place = self.place(kind);
         if let Some((refreshed, _)) = &place.refresh
@@ -198,19 +198,19 @@ impl Lists {
         refreshed
     }
 
-    /// Somebody goes without the fresh list; gives what was known before.
+    /// Records that a caller does without the fresh list, and returns what was known before.
     pub(super) fn late(&self, kind: ListKind) -> Option<Arc<List>> {
         let mut place = self.place(kind);
         place.is_late = true;
         place.latest.clone()
     }
 
-    /// Whether somebody went without a fresh list since this was asked last.
+    /// Whether a caller did without a fresh list since the last call of this function.
     pub(super) fn was_late(&self, kind: ListKind) -> bool {
         std::mem::take(&mut self.place(kind).is_late)
     }
 
-    /// Asks an upstream for a list, and keeps it.
+    /// Fetches a list from an upstream, and caches it.
     pub(super) async fn fetch(
         &self,
         lease: &Lease,

@@ -1,8 +1,8 @@
-//! Calls of the legacy era that wait between two rounds of a client of the modern one.
+//! Calls of the legacy era that wait between two rounds of a client of the modern era.
 //!
-//! Such an upstream asks in the midst of a call, and waits there; such a client is asked by
-//! the reply to its request, and answers by another. In between the call stays here, under
-//! an id that cannot be guessed.
+//! An upstream of the legacy era asks during a call and waits. A client of the modern era is asked
+//! in the reply, and answers with another request. In between the call is kept here, under an id
+//! that cannot be guessed.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -14,19 +14,19 @@ use super::question::Ask;
 use super::session::PendingCall;
 use super::settings::Key;
 
-/// How many calls may wait in all, and of one caller.
+/// How many calls may wait in total, and for one caller.
 const MOST: usize = 256;
 const MOST_OF_CALLER: usize = 64;
 const LONGEST: Duration = Duration::from_secs(600);
 
-/// An id that cannot be guessed; `None` when the system has no randomness to give.
+/// Returns an id that cannot be guessed; `None` if the system has no randomness.
 fn random_id() -> Option<String> {
     let mut bytes = [0; 16];
     getrandom::fill(&mut bytes).ok()?;
     Some(format!("{:032x}", u128::from_be_bytes(bytes)))
 }
 
-/// A call that waits for an answer of its client.
+/// A call that waits for an answer from its client.
 pub(super) struct Parked {
     pub(super) key: Key,
     pub(super) pending: PendingCall,
@@ -40,11 +40,11 @@ pub(super) struct ParkedCalls(Mutex<HashMap<String, (Instant, Parked)>>);
 
 impl ParkedCalls {
     fn lock(&self) -> MutexGuard<'_, HashMap<String, (Instant, Parked)>> {
-        // Nothing in here panics half-way, so it is whole even if poisoned.
+        // No code panics while it holds the lock, so the data is consistent even if it is poisoned.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Parks a call, and gives its id; `None` when no more can wait.
+    /// Parks a call and returns its id; `None` if no more can wait.
     pub(super) fn park(&self, parked: Parked) -> Option<String> {
         let id = random_id()?;
         let mut calls = self.lock();
@@ -56,14 +56,14 @@ impl ParkedCalls {
         Some(id)
     }
 
-    /// The call of this id, if it is this caller's, and still waits.
+    /// Takes the call with this id, if it belongs to this caller and still waits.
     pub(super) fn take(&self, id: &str, key: &Key) -> Option<Parked> {
         let mut calls = self.lock();
         calls.get(id).filter(|(_, parked)| parked.key == *key)?;
         calls.remove(id).map(|(_, parked)| parked)
     }
 
-    /// Ends the calls that have waited for too long, or whose session is over.
+    /// Ends the calls that have waited too long, or whose session has ended.
     pub(super) fn sweep(&self) {
         let now = Instant::now();
         let over: Vec<_> = {

@@ -1,4 +1,4 @@
-//! Questions of an upstream that are not answered yet.
+//! Unanswered questions of an upstream.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -14,11 +14,11 @@ use super::outgoing::Outgoing;
 /// How many questions of one call, and of one session, may wait for their answers.
 const MOST_OF_CALL: usize = 16;
 const MOST_OF_SESSION: usize = 256;
-/// How many bytes those of one session may have together.
+/// The most bytes of all waiting questions of a session.
 const MOST_BYTES: usize = 16 * 1024 * 1024;
 
-/// A question of the upstream. It is answered exactly once: dropped unanswered, it answers
-/// that its call is over.
+/// A question of the upstream. It is answered exactly once: if dropped, with an error that its call
+/// is over.
 #[derive(Debug)]
 pub(super) struct Ask {
     pub(super) method: String,
@@ -75,11 +75,11 @@ impl Questions {
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<String, Open>> {
-        // Nothing in here panics half-way, so the map is whole even if poisoned.
+        // No code panics while it holds the lock, so the map is consistent even if it is poisoned.
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes a question for the call `call`; `None` when it was answered by an error at once.
+    /// Records a question for the call `call`; `None` if it was answered with an error at once.
     pub(super) fn ask(
         self: &Arc<Self>,
         call: i64,
@@ -116,7 +116,7 @@ impl Questions {
         None
     }
 
-    /// Answers a question by an error at once.
+    /// Answers a question with an error at once.
     pub(super) fn refuse(&self, id: &RawValue, error: RpcError) {
         tracing::debug!(%error, "a question of an upstream is refused");
         self.outgoing.post(message::response(id, &Err(error)));
@@ -128,7 +128,7 @@ impl Questions {
         self.outgoing.post(message::response(id, &result));
     }
 
-    /// The upstream takes a question back.
+    /// Records that the upstream withdraws the question.
     pub(super) fn withdraw(&self, key: &str) {
         self.lock().remove(key);
     }

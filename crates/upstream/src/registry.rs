@@ -30,16 +30,14 @@ use super::settings::{Key, Settings};
 use super::transport::Connections;
 use super::watches::{Listeners, Watcher};
 
-/// How long a caller waits for a fresh list when an older one is known.
+/// How long a caller waits for a fresh list if an older one is known.
 const PROMPT: Duration = Duration::from_millis(800);
 
-/// Another MCP server, whose tools, prompts and resources are served here. Clones are the
-/// same one.
+/// Another MCP server, whose tools, prompts and resources are served here. Clones share it.
 ///
-/// It may speak any revision, with sessions or without; what it lists and answers is passed
-/// on as it is. Sessions are opened when they are needed, one for each caller, and closed
-/// when they were not used for long, by [`shut_down`](Self::shut_down), or with the last
-/// clone. Needs a Tokio runtime.
+/// It may speak any revision, with sessions or without. Its lists and results are passed on
+/// unchanged. Sessions are opened on demand, one for each caller, and closed when they are unused,
+/// by [`shut_down`](Self::shut_down), or with the last clone. Requires a Tokio runtime.
 ///
 /// ```no_run
 /// use mcp_stateless::Catalog;
@@ -53,7 +51,7 @@ const PROMPT: Duration = Duration::from_millis(800);
 #[derive(Clone)]
 pub struct Upstream(Arc<Handle>);
 
-/// Ends the pool with the last clone, whatever its tasks still do.
+/// Ends the pool with the last clone, even if its tasks are still running.
 struct Handle(Arc<Pool>);
 
 impl Drop for Handle {
@@ -77,11 +75,11 @@ impl Upstream {
         &self.0.0
     }
 
-    /// Opens the session of those callers that have no key, if it is not open, and tells
-    /// what the upstream tells of itself.
+    /// Opens the session for callers without a key, unless it is open, and returns what the
+    /// upstream says about itself.
     ///
     /// # Errors
-    /// When it cannot be opened, or does not list what it has.
+    /// If it cannot be opened, or does not answer its lists.
     pub async fn probe(&self) -> Result<UpstreamInfo, UpstreamError> {
         let (pool, key, headers) = (self.pool(), None, HeaderMap::new());
         let mut names = Vec::with_capacity(ListKind::ALL.len());
@@ -106,13 +104,13 @@ impl Upstream {
         })
     }
 
-    /// Closes all sessions and ends all children, and waits until they have ended. Calls
-    /// under way and later ones fail.
+    /// Closes all sessions and ends all children, and waits until they have ended. Calls in flight
+    /// and later calls fail.
     pub async fn shut_down(&self) {
         self.pool().shut_down().await;
     }
 
-    /// Numbers, for tests and metrics.
+    /// Returns counters, for tests and metrics.
     pub fn stats(&self) -> UpstreamStats {
         self.pool().stats()
     }
@@ -124,7 +122,7 @@ impl Upstream {
         output: fn(String) -> Result<T, InvalidOutput>,
     ) -> CallFuture<T> {
         let (key, headers) = self.pool().settings.caller(call.head());
-        // The upstream may know its resource by no other spelling than that of its list.
+        // The upstream may know the resource only by the spelling in its list.
         let (target, arguments) = (call.as_written().to_owned(), call.arguments().to_owned());
         let (pool, handle) = (Arc::clone(self.pool()), self.clone());
         let limit = pool.settings.call_timeout;
@@ -142,14 +140,14 @@ impl Upstream {
         }
     }
 
-    /// What a client is told of a result that is not one.
+    /// Returns the error for a result that is not valid.
     fn unreadable(&self, fault: &InvalidOutput) -> RpcError {
         let failure = Failure::failed(format!("its result cannot be read: {fault}"));
         failed(&failure, &self.pool().settings.name)
     }
 
-    /// The fresh list when it comes soon, else the last that this caller was told, else
-    /// whatever comes.
+    /// Returns the fresh list if it arrives soon, otherwise the last that this caller received,
+    /// otherwise waits.
     fn list(&self, request: ListRequest<'_>, kind: ListKind) -> Answer<'_, Page> {
         if request.cursor.is_some() {
             return Answer::ready(Err(RpcError::unknown_cursor()));
@@ -203,7 +201,7 @@ impl Pool {
 
 impl Registry for Upstream {
     fn capabilities(&self) -> ServerCapabilities {
-        // Before anything is known, all is hoped for.
+        // Until something is known, it may have anything.
         self.pool().capabilities().unwrap_or_else(|| {
             ServerCapabilities::TOOLS
                 .with(ServerCapabilities::PROMPTS)
@@ -212,16 +210,16 @@ impl Registry for Upstream {
         })
     }
 
-    /// What the lists say that are known.
+    /// Checks the lists that are known.
     fn has(&self, item: Item<'_>) -> Has {
         let has = |kind, name| self.pool().has(kind, name).map_or(Has::Maybe, Has::from);
         match item {
             Item::Tool(name) => has(ListKind::Tools, name),
             Item::Prompt(name) => has(ListKind::Prompts, name),
             Item::ResourceTemplate(template) => has(ListKind::Templates, template),
-            // A list that is known not to have it says nothing of the other.
+            // One list without the item says nothing about the other.
             Item::Resource(uri) => has(ListKind::Resources, uri).max(has(ListKind::Templates, uri)),
-            // It is not known here.
+            // The item is not known here.
             _ => Has::Maybe,
         }
     }
@@ -280,7 +278,7 @@ impl Registry for Upstream {
         self.pool().changes.clone()
     }
 
-    /// Yes, and the upstream is asked to tell of it.
+    /// Returns `true`, and asks the upstream for updates of the resource.
     fn may_watch(&self, uri: &str, head: &Parts) -> bool {
         let pool = self.pool();
         let (key, headers) = pool.settings.caller(head);

@@ -83,7 +83,7 @@ impl Target {
             for name in forwarded {
                 for value in head.headers.get_all(name) {
                     let mut value = value.clone();
-                    // It may tell who the caller is, which is not for logs.
+                    // The value may identify the caller, so it must not be logged.
                     value.set_sensitive(true);
                     headers.append(name.clone(), value);
                 }

@@ -1,8 +1,8 @@
-//! Tasks that end with what they belong to.
+//! Tasks that end with their owner.
 
 use tokio::task::JoinHandle;
 
-/// A task that ends when this is dropped.
+/// A task that is aborted when this is dropped.
 #[derive(Debug)]
 pub(super) struct Aborting(Option<JoinHandle<()>>);
 
@@ -11,7 +11,7 @@ impl Aborting {
         Self(Some(tokio::spawn(task)))
     }
 
-    /// Lets the task go on to its end.
+    /// Lets the task run to its end.
     pub(super) fn detach(mut self) {
         self.0 = None;
     }

@@ -1,4 +1,4 @@
-//! Who listens to an upstream's changes, and the resources of which callers want to hear.
+//! Listeners to an upstream's changes, and the resources that callers watch.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -14,12 +14,12 @@ use tokio::time::Instant;
 /// The most resources that are watched for one caller, and the longest URI.
 const MOST: usize = 1024;
 const MAX_URI: usize = 8 * 1024;
-/// How long a resource is watched before its listener must be there.
+/// How long a resource is watched before its listener must arrive.
 const LEAD: Duration = Duration::from_secs(5);
 
 pub(super) type Uris = BTreeSet<String>;
 
-/// For whom a caller's resources are watched.
+/// The reason to watch a caller's resources.
 #[derive(Clone)]
 pub(super) struct Watcher {
     pub(super) era: Era,
@@ -33,7 +33,7 @@ pub(super) struct Watches {
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // Nothing in here panics half-way, so what it guards is whole even if poisoned.
+    // No code panics while it holds the lock, so the data is consistent even if it is poisoned.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -44,7 +44,7 @@ impl Default for Watches {
 }
 
 impl Watches {
-    /// Watches a resource from now on; `false` when there are too many.
+    /// Watches a resource; returns `false` if there are too many.
     pub(super) fn add(&self, uri: &str, watcher: Watcher) -> bool {
         let mut has_room = true;
         *lock(&self.latest) = Some((Instant::now(), watcher));
@@ -56,7 +56,7 @@ impl Watches {
         has_room
     }
 
-    /// Watches nothing from now on, unless a listener may be about to come.
+    /// Stops watching, unless a listener may be about to arrive.
     pub(super) fn clear(&self) {
         let is_new = |(since, _): &(Instant, Watcher)| since.elapsed() < LEAD;
         if !lock(&self.latest).as_ref().is_some_and(is_new) {
@@ -64,7 +64,7 @@ impl Watches {
         }
     }
 
-    /// For whom resources are watched, if any are.
+    /// Returns the reason to watch, if resources are watched.
     pub(super) fn watcher(&self) -> Option<Watcher> {
         if self.uris.borrow().is_empty() {
             return None;
@@ -72,13 +72,13 @@ impl Watches {
         lock(&self.latest).as_ref().map(|(_, watcher)| watcher.clone())
     }
 
-    /// What is watched, and how it changes.
+    /// Returns the watched resources, and a receiver of their changes.
     pub(super) fn subscribe(&self) -> watch::Receiver<Uris> {
         self.uris.subscribe()
     }
 }
 
-/// Those who listen to the changes of one upstream.
+/// The listeners to the changes of one upstream.
 #[derive(Clone, Default)]
 pub(super) struct Listeners(Arc<Mutex<State>>);
 
@@ -96,7 +96,7 @@ impl Listeners {
 
 impl ChangeBus for Listeners {
     fn publish(&self, _: &str, message: Bytes) -> Reach {
-        // Not under the lock: a listener that is woken may leave.
+        // Not under the lock, because a listener that is woken may leave.
         let senders: Vec<_> = lock(&self.0).senders.iter().map(|(_, sender)| sender.clone()).collect();
         if senders.is_empty() {
             return Reach::Nobody;

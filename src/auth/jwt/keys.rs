@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::auth::discovery::{self, jwks_url};
-use crate::auth::fetch::{FetchError, HttpClient, fetch};
+use crate::auth::fetch::{FetchError, HttpClient, TIME_LIMIT, fetch};
 use crate::auth::jose::{Algorithm, KeySet, PublicKey};
 use crate::auth::verifier::TokenError;
 
@@ -124,7 +124,8 @@ impl FetchedKeys {
         }
         // A request whose client leaves while it fetches has made its attempt all the same.
         *last = Some(Instant::now());
-        let keys = self.fetch(issuer).await.inspect_err(|error| {
+        let fetched = tokio::time::timeout(TIME_LIMIT, self.fetch(issuer)).await;
+        let keys = fetched.unwrap_or(Err(FetchError::TimedOut)).inspect_err(|error| {
             tracing::warn!(issuer, %error, "the keys of an issuer could not be fetched");
         })?;
         let known = Arc::new(Known { keys, since: Instant::now() });

@@ -63,7 +63,7 @@ enum AcceptedTypes {
 
 impl JwtVerifier {
     /// Accepts the tokens of an issuer, whose keys are found through its metadata (RFC 8414, or
-    /// OpenID Connect Discovery). Nothing is fetched yet.
+    /// `OpenID` Connect Discovery). Nothing is fetched yet.
     ///
     /// # Errors
     /// When the issuer is not a URL of `https` (or of `http` on a loopback host), or has a query

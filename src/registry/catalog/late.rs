@@ -1,4 +1,4 @@
-//! Lists that were late: what each caller was last told of them.
+//! Lists that were not ready in time, and the latest one that each caller got.
 
 use std::hash::{BuildHasher, Hash, Hasher, RandomState};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,11 +10,11 @@ use crate::principal::Principal;
 use crate::protocol::CacheScope;
 use crate::registry::{ListRequest, Page};
 
-/// Of one list of one part, for how many callers it is remembered, and how much in all.
+/// How many callers' lists, and how many bytes, are kept for one list of a part.
 const MOST_CALLERS: usize = 64;
 const MOST_BYTES: usize = 8 * 1024 * 1024;
 
-/// The headers that say nothing of who calls, and differ from request to request.
+/// Headers that do not identify the caller, and differ between requests.
 const OF_THE_MESSAGE: [&str; 15] = [
     "accept",
     "accept-encoding",
@@ -33,21 +33,21 @@ const OF_THE_MESSAGE: [&str; 15] = [
     "x-request-id",
 ];
 
-/// A fingerprint of who calls, with keys of this process that nobody knows.
+/// A fingerprint of a caller, keyed with random keys of this process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Caller([u64; 2]);
 
-/// Makes the fingerprints of one catalog; `None` where lists are the same for every caller.
+/// Creates the fingerprints of a catalog; `None` if lists do not depend on the caller.
 pub(super) struct Callers(Option<[RandomState; 2]>);
 
 impl Callers {
-    /// Tells callers apart, unless they share the lists.
+    /// Distinguishes callers, unless they share lists.
     pub(super) fn new(share_lists: bool) -> Self {
         Self((!share_lists).then(<[RandomState; 2]>::default))
     }
 
-    /// The caller of a request. It is known by what the host's authentication says, and by
-    /// all headers that may say something of it.
+    /// Returns the caller of a request, identified by the host's authentication and by all headers
+    /// that may identify it.
     pub(super) fn of(&self, request: &ListRequest<'_>) -> Caller {
         let Some(keys) = &self.0 else { return Caller([0; 2]) };
         let says = |name: &HeaderName| !OF_THE_MESSAGE.contains(&name.as_str());
@@ -68,10 +68,10 @@ impl Callers {
 /// One list of one part.
 #[derive(Default)]
 pub(super) struct Late {
-    /// Whether it was not there at once when it was asked for: only then anything is
-    /// remembered of it.
+    /// Whether the list was ever not ready at once. Only then are lists kept.
     is_late: AtomicBool,
-    /// The latest list of each caller, the oldest first. Without a caller it is everybody's.
+    /// The latest list of each caller, the oldest first. Without a caller, the list is for
+    /// everyone.
     known: Mutex<Vec<(Option<Caller>, Page)>>,
 }
 
@@ -86,7 +86,7 @@ impl Late {
         }
     }
 
-    /// The list that was known last, as this caller may see it.
+    /// Returns the latest known list, as this caller may see it.
     pub(super) fn known(&self, caller: Caller) -> Option<Page> {
         let known = self.lock();
         let of = |wanted| known.iter().find(|(caller, _)| *caller == wanted);
@@ -105,7 +105,8 @@ impl Late {
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<(Option<Caller>, Page)>> {
-        // Nothing in here panics half-way, so the lists are whole even if poisoned.
+        // No code panics while it holds the lock, so the lists are consistent even if it is
+        // poisoned.
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,4 +1,4 @@
-//! One list of several.
+//! Merges the lists of several registries.
 
 use std::collections::HashMap;
 use std::future::poll_fn;
@@ -20,19 +20,18 @@ use crate::registry::page::{HIDDEN, LONGEST_REASON, MISSING, MOST_NOTES};
 use crate::registry::source::OwnedListRequest;
 use crate::registry::{ItemKind, Page};
 
-/// How long a part may take for its list when there are others to answer with.
+/// How long to wait for a part's list when other parts have answered.
 const SOON: Duration = Duration::from_secs(1);
-/// How long it may take when there is nothing else, or when the client asks for another page
-/// of it.
+/// How long to wait when no part has answered, or when the client asks for the part's next page.
 const AT_LAST: Duration = Duration::from_secs(15);
 
-/// A part that has been asked for its list.
+/// A part whose list was requested.
 struct Asked {
     part: usize,
     state: MergeState,
-    /// The client has had a page of it and wants the next.
+    /// The client has a page of it and asks for the next.
     is_continued: bool,
-    /// Somebody else drives it already.
+    /// Another task is already waiting for it.
     is_joined: bool,
 }
 
@@ -48,8 +47,8 @@ impl Asked {
 }
 
 impl Shared {
-    /// The lists of all parts one after the other, up to the first that goes on on another
-    /// page. All are asked at once. One that fails or is slow is left to a refresh.
+    /// Joins the lists of all parts, up to the first list that continues on another page. All parts
+    /// are asked at the same time. Those that fail or are slow are left to a refresh.
     pub(super) async fn merge(
         self: &Arc<Self>,
         request: OwnedListRequest,
@@ -79,7 +78,7 @@ impl Shared {
                     }
                     continue;
                 }
-                // It has no such list, and says so by an error.
+                // The part has no such list, and says so with an error.
                 MergeState::Done(Err(error)) if error.code() == ErrorCode::METHOD_NOT_FOUND => {
                     merged.is_any_there = true;
                     continue;
@@ -132,8 +131,8 @@ impl Shared {
         asked.collect()
     }
 
-    /// Waits for the lists: for all of them but a moment, and longer for the first that there
-    /// is, or for one whose next page is wanted.
+    /// Waits for the lists: a moment for all of them, and longer for the first one that arrives, or
+    /// for one whose next page is requested.
     async fn gather(&self, asked: &mut [Asked], kind: ItemKind, caller: Caller) {
         let (mut soon, mut at_last) = (Deadline::new(SOON), Deadline::new(AT_LAST));
         let mut is_first = true;
@@ -164,19 +163,19 @@ impl Shared {
                     MergeState::Done(Ok(_)) => true,
                     _ => self.parts[it.part].late(kind).known(caller).is_some(),
                 });
-            // Asked in any case, so that the time runs from the beginning.
+            // Polled in any case, so that its time starts now.
             if soon.poll(cx).is_ready() && is_enough { Poll::Ready(()) } else { Poll::Pending }
         })
         .await;
     }
 }
 
-/// A list that is being put together.
+/// A list under construction.
 struct Merged<'s> {
     shared: &'s Shared,
     kind: ItemKind,
     definitions: Vec<u8>,
-    /// Which part has a name.
+    /// The part that each name belongs to.
     seen: HashMap<String, usize>,
     next_cursor: Option<String>,
     cache: Option<CacheHint>,
@@ -200,7 +199,7 @@ impl<'s> Merged<'s> {
         }
     }
 
-    /// Adds the list of a part. Returns whether it goes on on another page.
+    /// Adds the list of a part. Returns whether the list continues on another page.
     fn add(&mut self, index: usize, page: &Page) -> bool {
         self.is_any_there = true;
         let part = &self.shared.parts[index];
@@ -216,7 +215,7 @@ impl<'s> Merged<'s> {
             part.write(&mut self.definitions, definition, &name, self.kind);
             self.seen.insert(name, index);
         });
-        // What a catalog within this one lacks, this one lacks as well.
+        // What a nested catalog lacks, this one lacks as well.
         let inner = |name| page.meta_list(name).into_iter().flatten().cloned();
         self.missing.extend(inner(MISSING));
         self.hidden.extend(inner(HIDDEN));
@@ -225,7 +224,7 @@ impl<'s> Merged<'s> {
         self.next_cursor.is_some()
     }
 
-    /// Leaves a list out. Nobody is to cache the rest.
+    /// Omits a list. The incomplete result must not be cached.
     fn miss(&mut self, index: usize, error: &RpcError) {
         let name = &self.shared.parts[index].name;
         let reason: String = error.message().chars().take(LONGEST_REASON).collect();
@@ -234,7 +233,7 @@ impl<'s> Merged<'s> {
         self.cache = Some(CacheHint::default());
     }
 
-    /// Leaves a definition out whose name is taken.
+    /// Omits a definition whose name is taken.
     fn hide(&mut self, index: usize, item: &str, by: usize) {
         let [name, by] = [index, by].map(|index| &*self.shared.parts[index].name);
         self.shared.said_once(self.kind, item, || {
@@ -263,7 +262,7 @@ impl<'s> Merged<'s> {
         page.definitions = self.definitions.into();
         page.cache = self.cache.unwrap_or_default();
         page.next_cursor = self.next_cursor.take().map(Into::into);
-        // All pages of a list must have the same scope, and the others may have this one.
+        // All pages of a list need the same scope, and other pages may be private.
         let is_paged = is_continued || page.next_cursor.is_some();
         Ok(if is_paged { page.private() } else { page })
     }

@@ -1,4 +1,4 @@
-//! Several registries as one.
+//! Joins several registries into one.
 
 mod late;
 mod merge;
@@ -25,17 +25,17 @@ use crate::protocol::ServerCapabilities;
 use crate::resource::ResourceOutput;
 use crate::tool::ToolOutput;
 
-/// What stands between a prefix and the name that it is put before.
+/// Separates a prefix from the name that it precedes.
 const SEPARATOR: char = '-';
 
-/// Where the catalog itself says that a part is back.
+/// Where the catalog publishes that a part's list has arrived.
 const TOPIC: &str = "catalog";
 
-/// The most equal names that are told apart in the log.
+/// The most duplicate names that are remembered as logged.
 const MOST_SAID: usize = 1000;
 
-/// Several registries as one: tools, prompts and resources, those of several servers, or
-/// both. Clones share them.
+/// Several registries joined into one: tools, prompts and resources, the registries of several
+/// servers, or both. Clones share them.
 ///
 /// ```
 /// use mcp_stateless::{Catalog, PromptRegistry, ToolRegistry};
@@ -47,41 +47,40 @@ const MOST_SAID: usize = 1000;
 /// ```
 ///
 /// # Calls
-/// A call goes to the first registry that [has](Registry::has) what is called, else to the
-/// first that may have it. One whose [`capabilities`](Registry::capabilities) do not offer
-/// the kind never gets it.
+/// A call goes to the first registry that [has](Registry::has) the item, otherwise to the first
+/// that may have it. A registry whose [`capabilities`](Registry::capabilities) do not offer the
+/// kind never gets the call.
 ///
 /// # Lists
-/// All registries are asked at once. Those that have not answered within a second, and those
-/// that fail, are missing: in their place stands the list that was known of them before, if
-/// there is one, and the result's `_meta` has the member `mcp-stateless/missing`, an array of
-/// `{"name", "reason"}`. The name is the prefix, or the position from 1. When nothing at all
-/// is there, the list takes up to 15 seconds and is then an error.
+/// All registries are asked at the same time. Those that do not answer within a second, and those
+/// that fail, are missing: their last known list is used instead, if there is one, and the result's
+/// `_meta` has the member `mcp-stateless/missing`, an array of `{"name", "reason"}`. The name is
+/// the prefix, or the position starting at 1. If no list is available at all, the request waits up
+/// to 15 seconds and then fails.
 ///
-/// A list that is missing is asked for again, in a task of its own on the Tokio runtime (the
-/// request that was slow goes on there), at intervals of 1 to 30 seconds, until it comes:
-/// clients that listen are then told that it has changed. There is at most one such task for
-/// each caller, and four for each list of a registry. It ends with the catalog, and when it
-/// has had no success for a minute and no client listens.
+/// A missing list is requested again in a separate task on the Tokio runtime, which also takes over
+/// the slow request, at intervals of 1 to 30 seconds until it arrives. Listening clients are then
+/// told that the list has changed. There is at most one such task for each caller, and four for
+/// each list of a registry. A task ends with the catalog, or when it has not succeeded for a minute
+/// and no client listens.
 ///
-/// Of lists that had to be waited for the latest is remembered: for everybody if it may be
-/// [cached publicly](crate::protocol::CacheHint::public) or if callers
-/// [share their lists](CatalogBuilder::share_lists), else for the caller, who is known by the
-/// request's [`Principal`](crate::Principal) and its headers. A host that tells callers apart
-/// by anything else has to set a `Principal`. Up to 64 callers and 8 MiB are remembered for
-/// each list of a registry.
+/// The latest version of a list that was not ready at once is kept: for everyone if it may be
+/// [cached publicly](crate::protocol::CacheHint::public) or if callers [share their
+/// lists](CatalogBuilder::share_lists), otherwise for the caller, identified by the request's
+/// [`Principal`](crate::Principal) and its headers. A host that distinguishes callers by anything
+/// else must set a `Principal`. Up to 64 callers and 8 MiB are kept for each list of a registry.
 ///
 /// # Equal URIs
-/// Resources keep their URIs: they occur in contents, links and templates as well, so that
-/// a prefix would not lead back to them. Where two registries have the same URI the first
-/// one's is listed and read; the other's is in the member `mcp-stateless/hidden` of the
-/// list's `_meta`, an array of `{"name", "item", "by"}`, and once in the log. To reach it,
-/// serve its registry at a path of its own as well. The same goes for names that turn out to
-/// be equal after the catalog was built.
+/// Resources keep their URIs, because these also occur in contents, links and templates, where a
+/// prefix would not lead back to them. If two registries have the same URI, the first one's
+/// resource is listed and read. The other one is reported in the member `mcp-stateless/hidden` of
+/// the list's `_meta`, an array of `{"name", "item", "by"}`, and logged once. To reach it, also
+/// serve its registry at a separate path. The same applies to names that become duplicates after
+/// the catalog was built.
 #[derive(Clone)]
 pub struct Catalog(Arc<Shared>);
 
-/// What clones of a catalog share.
+/// The state that clones of a catalog share.
 struct Shared {
     parts: Arc<[Part]>,
     /// Below `changes`.
@@ -89,7 +88,7 @@ struct Shared {
     changes: Changes,
     callers: Callers,
     refreshes: Refreshes,
-    /// The equal names that the log has.
+    /// The duplicate names that were logged.
     said: Mutex<HashSet<(ItemKind, String)>>,
 }
 
@@ -130,7 +129,7 @@ impl Catalog {
 }
 
 impl CatalogBuilder {
-    /// Adds a registry, whose tools and prompts keep their names.
+    /// Adds a registry whose tools and prompts keep their names.
     #[expect(clippy::should_implement_trait, reason = "nobody takes it for a sum")]
     pub fn add(mut self, registry: impl Registry + 'static) -> Self {
         let name = (self.parts.len() + 1).to_string();
@@ -138,16 +137,16 @@ impl CatalogBuilder {
         self
     }
 
-    /// Adds a registry whose tools and prompts are named `{prefix}-{name}`. Its resources
-    /// keep their URIs.
+    /// Adds a registry whose tools and prompts are named `{prefix}-{name}`. Its resources keep
+    /// their URIs.
     pub fn add_prefixed(mut self, prefix: impl fmt::Display, registry: impl Registry + 'static) -> Self {
         let name = prefix.to_string();
         self.parts.push(Part::new(Some(format!("{name}{SEPARATOR}")), name, Box::new(registry)));
         self
     }
 
-    /// Lets a list that one caller got stand in for the list of another while that is
-    /// missing. Right when the lists of the registries do not depend on who calls.
+    /// Allows the list of one caller to replace a missing list of another. Use it if the lists of
+    /// the registries do not depend on the caller.
     pub fn share_lists(mut self) -> Self {
         self.share_lists = true;
         self
@@ -156,17 +155,17 @@ impl CatalogBuilder {
     /// Builds the catalog.
     ///
     /// # Errors
-    /// When two registries have tools or prompts of the same name, or resources of the same
-    /// URI, or when the pages of a list lead in a circle. A registry that does not know its
-    /// list at once cannot be asked here, and of a list only the first 1000 pages are: of
-    /// equals that come up later, the first registry's is listed and called.
+    /// If two registries have tools or prompts of the same name or resources of the same URI, or if
+    /// the pages of a list form a cycle. Only lists that are ready at once are checked, and of each
+    /// list only the first 1000 pages. Of duplicates that appear later, the first registry's item
+    /// is listed and called.
     pub fn build(self) -> Result<Catalog, RegistryError> {
         for kind in ItemKind::ALL {
             let mut taken = HashSet::new();
             for part in &self.parts {
                 let own = part.names_now(kind)?;
                 let twin = own.iter().find(|name| taken.contains(*name));
-                // Of templates that are equal the first is used.
+                // Of equal templates the first is used.
                 if let Some(twin) = twin.filter(|_| kind != ItemKind::Templates) {
                     return Err(RegistryError::new(
                         kind.noun(),
@@ -189,7 +188,7 @@ impl Catalog {
     fn list(&self, request: ListRequest<'_>, kind: ItemKind) -> Answer<'_, Page> {
         let mut offering = self.0.parts.iter().filter(|part| part.offers(kind));
         match (offering.next(), offering.next()) {
-            // The page is passed on as it is.
+            // The page is passed on unchanged.
             (Some(part), None)
                 if !part.late(kind).is_late() && (part.prefix.is_none() || !kind.has_names()) =>
             {
@@ -202,13 +201,13 @@ impl Catalog {
         }
     }
 
-    /// The part that a call goes to, and what it calls the item: the first that has it, else
-    /// of those that may have it the first with the longest prefix.
+    /// Returns the part that a call goes to, and the part's name for the item: the first part that
+    /// has it, otherwise the part with the longest prefix of those that may have it.
     fn find<'a>(&self, kind: ItemKind, name: &'a str) -> Option<(&Part, &'a str)> {
         self.find_among(kind, name, |_| true).map(|(part, own, _)| (part, own))
     }
 
-    /// The same, of those that `suits` where none is known to have the item.
+    /// Does the same; if no part has the item, considers only the parts that `suits` accepts.
     fn find_among<'a>(
         &self,
         kind: ItemKind,
@@ -221,7 +220,7 @@ impl Catalog {
             let Some(own) = own.filter(|_| part.offers(kind)) else { continue };
             match part.registry.has(kind.item(own)) {
                 Has::Yes => return Some((part, own, Has::Yes)),
-                // The longer the prefix, the shorter is what remains of the name.
+                // The longer the prefix, the shorter the rest of the name.
                 Has::Maybe if maybe.is_none_or(|(_, other, _)| own.len() < other.len()) && suits(part) => {
                     maybe = Some((part, own, Has::Maybe));
                 }
@@ -232,7 +231,7 @@ impl Catalog {
     }
 }
 
-/// The kind of an item, and its name.
+/// Returns the kind of an item, and its name.
 fn kind_of(item: Item<'_>) -> (ItemKind, &str) {
     match item {
         Item::Tool(name) => (ItemKind::Tools, name),
@@ -292,7 +291,7 @@ impl Registry for Catalog {
     fn read_resource(&self, call: Call<'_>) -> CallFuture<ResourceOutput> {
         let written = (call.as_written() != call.target()).then(|| call.as_written());
         let canonical = self.find_among(ItemKind::Resources, call.target(), |_| true);
-        // Another server's list may spell it otherwise.
+        // The list of another server may spell it differently.
         let found = match (canonical, written) {
             (Some((part, uri, Has::Yes)), _) => Some((part, uri, Has::Yes)),
             (canonical, Some(written)) => {
@@ -321,7 +320,7 @@ impl Registry for Catalog {
                 };
                 part.registry.complete(CompletionRequest { reference, ..request })
             }
-            // It is there, and has no suggestions.
+            // It exists, and has no suggestions.
             Some(_) => Answer::ready(Ok(Completion::default())),
             None => Answer::ready(Err(unknown_reference(request.reference))),
         }
@@ -329,7 +328,7 @@ impl Registry for Catalog {
 
     fn changes(&self) -> Changes {
         let parts = self.0.parts.iter();
-        // Without a list that may be missing the catalog says nothing itself.
+        // A catalog without lists that may be missing publishes nothing itself.
         let own = parts.clone().any(Part::is_late).then(|| self.0.changes.clone());
         Changes::all(parts.map(|part| part.registry.changes()).chain(own))
     }
@@ -337,7 +336,7 @@ impl Registry for Catalog {
     fn may_watch(&self, uri: &str, head: &Parts) -> bool {
         match self.find(ItemKind::Resources, uri) {
             Some((part, _)) => part.registry.may_watch(uri, head),
-            // It may come up in any of those that have resources.
+            // It may appear in any part that has resources.
             None => self
                 .0
                 .parts

@@ -10,14 +10,14 @@ use crate::jsonrpc::{Raw, write};
 use crate::protocol::{Offer, Revision, ServerCapabilities};
 use crate::registry::{Answer, ItemKind, ListRequest, Page, Registry};
 
-/// How many pages of a list are looked through for names that two parts have.
+/// How many pages of a list are searched for names that two parts share.
 const MOST_PAGES: usize = 1000;
 
 /// One registry of a catalog.
 pub(super) struct Part {
-    /// With its separator.
+    /// Includes the separator.
     pub(super) prefix: Option<String>,
-    /// What lists say of it when it is missing: the prefix, or its position.
+    /// The name of the part in reports of missing lists: its prefix, or its position.
     pub(super) name: String,
     pub(super) registry: Box<dyn Registry>,
     late: [Late; ItemKind::COUNT],
@@ -28,7 +28,7 @@ impl Part {
         Self { prefix, name, registry, late: Default::default() }
     }
 
-    /// The name that the part itself knows; `None` when it has another prefix.
+    /// Returns the part's own name for an item; `None` if the prefix differs.
     pub(super) fn own<'a>(&self, name: &'a str) -> Option<&'a str> {
         match &self.prefix {
             Some(prefix) => name.strip_prefix(prefix.as_str()),
@@ -40,17 +40,17 @@ impl Part {
         kind.is_in(self.registry.capabilities())
     }
 
-    /// What is known of one of its lists from before.
+    /// Returns the latest known version of one of its lists.
     pub(super) fn late(&self, kind: ItemKind) -> &Late {
         &self.late[kind as usize]
     }
 
-    /// Whether any of its lists was not there at once when it was asked for.
+    /// Whether any of its lists was not ready at once.
     pub(super) fn is_late(&self) -> bool {
         self.late.iter().any(Late::is_late)
     }
 
-    /// What it can serve as a part of a catalog: a list that may be missing can change.
+    /// Returns what the part offers within a catalog: a list that may be missing can change.
     pub(super) fn capabilities(&self) -> ServerCapabilities {
         let mut has = self.registry.capabilities();
         let late = |kind| self.late(kind).is_late();
@@ -66,15 +66,15 @@ impl Part {
         has
     }
 
-    /// Asks for a list. A panic on the way stays within the part.
+    /// Requests a list. A panic becomes an error of this part.
     pub(super) fn ask(&self, kind: ItemKind, request: ListRequest<'_>) -> Answer<'_, Page> {
         Answer::of(|| kind.list(&*self.registry, request))
     }
 
-    /// The names in a list, as far as they are known at once.
+    /// Returns the names in a list, as far as they are known at once.
     ///
     /// # Errors
-    /// When its pages lead back to one that was there before.
+    /// If its pages form a cycle.
     pub(super) fn names_now(&self, kind: ItemKind) -> Result<HashSet<String>, RegistryError> {
         let (head, ()) = http::Request::new(()).into_parts();
         let mut names = HashSet::new();
@@ -97,7 +97,7 @@ impl Part {
             page.each(|definition| names.extend(self.name_of(definition, kind)));
             let Some(next) = page.next_cursor else { return Ok(names) };
             if !cursors.insert(Arc::clone(&next)) {
-                let fault = format!("the pages of the {}s lead in a circle", kind.noun());
+                let fault = format!("the pages of the {}s form a cycle", kind.noun());
                 return Err(RegistryError::new("registry", &self.name, fault));
             }
             cursor = Some(next);
@@ -110,7 +110,7 @@ impl Part {
         Ok(names)
     }
 
-    /// The name of a definition, with the prefix.
+    /// Returns the name of a definition, with the prefix.
     pub(super) fn name_of(&self, definition: Raw<'_>, kind: ItemKind) -> Option<String> {
         let name = definition.string_member(kind.key())?;
         Some(match &self.prefix {
@@ -119,14 +119,14 @@ impl Part {
         })
     }
 
-    /// Writes a definition under its name in the catalog.
+    /// Writes a definition with its name in the catalog.
     pub(super) fn write(&self, buffer: &mut Vec<u8>, definition: Raw<'_>, name: &str, kind: ItemKind) {
         if self.prefix.is_none() || !kind.has_names() {
             buffer.extend_from_slice(definition.text().as_bytes());
             return;
         }
         buffer.push(b'{');
-        // What was passed over once can be passed over again.
+        // The text was scanned before, so it is valid.
         let _ = Scanner::new(definition.text()).members(|scanner, key| {
             let value = scanner.value()?;
             write::raw_key(buffer, key);

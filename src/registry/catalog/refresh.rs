@@ -1,5 +1,4 @@
-//! Refreshes of late lists, which go on when the request that asked has been answered without
-//! them.
+//! Refreshes of late lists, which continue after the request that asked was answered without them.
 
 use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -17,15 +16,15 @@ use crate::jsonrpc::RpcError;
 use crate::registry::source::OwnedListRequest;
 use crate::registry::{ItemKind, ListRequest, Page};
 
-/// How long a part may take for one list after which it is asked anew.
+/// How long a part may take for a list before it is asked again.
 const ATTEMPT_LIMIT: Duration = Duration::from_secs(60);
-/// How many refreshes of one list of one part may be under way: one for each caller.
+/// How many refreshes of one list of a part may run, one for each caller.
 const MOST_REFRESHES: usize = 4;
-/// How long a refresh goes on when nobody listens to the catalog's changes.
+/// How long a refresh continues while no client listens to the catalog's changes.
 const GRACE: Duration = Duration::from_secs(60);
 const FIRST_DELAY: Duration = Duration::from_secs(1);
 const LONGEST_DELAY: Duration = Duration::from_secs(30);
-/// A list that a part has been asked for.
+/// A list that was requested from a part.
 pub(super) type Listing = Pin<Box<dyn Future<Output = Result<Page, RpcError>> + Send>>;
 
 /// Which list a refresh is for.
@@ -37,11 +36,10 @@ pub(super) struct RefreshKey {
     pub(super) caller: Caller,
 }
 
-/// What a refresh has come to: nothing yet while it asks, else the outcome of the latest
-/// attempt.
+/// The state of a refresh: nothing yet while it asks, otherwise the outcome of the latest attempt.
 type Outcome = Option<Result<Page, RpcError>>;
 
-/// The refreshes under way, one task each. They end with the catalog.
+/// The running refreshes, one task each. They end with the catalog.
 #[derive(Default)]
 pub(super) struct Refreshes(Mutex<Vec<Refresh>>);
 
@@ -58,7 +56,7 @@ impl Refreshes {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The list that a refresh is asking for now.
+    /// The list that a refresh is waiting for.
     pub(super) fn join(&self, wanted: RefreshKey) -> Option<Listing> {
         let refreshes = self.lock();
         let refresh = refreshes.iter().find(|refresh| refresh.wanted == wanted)?;
@@ -75,12 +73,12 @@ impl Refreshes {
         })
     }
 
-    /// Goes on until the list is there, beginning with what is under way. Does nothing when
-    /// there is a refresh already, or no runtime.
+    /// Repeats the request until the list arrives, starting with the request that is already
+    /// running. Does nothing if there is a refresh already, or no runtime.
     ///
-    /// When there are as many as may be, the one that has failed most often ends, so that callers
-    /// who are refused, such as those with revoked credentials, keep out no others. Until each has
-    /// failed once, no other begins.
+    /// If the limit is reached, the refresh with the most failures ends, so that callers who are
+    /// refused, for example because their credentials were revoked, do not keep others out. Until
+    /// each has failed once, no other starts.
     pub(super) fn begin(
         &self,
         shared: &Arc<Shared>,
@@ -123,7 +121,7 @@ impl Refreshes {
     }
 }
 
-/// What a refresh tells of itself.
+/// The progress that a refresh reports.
 struct RefreshProgress {
     outcome: watch::Sender<Outcome>,
     failures: Arc<AtomicUsize>,
@@ -137,7 +135,7 @@ impl Drop for Refreshes {
     }
 }
 
-/// A part's list, on its way independently of the request that asked for it.
+/// A list of a part that arrives independently of the request that asked for it.
 pub(super) fn listing(
     parts: &Arc<[Part]>,
     part: usize,
@@ -152,8 +150,8 @@ pub(super) fn listing(
     })
 }
 
-/// Asks a part for a list until it comes. Between the attempts it holds nothing of the
-/// catalog.
+/// Requests a list from a part until it arrives. Holds no reference to the catalog between
+/// attempts.
 async fn run(
     shared: Weak<Shared>,
     wanted: RefreshKey,
@@ -181,10 +179,10 @@ async fn run(
         let (part, kind) = (&*shared.parts[wanted.part].name, wanted.kind.noun());
         match &outcome {
             Err(error) if !has_failed => {
-                tracing::warn!(part, kind, %error, "a list of the catalog is missing; it is asked for until it comes");
+                tracing::warn!(part, kind, %error, "a list of the catalog is missing; retrying until it arrives");
                 has_failed = true;
             }
-            Ok(_) if has_failed => tracing::info!(part, kind, "a list of the catalog is back"),
+            Ok(_) if has_failed => tracing::info!(part, kind, "a list of the catalog is available again"),
             _ => {}
         }
         let is_there = outcome.is_ok();
@@ -203,7 +201,7 @@ async fn run(
 }
 
 impl Shared {
-    /// Whether anybody listens to what the catalog says itself.
+    /// Whether any client listens to the catalog's own changes.
     fn is_heard(&self) -> bool {
         self.bus.is_heard(super::TOPIC)
     }

@@ -15,7 +15,7 @@ use crate::registry::page::Pages;
 use crate::resource::ResourceTemplate;
 use crate::resource::{Resource, ResourceCollection, ResourceOutput, uri};
 
-/// Collects resources, templates and collections; made by [`ResourceRegistry::builder`].
+/// Builds a [`ResourceRegistry`]; created by [`ResourceRegistry::builder`].
 ///
 /// `S` is the state of the handlers that are added next; see [`with_state`](Self::with_state).
 #[must_use]
@@ -71,7 +71,7 @@ impl<S: Clone + Send + Sync + 'static> ResourceRegistryBuilder<S> {
         }
     }
 
-    /// Adds a resource; for more than a URI and a name see [`Resource::new`].
+    /// Adds a resource. To set more than a URI and a name, see [`Resource::new`].
     pub fn resource<M, H>(self, uri: impl Into<String>, name: impl Into<String>, handler: H) -> Self
     where
         // The compiler shows these comments where a bound is not met.
@@ -87,16 +87,17 @@ impl<S: Clone + Send + Sync + 'static> ResourceRegistryBuilder<S> {
         self
     }
 
-    /// Adds a template. A URI is read by the first that it fits.
+    /// Adds a template. A URI is read by the first template that matches.
     #[cfg(feature = "templates")]
     pub fn register_template(mut self, template: ResourceTemplate<S>) -> Self {
         self.templates.push(template.with_state(self.state.clone()));
         self
     }
 
-    /// Adds the resources, templates and collections of another builder, which keep their state and
-    /// the rule of [`visible_by_tags`](Self::visible_by_tags), beside that of this builder. The page
-    /// size and the cache hint are those of this builder; the [`changes`](Self::changes) of both are told.
+    /// Adds the resources, templates and collections of another builder. They keep their state and
+    /// the rule of its [`visible_by_tags`](Self::visible_by_tags), in addition to the rule of this
+    /// builder. The page size and the cache hint are those of this builder. The
+    /// [`changes`](Self::changes) of both are published.
     pub fn merge<Other>(mut self, other: ResourceRegistryBuilder<Other>) -> Self {
         let rule = other.rule.as_ref();
         self.resources.extend(other.resources.into_iter().map(|mut resource| {
@@ -119,16 +120,16 @@ impl<S: Clone + Send + Sync + 'static> ResourceRegistryBuilder<S> {
         self
     }
 
-    /// Adds resources that come from data. A URI is read by the first collection whose prefix it
-    /// has, where no resource and no template of the registry fits.
+    /// Adds resources that come from data. A URI is read by the first collection with its prefix,
+    /// if no resource and no template of the registry matches.
     pub fn register_collection(mut self, collection: ResourceCollection<S>) -> Self {
         self.collections.push(collection.with_state(self.state.clone()));
         self
     }
 
-    /// Tells clients that listen what is published at `changes`: that the list has changed, by
-    /// [`Change::Resources`], or a resource's contents, by [`Change::Resource`]. A second call
-    /// replaces the first. Without it, nothing ever changes.
+    /// Sets where changes are published: [`Change::Resources`] for the list, and
+    /// [`Change::Resource`] for the contents of a resource. Listening clients are notified. A
+    /// second call replaces the first. Without it, the registry declares that it does not change.
     pub fn changes(mut self, changes: Changes) -> Self {
         self.changes = Some(changes);
         self
@@ -136,14 +137,14 @@ impl<S: Clone + Send + Sync + 'static> ResourceRegistryBuilder<S> {
 
     rule_setter!();
 
-    /// Splits the lists into pages of so many entries. By default each is one page,
+    /// Sets the number of entries on each page of the lists. By default each list has one page,
     /// because not every client asks for a second.
     pub fn page_size(mut self, entries: NonZeroUsize) -> Self {
         self.page_size = Some(entries);
         self
     }
 
-    /// How long, and for whom, clients may cache the lists; by default not at all.
+    /// Sets how long, and for whom, clients may cache the lists. By default they may not.
     pub fn cache_hint(mut self, hint: CacheHint) -> Self {
         self.cache = hint;
         self
@@ -151,8 +152,7 @@ impl<S: Clone + Send + Sync + 'static> ResourceRegistryBuilder<S> {
 
     /// Checks the resources and templates, and builds the registry.
     ///
-    /// # Errors
-    /// Names the first resource or template whose URI is taken or is none.
+    /// If the URI of a resource or template is taken or not valid. The error names it.
     pub fn build(self) -> Result<ResourceRegistry, RegistryError> {
         let rule = self.rule.as_ref();
         let compile = |mut resource: Resource| {
@@ -190,7 +190,7 @@ impl<S: Clone + Send + Sync + 'static> ResourceRegistryBuilder<S> {
         for (index, (template, _)) in definitions.iter().enumerate() {
             let is_same = |other: &str| uri::canonical(other) == uri::canonical(template);
             if definitions[..index].iter().any(|(other, _)| is_same(other)) {
-                let fault = "the template is there twice";
+                let fault = "the template occurs twice";
                 return Err(RegistryError::new("resource template", template, fault));
             }
         }
@@ -217,8 +217,8 @@ impl<S: Clone + Send + Sync + 'static> ResourceRegistryBuilder<S> {
     }
 }
 
-/// Tells of a resource only those who see it. A right that is withdrawn while a client listens ends
-/// what it hears.
+/// Delivers changes of a resource only to callers who may see it. Revoking the right while a client
+/// listens takes effect at once.
 fn restricted(changes: Changes, registry: Weak<Resources>) -> Changes {
     changes.only_if(move |change, head| match change {
         Change::Resource(uri) => registry.upgrade().is_some_and(|registry| registry.sees(uri, head)),

@@ -1,4 +1,4 @@
-//! The list of a registry whose resources come from data, too.
+//! Lists that include resources that come from data.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -10,7 +10,7 @@ use crate::jsonrpc::{RpcError, write};
 use crate::registry::{Answer, ItemKind, ListRequest, Page};
 use crate::resource::{BoundLister, ListPage, uri};
 
-/// A handler that lists, with what stands for it in the log and who may see what it lists.
+/// A handler that lists, with its name in the log, and the rights to what it lists.
 pub(super) struct Source<'a> {
     name: &'a str,
     rights: &'a Rights,
@@ -36,15 +36,16 @@ impl Resources {
         collections
     }
 
-    /// A page of the list: the fixed resources first, then what the handlers list, one after the
-    /// other, up to the first that goes on on another page.
+    /// Returns a page of the list: the fixed resources first, then the results of the handlers in
+    /// order, up to the first one that continues on another page.
     pub(super) fn list(&self, request: ListRequest<'_>) -> Answer<'_, Page> {
         let fixed = self.pages.page(request.cursor).map(|page| self.visible(page, request));
         if self.sources().next().is_none() {
             return Answer::ready(fixed);
         }
         let (page, start) = match (fixed, request.cursor.and_then(read_cursor)) {
-            // What handlers list may differ from caller to caller, and all pages have one scope.
+            // Handlers may list different resources for each caller, and all pages need the same
+            // scope.
             (Ok(page), _) => (page.private(), (0, None)),
             (Err(_), Some(start)) => {
                 (Page { cache: self.pages.first().cache, ..Page::default() }.private(), start)
@@ -76,14 +77,14 @@ impl Resources {
             let arguments = serde_json::json!(ListPage { cursor: cursor.take() }).to_string();
             let list = lookup.clone().run(source.lister, source.name, &arguments).await?;
             for resource in &list.resources {
-                // A resource of the URI itself is in the list already, or must not be seen.
+                // A resource with this URI is listed already, or must not be seen.
                 if self.by_uri.contains_key(&*uri::canonical(&resource.uri)) {
                     continue;
                 }
                 if !definitions.is_empty() {
                     definitions.push(b',');
                 }
-                // Strings, numbers and lists of them are always JSON.
+                // Strings, numbers and lists of them always serialise.
                 let _ = write::json(&mut definitions, resource);
             }
             if let Some(next) = list.next_cursor {
@@ -95,7 +96,7 @@ impl Resources {
         Ok(page)
     }
 
-    /// A page of fixed resources without those that the caller must not see.
+    /// Returns a page of fixed resources without those that the caller must not see.
     fn visible(&self, page: Page, request: ListRequest<'_>) -> Page {
         if self.is_public {
             return page;

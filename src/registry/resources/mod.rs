@@ -24,12 +24,12 @@ use crate::protocol::{Offer, ServerCapabilities};
 use crate::resource::CompiledTemplate;
 use crate::resource::{CompiledCollection, CompiledResource, ResourceOutput, uri};
 
-/// Resources and templates, checked and serialised once, when it is built, and resources that come
-/// from data: see [`ResourceCollection`](crate::resource::ResourceCollection) and
+/// A set of resources and templates, checked and serialised when it is built, and of resources that
+/// come from data: see [`ResourceCollection`](crate::resource::ResourceCollection) and
 /// [`ResourceTemplate::list`](crate::resource::ResourceTemplate::list). Clones share them.
 ///
-/// In a [`Catalog`](crate::Catalog) a registry with a handler that lists is one whose list takes its
-/// time.
+/// In a [`Catalog`](crate::Catalog), the list of a registry with a handler that lists counts as one
+/// that may be late.
 ///
 /// ```
 /// use mcp_stateless::ResourceRegistry;
@@ -51,15 +51,15 @@ struct Resources {
     templates: Vec<CompiledTemplate>,
     collections: Vec<CompiledCollection>,
     changes: Changes,
-    /// Whether something says what changes.
+    /// Whether changes are published.
     is_changing: bool,
     /// Whether every caller may see all of it.
     is_public: bool,
 }
 
 impl Resources {
-    /// The rights that govern a resource: its own, or those of the first template or collection
-    /// that it fits.
+    /// Returns the rights that apply to a URI: those of the resource, otherwise those of the first
+    /// matching template or collection.
     fn rights(&self, uri: &str) -> Option<&Rights> {
         let uri = uri::canonical(uri);
         let rights = self.by_uri.get(&*uri).map(|resource| &resource.reader.rights);
@@ -74,7 +74,7 @@ impl Resources {
         })
     }
 
-    /// Whether a caller sees a resource, if there is one.
+    /// Whether the caller may see a resource, if it exists.
     fn sees(&self, uri: &str, head: &Parts) -> bool {
         self.is_public || self.rights(uri).is_none_or(|rights| rights.permit(head))
     }
@@ -82,7 +82,7 @@ impl Resources {
 
 #[cfg(feature = "templates")]
 impl Resources {
-    /// The template that is written so, or in an equivalent way.
+    /// Returns the template with an equivalent pattern.
     fn template(&self, written: &str) -> Option<&CompiledTemplate> {
         let written = uri::canonical(written);
         self.templates.iter().find(|template| template.canonical == written)
@@ -90,7 +90,7 @@ impl Resources {
 }
 
 impl ResourceRegistry {
-    /// Begins an empty registry.
+    /// Creates a builder without resources.
     pub fn builder() -> ResourceRegistryBuilder {
         ResourceRegistryBuilder::new()
     }
@@ -120,7 +120,7 @@ impl Registry for ResourceRegistry {
                 let is_fixed = self.0.by_uri.contains_key(&*uri);
                 #[cfg(feature = "templates")]
                 let is_fixed = is_fixed || self.0.templates.iter().any(|it| it.variables(&uri).is_some());
-                // Whether the data has it is not known without asking.
+                // Only the handlers know whether the resource exists.
                 if !is_fixed && self.0.collections.iter().any(|it| uri.starts_with(&it.prefix)) {
                     return Has::Maybe;
                 }
@@ -170,8 +170,8 @@ impl Registry for ResourceRegistry {
         self.0.sees(uri, head)
     }
 
-    /// A resource of the URI itself goes before the templates, and these before the collections,
-    /// which are tried in the order in which they were added.
+    /// A resource with this URI takes precedence over templates, and these over collections, which
+    /// are tried in the order in which they were added.
     fn read_resource(&self, call: Call<'_>) -> CallFuture<ResourceOutput> {
         let uri = uri::canonical(call.target());
         if let Some(resource) = self.0.by_uri.get(&*uri) {

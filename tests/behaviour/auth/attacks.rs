@@ -105,7 +105,7 @@ async fn a_token_within_the_leeway_and_for_several_audiences_is_accepted() {
     let now = issuer.seconds();
     for (claim, value) in [
         ("exp", json!(now - 29)),
-        ("exp", json!(now as f64 + 0.5)),
+        ("exp", json!(1_800_000_099.5)),
         ("nbf", json!(now + 29)),
         ("aud", json!(["https://other.example", RESOURCE])),
         ("aud", json!("HTTPS://MCP.example.com:443/mcp")),

@@ -283,7 +283,10 @@ impl Issuer {
 impl HttpClient for Issuer {
     fn send(&self, request: Request<Bytes>, _: usize) -> HttpResponse<'_> {
         Box::pin(async move {
-            assert_eq!(request.uri().authority().map(|it| it.as_str()), Some("login.example.com"));
+            assert_eq!(
+                request.uri().authority().map(http::uri::Authority::as_str),
+                Some("login.example.com")
+            );
             self.0.requests.lock().expect("no panic").push(request.uri().path().to_owned());
             let gate = self.0.gate.lock().expect("no panic").clone();
             if let Some(gate) = gate {

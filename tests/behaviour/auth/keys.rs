@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use mcp_stateless::auth::JwtVerifier;
 use serde_json::json;
 use tokio::time::advance;
 
@@ -169,4 +170,59 @@ async fn a_set_without_usable_keys_does_not_replace_a_good_one() {
     advance(seconds(601)).await;
     assert_eq!(server.status(&issuer.token(|_| {})).await, 200);
     issuer.publish(good);
+}
+
+/// Serves one path over a real socket; gives its origin.
+async fn served(answer: impl Fn(&str, &str) -> (u16, String) + Clone + Send + Sync + 'static) -> String {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let origin = format!("http://{}", listener.local_addr().expect("an address"));
+    let here = origin.clone();
+    let answer = move |uri: http::Uri| {
+        let (status, body) = answer(&here, uri.path());
+        std::future::ready((http::StatusCode::from_u16(status).expect("a status"), body))
+    };
+    tokio::spawn(async move { axum::serve(listener, axum::Router::new().fallback(answer)).await });
+    origin
+}
+
+#[tokio::test]
+async fn keys_are_fetched_over_the_network_and_bounded() {
+    let issuer = Issuer::new();
+    let keys = json!({"keys": issuer.published()}).to_string();
+    // OpenID Connect's metadata, at the end of the issuer's path.
+    let origin = served(move |origin, path| match path {
+        "/tenant/.well-known/openid-configuration" | "/other/.well-known/openid-configuration" => (
+            200,
+            json!({"issuer": format!("{origin}/tenant"), "jwks_uri": format!("{origin}/keys")}).to_string(),
+        ),
+        "/plain/.well-known/openid-configuration" => (
+            200,
+            json!({"issuer": format!("{origin}/plain"), "jwks_uri": "http://keys.example/"}).to_string(),
+        ),
+        "/keys" => (200, keys.clone()),
+        "/moved" => (302, String::new()),
+        "/large" => (200, format!("{{\"keys\":[],\"x\":\"{}\"}}", "x".repeat(300 * 1024))),
+        _ => (404, String::new()),
+    })
+    .await;
+    let token = |path: &str| issuer.token(|claims| claims["iss"] = format!("{origin}{path}").into());
+    let tenant = JwtVerifier::new(format!("{origin}/tenant")).expect("a URL");
+    assert_eq!(Protected::with(&issuer, tenant, |server| server).status(&token("/tenant")).await, 200);
+    // Metadata of another issuer, keys that could be changed on the way, and none at all.
+    for path in ["/other", "/plain", "/none"] {
+        let verifier = JwtVerifier::new(format!("{origin}{path}")).expect("a URL");
+        assert_eq!(
+            Protected::with(&issuer, verifier, |server| server).status(&token(path)).await,
+            503,
+            "{path}"
+        );
+    }
+    for (keys, status) in [("/keys", 200), ("/moved", 503), ("/large", 503), ("/none", 503)] {
+        let verifier = JwtVerifier::with_jwks_url(origin.clone(), format!("{origin}{keys}")).expect("URLs");
+        assert_eq!(
+            Protected::with(&issuer, verifier, |server| server).status(&token("")).await,
+            status,
+            "{keys}"
+        );
+    }
 }

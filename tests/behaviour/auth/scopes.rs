@@ -296,13 +296,13 @@ struct Tickets;
 impl Tickets {
     /// Close a ticket.
     #[tool(scope = "tickets:write", scope = "tickets:close")]
-    async fn close() -> &'static str {
+    fn close() -> &'static str {
         "closed"
     }
 
     /// Move a ticket.
     #[tool(scopes_by = |_: &Call<'_>| vec!["tickets:move".to_owned()])]
-    async fn relocate() -> &'static str {
+    fn relocate() -> &'static str {
         "moved"
     }
 }

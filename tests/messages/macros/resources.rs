@@ -20,7 +20,7 @@ impl Notes {
         number.to_string()
     }
 
-    #[resource(uri = "note://all")]
+    #[resource(uri = "note://all", list = notes)]
     fn fixed(&self, number: u32) -> String {
         number.to_string()
     }

@@ -9,7 +9,7 @@ impl Tracker {
     fn unknown(&self) {}
 
     /// Has settings without what they need.
-    #[tool(title, read_only = true, output_schema)]
+    #[tool(title, read_only = true, output_schema, with_meta = "ada")]
     fn values(&self) {}
 
     /// Has settings twice, and some that contradict each other.

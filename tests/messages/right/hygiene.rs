@@ -1,4 +1,4 @@
-//! Whatever a crate forbids, and whatever its names mean, the code of the macros compiles.
+//! The code of the macros compiles in crates with strict lints and shadowed names.
 #![forbid(unsafe_code)]
 #![deny(missing_docs, warnings)]
 
@@ -6,7 +6,7 @@ use std::sync::Arc as Shared;
 
 use tools::Notes;
 
-/// Stands for what the macros use in their own code.
+/// Shadows the names that the code of the macros uses.
 pub mod shadows {
     #![allow(dead_code, missing_docs)]
     pub struct Result;
@@ -29,7 +29,7 @@ pub mod shadows {
 #[derive(Debug, serde::Deserialize, schemars::JsonSchema)]
 pub struct Others {}
 
-/// Tools in a module of their own.
+/// Tools in their own module.
 pub mod tools {
     #[allow(unused_imports)]
     use crate::shadows::*;

@@ -1,4 +1,4 @@
-//! The chart: CPU per request as bars, one panel for each group of workloads.
+//! The chart: bars of CPU time per request, with one panel for each group of workloads.
 
 use std::fmt::Write as _;
 
@@ -9,8 +9,7 @@ use super::{
 };
 use crate::compare::Row;
 
-/// Text is grey enough for either background where a viewer ignores the
-/// media query, and better than that where it does not.
+/// The text colour is readable on both backgrounds, for viewers that ignore the media query.
 const STYLE: &str = "text{font:12px system-ui,sans-serif;fill:#767c85}\
 .title{font-weight:600;font-size:13px}\
 .axis{stroke:#767c85;stroke-width:1}\

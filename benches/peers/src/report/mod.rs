@@ -1,4 +1,4 @@
-//! What comes out of a comparison: tables, a JSON file and a chart.
+//! The output of a comparison: tables, a JSON file and a chart.
 
 mod chart;
 mod panel;
@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use crate::compare::{Plan, Row};
 
-/// The servers that the others are compared with, where they took part.
+/// The servers that the others are compared with, if they took part.
 const REFERENCES: [&str; 3] = ["limit", "two-pass", "rmcp"];
 
 pub(crate) fn print(rows: &[Row]) {
@@ -28,7 +28,7 @@ pub(crate) fn write(directory: &Path, plan: &Plan, rows: &[Row]) -> io::Result<(
         "warm_up_ms": plan.conditions.warm_up.as_millis(),
         "nearest_ns": plan.conditions.nearest_ns,
     });
-    // A line for each row: short enough to look at, and to compare.
+    // One line for each row, which is easy to read and to diff.
     let rows_json: Vec<_> = rows.iter().map(|row| with_ratios(row, &ratios).to_string()).collect();
     let text = format!("{{\"settings\":{settings},\"rows\":[\n{}\n]}}\n", rows_json.join(",\n"));
     fs::write(directory.join("results.json"), text)?;
@@ -44,7 +44,7 @@ fn with_ratios(row: &Row, ratios: &[table::Ratio]) -> Value {
     value
 }
 
-/// The processor, as far as the system names it.
+/// Returns the name of the processor, if the system provides it.
 fn machine() -> String {
     let info = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     info.lines()

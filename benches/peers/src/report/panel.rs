@@ -1,4 +1,4 @@
-//! One panel of the chart: a block of bars for each of its rows.
+//! A panel of the chart: a block of bars for each of its rows.
 
 use std::fmt::Write as _;
 
@@ -9,14 +9,14 @@ use super::{
 use crate::compare::Row;
 
 pub(super) const LEFT_EDGE: f64 = 8.0;
-/// Where the bars begin; the rows' names are left of it.
+/// Where the bars start. The names of the rows are to the left of it.
 const AXIS: f64 = 230.0;
-/// Room for the figure behind the longest bar.
+/// The width of the number after the longest bar.
 const FIGURE: f64 = 60.0;
 const TITLE: f64 = 24.0;
 const BAR: f64 = 14.0;
 const GAP: f64 = 8.0;
-/// How many times the shortest bar a bar may be.
+/// The maximum length of a bar, as a multiple of the shortest.
 const FAR: f64 = 40.0;
 
 pub(super) struct Panel<'a> {
@@ -51,8 +51,8 @@ impl Panel<'_> {
         out
     }
 
-    /// The longest bar. Servers far from all others leave these visible: their
-    /// own bars are cut.
+    /// Returns the length of the longest bar. Bars far longer than the others are cut, so that the
+    /// others stay visible.
     fn longest(&self) -> f64 {
         let values = || self.rows.iter().flat_map(|row| &row.servers).map(|server| server.median.cpu_us);
         let least = values().fold(f64::INFINITY, f64::min);

@@ -1,10 +1,10 @@
-//! How the process that started a server talks to it: over standard input and
-//! output, beside the HTTP that is measured.
+//! The control channel between a server and the process that started it: standard input and
+//! output, separate from the HTTP that is measured.
 
 use std::io::{self, Write as _};
 
-/// Answers each line of standard input with `allocations COUNT BYTES`, and ends
-/// the process with it: no server outlives whoever started it.
+/// Answers each line of standard input with `allocations COUNT BYTES`. Ends the process at the end
+/// of input, so that no server outlives the process that started it.
 pub(super) fn spawn() {
     std::thread::spawn(|| {
         for line in io::stdin().lines() {

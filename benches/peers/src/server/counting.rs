@@ -1,5 +1,5 @@
-//! A global allocator that counts: with the feature `count-allocations` only,
-//! since counting costs time.
+//! A global allocator that counts allocations. Counting costs time, so it needs the feature
+//! `count-allocations`.
 
 use std::{
     alloc::{GlobalAlloc, Layout, System},
@@ -14,7 +14,7 @@ static COUNTING: Counting = Counting;
 static COUNT: AtomicU64 = AtomicU64::new(0);
 static BYTES: AtomicU64 = AtomicU64::new(0);
 
-/// Allocations so far, and the bytes asked for.
+/// Returns the number of allocations so far, and their bytes.
 pub(super) fn counts() -> (u64, u64) {
     (COUNT.load(Relaxed), BYTES.load(Relaxed))
 }
@@ -24,7 +24,7 @@ fn count(bytes: usize) {
     BYTES.fetch_add(bytes as u64, Relaxed);
 }
 
-// SAFETY: every call is passed on to the system's allocator as it came.
+// SAFETY: every call is passed on unchanged to the system's allocator.
 #[expect(unsafe_code)]
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
@@ -38,7 +38,7 @@ unsafe impl GlobalAlloc for Counting {
     }
 
     unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        // A growing vector counts: it is work of the same kind.
+        // Growing counts as an allocation, because it costs about the same.
         count(size);
         unsafe { System.realloc(pointer, layout, size) }
     }

@@ -1,8 +1,6 @@
-//! The official Rust SDK, rmcp, in the setting that costs it the least: no
-//! sessions, JSON responses where a request has no progress to report, no
-//! keep-alive timers, no allow-list of hosts to compare with, its service called
-//! from hyper with no framework or box in between, and a handler written by hand
-//! whose tools are made once.
+//! The official Rust SDK, rmcp, in its cheapest configuration: no sessions, JSON responses unless a
+//! request reports progress, no keep-alive timers, no list of allowed hosts, its service called
+//! directly from hyper, and a hand-written handler whose tools are created once.
 
 use std::{convert::Infallible, sync::Arc};
 
@@ -57,7 +55,7 @@ pub(super) fn service(
     service_fn(move |request| async move { Ok(service.handle(request).await) })
 }
 
-/// The tool as the SDK's macros would make it: names and descriptions static.
+/// Creates the tool as the SDK's macros would, with static names and descriptions.
 fn tool(entry: Entry) -> Tool {
     let Value::Object(schema) = entry.schema_value() else {
         unreachable!("the catalogue's schemas are objects");

@@ -1,6 +1,6 @@
-//! This crate, in its default setting and on bare hyper, as the other servers are: every check
-//! that the protocol asks for is made. The library's own server (feature `serve`), which the
-//! examples use, is not measured here.
+//! This crate with its default settings, on plain hyper like the other servers. It makes every
+//! check that the protocol requires. The library's own server (feature `serve`), which the examples
+//! use, is not measured here.
 
 use std::{error::Error, time::Duration};
 
@@ -25,7 +25,7 @@ pub(super) fn service(setting: Setting) -> Result<Service, Box<dyn Error + Send 
 
 fn register(tools: ToolRegistryBuilder, entry: Entry) -> serde_json::Result<ToolRegistryBuilder> {
     let Entry { name, description, schema } = entry;
-    // The catalogue's schemas rather than derived ones: all lists are the same.
+    // The schemas of the catalogue instead of derived ones, so that all lists are the same.
     let schema = RawValue::from_string(schema)?;
     Ok(match &*name {
         "add" => {

@@ -1,5 +1,5 @@
-//! The server behind the gateway: one that could hardly do less, over standard input and
-//! output, so that what a call takes is the gateway's.
+//! The server behind the gateway. It does as little as possible, over standard input and output, so
+//! that the cost of a call is the gateway's.
 
 use std::io::{self, BufRead as _, Write as _};
 

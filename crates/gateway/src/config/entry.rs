@@ -22,20 +22,20 @@ use super::expand::Variable;
 use super::field::{Field, take, take_any, take_as};
 use super::rules::ToolRules;
 
-/// Members that concern other programs alone, and are ignored without a warning.
+/// Members for other programs, which are ignored without a warning.
 const HARMLESS: [&str; 5] = ["alwaysAllow", "autoApprove", "description", "icon", "trust"];
 
 const DENYING: [&str; 4] = ["disabledTools", "disabled_tools", "excludeTools", "disallowed_tools"];
 const ALLOWING: [&str; 5] = ["includeTools", "enabledTools", "enabled_tools", "allowed_tools", "tools"];
 const INHERITING: [&str; 2] = ["env_vars", "inheritEnv"];
 
-/// One server. Not `Debug`: environments and headers hold secrets, which a log must not show.
+/// One server. Not `Debug`, because environments and headers hold secrets.
 pub(crate) struct Entry {
     pub(crate) transport: Transport,
     pub(crate) tools: ToolRules,
     pub(crate) open_timeout: Option<Duration>,
     pub(crate) call_timeout: Option<Duration>,
-    /// `None` leaves it to the gateway.
+    /// `None` leaves the choice to the gateway.
     pub(crate) era: Option<Era>,
 }
 
@@ -54,8 +54,7 @@ pub(crate) enum Transport {
     },
 }
 
-/// Whether an entry says that its server is not to be served. Nothing else is asked of such
-/// an entry, which may well be unfinished.
+/// Whether an entry is disabled. Disabled entries are not checked, because they may be unfinished.
 pub(crate) fn is_disabled(fields: &mut Vec<Field<'_>>) -> Result<bool, ConfigError> {
     let disabled = take_as(fields, "disabled", Field::bool)?;
     let enabled = take_as(fields, "enabled", Field::bool)?;
@@ -63,7 +62,7 @@ pub(crate) fn is_disabled(fields: &mut Vec<Field<'_>>) -> Result<bool, ConfigErr
 }
 
 impl Entry {
-    /// Reads an entry. Members without effect are passed to `warn`.
+    /// Parses an entry. Members without effect are passed to `warn`.
     pub(crate) fn read(
         entry: &Field<'_>,
         mut fields: Vec<Field<'_>>,
@@ -144,8 +143,8 @@ fn check_kinds(
     Ok(())
 }
 
-/// Reads which tools are served. A list that cannot be read is a fault, because its tools might be
-/// served otherwise.
+/// Parses which tools are served. A list that cannot be parsed is an error, because its tools might
+/// otherwise be served.
 fn tool_rules(fields: &mut Vec<Field<'_>>) -> Result<ToolRules, ConfigError> {
     let mut rules = ToolRules::default();
     let list = |field: &Field<'_>| field.names("a list of names of tools");
@@ -153,7 +152,7 @@ fn tool_rules(fields: &mut Vec<Field<'_>>) -> Result<ToolRules, ConfigError> {
         rules.deny(list(&field)?);
     }
     for field in take_any(fields, &ALLOWING) {
-        // Codex keeps a table of approvals by that name.
+        // Codex has a table of approvals with this name.
         if field.key == "tools" && field.is_object() {
             continue;
         }
@@ -175,17 +174,16 @@ fn seconds(field: &Field<'_>, scale: f64) -> Result<Duration, ConfigError> {
     length.filter(|length| !length.is_zero()).ok_or_else(|| field.fault(Fault::Duration))
 }
 
-/// The unit of `timeout`, which is seconds for some clients and milliseconds for others.
+/// The unit of `timeout`, which is seconds in some clients and milliseconds in others.
 #[derive(Clone, Copy)]
 enum Unit {
-    /// Roo Code and Kilo Code, which have `alwaysAllow`.
+    /// Roo Code and Kilo Code, which use `alwaysAllow`.
     Seconds,
-    /// Gemini CLI and Qwen Code, which have `httpUrl`, `trust`, `includeTools` and
-    /// `excludeTools`.
+    /// Gemini CLI and Qwen Code, which use `httpUrl`, `trust`, `includeTools` and `excludeTools`.
     Milliseconds,
-    /// Cline has up to 3600 seconds, Claude Code, Kiro and Amazon Q have milliseconds. What
-    /// would be less than a second in these is in seconds; what is more than an hour in Cline
-    /// is in milliseconds; what is in between cannot be told.
+    /// Cline uses up to 3600 seconds; Claude Code, Kiro and Amazon Q use milliseconds. A number
+    /// below one second of the latter is in seconds, and one above Cline's hour is in milliseconds.
+    /// Numbers in between are ambiguous.
     Unknown,
 }
 
@@ -199,7 +197,7 @@ impl Unit {
         }
     }
 
-    /// How many seconds the unit of this number has.
+    /// Returns the seconds for a number in this unit.
     fn seconds(self, number: f64) -> Option<f64> {
         match self {
             Self::Seconds => Some(1.0),

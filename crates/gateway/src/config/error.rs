@@ -1,4 +1,4 @@
-//! What can be wrong with a configuration, and where.
+//! Faults in a configuration, and their places.
 
 use std::fmt;
 use std::io;
@@ -12,9 +12,9 @@ use super::name::NAME_MAX;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Place {
     pub(crate) file: String,
-    /// From 1.
+    /// Starts at 1.
     pub(crate) line: usize,
-    /// From 1, in characters.
+    /// Starts at 1, in characters.
     pub(crate) column: usize,
     /// Empty for the whole file.
     pub(crate) path: String,
@@ -45,7 +45,7 @@ pub(crate) enum ErrorKind {
     NoServers { place: Place, warnings: Vec<String> },
 }
 
-/// What is wrong with a value.
+/// A fault in a value.
 #[derive(Debug, Error)]
 pub(crate) enum Fault {
     #[error("not valid JSON: {0}")]

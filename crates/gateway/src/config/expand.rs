@@ -5,8 +5,8 @@ use super::error::Fault;
 /// Looks up a variable of the environment.
 pub(crate) type Variable<'v> = dyn Fn(&str) -> Option<String> + 'v;
 
-/// Replaces the references in a string by the values of their variables. A value that looks
-/// like a reference stays as it is.
+/// Replaces the references in a string with the values of their variables. Values are not expanded
+/// again.
 pub(crate) fn expand(string: &str, variable: &Variable<'_>) -> Result<String, Fault> {
     let mut expanded = String::with_capacity(string.len());
     let mut rest = string;
@@ -18,7 +18,7 @@ pub(crate) fn expand(string: &str, variable: &Variable<'_>) -> Result<String, Fa
             None => (inside, None),
         };
         let name = name.strip_prefix("env:").unwrap_or(name);
-        // Other programs have `${input:…}`, and defaults with references inside.
+        // Other programs support `${input:…}`, and defaults that contain references.
         if name.is_empty() || name.contains(':') || inside.contains("${") {
             return Err(Fault::Reference(format!("${{{inside}}}")));
         }

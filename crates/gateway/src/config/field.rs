@@ -1,4 +1,4 @@
-//! The values of a configuration file, each of which knows its place.
+//! The values of a configuration file, each with its place.
 
 use std::collections::{BTreeMap, HashSet};
 use std::fmt::Write as _;
@@ -10,7 +10,7 @@ use jsonc_parser::{CollectOptions, ParseOptions, parse_to_ast};
 use super::error::{ConfigError, ErrorKind, Fault, Place};
 use super::expand::{Variable, expand};
 
-/// What is accepted beyond JSON: comments, and a comma after the last item.
+/// The extensions of JSON that are accepted: comments, and trailing commas.
 const LENIENT: ParseOptions = ParseOptions {
     allow_comments: true,
     allow_loose_object_property_names: false,
@@ -33,7 +33,7 @@ pub(crate) struct File<'t> {
 }
 
 impl<'t> File<'t> {
-    /// The value that contains all others.
+    /// Returns the top-level value.
     pub(crate) fn parse(self) -> Result<Value<'t>, ConfigError> {
         let parsed = parse_to_ast(self.text, &CollectOptions::default(), &LENIENT);
         let (offset, fault) = match parsed.map(|result| result.value) {
@@ -44,7 +44,7 @@ impl<'t> File<'t> {
         Err(ErrorKind::At { place: self.place(offset, String::new()), fault: Fault::Syntax(fault) }.into())
     }
 
-    /// The place of a value that begins at this byte.
+    /// Returns the place of the value that starts at this byte.
     fn place(self, offset: usize, path: String) -> Place {
         let before = self.text.get(..offset).unwrap_or(self.text);
         let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
@@ -66,7 +66,7 @@ pub(crate) struct Field<'t> {
 }
 
 impl<'t> Field<'t> {
-    /// The value that contains all others.
+    /// The top-level value.
     pub(crate) fn whole(file: File<'t>, value: &'t Value<'t>) -> Self {
         Self { file, path: String::new(), key: String::new(), value }
     }
@@ -96,17 +96,17 @@ impl<'t> Field<'t> {
         number.ok_or_else(|| self.must_be("a number"))
     }
 
-    /// A string as it is written.
+    /// Returns a string as written.
     pub(crate) fn text(&self) -> Result<&'t str, ConfigError> {
         self.value.as_string_lit().map(|literal| &*literal.value).ok_or_else(|| self.must_be("a string"))
     }
 
-    /// A string with the values of the variables that it refers to.
+    /// Returns a string with its variables expanded.
     pub(crate) fn string(&self, variable: &Variable<'_>) -> Result<String, ConfigError> {
         expand(self.text()?, variable).map_err(|fault| self.fault(fault))
     }
 
-    /// The elements of a list.
+    /// Returns the elements of a list.
     fn elements(&self, wanted: &'static str) -> Result<Vec<Self>, ConfigError> {
         let array = self.value.as_array().ok_or_else(|| self.must_be(wanted))?;
         let element = |(index, value)| {
@@ -116,7 +116,7 @@ impl<'t> Field<'t> {
         Ok(array.elements.iter().enumerate().map(element).collect())
     }
 
-    /// A list of names, as they are written.
+    /// Returns a list of names as written.
     pub(crate) fn names(&self, wanted: &'static str) -> Result<Vec<String>, ConfigError> {
         self.elements(wanted)?.iter().map(|element| element.text().map(str::to_owned)).collect()
     }
@@ -125,7 +125,7 @@ impl<'t> Field<'t> {
         self.elements("a list of strings")?.iter().map(|element| element.string(variable)).collect()
     }
 
-    /// The members of an object, repeated ones too.
+    /// Returns the members of an object, including repeated ones.
     pub(crate) fn entries(&self) -> Result<Vec<Self>, ConfigError> {
         let object = self.value.as_object().ok_or_else(|| self.must_be("an object"))?;
         let entry = |property: &'t jsonc_parser::ast::ObjectProp<'t>| {
@@ -140,7 +140,7 @@ impl<'t> Field<'t> {
         Ok(object.properties.iter().map(entry).collect())
     }
 
-    /// The members of an object, each of which appears once.
+    /// Returns the members of an object, and refuses repeated ones.
     pub(crate) fn object(&self) -> Result<Vec<Self>, ConfigError> {
         let fields = self.entries()?;
         let mut keys = HashSet::new();
@@ -156,12 +156,12 @@ impl<'t> Field<'t> {
     }
 }
 
-/// The path of a member, whose key is quoted where it would be taken for something else.
+/// Returns the path of a member. Quotes the key if it is ambiguous.
 fn member(path: &str, key: &str) -> String {
     let mut path = path.to_owned();
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_-".contains(&byte);
     if key.is_empty() || !key.bytes().all(is_plain) {
-        // A `String` takes all that is written.
+        // Writing to a `String` never fails.
         let _ = write!(path, "[{key:?}]");
     } else {
         if !path.is_empty() {
@@ -177,7 +177,7 @@ pub(crate) fn take<'t>(fields: &mut Vec<Field<'t>>, key: &str) -> Option<Field<'
     Some(fields.remove(index))
 }
 
-/// Those that are there, in the order of `keys`.
+/// Returns those that exist, in the order of `keys`.
 pub(crate) fn take_any<'t>(fields: &mut Vec<Field<'t>>, keys: &[&str]) -> Vec<Field<'t>> {
     keys.iter().filter_map(|key| take(fields, key)).collect()
 }

@@ -1,5 +1,5 @@
-//! Reads the `mcpServers` JSON that users already have from their editors and desktop clients,
-//! which may have comments and trailing commas.
+//! Reads the `mcpServers` JSON of editors and desktop clients, which may have comments and trailing
+//! commas.
 //!
 //! ```json
 //! {"mcpServers": {
@@ -8,12 +8,12 @@
 //! }}
 //! ```
 //!
-//! An entry that cannot be understood leaves out its own server and no other. A name that does
-//! not fit into a path is changed: each run of other characters becomes a `_`, and those at the
-//! ends are dropped. A server whose changed name is taken is left out.
+//! A faulty entry only leaves out its own server. A name that is not valid in a path is changed:
+//! each run of other characters becomes a `_`, and those at the ends are dropped. A server whose
+//! changed name is taken is left out.
 //!
-//! `${NAME}` and `${env:NAME}` in a string stand for a variable of the environment,
-//! `${NAME:-default}` for `default` where it is unset or empty. `serverUrl` and `httpUrl` mean the
+//! `${NAME}` and `${env:NAME}` in a string stand for a variable of the environment, and
+//! `${NAME:-default}` for `default` if it is unset or empty. `serverUrl` and `httpUrl` mean the
 //! same as `url`.
 
 mod entry;
@@ -35,21 +35,21 @@ use self::field::{Field, File, take};
 use self::name::{fits, fitted};
 pub(crate) use self::rules::ToolRules;
 
-/// The servers that a file names.
+/// The servers in a file.
 #[derive(Debug)]
 pub struct Config {
     /// In the file's order; at least one.
     pub servers: Vec<Server>,
-    /// What the user should know, with its place: members without effect, and servers that are
-    /// left out or renamed.
+    /// Warnings for the user with their places: members without effect, and servers that are left
+    /// out or renamed.
     pub warnings: Vec<String>,
 }
 
-/// A server of the file. Its `Debug` shows the name alone: environments and headers hold
+/// A server in the file. Its `Debug` shows only the name, because environments and headers hold
 /// secrets.
 pub struct Server {
-    /// Unique; 1 to 64 of `A-Z a-z 0-9 _ . -`, and neither `.` nor `..`: it becomes a segment of
-    /// paths and a prefix of names.
+    /// Unique; 1 to 64 of `A-Z a-z 0-9 _ . -`, and neither `.` nor `..`, because it becomes a
+    /// segment of paths and a prefix of names.
     pub name: String,
     pub(crate) entry: Entry,
 }
@@ -64,18 +64,18 @@ impl Config {
     /// Reads a file, with the variables of this process's environment.
     ///
     /// # Errors
-    /// When the file cannot be read, is not valid JSON, or names no server that can be used.
+    /// If the file cannot be read, is not valid JSON, or has no server that can be used.
     pub fn read(path: &Path) -> Result<Self, ConfigError> {
         let text =
             fs::read_to_string(path).map_err(|source| ErrorKind::Read { path: path.to_owned(), source })?;
         Self::parse(&path.display().to_string(), &text, |name| std::env::var(name).ok())
     }
 
-    /// Reads the text of a file, whose name is for messages alone. No message contains the value
-    /// of a variable.
+    /// Parses the text of a file. `file` is its name in messages. No message contains the value of
+    /// a variable.
     ///
     /// # Errors
-    /// When the text is not valid JSON, or names no server that can be used.
+    /// If the text is not valid JSON, or has no server that can be used.
     pub fn parse(
         file: &str,
         text: &str,
@@ -116,7 +116,7 @@ impl Config {
         Ok(config)
     }
 
-    /// Adds the server of an entry; `renamed` is the name that it gets if its own does not fit.
+    /// Adds the server of an entry. `renamed` is its name if its own is not valid.
     fn add<'n>(
         &mut self,
         entry: &Field<'_>,
@@ -164,14 +164,15 @@ mod tests {
         })
     }
 
-    /// That the file is refused, and how the message begins after the file's name.
+    /// Asserts that the file is refused, with a message that starts with this after the file's
+    /// name.
     #[track_caller]
     fn refused(text: &str, expected: &str) {
         let error = parse(text).expect_err("it must be refused").to_string();
         assert!(error.starts_with(&format!("f:{expected}")), "{error:?} does not begin with {expected:?}");
     }
 
-    /// That the only server of the file is left out, and why.
+    /// Asserts that the only server of the file is left out, for this reason.
     #[track_caller]
     fn left_out(text: &str, expected: &str) {
         let error = parse(text).expect_err("nothing is left").to_string();
@@ -184,7 +185,7 @@ mod tests {
         assert!(rest.contains("no server is left"), "{rest}");
     }
 
-    /// One server whose entry has these fields, from line 2 on.
+    /// Parses one server whose entry has these fields, from line 2 on.
     fn server(fields: &str) -> String {
         format!("{{\"mcpServers\": {{\"one\":\n{{{fields}}}}}}}")
     }

@@ -7,8 +7,8 @@ pub(crate) fn fits(name: &str) -> bool {
     (1..=NAME_MAX).contains(&name.len()) && name.chars().all(is_kept) && name != "." && name != ".."
 }
 
-/// The name that a server gets whose own does not fit: runs of other characters become `_`,
-/// and those at the ends are dropped.
+/// Returns the name for a server whose own is not valid: runs of other characters become `_`, and
+/// those at the ends are dropped.
 pub(crate) fn fitted(name: &str) -> Option<String> {
     let words = name.split(|character| !is_kept(character)).filter(|word| !word.is_empty());
     Some(words.collect::<Vec<_>>().join("_")).filter(|name| fits(name))

@@ -1,21 +1,21 @@
-//! Which of a server's tools are served.
+//! Rules for which of a server's tools are served.
 
 use std::collections::HashSet;
 
-/// Stands for all tools in a list of those that are served.
+/// Means all tools in a list of those that are served.
 const ALL: &str = "*";
 
-/// Which of a server's tools are served: by default all of them.
+/// The tools of a server that are served; by default all.
 #[derive(Debug, Default)]
 pub(crate) struct ToolRules {
-    /// If there is one, only these are served.
+    /// If present, only these are served.
     allowed: Option<HashSet<String>>,
-    /// These never are.
+    /// These are never served.
     denied: HashSet<String>,
 }
 
 impl ToolRules {
-    /// Serves only these; of several such lists, only what is on all of them.
+    /// Serves only these. With several lists, only tools on all of them are served.
     pub(crate) fn allow(&mut self, tools: Vec<String>) {
         if tools.iter().any(|tool| tool == ALL) {
             return;
@@ -27,7 +27,7 @@ impl ToolRules {
         });
     }
 
-    /// Serves none of these, even if they are allowed.
+    /// Never serves these, even if they are allowed.
     pub(crate) fn deny(&mut self, tools: Vec<String>) {
         self.denied.extend(tools);
     }

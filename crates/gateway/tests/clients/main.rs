@@ -1,7 +1,8 @@
 //! The gateway in front of real servers, used by real clients.
 //!
-//! It also starts examples of the root package: `cargo test --workspace` builds them, and so does
-//! `cargo build --examples --all-features`. One test: `cargo test -p mcp-gateway published::selecting`.
+//! It also starts examples of the root package, which are built by `cargo test --workspace` or
+//! `cargo build --examples --all-features`. To run one test: `cargo test -p mcp-gateway
+//! published::selecting`.
 
 mod gateway;
 mod published;

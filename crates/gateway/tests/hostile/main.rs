@@ -1,6 +1,6 @@
 //! Hostile clients against the gateway; see [`test_support::hostile`].
 //!
-//! It also starts examples of the root package: `cargo test --workspace` builds them, and so does
+//! It also starts examples of the root package, which are built by `cargo test --workspace` or
 //! `cargo build --examples --all-features`.
 
 #![cfg(target_os = "linux")]
@@ -17,7 +17,7 @@ static GATEWAY: Example = Example {
     tool: "up-add",
     echo: Some(("up-echo", |text| json!({"text": text}))),
     countdown: Some("up-countdown"),
-    // What it joins may change.
+    // The servers behind it may change.
     listens: true,
     ..Example::QUICKSTART
 };
@@ -27,11 +27,11 @@ test_support::storms! {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn who_stands_still_is_given_up() {
-    patience::who_stands_still_is_given_up(&[&GATEWAY]).await;
+async fn a_client_that_stands_still_is_given_up() {
+    patience::a_client_that_stands_still_is_given_up(&[&GATEWAY]).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn who_is_slow_is_served() {
-    patience::who_is_slow_is_served(&[&GATEWAY]).await;
+async fn a_client_that_is_slow_is_served() {
+    patience::a_client_that_is_slow_is_served(&[&GATEWAY]).await;
 }

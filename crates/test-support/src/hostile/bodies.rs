@@ -1,5 +1,4 @@
-//! Bodies that are slow, cut off, too large, no JSON, or many in one; requests one behind the
-//! other.
+//! Bodies that are slow, truncated, too large, not JSON, or several in one; pipelined requests.
 
 use futures_util::{StreamExt, stream};
 use serde_json::{Value, json};
@@ -23,7 +22,7 @@ fn proper(target: &Target, era: Era) -> Http {
     target.http(era, &call(era, 1, target.example.tool, &arguments))
 }
 
-/// A request of the revision that has batches.
+/// A request of the revision with batches.
 fn batch(target: &Target, messages: &str) -> Http {
     proper(target, Era::Legacy).set("MCP-Protocol-Version", "2025-03-26").with_body(messages)
 }
@@ -77,7 +76,7 @@ async fn sizes(target: &Target) {
     for length in [LARGE.to_string(), u64::MAX.to_string(), (u64::MAX / 2).to_string()] {
         let case = format!("a body of {length} bytes is announced");
         let answer = target.connect().await.exchange(&proper.bytes_of_length(&length), Until::End).await;
-        // What no server can read is refused by HTTP, or by us.
+        // An unreadable body is refused by the HTTP server, or by the library.
         if !answer.as_ref().is_ok_and(is_bare_refusal) {
             let judged = target.judge(&case, &answer, None);
             if judged.is_some_and(|judged| judged != TOO_LARGE) {
@@ -145,7 +144,7 @@ async fn batches(target: &Target) {
     stream::iter(all).for_each_concurrent(20, |asked| asked).await;
 }
 
-/// Requests that do not wait for one another.
+/// Requests that do not wait for each other's answers.
 async fn pipelines(target: &Target) {
     let count = scale(200, 2000);
     let requests: Vec<u8> = (0..count).flat_map(|id| target.usual_call(id)).collect();

@@ -1,11 +1,11 @@
-//! What every answer must be, whatever was asked.
+//! The contract of every answer, whatever the request.
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::wire::Response;
 
-/// The error of an answer; `None` for results, and where nothing is to be answered.
+/// The error of an answer; `None` for results, and if no answer is due.
 pub type Code = Option<i64>;
 
 #[derive(Deserialize)]
@@ -26,10 +26,10 @@ struct ErrorObject {
     message: String,
 }
 
-/// Judges an answer to a request whose `id` is `id`, as it stood in its body.
+/// Checks an answer to a request whose `id` is `id`, as written in its body.
 ///
 /// # Errors
-/// Says which rule the answer breaks.
+/// If the answer breaks a rule. The error names it.
 pub fn judge(response: &Response, id: Option<&str>) -> Result<Code, String> {
     judge_kind(response, id).map_err(|fault| {
         let mut text = response.text();
@@ -116,7 +116,7 @@ fn judge_error(error: &ErrorObject, status: u16) -> Result<Code, String> {
         200 => &[-32600, -32601, -32602, -32603, -32002],
         400 => &[-32700, -32600, -32602, -32020, -32021, -32022],
         401 | 403 | 405 | 406 | 408 | 413 | 415 | 429 => &[-32600],
-        // A method that is not there, and a path.
+        // A method and a path that do not exist.
         404 => &[-32601, -32600],
         503 => &[-32603],
         _ => return Err("a status that the contract does not know".to_owned()),
@@ -133,8 +133,8 @@ fn judge_error(error: &ErrorObject, status: u16) -> Result<Code, String> {
     Ok(Some(*code))
 }
 
-/// Whether a response is a refusal of the HTTP server below: no body, and nothing that claims
-/// to be one.
+/// Whether a response is a refusal of the HTTP server itself: without a body, and without any claim
+/// to have one.
 pub fn is_bare_refusal(response: &Response) -> bool {
     (400..500).contains(&response.status) && response.body.is_empty()
 }

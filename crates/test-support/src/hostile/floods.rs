@@ -16,7 +16,7 @@ use super::{
 /// How many connections are opened at the same time.
 const AT_ONCE: usize = 64;
 
-/// Many connections, each of which has sent these bytes.
+/// Many connections that have sent these bytes.
 async fn connections(target: &Target, count: usize, bytes: &[u8]) -> Vec<Wire> {
     let opening = stream::iter(0..count).map(|_| async {
         target.count();
@@ -27,7 +27,7 @@ async fn connections(target: &Target, count: usize, bytes: &[u8]) -> Vec<Wire> {
     opening.buffer_unordered(AT_ONCE).filter_map(async |wire| wire).collect().await
 }
 
-/// Connections that say nothing, or not enough, and leave in the end.
+/// Connections that send nothing or too little, and then leave.
 pub async fn floods_of_connections(example: &'static Example) {
     endure(example, "connections that say nothing", async |target| {
         let call = target.usual_call(1);
@@ -39,7 +39,7 @@ pub async fn floods_of_connections(example: &'static Example) {
         {
             kept.push(connections(target, count, bytes).await);
         }
-        // Half of them leave in peace.
+        // Half of them close gracefully.
         for (number, wire) in kept.into_iter().flatten().enumerate() {
             if number % 2 == 0 {
                 wire.reset();
@@ -49,7 +49,7 @@ pub async fn floods_of_connections(example: &'static Example) {
     .await;
 }
 
-/// Connections that come and go.
+/// Connections that are opened and closed.
 pub async fn floods_of_visits(example: &'static Example) {
     endure(example, "connections that come and go", async |target| {
         let call = target.usual_call(1);
@@ -62,12 +62,12 @@ pub async fn floods_of_visits(example: &'static Example) {
     .await;
 }
 
-/// What an event stream begins with, and the connection that keeps it open; an answer that is
-/// none is judged as well.
+/// The start of an event stream, and the connection that keeps it open. Any other answer is checked
+/// as well.
 async fn open_stream(target: &Target, case: &str, bytes: &[u8]) -> Option<(Response, Wire)> {
     let mut wire = Wire::connect(target.address).await.ok()?;
     let answer = wire.exchange(bytes, Until::FirstEvent).await;
-    // Who has to wait for a place waits, and leaves.
+    // A client that has to wait for a place waits, and leaves.
     if matches!(answer, Err(Trouble::Hang)) {
         return None;
     }
@@ -87,7 +87,7 @@ fn listen(target: &Target) -> Vec<u8> {
     target.http(Era::Modern, &body).bytes()
 }
 
-/// More listeners than may be, while what they listen to changes.
+/// More listeners than allowed, while the items that they listen to change.
 pub async fn floods_of_listeners(example: &'static Example) {
     endure(example, "listeners", async |target| {
         if !target.example.listens {
@@ -106,7 +106,7 @@ pub async fn floods_of_listeners(example: &'static Example) {
         let hears = |wire: &Wire| wire.stream.peer_addr().is_ok();
         listeners.retain(|(_, wire)| hears(wire));
         drop(listeners);
-        // Their places are free again, as soon as the server has seen them go.
+        // Their places are free as soon as the server has seen them leave.
         let deadline = tokio::time::Instant::now() + LIMIT;
         while open_stream(target, "a listener afterwards", &request).await.is_none() {
             if tokio::time::Instant::now() > deadline {
@@ -117,7 +117,7 @@ pub async fn floods_of_listeners(example: &'static Example) {
     .await;
 }
 
-/// A call by which something changes.
+/// A call that changes an item.
 fn change(target: &Target) -> Vec<u8> {
     if target.example.name == "everything" {
         let body = call(Era::Modern, 1, "test_trigger_tool_change", &json!({}));
@@ -126,7 +126,7 @@ fn change(target: &Target) -> Vec<u8> {
     target.usual_call(1)
 }
 
-/// Calls that ask their user, who never answers, and answers to what nobody asked.
+/// Calls whose user never answers, and answers to questions that were never asked.
 pub async fn floods_of_questions(example: &'static Example) {
     endure(example, "questions", async |target| {
         forged_answers(target).await;
@@ -139,7 +139,7 @@ pub async fn floods_of_questions(example: &'static Example) {
         let rounds = (0..scale(300, 3000)).map(|_| target.ask_for("a question", &modern, (200, None)));
         stream::iter(rounds).for_each_concurrent(AT_ONCE, |asked| asked).await;
         drop(parked);
-        // Their places are free again, as soon as the server has seen them go.
+        // Their places are free as soon as the server has seen them leave.
         let deadline = tokio::time::Instant::now() + LIMIT;
         while answered(target, asking, &legacy).await.is_none() {
             if tokio::time::Instant::now() > deadline {
@@ -150,7 +150,7 @@ pub async fn floods_of_questions(example: &'static Example) {
     .await;
 }
 
-/// Goes through the first round of a call that asks: the call goes on when it is answered.
+/// Runs the first round of a call that asks. The call continues when it is answered.
 async fn answered(target: &Target, asking: &Asking, call: &[u8]) -> Option<()> {
     let (question, wire) = open_stream(target, "a question that is answered", call).await?;
     let question: Value = serde_json::from_str(question.messages().first()?).ok()?;
@@ -183,12 +183,12 @@ async fn forged_answers(target: &Target) {
     stream::iter(asked).for_each_concurrent(AT_ONCE, |asked| asked).await;
 }
 
-/// More connections than the process may have descriptors: those who are there are served, and
-/// afterwards everybody is.
+/// More connections than the process may have descriptors: open ones are served, and afterwards all
+/// clients are.
 pub async fn floods_beyond_descriptors(example: &'static Example) {
     super::storm::endure_with_descriptors(example, "more connections than descriptors", 64, async |target| {
         let calm = Neighbour::alone(target).await;
-        // It has its connection before the flood.
+        // Its connection is open before the flood.
         let neighbour = Neighbour::start(target, Connects::Once).await;
         let flood = connections(target, scale(200, 2000), b"POST /mcp").await;
         tokio::time::sleep(Duration::from_millis(200)).await;
@@ -201,7 +201,7 @@ pub async fn floods_beyond_descriptors(example: &'static Example) {
     .await;
 }
 
-/// Many clients who all behave.
+/// Many clients that all behave.
 pub async fn floods_of_neighbours(example: &'static Example) {
     endure(example, "many who behave", async |target| {
         let requests = Arc::new(target.usual_call(1));

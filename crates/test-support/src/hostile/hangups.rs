@@ -1,4 +1,4 @@
-//! Clients that leave in the midst of something, or close one half.
+//! Clients that disconnect in the middle of a request, or close one half of the connection.
 
 use futures_util::{StreamExt, stream};
 use serde_json::json;
@@ -17,12 +17,11 @@ use super::{
 enum Farewell {
     Close,
     Reset,
-    /// Sends no more, and reads on.
+    /// Sends no more, but continues to read.
     Half,
 }
 
-/// Requests of which each begins something else: a call, a stream, a question, a listener, a
-/// long list.
+/// Requests that start different work: a call, a stream, a question, a listener, a long list.
 fn requests(target: &Target) -> Vec<Vec<u8>> {
     let example = target.example;
     let mut requests = vec![target.usual_call(1)];
@@ -33,7 +32,7 @@ fn requests(target: &Target) -> Vec<Vec<u8>> {
         let arguments = json!({"from": 1_000_000, "interval_ms": 1});
         let params = json!({"name": tool, "arguments": arguments, "_meta": {"progressToken": 1}});
         add(body(Era::Modern, 1, "tools/call", params));
-        // Nothing is sent before its end: only the connection tells that nobody waits.
+        // It sends nothing before its end: only the connection shows that the client left.
         let arguments = json!({"from": 1_000_000, "interval_ms": 1000});
         add(call(Era::Modern, 1, tool, &arguments));
     }
@@ -51,7 +50,7 @@ fn requests(target: &Target) -> Vec<Vec<u8>> {
 async fn leave(target: &Target, bytes: &[u8], reads: bool, farewell: Farewell) {
     target.count();
     let mut wire = target.connect().await;
-    // A server may have closed the connection before; that is its right.
+    // The server may have closed the connection already, as it is allowed to.
     let _ = wire.send(bytes).await;
     if reads {
         let _ = tokio::time::timeout(LIMIT, wire.stream.readable()).await;
@@ -89,7 +88,7 @@ pub async fn hang_ups(example: &'static Example) {
                     cases.extend((0..repeats).map(|_| leave(target, &request[..end], false, farewell)));
                 }
             }
-            // Some leave once the answer has begun; not where it begins much later.
+            // Some disconnect once the answer has started, unless it starts much later.
             let is_silent = request.windows(18).any(|text| text == br#""interval_ms":1000"#);
             if !is_silent {
                 for farewell in [Farewell::Close, Farewell::Reset] {

@@ -1,4 +1,4 @@
-//! Heads that are broken, huge, or mean two things.
+//! Heads that are broken, huge, or ambiguous.
 
 use serde_json::json;
 
@@ -10,17 +10,17 @@ use super::{
     wire::{Trouble, Until},
 };
 
-/// The id of a request that hides in the body of another.
+/// The id of a request that is hidden in the body of another.
 const SMUGGLED: &str = "smuggled";
-/// The id of the request that comes after.
+/// The id of the following request.
 const AFTER: &str = "after";
 
-/// What may come of a head.
+/// The expected outcome of a head.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Want {
-    /// An answer of this status, by the contract.
+    /// An answer with this status that keeps the contract.
     Status(u16),
-    /// Any answer by the contract, a bare refusal of the HTTP server, or none at all.
+    /// Any answer that keeps the contract, a bare refusal of the HTTP server, or none.
     NoHarm,
 }
 
@@ -37,7 +37,7 @@ struct Cases<'t> {
 }
 
 impl Cases<'_> {
-    /// A proper call, to be spoilt.
+    /// A valid call, to be spoilt.
     fn proper(&self) -> Http {
         let arguments = serde_json::from_str(self.target.example.arguments).expect("arguments are JSON");
         self.target.http(Era::Modern, &call(Era::Modern, 1, self.target.example.tool, &arguments))
@@ -52,7 +52,7 @@ impl Cases<'_> {
         self.add(name, want, bytes);
     }
 
-    /// Sent as it is, after the start of a proper head.
+    /// Sent unchanged, after the start of a valid head.
     fn lines(&mut self, name: &str, want: Want, lines: &[u8]) {
         let proper = self.proper();
         let length = format!("Content-Length: {}\r\n\r\n", proper.body.len());
@@ -221,7 +221,7 @@ fn hosts_and_types(cases: &mut Cases<'_>) {
     }
 }
 
-/// Lengths that contradict one another, with a request where only one of them ends the body.
+/// Contradictory lengths, with a request at the place where only one of them ends the body.
 fn smuggling(cases: &mut Cases<'_>) {
     let hidden = cases.target.usual_call(SMUGGLED);
     let proper = cases.proper();
@@ -300,9 +300,9 @@ async fn send(target: &Target, case: &Case) {
             Err(trouble) => target.found(&case.name, format!("{trouble:?}")),
         },
     }
-    // Whatever comes next is the answer to what comes next, or the connection is over.
+    // The next response answers the next request, or the connection is closed.
     let Ok(mut response) = answer else { return };
-    // A body of which the server has not seen the end is part of no other request.
+    // A body whose end the server has not seen is not part of another request.
     let mut is_first = true;
     for _ in 0..3 {
         let ids = [SMUGGLED, AFTER].map(|id| response.text().contains(&json!(id).to_string()));

@@ -1,4 +1,4 @@
-//! Frames of HTTP/2, where a server speaks it; where not, the preface is a broken head.
+//! Frames of HTTP/2, for servers that support it; for others, the preface is a broken head.
 
 use std::time::Duration;
 
@@ -31,7 +31,7 @@ fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
     [&length[1..], &[kind, flags], &stream.to_be_bytes(), payload].concat()
 }
 
-/// A header that is compressed by nothing (RFC 7541, section 6.2.2).
+/// A literal header without compression (RFC 7541, section 6.2.2).
 fn field(name: &str, value: &str) -> Vec<u8> {
     let text = |text: &str| {
         let length = u8::try_from(text.len()).ok().filter(|length| *length < 127).expect("it is short");
@@ -98,7 +98,7 @@ fn attacks(target: &Target) -> Vec<(&'static str, Vec<u8>)> {
     ]
 }
 
-/// The type, the flags, and the stream of the next frame.
+/// Returns the type, the flags, and the stream of the next frame.
 async fn next(wire: &mut Wire) -> Option<(u8, u8, u32)> {
     let mut head = [0; 9];
     wire.stream.read_exact(&mut head).await.ok()?;
@@ -108,7 +108,7 @@ async fn next(wire: &mut Wire) -> Option<(u8, u8, u32)> {
     Some((head[3], head[4], u32::from_be_bytes([head[5], head[6], head[7], head[8]])))
 }
 
-/// A proper call is answered, unless the preface is refused.
+/// A valid call is answered, unless the preface is refused.
 async fn proper(target: &Target) {
     let call = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/list"}).to_string();
     let frames = [
@@ -118,7 +118,7 @@ async fn proper(target: &Target) {
     ];
     let mut wire = target.connect().await;
     target.count();
-    // Whoever refuses the preface may close the connection at once.
+    // A server that refuses the preface may close the connection at once.
     let _ = wire.send(&[PREFACE, &frames.concat()].concat()).await;
     let answered = async {
         let Some((SETTINGS, _, 0)) = next(&mut wire).await else { return true };
@@ -141,7 +141,7 @@ pub async fn frames_of_http_2(example: &'static Example) {
             target.count();
             let Ok(mut wire) = Wire::connect(target.address).await else { continue };
             let bytes = [PREFACE, &frame(SETTINGS, 0, 0, &[]), &attack].concat();
-            // It may close the connection at any time; what must hold is the neighbour's peace.
+            // It may close the connection at any time; what matters is the neighbour.
             wire.fill(&bytes, Duration::from_millis(200)).await;
         }
     })

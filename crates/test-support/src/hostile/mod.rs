@@ -1,12 +1,11 @@
-//! Hostile clients, over sockets, and what must hold in and after each storm of them.
+//! Hostile clients over sockets, and what must hold during and after each storm of them.
 //!
-//! Every answer is one that the contract knows, the process lives, a neighbour who behaves is
-//! served without a failure and about as fast as before, and memory, descriptors, threads and
-//! connections return to what they were.
+//! Every answer keeps the contract, the process survives, a well-behaved neighbour is served
+//! without a failure and about as fast as before, and memory, descriptors, threads and connections
+//! return to their former level.
 //!
-//! `HOSTILE=long` makes the floods larger, repeats each storm, and prints a table of figures,
-//! which mean something with `--release` alone. `HOSTILE=short` prints the table of the short
-//! form.
+//! `HOSTILE=long` makes the floods larger, repeats each storm, and prints a table of figures, which
+//! are meaningful only with `--release`. `HOSTILE=short` prints the table for the short form.
 
 pub mod bodies;
 pub mod contract;
@@ -26,7 +25,7 @@ pub mod storm;
 pub mod target;
 pub mod wire;
 
-/// Makes a module of tests for each server, with a test for each storm.
+/// Generates a module of tests for each server, with a test for each storm.
 ///
 /// ```ignore
 /// test_support::storms! {

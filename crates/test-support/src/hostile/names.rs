@@ -1,4 +1,4 @@
-//! URIs, cursors, names and mirrored arguments that are made to mislead.
+//! Misleading URIs, cursors, names and mirrored arguments.
 
 use serde_json::{Value, json};
 
@@ -8,7 +8,7 @@ use super::{
     target::{Example, Target},
 };
 
-/// URIs with escapes that are wrong, doubled, or hide something.
+/// URIs with escapes that are wrong, doubled, or hide a character.
 fn uris() -> Vec<String> {
     let mut uris: Vec<String> = [
         "",
@@ -73,7 +73,7 @@ async fn resources(target: &Target) {
             for method in ["resources/read", "resources/subscribe"] {
                 let mut http = target.http(era, &body(era, 1, method, json!({"uri": uri})));
                 if uri.len() > 4096 {
-                    // The header would be refused for its length.
+                    // The header would be refused because of its length.
                     http = http.set("Mcp-Name", "x");
                 }
                 target.ask(&format!("{era:?} {method} {uri:.60}"), &http.bytes(), Some("1")).await;
@@ -170,7 +170,7 @@ async fn names(target: &Target) {
     }
 }
 
-/// Arguments that a header repeats, at the edges of what numbers and texts can be.
+/// Mirrored arguments at the limits of numbers and strings.
 async fn mirrored(target: &Target) {
     let numbers = [
         "0",

@@ -1,4 +1,4 @@
-//! A client that behaves, and measures how it is served.
+//! A well-behaved client that measures how it is served.
 
 use std::{
     net::SocketAddr,
@@ -18,13 +18,13 @@ use super::{
     wire::{Until, Wire},
 };
 
-/// How long it rests between calls, so that it is no storm itself.
+/// The pause between calls, so that it is not a storm itself.
 const REST: Duration = Duration::from_millis(1);
-/// Each of so many calls goes over a connection of its own.
+/// One in this many calls uses a new connection.
 const FRESH_EACH: usize = 8;
-/// How much slower than calls to a calm server the slowest call may be: to this server before
-/// the storm, and to another one, which is left alone, in it. What takes others down makes them
-/// wait for seconds; a busy machine, for some milliseconds.
+/// How much slower the slowest call may be than calls to a calm server: to this server before the
+/// storm, and to another, undisturbed one during it. A fault makes calls wait for seconds; a busy
+/// machine, for some milliseconds.
 const TO_WORST: u32 = 20;
 const TO_MEDIAN: u32 = 2000;
 
@@ -48,10 +48,10 @@ impl From<Vec<Duration>> for Times {
 pub struct Record {
     pub calls: usize,
     pub times: Times,
-    /// The same of a server that is left alone.
+    /// The same for an undisturbed server.
     control: Times,
     failures: Vec<String>,
-    /// The most memory that the server had meanwhile, in KiB.
+    /// The server's peak memory in KiB.
     pub peak: usize,
 }
 
@@ -59,7 +59,7 @@ impl Record {
     /// Compares with how it was served before.
     ///
     /// # Errors
-    /// Says what the storm did to the neighbour.
+    /// If the storm affected the neighbour. The error says how.
     pub fn compare(&self, before: &Self) -> Result<(), String> {
         if let Some(failure) = self.failures.first() {
             return Err(format!("{} of {} calls failed: {failure}", self.failures.len(), self.calls));
@@ -73,15 +73,14 @@ impl Record {
     }
 }
 
-/// A neighbour at work, in a thread to itself: what the storm's own clients do must not slow
-/// its clock.
+/// A running neighbour, in a thread of its own so that the storm's clients do not slow its clock.
 pub struct Neighbour {
     stop: Arc<AtomicBool>,
     thread: JoinHandle<Record>,
 }
 
 impl Neighbour {
-    /// Starts to call; waits until the first call is through.
+    /// Starts to call, and waits until the first call has succeeded.
     pub async fn start(target: &Target, connects: Connects) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = Arc::clone(&stop);
@@ -97,19 +96,19 @@ impl Neighbour {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
             runtime.expect("a runtime").block_on(caller.call_until(&stopped, begun))
         });
-        // One that has ended before tells it by its record.
+        // A thread that has ended reports it in its record.
         let _ = begins.await;
         Self { stop, thread }
     }
 
-    /// Waits until its call is through.
+    /// Waits until its call has succeeded.
     pub async fn stop(self) -> Record {
         self.stop.store(true, Ordering::Relaxed);
         let waiting = tokio::task::spawn_blocking(|| self.thread.join());
         waiting.await.expect("it waits to the end").expect("a neighbour does not panic")
     }
 
-    /// How a neighbour is served while nothing else happens.
+    /// Measures how a neighbour is served when nothing else happens.
     pub async fn alone(target: &Target) -> Record {
         let neighbour = Self::start(target, Connects::Often).await;
         tokio::time::sleep(Duration::from_millis(300)).await;
@@ -148,7 +147,7 @@ impl Caller {
                 Ok(time) => times.push(time),
                 Err(failure) => record.failures.push(failure),
             }
-            // How a busy machine treats everybody.
+            // How a busy machine affects all clients.
             control.extend(call(&Example::QUICKSTART, self.control, &mut kept_control, 1).await);
             record.peak = record.peak.max(self.process.memory().unwrap_or_default());
             if let Some(begun) = begun.take() {
@@ -162,7 +161,7 @@ impl Caller {
     }
 }
 
-/// Calls over the connection that is kept, or a new one; says how long it took.
+/// Calls over the kept connection or a new one, and returns how long it took.
 async fn call(
     example: &Example,
     address: SocketAddr,

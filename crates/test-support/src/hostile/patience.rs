@@ -1,6 +1,6 @@
-//! What stands still is given up in the end, by every server.
+//! Every server gives up on clients that stall.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use futures_util::future::join_all;
 use serde_json::{Value, json};
@@ -14,21 +14,21 @@ use super::{
     wire::{Response, Until, Wire},
 };
 
-/// How long a server may wait for a client that does nothing. The limits of servers are half a
-/// minute or a minute; this only tells them from those that wait for ever.
+/// How long a server may wait for a client that does nothing. Servers' limits are between half a
+/// minute and a minute; this only distinguishes them from waiting forever.
 const LIMIT: Duration = Duration::from_secs(100);
-/// How long nothing may move before it is taken that the server waits.
+/// How long nothing may move before the client assumes that the server waits.
 const STILL: Duration = Duration::from_secs(3);
-/// How many clients stand still in each way.
+/// How many clients stall in each way.
 const CLIENTS: usize = 3;
 
-/// A way to stand still.
+/// A way to stall.
 struct Case {
     name: &'static str,
     bytes: Vec<u8>,
-    /// Whether the client reads what comes.
+    /// Whether the client reads.
     reads: bool,
-    /// An answer is due, by the contract.
+    /// Whether an answer is due.
     status: Option<u16>,
 }
 
@@ -60,7 +60,7 @@ fn cases(target: &Target) -> Vec<Case> {
     cases
 }
 
-/// Whether the server has closed the connection in time; an answer that is due is judged.
+/// Whether the server has closed the connection in time. A due answer is checked.
 async fn is_given_up(target: &Target, case: &Case) -> bool {
     let connecting = if case.reads {
         Wire::connect(target.address).await
@@ -85,7 +85,7 @@ async fn is_given_up(target: &Target, case: &Case) -> bool {
         }
         return reading.is_ok();
     }
-    // Who does not read is not told; the server's table of connections tells.
+    // A client that does not read cannot notice; the server's table of connections shows it.
     let port = wire.stream.local_addr().expect("a connected socket").port();
     while target.process.holds(port) {
         if Instant::now() > deadline {
@@ -96,8 +96,7 @@ async fn is_given_up(target: &Target, case: &Case) -> bool {
     true
 }
 
-/// Runs them at the same time, each as a task: who is slow here would be taken for a client that
-/// stands still.
+/// Runs them concurrently, each as a task: a slow client would be taken for a stalled one.
 async fn spawned<T: Send + 'static>(
     all: impl Iterator<Item = impl Future<Output = T> + Send + 'static>,
 ) -> Vec<T> {
@@ -108,20 +107,19 @@ async fn spawned<T: Send + 'static>(
 async fn stand_still(example: &'static Example) -> Vec<String> {
     let target = Target::start(example).await;
     let calm = target.process.settles().await.expect("it runs");
-    // A process that is cold says nothing of memory: that is for the storms, which warm it up.
+    // The memory of a cold process means nothing; the storms warm theirs up.
     let calm = Usage { memory: usize::MAX / 2, ..calm };
-    let cases = cases(&target);
-    let waiting = cases.iter().map(|case| {
-        let target = &target;
+    let target = Arc::new(target);
+    let cases = cases(&target).into_iter().map(Arc::new);
+    let clients = cases.flat_map(|case| vec![case; CLIENTS]).map(|case| {
+        let target = Arc::clone(&target);
         async move {
-            let clients = join_all((0..CLIENTS).map(|_| is_given_up(target, case))).await;
-            let kept = clients.iter().filter(|is_given_up| !**is_given_up).count();
-            if kept > 0 {
-                target.found(case.name, format!("{kept} of {CLIENTS} are kept after {LIMIT:?}"));
+            if !is_given_up(&target, &case).await {
+                target.found(case.name, format!("is kept after {LIMIT:?}"));
             }
         }
     });
-    join_all(waiting).await;
+    spawned(clients).await;
     let answer = target.ask("afterwards", &target.usual_call(1), Some("1")).await;
     if answer.is_some_and(|answer| answer != (200, None)) {
         target.found("afterwards", format!("{answer:?}"));
@@ -132,16 +130,16 @@ async fn stand_still(example: &'static Example) -> Vec<String> {
     target.findings().lines().map(|finding| format!("{}: {finding}", example.name)).collect()
 }
 
-/// Has clients stand still, with all servers at the same time, because most of the time is
-/// spent waiting. Needs a runtime of several threads.
-pub async fn who_stands_still_is_given_up(examples: &[&'static Example]) {
+/// Lets clients stall, with all servers at the same time because most of the time is spent waiting.
+/// Requires a multi-threaded runtime.
+pub async fn a_client_that_stands_still_is_given_up(examples: &[&'static Example]) {
     super::process::raise_descriptor_limit();
     let findings: Vec<_> = spawned(examples.iter().copied().map(stand_still)).await.concat();
     assert!(findings.is_empty(), "{}", findings.join("\n"));
 }
 
-/// A slow client that goes on is served: what arrives in time is no attack.
-pub async fn who_is_slow_is_served(examples: &[&'static Example]) {
+/// A slow client that continues in time is served.
+pub async fn a_client_that_is_slow_is_served(examples: &[&'static Example]) {
     let served = examples.iter().copied().map(|example| async move {
         let target = Target::start(example).await;
         let mut wire = target.connect().await;

@@ -1,17 +1,17 @@
-//! What a server process holds, by `/proc`.
+//! The resources of a server process, from `/proc`.
 
 use std::{fs, time::Duration};
 
 use tokio::time::Instant;
 
-/// What a process holds.
+/// The resources of a process.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Usage {
     /// Resident memory, in KiB.
     pub memory: usize,
     pub descriptors: usize,
     pub threads: usize,
-    /// TCP connections to the server's port that the process has open.
+    /// TCP connections to the server's port that the process holds.
     pub connections: usize,
 }
 
@@ -24,17 +24,17 @@ pub struct Process {
 
 /// The state of a listening socket in `/proc/PID/net/tcp`.
 const LISTEN: &str = "0A";
-/// How long a process may take to give back what it held: TCP, idle connections and threads
-/// have time limits of their own. Only bounds a leak.
+/// How long a process may take to release resources: TCP, idle connections and threads have their
+/// own time limits. Only detects leaks.
 const RECOVERY: Duration = Duration::from_secs(60);
-/// Memory that allocators keep: this much, in KiB, or a quarter.
+/// How much memory allocators may keep: this many KiB, or a quarter.
 const SLACK: usize = 16 * 1024;
-/// Descriptors and threads that may be more: idle connections to an upstream, a thread that a
-/// runtime keeps for a while.
+/// How many more descriptors and threads are allowed: idle connections to an upstream, or a thread
+/// that a runtime keeps for a while.
 const SPARE: usize = 4;
 
 impl Process {
-    /// What it holds now; `None` once it has ended.
+    /// Returns its current resources; `None` once it has ended.
     pub fn usage(self) -> Option<Usage> {
         let status = self.read("status")?;
         let field = |name: &str| {
@@ -49,25 +49,25 @@ impl Process {
         })
     }
 
-    /// Its resident memory in KiB: cheap enough to be asked often.
+    /// Returns its resident memory in KiB, cheaply enough for frequent calls.
     pub fn memory(self) -> Option<usize> {
         let pages: usize = self.read("statm")?.split_whitespace().nth(1)?.parse().ok()?;
         Some(pages * rustix::param::page_size() / 1024)
     }
 
-    /// Whether it has a connection open to this port of a client.
+    /// Whether it holds a connection to this port of a client.
     pub fn holds(self, client: u16) -> bool {
         self.clients().is_some_and(|clients| clients.contains(&client))
     }
 
-    /// The ports of the clients to which it has connections open.
+    /// Returns the ports of the clients to which it holds connections.
     fn clients(self) -> Option<Vec<u16>> {
         let port_of = |address: &str| u16::from_str_radix(address.rsplit_once(':')?.1, 16).ok();
         let table = self.read("net/tcp")?;
         let clients = table.lines().skip(1).filter_map(|line| {
             let columns: Vec<_> = line.split_whitespace().collect();
             let [_, local, remote, state, .., inode] = columns.get(..10)? else { return None };
-            // What waits to be accepted, or has been closed, belongs to no process.
+            // Connections that wait to be accepted or are closed belong to no process.
             let is_open = port_of(local) == Some(self.port) && *state != LISTEN && *inode != "0";
             is_open.then(|| port_of(remote))?
         });
@@ -81,7 +81,7 @@ impl Process {
     /// Waits until it holds no more than in `calm`.
     ///
     /// # Errors
-    /// Says what it keeps.
+    /// If it keeps resources. The error names them.
     pub async fn recovers(self, calm: Usage) -> Result<Usage, String> {
         let deadline = Instant::now() + RECOVERY;
         loop {
@@ -100,7 +100,7 @@ impl Process {
         }
     }
 
-    /// Waits until what it holds has been the same for a while.
+    /// Waits until its resources have been stable for a while.
     pub async fn settles(self) -> Option<Usage> {
         let deadline = Instant::now() + RECOVERY;
         let mut before = self.usage()?;
@@ -115,12 +115,12 @@ impl Process {
     }
 }
 
-/// Lets this process, and those that it starts, open as many descriptors as they may.
+/// Raises the limit of descriptors for this process and its children.
 pub fn raise_descriptor_limit() {
     use rustix::process::{Resource, getrlimit, setrlimit};
 
     let mut limit = getrlimit(Resource::Nofile);
     limit.current = limit.maximum;
-    // Where it is not allowed, the floods fail, and say of what.
+    // If it is not allowed, the floods fail with a clear message.
     let _ = setrlimit(Resource::Nofile, limit);
 }

@@ -1,4 +1,4 @@
-//! Clients that do not read what they asked for.
+//! Clients that do not read the answers to their requests.
 
 use std::time::Duration;
 
@@ -12,11 +12,11 @@ use super::{
     wire::Wire,
 };
 
-/// How long nothing may move before a client takes it that the server waits.
+/// How long nothing may move before a client assumes that the server waits.
 const STILL: Duration = Duration::from_millis(300);
 const MIB: usize = 1024 * 1024;
 
-/// A request whose answer is as large as this text: a tool says it again, or an error does.
+/// A request whose answer is as large as this text: a tool or an error repeats it.
 fn large(target: &Target, text: &str) -> Vec<u8> {
     let body = match target.example.echo {
         Some((tool, arguments)) => call(Era::Legacy, 1, tool, &arguments(text)),
@@ -25,7 +25,7 @@ fn large(target: &Target, text: &str) -> Vec<u8> {
     target.http(Era::Legacy, &body).bytes()
 }
 
-/// Demands that the server holds no more than this for clients that do not read.
+/// Asserts that the server holds no more than this for clients that do not read.
 fn bound(target: &Target, case: &str, before: usize, most: usize) {
     let now = target.process.memory().unwrap_or_default();
     if now > before + most / 1024 {
@@ -47,14 +47,14 @@ pub async fn large_answers_unread(example: &'static Example) {
             wire
         });
         let wires: Vec<_> = stream::iter(sending).buffer_unordered(16).collect().await;
-        // A request, the answer made of it, and what is on its way.
+        // A request, its answer, and buffers in between.
         bound(target, "large answers", before, clients * 16 * MIB + 64 * MIB);
         drop(wires);
     })
     .await;
 }
 
-/// Requests without end, of whose answers none is read: the server stops reading.
+/// Endless requests whose answers are not read: the server stops reading.
 pub async fn requests_without_reading(example: &'static Example) {
     endure(example, "requests without reading", async |target| {
         let before = target.process.memory().unwrap_or_default();
@@ -76,7 +76,7 @@ pub async fn requests_without_reading(example: &'static Example) {
     .await;
 }
 
-/// Streams of notifications without end that nobody reads, or somebody reads slowly.
+/// Endless streams of notifications that are not read, or read slowly.
 pub async fn streams_unread(example: &'static Example) {
     endure(example, "streams that nobody reads", async |target| {
         let Some(request) = stream_of(target) else { return };
@@ -101,7 +101,7 @@ pub async fn streams_unread(example: &'static Example) {
     .await;
 }
 
-/// A request whose answer never ends.
+/// A request with an endless answer.
 fn stream_of(target: &Target) -> Option<Vec<u8>> {
     if let Some(tool) = target.example.countdown {
         let arguments = json!({"from": u32::MAX, "interval_ms": 0});
@@ -117,7 +117,7 @@ fn stream_of(target: &Target) -> Option<Vec<u8>> {
     target.example.listens.then(|| target.http(Era::Modern, &body).bytes())
 }
 
-/// Makes news for those who listen.
+/// Publishes changes for listening clients.
 async fn changes(target: &Target) {
     if !target.example.listens {
         return;
@@ -134,7 +134,7 @@ async fn changes(target: &Target) {
 async fn read_some(wire: &mut Wire) {
     let mut buffer = [0; 512];
     if tokio::time::timeout(STILL, wire.stream.readable()).await.is_ok() {
-        // Nothing there is as good as something.
+        // A missing value counts as empty.
         let _ = wire.stream.try_read(&mut buffer);
     }
 }

@@ -1,4 +1,4 @@
-//! Proper requests, which the storms spoil.
+//! Valid requests, which the storms spoil.
 
 use std::fmt::Write as _;
 
@@ -50,7 +50,7 @@ pub struct Http {
 }
 
 impl Http {
-    /// A POST of this body, with the headers that belong to it.
+    /// A POST with this body, and the headers that match it.
     pub fn post(era: Era, body: &Value) -> Self {
         let mut request = Self {
             line: b"POST /mcp HTTP/1.1".to_vec(),
@@ -83,7 +83,7 @@ impl Http {
         self
     }
 
-    /// The same, instead of what the header was.
+    /// Replaces a header.
     pub fn set(self, name: &str, value: &str) -> Self {
         self.without(name).with(name, value)
     }
@@ -93,7 +93,7 @@ impl Http {
         self
     }
 
-    /// The bytes, without the length of the body.
+    /// Returns the bytes, without the length of the body.
     pub fn head(&self) -> Vec<u8> {
         let mut bytes = self.line.clone();
         bytes.extend_from_slice(b"\r\n");
@@ -103,22 +103,22 @@ impl Http {
         bytes
     }
 
-    /// The bytes of a proper request.
+    /// Returns the bytes of a valid request.
     pub fn bytes(&self) -> Vec<u8> {
         self.bytes_of_length(&self.body.len().to_string())
     }
 
-    /// The same, with any `Content-Length`.
+    /// Does the same with any `Content-Length`.
     pub fn bytes_of_length(&self, length: &str) -> Vec<u8> {
         [&self.head()[..], b"Content-Length: ", length.as_bytes(), b"\r\n\r\n", &self.body].concat()
     }
 
-    /// The same, in chunks of this size.
+    /// Does the same in chunks of this size.
     pub fn chunked(&self, size: usize) -> Vec<u8> {
         let mut bytes = [&self.head()[..], b"Transfer-Encoding: chunked\r\n\r\n"].concat();
         for chunk in self.body.chunks(size) {
             let mut line = String::new();
-            // Strings take everything.
+            // Writing to a string never fails.
             let _ = write!(line, "{:x}\r\n", chunk.len());
             bytes.extend_from_slice(&[line.as_bytes(), chunk, b"\r\n"].concat());
         }
@@ -127,7 +127,7 @@ impl Http {
     }
 }
 
-/// A header value for any text.
+/// Encodes any text as a header value.
 pub fn encoded(text: &str) -> String {
     let is_plain = text.bytes().all(|byte| (b' '..=b'~').contains(&byte)) && text.trim() == text;
     if is_plain { text.to_owned() } else { format!("=?base64?{}?=", STANDARD.encode(text)) }

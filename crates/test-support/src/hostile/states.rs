@@ -1,4 +1,4 @@
-//! Forged states, and answers that make no sense.
+//! Forged states, and nonsensical answers.
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
@@ -13,7 +13,7 @@ use super::{
 
 const REFUSED: (u16, Code) = (200, Some(-32602));
 
-/// A call that asks, with what it brings along.
+/// A call that asks, with answers and a state.
 fn request(target: &Target, asking: &Asking, state: &Value, answers: &Value) -> Vec<u8> {
     let arguments: Value = serde_json::from_str(asking.arguments).expect("arguments are JSON");
     let mut params = json!({"name": asking.tool, "arguments": arguments, "inputResponses": answers});
@@ -23,7 +23,7 @@ fn request(target: &Target, asking: &Asking, state: &Value, answers: &Value) -> 
     target.http(Era::Modern, &body(Era::Modern, 1, "tools/call", params)).bytes()
 }
 
-/// A state as the server seals it.
+/// A state as sealed by the server.
 async fn sealed(target: &Target, asking: &Asking) -> Option<String> {
     let request = request(target, asking, &Value::Null, &json!({}));
     let answer = target.connect().await.exchange(&request, Until::End).await;
@@ -36,7 +36,7 @@ async fn sealed(target: &Target, asking: &Asking) -> Option<String> {
     state
 }
 
-/// All the ways to forge a state.
+/// All ways to forge a state.
 fn forgeries(state: &str) -> Vec<(String, Value)> {
     let bytes = URL_SAFE_NO_PAD.decode(state).expect("a state is base64");
     let mut all: Vec<(String, Value)> = Vec::new();
@@ -84,7 +84,7 @@ async fn forged(target: &Target, asking: &Asking) {
             wire = target.connect().await;
             continue;
         };
-        // What is wrong with it is nobody's business.
+        // The refusal must not reveal what is wrong with it.
         let said = words.get_or_insert_with(|| response.body.clone());
         if *said != response.body {
             target.found(&case, format!("it is refused in other words: {}", response.text()));
@@ -100,7 +100,7 @@ async fn forged(target: &Target, asking: &Asking) {
     }
 }
 
-/// Answers of every shape; with a proper state and without.
+/// Answers of every shape, with a valid state and without.
 async fn answers(target: &Target, asking: &Asking) {
     let Some(state) = sealed(target, asking).await else { return };
     let key = asking.key;
@@ -147,7 +147,7 @@ async fn answers(target: &Target, asking: &Asking) {
             target.ask(&case, &request(target, asking, state, answers), Some("1")).await;
         }
     }
-    // Equal keys: whichever counts, it is one of them.
+    // Equal keys: either of them may count.
     let text = r#"{"K":{"action":"decline"},"K":{"action":"cancel"}}"#.replace('K', key);
     let body = request(target, asking, &json!(state), &json!("answers"));
     let body = String::from_utf8(body).expect("a request is UTF-8");
@@ -161,7 +161,7 @@ async fn answers(target: &Target, asking: &Asking) {
 pub async fn forged_states(example: &'static Example) {
     endure(example, "forged states", async |target| {
         let Some(asking) = &target.example.asking else {
-            // Where nobody asks, a state is not good either.
+            // If no tool asks, a state is not valid either.
             let asking = Asking { tool: target.example.tool, arguments: "{}", key: "x", content: "{}" };
             for state in ["", "x", &"A".repeat(1000)] {
                 target.ask("a state", &request(target, &asking, &json!(state), &json!({})), Some("1")).await;

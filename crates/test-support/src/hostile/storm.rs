@@ -1,4 +1,4 @@
-//! What must hold in and after each storm.
+//! What must hold during and after each storm.
 
 use std::{
     io::Write as _,
@@ -14,24 +14,24 @@ use super::{
     target::{Example, Target},
 };
 
-/// So many storms go on at the same time, on whatever machine. A neighbour is compared with one
-/// elsewhere as well, whom other storms disturb as much.
+/// This many storms run at the same time, on any machine. A neighbour is also compared with an
+/// undisturbed one, which other storms affect equally.
 static TURNS: Semaphore = Semaphore::const_new(2);
 
-/// What `HOSTILE` says: `long` asks for larger floods, more rounds, and a table of figures,
-/// `short` for the table alone.
+/// The value of `HOSTILE`: `long` asks for larger floods, more rounds, and a table of figures;
+/// `short` only for the table.
 static FORM: LazyLock<String> = LazyLock::new(|| std::env::var("HOSTILE").unwrap_or_default());
 
-/// A size for the short form and one for the long.
+/// A size for the short form, and one for the long form.
 pub fn scale(short: usize, long: usize) -> usize {
     if *FORM == "long" { long } else { short }
 }
 
-/// Lets a storm loose on an example, twice or more often: the first time shows what its
-/// memory is once it is warm.
+/// Runs a storm against an example, at least twice: the first run warms up its memory.
 ///
 /// # Panics
-/// When an answer breaks the contract, the process ends or panics, a neighbour is not served
+/// If an answer breaks the contract, the process ends or panics, a neighbour is not served as
+/// usual, or resources are leaked.
 /// as usual, or something of the storm remains.
 pub async fn endure(example: &'static Example, name: &str, storm: impl AsyncFn(&Target)) {
     process::raise_descriptor_limit();
@@ -59,11 +59,11 @@ pub async fn endure(example: &'static Example, name: &str, storm: impl AsyncFn(&
     conclude(&target, name);
 }
 
-/// Lets a storm loose on an example that may open no more descriptors than this. While they are
-/// all taken, only those who are inside are served; the storm sees to its own neighbour.
+/// Runs a storm against an example that may open no more descriptors than this. While all are
+/// taken, only open connections are served; the storm brings its own neighbour.
 ///
 /// # Panics
-/// As [`endure`] does.
+/// Like [`endure`].
 pub async fn endure_with_descriptors(
     example: &'static Example,
     name: &str,
@@ -98,7 +98,7 @@ fn tell(
     if FORM.is_empty() {
         return;
     }
-    // The harness holds back what is printed otherwise.
+    // The test harness captures other output.
     let mut out = std::io::stderr().lock();
     HEAD.call_once(|| {
         let _ = writeln!(

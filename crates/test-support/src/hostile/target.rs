@@ -1,4 +1,4 @@
-//! The servers that are attacked, and a running one.
+//! The attacked servers, and one that runs.
 
 use std::{
     fs::{self, File},
@@ -24,31 +24,31 @@ use crate::{
     setup,
 };
 
-/// The most findings that a test tells of.
+/// The most findings that a test reports.
 const MAX_FINDINGS: usize = 40;
 
 /// A tool, and the arguments that carry a text.
 type Echo = (&'static str, fn(&str) -> Value);
 
-/// A server, as far as its clients know it.
+/// A server, as its clients know it.
 #[derive(Debug)]
 pub struct Example {
     pub name: &'static str,
     pub program: Program,
-    /// What every client must send.
+    /// The headers that every client must send.
     pub headers: &'static [(&'static str, &'static str)],
     /// A tool that answers a modern client at once.
     pub tool: &'static str,
     pub arguments: &'static str,
     /// A part of its answer.
     pub answer: &'static str,
-    /// A tool that says a text again, and the arguments that carry it.
+    /// A tool that repeats a text, and the argument for the text.
     pub echo: Option<Echo>,
     /// The tool `countdown`.
     pub countdown: Option<&'static str>,
-    /// A tool that asks the user, as `tool` does or not.
+    /// Whether a tool asks the user.
     pub asking: Option<Asking>,
-    /// Whether there is something to listen to.
+    /// Whether changes can be listened to.
     pub listens: bool,
 }
 
@@ -63,7 +63,7 @@ pub struct Asking {
 }
 
 impl Example {
-    /// The example `quickstart`, from which others differ in a few fields.
+    /// The example `quickstart`; others differ from it in a few fields.
     pub const QUICKSTART: Self = Self {
         name: "quickstart",
         program: Program::Example,
@@ -88,23 +88,23 @@ impl Example {
 /// How a server is started.
 #[derive(Clone, Copy, Debug)]
 pub enum Program {
-    /// The example of that name.
+    /// The example with this name.
     Example,
-    /// The gateway at this path, in front of a `quickstart` that is named `up`.
+    /// The gateway at this path, in front of a `quickstart` named `up`.
     Gateway(&'static str),
 }
 
-/// A running server, and what was found out about it.
+/// A running server, and the findings.
 pub struct Target {
     pub example: &'static Example,
     pub address: SocketAddr,
     pub process: Process,
-    /// Where another server listens, which is left alone.
+    /// The address of another server, which is not attacked.
     pub control: SocketAddr,
     cases: AtomicUsize,
     findings: Mutex<Vec<String>>,
     log: PathBuf,
-    /// They run until they are dropped: the example, the control, and what is behind it.
+    /// Run until they are dropped: the example, the control, and any server behind it.
     _servers: [Option<ExampleServer>; 3],
 }
 
@@ -113,7 +113,7 @@ impl Target {
         Self::run(example, Command::new(example.path())).await
     }
 
-    /// The same, where the process may open no more descriptors than this.
+    /// Does the same, but the process may open no more descriptors than this.
     pub async fn start_with_descriptors(example: &'static Example, most: usize) -> Self {
         let mut command = Command::new("sh");
         command.args(["-c", &format!(r#"ulimit -n {most}; exec "$0" "$@""#)]);
@@ -140,7 +140,7 @@ impl Target {
         let log = file("log");
         let errors = File::create(&log).expect("the target directory takes files");
         command.args(["--addr", "127.0.0.1:0"]).env("RUST_LOG", "error").stderr(errors);
-        // What is measured is what the server keeps, not what its allocator does.
+        // Measures what the server keeps, and not its allocator.
         command.env("MALLOC_TRIM_THRESHOLD_", "131072").env("MALLOC_ARENA_MAX", "2");
         let server = ExampleServer::run(command).await;
         let (address, control_address) = (address_of(&server), address_of(&control));
@@ -156,12 +156,12 @@ impl Target {
         }
     }
 
-    /// A proper request of this body, as this example wants it.
+    /// Returns a valid request with this body for this example.
     pub fn http(&self, era: Era, body: &Value) -> Http {
         http(self.example, self.address, era, body)
     }
 
-    /// The bytes of the call that every example answers at once.
+    /// Returns the bytes of the call that every example answers at once.
     pub fn usual_call(&self, id: impl Into<Value>) -> Vec<u8> {
         usual_call(self.example, self.address, id)
     }
@@ -171,7 +171,7 @@ impl Target {
         connecting.unwrap_or_else(|error| panic!("{}: cannot connect: {error}", self.example.name))
     }
 
-    /// The connection of a client that does not mean to read.
+    /// Connects a client that will not read.
     pub async fn connect_narrow(&self) -> Wire {
         let connecting = Wire::connect_narrow(self.address).await;
         connecting.unwrap_or_else(|error| panic!("{}: cannot connect: {error}", self.example.name))
@@ -190,7 +190,8 @@ impl Target {
         self.cases.load(Ordering::Relaxed)
     }
 
-    /// Judges an answer; what breaks the contract is a finding. Gives the status and the code.
+    /// Checks an answer, and records a finding if it breaks the contract. Returns the status and
+    /// the code.
     pub fn judge(
         &self,
         case: &str,
@@ -208,13 +209,13 @@ impl Target {
         None
     }
 
-    /// Sends one request on a connection to itself, and judges its answer.
+    /// Sends a request on a separate connection, and checks its answer.
     pub async fn ask(&self, case: &str, bytes: &[u8], id: Option<&str>) -> Option<(u16, Code)> {
         let answer = self.connect().await.exchange(bytes, Until::FirstEvent).await;
         self.judge(case, &answer, id)
     }
 
-    /// The same, where one answer alone is right.
+    /// Does the same, if only one answer is right.
     pub async fn ask_for(&self, case: &str, bytes: &[u8], expected: (u16, Code)) {
         if let Some(answer) = self.ask(case, bytes, None).await
             && answer != expected
@@ -223,7 +224,7 @@ impl Target {
         }
     }
 
-    /// All that was found, one a line; empty when all is well.
+    /// Returns all findings, one per line; empty if there are none.
     pub fn findings(&self) -> String {
         let log = fs::read_to_string(&self.log).unwrap_or_default();
         for line in log.lines().filter(|line| line.contains("panicked")) {
@@ -245,7 +246,7 @@ impl Target {
 
 impl Drop for Target {
     fn drop(&mut self) {
-        // Whoever cleans the target directory removes them as well.
+        // Cleaning the target directory removes them as well.
         let _ = fs::remove_file(&self.log);
         let _ = fs::remove_file(self.log.with_extension("json"));
     }

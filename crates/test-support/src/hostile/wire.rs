@@ -1,4 +1,4 @@
-//! A client that writes any bytes and reads proper responses.
+//! A client that writes arbitrary bytes and reads valid responses.
 
 use std::{io, net::SocketAddr, time::Duration};
 
@@ -8,7 +8,7 @@ use tokio::{
     time::timeout,
 };
 
-/// Only catches what hangs.
+/// Only detects hangs.
 pub const LIMIT: Duration = Duration::from_secs(45);
 /// The most headers of a response.
 const MAX_HEADERS: usize = 64;
@@ -22,7 +22,7 @@ pub enum Trouble {
     Reset,
     /// Nothing came within [`LIMIT`].
     Hang,
-    /// What came is not HTTP.
+    /// The response is not valid HTTP.
     Garbage(String),
 }
 
@@ -30,9 +30,9 @@ pub enum Trouble {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Until {
     End,
-    /// The head alone, as the answer to `HEAD` has it.
+    /// Only the head, as in the answer to `HEAD`.
     Head,
-    /// The first event, of a stream; all of anything else.
+    /// The first event of a stream; otherwise everything.
     FirstEvent,
 }
 
@@ -44,7 +44,7 @@ pub struct Response {
 }
 
 impl Response {
-    /// The first response in what was read to the end.
+    /// Returns the first response of a complete transcript.
     pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
         let mut ahead = bytes.to_vec();
         let (mut response, length) = parse_head(&mut ahead).ok()??;
@@ -54,7 +54,7 @@ impl Response {
         Some(response)
     }
 
-    /// The values of a header, joined.
+    /// Returns the values of a header, joined.
     pub fn header(&self, name: &str) -> Option<String> {
         let values = self.headers.iter().filter(|(key, _)| key.eq_ignore_ascii_case(name));
         let values: Vec<_> = values.map(|(_, value)| value.as_str()).collect();
@@ -69,7 +69,7 @@ impl Response {
         String::from_utf8_lossy(&self.body).into_owned()
     }
 
-    /// The messages of a stream, or the only one of a JSON body.
+    /// Returns the messages of a stream, or the only message of a JSON body.
     pub fn messages(&self) -> Vec<String> {
         if !self.is_stream() {
             return vec![self.text()];
@@ -92,10 +92,10 @@ impl Wire {
         Self::over(TcpSocket::new_v4()?, address).await
     }
 
-    /// The same, for a client that takes as little as it can before it reads.
+    /// Does the same, for a client that buffers as little as possible.
     pub async fn connect_narrow(address: SocketAddr) -> io::Result<Self> {
         let socket = TcpSocket::new_v4()?;
-        // The kernel makes the least that it allows of it.
+        // The kernel rounds it up to its minimum.
         socket.set_recv_buffer_size(1)?;
         Self::over(socket, address).await
     }
@@ -106,7 +106,7 @@ impl Wire {
         Ok(Self { stream, ahead: Vec::new() })
     }
 
-    /// Writes all of it, unless the server does not read within [`LIMIT`].
+    /// Writes everything, unless the server does not read within [`LIMIT`].
     pub async fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
         timeout(LIMIT, self.stream.write_all(bytes)).await?
     }
@@ -120,8 +120,8 @@ impl Wire {
         Ok(())
     }
 
-    /// Writes as much as the server's and the kernel's buffers take, without reading; says how
-    /// much that was.
+    /// Writes as much as the buffers of the server and the kernel take, without reading. Returns
+    /// how much that was.
     pub async fn fill(&mut self, bytes: &[u8], patience: Duration) -> usize {
         let mut sent = 0;
         while sent < bytes.len() {
@@ -140,7 +140,7 @@ impl Wire {
             .unwrap_or(Err(Trouble::Hang))
     }
 
-    /// Writes a request and reads its response, which may come before all is written.
+    /// Writes a request and reads its response, which may arrive before all is written.
     pub async fn exchange(&mut self, bytes: &[u8], until: Until) -> Result<Response, Trouble> {
         let (mut reader, mut writer) = self.stream.split();
         let write = async {
@@ -155,9 +155,9 @@ impl Wire {
         }
     }
 
-    /// Closes by a reset: what is under way is lost.
+    /// Closes with a reset, which discards data in transit.
     pub fn reset(self) {
-        // Where the option is not there, the connection is closed in the ordinary way.
+        // Where the option is missing, the connection is closed normally.
         #[allow(deprecated, reason = "what replaces it is newer than the oldest tokio that is allowed")]
         let _ = self.stream.set_linger(Some(std::time::Duration::ZERO));
     }
@@ -173,11 +173,11 @@ async fn more(reader: &mut (impl AsyncRead + Unpin), ahead: &mut Vec<u8>) -> Res
     }
 }
 
-/// Where the length of a body stands.
+/// How the length of a body is given.
 enum Length {
     Bytes(usize),
     Chunks,
-    /// Nothing says it: the connection ends with it.
+    /// Not at all: the end of the connection ends the body.
     UntilClosed,
 }
 

@@ -1,4 +1,4 @@
-//! A child process with all that it starts: its start, its standard error, its end.
+//! A child process and its descendants: start, standard error, end.
 
 use std::collections::VecDeque;
 use std::io;
@@ -16,12 +16,12 @@ use crate::settings::Program;
 /// How much of a line of standard error is kept, and how many lines.
 const MOST_OF_LINE: usize = 1024;
 const LAST_LINES: usize = 5;
-/// How long a child may take to end after its input has ended, and after SIGTERM.
+/// How long a child may take to end after its input was closed, and after SIGTERM.
 const GRACE: Duration = Duration::from_secs(2);
 const TERM_GRACE: Duration = Duration::from_millis(500);
 
-/// The variables of the host's environment that every child gets: enough to find programs,
-/// the user's files and their language, and nothing that grants access.
+/// The variables of the host's environment that every child inherits: enough to find programs, the
+/// user's files and their language, and none that grants access.
 #[cfg(not(windows))]
 const SAFE: &[&str] = &["HOME", "LANG", "LOGNAME", "PATH", "SHELL", "TERM", "TMPDIR", "TZ", "USER"];
 #[cfg(windows)]
@@ -56,7 +56,7 @@ pub(super) struct Streams {
     pub(super) errors: ChildStderr,
 }
 
-/// A running child. Dropping it ends it, with all that it has started.
+/// A running child. Dropping it ends the child and its descendants.
 pub(super) struct RunningChild {
     child: Child,
     group: Group,
@@ -65,7 +65,7 @@ pub(super) struct RunningChild {
 /// Starts a program in its own process group.
 ///
 /// # Errors
-/// When the system does not start it.
+/// If the system cannot start it.
 pub(super) fn start(program: &Program) -> io::Result<(RunningChild, Streams)> {
     let mut command = Command::new(&program.command);
     command.args(&program.args).env_clear();
@@ -93,15 +93,15 @@ pub(super) fn start(program: &Program) -> io::Result<(RunningChild, Streams)> {
 }
 
 impl RunningChild {
-    /// Waits until the child has ended; what it has started is ended then as well.
+    /// Waits until the child has ended, and ends its descendants.
     pub(super) async fn exit(&mut self) -> io::Result<ExitStatus> {
-        // The number of the group is only certain to be its own until its leader is reaped.
+        // The number of the group is only reserved until its leader is reaped.
         self.group.leader_ended().await;
         self.group.kill();
         self.child.wait().await
     }
 
-    /// Ends a child whose input has ended: waits, asks, and kills it.
+    /// Ends a child whose input is closed: waits, then sends SIGTERM, then kills it.
     pub(super) async fn end(&mut self) {
         if timeout(GRACE, self.exit()).await.is_ok() {
             return;
@@ -112,11 +112,11 @@ impl RunningChild {
         }
     }
 
-    /// Ends the child at once.
+    /// Kills the child at once.
     pub(super) async fn kill(&mut self) {
         self.group.kill();
         let _ = self.child.start_kill();
-        // What was killed may still be stuck in the kernel.
+        // A killed process may still be stuck in the kernel.
         let _ = timeout(GRACE, self.child.wait()).await;
     }
 }
@@ -128,18 +128,18 @@ impl Drop for RunningChild {
     }
 }
 
-/// The process group of a child and of all that it starts.
+/// The process group of a child and its descendants.
 #[cfg(unix)]
 struct Group {
     /// `None` once the group was killed.
     leader: Option<rustix::process::Pid>,
-    /// Children of this process have ended.
+    /// Signals that children of this process have ended.
     ended: tokio::signal::unix::Signal,
 }
 
 #[cfg(unix)]
 impl Group {
-    /// Begins to hear of children that end.
+    /// Starts to watch for children that end.
     fn watch() -> io::Result<Self> {
         let ended = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::child())?;
         Ok(Self { leader: None, ended })
@@ -151,7 +151,7 @@ impl Group {
         self
     }
 
-    /// Waits until the leader has ended, and leaves it to be reaped.
+    /// Waits until the leader has ended, without reaping it.
     async fn leader_ended(&mut self) {
         use rustix::process::{WaitId, WaitIdOptions, waitid};
 
@@ -164,14 +164,14 @@ impl Group {
         }
     }
 
-    /// Asks all to end.
+    /// Sends SIGTERM to all.
     fn terminate(&self) {
         if let Some(leader) = self.leader {
             let _ = rustix::process::kill_process_group(leader, rustix::process::Signal::TERM);
         }
     }
 
-    /// Ends all, once: afterwards the number may belong to another group.
+    /// Kills all, once: afterwards the number may belong to another group.
     fn kill(&mut self) {
         if let Some(leader) = self.leader.take() {
             let _ = rustix::process::kill_process_group(leader, rustix::process::Signal::KILL);
@@ -179,7 +179,7 @@ impl Group {
     }
 }
 
-/// Elsewhere a child is ended alone.
+/// On other systems only the child itself is ended.
 #[cfg(not(unix))]
 struct Group;
 
@@ -205,8 +205,8 @@ impl Group {
 pub(super) struct LastWords(Mutex<VecDeque<String>>);
 
 impl LastWords {
-    /// Logs what a child writes to standard error, line by line, to the end, and keeps the
-    /// latest. A child whose errors are not read blocks when the pipe is full.
+    /// Logs a child's standard error line by line to its end, and keeps the latest lines. A child
+    /// whose standard error is not read blocks when the pipe is full.
     pub(super) async fn read(&self, errors: ChildStderr, upstream: &str) {
         let mut errors = BufReader::new(errors);
         let mut line = Vec::new();
@@ -224,10 +224,10 @@ impl LastWords {
         }
     }
 
-    /// The last lines, in one.
+    /// Returns the last lines, joined.
     pub(super) fn text(&self) -> String {
         let lines = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        // The end says most, and is kept when all of it is shortened.
+        // The end is the most informative, and is kept when the text is shortened.
         let mut text = String::new();
         for line in lines.iter().rev() {
             let candidate = if text.is_empty() { line.clone() } else { format!("{line} | {text}") };
@@ -246,7 +246,7 @@ mod tests {
     #[cfg(target_os = "linux")]
     use super::{Program, start};
 
-    /// What its group's number stands for is only certain until then.
+    /// The group's number is only reserved until then.
     #[cfg(target_os = "linux")]
     #[tokio::test]
     async fn the_leader_of_a_group_is_not_reaped_before_its_group_is_ended() {

@@ -1,15 +1,15 @@
-//! What transports send and take.
+//! Types that transports send and receive.
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 /// The largest message that an upstream may send.
 pub(super) const MAX_MESSAGE: usize = 16 * 1024 * 1024;
 
-/// A request as a transport gets it.
+/// A request for a transport.
 pub(crate) struct Parcel {
     pub(crate) id: i64,
     pub(crate) text: Vec<u8>,
-    /// The headers of the caller that are passed on; `None` when no caller made the request.
+    /// The forwarded headers of the caller; `None` for requests without a caller.
     pub(crate) caller: Option<HeaderMap>,
     /// Headers of the protocol.
     pub(crate) headers: Vec<(HeaderName, HeaderValue)>,

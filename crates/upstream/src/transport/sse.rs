@@ -1,4 +1,4 @@
-//! Reads a stream of server-sent events, none of which may be larger than allowed.
+//! Reads a stream of server-sent events of bounded size.
 
 use std::collections::VecDeque;
 use std::io;
@@ -13,13 +13,13 @@ pub(super) struct Event {
     pub(super) retry: Option<u64>,
 }
 
-/// Takes bytes as they come, gives events as they are whole.
+/// Takes bytes as they arrive, and returns complete events.
 #[derive(Debug)]
 pub(super) struct Decoder {
     limit: usize,
-    /// The begun line.
+    /// The incomplete line.
     line: Vec<u8>,
-    /// Whether the last byte was a carriage return, whose line feed may follow.
+    /// Whether the last byte was a carriage return, after which a line feed may follow.
     after_return: bool,
     is_first_line: bool,
     event: Event,
@@ -40,13 +40,13 @@ impl Decoder {
         }
     }
 
-    /// The next whole event.
+    /// Returns the next complete event.
     pub(super) fn next(&mut self) -> Option<Event> {
         self.whole.pop_front()
     }
 
     /// # Errors
-    /// When an event is larger than allowed.
+    /// If an event is larger than allowed.
     pub(super) fn push(&mut self, mut bytes: &[u8]) -> io::Result<()> {
         while !bytes.is_empty() {
             if std::mem::take(&mut self.after_return) && bytes[0] == b'\n' {
@@ -97,7 +97,7 @@ impl Decoder {
             "event" => self.event.name = Some(value.to_owned()),
             "id" if !value.contains('\0') => self.event.id = Some(value.to_owned()),
             "retry" => self.event.retry = value.parse().ok(),
-            // A comment, or what is not known yet.
+            // A comment, or an unknown field.
             _ => {}
         }
     }

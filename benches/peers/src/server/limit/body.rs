@@ -1,4 +1,4 @@
-//! The body of a response: bytes at hand, or the events of a countdown.
+//! The body of a response: bytes, or the events of a countdown.
 
 use std::{
     convert::Infallible,
@@ -12,7 +12,7 @@ use serde_json::value::RawValue;
 
 use super::{countdown::Countdown, result};
 
-/// The second part is shared: a list is sent from where it was made, uncopied.
+/// The second part is shared, so that a list is sent without a copy.
 type Data = Chain<Bytes, Bytes>;
 
 pub(in crate::server) enum Body {
@@ -26,7 +26,7 @@ impl Body {
         Self::Whole(data.has_remaining().then_some(data))
     }
 
-    /// A response whose result, with the brace that closes the response, is ready.
+    /// Creates a response from a serialised result with the closing brace of the response.
     pub(super) fn ready(id: &RawValue, ready: Bytes) -> Self {
         let mut head = Vec::with_capacity(64);
         result::open(&mut head, id);

@@ -1,4 +1,4 @@
-//! The `countdown` tool: an event for each step, sent when the step is made.
+//! The `countdown` tool, which sends an event for each step.
 
 use std::{
     io::Write as _,
@@ -13,7 +13,7 @@ use tokio::time::{Sleep, sleep};
 use super::{Era, message, result};
 
 pub(in crate::server) struct Countdown {
-    /// A progress notification up to its progress.
+    /// The start of a progress notification, up to the number.
     notification: Vec<u8>,
     /// The event that ends the stream.
     response: Vec<u8>,
@@ -48,7 +48,7 @@ impl Countdown {
         self.done
     }
 
-    /// The events of all steps that could be made without waiting.
+    /// Polls for the events of all steps that are due.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Vec<u8>>> {
         if self.done {
             return Poll::Ready(None);
@@ -70,7 +70,7 @@ impl Countdown {
         Poll::Ready(Some(events))
     }
 
-    /// Whether the interval before the next step has yet to pass.
+    /// Returns whether the next step is not due yet.
     fn is_waiting(&mut self, cx: &mut Context<'_>) -> bool {
         if self.interval.is_zero() {
             return false;

@@ -1,4 +1,4 @@
-//! What is read of a request: borrowed, and only what is needed to answer it.
+//! The parts of a request that are needed to answer it, borrowed.
 
 use std::borrow::Cow;
 

@@ -1,6 +1,6 @@
-//! The params of a `tools/call`. Read in one pass, arguments that follow the tool's name are
-//! parsed as that tool's at once, and only those that precede it are kept and parsed again;
-//! read in two, as most handlers do it, arguments are always kept.
+//! The params of a `tools/call`. In one pass, arguments after the tool's name are parsed at once,
+//! and only those before it are kept and parsed later. In two passes, which is what most servers
+//! do, arguments are always kept and parsed later.
 
 use std::fmt;
 
@@ -12,7 +12,7 @@ use serde_json::value::RawValue;
 
 use super::message::{Call, Meta};
 
-/// Of a request that is no call, everything stays empty.
+/// The params; all empty if the request is not a call.
 #[derive(Default)]
 pub(super) struct Params<'a> {
     pub(super) call: Option<Call<'a>>,
@@ -65,7 +65,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Params<'a> {
     }
 }
 
-/// The params as they stand, with the arguments still to be parsed.
+/// The params with arguments that have not been parsed.
 #[derive(Default, Deserialize)]
 pub(super) struct KeptParams<'a> {
     name: Option<Tool>,

@@ -1,11 +1,11 @@
-//! The results that never change, as bytes made once.
+//! Results that never change, serialised once.
 
 use bytes::Bytes;
 
 use super::Era;
 use crate::catalogue::{self, SERVER_NAME, SERVER_VERSION, ToolSet};
 
-/// Results with the brace that closes the response.
+/// Results, each with the closing brace of the response.
 pub(super) struct Ready {
     legacy_list: Bytes,
     modern_list: Bytes,

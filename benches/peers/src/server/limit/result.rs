@@ -1,4 +1,4 @@
-//! The JSON of a `tools/call` response, written without a value in between.
+//! Writes the JSON of a `tools/call` response without building a value.
 
 use std::io::Write as _;
 
@@ -9,7 +9,7 @@ use crate::catalogue::{SERVER_NAME, SERVER_VERSION};
 
 const WRITE: &str = "a vector takes all";
 
-/// Room for everything around the text.
+/// The capacity for everything except the text, in bytes.
 const ENVELOPE: usize = 256;
 
 pub(super) fn integer(era: Era, id: &RawValue, value: i64) -> Vec<u8> {
@@ -17,7 +17,7 @@ pub(super) fn integer(era: Era, id: &RawValue, value: i64) -> Vec<u8> {
 }
 
 pub(super) fn text(era: Era, id: &RawValue, text: &str) -> Vec<u8> {
-    // An eighth more than the text: most texts escape less than that.
+    // An eighth more than the text: escaping adds less to most texts.
     write(era, id, text.len() + text.len() / 8, |out| {
         serde_json::to_writer(out, text).expect(WRITE);
     })
@@ -43,7 +43,7 @@ fn write(era: Era, id: &RawValue, length: usize, text: impl FnOnce(&mut Vec<u8>)
     out
 }
 
-/// A response up to its result.
+/// Writes a response up to its result.
 pub(super) fn open(out: &mut Vec<u8>, id: &RawValue) {
     out.extend_from_slice(br#"{"jsonrpc":"2.0","id":"#);
     out.extend_from_slice(id.get().as_bytes());

@@ -12,7 +12,7 @@ use test_support::{
 
 use super::support::gateway;
 
-/// Goes through a story as the client of `server`, which lies behind `gateway`.
+/// Runs a story as the client of `server`, which is behind `gateway`.
 async fn without_session(client: &Client, story: &str, gateway: &ExampleServer, server: &str) {
     let url = format!("{}{server}", gateway.url());
     let proxy = Proxy::start([url.as_str()]).await;
@@ -44,7 +44,7 @@ async fn with_both(client: &Client) {
     without_session(client, "merged:math-,far-", &gateway, "").await;
 }
 
-/// Progress, errors and cancelling get through as well.
+/// Progress, errors and cancellation pass through as well.
 async fn with_a_server_of_this_crate(client: &Client) {
     let quickstart = ExampleServer::start("quickstart").await;
     let gateway = gateway(json!({ "quickstart": cast::http(&quickstart) })).await;
@@ -52,7 +52,7 @@ async fn with_a_server_of_this_crate(client: &Client) {
     client.goes_through(&ALL, &url).await;
 }
 
-/// Servers of either era ask the users of clients of either.
+/// Servers of either era ask the users of clients of either era.
 async fn users_are_asked(client: &Client) {
     let (far, modern) = (cast::arithmetic_over_http(0).await, cast::modern().await);
     let gateway = gateway(json!({

@@ -1,4 +1,4 @@
-//! What is served at which path, to whom, and while servers come and go.
+//! Which servers are served at which path, to whom, and while servers restart.
 
 use std::time::{Duration, Instant};
 
@@ -23,7 +23,7 @@ const VERSION: &str = "2026-07-28";
 /// The tools of `quickstart`.
 const TOOLS: [&str; 4] = ["add", "multiply", "echo", "countdown"];
 
-/// The same, beside those of others.
+/// The same tools with prefixes.
 fn prefixed(servers: &[&str]) -> Vec<String> {
     servers.iter().flat_map(|server| TOOLS.map(|tool| format!("{server}-{tool}"))).collect()
 }
@@ -40,7 +40,7 @@ async fn open(url: &str, headers: &[(&str, &str)], message: &Value) -> Response<
     client.request(request).await.expect("an answer")
 }
 
-/// The status, and the JSON-RPC message of an answer to a client of an earlier revision.
+/// Returns the status and the JSON-RPC message of an answer to a client of an earlier revision.
 async fn post(url: &str, headers: &[(&str, &str)], method: &str, params: Value) -> (StatusCode, Value) {
     let message = json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params});
     let response = open(url, headers, &message).await;
@@ -50,7 +50,7 @@ async fn post(url: &str, headers: &[(&str, &str)], method: &str, params: Value) 
     (status, message.unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&body))))
 }
 
-/// The stream of a client that listens to changes of tools.
+/// Returns the stream of a client that listens to changes of tools.
 async fn listen(url: &str, headers: &[(&str, &str)]) -> Incoming {
     let meta = json!({
         "io.modelcontextprotocol/protocolVersion": VERSION,
@@ -69,7 +69,7 @@ async fn tools(url: &str, headers: &[(&str, &str)]) -> Vec<String> {
     tools.iter().map(|tool| tool["name"].as_str().expect("a name").to_owned()).collect()
 }
 
-/// The text that a tool answers, or the message of an error.
+/// Returns the text of a tool's answer, or the message of an error.
 async fn call(url: &str, headers: &[(&str, &str)], tool: &str) -> String {
     let params = json!({"name": tool, "arguments": {"a": 10, "b": 20}});
     let (_, answer) = post(url, headers, "tools/call", params).await;
@@ -89,7 +89,7 @@ async fn paths_may_end_with_a_slash() {
     }
     let (status, answer) = post(&format!("{}/two", gateway.url()), &[], "tools/list", json!({})).await;
     assert_eq!(status, 404);
-    assert_eq!(answer["error"]["message"], "there is no server \"two\"; there are one", "{answer}");
+    assert_eq!(answer["error"]["message"], "there is no server \"two\"; available: one", "{answer}");
 }
 
 #[tokio::test]
@@ -100,7 +100,7 @@ async fn a_header_chooses_servers() {
     let url = gateway.url();
     let chosen = |names| [("x-mcp-servers", names)];
 
-    // One alone, under plain names, and under those that it has beside others.
+    // One server, with plain and with prefixed names.
     for names in ["math_a", " Math_A ,", "math_a,math_a"] {
         assert_eq!(tools(url, &chosen(names)).await, TOOLS, "{names}");
     }
@@ -110,18 +110,18 @@ async fn a_header_chooses_servers() {
     for tool in ["math_b-add", "c-add"] {
         assert!(call(url, &chosen("math_a"), tool).await.contains("Unknown tool"), "{tool}");
     }
-    // Several beside each other, and no others.
+    // Several servers, and no others.
     assert_eq!(tools(url, &chosen("math_b, math_a")).await, prefixed(&["math_a", "math_b"]));
     assert_eq!(call(url, &chosen("math_b,math_a"), "math_b-add").await, "30");
     assert!(call(url, &chosen("math_b,math_a"), "c-add").await.contains("Unknown tool"));
-    // All, without a name.
+    // All servers, if no name is given.
     for headers in [&[][..], &chosen("")] {
         assert_eq!(tools(url, headers).await, prefixed(&["c", "math_a", "math_b"]));
     }
     let (status, answer) = post(url, &chosen("math_a,planets"), "tools/list", json!({})).await;
     assert_eq!(status, 400);
     let message = answer["error"]["message"].as_str().expect("a message");
-    assert_eq!(message, "there is no server \"planets\"; there are c, math_a, math_b");
+    assert_eq!(message, "there is no server \"planets\"; available: c, math_a, math_b");
 }
 
 #[tokio::test]
@@ -162,7 +162,7 @@ async fn callers_who_send_different_credentials_have_different_sessions() {
     assert_eq!(whoami(&[("authorization", "Bearer ada")]).await, ada);
     let bob = whoami(&[("x-api-key", "Bearer ada")]).await;
     assert!(bob != ada && bob != nobody, "{bob}");
-    // The named header alone counts where it is there.
+    // If the named header is present, no other counts.
     let named = whoami(&[("x-user", "ada"), ("authorization", "Bearer 1")]).await;
     assert!(![&ada, &bob, &nobody].contains(&&named), "{named}");
     assert_eq!(whoami(&[("x-user", "ada"), ("authorization", "Bearer 2")]).await, named);
@@ -191,7 +191,8 @@ async fn those_who_listen_to_chosen_servers_are_told_of_the_end_whatever_others_
         names.iter().map(|name| (name.clone(), cast::http(&quickstart))).collect();
     let gateway = gateway(servers.into()).await;
     let mut stream = listen(gateway.url(), &[("x-mcp-servers", "s0,s1")]).await;
-    // Each choice presents itself by what its servers say, and more than are remembered are made.
+    // Each selection presents itself with its servers' instructions; more are created than are
+    // cached.
     for choice in (4_u32..).step_by(4).take(60).chain((5..).step_by(4).take(20)) {
         let chosen: Vec<_> = (0..8).filter(|bit| choice >> bit & 1 == 1).map(|bit| &*names[bit]).collect();
         let (status, _) =
@@ -215,7 +216,7 @@ async fn bodies_are_as_large_as_the_option_allows() {
     let config = Config::of(&json!({ "one": cast::http(&quickstart) }));
     for (option, size, expected) in [
         (&["--max-body", "6MiB"], 5 << 20, StatusCode::OK),
-        // A refused body that is larger than the socket's buffer may cost the client its answer.
+        // If a refused body exceeds the socket's buffer, the client may miss its answer.
         (&["--max-body", "1KiB"], 2 << 10, StatusCode::PAYLOAD_TOO_LARGE),
     ] {
         let mut command = config.command();
@@ -227,8 +228,8 @@ async fn bodies_are_as_large_as_the_option_allows() {
     }
 }
 
-/// A child whose tool `env` answers the names of the variables that it has, and whose tool `task`
-/// can be called as a task alone.
+/// A child whose tool `env` returns the names of its variables, and whose tool `task` can only be
+/// called as a task.
 const ENVIRONMENT: &str = "
 import json, os, sys
 for line in sys.stdin:
@@ -336,7 +337,7 @@ async fn a_server_that_hangs_is_named_and_holds_up_no_list() {
     for _ in 0..3 {
         let start = Instant::now();
         let (_, listed) = post(gateway.url(), &[], "tools/list", json!({})).await;
-        // A second is meant; others use this machine as well.
+        // A second is expected, but others use this machine as well.
         assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
         assert_eq!(listed["result"]["tools"][0]["name"], "here-add", "{listed}");
         assert_eq!(listed["result"]["_meta"][MISSING][0]["name"], "hung", "{listed}");

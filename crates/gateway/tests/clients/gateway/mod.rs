@@ -1,4 +1,4 @@
-//! What the gateway serves, at which path and to whom, and what it does when servers fail.
+//! Endpoints of the gateway, their callers, and failing servers.
 
 mod clients;
 mod endpoints;

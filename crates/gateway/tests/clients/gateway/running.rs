@@ -1,4 +1,4 @@
-//! Calls, sessions and children when servers fail, and when the gateway ends.
+//! Calls, sessions and children when servers fail and when the gateway ends.
 
 use rmcp::model::ServerResult;
 use serde_json::json;
@@ -62,7 +62,7 @@ async fn a_server_with_sessions_may_be_restarted() {
 
     http.ends_by("KILL").await;
     assert!(is_error(&client.call("math-whoami", json!({})).await));
-    // The new process knows no session of the old one.
+    // The new process does not know the old one's sessions.
     let _http = cast::arithmetic_over_http(port).await;
     let second = number(&client, "math-whoami").await;
     assert_ne!(first, second);
@@ -91,7 +91,7 @@ async fn a_session_that_the_server_forgets_is_begun_anew() {
     client.leave().await;
 }
 
-/// Ends by this signal while it serves clients that are stuck.
+/// Ends on this signal while it serves clients that are stuck.
 async fn ends_without_children(signal: &str) {
     let gateway = gateway(json!({
         "math": cast::stdio("arithmetic.py", &[]),
@@ -117,7 +117,7 @@ async fn ends_without_children(signal: &str) {
     for bytes in ["", "POST /mcp HT", &head, &format!("{head}{body}")] {
         stuck.push(gateway.connect(bytes).await);
     }
-    // The call is under way.
+    // The call is in flight.
     stuck[3].readable().await.expect("an answer that has begun");
     let ended = gateway.ends_by(signal).await;
     assert_eq!(ended.code(), Some(0), "{signal}");

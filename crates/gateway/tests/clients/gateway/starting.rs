@@ -1,4 +1,4 @@
-//! What it tells of its configuration and its servers.
+//! Messages about the configuration and the servers.
 
 use serde_json::{Value, json};
 use test_support::{rmcp_client, script, server::ExampleServer, upstreams as cast};
@@ -151,7 +151,7 @@ async fn tools_that_are_turned_off_are_not_shown() {
     }
 }
 
-/// Gateways can stand in front of each other: the tools of `inner` are named `b-…` by itself.
+/// Gateways can be chained: the tools of `inner` already have the prefix `b-`.
 async fn two_levels(inner: &Value) -> (ExampleServer, Value) {
     let inner = gateway(json!({ "b": inner })).await;
     let servers = json!({ "a": cast::http(&inner), "a-b": cast::stdio("arithmetic.py", &[]) });

@@ -1,4 +1,4 @@
-//! Gateways, and what is asked of them.
+//! Runs gateways, and sends them requests.
 
 use std::{
     fs,
@@ -23,7 +23,7 @@ pub(crate) fn program() -> Command {
     Command::new(env!("CARGO_BIN_EXE_mcp-gateway"))
 }
 
-/// A configuration in its own file.
+/// A configuration in a temporary file.
 pub(crate) struct Config(PathBuf);
 
 impl Config {
@@ -55,16 +55,16 @@ impl Config {
 
 impl Drop for Config {
     fn drop(&mut self) {
-        // Whoever cleans the target directory removes it as well.
+        // Cleaning the target directory removes it as well.
         let _ = fs::remove_file(&self.0);
     }
 }
 
-/// A gateway in front of `servers`, the value of `mcpServers`.
+/// Starts a gateway in front of `servers`, the value of `mcpServers`.
 pub(crate) async fn gateway(servers: Value) -> ExampleServer {
     let config = Config::of(&servers);
     let mut command = config.command();
-    // What a test does to the servers is no news to whoever reads its output.
+    // Hides warnings about servers that a test disturbs on purpose.
     command.args(["--addr", "127.0.0.1:0"]).env("RUST_LOG", "off");
     ExampleServer::run(command).await
 }
@@ -85,7 +85,7 @@ pub(crate) fn is_error(answer: &Result<CallToolResult, ServiceError>) -> bool {
     }
 }
 
-/// Whether a process runs; one that has ended and that nobody has asked about does not.
+/// Whether a process is running; a zombie is not.
 pub(crate) fn runs(id: u32) -> bool {
     let stat = fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
     stat.rsplit_once(')').is_some_and(|(_, rest)| !rest.starts_with(" Z"))
@@ -96,7 +96,7 @@ pub(crate) async fn kill(id: u32) {
     assert!(killed.expect("kill runs").success(), "{id} cannot be killed");
 }
 
-/// The words of the line about a server in what the gateway says of all.
+/// Returns the words of the line about a server in the gateway's report.
 pub(crate) fn line<'a>(said: impl IntoIterator<Item = &'a str>, server: &str) -> Vec<&'a str> {
     let mut lines = said.into_iter().map(|line| line.split_whitespace().collect::<Vec<_>>());
     let line = lines.find(|words| words.first() == Some(&server));

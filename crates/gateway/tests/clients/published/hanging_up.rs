@@ -1,4 +1,4 @@
-//! Clients that hang up in the midst of their calls.
+//! Clients that disconnect during their calls.
 
 use std::time::Duration;
 
@@ -13,21 +13,22 @@ use tokio::{
 
 use crate::gateway::support::{connect, gateway, number};
 
-/// A hundred come in a second.
+/// A hundred per second.
 const INTERVAL: Duration = Duration::from_millis(10);
 /// How long a step of `slow_progress` takes.
 const STEP: Duration = Duration::from_millis(20);
 /// About twice what a quick call takes.
 const QUICK: Duration = Duration::from_millis(10);
-/// How often the others call meanwhile.
+/// How often the other clients call during that time.
 const CALLS: u32 = 300;
 const CALL_INTERVAL: Duration = Duration::from_millis(25);
 
-/// Clients that come, call a tool, and hang up before or just when its answer comes; until dropped.
+/// Clients that connect, call a tool, and disconnect before or just when its answer arrives; until
+/// dropped.
 pub(super) struct HangingUp(AbortHandle);
 
 impl HangingUp {
-    /// They call the tools of an `arithmetic.py` that `gateway` has under the name `server`.
+    /// They call the tools of an `arithmetic.py` that `gateway` serves under the name `server`.
     pub(super) fn start(gateway: &ExampleServer, server: &str) -> Self {
         let (authority, server) = (gateway.authority().to_owned(), server.to_owned());
         Self(tokio::spawn(come_and_go(authority, server)).abort_handle())
@@ -48,13 +49,13 @@ async fn come_and_go(authority: String, server: String) {
         ticks.tick().await;
         while clients.try_join_next().is_some() {}
         let (authority, server) = (authority.clone(), server.clone());
-        // From nothing to twice what the server takes, so that some meet its answer.
+        // From zero to twice the server's time, so that some coincide with its answer.
         let share = u32::try_from(number % 97).expect("less than 97");
         let patience = |most: Duration| most * share / 96;
         match number % 100 {
-            // A long call, abandoned at any time: its cancellation may arrive when it has ended.
+            // A long call, abandoned at any time: its cancellation may arrive after its end.
             0 => clients.spawn(hang_up_at(authority, server, (1 + share * 5 % 60, 60), patience(2 * STEP))),
-            // The answer comes a step after the last report.
+            // The answer arrives a step after the last report.
             10 | 30 | 50 | 70 | 90 => {
                 clients.spawn(hang_up_at(authority, server, (5, 5), patience(2 * STEP)))
             }
@@ -72,7 +73,7 @@ async fn hang_up_at(authority: String, server: String, (step, steps): (u32, u32)
     let stream = call(&authority, &format!("{server}-slow_progress"), &json!({ "steps": steps })).await;
     let last = format!("\"step {step}\"");
     let mut lines = BufReader::new(stream).lines();
-    // A gateway that gives the call up ends the stream.
+    // A gateway that abandons the call ends the stream.
     while let Ok(Some(line)) = lines.next_line().await {
         if line.contains(&last) {
             return sleep(patience).await;
@@ -80,7 +81,7 @@ async fn hang_up_at(authority: String, server: String, (step, steps): (u32, u32)
     }
 }
 
-/// Begins a call on a connection that is given up when it is dropped.
+/// Starts a call on a connection that is closed when dropped.
 async fn call(authority: &str, tool: &str, arguments: &Value) -> TcpStream {
     let params = json!({ "name": tool, "arguments": arguments, "_meta": { "progressToken": 1 } });
     let body = json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params }).to_string();
@@ -94,8 +95,8 @@ async fn call(authority: &str, tool: &str, arguments: &Value) -> TcpStream {
     stream
 }
 
-/// Servers on the Python SDK 1.x end, with all calls under way, when they are told that a call is
-/// cancelled while they answer it.
+/// Servers on the Python SDK 1.x crash, with all calls in flight, if a cancellation arrives while
+/// they answer the call.
 #[tokio::test]
 async fn clients_that_hang_up_harm_no_call_of_others() {
     let gateway = gateway(json!({ "math": cast::stdio("arithmetic.py", &[]) })).await;

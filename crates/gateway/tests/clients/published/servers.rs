@@ -1,4 +1,4 @@
-//! The published servers, as a gateway is told to find them.
+//! The published servers, as entries for a gateway.
 
 use std::{
     fs, io,
@@ -19,7 +19,7 @@ impl Workspace {
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let name = format!("workspace-{}-{number}", std::process::id());
         let workspace = Self(setup::scratch().join(name));
-        // Left by an earlier process of the same id.
+        // Left by an earlier process with the same id.
         if let Err(error) = fs::remove_dir_all(&workspace.0) {
             assert_eq!(error.kind(), io::ErrorKind::NotFound, "{error}");
         }
@@ -40,14 +40,14 @@ impl Workspace {
         self.0.join("repository")
     }
 
-    /// A file that is not there yet.
+    /// Returns a path where no file exists yet.
     pub(super) fn file(&self, name: &str) -> PathBuf {
         self.0.join(name)
     }
 
     fn git(&self, arguments: &[&str]) {
         let mut command = Command::new("git");
-        // The user's own settings, such as hooks and signatures, are no matter of the tests.
+        // The tests must not depend on the user's settings, such as hooks and signatures.
         command.args(arguments).current_dir(&self.0).env("GIT_CONFIG_GLOBAL", "/dev/null");
         let status = command.status().expect("git runs");
         assert!(status.success(), "git {arguments:?}: {status}");
@@ -56,7 +56,7 @@ impl Workspace {
 
 impl Drop for Workspace {
     fn drop(&mut self) {
-        // A child that is still ending may write into it; the next cleaning takes the rest.
+        // A child that is still ending may write into it; the next cleanup removes the rest.
         let _ = fs::remove_dir_all(&self.0);
     }
 }
@@ -97,7 +97,7 @@ impl Server {
         }
     }
 
-    /// The name of the story of a client that uses it.
+    /// The name of the story for it.
     pub(super) fn story(self) -> &'static str {
         match self {
             Self::FastOverHttp => Self::Fast.story(),
@@ -105,7 +105,7 @@ impl Server {
         }
     }
 
-    /// The directory that its story is told in.
+    /// The directory that its story mentions.
     pub(super) fn directory(self, workspace: &Workspace) -> Option<PathBuf> {
         match self {
             Self::Filesystem => Some(workspace.files()),
@@ -114,7 +114,7 @@ impl Server {
         }
     }
 
-    /// A call of one of its tools that works without more.
+    /// A call of one of its tools that needs no setup.
     pub(super) fn quick_call(self, workspace: &Workspace) -> (String, Value) {
         let (tool, arguments) = match self {
             Self::Everything => ("get-sum", json!({ "a": 2, "b": 3 })),
@@ -128,7 +128,7 @@ impl Server {
     }
 }
 
-/// Published servers in the gateway's configuration; those over HTTP run until dropped.
+/// Published servers in the gateway's configuration. Those over HTTP run until dropped.
 pub(super) struct Cast {
     pub(super) entries: Value,
     _running: Option<ExampleServer>,

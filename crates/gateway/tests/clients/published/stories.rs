@@ -1,4 +1,4 @@
-//! What published clients of both eras do with published servers, through the gateway.
+//! Stories of published clients of both eras with published servers, through the gateway.
 
 use std::path::Path;
 
@@ -26,7 +26,7 @@ const PYTHON_2_LEGACY: Client = Client { interpreter: setup::python_2, era: "leg
 const PYTHON_2_PINNED: Client = Client { interpreter: setup::python_2, era: "pinned", revision: MODERN };
 
 impl Client {
-    /// Goes through the story of a server, whose tools have names that begin with `prefix` at `url`.
+    /// Runs the story of a server whose tools have names with `prefix` at `url`.
     async fn goes_through(self, story: &str, url: &str, prefix: &str, directory: Option<&Path>) {
         let mut command = python((self.interpreter)(), "published.py");
         command.args([self.era, self.revision, url, story, prefix]).args(directory);
@@ -56,7 +56,7 @@ async fn each_client_uses(server: Server) {
     }
 }
 
-/// Nothing of what a server has is lost or changed for a client that does not reach it directly.
+/// Nothing of a server is lost or changed for a client that does not reach it directly.
 async fn has_the_same_as_directly(server: Server) {
     let workspace = Workspace::new();
     let cast = Cast::of(&[server], &workspace).await;
@@ -114,7 +114,7 @@ async fn python_2_pinned_uses_all_of_them_at_one_endpoint() {
     uses_all_at_one_endpoint(PYTHON_2_PINNED).await;
 }
 
-/// It can ask only clients of the legacy era, as it can where they reach it directly.
+/// It can only ask clients of the legacy era, as when they reach it directly.
 #[tokio::test]
 async fn fastmcp_asks_the_user_of_a_legacy_client() {
     let workspace = Workspace::new();

@@ -1,4 +1,4 @@
-//! Servers that are slow or hang, and a good one beside all that there are.
+//! Slow and hanging servers, and a good one beside all others.
 
 use std::{
     fs,
@@ -24,19 +24,19 @@ use super::{
 };
 use crate::gateway::support::{connect, gateway, is_error};
 
-/// Clients that have such a limit for lists are published, and give up.
+/// Published clients have such a limit for lists, and then give up.
 const PATIENCE_FOR_LISTS: Duration = Duration::from_secs(5);
 const CALLS: u32 = 150;
 const CALL_INTERVAL: Duration = Duration::from_millis(20);
-/// How often each of the others is called meanwhile.
+/// How often each of the others is called during that time.
 const OTHERS_INTERVAL: Duration = Duration::from_millis(250);
-/// How much longer than alone a call may take beside all others.
+/// How much longer a call may take beside all others than alone.
 const ALLOWANCE: Duration = Duration::from_millis(100);
-/// How often it is measured until it holds: another test may have the machine at any time.
+/// How often to measure until it holds, because other tests use the machine as well.
 const ROUNDS: usize = 6;
 
-/// The entry of a server whose first answer takes more than ten seconds, as that of a container or
-/// a package that is fetched does. Each start adds a line to the file `starts`.
+/// The entry of a server whose first answer takes more than ten seconds, like that of a container
+/// or package that has to be downloaded. Each start adds a line to the file `starts`.
 fn slow(starts: &Path) -> Value {
     let script = r#"echo started >> "$1"; sleep 11; exec "$2" -B "$3""#;
     let arithmetic = setup::source("upstreams").join("arithmetic.py");
@@ -44,7 +44,7 @@ fn slow(starts: &Path) -> Value {
     json!({ "command": "sh", "args": args })
 }
 
-/// The entry of a server that answers nothing.
+/// The entry of a server that never answers.
 fn silent() -> Value {
     cast::stdio("silent.py", &[])
 }
@@ -85,7 +85,7 @@ async fn a_list_of_all_servers_comes_soon_without_the_one_that_hangs_and_names_i
     client.leave().await;
 }
 
-/// A gateway in front of everything, and what troubles a good server there.
+/// A gateway in front of all servers, and clients that disturb a good one.
 struct Crowd {
     gateway: ExampleServer,
     workspace: Workspace,
@@ -104,9 +104,8 @@ impl Crowd {
         Self { gateway: gateway(entries).await, workspace, _cast: cast }
     }
 
-    /// Clients that use all other servers, until dropped: one after another calls the published
-    /// ones, others wait for the slow one and for the silent one, list all that there is, and
-    /// leave in the midst of calls.
+    /// Clients that use all other servers, until dropped: one calls the published ones in turn,
+    /// others wait for the slow and the silent one, list everything, and disconnect during calls.
     fn others(&self) -> (JoinSet<()>, HangingUp) {
         let mut others = JoinSet::new();
         let waited_for = ["slow", "silent"].map(|name| (format!("{name}-add"), json!({ "a": 1, "b": 2 })));
@@ -118,7 +117,7 @@ impl Crowd {
                 let mut ticks = interval(OTHERS_INTERVAL);
                 loop {
                     ticks.tick().await;
-                    // Whether it is answered is for other tests to judge.
+                    // Other tests check whether it is answered.
                     let _ = client.call(&tool, arguments.clone()).await;
                 }
             });
@@ -134,7 +133,7 @@ impl Crowd {
     }
 }
 
-/// How long the slowest of many calls of the good server takes; none may fail.
+/// Returns how long the slowest of many calls of the good server takes; none may fail.
 async fn slowest(client: &Client) -> Duration {
     let mut slowest = Duration::ZERO;
     let mut ticks = interval(CALL_INTERVAL);

@@ -1,4 +1,4 @@
-//! An answer that may take time.
+//! A value that is ready or arrives later.
 
 use std::fmt;
 use std::future::poll_fn;
@@ -10,8 +10,8 @@ use std::time::Duration;
 use crate::deadline::Deadline;
 use crate::jsonrpc::RpcError;
 
-/// What a [`Registry`](crate::Registry) answers: at once, or later. An answer that
-/// is ready costs no allocation.
+/// The answer of a [`Registry`](crate::Registry): ready now, or a future. A ready answer does not
+/// allocate.
 #[must_use]
 pub struct Answer<'a, T>(AnswerKind<'a, T>);
 
@@ -30,22 +30,22 @@ impl<T> fmt::Debug for Answer<'_, T> {
 }
 
 impl<'a, T> Answer<'a, T> {
-    /// An answer that is there already.
+    /// Creates an answer that is ready.
     pub fn ready(answer: Result<T, RpcError>) -> Self {
         Self(AnswerKind::Ready(answer))
     }
 
-    /// An answer that has to be waited for.
+    /// Creates an answer that has to be awaited.
     pub fn later(answer: impl Future<Output = Result<T, RpcError>> + Send + 'a) -> Self {
         Self(AnswerKind::Later(Box::pin(answer)))
     }
 
-    /// The answer, if it is there already.
+    /// Returns the value, if it is ready.
     pub fn now(self) -> Option<Result<T, RpcError>> {
         self.at_once().ok()
     }
 
-    /// The answer, if it is there already, else what has to be waited for.
+    /// Returns the value if it is ready, otherwise the future.
     pub(crate) fn at_once(self) -> Result<Result<T, RpcError>, Self> {
         match self.0 {
             AnswerKind::Ready(answer) => Ok(answer),
@@ -53,12 +53,12 @@ impl<'a, T> Answer<'a, T> {
         }
     }
 
-    /// The answer that `ask` comes to; a panic in it becomes an error.
+    /// Runs `ask` and returns its answer. A panic becomes an error.
     pub(crate) fn of(ask: impl FnOnce() -> Self) -> Self {
         guarded(ask).unwrap_or_else(|error| Self::ready(Err(error)))
     }
 
-    /// What `change` makes of the answer.
+    /// Maps the value with `change`.
     pub fn map<U>(self, change: impl FnOnce(T) -> U + Send + 'a) -> Answer<'a, U>
     where
         T: 'a,
@@ -69,8 +69,7 @@ impl<'a, T> Answer<'a, T> {
         }
     }
 
-    /// Waits for the answer, but no longer than `limit`; a panic on the way becomes an
-    /// error.
+    /// Waits for the value, at most for `limit`. A panic becomes an error.
     pub(crate) async fn within(self, limit: Option<Duration>) -> Result<T, RpcError> {
         let mut answer = match self.0 {
             AnswerKind::Ready(answer) => return answer,
@@ -91,7 +90,7 @@ impl<'a, T> Answer<'a, T> {
         .await
     }
 
-    /// Waits for the answer.
+    /// Waits for the value.
     pub async fn get(self) -> Result<T, RpcError> {
         match self.0 {
             AnswerKind::Ready(answer) => answer,
@@ -100,7 +99,7 @@ impl<'a, T> Answer<'a, T> {
     }
 }
 
-/// What a registry does; its panic becomes an error.
+/// Runs a registry's code, and turns a panic into an error.
 pub(crate) fn guarded<T>(ask: impl FnOnce() -> T) -> Result<T, RpcError> {
     catch_unwind(AssertUnwindSafe(ask)).map_err(|_| {
         tracing::error!("a registry panicked");
