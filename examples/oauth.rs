@@ -1,12 +1,12 @@
-//! A server that admits only callers with an access token of an authorization server. Every caller
-//! reads its own notes; writing one needs a scope of its own, for which clients ask their user when
-//! it is needed first.
+//! A server that admits only callers with an access token from an authorization server. Every caller
+//! reads its own notes. Writing one needs a second scope, which clients request from their user when
+//! a call is refused without it.
 //!
 //! `ISSUER=https://login.example.com cargo run --example oauth --features auth,serve`, with an
 //! authorization server that issues JWTs for the resource `http://127.0.0.1:8000/mcp` (RFC 8707) and
-//! knows the scopes `notes:read` and `notes:write`. Then connect any client that speaks OAuth: it
-//! finds the authorization server by itself. `PUBLIC_URL` is the URL that clients use, where that is
-//! another, such as that of a proxy.
+//! grants the scopes `notes:read` and `notes:write`. Then connect any client that supports OAuth: it
+//! discovers the authorization server from the first refusal. Behind a proxy, set `PUBLIC_URL` to the
+//! URL that clients use.
 
 use std::collections::HashMap;
 use std::env;
@@ -24,7 +24,7 @@ mod common;
 
 const MOST_NOTES: usize = 100;
 
-/// The notes of each caller: of the subject of a token, as its issuer names it.
+/// The notes of each caller. A principal is an issuer and a subject.
 type Notes = Arc<Mutex<HashMap<Principal, Vec<String>>>>;
 
 #[derive(Deserialize, JsonSchema)]
@@ -66,15 +66,15 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let local = format!("http://{}/mcp", listener.local_addr()?);
     let public_url = env::var("PUBLIC_URL").unwrap_or(local);
     let server = ResourceServer::new(&public_url, JwtVerifier::new(issuer)?.leeway(Duration::from_secs(2)))?
-        // Without this no request is served, and clients ask for it at first.
+        // Needed by every request, and part of the first challenge.
         .scopes(["notes:read"])?
-        // Clients must see a tool to ask for its scope.
+        // A client only requests a scope for a tool that it can see.
         .listed(ListedItems::All)
         .name("Notes");
 
     let manager = StatelessSessionManager::builder("oauth", env!("CARGO_PKG_VERSION")).build()?;
     let service = manager.authorize(server).wrap(manager.service(tools()?).at("/mcp"));
-    // Outside, because a browser asks without a token whether it may send one.
+    // Outside the authorization, because a preflight carries no token.
     serve(listener, manager.cors().wrap(service)).shutdown_on(signals).drain(&manager).await;
     Ok(())
 }

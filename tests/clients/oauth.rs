@@ -107,13 +107,8 @@ async fn goes_the_whole_way(client: &Client) {
     let fetches = asked.iter().filter(|asked| asked.route.as_deref() == Some("jwks")).count();
     assert_eq!(fetches, 1, "the server remembers the issuer's keys");
     let registers = matches!(client.library, Library::Python1 | Library::TypeScript1);
-    let visits = [
-        "notes:read",
-        "authorization_code",
-        "notes:read notes:write",
-        "authorization_code",
-        "refresh_token",
-    ];
+    let visits =
+        ["notes:read", "authorization_code", "notes:read notes:write", "authorization_code", "refresh_token"];
     let expected: Vec<&str> = registers.then_some("registration").into_iter().chain(visits).collect();
     assert_eq!(steps(&asked, resource), expected);
 

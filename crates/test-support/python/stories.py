@@ -4,8 +4,8 @@ Usage: CLIENT.py ERA VERSION URL STORY...
 
 A story may be told about tools with prefixes in their names, as `STORY:PREFIX,...`.
 
-A client module hands `main` its `connect(era, url, answer, auth)`, an async context manager that yields
-an object with `version` (the revision really negotiated), `tools()` (their names) and
+A client module hands `main` its `connect(era, url, answer, auth)`, an async context manager that
+yields an object with `version` (the revision really negotiated), `tools()` (their names) and
 `call(name, arguments, on_progress=None)`, which returns the result's text and whether the result
 is an error, and raises `Refused` for a JSON-RPC error. Its `library` is the library's own client,
 its `types` the library's types, and `read(uri)` reads a resource. What the server asks the user is answered by

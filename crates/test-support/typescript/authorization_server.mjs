@@ -46,6 +46,7 @@ const provider = new Provider(issuer, {
         if (String(url) !== CLIENT_METADATA_URL) return new Response(null, { status: 404 });
         return Response.json({ client_id: CLIENT_METADATA_URL, ...clientMetadata });
     },
+    findAccount: (_context, accountId) => ({ accountId, claims: () => ({ sub: accountId }) }),
     interactions: { url: (_context, { uid }) => `/interaction/${uid}` },
     issueRefreshToken: (_context, client) => client.grantTypeAllowed('refresh_token'),
     ttl: {
