@@ -195,3 +195,30 @@ async fn each_caller_has_its_own_share_of_the_listeners() {
     assert_eq!(server.send(&refreshed, listen(&json!({"toolsListChanged": true}))).await.status, 429);
     let _other = listener(&server, &bob).await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_subscription_ends_when_the_token_that_opened_it_comes_to_grant_something_else() {
+    let issuer = Issuer::new();
+    for changed in [
+        json!({"active": true, "sub": "ada", "aud": RESOURCE, "scope": "less"}),
+        json!({"active": true, "sub": "bob", "aud": RESOURCE, "scope": "much"}),
+    ] {
+        let (registry, _changes) = live();
+        let server = Guarded::new(&issuer, introspection(&issuer), registry);
+        issuer.say_of("opaque", json!({"active": true, "sub": "ada", "aud": RESOURCE, "scope": "much"}));
+        let mut wire = listener(&server, "opaque").await;
+        issuer.say_of("opaque", changed);
+        assert!(end(&mut wire).await["result"].is_object());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_subscription_of_a_key_that_does_not_expire_lasts() {
+    let issuer = Issuer::new();
+    let (registry, changes) = live();
+    let server = Guarded::new(&issuer, ApiKeys::new("keys").key("a-key", "ada", [""; 0]), registry);
+    let mut wire = listener(&server, "a-key").await;
+    assert!(timeout(Duration::from_secs(100_000), wire.next()).await.is_err());
+    changes.publish(Change::Tools);
+    assert_eq!(wire.message().await["method"], "notifications/tools/list_changed");
+}
