@@ -85,7 +85,7 @@ impl Access {
         if scopes.iter().all(|scope| self.may(scope.as_ref())) {
             return Ok(());
         }
-        Err(self.policy.insufficient(&scopes.iter().map(AsRef::as_ref).collect::<Vec<_>>()))
+        Err(self.policy.insufficient(&self.token, &scopes.iter().map(AsRef::as_ref).collect::<Vec<_>>()))
     }
 
     /// Deserialises the token's claims; see [`VerifiedToken::claims`].

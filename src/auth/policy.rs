@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use super::challenge::Challenge;
-use super::dpop::DpopPolicy;
+use super::credentials::Scheme;
+use super::dpop::{ALGORITHMS, DpopPolicy};
 use super::insufficient::InsufficientScope;
 use super::token::VerifiedToken;
 
@@ -48,8 +49,9 @@ impl Policy {
         self.listed == ListedItems::All
     }
 
-    /// The refusal of an operation that needs `scopes` beside those of every request.
-    pub(super) fn insufficient(&self, scopes: &[&str]) -> InsufficientScope {
+    /// The refusal of an operation that needs `scopes` beside those of every request, in the scheme by
+    /// which the token is presented.
+    pub(super) fn insufficient(&self, token: &VerifiedToken, scopes: &[&str]) -> InsufficientScope {
         let mut all: Vec<&str> = self.required.iter().map(|scope| &**scope).collect();
         for scope in scopes {
             if !all.contains(scope) {
@@ -57,11 +59,13 @@ impl Policy {
             }
         }
         let all = all.join(" ");
-        let challenge = Challenge::new("Bearer")
+        let scheme = if token.key_thumbprint().is_some() { Scheme::Dpop } else { Scheme::Bearer };
+        let challenge = Challenge::new(scheme.as_str())
             .with("error", "insufficient_scope")
             .with("scope", &all)
             .with_some("resource_metadata", self.metadata_url.as_deref())
-            .with("error_description", "The access token does not grant the scopes that this needs");
+            .with("error_description", "The access token does not grant the scopes that this needs")
+            .with_some("algs", (scheme == Scheme::Dpop).then_some(ALGORITHMS));
         InsufficientScope::new(all.into(), challenge.into_value())
     }
 }

@@ -186,7 +186,7 @@ impl ResourceServer {
         };
         self.dpop.check(&possession, presented).map_err(|fault| self.policy.unproven(fault))?;
         if !self.policy.required.iter().all(|scope| self.policy.grants(&token, scope)) {
-            return Err(Denial::insufficient(&self.policy.insufficient(&[])));
+            return Err(Denial::insufficient(&self.policy.insufficient(&token, &[])));
         }
         let recheck = token.recheck().map(|_| {
             let verifier = Arc::clone(&self.verifier);
