@@ -19,6 +19,18 @@ pub enum ListedItems {
     All,
 }
 
+/// What happens to a call whose reply is a stream when the token that began it expires, or is found to
+/// be revoked. Subscriptions end then in any case.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum CallsAtExpiry {
+    /// It comes to its end, within its time limit: it was allowed when it began, and a client cannot
+    /// tell how far it had come.
+    #[default]
+    Finish,
+    /// It is cancelled, and its stream ends with an error. For tools that stream for long.
+    End,
+}
+
 /// Whether a granted scope implies another.
 pub(super) type Implies = dyn Fn(&str, &str) -> bool + Send + Sync;
 
@@ -34,6 +46,7 @@ pub(super) struct Policy {
     pub(super) implies: Option<Arc<Implies>>,
     pub(super) listed: ListedItems,
     pub(super) dpop: DpopPolicy,
+    pub(super) calls_at_expiry: CallsAtExpiry,
 }
 
 impl Policy {

@@ -13,7 +13,7 @@ use super::credentials::{self, Credentials};
 use super::denial::Denial;
 use super::dpop::{DpopChecker, DpopPolicy, Possession, ProofHeader};
 use super::lifetime::{Clock, Lifetime, Recheck};
-use super::policy::{ListedItems, Policy};
+use super::policy::{CallsAtExpiry, ListedItems, Policy};
 use super::resource::ResourceUrl;
 use super::token::PresentedToken;
 use super::verifier::TokenVerifier;
@@ -150,6 +150,12 @@ impl ResourceServer {
     /// bound are accepted only with a proof, and others without one.
     pub fn dpop(mut self, policy: DpopPolicy) -> Self {
         Arc::make_mut(&mut self.policy).dpop = policy;
+        self
+    }
+
+    /// Sets what happens to a call that streams when its token expires; by default it comes to its end.
+    pub fn calls_at_expiry(mut self, rule: CallsAtExpiry) -> Self {
+        Arc::make_mut(&mut self.policy).calls_at_expiry = rule;
         self
     }
 
