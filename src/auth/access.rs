@@ -1,6 +1,7 @@
 //! What a request may do.
 
 use std::fmt;
+use std::pin::Pin;
 use std::sync::Arc;
 
 use http::request::Parts;
@@ -8,8 +9,11 @@ use serde::de::DeserializeOwned;
 
 use super::insufficient::InsufficientScope;
 use super::lifetime::Lifetime;
-use super::policy::Policy;
+use super::policy::{CallsAtExpiry, Policy};
 use super::token::VerifiedToken;
+
+/// The end of what a token has opened.
+pub(crate) type TokenEnd = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// What the access token of a request grants.
 ///
@@ -85,7 +89,7 @@ impl Access {
         if scopes.iter().all(|scope| self.may(scope.as_ref())) {
             return Ok(());
         }
-        Err(self.policy.insufficient(&scopes.iter().map(AsRef::as_ref).collect::<Vec<_>>()))
+        Err(self.policy.insufficient(&self.token, &scopes.iter().map(AsRef::as_ref).collect::<Vec<_>>()))
     }
 
     /// Deserialises the token's claims; see [`VerifiedToken::claims`].
@@ -101,9 +105,14 @@ impl Access {
         self.policy.lists_all()
     }
 
-    /// Completes when the token is no longer accepted.
-    pub(crate) fn end(&self) -> impl Future<Output = ()> + Send + 'static {
-        self.lifetime.clone().end(self.token.clone())
+    /// Completes when the token is no longer accepted, and a subscription ends.
+    pub(crate) fn end(&self) -> TokenEnd {
+        Box::pin(self.lifetime.clone().end(self.token.clone()))
+    }
+
+    /// Completes when a call that streams ends because of its token, if it ever does.
+    pub(crate) fn end_of_calls(&self) -> Option<TokenEnd> {
+        (self.policy.calls_at_expiry == CallsAtExpiry::End).then(|| self.end())
     }
 }
 

@@ -16,6 +16,8 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use rustls::RootCertStore;
 
+use crate::deadline::within;
+
 /// How long a request to an authorization server may take, and may wait for others.
 pub(super) const TIME_LIMIT: Duration = Duration::from_secs(10);
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);
@@ -66,8 +68,8 @@ pub type HttpResponse<'a> = Pin<Box<dyn Future<Output = Result<Response<Bytes>, 
 /// When there is none in time, or when its status is not 200.
 pub(super) async fn fetch(client: &dyn HttpClient, mut request: Request<Bytes>) -> Result<Bytes, FetchError> {
     request.headers_mut().insert(header::ACCEPT, HeaderValue::from_static("application/json"));
-    let sent = tokio::time::timeout(TIME_LIMIT, client.send(request, MAX_BODY)).await;
-    let response = sent.map_err(|_| FetchError::TimedOut)?.map_err(FetchError::Failed)?;
+    let sent = within(TIME_LIMIT, client.send(request, MAX_BODY)).await;
+    let response = sent.ok_or(FetchError::TimedOut)?.map_err(FetchError::Failed)?;
     if response.status() != StatusCode::OK {
         return Err(FetchError::Status(response.status()));
     }

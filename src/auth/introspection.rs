@@ -18,6 +18,7 @@ use super::fetch::{DefaultClient, FetchError, HttpClient, TIME_LIMIT, fetch};
 use super::jwt::claims::{ClaimRules, Claims};
 use super::token::{PresentedToken, VerifiedToken, valid_subject};
 use super::verifier::{TokenError, TokenVerifier, Verification};
+use crate::deadline::within;
 use crate::error::ConfigError;
 
 /// The most requests to the issuer at the same time.
@@ -29,7 +30,7 @@ const REMEMBER_INVALID: Duration = Duration::from_secs(10);
 ///
 /// A token is accepted if the issuer says that it is active, and that its audience is the resource.
 /// Answers are remembered for 30 seconds, so a token that is revoked is refused after that time at
-/// the latest; subscriptions that it opened end then too.
+/// the latest. Subscriptions that it opened end after twice that time at the latest.
 ///
 /// ```
 /// use mcp_stateless::auth::{Introspection, ResourceServer};
@@ -131,8 +132,8 @@ impl Introspection {
 
     async fn ask(&self, presented: PresentedToken<'_>) -> Result<VerifiedToken, TokenError> {
         let failed = |error: FetchError| TokenError::unavailable(error);
-        let turn = tokio::time::timeout(TIME_LIMIT, self.requests.acquire()).await;
-        let _turn = turn.map_err(TokenError::unavailable)?.map_err(TokenError::unavailable)?;
+        let turn = within(TIME_LIMIT, self.requests.acquire()).await;
+        let _turn = turn.ok_or(FetchError::TimedOut).map_err(failed)?.map_err(TokenError::unavailable)?;
         let form = format!("token={}&token_type_hint=access_token", form_encoded(presented.secret));
         let request = Request::post(&self.url)
             .header(header::AUTHORIZATION, &self.authorization)

@@ -1,12 +1,14 @@
 //! How long what a token has opened may last.
 
 use std::fmt;
+use std::future::poll_fn;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use super::resource::ResourceUrl;
 use super::token::{PresentedToken, VerifiedToken};
 use super::verifier::{TokenErrorKind, TokenVerifier};
+use crate::deadline::Deadline;
 
 /// The longest sleep between two looks at the clock, which may be set, or stand still with the
 /// machine, while a timer runs.
@@ -54,6 +56,9 @@ impl Lifetime {
             if token.is_expired(now) {
                 return;
             }
+            if token.expiry().is_none() && (token.recheck().is_none() || self.recheck.is_none()) {
+                return std::future::pending().await;
+            }
             let left = token.expiry().and_then(|end| end.duration_since(now).ok());
             let mut pause = left.unwrap_or(LONGEST_SLEEP).min(LONGEST_SLEEP);
             if let (Some(interval), Some(recheck)) = (token.recheck(), &self.recheck) {
@@ -63,18 +68,20 @@ impl Lifetime {
                     let presented =
                         PresentedToken { secret: &recheck.secret, resource: &recheck.resource, now };
                     match recheck.verifier.verify(presented).await {
-                        Ok(again) => (token, misses) = (again, 0),
+                        Ok(again) if again.grants_as(&token) => (token, misses) = (again, 0),
                         Err(error) if error.kind == TokenErrorKind::Unavailable && misses < MAX_MISSES => {
                             misses += 1;
                         }
-                        Err(_) => return,
+                        // It grants something else than what the stream was opened by.
+                        Ok(_) | Err(_) => return,
                     }
                     continue;
                 }
                 pause = pause.min(due);
             }
             // A timer may end a moment before the clock shows it.
-            tokio::time::sleep(pause.max(Duration::from_millis(1))).await;
+            let mut pause = Deadline::new(pause.max(Duration::from_millis(1)));
+            poll_fn(|cx| pause.poll(cx)).await;
         }
     }
 }

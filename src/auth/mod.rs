@@ -56,6 +56,7 @@ mod token;
 mod verifier;
 
 pub use access::Access;
+pub(crate) use access::TokenEnd;
 pub use api_keys::ApiKeys;
 pub(crate) use challenge::is_scope;
 pub(crate) use denial::Denial;
@@ -65,7 +66,7 @@ pub use insufficient::InsufficientScope;
 pub use introspection::Introspection;
 pub use jose::Algorithm;
 pub use jwt::JwtVerifier;
-pub use policy::ListedItems;
+pub use policy::{CallsAtExpiry, ListedItems};
 pub use resource::ResourceUrl;
 pub use server::ResourceServer;
 pub use token::{PresentedToken, VerifiedToken};

@@ -13,7 +13,7 @@ use super::credentials::{self, Credentials};
 use super::denial::Denial;
 use super::dpop::{DpopChecker, DpopPolicy, Possession, ProofHeader};
 use super::lifetime::{Clock, Lifetime, Recheck};
-use super::policy::{ListedItems, Policy};
+use super::policy::{CallsAtExpiry, ListedItems, Policy};
 use super::resource::ResourceUrl;
 use super::token::PresentedToken;
 use super::verifier::TokenVerifier;
@@ -153,6 +153,12 @@ impl ResourceServer {
         self
     }
 
+    /// Sets what happens to a call that streams when its token expires; by default it comes to its end.
+    pub fn calls_at_expiry(mut self, rule: CallsAtExpiry) -> Self {
+        Arc::make_mut(&mut self.policy).calls_at_expiry = rule;
+        self
+    }
+
     /// Sets the longest token that is read, in bytes; 8 KiB by default. Longer ones get 400.
     pub fn max_token_size(mut self, bytes: usize) -> Self {
         self.max_token_size = bytes;
@@ -186,7 +192,7 @@ impl ResourceServer {
         };
         self.dpop.check(&possession, presented).map_err(|fault| self.policy.unproven(fault))?;
         if !self.policy.required.iter().all(|scope| self.policy.grants(&token, scope)) {
-            return Err(Denial::insufficient(&self.policy.insufficient(&[])));
+            return Err(Denial::insufficient(&self.policy.insufficient(&token, &[])));
         }
         let recheck = token.recheck().map(|_| {
             let verifier = Arc::clone(&self.verifier);

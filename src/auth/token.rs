@@ -186,6 +186,11 @@ impl VerifiedToken {
         self.0.expires_at.is_some_and(|end| end <= now)
     }
 
+    /// Whether it lets the same caller do the same.
+    pub(super) fn grants_as(&self, other: &Self) -> bool {
+        self.principal() == other.principal() && self.granted().eq(other.granted())
+    }
+
     pub(super) fn recheck(&self) -> Option<Duration> {
         self.0.recheck_every
     }

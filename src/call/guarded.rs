@@ -117,7 +117,7 @@ impl<T: Output> GuardedCall<T> {
     }
 
     /// Drops the work. Its destructors may panic.
-    fn stop(&mut self) {
+    pub(crate) fn stop(&mut self) {
         if let Some(work) = self.work.take()
             && catch_unwind(AssertUnwindSafe(|| drop(work))).is_err()
         {

@@ -95,6 +95,13 @@ impl<T: Output + WriteResult> CallInFlight for PendingCall<T> {
         }
     }
 
+    #[cfg(feature = "auth")]
+    fn give_up(&mut self, error: &RpcError) -> Option<SingleReply> {
+        let draft = self.draft.take()?;
+        self.call.stop();
+        Some(draft.error(error))
+    }
+
     fn close(&self) -> Leftovers {
         self.exchange.as_ref().map(|exchange| exchange.close()).unwrap_or_default()
     }

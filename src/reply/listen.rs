@@ -2,8 +2,6 @@
 //! server shuts down (2026-07-28, Patterns, "Subscriptions").
 
 use std::collections::{BTreeMap, BTreeSet};
-#[cfg(feature = "auth")]
-use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -13,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::draft::Draft;
 #[cfg(feature = "auth")]
-use crate::auth::Access;
+use crate::auth::{Access, TokenEnd};
 use crate::changes::{Change, ChangeStream, News};
 use crate::deadline::Deadline;
 use crate::drain::ListenerGuard;
@@ -108,7 +106,7 @@ pub(crate) struct SubscriptionStream {
     is_acknowledged: bool,
     /// When the token that opened the stream is no longer accepted.
     #[cfg(feature = "auth")]
-    token_end: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
+    token_end: Option<TokenEnd>,
 }
 
 impl SubscriptionStream {
@@ -126,8 +124,7 @@ impl SubscriptionStream {
             spellings.entry(uri::canonical(written).into_owned()).or_default().push(written.clone());
         }
         #[cfg(feature = "auth")]
-        let token_end: Option<Pin<Box<dyn Future<Output = ()> + Send>>> =
-            Access::of(&head).map(|access| Box::pin(access.end()) as Pin<Box<_>>);
+        let token_end = Access::of(&head).map(Access::end);
         Self {
             wanted,
             spellings,

@@ -9,6 +9,7 @@ use crate::auth::discovery::{self, jwks_url};
 use crate::auth::fetch::{FetchError, HttpClient, TIME_LIMIT, fetch};
 use crate::auth::jose::{Algorithm, KeySet, PublicKey};
 use crate::auth::verifier::TokenError;
+use crate::deadline::within;
 
 /// How long a failed fetch is not tried again while there are keys to go on with.
 const SOFT_RETRY: Duration = Duration::from_secs(60);
@@ -124,7 +125,7 @@ impl FetchedKeys {
         }
         // A request whose client leaves while it fetches has made its attempt all the same.
         *last = Some(Instant::now());
-        let fetched = tokio::time::timeout(TIME_LIMIT, self.fetch(issuer)).await;
+        let fetched = within(TIME_LIMIT, self.fetch(issuer)).await;
         let keys = fetched.unwrap_or(Err(FetchError::TimedOut)).inspect_err(|error| {
             tracing::warn!(issuer, %error, "the keys of an issuer could not be fetched");
         })?;

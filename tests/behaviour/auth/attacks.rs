@@ -1,6 +1,9 @@
 //! What attackers try; each is refused, for its own reason.
 
+use std::task::{Context, Poll, Waker};
+
 use mcp_stateless::auth::JwtVerifier;
+use proptest::prelude::*;
 use ring::hmac;
 use serde_json::{Value, json};
 
@@ -278,6 +281,85 @@ async fn every_algorithm_is_checked_with_a_key_of_its_kind_and_only_if_allowed()
             let verifier = JwtVerifier::with_keys(ISSUER, &keys).expect("a key is left");
             let server = Protected::with(&issuer, verifier, |server| server);
             assert_refused(&server, &token, "not one of the issuer's").await;
+        }
+    }
+}
+
+/// The status of a call that nothing has to be waited for.
+fn status_at_once(server: &Protected, request: http::Request<http_body_util::Full<bytes::Bytes>>) -> u16 {
+    let mut response = std::pin::pin!(server.handle(request));
+    let mut cx = Context::from_waker(Waker::noop());
+    match response.as_mut().poll(&mut cx) {
+        Poll::Ready(response) => response.status().as_u16(),
+        Poll::Pending => panic!("it waits for something"),
+    }
+}
+
+fn any_json() -> impl Strategy<Value = Value> {
+    let texts = prop_oneof![
+        Just(String::new()),
+        Just(ISSUER.to_owned()),
+        Just(RESOURCE.to_owned()),
+        Just("ES256".to_owned()),
+        Just("at+jwt".to_owned()),
+        Just("applicatioñ/jwt".to_owned()),
+        ".{0,12}",
+    ];
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<f64>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        texts.prop_map(Value::from),
+    ];
+    leaf.prop_recursive(2, 8, 4, |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+            prop::collection::btree_map("jkt|keys|a", inner, 0..3)
+                .prop_map(|members| Value::Object(members.into_iter().collect())),
+        ]
+    })
+}
+
+proptest! {
+    #[test]
+    fn any_credentials_are_survived(
+        bytes in prop::collection::vec(any::<u8>(), 0..40),
+        cut in 0_usize..600,
+        header in prop_oneof![Just("authorization"), Just("dpop")],
+    ) {
+        let issuer = Issuer::new();
+        let keys = json!({"keys": issuer.published()}).to_string();
+        let server = Protected::with(&issuer, JwtVerifier::with_keys(ISSUER, &keys).expect("keys"), |server| server);
+        let good = format!("Bearer {}", issuer.token(|_| {}));
+        let mut request = Post::call(Era::Modern, "whoami", json!({})).into_request();
+        request.headers_mut().insert("authorization", good.parse().expect("a header"));
+        let cut = cut.min(good.len());
+        for value in [bytes.clone(), [&good.as_bytes()[..cut], &bytes, &good.as_bytes()[cut..]].concat()] {
+            let Ok(value) = http::HeaderValue::from_bytes(&value) else { continue };
+            let is_same = value == good;
+            let mut request = request.clone();
+            request.headers_mut().insert(header, value);
+            let status = status_at_once(&server, request);
+            prop_assert!(matches!(status, 400 | 401) || (status == 200 && (is_same || header == "dpop")), "{}", status);
+        }
+    }
+
+    #[test]
+    fn any_header_and_claims_of_a_signed_token_are_survived(
+        name in "alg|typ|kid|crit|jwk",
+        claim in "iss|sub|aud|exp|nbf|iat|scope|scp|cnf|client_id|azp",
+        in_header in any_json(),
+        in_claims in any_json(),
+    ) {
+        let issuer = Issuer::new();
+        let keys = json!({"keys": issuer.published()}).to_string();
+        let server = Protected::with(&issuer, JwtVerifier::with_keys(ISSUER, &keys).expect("keys"), |server| server);
+        let mut claims = issuer.claims();
+        claims[&*claim] = in_claims.clone();
+        for header in [json!({}), json!({name: in_header})] {
+            let post = bearer(Post::call(Era::Modern, "whoami", json!({})), &issuer.signed(header, &claims));
+            prop_assert!(matches!(status_at_once(&server, post.into_request()), 200 | 400 | 401));
         }
     }
 }

@@ -220,3 +220,23 @@ async fn a_proof_is_taken_once_for_as_long_as_it_is_valid() {
     let others = other.token();
     assert_eq!(send(&server, &others, &other.proof(&others, "ahead")).await.status, 200);
 }
+
+#[tokio::test]
+async fn a_missing_scope_is_told_in_the_scheme_of_the_token() {
+    let issuer = Issuer::new();
+    let server = Protected::new(&issuer);
+    let client = Client::new(&issuer, SigningKey::es256());
+    let token = client.token();
+    let post = Post::call(Era::Modern, "close", json!({})).header("authorization", &format!("DPoP {token}"));
+    let answer = server.send(post.header("dpop", &client.proof(&token, "1"))).await;
+    assert_eq!(answer.status, 403);
+    let challenge = challenges(&answer)[0];
+    assert!(
+        challenge.starts_with("DPoP error=\"insufficient_scope\", scope=\"tickets:write\""),
+        "{challenge}"
+    );
+    assert!(
+        challenge.ends_with("algs=\"ES256 ES384 EdDSA RS256 RS384 RS512 PS256 PS384 PS512\""),
+        "{challenge}"
+    );
+}

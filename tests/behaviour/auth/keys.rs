@@ -226,3 +226,13 @@ async fn keys_are_fetched_over_the_network_and_bounded() {
         );
     }
 }
+
+#[test]
+fn tokens_are_verified_without_a_runtime_as_well() {
+    let issuer = Issuer::new();
+    let server = Protected::new(&issuer);
+    let token = issuer.token(|_| {});
+    let call = std::pin::pin!(server.status(&token));
+    let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
+    assert_eq!(call.poll(&mut cx), std::task::Poll::Ready(200));
+}

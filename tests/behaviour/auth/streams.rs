@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use mcp_stateless::ask::StateKeys;
-use mcp_stateless::auth::{ApiKeys, Introspection, ResourceServer, TokenVerifier};
+use mcp_stateless::auth::{ApiKeys, CallsAtExpiry, Introspection, ResourceServer, TokenVerifier};
 use mcp_stateless::changes::{Change, Changes};
 use mcp_stateless::registry::Live;
 use mcp_stateless::{CallContext, Catalog, Registry, StatelessSessionManager, ToolRegistry};
@@ -15,7 +15,7 @@ use super::server::bearer;
 use crate::askers::{accept, askers, call, call_again};
 use crate::listening::listen;
 use crate::site::Wire;
-use crate::support::{Answer, Era, Post};
+use crate::support::{Answer, Era, Post, Probe};
 
 /// A protected server of any registry.
 struct Guarded<R> {
@@ -119,22 +119,43 @@ async fn a_subscription_outlasts_a_short_absence_of_the_issuer_but_no_long_one()
     assert!(down.elapsed() <= Duration::from_secs(200), "{:?}", down.elapsed());
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_call_that_has_begun_comes_to_its_end_within_its_time_limit() {
-    let issuer = Issuer::new();
-    let slow = async |cx: CallContext| {
-        cx.progress(1.0, None, "").await;
-        tokio::time::sleep(Duration::from_secs(60)).await;
-        "done"
+/// A call that begins ten seconds before its token expires and reports its progress, and what its
+/// stream ends with.
+async fn call_over_expiry(rule: CallsAtExpiry) -> (Value, Duration, Probe) {
+    let (issuer, probe) = (Issuer::new(), Probe::default());
+    let running = probe.clone();
+    let slow = move |cx: CallContext| {
+        let running = running.run();
+        async move {
+            cx.progress(1.0, None, "").await;
+            tokio::time::sleep(Duration::from_secs(60)).await;
+            drop(running);
+            "done"
+        }
     };
     let tools = ToolRegistry::builder().tool("slow", "", slow).build().expect("valid tools");
-    let server = Guarded::new(&issuer, issuer.verifier(), tools);
+    let mut server = Guarded::new(&issuer, issuer.verifier(), tools);
+    let clock = issuer.clone();
+    let resource = ResourceServer::new(RESOURCE, issuer.verifier()).expect("a URL").calls_at_expiry(rule);
+    server.authorize = server.manager.authorize(resource.clock(move || clock.now()));
     let token = issuer.token(|_| {});
     advance(Duration::from_secs(320)).await;
+    let start = Instant::now();
     let post = Post::call_with_meta(Era::Modern, "slow", json!({}), json!({"progressToken": 1}));
     let mut wire = server.open(&token, post).await;
     assert_eq!(wire.message().await["method"], "notifications/progress");
-    assert_eq!(end(&mut wire).await["result"]["content"][0]["text"], "done");
+    (end(&mut wire).await, start.elapsed(), probe)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_has_begun_comes_to_its_end_or_ends_with_its_token() {
+    let (last, lasted, _) = call_over_expiry(CallsAtExpiry::Finish).await;
+    assert_eq!(last["result"]["content"][0]["text"], "done");
+    assert!(lasted >= Duration::from_secs(60));
+    let (last, lasted, probe) = call_over_expiry(CallsAtExpiry::End).await;
+    assert_eq!((&last["error"]["code"], &last["id"]), (&json!(-32600), &json!(1)));
+    assert!(lasted <= Duration::from_secs(12), "{lasted:?}");
+    assert_eq!(probe.running(), 0);
 }
 
 /// A server whose tools ask, and tokens of two callers.
@@ -194,4 +215,31 @@ async fn each_caller_has_its_own_share_of_the_listeners() {
     let refreshed = issuer.token(|claims| claims["jti"] = "another".into());
     assert_eq!(server.send(&refreshed, listen(&json!({"toolsListChanged": true}))).await.status, 429);
     let _other = listener(&server, &bob).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_subscription_ends_when_the_token_that_opened_it_comes_to_grant_something_else() {
+    let issuer = Issuer::new();
+    for changed in [
+        json!({"active": true, "sub": "ada", "aud": RESOURCE, "scope": "less"}),
+        json!({"active": true, "sub": "bob", "aud": RESOURCE, "scope": "much"}),
+    ] {
+        let (registry, _changes) = live();
+        let server = Guarded::new(&issuer, introspection(&issuer), registry);
+        issuer.say_of("opaque", json!({"active": true, "sub": "ada", "aud": RESOURCE, "scope": "much"}));
+        let mut wire = listener(&server, "opaque").await;
+        issuer.say_of("opaque", changed);
+        assert!(end(&mut wire).await["result"].is_object());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_subscription_of_a_key_that_does_not_expire_lasts() {
+    let issuer = Issuer::new();
+    let (registry, changes) = live();
+    let server = Guarded::new(&issuer, ApiKeys::new("keys").key("a-key", "ada", [""; 0]), registry);
+    let mut wire = listener(&server, "a-key").await;
+    assert!(timeout(Duration::from_secs(100_000), wire.next()).await.is_err());
+    changes.publish(Change::Tools);
+    assert_eq!(wire.message().await["method"], "notifications/tools/list_changed");
 }
