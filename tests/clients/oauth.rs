@@ -114,7 +114,7 @@ async fn goes_the_whole_way(client: &Client) {
 
     let seen = protected.proxy.seen();
     assert_eq!((&*seen[1].path, seen[1].status), (&*format!("{METADATA}/mcp"), StatusCode::OK));
-    let expected = r#"error="invalid_token", error_description="The access token has expired", "#;
+    let expired = r#"error="invalid_token", error_description="The access token has expired", "#;
     let insufficient = r#"error="insufficient_scope", scope="notes:read notes:write", "#;
     let mut refusals = vec![
         (StatusCode::UNAUTHORIZED, protected.challenge("", r#", scope="notes:read""#)),
@@ -128,7 +128,7 @@ async fn goes_the_whole_way(client: &Client) {
     ];
     // The Python clients renew a token that expires by their own clock.
     if matches!(client.library, Library::TypeScript1 | Library::TypeScript2) {
-        refusals.push((StatusCode::UNAUTHORIZED, protected.challenge(expected, r#", scope="notes:read""#)));
+        refusals.push((StatusCode::UNAUTHORIZED, protected.challenge(expired, r#", scope="notes:read""#)));
     }
     let refused = |exchange: &Exchange| Some((exchange.status, exchange.challenge.clone()?));
     assert_eq!(seen.iter().filter_map(refused).collect::<Vec<_>>(), refusals);
