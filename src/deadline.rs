@@ -45,3 +45,14 @@ impl Deadline {
         self.length
     }
 }
+
+/// Waits for a future, at most for so long; `None` when the time is over.
+#[cfg(feature = "auth")]
+pub(crate) async fn within<F: Future>(limit: Duration, future: F) -> Option<F::Output> {
+    let (mut future, mut deadline) = (pin!(future), Deadline::new(limit));
+    std::future::poll_fn(|cx| match future.as_mut().poll(cx) {
+        Poll::Ready(output) => Poll::Ready(Some(output)),
+        Poll::Pending => deadline.poll(cx).map(|()| None),
+    })
+    .await
+}

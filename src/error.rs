@@ -8,6 +8,11 @@ use thiserror::Error;
 pub struct ConfigError(String);
 
 impl ConfigError {
+    #[cfg(feature = "auth")]
+    pub(crate) fn new(fault: String) -> Self {
+        Self(fault)
+    }
+
     pub(crate) fn unreadable_origin(text: &str) -> Self {
         Self(format!(
             "{text:?} is neither a host (`example.com`, `example.com:8000`, `https://example.com`) nor an origin (`https://example.com`)"

@@ -89,6 +89,7 @@
 //!
 //! Off by default:
 //!
+//! - `auth`: an OAuth 2.1 resource server: access tokens, scopes, metadata, `DPoP`.
 //! - `ask`: questions to the client's user, its model and its file system.
 //! - `jsonschema`: arguments and structured content are checked against their schemas.
 //! - `macros`: `#[tools]`, `#[prompts]` and `#[resources]` turn methods into handlers,
@@ -107,6 +108,8 @@
 pub mod __private;
 #[cfg(feature = "ask")]
 pub mod ask;
+#[cfg(feature = "auth")]
+pub mod auth;
 pub mod call;
 mod cells;
 pub mod changes;
@@ -118,6 +121,7 @@ mod error;
 #[cfg(all(
     any(doc, doctest),
     feature = "ask",
+    feature = "auth",
     feature = "macros",
     feature = "serve",
     feature = "templates",

@@ -6,6 +6,8 @@ use std::fmt;
 use super::HandlerError;
 #[cfg(feature = "ask")]
 use crate::ask::{AskError, InputRequired};
+#[cfg(feature = "auth")]
+use crate::auth::InsufficientScope;
 use crate::jsonrpc::RpcError;
 
 type AnyError = Box<dyn Error + Send + Sync>;
@@ -99,6 +101,9 @@ pub enum CallError {
     /// Patterns, "Multi Round-Trip Requests").
     #[cfg(feature = "ask")]
     InputRequired(Box<InputRequired>),
+    /// The caller's token lacks a scope: HTTP 403.
+    #[cfg(feature = "auth")]
+    InsufficientScope(Box<InsufficientScope>),
 }
 
 impl CallError {
@@ -117,6 +122,11 @@ impl CallError {
             Ok(AskError::Rpc(error)) => return Self::Rpc(error),
             // The others describe what the client did, so they are safe to show.
             Ok(other) => return HandlerError::declared(other.to_string()).into(),
+            Err(other) => other,
+        };
+        #[cfg(feature = "auth")]
+        let error = match error.downcast::<InsufficientScope>() {
+            Ok(missing) => return Self::InsufficientScope(missing),
             Err(other) => other,
         };
         match error.downcast::<HandlerError>() {
@@ -146,6 +156,8 @@ impl fmt::Display for CallError {
             Self::Failed(error) => error.fmt(formatter),
             #[cfg(feature = "ask")]
             Self::InputRequired(_) => formatter.write_str("the client must answer questions first"),
+            #[cfg(feature = "auth")]
+            Self::InsufficientScope(missing) => missing.fmt(formatter),
         }
     }
 }

@@ -3,6 +3,8 @@
 use std::any::type_name;
 
 use super::{Call, CallContext, ToolError};
+#[cfg(feature = "auth")]
+use crate::auth::Access;
 use crate::principal::Principal;
 
 /// A part of a call that a [`Handler`](crate::call::Handler) takes as an argument. `S` is the state
@@ -138,6 +140,22 @@ impl<S> FromCall<S> for Principal {
 }
 
 impl<S> FromCall<S> for Option<Principal> {
+    fn from_call(call: &mut Call<'_>, _: &S) -> Result<Self, ToolError> {
+        Ok(extension(call))
+    }
+}
+
+/// Missing, it is a fault of the host, as a missing [`Extension`] is: the request has not passed a
+/// [`ResourceServer`](crate::auth::ResourceServer).
+#[cfg(feature = "auth")]
+impl<S> FromCall<S> for Access {
+    fn from_call(call: &mut Call<'_>, _: &S) -> Result<Self, ToolError> {
+        extension(call).ok_or_else(missing::<Self>)
+    }
+}
+
+#[cfg(feature = "auth")]
+impl<S> FromCall<S> for Option<Access> {
     fn from_call(call: &mut Call<'_>, _: &S) -> Result<Self, ToolError> {
         Ok(extension(call))
     }

@@ -242,6 +242,12 @@ pub(super) fn log_rpc(kind: CallKind, name: &str, error: &RpcError) {
     }
 }
 
+/// Logs a call whose caller lacks a scope.
+#[cfg(feature = "auth")]
+pub(super) fn log_refused(kind: CallKind, name: &str, missing: &crate::auth::InsufficientScope) {
+    tracing::debug!(%kind, name = &*escaped(name), %missing, "a call was refused");
+}
+
 /// Logs a result that reports an error.
 pub(super) fn log_error_result(kind: CallKind, name: &str) {
     tracing::info!(%kind, name = &*escaped(name), "a handler returned a result with `isError`");

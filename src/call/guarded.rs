@@ -7,6 +7,8 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+#[cfg(feature = "auth")]
+use super::failure::log_refused;
 use super::failure::{log_error_result, log_rpc};
 use super::future::{CallFuture, CallWork, Limit};
 use super::{CallError, ErrorMaps, Exchange, HandlerError, Output};
@@ -137,12 +139,14 @@ impl<T: Output> GuardedCall<T> {
             Ok(output) if output.is_error() => log_error_result(T::KIND, name),
             Err(CallError::Failed(error)) => error.log(T::KIND, name),
             Err(CallError::Rpc(error)) => log_rpc(T::KIND, name, error),
+            #[cfg(feature = "auth")]
+            Err(CallError::InsufficientScope(missing)) => log_refused(T::KIND, name, missing),
             _ => {}
         }
     }
 
     /// Drops the work. Its destructors may panic.
-    fn stop(&mut self, target: &str) {
+    pub(crate) fn stop(&mut self, target: &str) {
         if let Some(work) = self.work.take()
             && catch_unwind(AssertUnwindSafe(|| drop(work))).is_err()
         {

@@ -5,6 +5,10 @@ use std::sync::Arc;
 
 use http::request::Parts;
 
+use super::{Call, CallError};
+#[cfg(feature = "auth")]
+use crate::auth::{Access, InsufficientScope};
+
 /// The tags of a tool, a prompt, a resource or a template: strings that the host chooses, such as
 /// `admin`. They are not sent to clients. Clones share the same strings.
 ///
@@ -54,6 +58,17 @@ pub(crate) type TagRule = Arc<dyn Fn(&Tags, &Parts) -> bool + Send + Sync>;
 /// A rule of a definition: whether the sender of a request sees it.
 type Condition = dyn Fn(&Parts) -> bool + Send + Sync;
 
+/// The scopes that a call of one definition needs.
+#[cfg(feature = "auth")]
+#[derive(Default)]
+struct NeededScopes {
+    always: Vec<Box<str>>,
+    by_call: Option<Box<ScopesOfCall>>,
+}
+
+#[cfg(feature = "auth")]
+type ScopesOfCall = dyn Fn(&Call<'_>) -> Vec<String> + Send + Sync;
+
 /// Who may see a definition: callers that pass both its own condition and the rules of its registry.
 #[derive(Default)]
 pub(crate) struct Rights {
@@ -61,6 +76,8 @@ pub(crate) struct Rights {
     visible_to: Option<Box<Condition>>,
     /// The rules of the registry, and of the builder that was merged into its builder.
     rules: Vec<TagRule>,
+    #[cfg(feature = "auth")]
+    scopes: NeededScopes,
 }
 
 impl Rights {
@@ -83,6 +100,10 @@ impl Rights {
 
     /// Returns whether every caller sees the definition.
     pub(crate) fn are_public(&self) -> bool {
+        #[cfg(feature = "auth")]
+        if !self.scopes.always.is_empty() || self.scopes.by_call.is_some() {
+            return false;
+        }
         self.visible_to.is_none() && self.rules.is_empty()
     }
 
@@ -90,6 +111,83 @@ impl Rights {
     pub(crate) fn allow(&self, head: &Parts) -> bool {
         self.visible_to.as_ref().is_none_or(|sees| sees(head))
             && self.rules.iter().all(|rule| rule(&self.tags, head))
+    }
+
+    /// Whether a caller sees it in lists.
+    pub(crate) fn list(&self, head: &Parts) -> bool {
+        #[cfg(feature = "auth")]
+        if !Access::of(head).is_some_and(Access::lists_all) && !self.scopes.are_granted(head) {
+            return false;
+        }
+        self.allow(head)
+    }
+
+    /// Whether a caller may use it, as far as no call is needed to tell: complete its arguments,
+    /// say, or hear of its changes.
+    pub(crate) fn permit(&self, head: &Parts) -> bool {
+        #[cfg(feature = "auth")]
+        if !self.scopes.are_granted(head) {
+            return false;
+        }
+        self.allow(head)
+    }
+
+    /// Refuses a call whose caller lacks a scope. All that the call needs are named at once.
+    #[cfg(feature = "auth")]
+    pub(crate) fn check_scopes(&self, call: &Call<'_>) -> Result<(), CallError> {
+        let NeededScopes { always, by_call } = &self.scopes;
+        if always.is_empty() && by_call.is_none() {
+            return Ok(());
+        }
+        let by_call = by_call.as_ref().map(|needed| needed(call)).unwrap_or_default();
+        let needed: Vec<&str> =
+            always.iter().map(|scope| &**scope).chain(by_call.iter().map(String::as_str)).collect();
+        let checked = match Access::of(call.head()) {
+            Some(access) => access.require(&needed),
+            None if needed.is_empty() => Ok(()),
+            None => Err(InsufficientScope::without_token(&needed)),
+        };
+        checked.map_err(|missing| CallError::InsufficientScope(Box::new(missing)))
+    }
+
+    #[cfg(not(feature = "auth"))]
+    #[expect(clippy::unused_self, clippy::unnecessary_wraps, reason = "with the feature it looks at scopes")]
+    pub(crate) fn check_scopes(&self, _: &Call<'_>) -> Result<(), CallError> {
+        Ok(())
+    }
+
+    #[cfg(feature = "auth")]
+    pub(crate) fn scope(&mut self, scope: Box<str>) {
+        if !self.scopes.always.contains(&scope) {
+            self.scopes.always.push(scope);
+        }
+    }
+
+    #[cfg(feature = "auth")]
+    pub(crate) fn scopes_by(&mut self, needed: impl Fn(&Call<'_>) -> Vec<String> + Send + Sync + 'static) {
+        self.scopes.by_call = Some(Box::new(needed));
+    }
+
+    /// Returns what is wrong with the scopes.
+    #[cfg(feature = "auth")]
+    pub(crate) fn check(&self) -> Result<(), String> {
+        let wrong = self.scopes.always.iter().find(|scope| !crate::auth::is_scope(scope));
+        wrong.map_or(Ok(()), |scope| Err(format!("{scope:?} is not a scope")))
+    }
+
+    #[cfg(not(feature = "auth"))]
+    #[expect(clippy::unused_self, clippy::unnecessary_wraps, reason = "with the feature it looks at scopes")]
+    pub(crate) fn check(&self) -> Result<(), String> {
+        Ok(())
+    }
+}
+
+#[cfg(feature = "auth")]
+impl NeededScopes {
+    /// Whether a caller has all scopes that are known without a call.
+    fn are_granted(&self, head: &Parts) -> bool {
+        self.always.is_empty()
+            || Access::of(head).is_some_and(|access| self.always.iter().all(|scope| access.may(scope)))
     }
 }
 
@@ -117,6 +215,48 @@ macro_rules! rights_setters {
         /// to clients.
         pub fn tag(mut self, tag: impl Into<String>) -> Self {
             self.$($field).+.tag(tag.into());
+            self
+        }
+
+        /// Adds a scope that the caller's access token must grant (feature `auth`). Without it the
+        /// call is answered by HTTP 403 and a challenge that names all scopes that it needs, before
+        /// the handler runs; and lists show it only where the
+        /// [`ResourceServer`](crate::auth::ResourceServer) says so. A request that has not passed
+        /// a resource server has no scopes.
+        ///
+        /// A scope that is none (RFC 6749, section 3.3) is an error when the registry is built.
+        #[cfg(feature = "auth")]
+        pub fn scope(mut self, scope: impl Into<Box<str>>) -> Self {
+            self.$($field).+.scope(scope.into());
+            self
+        }
+
+        /// Sets which scopes a call needs by its target and its arguments, besides those of
+        /// [`scope`](Self::scope) (feature `auth`). A second call replaces the first. Lists do not
+        /// know of them. It must not block, and must not take arguments that it cannot read for
+        /// harmless unless the handler cannot read them either.
+        ///
+        /// ```
+        /// use mcp_stateless::Tool;
+        /// use mcp_stateless::call::Call;
+        ///
+        /// #[derive(serde::Deserialize, schemars::JsonSchema)]
+        /// struct Move { from: String, to: String }
+        ///
+        /// let tool = Tool::new("move", "Move a file", async |_: Move| "moved").scopes_by(|call: &Call<'_>| {
+        ///     match serde_json::from_str::<Move>(call.arguments()) {
+        ///         Ok(it) => vec![format!("{}:write", it.from), format!("{}:write", it.to)],
+        ///         Err(_) => vec!["admin".to_owned()],
+        ///     }
+        /// });
+        /// # let _: Tool = tool;
+        /// ```
+        #[cfg(feature = "auth")]
+        pub fn scopes_by(
+            mut self,
+            needed: impl Fn(&$crate::call::Call<'_>) -> Vec<String> + Send + Sync + 'static,
+        ) -> Self {
+            self.$($field).+.scopes_by(needed);
             self
         }
     };

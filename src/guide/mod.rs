@@ -6,6 +6,7 @@
 //! | [`handlers`] | shared state, parts of the request, errors, rights, middleware |
 //! | [`testing`] | testing tools, prompts and resources in memory |
 //! | [`asking`] | asking the client's user in the middle of a call |
+//! | [`authorization`] | access tokens, scopes, challenges |
 //! | [`deploying`] | hosts, keys, principals, CORS, proxies, Kubernetes, serverless functions |
 //! | [`registries`] | serving items from a database or another system |
 //! | [`from_rmcp`] | coming from the official SDK |
@@ -24,6 +25,9 @@ pub mod testing {}
 
 #[doc = include_str!("asking.md")]
 pub mod asking {}
+
+#[doc = include_str!("authorization.md")]
+pub mod authorization {}
 
 #[doc = include_str!("deploying.md")]
 pub mod deploying {}

@@ -248,6 +248,12 @@ fn is_of_name(byte: u8) -> bool {
     OF_NAMES[usize::from(byte)]
 }
 
+/// Whether a host of a URL, which has no port, is this machine.
+#[cfg(feature = "auth")]
+pub(crate) fn is_loopback(host: &str) -> bool {
+    Authority::parse(host).is_some_and(Authority::is_loopback)
+}
+
 /// The default ports of the schemes of web pages.
 const DEFAULT_PORTS: [(&str, u16); 2] = [("http", 80), ("https", 443)];
 

@@ -131,7 +131,7 @@ impl StatelessSessionManager {
     }
 
     /// Builds the response to a request that is rejected by its head.
-    #[cfg(any(feature = "hyper", feature = "tower"))]
+    #[cfg(any(feature = "auth", feature = "hyper", feature = "tower"))]
     pub(crate) fn refuse(&self, rejection: Rejection, head: &Parts) -> Response<Body> {
         let Arrival { accepts, version, .. } = Arrival::read(head, &self.settings);
         respond(refuse(rejection, version, &self.settings), accepts)

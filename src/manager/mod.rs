@@ -2,6 +2,10 @@
 
 #[cfg(feature = "ask")]
 mod asking;
+#[cfg(feature = "auth")]
+mod authorize;
+#[cfg(all(feature = "auth", any(feature = "hyper", feature = "tower")))]
+mod authorize_service;
 mod builder;
 mod cors;
 #[cfg(any(feature = "hyper", feature = "tower"))]
@@ -10,6 +14,10 @@ mod handle;
 #[cfg(any(feature = "hyper", feature = "tower"))]
 mod service;
 
+#[cfg(feature = "auth")]
+pub use authorize::Authorize;
+#[cfg(all(feature = "auth", any(feature = "hyper", feature = "tower")))]
+pub use authorize_service::{AuthorizeBody, AuthorizeFuture, AuthorizeService};
 pub use builder::ManagerBuilder;
 pub use cors::{Cors, CorsGrant};
 #[cfg(any(feature = "hyper", feature = "tower"))]

@@ -183,6 +183,7 @@ impl Prompt {
     /// Checks the definition and compiles it.
     pub(crate) fn compile(self) -> Result<CompiledPrompt, RegistryError> {
         let error = |fault: String| RegistryError::new("prompt", &self.name, fault);
+        self.rights.check().map_err(error)?;
         if self.name.is_empty() {
             return Err(error("the name must not be empty".to_owned()));
         }
@@ -266,6 +267,9 @@ impl CompiledPrompt {
     pub(crate) fn call(&self, call: Call<'_>) -> CallFuture<PromptOutput> {
         if !self.rights.allow(call.head()) {
             return CallFuture::refused(RpcError::unknown_prompt(call.target()));
+        }
+        if let Err(missing) = self.rights.check_scopes(&call) {
+            return CallFuture::refused(missing);
         }
         if let Some(missing) = self.missing(call.arguments()) {
             let fault = format!("Invalid arguments: missing field `{missing}`");

@@ -86,7 +86,7 @@ impl Registry for PromptRegistry {
             return Answer::ready(page);
         }
         let sees =
-            |name: &str| self.0.by_name.get(name).is_some_and(|prompt| prompt.rights.allow(request.head));
+            |name: &str| self.0.by_name.get(name).is_some_and(|prompt| prompt.rights.list(request.head));
         Answer::ready(page.map(|page| page.visible(ItemKind::Prompts.key(), sees)))
     }
 
@@ -100,7 +100,7 @@ impl Registry for PromptRegistry {
     fn complete(&self, request: CompletionRequest<'_>) -> Answer<'_, Completion> {
         let prompt = match request.reference {
             Reference::Prompt(name) => {
-                self.0.by_name.get(name).filter(|prompt| prompt.rights.allow(request.head))
+                self.0.by_name.get(name).filter(|prompt| prompt.rights.permit(request.head))
             }
             Reference::Resource(_) => None,
         };

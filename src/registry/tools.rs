@@ -46,7 +46,7 @@ impl Tools {
     /// Returns a page without the tools that the caller must not see.
     fn visible(&self, page: Page, head: &Parts) -> Page {
         page.visible(ItemKind::Tools.key(), |name| {
-            self.by_name.get(name).is_some_and(|tool| tool.rights.allow(head))
+            self.by_name.get(name).is_some_and(|tool| tool.rights.list(head))
         })
     }
 }

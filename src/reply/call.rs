@@ -126,6 +126,8 @@ impl<T: Output + WriteResult> PendingCall<T> {
             Err(CallError::Rpc(error)) => draft.error(&error),
             // Unreachable: a failure is never answered with another failure.
             Err(CallError::Failed(_)) => draft.error(&RpcError::internal()),
+            #[cfg(feature = "auth")]
+            Err(CallError::InsufficientScope(missing)) => draft.forbidden(&missing),
             #[cfg(feature = "ask")]
             Err(CallError::InputRequired(required)) => {
                 if let Some(exchange) = &self.exchange {
@@ -145,6 +147,14 @@ impl<T: Output + WriteResult> PendingCall<T> {
 impl<T: Output + WriteResult> CallInFlight for PendingCall<T> {
     fn poll_reply(&mut self, cx: &mut Context<'_>, settings: &Settings) -> Poll<SingleReply> {
         self.poll(cx, settings, "")
+    }
+
+    #[cfg(feature = "auth")]
+    fn give_up(&mut self, error: &RpcError) -> Option<SingleReply> {
+        let draft = self.draft.take()?;
+        // It has kept its name, as every call does that outlives the body.
+        self.call.stop("");
+        Some(draft.error(error))
     }
 
     fn close(&self) -> Leftovers {

@@ -1,8 +1,12 @@
 //! Drafts of replies: what is kept of a request until its reply is written.
 
 use http::StatusCode;
+#[cfg(feature = "auth")]
+use http::header;
 
 use super::message::{ResultMessage, SingleReply};
+#[cfg(feature = "auth")]
+use crate::auth::InsufficientScope;
 use crate::call::{ResultWriter, WriteResult};
 use crate::jsonrpc::write::ReplyStart;
 use crate::jsonrpc::{ErrorCode, RpcError};
@@ -50,6 +54,19 @@ impl Draft {
         let code = code_of(error, self.era);
         let status = status_of(code, self.era);
         SingleReply::Error { status, message: self.start.error(error, code), headers: Box::default() }
+    }
+
+    /// The reply to a call whose caller lacks a scope. The status and the challenge are lost where
+    /// the reply is a stream already, or one of a batch.
+    #[cfg(feature = "auth")]
+    pub(crate) fn forbidden(self, missing: &InsufficientScope) -> SingleReply {
+        let error = RpcError::new(ErrorCode::INVALID_REQUEST, missing.to_string());
+        let challenge = missing.challenge.iter().map(|value| (header::WWW_AUTHENTICATE, value.clone()));
+        SingleReply::Error {
+            status: StatusCode::FORBIDDEN,
+            headers: Box::new(challenge.collect()),
+            message: self.start.error(&error, error.code()),
+        }
     }
 
     /// Writes an `EmptyResult` (legacy era).

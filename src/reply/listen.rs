@@ -10,6 +10,8 @@ use http::request::Parts;
 use serde::{Deserialize, Serialize};
 
 use super::draft::Draft;
+#[cfg(feature = "auth")]
+use crate::auth::{Access, TokenEnd};
 use crate::changes::{Change, ChangeStream, News};
 use crate::deadline::Deadline;
 use crate::drain::ListenerGuard;
@@ -104,6 +106,9 @@ pub(crate) struct SubscriptionStream {
     settings: Arc<Settings>,
     keep_alive: Deadline,
     is_acknowledged: bool,
+    /// When the token that opened the stream is no longer accepted.
+    #[cfg(feature = "auth")]
+    token_end: Option<TokenEnd>,
 }
 
 impl SubscriptionStream {
@@ -120,9 +125,13 @@ impl SubscriptionStream {
         for written in &wanted.resource_subscriptions {
             spellings.entry(uri::canonical(written).into_owned()).or_default().push(written.clone());
         }
+        #[cfg(feature = "auth")]
+        let token_end = Access::of(&head).map(Access::end);
         Self {
             wanted,
             spellings,
+            #[cfg(feature = "auth")]
+            token_end,
             head,
             id,
             changes,
@@ -151,6 +160,10 @@ impl SubscriptionStream {
             self.acknowledge(&mut events);
         }
         let mut is_over = self.listener.end.poll_next(cx).is_ready();
+        #[cfg(feature = "auth")]
+        if let Some(end) = &mut self.token_end {
+            is_over |= end.as_mut().poll(cx).is_ready();
+        }
         while events.len() <= MAX_FRAME
             && let Poll::Ready(news) = self.changes.poll_next(cx)
         {

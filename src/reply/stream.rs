@@ -6,16 +6,24 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 
 use super::message::SingleReply;
+#[cfg(feature = "auth")]
+use crate::auth::{Access, TokenEnd};
 use crate::call::{Exchange, Leftovers};
 use crate::deadline::Deadline;
 use crate::drain::Serving;
 use crate::http::sse::{KEEP_ALIVE, event};
+#[cfg(feature = "auth")]
+use crate::jsonrpc::{ErrorCode, RpcError};
 use crate::settings::Settings;
 
 /// A call in flight, with any type of result.
 pub(crate) trait CallInFlight: Send {
     /// Polls for the reply, a result or an error. After it has been ready once, it stays pending.
     fn poll_reply(&mut self, cx: &mut Context<'_>, settings: &Settings) -> Poll<SingleReply>;
+
+    /// Gives the call up, with an error in place of its reply; `None` if there was a reply.
+    #[cfg(feature = "auth")]
+    fn give_up(&mut self, error: &RpcError) -> Option<SingleReply>;
 
     /// Closes the outbox: the handler can send nothing more. Returns what was not sent yet.
     fn close(&self) -> Leftovers;
@@ -31,6 +39,9 @@ pub(crate) struct CallStream {
     settings: Arc<Settings>,
     /// Counts the call as in flight until the stream is dropped.
     _serving: Serving,
+    /// There if the call ends with the token that began it.
+    #[cfg(feature = "auth")]
+    token_end: Option<TokenEnd>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -46,6 +57,8 @@ impl CallStream {
     pub(crate) fn new(call: Box<dyn CallInFlight>, exchange: Arc<Exchange>, settings: Arc<Settings>) -> Self {
         Self {
             call,
+            #[cfg(feature = "auth")]
+            token_end: Access::of(&exchange.head).and_then(Access::end_of_calls),
             exchange,
             keep_alive: Deadline::new(settings.keep_alive),
             state: StreamState::Running,
@@ -76,10 +89,14 @@ impl CallStream {
             return Poll::Ready(Some(events));
         }
         if let Poll::Ready(reply) = self.call.poll_reply(cx, &self.settings) {
-            self.state = StreamState::Complete;
-            let mut events = self.call.close().events;
-            event(&mut events, |buffer| buffer.append(&mut reply.into_vec()));
-            return Poll::Ready(Some(events.into()));
+            return Poll::Ready(Some(self.complete(reply)));
+        }
+        #[cfg(feature = "auth")]
+        if let Some(end) = &mut self.token_end
+            && end.as_mut().poll(cx).is_ready()
+            && let Some(reply) = self.call.give_up(&token_expired())
+        {
+            return Poll::Ready(Some(self.complete(reply)));
         }
         if let Some(events) = self.take_events(cx) {
             return Poll::Ready(Some(events));
@@ -89,6 +106,14 @@ impl CallStream {
             return Poll::Ready(Some(Bytes::from_static(KEEP_ALIVE)));
         }
         Poll::Pending
+    }
+
+    /// The last frame.
+    fn complete(&mut self, reply: SingleReply) -> Bytes {
+        self.state = StreamState::Complete;
+        let mut events = self.call.close().events;
+        event(&mut events, |buffer| buffer.append(&mut reply.into_vec()));
+        events.into()
     }
 
     fn take_events(&mut self, cx: &mut Context<'_>) -> Option<Bytes> {
@@ -102,4 +127,12 @@ impl CallStream {
         self.keep_alive.reset();
         Some(events.into())
     }
+}
+
+#[cfg(feature = "auth")]
+fn token_expired() -> RpcError {
+    RpcError::new(
+        ErrorCode::INVALID_REQUEST,
+        "Unauthorized: the access token of this call is no longer valid",
+    )
 }

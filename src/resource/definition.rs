@@ -70,7 +70,7 @@ impl About {
         if self.name.len() > MAX_NAME || self.name.chars().any(char::is_control) {
             return Err(format!("the name must have at most {MAX_NAME} bytes, and no control characters"));
         }
-        Ok(())
+        self.rights.check()
     }
 
     /// Writes the definition, which starts with the URI or the template.
@@ -224,6 +224,9 @@ impl Reader {
     pub(crate) fn read(&self, call: Call<'_>) -> CallFuture<ResourceOutput> {
         if !self.rights.allow(call.head()) {
             return CallFuture::refused(RpcError::resource_not_found(call.as_written()));
+        }
+        if let Err(missing) = self.rights.check_scopes(&call) {
+            return CallFuture::refused(missing);
         }
         let name = call.other_name(&self.name);
         let (uri, mime_type, cache) = (call.as_written().to_owned(), self.mime_type.clone(), self.cache);

@@ -75,6 +75,14 @@ impl<R: Registry> TestClient<R> {
         self.extension(Principal::new(name))
     }
 
+    /// Calls with this access token, as if a [`ResourceServer`](crate::auth::ResourceServer) had
+    /// verified it (feature `auth`).
+    #[cfg(feature = "auth")]
+    pub fn token(self, token: crate::auth::VerifiedToken) -> Self {
+        let principal = token.principal().clone();
+        self.extension(principal).extension(crate::auth::Access::new(token))
+    }
+
     /// Declares these capabilities, the JSON of `ClientCapabilities`, instead of all. Only clients
     /// of 2026-07-28 send them with each request.
     pub fn capabilities(mut self, capabilities: Value) -> Self {

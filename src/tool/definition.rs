@@ -283,7 +283,7 @@ impl Tool {
     /// Checks the definition and compiles it.
     pub(crate) fn compile(self) -> Result<CompiledTool, RegistryError> {
         let error = |fault: String| RegistryError::new("tool", &self.name, fault);
-        check_name(&self.name).map_err(error)?;
+        check_name(&self.name).and_then(|()| self.rights.check()).map_err(error)?;
         let read = |text: &RawValue| -> Value { serde_json::from_str(text.get()).unwrap_or_default() };
         let input = self
             .input_schema
@@ -366,6 +366,9 @@ impl CompiledTool {
     pub(crate) fn call(&self, call: Call<'_>) -> CallFuture<ToolOutput> {
         if !self.rights.allow(call.head()) {
             return CallFuture::refused(RpcError::unknown_tool(call.target()));
+        }
+        if let Err(missing) = self.rights.check_scopes(&call) {
+            return CallFuture::refused(missing);
         }
         let checked = self.requires.iter().try_for_each(|&capability| call.require(capability));
         if let Err(error) = checked.and_then(|()| call.check_headers(&self.mirrored)) {

@@ -9,6 +9,7 @@ mod asking;
 mod asking_beside_work;
 mod asking_forged;
 mod asking_legacy;
+mod auth;
 mod catalogs;
 mod collections;
 mod documentation;

@@ -72,7 +72,7 @@ pub(crate) struct Wire {
 }
 
 impl Wire {
-    fn new(response: Response<Body>) -> Self {
+    pub(crate) fn new(response: Response<Body>) -> Self {
         let (status, headers) = (response.status(), response.headers().clone());
         Self { status, headers, response, text: String::new() }
     }

@@ -16,7 +16,7 @@ const SERVERS: [&str; 7] =
     ["ask_the_user", "axum_app", "everything", "hyper_server", "live_resources", "per_tenant", "quickstart"];
 
 /// Sends one request over a new connection.
-async fn send(
+pub(crate) async fn send(
     method: Method,
     url: &str,
     headers: &[(&str, &str)],

@@ -5,4 +5,5 @@
 
 mod conformance;
 mod examples;
+mod oauth;
 mod stories;

@@ -29,6 +29,8 @@ const TOOL: &[Known] = &[
     Known::new("requires", Takes::Values),
     Known::new("visible_to", Takes::Value),
     Known::new("tag", Takes::Values),
+    Known::new("scope", Takes::Values),
+    Known::new("scopes_by", Takes::Value),
     Known::new("with_meta", Takes::Pairs),
     Known::new("time_limit", Takes::Value),
     Known::new("no_time_limit", Takes::Nothing).unlike("time_limit"),
@@ -46,6 +48,8 @@ const PROMPT: &[Known] = &[
     Known::new("icon", Takes::Values),
     Known::new("visible_to", Takes::Value),
     Known::new("tag", Takes::Values),
+    Known::new("scope", Takes::Values),
+    Known::new("scopes_by", Takes::Value),
     Known::new("with_meta", Takes::Pairs),
 ];
 
@@ -62,6 +66,8 @@ const RESOURCE: &[Known] = &[
     Known::new("icon", Takes::Values),
     Known::new("visible_to", Takes::Value),
     Known::new("tag", Takes::Values),
+    Known::new("scope", Takes::Values),
+    Known::new("scopes_by", Takes::Value),
     Known::new("with_meta", Takes::Pairs),
 ];
 

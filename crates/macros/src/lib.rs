@@ -118,6 +118,8 @@ use crate::kind::Kind;
 /// | `time_limit = Duration::from_secs(5)`, `no_time_limit` | how long a call may take |
 /// | `detached` | calls run to their end even if their client disconnects |
 /// | `visible_to = \|head\| …` | who may list and call it |
+/// | `scope = "…"` | a scope that the caller's token must grant (feature `auth`); repeatable |
+/// | `scopes_by = \|call: &Call<'_>\| …` | scopes that depend on the arguments (feature `auth`) |
 /// | `tag = "…"` | a tag for rules and middleware; repeatable |
 /// | `with_meta = ("…", value)` | a member of its `_meta`; repeatable |
 /// | `requires = ClientCapability::…` | what a client must declare; repeatable |

@@ -7,6 +7,7 @@ from mcp import ClientSession, McpError, types
 from mcp.client.streamable_http import streamable_http_client
 from pydantic import AnyUrl
 
+import oauth
 import stories
 
 # Only bounds how long an answer that never comes can hold up a test.
@@ -37,13 +38,13 @@ class Client:
 
 
 @asynccontextmanager
-async def connect(era, url, answer=None, *, headers=None, logs=None, **callbacks):
+async def connect(era, url, answer=None, *, headers=None, auth=None, logs=None, **callbacks):
     if era != "legacy":
         raise ValueError(f"mcp 1.x has no era {era!r}")
     asked = stories.answering(answer, types.ElicitResult)
     callbacks |= {"elicitation_callback": asked, "logging_callback": logs}
     async with (
-        httpx.AsyncClient(headers=headers, timeout=LIMIT_SECONDS) as http,
+        httpx.AsyncClient(headers=headers, auth=auth, timeout=LIMIT_SECONDS) as http,
         streamable_http_client(url, http_client=http) as (read, write, session_id),
         ClientSession(read, write, **callbacks) as session,
     ):
@@ -52,5 +53,10 @@ async def connect(era, url, answer=None, *, headers=None, logs=None, **callbacks
         stories.expect("the session's id", session_id(), None)
 
 
+def application(url):
+    """Registers dynamically."""
+    return oauth.Application(url, lambda code, state, _issuer: (code, state))
+
+
 if __name__ == "__main__":
-    stories.main(connect)
+    stories.main(connect, application)

@@ -4,13 +4,20 @@ Its eras: `auto` asks `server/discover` and falls back to the handshake, `pinned
 revision from the first request on, `legacy` does the handshake.
 """
 
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 
+import httpx2
 import mcp
 from mcp import types
+from mcp.client.streamable_http import streamable_http_client
+from mcp.shared.auth import AuthorizationCodeResult
 from mcp.shared.exceptions import MCPError
 
+import oauth
 import stories
+
+# Only bounds how long an answer that never comes can hold up a test.
+LIMIT_SECONDS = 120
 
 MODES = {"auto": "auto", "pinned": "2026-07-28", "legacy": "legacy"}
 
@@ -39,14 +46,27 @@ class Client:
 
 
 @asynccontextmanager
-async def connect(era, url, answer=None, *, logs=None, **callbacks):
+async def connect(era, url, answer=None, *, auth=None, logs=None, **callbacks):
     asked = stories.answering(answer, types.ElicitResult)
     # In the modern era a client hears of what is logged only if it names a level.
     level = "debug" if logs else None
     callbacks |= {"elicitation_callback": asked, "logging_callback": logs, "log_level": level}
-    async with mcp.Client(url, mode=MODES[era], **callbacks) as client:
-        yield Client(client)
+    async with AsyncExitStack() as stack:
+        server = url
+        if auth:
+            http = await stack.enter_async_context(httpx2.AsyncClient(auth=auth, timeout=LIMIT_SECONDS))
+            server = streamable_http_client(url, http_client=http)
+        yield Client(await stack.enter_async_context(mcp.Client(server, mode=MODES[era], **callbacks)))
+
+
+def application(url):
+    """Is known by its metadata document."""
+
+    def answer(code, state, issuer):
+        return AuthorizationCodeResult(code=code, state=state, iss=issuer)
+
+    return oauth.Application(url, answer, client_metadata_url=oauth.CLIENT_METADATA_URL)
 
 
 if __name__ == "__main__":
-    stories.main(connect)
+    stories.main(connect, application)

@@ -4,13 +4,14 @@ Usage: CLIENT.py ERA VERSION URL STORY...
 
 A story may be told about tools with prefixes in their names, as `STORY:PREFIX,...`.
 
-A client module hands `main` its `connect(era, url, answer)`, an async context manager that yields
-an object with `version` (the revision really negotiated), `tools()` (their names) and
+A client module hands `main` its `connect(era, url, answer, auth)`, an async context manager that
+yields an object with `version` (the revision really negotiated), `tools()` (their names) and
 `call(name, arguments, on_progress=None)`, which returns the result's text and whether the result
 is an error, and raises `Refused` for a JSON-RPC error. Its `library` is the library's own client,
 its `types` the library's types, and `read(uri)` reads a resource. What the server asks the user is answered by
 `answer(message)`: the fields of the form, or None for a user who says no; without `answer`, the
-client cannot be asked.
+client cannot be asked. A client with `auth`, the provider of an `oauth.Application`, gets access
+tokens; `application(url)` makes one.
 """
 
 import json
@@ -45,8 +46,9 @@ def expect(what, actual, expected):
 
 
 class Stories:
-    def __init__(self, connect, era, version, url):
-        self._connect = lambda answer=None: connect(era, url, answer)
+    def __init__(self, connect, application, era, version, url):
+        self._connect = lambda answer=None, **options: connect(era, url, answer, **options)
+        self._application = lambda: application(url)
         self._version = version
 
     async def _gets(self, client, tool, a, b, expected):
@@ -179,6 +181,24 @@ class Stories:
                 answer = await client.call(f"{prefix}ask_name", {})
                 expect(f"{prefix}ask_name", answer, ("The user said decline.", False))
 
+    async def authorizing(self):
+        """A client without a token finds out where to get one, then asks for more, then renews it."""
+        app = self._application()
+        async with self._connect(auth=app.provider) as client:
+            expect("the negotiated protocol version", client.version, self._version)
+            expect("the tools", await client.tools(), ["read_notes", "write_note"])
+            expect("the notes", await client.call("read_notes", {}), ("no notes", False))
+            expect("what the user was asked for", app.visits, [{"notes:read"}])
+
+            expect("the writer", await client.call("write_note", {"text": "milk"}), ("noted for ada", False))
+            expect("what the user was asked for", app.visits[1:], [{"notes:read", "notes:write"}])
+            # The token that may write expires soon, of which the user must not notice anything.
+            while len(app.granted) < 3:
+                expect("the notes", await client.call("read_notes", {}), ("milk", False))
+                await anyio.sleep(0.05)
+            expect("the writer", await client.call("write_note", {"text": "tea"}), ("noted for ada", False))
+            expect("how often the user was asked", len(app.visits), 2)
+
     async def cancelling(self):
         async with self._connect() as client:
             with anyio.CancelScope() as call:
@@ -192,11 +212,11 @@ class Stories:
             await self._adds(client, 3, 4)
 
 
-def main(connect):
+def main(connect, application=None):
     era, version, url, *names = sys.argv[1:]
 
     async def tell():
-        stories = Stories(connect, era, version, url)
+        stories = Stories(connect, application, era, version, url)
         for name in names:
             print(f"story: {name}", flush=True)
             story, *prefixes = name.replace(":", ",").split(",")

@@ -10,7 +10,8 @@ use std::{
 };
 
 use hyper::{
-    Method, Request, Response, StatusCode, Uri, body::Incoming, client, header, server, service::service_fn,
+    Method, Request, Response, StatusCode, Uri, body::Incoming, client, header, header::HeaderValue, server,
+    service::service_fn,
 };
 use hyper_util::rt::TokioIo;
 use tokio::{
@@ -23,9 +24,12 @@ use tokio::{
 pub struct Exchange {
     pub replica: usize,
     pub method: Method,
+    pub path: String,
     pub revision: Option<String>,
     pub status: StatusCode,
     pub has_session_id: bool,
+    /// The `WWW-Authenticate` of the reply.
+    pub challenge: Option<String>,
 }
 
 /// Listens until dropped.
@@ -44,6 +48,11 @@ struct Replicas {
 impl Proxy {
     /// Starts a proxy in front of the servers at `urls`.
     pub async fn start<'a>(urls: impl IntoIterator<Item = &'a str>) -> Self {
+        Self::start_on(TcpListener::bind("127.0.0.1:0").await.expect("a free port"), urls)
+    }
+
+    /// Does the same on a listener, whose address the servers may have to know.
+    pub fn start_on<'a>(listener: TcpListener, urls: impl IntoIterator<Item = &'a str>) -> Self {
         let urls: Vec<Uri> = urls.into_iter().map(|url| url.parse().expect("a URL")).collect();
         let seen = Arc::default();
         let replicas = Arc::new(Replicas {
@@ -51,7 +60,6 @@ impl Proxy {
             next: AtomicUsize::new(0),
             seen: Arc::clone(&seen),
         });
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let own = listener.local_addr().expect("a bound address");
         let accepting = tokio::spawn(accept(listener, replicas)).abort_handle();
         Self { url: format!("http://{own}{}", urls[0].path()), seen, accepting }
@@ -75,6 +83,10 @@ impl Drop for Proxy {
 fn address(url: &Uri) -> SocketAddr {
     let authority = url.authority().expect("a server's URL names its address");
     authority.as_str().parse().expect("a server listens on an address, not a name")
+}
+
+fn text(value: Option<&HeaderValue>) -> Option<String> {
+    value.map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned())
 }
 
 async fn accept(listener: TcpListener, replicas: Arc<Replicas>) -> Infallible {
@@ -104,9 +116,8 @@ impl Replicas {
         let (mut sender, connection) = client::conn::http1::handshake(TokioIo::new(stream)).await?;
         tokio::spawn(connection);
 
-        let method = request.method().clone();
-        let revision = request.headers().get("mcp-protocol-version");
-        let revision = revision.map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
+        let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+        let revision = text(request.headers().get("mcp-protocol-version"));
         request.headers_mut().remove(header::CONNECTION);
         let mut response = sender.send_request(request).await?;
         response.headers_mut().remove(header::CONNECTION);
@@ -114,9 +125,11 @@ impl Replicas {
         self.seen.lock().expect("no holder panics").push(Exchange {
             replica,
             method,
+            path,
             revision,
             status: response.status(),
             has_session_id: response.headers().contains_key("mcp-session-id"),
+            challenge: text(response.headers().get(header::WWW_AUTHENTICATE)),
         });
         Ok(response)
     }

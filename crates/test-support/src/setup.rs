@@ -102,7 +102,7 @@ fn node_modules() -> Result<PathBuf, String> {
         Ok(())
     })?;
     // Node looks for packages beside the script that imports them.
-    for file in ["stories.mjs", "sdk1.mjs", "sdk2.mjs"] {
+    for file in ["authorization_server.mjs", "oauth.mjs", "stories.mjs", "sdk1.mjs", "sdk2.mjs"] {
         copy(&scripts.join(file), &directory)?;
     }
     for file in ["counter.mjs", "forgetful.mjs", "nosession.mjs", "serving.mjs", "sessions.mjs"] {

@@ -3,13 +3,14 @@
 // Its eras: `auto` asks `server/discover` and falls back to the handshake, `pinned` accepts nothing
 // but the modern revision, `legacy` (what the library does unless told otherwise) does the handshake.
 
-import { Client, ProtocolError, StreamableHTTPClientTransport } from '@modelcontextprotocol/client';
+import { Client, ProtocolError, StreamableHTTPClientTransport, UnauthorizedError } from '@modelcontextprotocol/client';
 
+import { Application, CLIENT_METADATA_URL } from './oauth.mjs';
 import { main, Refused } from './stories.mjs';
 
 const MODES = { auto: 'auto', pinned: { pin: '2026-07-28' }, legacy: 'legacy' };
 
-async function connect(era, url, answer) {
+async function connect(era, url, answer, app) {
     const client = new Client(
         { name: 'stories', version: '1.0.0' },
         {
@@ -25,14 +26,25 @@ async function connect(era, url, answer) {
     }
     const faults = [];
     client.onerror = error => faults.push(error);
-    await client.connect(new StreamableHTTPClientTransport(url));
+    const transport = new StreamableHTTPClientTransport(url, { authProvider: app });
+    const authorize = async error => {
+        if (!(error instanceof UnauthorizedError)) throw error;
+        await transport.finishAuth(app.answer);
+    };
+    try {
+        await client.connect(transport);
+    } catch (error) {
+        await authorize(error);
+        return connect(era, url, answer, app);
+    }
     return {
         faults,
         version: () => client.getNegotiatedProtocolVersion(),
         tools: async () => (await client.listTools()).tools.map(tool => tool.name),
         call: async (name, args, options) => {
+            const attempt = () => client.callTool({ name, arguments: args }, options);
             try {
-                const result = await client.callTool({ name, arguments: args }, options);
+                const result = await attempt().catch(error => authorize(error).then(attempt));
                 return { text: result.content[0].text, isError: result.isError ?? false };
             } catch (error) {
                 throw error instanceof ProtocolError ? new Refused(error.code, error.message) : error;
@@ -42,4 +54,5 @@ async function connect(era, url, answer) {
     };
 }
 
-await main(connect);
+// The application is known by its metadata document.
+await main(connect, () => new Application({ clientMetadataUrl: CLIENT_METADATA_URL }));

@@ -4,7 +4,7 @@
 //
 // A story may be told about tools with prefixes in their names, as `STORY:PREFIX,...`.
 //
-// A client module hands `main` its `connect(era, url, answer)`, which resolves to an object with
+// A client module hands `main` its `connect(era, url, answer, app)`, which resolves to an object with
 // - `version()`: the revision really negotiated
 // - `tools()`: their names
 // - `call(name, args, {onprogress, signal})`: resolves to `{text, isError}`, and rejects with a
@@ -12,9 +12,11 @@
 // - `faults`: the errors that the library reported outside of any call, say of an unreadable reply
 // - `close()`
 // What the server asks the user is answered by `answer(message)`: the fields of the form, or
-// undefined for a user who says no; without `answer`, the client cannot be asked.
+// undefined for a user who says no; without `answer`, the client cannot be asked. A client with
+// `app`, an `Application`, gets access tokens; `application()` makes one.
 
 import assert from 'node:assert/strict';
+import { setTimeout } from 'node:timers/promises';
 
 const CLIENTS_AT_ONCE = 20;
 const INVALID_PARAMS = -32602;
@@ -29,13 +31,14 @@ export class Refused extends Error {
 }
 
 class Stories {
-    constructor(connect, era, version, url) {
-        this.connect = answer => connect(era, new URL(url), answer);
+    constructor(connect, application, era, version, url) {
+        this.connect = (answer, app) => connect(era, new URL(url), answer, app);
+        this.application = application;
         this.version = version;
     }
 
-    async withClient(use, answer) {
-        const client = await this.connect(answer);
+    async withClient(use, answer, app) {
+        const client = await this.connect(answer, app);
         try {
             assert.equal(client.version(), this.version, 'the negotiated protocol version');
             await use(client);
@@ -142,6 +145,28 @@ class Stories {
         }
     }
 
+    // A client without a token finds out where to get one, then asks for more, then renews it.
+    async authorizing() {
+        const app = this.application();
+        await this.withClient(async client => {
+            const gets = async (tool, args, text) =>
+                assert.deepEqual(await client.call(tool, args), { text, isError: false }, tool);
+            assert.deepEqual(await client.tools(), ['read_notes', 'write_note']);
+            await gets('read_notes', {}, 'no notes');
+            assert.deepEqual(app.visits, [['notes:read']]);
+
+            await gets('write_note', { text: 'milk' }, 'noted for ada');
+            assert.deepEqual(app.visits.slice(1), [['notes:read', 'notes:write']]);
+            // The token that may write expires soon, of which the user must not notice anything.
+            while (app.granted.length < 3) {
+                await gets('read_notes', {}, 'milk');
+                await setTimeout(50);
+            }
+            await gets('write_note', { text: 'tea' }, 'noted for ada');
+            assert.equal(app.visits.length, 2, 'how often the user was asked');
+        }, undefined, app);
+    }
+
     async cancelling() {
         await this.withClient(async client => {
             const abort = new AbortController();
@@ -156,9 +181,9 @@ class Stories {
     }
 }
 
-export async function main(connect) {
+export async function main(connect, application) {
     const [era, version, url, ...names] = process.argv.slice(2);
-    const stories = new Stories(connect, era, version, url);
+    const stories = new Stories(connect, application, era, version, url);
     for (const name of names) {
         console.log(`story: ${name}`);
         const [story, ...prefixes] = name.split(/[:,]/);

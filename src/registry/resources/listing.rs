@@ -55,7 +55,7 @@ impl Resources {
         if page.next_cursor.is_some() {
             return Answer::ready(Ok(page));
         }
-        let sees: Vec<bool> = self.sources().map(|source| source.rights.allow(request.head)).collect();
+        let sees: Vec<bool> = self.sources().map(|source| source.rights.permit(request.head)).collect();
         let (first, cursor) = start;
         if sees.get(first) != Some(&true) && cursor.is_some() {
             return Answer::ready(Err(RpcError::unknown_cursor()));
@@ -101,7 +101,9 @@ impl Resources {
         if self.is_public {
             return page;
         }
-        page.visible(ItemKind::Resources.key(), |uri| self.sees(uri, request.head))
+        page.visible(ItemKind::Resources.key(), |uri| {
+            self.rights(uri).is_none_or(|rights| rights.list(request.head))
+        })
     }
 }
 

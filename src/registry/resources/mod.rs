@@ -76,7 +76,7 @@ impl Resources {
 
     /// Whether the caller may see a resource, if it exists.
     fn sees(&self, uri: &str, head: &Parts) -> bool {
-        self.is_public || self.rights(uri).is_none_or(|rights| rights.allow(head))
+        self.is_public || self.rights(uri).is_none_or(|rights| rights.permit(head))
     }
 }
 
@@ -155,7 +155,7 @@ impl Registry for ResourceRegistry {
         if !self.0.is_public {
             let sees = |template: &str| {
                 let template = self.0.template(template);
-                template.is_some_and(|template| template.reader.rights.allow(request.head))
+                template.is_some_and(|template| template.reader.rights.list(request.head))
             };
             return Answer::ready(page.map(|page| page.visible(ItemKind::Templates.key(), sees)));
         }
@@ -196,7 +196,7 @@ impl Registry for ResourceRegistry {
         let template = match request.reference {
             Reference::Resource(template) => {
                 let template = self.0.template(template);
-                template.filter(|template| template.reader.rights.allow(request.head))
+                template.filter(|template| template.reader.rights.permit(request.head))
             }
             Reference::Prompt(_) => None,
         };

@@ -1,0 +1,203 @@
+//! Proofs of possession of the key that a token is bound to (RFC 9449).
+
+use std::fmt;
+use std::time::{Duration, SystemTime};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use http::request::Parts;
+use http::{HeaderName, HeaderValue, Method};
+use serde::Deserialize;
+use subtle::ConstantTimeEq as _;
+
+use super::credentials::Scheme;
+use super::digest::sha256;
+use super::jose::{Jws, PublicKey};
+use super::replays::{ReplayCache, Seen};
+use super::resource::canonical;
+use super::token::{PresentedToken, VerifiedToken};
+
+const DPOP: HeaderName = HeaderName::from_static("dpop");
+/// The names of the algorithms that proofs may be signed with.
+pub(super) const ALGORITHMS: &str = "ES256 ES384 EdDSA RS256 RS384 RS512 PS256 PS384 PS512";
+/// The most bytes of a proof, and of its `jti`.
+const MAX_PROOF: usize = 4096;
+const MAX_ID: usize = 256;
+/// How old a proof may be, and how far in the future a client's clock may be.
+const MAX_AGE: Duration = Duration::from_secs(60);
+const MAX_AHEAD: Duration = Duration::from_secs(10);
+
+/// Which tokens must be bound to a key of their client (RFC 9449).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum DpopPolicy {
+    /// A token that is bound needs a proof with each request; others are accepted without.
+    #[default]
+    WhenBound,
+    /// Only tokens that are bound are accepted. The metadata says so.
+    Required,
+}
+
+/// Checks proofs, and remembers them for as long as they could be sent again.
+#[derive(Debug)]
+pub(super) struct DpopChecker {
+    replays: ReplayCache,
+}
+
+impl Default for DpopChecker {
+    fn default() -> Self {
+        Self { replays: ReplayCache::new(MAX_AGE + MAX_AHEAD) }
+    }
+}
+
+/// How a verified token is presented.
+pub(super) struct Possession<'a> {
+    pub(super) scheme: Scheme,
+    pub(super) token: &'a VerifiedToken,
+    pub(super) proof: &'a ProofHeader,
+    pub(super) method: &'a Method,
+    pub(super) policy: DpopPolicy,
+}
+
+/// Why a proof is not accepted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum DpopFault {
+    /// The token is presented in another way than it is bound.
+    Token(&'static str),
+    Proof(&'static str),
+    /// No more proofs can be remembered.
+    TooMany,
+}
+
+impl DpopFault {
+    /// The `error` of the challenge.
+    pub(super) fn code(self) -> &'static str {
+        match self {
+            Self::Token(_) | Self::TooMany => "invalid_token",
+            Self::Proof(_) => "invalid_dpop_proof",
+        }
+    }
+}
+
+impl fmt::Display for DpopFault {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Token(fault) | Self::Proof(fault) => fault,
+            Self::TooMany => "too many proofs are remembered",
+        })
+    }
+}
+
+/// The header of a request that holds its proof.
+pub(super) enum ProofHeader {
+    None,
+    One(HeaderValue),
+    Several,
+}
+
+/// The claims of a proof (section 4.2).
+#[derive(Deserialize)]
+struct ProofClaims {
+    jti: String,
+    htm: String,
+    htu: String,
+    iat: f64,
+    ath: String,
+}
+
+impl ProofHeader {
+    /// Takes the proof out of a head.
+    pub(super) fn take(head: &mut Parts) -> Self {
+        let mut values = head.headers.get_all(&DPOP).iter();
+        let proof = match (values.next(), values.next()) {
+            (None, _) => return Self::None,
+            (Some(value), None) => Self::One(value.clone()),
+            (Some(_), Some(_)) => Self::Several,
+        };
+        head.headers.remove(&DPOP);
+        proof
+    }
+}
+
+impl DpopChecker {
+    /// Checks that a verified token is presented in the way that it is bound.
+    pub(super) fn check(
+        &self,
+        possession: &Possession<'_>,
+        presented: PresentedToken<'_>,
+    ) -> Result<(), DpopFault> {
+        use DpopFault::{Proof, Token};
+        let thumbprint = match (possession.scheme, possession.token.key_thumbprint()) {
+            (Scheme::Bearer, None) if possession.policy == DpopPolicy::WhenBound => return Ok(()),
+            (Scheme::Bearer, None) => return Err(Token("the access token must be bound to a key")),
+            (Scheme::Bearer, Some(_)) => {
+                return Err(Token("the access token is bound to a key: use the DPoP scheme"));
+            }
+            (Scheme::Dpop, None) => return Err(Token("the access token is not bound to a key")),
+            (Scheme::Dpop, Some(thumbprint)) => thumbprint,
+        };
+        let proof = match possession.proof {
+            ProofHeader::One(proof) => proof.to_str().map_err(|_| Proof("the proof is not a JWT"))?,
+            ProofHeader::None => return Err(Proof("there is no proof")),
+            ProofHeader::Several => return Err(Proof("there is more than one proof")),
+        };
+        let id = verify(proof.trim_matches([' ', '\t']), thumbprint, possession.method, presented)?;
+        match self.replays.see(thumbprint, &id, presented.now) {
+            Seen::First => Ok(()),
+            Seen::Again => Err(Proof("the proof was sent before")),
+            Seen::TooMany => Err(DpopFault::TooMany),
+        }
+    }
+}
+
+/// Verifies a proof (section 4.3), and returns its `jti`.
+fn verify(
+    proof: &str,
+    thumbprint: &str,
+    method: &Method,
+    presented: PresentedToken<'_>,
+) -> Result<String, DpopFault> {
+    let fault = DpopFault::Proof;
+    if proof.len() > MAX_PROOF {
+        return Err(fault("the proof is too long"));
+    }
+    let jws = Jws::parse(proof).map_err(|_| fault("the proof is not a JWT of an allowed algorithm"))?;
+    if !jws.header.is_of_type("dpop+jwt") {
+        return Err(fault("the proof is not of the type dpop+jwt"));
+    }
+    let key = jws.header.jwk.as_ref().and_then(|jwk| PublicKey::from_jwk(jwk.get()));
+    let key = key.ok_or(fault("the proof names no usable public key"))?;
+    if !key.verifies(jws.algorithm, jws.signed, &jws.signature) {
+        return Err(fault("the signature of the proof is not of its key"));
+    }
+    let claims: ProofClaims = jws.payload().map_err(|_| fault("the proof lacks claims"))?;
+    if claims.jti.is_empty() || claims.jti.len() > MAX_ID {
+        return Err(fault("the `jti` of the proof has no usable length"));
+    }
+    if claims.htm != method.as_str() {
+        return Err(fault("the proof is of another method"));
+    }
+    // Its query and fragment do not count.
+    if !canonical(&claims.htu).is_some_and(|url| presented.resource.is_same(&url.text)) {
+        return Err(fault("the proof is of another URL"));
+    }
+    if !is_recent(claims.iat, presented.now) {
+        return Err(fault("the proof is too old, or not valid yet"));
+    }
+    let ath = URL_SAFE_NO_PAD.encode(sha256(presented.secret.as_bytes()));
+    if !is_equal(&claims.ath, &ath) {
+        return Err(fault("the proof is of another access token"));
+    }
+    if !is_equal(&key.thumbprint(), thumbprint) {
+        return Err(fault("the access token is bound to another key"));
+    }
+    Ok(claims.jti)
+}
+
+fn is_recent(iat: f64, now: SystemTime) -> bool {
+    let now = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs_f64();
+    (now - MAX_AGE.as_secs_f64()..=now + MAX_AHEAD.as_secs_f64()).contains(&iat)
+}
+
+fn is_equal(one: &str, other: &str) -> bool {
+    one.as_bytes().ct_eq(other.as_bytes()).into()
+}

@@ -1,0 +1,159 @@
+//! The keys of an issuer: given, or fetched and kept.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::auth::discovery::{self, jwks_url};
+use crate::auth::fetch::{FetchError, HttpClient, TIME_LIMIT, fetch};
+use crate::auth::jose::{Algorithm, KeySet, PublicKey};
+use crate::auth::verifier::TokenError;
+use crate::deadline::within;
+
+/// How long a failed fetch is not tried again while there are keys to go on with.
+const SOFT_RETRY: Duration = Duration::from_secs(60);
+
+/// Where the keys of an issuer come from.
+pub(super) enum KeySource {
+    Fixed(KeySet),
+    Fetched(Box<FetchedKeys>),
+}
+
+/// How keys are fetched.
+pub(super) struct FetchRules {
+    /// None where it is to be discovered.
+    pub(super) jwks_url: Option<String>,
+    pub(super) client: Arc<dyn HttpClient>,
+    /// From which age on keys are fetched anew.
+    pub(super) refresh_after: Duration,
+    /// How much longer they may be used while that fails.
+    pub(super) stale_for: Duration,
+    /// The shortest time between two fetches.
+    pub(super) retry_after: Duration,
+}
+
+/// Keys that are fetched when they are needed: by one request at a time, while the others wait or
+/// use those that are known. Nothing is fetched in between.
+pub(super) struct FetchedKeys {
+    pub(super) rules: FetchRules,
+    known: Mutex<Option<Arc<Known>>>,
+    /// When the last fetch began. Held by the request that fetches.
+    last: tokio::sync::Mutex<Option<Instant>>,
+}
+
+struct Known {
+    keys: KeySet,
+    since: Instant,
+}
+
+impl KeySource {
+    /// Returns the key that a signature names.
+    pub(super) async fn find(
+        &self,
+        issuer: &str,
+        id: Option<&str>,
+        algorithm: Algorithm,
+    ) -> Result<PublicKey, TokenError> {
+        let found = match self {
+            Self::Fixed(keys) => keys.find(id, algorithm).cloned(),
+            Self::Fetched(keys) => keys.find(issuer, id, algorithm).await?,
+        };
+        found.ok_or_else(|| TokenError::invalid("its key is not one of the issuer's"))
+    }
+}
+
+impl FetchedKeys {
+    pub(super) fn new(rules: FetchRules) -> Self {
+        Self { rules, known: Mutex::new(None), last: tokio::sync::Mutex::new(None) }
+    }
+
+    async fn find(
+        &self,
+        issuer: &str,
+        id: Option<&str>,
+        algorithm: Algorithm,
+    ) -> Result<Option<PublicKey>, TokenError> {
+        let find = |known: &Known| known.keys.find(id, algorithm).cloned();
+        let known = self.known();
+        let found = known.as_deref().and_then(find);
+        let age = known.as_deref().map_or(Duration::MAX, |known| known.since.elapsed());
+        if found.is_some() && age < self.rules.refresh_after {
+            return Ok(found);
+        }
+        let is_usable = age < self.rules.refresh_after.saturating_add(self.rules.stale_for);
+        let (turn, pause) = if found.is_some() && is_usable {
+            // Another request may fetch them; and while that fails, few should wait for it.
+            match self.last.try_lock() {
+                Ok(turn) => (turn, self.rules.retry_after.max(SOFT_RETRY)),
+                Err(_) => return Ok(found),
+            }
+        } else {
+            (self.last.lock().await, self.rules.retry_after)
+        };
+        match self.refresh(turn, pause, issuer, known.as_deref()).await {
+            Ok(fresh) => Ok(find(&fresh)),
+            Err(_) if found.is_some() && is_usable => Ok(found),
+            // What is known says that there is no such key, as of a moment ago.
+            Err(RefreshError::TooEarly) if is_usable => Ok(None),
+            Err(RefreshError::TooEarly) => Err(TokenError::unavailable("the last fetch of keys failed")),
+            Err(RefreshError::Failed(error)) => Err(TokenError::unavailable(error)),
+        }
+    }
+
+    fn known(&self) -> Option<Arc<Known>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Fetches the keys, unless another request has done so since `seen`, or has tried within
+    /// `pause`.
+    async fn refresh(
+        &self,
+        mut last: tokio::sync::MutexGuard<'_, Option<Instant>>,
+        pause: Duration,
+        issuer: &str,
+        seen: Option<&Known>,
+    ) -> Result<Arc<Known>, RefreshError> {
+        let known = self.known();
+        if let Some(known) = known
+            && seen.is_none_or(|seen| seen.since < known.since)
+        {
+            return Ok(known);
+        }
+        if last.is_some_and(|last| last.elapsed() < pause) {
+            return Err(RefreshError::TooEarly);
+        }
+        // A request whose client leaves while it fetches has made its attempt all the same.
+        *last = Some(Instant::now());
+        let fetched = within(TIME_LIMIT, self.fetch(issuer)).await;
+        let keys = fetched.unwrap_or(Err(FetchError::TimedOut)).inspect_err(|error| {
+            tracing::warn!(issuer, %error, "the keys of an issuer could not be fetched");
+        })?;
+        let known = Arc::new(Known { keys, since: Instant::now() });
+        *self.known.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&known));
+        Ok(known)
+    }
+
+    async fn fetch(&self, issuer: &str) -> Result<KeySet, FetchError> {
+        let client = &*self.rules.client;
+        let url = match &self.rules.jwks_url {
+            Some(url) => url.clone(),
+            None => jwks_url(client, issuer).await?,
+        };
+        let keys = fetch(client, discovery::get(&url)?).await?;
+        let keys = KeySet::parse(&keys).map_err(|_| FetchError::Malformed("the keys are not a JWK set"))?;
+        if keys.is_empty() { Err(FetchError::Malformed("there is no usable key")) } else { Ok(keys) }
+    }
+}
+
+enum RefreshError {
+    /// The last fetch was a moment ago.
+    TooEarly,
+    Failed(FetchError),
+}
+
+impl From<FetchError> for RefreshError {
+    fn from(error: FetchError) -> Self {
+        Self::Failed(error)
+    }
+}

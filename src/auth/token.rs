@@ -1,0 +1,224 @@
+//! A verified access token, and one that is still to be verified.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use serde::de::DeserializeOwned;
+
+use super::resource::ResourceUrl;
+use crate::principal::Principal;
+
+/// The most bytes of an issuer or a subject.
+const MAX_NAME: usize = 1024;
+
+/// An access token as a request presents it, for a [`TokenVerifier`](super::TokenVerifier).
+///
+/// Its `Debug` does not show the token.
+#[derive(Clone, Copy)]
+#[non_exhaustive]
+pub struct PresentedToken<'a> {
+    /// The token's text: 1 to [`max_token_size`](super::ResourceServer::max_token_size) bytes of
+    /// `A-Z a-z 0-9 - . _ ~ + / =`.
+    pub secret: &'a str,
+    /// The resource that the token must have been issued for (RFC 8707).
+    pub resource: &'a ResourceUrl,
+    /// The current time.
+    pub now: SystemTime,
+}
+
+impl fmt::Debug for PresentedToken<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("PresentedToken")
+            .field("resource", &self.resource.as_str())
+            .field("now", &self.now)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What a verified access token says: who the caller is, and what it may do.
+///
+/// A [`TokenVerifier`](super::TokenVerifier) creates it. It does not hold the token itself. Clones
+/// are cheap.
+///
+/// ```
+/// use std::time::{Duration, SystemTime};
+///
+/// use mcp_stateless::auth::VerifiedToken;
+///
+/// let token = VerifiedToken::new("https://login.example.com", "user-17")
+///     .scopes(["tickets:read", "tickets:write"])
+///     .expires_at(SystemTime::now() + Duration::from_secs(300));
+/// assert!(token.has_scope("tickets:write"));
+/// ```
+#[derive(Clone)]
+pub struct VerifiedToken(Arc<Verified>);
+
+#[derive(Clone)]
+struct Verified {
+    principal: Principal,
+    issuer: Arc<str>,
+    subject: Arc<str>,
+    client_id: Option<Arc<str>>,
+    scopes: Vec<Box<str>>,
+    expires_at: Option<SystemTime>,
+    recheck_every: Option<Duration>,
+    key_thumbprint: Option<Box<str>>,
+    /// The JSON of an object.
+    claims: Option<Arc<str>>,
+}
+
+impl VerifiedToken {
+    /// Creates a token without scopes that never expires.
+    ///
+    /// `issuer` and `subject` together name the caller for good, and become its
+    /// [`Principal`]: the two texts with a space between them.
+    pub fn new(issuer: impl Into<Arc<str>>, subject: impl Into<Arc<str>>) -> Self {
+        let (issuer, subject) = (issuer.into(), subject.into());
+        Self(Arc::new(Verified {
+            principal: Principal::new(format!("{issuer} {subject}")),
+            issuer,
+            subject,
+            client_id: None,
+            scopes: Vec::new(),
+            expires_at: None,
+            recheck_every: None,
+            key_thumbprint: None,
+            claims: None,
+        }))
+    }
+
+    /// Sets the scopes that were granted.
+    #[must_use]
+    pub fn scopes<S: Into<Box<str>>>(mut self, scopes: impl IntoIterator<Item = S>) -> Self {
+        self.edit().scopes = scopes.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Sets the OAuth client that the token was issued to.
+    #[must_use]
+    pub fn client_id(mut self, client_id: impl Into<Arc<str>>) -> Self {
+        self.edit().client_id = Some(client_id.into());
+        self
+    }
+
+    /// Sets the time from which on the token is no longer accepted. Streams of subscriptions that
+    /// it opened end then.
+    #[must_use]
+    pub fn expires_at(mut self, time: SystemTime) -> Self {
+        self.edit().expires_at = Some(time);
+        self
+    }
+
+    /// Has the token verified again in this interval while a subscription that it opened lasts, so
+    /// that the stream ends when the token is revoked. At least a second. By default it is not.
+    #[must_use]
+    pub fn recheck_every(mut self, interval: Duration) -> Self {
+        self.edit().recheck_every = Some(interval.max(Duration::from_secs(1)));
+        self
+    }
+
+    /// Binds the token to the key with this JWK SHA-256 thumbprint (RFC 7638), the `cnf.jkt` of
+    /// the token. Each request must then prove possession of the key (RFC 9449).
+    #[must_use]
+    pub fn bound_to_key(mut self, thumbprint: impl Into<Box<str>>) -> Self {
+        self.edit().key_thumbprint = Some(thumbprint.into());
+        self
+    }
+
+    /// Sets all claims, the JSON text of an object.
+    #[must_use]
+    pub fn with_claims(mut self, json: impl Into<Arc<str>>) -> Self {
+        self.edit().claims = Some(json.into());
+        self
+    }
+
+    fn edit(&mut self) -> &mut Verified {
+        Arc::make_mut(&mut self.0)
+    }
+
+    /// Returns the caller as a [`Principal`].
+    pub fn principal(&self) -> &Principal {
+        &self.0.principal
+    }
+
+    /// Returns who issued the token.
+    pub fn issuer(&self) -> &str {
+        &self.0.issuer
+    }
+
+    /// Returns whom the issuer issued it for.
+    pub fn subject(&self) -> &str {
+        &self.0.subject
+    }
+
+    /// Returns the OAuth client that the token was issued to, if known.
+    pub fn client(&self) -> Option<&str> {
+        self.0.client_id.as_deref()
+    }
+
+    /// Returns whether exactly this scope was granted. [`Access::may`](super::Access::may) also
+    /// knows which scopes imply others.
+    pub fn has_scope(&self, scope: &str) -> bool {
+        self.0.scopes.iter().any(|granted| &**granted == scope)
+    }
+
+    /// Returns the scopes that were granted.
+    pub fn granted(&self) -> impl Iterator<Item = &str> {
+        self.0.scopes.iter().map(|scope| &**scope)
+    }
+
+    /// Returns the time from which on the token is no longer accepted, if there is one.
+    pub fn expiry(&self) -> Option<SystemTime> {
+        self.0.expires_at
+    }
+
+    /// Deserialises the claims into a type of the host's own.
+    ///
+    /// # Errors
+    /// When they do not fit, or when there are none.
+    pub fn claims<T: DeserializeOwned>(&self) -> Result<T, serde_json::Error> {
+        serde_json::from_str(self.0.claims.as_deref().unwrap_or("null"))
+    }
+
+    pub(super) fn is_expired(&self, now: SystemTime) -> bool {
+        self.0.expires_at.is_some_and(|end| end <= now)
+    }
+
+    /// Whether it lets the same caller do the same.
+    pub(super) fn grants_as(&self, other: &Self) -> bool {
+        self.principal() == other.principal() && self.granted().eq(other.granted())
+    }
+
+    pub(super) fn recheck(&self) -> Option<Duration> {
+        self.0.recheck_every
+    }
+
+    pub(super) fn key_thumbprint(&self) -> Option<&str> {
+        self.0.key_thumbprint.as_deref()
+    }
+}
+
+/// Shows who the caller is and what it may do, but no claims.
+impl fmt::Debug for VerifiedToken {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("VerifiedToken")
+            .field("issuer", &self.issuer())
+            .field("subject", &self.subject())
+            .field("scopes", &self.0.scopes)
+            .field("expires_at", &self.0.expires_at)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Returns the principal's subject, if it can name a caller: not empty, bounded, without control
+/// characters, and not beginning with a space, which sets clients apart from subjects.
+pub(super) fn valid_subject(subject: &str) -> Option<&str> {
+    let is_valid = !subject.is_empty()
+        && subject.len() <= MAX_NAME
+        && !subject.starts_with(' ')
+        && !subject.chars().any(char::is_control);
+    is_valid.then_some(subject)
+}
