@@ -229,7 +229,73 @@ pub(super) async fn read_line(
 
 #[cfg(test)]
 mod tests {
-    use super::{Excess, Line, read_line};
+    use std::io;
+    use std::pin::Pin;
+    use std::task::{Context, Poll};
+
+    use tokio::io::AsyncWrite;
+    use tokio::sync::mpsc;
+
+    use super::{Excess, Line, Requests, read_line, write};
+
+    /// Keeps what each call writes, and breaks after so many bytes.
+    struct Pipe<'a> {
+        room: usize,
+        written: &'a mut Vec<Vec<u8>>,
+    }
+
+    impl AsyncWrite for Pipe<'_> {
+        fn poll_write(
+            mut self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            bytes: &[u8],
+        ) -> Poll<io::Result<usize>> {
+            let taken = bytes.len().min(self.room);
+            if taken == 0 {
+                return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
+            }
+            self.room -= taken;
+            self.written.push(bytes[..taken].to_vec());
+            Poll::Ready(Ok(taken))
+        }
+
+        fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    /// Writes three requests and a notification to a pipe with this room: the ids that were not
+    /// taken, and what each call has written.
+    async fn written(room: usize) -> (Vec<i64>, Vec<Vec<u8>>) {
+        let (notices, others) = mpsc::channel(1);
+        let (requests, to_write) = Requests::new(others);
+        for (id, text) in [(1, "one"), (2, "two"), (3, "three")] {
+            requests.send(id, text.as_bytes().to_vec().into()).await.expect("there is room");
+        }
+        notices.try_send(b"first".to_vec().into()).expect("there is room");
+        drop((requests, notices));
+        let mut written = Vec::new();
+        let unwritten = write(Pipe { room, written: &mut written }, to_write).await;
+        (unwritten, written)
+    }
+
+    #[tokio::test]
+    async fn messages_that_wait_are_written_at_once() {
+        let (unwritten, written) = written(1000).await;
+        assert!(unwritten.is_empty());
+        assert_eq!(written, [b"first\none\ntwo\nthree\n".to_vec()]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn requests_that_were_written_as_a_whole_are_not_made_again() {
+        let (unwritten, written) = written("first\none\ntw".len()).await;
+        assert_eq!(unwritten, [2, 3]);
+        assert_eq!(written.concat(), b"first\none\ntw");
+    }
 
     #[tokio::test]
     async fn lines_are_read_whole_and_no_longer_than_they_may_be() {

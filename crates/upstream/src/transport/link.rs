@@ -74,7 +74,7 @@ impl<T: Read + Write + Unpin + 'static> Link<T> {
     }
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<hyper::Result<()>> {
-        self.drive(cx, |sender, cx| sender.poll_ready(cx))
+        self.drive(cx, SendRequest::poll_ready)
     }
 
     /// Polls the connection and then the part of it that is waited for, until neither has woken
