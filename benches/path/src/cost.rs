@@ -16,12 +16,16 @@ const BASELINE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/baseline.json");
 /// How much more than the baseline a workload may cost, in percent.
 const TOLERANCE: Cost = Cost { instructions: 2, allocations: 0, locks: 0 };
 
+/// The tolerance for a call over a socket: how often tasks are woken varies by a lock or two.
+const TOLERANCE_ON_HYPER: Cost = Cost { instructions: 2, allocations: 0, locks: 3 };
+
 /// The tolerance for a workload whose notifications are gathered for a time: under valgrind, fewer
 /// fit into it.
 const TOLERANCE_BY_THE_CLOCK: Cost = Cost { instructions: 25, allocations: 50, locks: 50 };
 
-/// The most instructions that a call on hyper may take, in percent of the hand-written server's.
-const MOST_OF_HAND_WRITTEN: u64 = 115;
+/// The most instructions that a call on hyper may take, in percent of the hand-written server's:
+/// 115, and one for what the layout of the code varies by from build to build.
+const MOST_OF_HAND_WRITTEN: u64 = 116;
 
 /// The cost of one request.
 #[derive(Clone, Copy, Serialize, Deserialize)]
@@ -70,7 +74,11 @@ pub(crate) fn check() -> Result<ExitCode, Failure> {
         let before = baseline.get(&profile).and_then(|costs| costs.get(name));
         let &before =
             before.ok_or_else(|| format!("{profile} {name} is not in the baseline: `path record`"))?;
-        let tolerance = if name == "progress_10" { TOLERANCE_BY_THE_CLOCK } else { TOLERANCE };
+        let tolerance = match &name[..] {
+            "progress_10" => TOLERANCE_BY_THE_CLOCK,
+            name if name.starts_with("hyper/") => TOLERANCE_ON_HYPER,
+            _ => TOLERANCE,
+        };
         let is_dearer = now.is_dearer_than(before, tolerance);
         is_fine &= !is_dearer;
         println!(
