@@ -249,15 +249,13 @@ impl CallContext {
 }
 
 /// Writes a number, without a fraction if that is zero.
-#[expect(clippy::cast_possible_truncation, clippy::cast_precision_loss, reason = "compared with the value")]
+#[expect(clippy::cast_possible_truncation, clippy::cast_precision_loss, reason = "exact below EXACT")]
 fn number(buffer: &mut Vec<u8>, value: f64) {
-    /// Below this, an integer and its float are written alike.
     const EXACT: f64 = (1_u64 << f64::MANTISSA_DIGITS) as f64;
 
     // Most are integers, which are much cheaper to write as such.
-    let integer = value as i64;
-    if value.abs() < EXACT && integer as f64 == value {
-        write::display(buffer, integer);
+    if value.abs() < EXACT && value.fract() == 0.0 {
+        write::display(buffer, value as i64);
     } else {
         write::display(buffer, value);
     }
