@@ -72,7 +72,7 @@ struct Verified {
 impl VerifiedToken {
     /// Creates a token without scopes that never expires.
     ///
-    /// `issuer` and `subject` together name the caller for good, and become its
+    /// `issuer` and `subject` together identify the caller permanently, and become its
     /// [`Principal`]: the two texts with a space between them.
     pub fn new(issuer: impl Into<Arc<str>>, subject: impl Into<Arc<str>>) -> Self {
         let (issuer, subject) = (issuer.into(), subject.into());

@@ -4,12 +4,10 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::process::ExitCode;
 
-use serde::{Deserialize, Serialize};
-
 use crate::Failure;
 use crate::client::Era;
 use crate::server::Server;
-use crate::valgrind;
+use crate::valgrind::{self, Cost};
 
 const BASELINE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/baseline.json");
 
@@ -26,15 +24,6 @@ const TOLERANCE_BY_THE_CLOCK: Cost = Cost { instructions: 25, allocations: 50, l
 /// The most instructions that a call on hyper may take, in percent of the hand-written server's:
 /// 115, and one for what the layout of the code varies by from build to build.
 const MOST_OF_HAND_WRITTEN: u64 = 116;
-
-/// The cost of one request.
-#[derive(Clone, Copy, Serialize, Deserialize)]
-pub(crate) struct Cost {
-    pub(crate) instructions: u64,
-    pub(crate) allocations: u64,
-    /// Instructions that lock memory: atomic read-modify-writes.
-    pub(crate) locks: u64,
-}
 
 impl Cost {
     fn parts(self) -> [u64; 3] {

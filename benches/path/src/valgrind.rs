@@ -1,13 +1,13 @@
 //! Runs this program under valgrind, which counts instructions and allocations.
 
 use std::env::current_exe;
-
 use std::io::{BufRead as _, BufReader};
 use std::process::{Command, Stdio};
 
+use serde::{Deserialize, Serialize};
+
 use crate::Failure;
 use crate::client;
-use crate::cost::Cost;
 use crate::server::Server;
 
 const FEW: u64 = 20;
@@ -17,6 +17,15 @@ const MANY: u64 = 120;
 const CALLGRIND: &[&str] = &["--tool=callgrind", "--collect-bus=yes", "--callgrind-out-file=/dev/null"];
 /// Counts allocations.
 const MEMCHECK: &[&str] = &["--tool=memcheck", "--undef-value-errors=no"];
+
+/// The cost of one request.
+#[derive(Clone, Copy, Serialize, Deserialize)]
+pub(crate) struct Cost {
+    pub(crate) instructions: u64,
+    pub(crate) allocations: u64,
+    /// Instructions that lock memory: atomic read-modify-writes.
+    pub(crate) locks: u64,
+}
 
 /// Measures the cost of a request in memory.
 pub(crate) fn in_memory(name: &str) -> Result<Cost, Failure> {

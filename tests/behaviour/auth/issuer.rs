@@ -40,6 +40,11 @@ pub(crate) enum SigningKey {
 }
 
 impl SigningKey {
+    /// Returns a key of each kind.
+    pub(crate) fn all() -> [Self; 5] {
+        [Self::es256(), Self::es384(), Self::ed_dsa(), Self::rs256(), Self::ps512()]
+    }
+
     pub(crate) fn es256() -> Self {
         let random = SystemRandom::new();
         let pair = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &random).expect("a key");

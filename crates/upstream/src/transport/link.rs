@@ -1,4 +1,4 @@
-//! One connection over HTTP/1.1, driven by whoever uses it.
+//! One HTTP/1.1 connection, driven by the task that uses it.
 //!
 //! hyper separates a connection from the requests on it, so that each can have its own task. Here
 //! a connection serves one request at a time, and the task that waits for the response drives the
