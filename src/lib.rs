@@ -132,6 +132,7 @@ pub mod guide;
 mod http;
 mod jsonrpc;
 pub mod manager;
+pub mod observe;
 mod places;
 mod principal;
 pub mod prompt;

@@ -13,6 +13,8 @@ use http::{Request, Response};
 
 use crate::http::admit::{self, Admitted};
 use crate::http::{Accepts, Fields, HttpFault, VersionHeader, read};
+#[cfg(feature = "ask")]
+use crate::observe::Observed;
 use crate::registry::Registry;
 use crate::reply::{Body, Dispatcher, PendingBody, Reply, respond, take_head};
 use crate::request::{Refusal, Rejection, Valid, agree, unread_id};
@@ -167,10 +169,14 @@ where
             #[cfg(feature = "ask")]
             if let Some(unredeemed) = begun.take_unredeemed() {
                 begun = match redeem(unredeemed, settings).await {
-                    Ok(mut head) => {
+                    Ok((mut head, observed)) => {
                         let dispatcher = Dispatcher { registry: &registry, settings, accepts };
-                        poll_fn(|cx| Poll::Ready(begin_again(&dispatcher, version, &mut head, &body, cx)))
-                            .await
+                        let mut observed = Some(observed);
+                        let again = poll_fn(|cx| {
+                            let observed = observed.take();
+                            Poll::Ready(begin_again(&dispatcher, version, &mut head, &body, observed, cx))
+                        });
+                        again.await
                     }
                     Err(reply) => PendingBody::ready(reply),
                 };
@@ -190,7 +196,7 @@ where
 
 #[cold]
 fn refuse(rejection: Rejection, version: VersionHeader, settings: &Settings) -> Reply {
-    Reply::refuse(rejection, unread_id(version, &settings.revisions))
+    Reply::refuse(rejection, unread_id(version, &settings.revisions), settings)
 }
 
 /// What is known from the head of a request alone.
@@ -239,7 +245,7 @@ fn begin<'r>(
         // By reference, because it is large, and the usual case.
         Ok(Valid::Request(ref request)) => PendingBody::One(dispatcher.request(request, head, cx)),
         Ok(valid) => dispatcher.begin(valid, head, cx),
-        Err(refused) => PendingBody::ready(Reply::refuse(refused.rejection, refused.id)),
+        Err(refused) => PendingBody::ready(Reply::refuse(refused.rejection, refused.id, dispatcher.settings)),
     }
 }
 
@@ -249,11 +255,11 @@ fn begin<'r>(
 fn redeem(
     unredeemed: Box<crate::reply::UnredeemedCall>,
     settings: &Settings,
-) -> std::pin::Pin<Box<dyn Future<Output = Result<Parts, Reply>> + Send + '_>> {
+) -> std::pin::Pin<Box<dyn Future<Output = Result<(Parts, Observed), Reply>> + Send + '_>> {
     Box::pin(async move { unredeemed.redeem(settings).await.map_err(Reply::from) })
 }
 
-/// Starts a request whose state has been redeemed.
+/// Starts a request whose state has been redeemed. It was observed before.
 #[cfg(feature = "ask")]
 #[cold]
 fn begin_again<'r>(
@@ -261,9 +267,16 @@ fn begin_again<'r>(
     version: VersionHeader,
     head: &mut Parts,
     body: &Bytes,
+    observed: Option<Observed>,
     cx: &mut Context<'_>,
 ) -> PendingBody<'r> {
-    begin(dispatcher, version, head, body, cx)
+    match (agree(&head.headers, version, body, &dispatcher.settings.revisions), observed) {
+        (Ok(Valid::Request(ref request)), Some(observed)) => {
+            PendingBody::One(dispatcher.observed_request(request, head, observed, cx))
+        }
+        // Unreachable: the same body was a request before.
+        _ => begin(dispatcher, version, head, body, cx),
+    }
 }
 
 impl fmt::Debug for StatelessSessionManager {

@@ -16,16 +16,17 @@ use super::reply::Reply;
 use super::unredeemed::UnredeemedCall;
 #[cfg(feature = "ask")]
 use crate::ask::{AnswersError, DeliveryOutcome};
-use crate::call::{Call, CallFuture, GuardedCall, Output, Tags, WriteResult};
+use crate::call::{Call, CallFuture, Exchange, Output, Tags, WriteResult};
 use crate::completion::OwnedCompletionRequest;
 use crate::http::{Accepts, HttpFault};
 use crate::jsonrpc::write::{ReplyId, ReplyStart};
 use crate::jsonrpc::{Raw, RpcError};
+use crate::observe::Observed;
 use crate::principal::Principal;
 use crate::protocol::error::method_not_found;
 use crate::protocol::method::{Method, NamedBy};
 use crate::protocol::{Era, LogLevel, Offer, Revision, ServerCapabilities};
-use crate::registry::{Answer, ListRequest, Page, Registry, guarded};
+use crate::registry::{Answer, Has, Item, ListRequest, Page, Registry, guarded};
 use crate::request::{ClientAnswer, InBatch, Params, Refused, Rejection, Valid, ValidRequest};
 use crate::resource::uri;
 use crate::settings::Settings;
@@ -70,20 +71,36 @@ impl<'r> Dispatcher<'r> {
                 self.answer(answer, head);
                 None
             }
-            Err(Refused { rejection, id }) => Some(PendingReply::Ready(Reply::refuse(rejection, id))),
+            Err(Refused { rejection, id }) => {
+                Some(PendingReply::Ready(Reply::refuse(rejection, id, self.settings)))
+            }
         });
         let requests: Vec<_> = requests.collect();
         if requests.is_empty() { PendingBody::ready(Reply::Accepted) } else { PendingBody::Batch(requests) }
     }
 
+    /// Starts a request.
     pub(crate) fn request(
         &self,
         request: &ValidRequest<'_>,
         head: &mut Parts,
         cx: &mut Context<'_>,
     ) -> PendingReply<'r> {
+        let observed = Observed::begin(request, &self.settings.observe, || self.has_target(request));
+        self.observed_request(request, head, observed, cx)
+    }
+
+    /// Starts a request that is observed already.
+    pub(crate) fn observed_request(
+        &self,
+        request: &ValidRequest<'_>,
+        head: &mut Parts,
+        observed: Observed,
+        cx: &mut Context<'_>,
+    ) -> PendingReply<'r> {
         let has = self.registry.capabilities();
-        let draft = Draft { start: ReplyStart::new(ReplyId::Request(request.id)), era: request.era() };
+        let start = ReplyStart::new(ReplyId::Request(request.id));
+        let draft = Draft { start, era: request.era(), observed };
         let (registry, settings) = (self.registry, self.settings);
         match (request.method, request.era()) {
             (Method::ToolsCall, _) if has.tools != Offer::Nothing => {
@@ -122,7 +139,7 @@ impl<'r> Dispatcher<'r> {
                 let params = request.params.rare_params();
                 match OwnedCompletionRequest::read(params, take_head(head), request.revision, settings) {
                     Ok(owned) => {
-                        let completing = Answer::of(|| registry.complete(owned.borrow()));
+                        let completing = draft.in_span(|| Answer::of(|| registry.complete(owned.borrow())));
                         PendingReply::of_answer(completing, draft, settings, Draft::output)
                     }
                     Err(error) => PendingReply::Ready(draft.error(&error).into()),
@@ -133,6 +150,24 @@ impl<'r> Dispatcher<'r> {
             }
             _ => PendingReply::Ready(self.answer_at_once(request, has, draft).into()),
         }
+    }
+
+    /// Returns whether the registry certainly has what the request names.
+    fn has_target(&self, request: &ValidRequest<'_>) -> bool {
+        let has = self.registry.capabilities();
+        let target = request.method.named_by().and_then(|named_by| request.params.named(named_by)?.string());
+        let Some(target) = target else { return false };
+        let canonical;
+        let item = match request.method {
+            Method::ToolsCall if has.tools != Offer::Nothing => Item::Tool(&target),
+            Method::PromptsGet if has.prompts != Offer::Nothing => Item::Prompt(&target),
+            Method::ResourcesRead if has.resources != Offer::Nothing && target.len() <= MAX_URI => {
+                canonical = uri::canonical(&target);
+                Item::Resource(&canonical)
+            }
+            _ => return false,
+        };
+        guarded(|| self.registry.has(item)).is_ok_and(|has| has == Has::Yes)
     }
 
     /// Answers the methods that need nothing from the registry except its capabilities.
@@ -197,41 +232,41 @@ impl<'r> Dispatcher<'r> {
                 return Ok(PendingReply::Unredeemed(Box::new(UnredeemedCall { head, redemption, draft })));
             }
         };
-        let mut exchange = None;
-        let call = Call {
-            target: &target,
-            written: &written,
-            called: &target,
-            arguments,
-            tags: Tags::default(),
-            head,
-            revision: request.revision,
-            meta: &request.params.meta,
-            log_level: request.log_level,
-            settings: self.settings,
-            takes_stream: self.accepts.takes_stream(),
-            check: None,
-            #[cfg(feature = "ask")]
-            purpose,
-            #[cfg(feature = "ask")]
-            answers,
-            exchange: &mut exchange,
+        let start = |exchange: &mut Option<Arc<Exchange>>| {
+            start(Call {
+                target: &target,
+                written: &written,
+                called: &target,
+                arguments,
+                tags: Tags::default(),
+                head,
+                revision: request.revision,
+                meta: &request.params.meta,
+                log_level: request.log_level,
+                settings: self.settings,
+                takes_stream: self.accepts.takes_stream(),
+                check: None,
+                #[cfg(feature = "ask")]
+                purpose,
+                #[cfg(feature = "ask")]
+                answers,
+                exchange,
+            })
         };
-        let guarded = GuardedCall::start(|| start(call), self.settings);
-        let begun = PendingCall::begin(guarded, exchange, draft, &target, self.settings, cx);
+        let begun = PendingCall::begin(start, draft, &target, self.settings, cx);
         begun.map(PendingReply::Ready)
     }
 
-    fn listen(&self, request: &ValidRequest<'_>, head: &Parts, draft: Draft) -> Reply {
-        let id = ReplyId::Request(request.id);
-        let refuse = |rejection: Rejection| Reply::refuse(rejection, id);
+    fn listen(&self, request: &ValidRequest<'_>, head: &Parts, mut draft: Draft) -> Reply {
+        let refuse = |draft: Draft, rejection: Rejection| {
+            draft.refuse(rejection, ReplyId::Request(request.id), self.settings).into()
+        };
         if !self.accepts.takes_stream() {
-            return refuse(HttpFault::NotAcceptable.into());
+            return refuse(draft, HttpFault::NotAcceptable.into());
         }
         if request.id.as_json().len() > MAX_SUBSCRIPTION_ID {
-            return refuse(Rejection::InvalidRequest(
-                "the `id` of a subscription must have at most 1024 bytes",
-            ));
+            let fault = "the `id` of a subscription must have at most 1024 bytes";
+            return refuse(draft, Rejection::InvalidRequest(fault));
         }
         let wanted = request.params.rare_params().notifications.map_or("null", Raw::text);
         let honoured = |wanted: SubscriptionFilter| guarded(|| wanted.honoured(self.registry, head));
@@ -241,8 +276,9 @@ impl<'r> Dispatcher<'r> {
         };
         let place = match self.settings.listeners.take(Principal::of(head)) {
             Ok(place) => place,
-            Err(full) => return refuse(Rejection::TooManyListeners(full)),
+            Err(full) => return refuse(draft, Rejection::TooManyListeners(full)),
         };
+        draft.observed.listens();
         let listener = self.settings.drain.listen(place);
         let changes = self.registry.changes().subscribe();
         let id = request.id.as_json().to_owned();
@@ -267,8 +303,8 @@ impl<'r> Dispatcher<'r> {
             DeliveryOutcome::NotHere => Rejection::ResponseToAnotherReplica,
         };
         #[cfg(not(feature = "ask"))]
-        let (rejection, _) = (Rejection::UnexpectedResponse, (self.settings, head));
-        Reply::refuse(rejection, ReplyId::Request(answer.id))
+        let (rejection, _) = (Rejection::UnexpectedResponse, head);
+        Reply::refuse(rejection, ReplyId::Request(answer.id), self.settings)
     }
 
     /// Returns the revision for the result of `initialize`. The server does not store it: the
@@ -309,7 +345,7 @@ fn list<'r>(
         }
     };
     let request = ListRequest { cursor, head, revision: request.revision, settings: Some(settings) };
-    let listing = Answer::of(|| list(request));
+    let listing = draft.in_span(|| Answer::of(|| list(request)));
     PendingReply::of_answer(listing, draft, settings, move |draft, page, settings| {
         draft.list(opening, page, settings)
     })

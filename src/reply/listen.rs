@@ -17,6 +17,7 @@ use crate::deadline::Deadline;
 use crate::drain::ListenerGuard;
 use crate::http::sse::{KEEP_ALIVE, event};
 use crate::jsonrpc::{RpcError, write};
+use crate::observe::StreamKind;
 use crate::protocol::{Offer, meta};
 use crate::registry::Registry;
 use crate::resource::uri;
@@ -121,6 +122,7 @@ impl SubscriptionStream {
         draft: Draft,
         settings: Arc<Settings>,
     ) -> Self {
+        settings.observe.tell(|observer| observer.stream_opened(StreamKind::Subscription));
         let mut spellings: BTreeMap<String, Vec<String>> = BTreeMap::new();
         for written in &wanted.resource_subscriptions {
             spellings.entry(uri::canonical(written).into_owned()).or_default().push(written.clone());
@@ -216,6 +218,12 @@ impl SubscriptionStream {
             // Serialising booleans and strings cannot fail.
             let _ = write::json(buffer, &self.wanted);
         });
+    }
+}
+
+impl Drop for SubscriptionStream {
+    fn drop(&mut self) {
+        self.settings.observe.tell(|observer| observer.stream_closed(StreamKind::Subscription));
     }
 }
 

@@ -5,6 +5,7 @@ use http::{HeaderMap, StatusCode};
 
 use crate::jsonrpc::write::{ReplyId, ReplyStart};
 use crate::request::Rejection;
+use crate::settings::Settings;
 
 /// A reply of one message.
 pub(crate) enum SingleReply {
@@ -14,8 +15,8 @@ pub(crate) enum SingleReply {
 
 impl SingleReply {
     /// Returns the error reply to a rejected request.
-    pub(crate) fn refuse(rejection: Rejection, id: ReplyId<'_>) -> Self {
-        tracing::debug!(%rejection, "refused");
+    pub(crate) fn refuse(rejection: Rejection, id: ReplyId<'_>, settings: &Settings) -> Self {
+        settings.observe.refused(&rejection);
         let message = {
             let error = rejection.to_error();
             ReplyStart::new(id).error(&error, error.code())

@@ -1,7 +1,7 @@
 //! Pending replies to the requests of one body. They borrow nothing from the body.
 
 use std::future::poll_fn;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::Poll;
 
@@ -81,13 +81,17 @@ impl<'r> PendingReply<'r> {
         write: impl FnOnce(Draft, &T, &Settings) -> SingleReply + Send + 'r,
     ) -> Self {
         let limit = settings.tool_time_limit;
-        let write = move |answer: Result<T, RpcError>| match answer {
+        let write = move |draft: Draft, answer: Result<T, RpcError>| match answer {
             Ok(answer) => write(draft, &answer, settings),
             Err(error) => draft.error(&error),
         };
         match answer.at_once() {
-            Ok(answer) => Self::Ready(write(answer).into()),
-            Err(later) => Self::Later(Box::pin(async move { write(later.within(limit).await).into() })),
+            Ok(answer) => Self::Ready(write(draft, answer).into()),
+            Err(later) => Self::Later(Box::pin(async move {
+                let mut later = pin!(later.within(limit));
+                let answer = poll_fn(|cx| draft.in_span(|| later.as_mut().poll(cx))).await;
+                write(draft, answer).into()
+            })),
         }
     }
 

@@ -15,7 +15,7 @@ use super::callers::{Caller, Full, Opened, Slot, wait_after};
 use super::connection::{Closing, News};
 use super::eras::other;
 use super::error::UpstreamError;
-use super::failure::Cause;
+use super::failure::{Cause, shown};
 use super::handshake::{Attempts, Unopened};
 use super::kind::ListKind;
 use super::pool::{Pool, lock};
@@ -260,7 +260,12 @@ impl OpeningTask {
         match &outcome {
             Ok(session) => tracing::debug!(session = session.id, "a session with an upstream is open"),
             Err(Refused::Lacks) => tracing::debug!("an upstream has one era alone"),
-            Err(Refused::Error(error)) => tracing::warn!(%error),
+            Err(Refused::Error(error)) => {
+                // What clients read of it. The rest may hold what the upstream wrote.
+                let reason = error.told();
+                tracing::warn!(reason = reason.message(), "an upstream cannot be opened");
+                tracing::debug!(error = shown(&error.to_string()), "why an upstream cannot be opened");
+            }
         }
         match self.pool.upgrade() {
             Some(pool) => pool.opened(&self, &outcome),

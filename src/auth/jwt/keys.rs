@@ -10,9 +10,13 @@ use crate::auth::fetch::{FetchError, HttpClient, TIME_LIMIT, fetch};
 use crate::auth::jose::{Algorithm, KeySet, PublicKey};
 use crate::auth::verifier::TokenError;
 use crate::deadline::within;
+use crate::observe::line;
 
 /// How long a failed fetch is not tried again while there are keys to go on with.
 const SOFT_RETRY: Duration = Duration::from_secs(60);
+
+/// The maximum length of a logged error, in bytes.
+const MAX_LOGGED: usize = 512;
 
 /// Where the keys of an issuer come from.
 pub(super) enum KeySource {
@@ -127,7 +131,12 @@ impl FetchedKeys {
         *last = Some(Instant::now());
         let fetched = within(TIME_LIMIT, self.fetch(issuer)).await;
         let keys = fetched.unwrap_or(Err(FetchError::TimedOut)).inspect_err(|error| {
-            tracing::warn!(issuer, %error, "the keys of an issuer could not be fetched");
+            let error = error.to_string();
+            tracing::warn!(
+                issuer,
+                error = &*line(&error, MAX_LOGGED),
+                "the keys of an issuer could not be fetched"
+            );
         })?;
         let known = Arc::new(Known { keys, since: Instant::now() });
         *self.known.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&known));
