@@ -50,31 +50,37 @@
 //! # Where to start
 //!
 //! - The [guides](guide/index.html): a first server; state, errors and rights; testing; asking the
-//!   user; deploying; writing a registry; coming from `rmcp`.
+//!   user; deploying; observing; writing a registry; coming from `rmcp`.
 //! - [`Handler`](call::Handler) says what a handler may take and return.
 //! - [`ToolRegistry`], [`PromptRegistry`] and [`ResourceRegistry`] hold handlers. A [`Catalog`]
 //!   joins registries, [`Filtered`](registry::Filtered) shows each caller a part of one, and
 //!   [`Live`](registry::Live) replaces one while it serves.
 //! - [`ManagerBuilder`](manager::ManagerBuilder) has a setting for every bound and default.
 //!
-//! # Errors and logs
+//! # Errors
 //!
 //! Clients read only those errors of a handler that were declared safe to show, by
 //! [`ToolError::new`]. [`ManagerBuilder::on_error`](manager::ManagerBuilder::on_error) lets the
 //! host decide about others.
 //!
-//! Events are logged with `tracing`:
+//! # Logging
+//!
+//! Spans and events go to the subscriber of `tracing`. Each request has a span, and metrics an
+//! [`Observer`](observe::Observer). The guide "Observing" (`guide::observing`) lists all events.
 //!
 //! | level | event |
 //! |---|---|
-//! | error | a handler panicked, or failed with an error that was not declared safe to show |
-//! | warn | a call exceeded its time limit, or was answered with an internal error (`-32603`) |
-//! | info | a handler failed with a message for its client |
-//! | debug | arguments did not fit; a call was answered with another JSON-RPC error; a request was refused |
+//! | error | a handler panicked, or failed with an error that was not declared safe to show; something of the host's is broken |
+//! | warn | a call exceeded its time limit, or was answered with an internal error (`-32603`); something that a setting or another server is to blame for |
+//! | info | the span of a request; a handler failed with an error for its client |
+//! | debug | messages for clients; arguments did not fit; a call was answered with another JSON-RPC error; a request was refused |
 //!
 //! Each line about a call has its `kind` and its `name`. Where the client got a reference instead
-//! of a message, the line has that `reference`. Arguments and results are not logged; the text of
-//! an error and of its sources is. Names and texts are written on one line and cut at 4 KiB.
+//! of a message, the line has that `reference`.
+//!
+//! At the levels from `info` up there are no arguments, results, tokens, states and answers, and no
+//! messages for clients. The text of an error that was not declared safe to show is there, with its
+//! sources. Texts of others are on one line: names are cut at 256 bytes, errors at 4 KiB.
 //!
 //! # Features
 //!
@@ -95,6 +101,8 @@
 //! - `macros`: `#[tools]`, `#[prompts]` and `#[resources]` turn methods into handlers,
 //!   `#[derive(FromRef)]` makes the fields of a state available to them, and `#[debug_handler]`
 //!   makes the compiler say why a function is not a handler.
+//! - `otel`: fields by which `tracing-opentelemetry` names spans, and traces of other processes are
+//!   continued. The attributes are those of OpenTelemetry's conventions in any case.
 //! - `serve`: a server for HTTP/1.1 and HTTP/2 that bounds its clients and shuts down gracefully.
 //! - `templates`: resource templates.
 //! - `test-util`: an in-memory client for tests.

@@ -212,7 +212,9 @@ impl Observed {
         let target = target.and_then(|_| request.named(request.method)).map(|name| name.into_owned().into());
         let Observable { method, revision, .. } = *request;
         let (settings, start) = (Arc::clone(settings), Instant::now());
-        let end = UpstreamEnd::Cancelled;
+        // Nobody waits for the end of a subscription.
+        let is_subscription = method == "subscriptions/listen";
+        let end = if is_subscription { UpstreamEnd::Success } else { UpstreamEnd::Cancelled };
         Self(Some(Box::new(ObservedRequest { span, settings, method, target, revision, start, end })))
     }
 

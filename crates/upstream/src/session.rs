@@ -290,7 +290,7 @@ async fn subscribe_to(client: &Arc<Client>, uri: &str, is_wanted: bool) {
         Ok(Err(failure)) => failure.cause().full(),
         Err(_) => format!("no answer within {SUBSCRIBE_LIMIT:?}"),
     };
-    tracing::debug!(upstream = %client.connection.upstream, method, cause, "refused");
+    tracing::debug!(upstream = %client.connection.upstream, method, cause, "an upstream refused a subscription to a resource");
 }
 
 impl Session {
