@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use mcp_stateless::ask::StateKeys;
-use mcp_stateless::auth::{ApiKeys, Scopes};
+use mcp_stateless::auth::ApiKeys;
 use mcp_stateless::call::NoArguments;
 use mcp_stateless::protocol::{ErrorCode, RpcError, ServerCapabilities};
 use mcp_stateless::registry::{Answer, ListRequest, Page};
@@ -261,7 +261,7 @@ async fn happen() {
     site.send(Era::Modern.post("server/discover", json!({})).header("mcp-method", "HEADER")).await;
     ask().await;
     let issuer = Issuer::new();
-    let keys = ApiKeys::new().key("a key that is long enough", "ada", Scopes::default());
+    let keys = ApiKeys::new("keys").key("a key that is long enough", "ada", ["a"]);
     for protected in [Protected::new(&issuer), Protected::with(&issuer, keys, |server| server)] {
         for token in ["TOKEN", "TOKEN.TOKEN.TOKEN", "eyJhbGciOiJub25lIn0.TOKEN.", &"TOKEN".repeat(2000)] {
             protected.status(token).await;
