@@ -181,7 +181,11 @@ async fn every_end_of_a_child_is_logged_with_its_status_and_its_last_words() {
     let lines = |level: &str, text: &str| {
         log.lines().filter(|line| line.contains(level) && line.contains(text)).count()
     };
-    assert_eq!(lines("WARN", r#"an upstream has ended upstream=script cause="it ended with exit status: 7""#), 5, "{log}");
+    assert_eq!(
+        lines("WARN", r#"an upstream has ended upstream=script cause="it ended with exit status: 7""#),
+        5,
+        "{log}"
+    );
     // What it wrote may be anything, and is not shown by default.
     assert_eq!(lines("DEBUG", r#"last_words="secret: out of luck""#), 5, "{log}");
     assert_eq!(lines("WARN", "secret"), 0, "{log}");
