@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use mcp_stateless::call::NoArguments;
 use mcp_stateless::observe::{Propagation, TraceContext};
-use mcp_stateless::protocol::RpcError;
+use mcp_stateless::protocol::{self, RpcError};
 use mcp_stateless::{CallContext, StatelessSessionManager, ToolError, ToolRegistry};
 use mcp_stateless_upstream::{EndedUpstreamRequest, Upstream, UpstreamBuilder, UpstreamObserver};
 use serde_json::{Value, json};
@@ -106,8 +106,11 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Recorder {
 async fn each_request_to_an_upstream_is_a_client_span_within_that_of_its_call() {
     let recorder = Recorder::default();
     let _guard = tracing::subscriber::set_default(Registry::default().with(recorder.clone()));
-    let gateway = Gateway::new(server().await);
-    for (era, revision) in [(Era::Legacy, "2025-11-25"), (Era::Modern, "2026-07-28")] {
+    for (era, spoken, revision) in [
+        (Era::Legacy, protocol::Era::Legacy, "2025-11-25"),
+        (Era::Modern, protocol::Era::Modern, "2026-07-28"),
+    ] {
+        let gateway = Gateway::new(server().await.era(spoken));
         let client = gateway.client(era, "ada");
         for (tool, error) in [("trace", None), ("fail", Some("tool_error")), ("refuse", Some("-32602"))] {
             client.call(tool, json!({})).await;
@@ -231,7 +234,7 @@ impl UpstreamObserver for Notes {
 async fn requests_and_sessions_are_counted_and_clients_invent_no_names() {
     let notes = Notes::default();
     let gateway =
-        Gateway::new(server().await.era(mcp_stateless::protocol::Era::Modern).observer(notes.clone()));
+        Gateway::new(server().await.era(protocol::Era::Modern).observer(notes.clone()));
     let client = gateway.client(Era::Modern, "ada");
     client.ask("tools/list", Params(json!({}))).await;
     let opening = notes.take();
