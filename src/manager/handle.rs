@@ -14,7 +14,7 @@ use http::{Request, Response};
 use crate::http::admit::{self, Admitted};
 use crate::http::{Accepts, Fields, HttpFault, VersionHeader, read};
 #[cfg(feature = "ask")]
-use crate::observe::Observed;
+use crate::observe::{Observed, ObservedRef};
 use crate::registry::Registry;
 use crate::reply::{Body, Dispatcher, PendingBody, Reply, respond, take_head};
 use crate::request::{Refusal, Rejection, Valid, agree, unread_id};
@@ -171,9 +171,9 @@ where
                 begun = match redeem(unredeemed, settings).await {
                     Ok((mut head, observed)) => {
                         let dispatcher = Dispatcher { registry: &registry, settings, accepts };
-                        let mut observed = Some(observed);
+                        let mut observed = observed;
                         let again = poll_fn(|cx| {
-                            let observed = observed.take();
+                            let observed = observed.by_ref();
                             Poll::Ready(begin_again(&dispatcher, version, &mut head, &body, observed, cx))
                         });
                         again.await
@@ -255,7 +255,7 @@ fn begin<'r>(
 fn redeem(
     unredeemed: Box<crate::reply::UnredeemedCall>,
     settings: &Settings,
-) -> std::pin::Pin<Box<dyn Future<Output = Result<(Parts, Observed), Reply>> + Send + '_>> {
+) -> std::pin::Pin<Box<dyn Future<Output = Result<(Parts, Observed<'static>), Reply>> + Send + '_>> {
     Box::pin(async move { unredeemed.redeem(settings).await.map_err(Reply::from) })
 }
 
@@ -267,11 +267,11 @@ fn begin_again<'r>(
     version: VersionHeader,
     head: &mut Parts,
     body: &Bytes,
-    observed: Option<Observed>,
+    observed: ObservedRef<'_, '_>,
     cx: &mut Context<'_>,
 ) -> PendingBody<'r> {
-    match (agree(&head.headers, version, body, &dispatcher.settings.revisions), observed) {
-        (Ok(Valid::Request(ref request)), Some(observed)) => {
+    match agree(&head.headers, version, body, &dispatcher.settings.revisions) {
+        Ok(Valid::Request(ref request)) => {
             PendingBody::One(dispatcher.observed_request(request, head, observed, cx))
         }
         // Unreachable: the same body was a request before.

@@ -18,11 +18,13 @@ mod trace_context;
 
 pub use end::RequestEnd;
 pub(crate) use line::line;
-pub(crate) use observed::Observed;
+pub(crate) use observed::{Observed, ObservedRef};
 pub use observer::{EndedRequest, Observer, QuestionEnd, StreamKind};
 #[cfg(feature = "otel")]
 pub use propagation::Propagation;
 pub use refusal::RefusalKind;
-pub(crate) use settings::{ObserveSettings, ParkedQuestion};
+pub(crate) use settings::ObserveSettings;
+#[cfg(feature = "ask")]
+pub(crate) use settings::ParkedQuestion;
 pub use target::Target;
 pub use trace_context::TraceContext;

@@ -1,7 +1,6 @@
 //! What is observed of one request: its span, and its times for the observer.
 
 use std::borrow::Cow;
-#[cfg(feature = "otel")]
 use std::fmt;
 #[cfg(feature = "otel")]
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -9,7 +8,7 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 use tracing::Span;
-use tracing::field::Empty;
+use tracing::field::{Empty, display};
 use tracing::level_filters::LevelFilter;
 use tracing::span::Entered;
 
@@ -17,7 +16,7 @@ use super::settings::tell_caught;
 use super::target::public_uri;
 use super::{EndedRequest, ObserveSettings, Observer, RequestEnd, Target, line, names};
 #[cfg(feature = "otel")]
-use super::{TraceContext, names::otel};
+use super::{Propagation, TraceContext, names::otel};
 use crate::protocol::method::{Method, NamedBy};
 use crate::protocol::{Era, Revision};
 use crate::request::ValidRequest;
@@ -28,104 +27,177 @@ const LEVEL: tracing::Level = tracing::Level::INFO;
 /// The maximum length of a name, a URI or an id in a span, in bytes.
 const MAX_NAME: usize = 256;
 
-/// What is observed of a request. It ends when it is dropped: [cancelled](RequestEnd::Cancelled), unless
-/// something else has been noted.
+/// What is observed of a request. It ends when an end is noted, or else when it is dropped.
 ///
-/// Nothing if nobody observes. Boxed, because it moves with the draft of the reply.
+/// While a request is served at once, it borrows what it needs: nothing is allocated, and no count is
+/// written that other threads share.
 #[must_use]
-pub(crate) struct Observed(Option<Box<ObservedRequest>>);
-
-struct ObservedRequest {
+pub(crate) struct Observed<'s> {
     span: Span,
-    end: Option<RequestEnd>,
-    /// Whether it succeeds when its client leaves.
-    is_listener: bool,
-    counted: Option<Counted>,
+    counted: Option<Counted<'s>>,
+    state: State,
+}
+
+/// A reference to what is observed of a request, if anything is.
+///
+/// Those who serve a request pass this on, so that nothing larger than a pointer moves. Only a reply
+/// that is not ready [takes](Self::take) what is observed along.
+#[derive(Default)]
+pub(crate) struct ObservedRef<'o, 's>(Option<&'o mut Observed<'s>>);
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// It has ended, or nobody observes it.
+    Over,
+    Open,
+    /// It succeeds when its client leaves.
+    Listening,
 }
 
 /// What an observer is told at the end.
-struct Counted {
-    observer: Arc<dyn Observer>,
+struct Counted<'s> {
+    observer: ObserverHandle<'s>,
     method: Method,
-    target: Option<OwnedTarget>,
+    target: Option<(NamedBy, Cow<'s, str>)>,
     revision: Revision,
     start: Instant,
 }
 
-struct OwnedTarget {
-    named_by: NamedBy,
-    name: Box<str>,
+enum ObserverHandle<'s> {
+    Borrowed(&'s Arc<dyn Observer>),
+    Owned(Arc<dyn Observer>),
 }
 
-impl Observed {
-    /// Begins to observe a request. Costs two loads and comparisons if nobody does. `is_known` is
-    /// asked whether the registry has the target, if somebody counts.
+impl<'s> Observed<'s> {
+    /// Returns whether somebody observes requests. Costs two loads and comparisons.
     #[inline]
-    pub(crate) fn begin(
-        request: &ValidRequest<'_>,
-        settings: &ObserveSettings,
-        is_known: impl FnOnce() -> bool,
-    ) -> Self {
-        if LEVEL > LevelFilter::current() && settings.observer.is_none() {
-            return Self(None);
-        }
-        let is_known = settings.observer.is_some() && is_known();
-        Self::begin_observed(request, settings, is_known)
+    pub(crate) fn is_wanted(settings: &ObserveSettings) -> bool {
+        LEVEL <= LevelFilter::current() || settings.observer.is_some()
     }
 
-    #[inline(never)]
-    fn begin_observed(request: &ValidRequest<'_>, settings: &ObserveSettings, is_known: bool) -> Self {
+    /// Begins the span of a request.
+    // Inlined, because it has one caller, and what it returns is large.
+    #[inline]
+    pub(crate) fn begin(request: &ValidRequest<'_>, settings: &ObserveSettings) -> Self {
         let span = new_span(request);
         #[cfg(feature = "otel")]
         if let Some(propagation) = &settings.propagation
             && !span.is_disabled()
         {
-            let remote = TraceContext::of_meta(&request.params.meta);
-            let continued = || propagation.continue_trace(&span, &remote);
-            if !remote.is_empty() && catch_unwind(AssertUnwindSafe(continued)).is_err() {
-                tracing::error!("a propagation panicked");
-            }
+            continue_trace(&**propagation, &span, request);
         }
-        let counted = settings.observer.as_ref().map(|observer| Counted::begin(request, is_known, observer));
-        if span.is_disabled() && counted.is_none() {
-            return Self(None);
-        }
-        Self(Some(Box::new(ObservedRequest { span, end: None, is_listener: false, counted })))
+        let state = if span.is_disabled() && settings.observer.is_none() { State::Over } else { State::Open };
+        Self { span, counted: None, state }
+    }
+
+    /// Begins to count the request. `is_known` says whether the registry has the target.
+    pub(crate) fn count(
+        &mut self,
+        request: &'s ValidRequest<'_>,
+        is_known: bool,
+        observer: &'s Arc<dyn Observer>,
+    ) {
+        self.counted = Some(Counted::begin(request, is_known, observer));
     }
 
     /// Enters the span, so that what is logged meanwhile belongs to it.
     #[inline]
     pub(crate) fn enter(&self) -> Option<Entered<'_>> {
-        self.0.as_ref().map(|observed| observed.span.enter())
+        (self.state != State::Over).then(|| self.span.enter())
+    }
+
+    /// Runs something in the span.
+    pub(crate) fn in_span<T>(&self, run: impl FnOnce() -> T) -> T {
+        let _entered = self.enter();
+        run()
     }
 
     /// Notes how the request ends, unless that is known already.
     #[inline]
     pub(crate) fn note(&mut self, end: RequestEnd) {
+        if self.state != State::Over {
+            self.state = State::Over;
+            if end != RequestEnd::Success {
+                record(&self.span, end);
+            }
+            if let Some(counted) = &self.counted {
+                counted.end(end);
+            }
+        }
+    }
+
+    pub(crate) fn by_ref(&mut self) -> ObservedRef<'_, 's> {
+        ObservedRef(Some(self))
+    }
+}
+
+impl ObservedRef<'_, '_> {
+    /// See [`Observed::enter`].
+    #[inline]
+    pub(crate) fn enter(&self) -> Option<Entered<'_>> {
+        self.0.as_ref().and_then(|observed| observed.enter())
+    }
+
+    /// See [`Observed::in_span`].
+    #[inline]
+    pub(crate) fn in_span<T>(&self, run: impl FnOnce() -> T) -> T {
+        let _entered = self.enter();
+        run()
+    }
+
+    /// See [`Observed::note`].
+    #[inline]
+    pub(crate) fn note(&mut self, end: RequestEnd) {
         if let Some(observed) = &mut self.0 {
-            observed.end.get_or_insert(end);
+            observed.note(end);
+        }
+    }
+
+    /// Notes the end that `end` returns. It is not called if nobody observes the request.
+    #[inline]
+    pub(crate) fn note_with(&mut self, end: impl FnOnce() -> RequestEnd) {
+        if let Some(observed) = &mut self.0 {
+            observed.note(end());
         }
     }
 
     /// Notes that the request lasts until its client leaves.
     pub(crate) fn listens(&mut self) {
-        if let Some(observed) = &mut self.0 {
-            observed.is_listener = true;
+        if let Some(observed) = &mut self.0
+            && observed.state == State::Open
+        {
+            observed.state = State::Listening;
+        }
+    }
+
+    /// Takes it along, for a reply that outlives the request's body.
+    pub(crate) fn take(self) -> Observed<'static> {
+        let nothing = Observed { span: Span::none(), counted: None, state: State::Over };
+        self.0.map_or(nothing, |observed| Observed {
+            span: std::mem::replace(&mut observed.span, Span::none()),
+            counted: observed.counted.take().map(Counted::into_owned),
+            state: std::mem::replace(&mut observed.state, State::Over),
+        })
+    }
+}
+
+impl Drop for Observed<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        match self.state {
+            State::Over => {}
+            State::Open => self.note(RequestEnd::Cancelled),
+            State::Listening => self.note(RequestEnd::Success),
         }
     }
 }
 
-impl Drop for ObservedRequest {
-    #[inline]
-    fn drop(&mut self) {
-        let left = if self.is_listener { RequestEnd::Success } else { RequestEnd::Cancelled };
-        let end = self.end.unwrap_or(left);
-        if end != RequestEnd::Success {
-            record(&self.span, end);
-        }
-        if let Some(counted) = &self.counted {
-            counted.end(end);
-        }
+#[cfg(feature = "otel")]
+fn continue_trace(propagation: &dyn Propagation, span: &Span, request: &ValidRequest<'_>) {
+    let remote = TraceContext::of_meta(&request.params.meta);
+    let continued = || propagation.continue_trace(span, &remote);
+    if !remote.is_empty() && catch_unwind(AssertUnwindSafe(continued)).is_err() {
+        tracing::error!("a propagation panicked");
     }
 }
 
@@ -143,51 +215,53 @@ fn record(span: &Span, end: RequestEnd) {
     }
 }
 
-impl Counted {
-    fn begin(request: &ValidRequest<'_>, is_known: bool, observer: &Arc<dyn Observer>) -> Self {
-        let method = request.method;
+impl<'s> Counted<'s> {
+    fn begin(request: &'s ValidRequest<'_>, is_known: bool, observer: &'s Arc<dyn Observer>) -> Self {
+        let (method, revision) = (request.method, request.revision);
         tell_caught(&**observer, |observer| observer.request_started(method.as_str()));
-        let target = method.named_by().filter(|_| is_known).and_then(|named_by| {
-            let name = target(request, named_by)?.into_owned().into();
-            Some(OwnedTarget { named_by, name })
-        });
-        Self {
-            observer: Arc::clone(observer),
-            method,
-            target,
-            revision: request.revision,
-            start: Instant::now(),
-        }
+        let target = method.named_by().filter(|_| is_known);
+        let target = target.and_then(|named_by| Some((named_by, target_of(request, named_by)?)));
+        Self { observer: ObserverHandle::Borrowed(observer), method, target, revision, start: Instant::now() }
     }
 
+    fn into_owned(self) -> Counted<'static> {
+        let Self { observer, method, target, revision, start } = self;
+        let observer = ObserverHandle::Owned(match observer {
+            ObserverHandle::Borrowed(observer) => Arc::clone(observer),
+            ObserverHandle::Owned(observer) => observer,
+        });
+        let target = target.map(|(named_by, name)| (named_by, name.into_owned().into()));
+        Counted { observer, method, target, revision, start }
+    }
+
+    #[inline(never)]
     fn end(&self, end: RequestEnd) {
-        let target =
-            self.target.as_ref().map(|OwnedTarget { named_by, name }| match (self.method, named_by) {
-                (_, NamedBy::Uri) => Target::Resource(name),
-                (Method::PromptsGet, NamedBy::Name) => Target::Prompt(name),
-                (_, NamedBy::Name) => Target::Tool(name),
-            });
+        let target = self.target.as_ref().map(|(named_by, name)| match (self.method, named_by) {
+            (_, NamedBy::Uri) => Target::Resource(name),
+            (Method::PromptsGet, NamedBy::Name) => Target::Prompt(name),
+            (_, NamedBy::Name) => Target::Tool(name),
+        });
         let ended = EndedRequest::new(self.method.as_str(), target, self.revision, end, self.start.elapsed());
-        tell_caught(&*self.observer, |observer| observer.request_ended(&ended));
+        let observer = match &self.observer {
+            ObserverHandle::Borrowed(observer) => observer,
+            ObserverHandle::Owned(observer) => observer,
+        };
+        tell_caught(&**observer, |observer| observer.request_ended(&ended));
     }
 }
 
 /// Creates the span of a request, with everything that is known of it: a field that is recorded
-/// later costs as much as several now. Values are evaluated only if the span is enabled.
+/// later costs as much as several now. Texts of clients are looked at when they are written.
+#[inline]
 fn new_span(request: &ValidRequest<'_>) -> Span {
     macro_rules! request_span {
-        ($($otel:tt)*) => {
+        ($($known:tt)*) => {
             tracing::span!(
                 target: "mcp_stateless::request",
                 LEVEL,
                 "mcp.request",
-                $($otel)*
-                { names::METHOD } = request.method.as_str(),
-                { names::TOOL } = named(request, Method::ToolsCall).as_deref(),
-                { names::PROMPT } = named(request, Method::PromptsGet).as_deref(),
-                { names::RESOURCE } = named(request, Method::ResourcesRead).as_deref(),
-                { names::OPERATION } = operation(request.method),
-                { names::REQUEST_ID } = &*id(request),
+                $($known)*
+                { names::REQUEST_ID } = %ShownId(request),
                 { names::REVISION } = request.revision.as_str(),
                 { names::ERA } = era(request.era()),
                 { names::OUTCOME } = Empty,
@@ -197,22 +271,38 @@ fn new_span(request: &ValidRequest<'_>) -> Span {
         };
     }
     #[cfg(feature = "otel")]
-    return request_span!(
-        { otel::NAME } = %SpanName(request),
-        { otel::KIND } = "server",
-        { otel::STATUS } = Empty,
-    );
+    macro_rules! span {
+        ($($known:tt)*) => {
+            request_span!(
+                { otel::NAME } = %SpanName(request),
+                { otel::KIND } = "server",
+                { otel::STATUS } = Empty,
+                $($known)*
+            )
+        };
+    }
     #[cfg(not(feature = "otel"))]
-    request_span!()
+    macro_rules! span {
+        ($($known:tt)*) => { request_span!($($known)*) };
+    }
+    // Most requests are calls of tools, of which more is known. Every field has its price.
+    if request.method == Method::ToolsCall {
+        return span!(
+            { names::METHOD } = "tools/call",
+            { names::TOOL } = %ShownTarget(request),
+            { names::OPERATION } = names::EXECUTE_TOOL,
+        );
+    }
+    let named = |method| (request.method == method).then(|| display(ShownTarget(request)));
+    span!(
+        { names::METHOD } = request.method.as_str(),
+        { names::PROMPT } = named(Method::PromptsGet),
+        { names::RESOURCE } = named(Method::ResourcesRead),
+    )
 }
 
-/// Returns the target of a request of this method.
-fn named<'a>(request: &ValidRequest<'a>, method: Method) -> Option<Cow<'a, str>> {
-    if request.method == method { target(request, method.named_by()?) } else { None }
-}
-
-/// Returns the target of a request, fit to be shown.
-fn target<'a>(request: &ValidRequest<'a>, named_by: NamedBy) -> Option<Cow<'a, str>> {
+/// Returns the target of a request on one line.
+fn target_of<'a>(request: &ValidRequest<'a>, named_by: NamedBy) -> Option<Cow<'a, str>> {
     let name = request.params.named(named_by)?.string()?;
     let name = if named_by == NamedBy::Uri { map(name, public_uri) } else { name };
     Some(map(name, |name| line(name, MAX_NAME)))
@@ -225,15 +315,33 @@ fn map<'a>(text: Cow<'a, str>, change: impl Fn(&str) -> Cow<'_, str>) -> Cow<'a,
     }
 }
 
-/// Returns the id of a request, fit to be shown: a string without its quotes.
-fn id<'a>(request: &ValidRequest<'a>) -> Cow<'a, str> {
-    let json = request.id.as_json();
-    let text = json.strip_prefix('"').and_then(|json| json.strip_suffix('"'));
-    line(text.filter(|text| !text.contains('\\')).unwrap_or(json), MAX_NAME)
+/// Writes a text of a client that a subscriber may put between others: in quotes, unless it has
+/// only such characters as names, URIs and ids usually have.
+fn write_text(formatter: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
+    let is_usual =
+        !text.is_empty() && text.bytes().all(|byte| matches!(byte, b'!' | b'#'..=b'<' | b'>'..=b'~'));
+    if is_usual { formatter.write_str(text) } else { write!(formatter, "\"{text}\"") }
 }
 
-fn operation(method: Method) -> Option<&'static str> {
-    (method == Method::ToolsCall).then_some(names::EXECUTE_TOOL)
+/// What a request names, as it is shown.
+struct ShownTarget<'r, 'a>(&'r ValidRequest<'a>);
+
+impl fmt::Display for ShownTarget<'_, '_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let target = self.0.method.named_by().and_then(|named_by| target_of(self.0, named_by));
+        write_text(formatter, target.as_deref().unwrap_or_default())
+    }
+}
+
+/// The id of a request, as it is shown: a string without its quotes.
+struct ShownId<'r, 'a>(&'r ValidRequest<'a>);
+
+impl fmt::Display for ShownId<'_, '_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let json = self.0.id.as_json();
+        let text = json.strip_prefix('"').and_then(|json| json.strip_suffix('"'));
+        write_text(formatter, &line(text.unwrap_or(json), MAX_NAME))
+    }
 }
 
 fn era(era: Era) -> &'static str {
@@ -253,7 +361,7 @@ impl fmt::Display for SpanName<'_, '_> {
         formatter.write_str(self.0.method.as_str())?;
         // URIs are too many for names.
         let is_named = self.0.method.named_by() == Some(NamedBy::Name);
-        match target(self.0, NamedBy::Name).filter(|_| is_named) {
+        match target_of(self.0, NamedBy::Name).filter(|_| is_named) {
             Some(name) => write!(formatter, " {name}"),
             None => Ok(()),
         }

@@ -4,7 +4,9 @@ use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use super::{Observer, QuestionEnd, RefusalKind, line};
+#[cfg(feature = "ask")]
+use super::QuestionEnd;
+use super::{Observer, RefusalKind, line};
 use crate::request::Rejection;
 
 /// The maximum length of a logged refusal, in bytes.
@@ -57,13 +59,13 @@ impl fmt::Debug for ObserveSettings {
 }
 
 /// A question that waits for an answer, until it is dropped.
-#[cfg_attr(not(feature = "ask"), expect(dead_code, reason = "nothing is asked"))]
+#[cfg(feature = "ask")]
 pub(crate) struct ParkedQuestion<'a> {
     settings: &'a ObserveSettings,
     end: QuestionEnd,
 }
 
-#[cfg_attr(not(feature = "ask"), expect(dead_code, reason = "nothing is asked"))]
+#[cfg(feature = "ask")]
 impl<'a> ParkedQuestion<'a> {
     pub(crate) fn begin(settings: &'a ObserveSettings) -> Self {
         settings.tell(|observer| observer.question_parked());
@@ -76,6 +78,7 @@ impl<'a> ParkedQuestion<'a> {
     }
 }
 
+#[cfg(feature = "ask")]
 impl Drop for ParkedQuestion<'_> {
     fn drop(&mut self) {
         self.settings.tell(|observer| observer.question_ended(self.end));

@@ -1,5 +1,6 @@
 //! W3C trace contexts, as `_meta` carries them.
 
+#[cfg(feature = "otel")]
 use crate::protocol::meta::Meta;
 
 /// The maximum lengths of the members, in bytes: those that W3C Trace Context and W3C Baggage ask
@@ -56,6 +57,7 @@ impl TraceContext {
     }
 
     /// Reads the members of a request's `_meta`.
+    #[cfg(feature = "otel")]
     pub(crate) fn of_meta(meta: &Meta<'_>) -> Self {
         let mut context = Self::new();
         for key in Self::KEYS {

@@ -13,7 +13,7 @@ use crate::call::{
 };
 use crate::http::sse::event;
 use crate::jsonrpc::RpcError;
-use crate::observe::RequestEnd;
+use crate::observe::{Observed, ObservedRef, RequestEnd};
 use crate::settings::Settings;
 
 /// A call whose reply is not ready yet. It owns everything the call needs; dropping it cancels
@@ -24,6 +24,7 @@ pub(crate) struct PendingCall<T: Output> {
     exchange: Option<Arc<Exchange>>,
     /// `None` once the reply has been written.
     draft: Option<Draft>,
+    observed: Observed<'static>,
 }
 
 impl<T: Output + WriteResult> PendingCall<T> {
@@ -32,6 +33,7 @@ impl<T: Output + WriteResult> PendingCall<T> {
     pub(crate) fn begin(
         start: impl FnOnce(&mut Option<Arc<Exchange>>) -> CallFuture<T>,
         draft: Draft,
+        observed: ObservedRef<'_, '_>,
         target: &str,
         settings: &Arc<Settings>,
         cx: &mut Context<'_>,
@@ -39,17 +41,17 @@ impl<T: Output + WriteResult> PendingCall<T> {
         let mut exchange = None;
         let (mut call, polled);
         {
-            let _entered = draft.observed.enter();
+            let _entered = observed.enter();
             call = GuardedCall::start(|| start(&mut exchange), settings);
             call.begin(exchange.as_ref(), Some(settings), target);
             polled = call.poll(cx, surroundings(exchange.as_ref(), settings, target));
         }
         if let Poll::Ready(outcome) = polled {
-            let reply = write(draft, outcome, &call, exchange.as_ref(), settings, target);
+            let reply = write(draft, outcome, &call, exchange.as_ref(), observed, settings, target);
             return Ok(finish(exchange.as_deref(), reply));
         }
         call.keep_name(target);
-        let pending = Box::new(Self { call, exchange, draft: Some(draft) });
+        let pending = Box::new(Self { call, exchange, draft: Some(draft), observed: observed.take() });
         match pending.starts_stream(cx) {
             Some(exchange) => Ok(pending.stream(exchange, settings)),
             None => Err(pending),
@@ -83,13 +85,15 @@ impl<T: Output + WriteResult> PendingCall<T> {
 
     /// Polls a call that outlives the body, and so has kept its name.
     fn poll(&mut self, cx: &mut Context<'_>, settings: &Settings) -> Poll<SingleReply> {
-        let Self { call, exchange, draft } = self;
+        let Self { call, exchange, draft, observed } = self;
         let outcome = {
-            let _entered = draft.as_ref().and_then(|draft| draft.observed.enter());
+            let _entered = observed.enter();
             std::task::ready!(call.poll(cx, surroundings(exchange.as_ref(), settings, "")))
         };
         match draft.take() {
-            Some(draft) => Poll::Ready(write(draft, outcome, call, exchange.as_ref(), settings, "")),
+            Some(draft) => {
+                Poll::Ready(write(draft, outcome, call, exchange.as_ref(), observed.by_ref(), settings, ""))
+            }
             None => Poll::Pending,
         }
     }
@@ -125,23 +129,26 @@ fn finish(exchange: Option<&Exchange>, reply: SingleReply) -> Reply {
     Reply::Events(events)
 }
 
-/// Writes the reply for the outcome of a handler.
+/// Writes the reply for the outcome of a handler, and notes how the request ends.
 fn write<T: Output + WriteResult>(
-    mut draft: Draft,
+    draft: Draft,
     mut outcome: Result<T, CallError>,
     call: &GuardedCall<T>,
     exchange: Option<&Arc<Exchange>>,
+    mut observed: ObservedRef<'_, '_>,
     settings: &Settings,
     target: &str,
 ) -> SingleReply {
+    #[cfg(not(feature = "ask"))]
+    let _ = exchange;
     // Replaced in place: moving a result is expensive.
     if let Err(CallError::Failed(error)) = &outcome {
         outcome = error.answer(call.name(target), &settings.shown_errors);
     }
-    match outcome {
+    let reply = match outcome {
         Ok(output) => {
             if output.is_error() {
-                draft.observed.note(RequestEnd::ToolError);
+                observed.note(RequestEnd::ToolError);
             }
             draft.output(&output, settings)
         }
@@ -152,19 +159,22 @@ fn write<T: Output + WriteResult>(
         Err(CallError::InsufficientScope(missing)) => draft.forbidden(&missing),
         #[cfg(feature = "ask")]
         Err(CallError::InputRequired(required)) => {
-            let Some(exchange) = exchange else {
+            let questions = exchange.map(|exchange| exchange.asks.required(*required, exchange));
+            let questions = questions.unwrap_or_else(|| {
                 tracing::error!("a handler that takes no context asked the client");
-                return draft.error(&RpcError::internal());
-            };
-            match exchange.asks.required(*required, exchange) {
-                Ok(required) => {
-                    draft.observed.note(RequestEnd::InputRequired);
-                    draft.output(&required, settings)
+                Err(RpcError::internal())
+            });
+            match questions {
+                Ok(questions) => {
+                    observed.note(RequestEnd::InputRequired);
+                    draft.output(&questions, settings)
                 }
                 Err(error) => draft.error(&error),
             }
         }
-    }
+    };
+    observed.note_with(|| reply.end());
+    reply
 }
 
 impl<T: Output + WriteResult> CallInFlight for PendingCall<T> {
@@ -177,7 +187,9 @@ impl<T: Output + WriteResult> CallInFlight for PendingCall<T> {
         let draft = self.draft.take()?;
         // It has kept its name, as every call does that outlives the body.
         self.call.stop("");
-        Some(draft.error(error))
+        let reply = draft.error(error);
+        self.observed.note(reply.end());
+        Some(reply)
     }
 
     fn close(&self) -> Leftovers {

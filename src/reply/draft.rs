@@ -8,12 +8,10 @@ use super::message::{ResultMessage, SingleReply};
 #[cfg(feature = "auth")]
 use crate::auth::InsufficientScope;
 use crate::call::{ResultWriter, WriteResult};
-use crate::jsonrpc::write::{ReplyId, ReplyStart};
+use crate::jsonrpc::write::ReplyStart;
 use crate::jsonrpc::{ErrorCode, RpcError};
-use crate::observe::{Observed, RequestEnd};
 use crate::protocol::{Era, Revision, ServerCapabilities, meta};
 use crate::registry::Page;
-use crate::request::Rejection;
 use crate::settings::Settings;
 
 /// Returns the code of an error as defined by the revisions of this era.
@@ -48,49 +46,28 @@ const SHARED_FROM: usize = 8 * 1024;
 pub(crate) struct Draft {
     pub(crate) start: ReplyStart,
     pub(crate) era: Era,
-    /// Ends with the draft.
-    pub(crate) observed: Observed,
 }
 
 impl Draft {
-    /// Runs the registry's code in the span of the request.
-    #[inline]
-    pub(crate) fn in_span<T>(&self, run: impl FnOnce() -> T) -> T {
-        let _entered = self.observed.enter();
-        run()
-    }
-
     /// Writes an error reply.
-    pub(crate) fn error(mut self, error: &RpcError) -> SingleReply {
+    pub(crate) fn error(self, error: &RpcError) -> SingleReply {
         let code = code_of(error, self.era);
-        self.observed.note(RequestEnd::Error(code));
         let status = status_of(code, self.era);
-        SingleReply::Error { status, message: self.start.error(error, code), headers: Box::default() }
+        SingleReply::Error { status, code, message: self.start.error(error, code), headers: Box::default() }
     }
 
     /// The reply to a call whose caller lacks a scope. The status and the challenge are lost where
     /// the reply is a stream already, or one of a batch.
     #[cfg(feature = "auth")]
-    pub(crate) fn forbidden(mut self, missing: &InsufficientScope) -> SingleReply {
+    pub(crate) fn forbidden(self, missing: &InsufficientScope) -> SingleReply {
         let error = RpcError::new(ErrorCode::INVALID_REQUEST, missing.to_string());
-        self.observed.note(RequestEnd::Error(error.code()));
         let challenge = missing.challenge.iter().map(|value| (header::WWW_AUTHENTICATE, value.clone()));
         SingleReply::Error {
             status: StatusCode::FORBIDDEN,
+            code: error.code(),
             headers: Box::new(challenge.collect()),
             message: self.start.error(&error, error.code()),
         }
-    }
-
-    /// Refuses the request after all.
-    pub(crate) fn refuse(
-        mut self,
-        rejection: Rejection,
-        id: ReplyId<'_>,
-        settings: &Settings,
-    ) -> SingleReply {
-        self.observed.note(RequestEnd::Error(rejection.to_error().code()));
-        SingleReply::refuse(rejection, id, settings)
     }
 
     /// Writes an `EmptyResult` (legacy era).
@@ -104,8 +81,7 @@ impl Draft {
     }
 
     /// Writes the result of a list. `opening` is the text before the definitions.
-    pub(crate) fn list(mut self, opening: &str, page: &Page, settings: &Settings) -> SingleReply {
-        self.observed.note(RequestEnd::Success);
+    pub(crate) fn list(self, opening: &str, page: &Page, settings: &Settings) -> SingleReply {
         let mut at = 0;
         let text = self.start.result(|buffer| {
             buffer.extend_from_slice(opening.as_bytes());
@@ -162,8 +138,7 @@ impl Draft {
     }
 
     fn result(self, settings: &Settings, write: impl FnOnce(ResultWriter<'_>)) -> SingleReply {
-        let Self { start, era, mut observed } = self;
-        observed.note(RequestEnd::Success);
+        let Self { start, era } = self;
         let text = start.result(|buffer| write(ResultWriter::new(buffer, era, &settings.result_texts)));
         SingleReply::Result(text.into())
     }

@@ -17,7 +17,7 @@ use crate::deadline::Deadline;
 use crate::drain::ListenerGuard;
 use crate::http::sse::{KEEP_ALIVE, event};
 use crate::jsonrpc::{RpcError, write};
-use crate::observe::StreamKind;
+use crate::observe::{Observed, RequestEnd, StreamKind};
 use crate::protocol::{Offer, meta};
 use crate::registry::Registry;
 use crate::resource::uri;
@@ -104,6 +104,7 @@ pub(crate) struct SubscriptionStream {
     listener: ListenerGuard,
     /// `None` once the final result has been written.
     draft: Option<Draft>,
+    observed: Observed<'static>,
     settings: Arc<Settings>,
     keep_alive: Deadline,
     is_acknowledged: bool,
@@ -120,6 +121,7 @@ impl SubscriptionStream {
         changes: ChangeStream,
         listener: ListenerGuard,
         draft: Draft,
+        observed: Observed<'static>,
         settings: Arc<Settings>,
     ) -> Self {
         settings.observe.tell(|observer| observer.stream_opened(StreamKind::Subscription));
@@ -139,6 +141,7 @@ impl SubscriptionStream {
             changes,
             listener,
             draft: Some(draft),
+            observed,
             keep_alive: Deadline::new(settings.keep_alive),
             settings,
             is_acknowledged: false,
@@ -195,6 +198,7 @@ impl SubscriptionStream {
         }
         if is_over && let Some(draft) = self.draft.take() {
             let message = draft.listened(&self.id, &self.settings).into_vec();
+            self.observed.note(RequestEnd::Success);
             event(&mut events, |buffer| buffer.extend_from_slice(&message));
         }
         if !events.is_empty() {

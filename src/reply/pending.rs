@@ -10,6 +10,7 @@ use super::draft::Draft;
 use super::message::SingleReply;
 use super::reply::Reply;
 use crate::jsonrpc::RpcError;
+use crate::observe::ObservedRef;
 use crate::prompt::PromptOutput;
 use crate::registry::Answer;
 use crate::resource::ResourceOutput;
@@ -73,10 +74,18 @@ impl PendingBody<'_> {
 }
 
 impl<'r> PendingReply<'r> {
+    /// Creates a reply that is ready, and ends the request.
+    #[inline]
+    pub(crate) fn ready(reply: SingleReply, mut observed: ObservedRef<'_, '_>) -> Self {
+        observed.note_with(|| reply.end());
+        Self::Ready(reply.into())
+    }
+
     /// Writes a registry's answer with `write`: at once if the answer is ready, else later.
     pub(crate) fn of_answer<T: Send + 'r>(
         answer: Answer<'r, T>,
         draft: Draft,
+        observed: ObservedRef<'_, '_>,
         settings: &'r Settings,
         write: impl FnOnce(Draft, &T, &Settings) -> SingleReply + Send + 'r,
     ) -> Self {
@@ -86,12 +95,17 @@ impl<'r> PendingReply<'r> {
             Err(error) => draft.error(&error),
         };
         match answer.at_once() {
-            Ok(answer) => Self::Ready(write(draft, answer).into()),
-            Err(later) => Self::Later(Box::pin(async move {
-                let mut later = pin!(later.within(limit));
-                let answer = poll_fn(|cx| draft.in_span(|| later.as_mut().poll(cx))).await;
-                write(draft, answer).into()
-            })),
+            Ok(answer) => Self::ready(write(draft, answer), observed),
+            Err(later) => {
+                let mut observed = observed.take();
+                Self::Later(Box::pin(async move {
+                    let mut later = pin!(later.within(limit));
+                    let answer = poll_fn(|cx| observed.in_span(|| later.as_mut().poll(cx))).await;
+                    let reply = write(draft, answer);
+                    observed.note(reply.end());
+                    reply.into()
+                }))
+            }
         }
     }
 

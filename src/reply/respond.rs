@@ -24,7 +24,7 @@ pub(crate) fn respond(reply: Reply, accepts: Accepts) -> Response<Body> {
             json(body)
         }
         Reply::Single(SingleReply::Result(message)) => events(Body::full(frame_result(&message.into_vec()))),
-        Reply::Single(SingleReply::Error { status, message, headers }) => {
+        Reply::Single(SingleReply::Error { status, message, headers, .. }) => {
             let mut response = json(Body::full(message));
             *response.status_mut() = status;
             response.headers_mut().extend(*headers);

@@ -16,19 +16,27 @@ pub(crate) struct UnredeemedCall {
     pub(crate) head: Parts,
     pub(crate) redemption: Redemption,
     pub(crate) draft: Draft,
+    pub(crate) observed: Observed<'static>,
 }
 
 impl UnredeemedCall {
     /// Redeems the state. Returns the head with which to serve the request from the start, and what
     /// is observed of it so far, or the error reply.
-    pub(crate) async fn redeem(mut self, settings: &Settings) -> Result<(Parts, Observed), SingleReply> {
+    pub(crate) async fn redeem(
+        mut self,
+        settings: &Settings,
+    ) -> Result<(Parts, Observed<'static>), SingleReply> {
         let redeemed = {
             let mut redeeming = pin!(ask::redeem(self.redemption, &mut self.head, &settings.ask));
-            poll_fn(|cx| self.draft.in_span(|| redeeming.as_mut().poll(cx))).await
+            poll_fn(|cx| self.observed.in_span(|| redeeming.as_mut().poll(cx))).await
         };
         match redeemed {
-            Ok(()) => Ok((self.head, self.draft.observed)),
-            Err(error) => Err(self.draft.error(&error)),
+            Ok(()) => Ok((self.head, self.observed)),
+            Err(error) => {
+                let reply = self.draft.error(&error);
+                self.observed.note(reply.end());
+                Err(reply)
+            }
         }
     }
 

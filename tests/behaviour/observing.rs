@@ -180,7 +180,7 @@ async fn refusals_of_tokens_and_paths_are_counted() {
         |server| server,
         |builder| builder.observer(notes.clone()),
     );
-    assert_eq!(protected.status("no token").await, 401);
+    assert_eq!(protected.status("no-token").await, 401);
     assert_eq!(notes.take(), "refused unauthorized\n");
 
     let mut service = protected.manager.service(tools).at("/other");
