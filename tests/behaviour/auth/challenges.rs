@@ -67,7 +67,7 @@ async fn a_token_is_neither_logged_nor_shown() {
     let refused = server.call("whoami", &bad).await;
     assert_eq!(refused.status, 401);
     drop(logging);
-    assert!(log.text().contains("it was not issued for this resource"), "{}", log.text());
+    assert!(log.text().contains("the token was not issued for this resource"), "{}", log.text());
     for token in [&good, &bad] {
         for part in token.split('.').skip(1) {
             assert!(!log.text().contains(part) && !refused.text().contains(part));
