@@ -181,7 +181,7 @@ fn attempt(client: &Arc<Client>, era: Era) -> Attempt {
         };
         let outcome = client.open(era, request).await.outcome().await.map_err(|failure| match failure {
             // There is no other session in which it could be repeated.
-            Failure::Forgotten => Failure::lost("it takes no input"),
+            Failure::Forgotten => Failure::lost("it does not read its input"),
             other => other,
         });
         (era, outcome.and_then(|text| read(&text, era)))

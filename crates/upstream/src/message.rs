@@ -1,4 +1,4 @@
-//! JSON-RPC messages as an upstream sends and gets them. No transport, no state.
+//! Reading and writing the JSON-RPC messages of an upstream. No transport, no state.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -15,10 +15,10 @@ use serde_json::{Map, Value};
 
 use super::meta;
 
-/// The most messages in one batch.
+/// The maximum number of messages in one batch.
 const MOST_IN_BATCH: usize = 1024;
 
-/// A message of the upstream.
+/// A message from the upstream.
 #[derive(Debug)]
 pub(super) enum Incoming<'a> {
     Response { id: Option<i64>, outcome: Outcome<'a> },
@@ -26,12 +26,12 @@ pub(super) enum Incoming<'a> {
     Notification { method: Cow<'a, str>, params: Option<&'a RawValue> },
 }
 
-/// How a request ended.
+/// The content of a response.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Outcome<'a> {
     Result(&'a RawValue),
     Error(&'a RawValue),
-    /// A response with neither.
+    /// Neither a result nor an error.
     Nothing,
 }
 
@@ -49,14 +49,13 @@ struct Envelope<'a> {
     error: Option<&'a RawValue>,
 }
 
-/// Reads a member whose `null` is a value like any other.
+/// Deserialises a member for which `null` is a value.
 fn present<'de: 'a, 'a, D: Deserializer<'de>>(deserializer: D) -> Result<Option<&'a RawValue>, D::Error> {
     <&RawValue>::deserialize(deserializer).map(Some)
 }
 
 impl<'a> Incoming<'a> {
-    /// Reads the messages of a text: one, or a batch of them. What is not a message is logged
-    /// and left out.
+    /// Reads the messages of a text: one message or a batch. Anything else is logged and skipped.
     pub(super) fn read(text: &'a str) -> impl Iterator<Item = Self> {
         let text = text.trim();
         let (one, batch) = if text.starts_with('[') {
@@ -69,7 +68,7 @@ impl<'a> Incoming<'a> {
     }
 
     fn read_one(text: &'a str) -> Option<Self> {
-        // Read as a struct, an array would do as well.
+        // Serde would also accept an array for a struct.
         let envelope = text.starts_with('{').then(|| serde_json::from_str::<Envelope<'_>>(text));
         let Some(Ok(Envelope { id, method, params, result, error })) = envelope else {
             tracing::debug!("an upstream sent something that is not a JSON-RPC message");
@@ -84,7 +83,7 @@ impl<'a> Incoming<'a> {
                     (None, Some(error)) => Outcome::Error(error),
                     (None, None) => Outcome::Nothing,
                 };
-                // Some servers answer numbers by strings.
+                // Some servers turn a numeric id into a string.
                 Self::Response { id: id.and_then(|id| id.get().trim_matches('"').parse().ok()), outcome }
             }
         })
@@ -96,13 +95,14 @@ impl<'a> Incoming<'a> {
 pub(super) struct Members(Vec<u8>);
 
 impl Members {
-    /// Adds a member that is JSON already.
+    /// Adds a member whose value is already JSON.
     pub(super) fn push_raw(&mut self, name: &str, json: &str) {
         self.push_key(name);
         self.0.extend_from_slice(json.as_bytes());
     }
 
-    /// Adds a member. Texts, numbers, maps with text keys and the like are always JSON.
+    /// Adds a member. The value must serialise without errors, like strings, numbers and maps with
+    /// string keys; otherwise `null` is written.
     pub(super) fn push(&mut self, name: &str, value: impl Serialize) {
         self.push_key(name);
         json(&mut self.0, &value);
@@ -114,7 +114,7 @@ impl Members {
         self.0.push(b':');
     }
 
-    /// No value ends like the beginning of an object.
+    /// Writes a comma unless this is the first member. No value ends with `{`.
     fn separate(&mut self) {
         if !matches!(self.0.last(), None | Some(b'{')) {
             self.0.push(b',');
@@ -122,12 +122,11 @@ impl Members {
     }
 }
 
-/// The space before `params` for the members that precede them. They are written when the id of
-/// the request is known, so that a message is written in one buffer and never copied. All methods
-/// that are sent leave room to spare.
+/// The space before `params` for the members that precede them. They are written once the id of the
+/// request is known, so that a message needs one buffer and no copy. Large enough for all methods.
 const HEAD: usize = 96;
 
-/// The `params` of a message, in the making.
+/// A builder for the `params` of a message.
 #[derive(Clone, Debug)]
 pub(super) struct Params(Members);
 
@@ -136,7 +135,7 @@ impl Params {
         Self::with_capacity(128)
     }
 
-    /// Params whose members take this many bytes or fewer without growing.
+    /// Creates a builder with room for members of `size` bytes.
     pub(super) fn with_capacity(size: usize) -> Self {
         let mut buffer = Vec::with_capacity(HEAD + size);
         buffer.resize(HEAD, b' ');
@@ -144,19 +143,20 @@ impl Params {
         Self(Members(buffer))
     }
 
-    /// Adds a member that is JSON already.
+    /// Adds a member whose value is already JSON.
     pub(super) fn raw(mut self, name: &str, json: &str) -> Self {
         self.0.push_raw(name, json);
         self
     }
 
-    /// Adds a member. Texts, numbers, maps with text keys and the like are always JSON.
+    /// Adds a member. The value must serialise without errors, like strings, numbers and maps with
+    /// string keys; otherwise `null` is written.
     pub(super) fn with(mut self, name: &str, value: impl Serialize) -> Self {
         self.0.push(name, value);
         self
     }
 
-    /// Writes the message that has these `params`.
+    /// Completes the message with these `params`.
     fn into_message(self, head: fmt::Arguments<'_>) -> Message {
         let Self(Members(mut buffer)) = self;
         buffer.extend_from_slice(b"}}");
@@ -177,7 +177,7 @@ impl Params {
 #[derive(Debug)]
 pub(super) struct Message {
     buffer: Vec<u8>,
-    /// Where the message begins in the buffer.
+    /// The offset of the message in the buffer.
     start: usize,
 }
 
@@ -186,7 +186,7 @@ impl Message {
         &self.buffer[self.start..]
     }
 
-    /// The buffer, and where the message begins in it.
+    /// Returns the buffer and the offset of the message in it.
     pub(super) fn into_parts(self) -> (Vec<u8>, usize) {
         (self.buffer, self.start)
     }
@@ -223,9 +223,9 @@ pub(super) fn request(id: i64, method: &'static str, mut params: Params, meta: &
 pub(super) struct Meta<'a> {
     /// The progress token.
     pub(super) token: Option<i64>,
-    /// Members that are JSON already.
+    /// This client's members, as JSON.
     pub(super) fixed: &'a [(&'a str, &'a str)],
-    /// The client's own.
+    /// The members of the caller's client.
     pub(super) own: Members,
 }
 
@@ -260,7 +260,7 @@ pub(super) fn notification(method: &'static str, params: Option<Params>) -> Mess
     }
 }
 
-/// Writes the answer to a question of the upstream.
+/// Writes the response to a question of the upstream.
 pub(super) fn response(id: &RawValue, answer: &Result<Box<RawValue>, RpcError>) -> Message {
     let mut buffer = format!(r#"{{"jsonrpc":"2.0","id":{},"#, id.get()).into_bytes();
     match answer {
@@ -282,7 +282,7 @@ pub(super) fn response(id: &RawValue, answer: &Result<Box<RawValue>, RpcError>) 
     buffer.into()
 }
 
-/// Reads an error, to be passed on.
+/// Reads an error that is passed on to the client.
 pub(super) fn error(text: &str) -> RpcError {
     #[derive(Deserialize)]
     struct Error<'a> {
@@ -293,7 +293,7 @@ pub(super) fn error(text: &str) -> RpcError {
         data: Option<&'a RawValue>,
     }
     let Ok(Error { code, message, data }) = serde_json::from_str(text) else { return RpcError::internal() };
-    // Not a code of JSON-RPC, but what some servers say for any failure.
+    // Some servers send 0, which is not a JSON-RPC code, for any failure.
     let code = if code == 0 { ErrorCode::INTERNAL_ERROR } else { ErrorCode(code) };
     let error = RpcError::new(code, message);
     match data {
@@ -302,12 +302,12 @@ pub(super) fn error(text: &str) -> RpcError {
     }
 }
 
-/// An id as a key under which `1` and `"1"` stay different.
+/// Returns an id as a key that tells `1` and `"1"` apart.
 pub(super) fn id_key(id: &RawValue) -> String {
     serde_json::from_str::<Value>(id.get()).unwrap_or_default().to_string()
 }
 
-/// The key of the request that a `notifications/cancelled` withdraws.
+/// Returns the key of the request that a `notifications/cancelled` withdraws.
 pub(super) fn cancelled(params: &RawValue) -> Option<String> {
     #[derive(Deserialize)]
     #[serde(rename_all = "camelCase")]
@@ -318,14 +318,14 @@ pub(super) fn cancelled(params: &RawValue) -> Option<String> {
     serde_json::from_str::<Cancelled<'_>>(params.get()).ok().map(|it| id_key(it.request_id))
 }
 
-/// The members of an object, unread; `None` for what is not one.
+/// Splits an object into its members. Returns `None` if the text is not an object.
 pub(super) fn members(object: &str) -> Option<HashMap<Cow<'_, str>, &RawValue>> {
     #[derive(Deserialize)]
     struct Members<'a>(#[serde(borrow)] HashMap<Cow<'a, str>, &'a RawValue>);
     serde_json::from_str(object).ok().map(|Members(members)| members)
 }
 
-/// Hands out the members of an object in their order; `None` for what is not an object.
+/// Calls `take` for each member of an object, in order. Returns `None` if the text is not an object.
 pub(super) fn each_member(object: &str, take: impl FnMut(&str, &RawValue)) -> Option<()> {
     struct Each<F>(F);
 
@@ -344,7 +344,7 @@ pub(super) fn each_member(object: &str, take: impl FnMut(&str, &RawValue)) -> Op
         }
     }
 
-    /// A name, which is rarely escaped.
+    /// A name, borrowed unless it contains escapes.
     #[derive(Deserialize)]
     #[serde(transparent)]
     struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
@@ -353,13 +353,13 @@ pub(super) fn each_member(object: &str, take: impl FnMut(&str, &RawValue)) -> Op
     serde::Deserializer::deserialize_map(&mut reader, Each(take)).and_then(|()| reader.end()).ok()
 }
 
-/// A member of an object that is a text.
+/// Returns a member of an object if it is a string.
 pub(super) fn text_member(object: &RawValue, name: &str) -> Option<String> {
     let object: Map<String, Value> = serde_json::from_str(object.get()).ok()?;
     object.get(name)?.as_str().map(str::to_owned)
 }
 
-/// How far a request has come.
+/// The progress of a request.
 #[derive(Clone, Debug)]
 pub(super) struct Progress {
     pub(super) value: f64,
@@ -375,7 +375,7 @@ pub(super) struct LogMessage {
     pub(super) data: Arc<RawValue>,
 }
 
-/// The progress of a request, and its token, which is the request's id.
+/// Reads a progress notification: the token, which is the id of the request, and the progress.
 pub(super) fn progress(params: &RawValue) -> Option<(i64, Progress)> {
     #[derive(Deserialize)]
     struct Params<'a> {

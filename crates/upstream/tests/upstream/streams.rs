@@ -88,10 +88,10 @@ async fn every_question_of_an_upstream_gets_an_answer() {
     }
     wire.send(question(1000)).await;
     let answer = wire.next().await;
-    assert_eq!(answer["error"]["message"], "No call is under way that could be asked", "{answer}");
+    assert_eq!(answer["error"]["message"], "There is no call whose client could be asked", "{answer}");
     wire.send(json!({"jsonrpc": "2.0", "id": "r", "method": "roots/list"})).await;
     let answer = wire.next().await;
-    assert_eq!(answer["error"]["message"], "No call is under way that could be asked", "{answer}");
+    assert_eq!(answer["error"]["message"], "There is no call whose client could be asked", "{answer}");
     wire.send(json!({"jsonrpc": "2.0", "id": "p", "method": "ping"})).await;
     assert_eq!(wire.next().await, json!({"jsonrpc": "2.0", "id": "p", "result": {}}));
 }
