@@ -178,7 +178,7 @@ where
             match begun.into_ready() {
                 Ok(reply) => reply,
                 Err(pending) => {
-                    // Free the body, which may be large, and the headers before the tool goes on.
+                    // Free the body, which may be large, and the headers before the tool continues.
                     drop((body, take_head(head)));
                     pending.finish(settings).await
                 }

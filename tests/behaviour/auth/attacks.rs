@@ -1,4 +1,4 @@
-//! What attackers try; each is refused, for its own reason.
+//! Attacks. Each is refused for its specific reason.
 
 use std::task::{Context, Poll, Waker};
 
@@ -12,7 +12,7 @@ use super::server::{METADATA_URL, Protected, bearer, challenges};
 use crate::log::Log;
 use crate::support::{Era, Post};
 
-/// Asserts that a token is refused for a reason, which only the log tells.
+/// Asserts that a token is refused for a reason, which only the log contains.
 async fn assert_refused(server: &Protected, token: &str, reason: &str) {
     let log = Log::default();
     let logging = log.keep();
@@ -20,7 +20,7 @@ async fn assert_refused(server: &Protected, token: &str, reason: &str) {
     drop(logging);
     assert_eq!(answer.status, 401, "{reason}: {answer:?}");
     assert!(log.text().contains(reason), "{reason}: {}", log.text());
-    // That it has expired, clients are told.
+    // Clients may know that the token has expired.
     assert!(reason == "expired" || !answer.text().contains(reason));
 }
 
@@ -86,7 +86,7 @@ async fn a_token_with_wrong_claims_is_refused() {
     for (claim, value, reason) in cases {
         assert_refused(&server, &issuer.token(|claims| claims[*claim] = value.clone()), reason).await;
     }
-    // Of two that say different things, neither is taken.
+    // Duplicate claims are refused.
     let claims = issuer.claims().to_string().replacen('{', "{\"aud\":\"https://other.example\",", 1);
     let signed = format!("{}.{}", base64(r#"{"alg":"ES256","kid":"first"}"#), base64(&claims));
     let key = SigningKey::es256();
@@ -141,7 +141,7 @@ async fn a_token_with_a_wrong_header_is_refused() {
     ] {
         assert_refused(&server, &issuer.signed(header, &issuer.claims()), reason).await;
     }
-    // A key that the token brings along is not used.
+    // A key inside the token is not used.
     let header =
         json!({"typ": "at+jwt", "kid": "first", "jwk": jwk.jwk(), "jku": "https://evil.example/jwks"});
     assert_refused(&server, &jwk.sign(header, &issuer.claims()), "the signature is invalid").await;
@@ -228,7 +228,7 @@ async fn a_forged_host_changes_nothing_of_what_clients_are_told() {
     let answer = crate::support::Answer::read(behind_proxy.handle(get).await).await;
     assert_eq!(answer.json()["resource"], RESOURCE);
     assert!(!answer.text().contains("evil"));
-    // Where hosts are named, a forged one is not served at all.
+    // If the allowed hosts are set, a forged one is refused.
     let named = Protected::new(&issuer);
     let mut get = forge(Post::raw("").method(http::Method::GET)).into_request();
     *get.uri_mut() = "/.well-known/oauth-protected-resource/mcp".parse().expect("a URI");
@@ -262,7 +262,7 @@ async fn every_algorithm_is_checked_with_a_key_of_its_kind_and_only_if_allowed()
         let others = Algorithm::ALL.into_iter().filter(|other| other.as_str() != name);
         let others = Protected::with(&issuer, issuer.verifier().algorithms(others), |server| server);
         assert_refused(&others, &token, "the algorithm is not allowed").await;
-        // A key that is for another algorithm, or not for signatures, is not used.
+        // A key for another algorithm, or not for signatures, is not used.
         for (member, value) in
             [("alg", "RS384"), ("use", "enc"), ("key_ops", "sign"), ("d", "AAAA"), ("kty", "oct")]
         {
@@ -279,7 +279,7 @@ async fn every_algorithm_is_checked_with_a_key_of_its_kind_and_only_if_allowed()
     }
 }
 
-/// The status of a call that nothing has to be waited for.
+/// Returns the status of a call whose future is ready immediately.
 fn status_at_once(server: &Protected, request: http::Request<http_body_util::Full<bytes::Bytes>>) -> u16 {
     let mut response = std::pin::pin!(server.handle(request));
     let mut cx = Context::from_waker(Waker::noop());

@@ -1,4 +1,4 @@
-//! What is told to a client without a good token, and to those that have one.
+//! The responses to clients with and without a valid token.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -196,7 +196,7 @@ async fn the_layer_goes_around_a_whole_application() {
     let post = bearer(Post::call(Era::Modern, "whoami", json!({})), &issuer.token(|_| {}));
     assert!(send(page(post).into_request()).await.tool_text().contains("ada"));
 
-    // The metadata, as a page asks for it.
+    // The metadata, requested by a web page.
     let mut get = page(Post::raw("").method(Method::GET)).into_request();
     *get.uri_mut() = "/.well-known/oauth-protected-resource/mcp".parse().expect("a path");
     let answer = send(get).await;
