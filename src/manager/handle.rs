@@ -193,7 +193,7 @@ fn refuse(rejection: Rejection, version: VersionHeader, settings: &Settings) -> 
     Reply::refuse(rejection, unread_id(version, &settings.revisions))
 }
 
-/// What is known from the head of a request alone.
+/// The result of checking a request's head.
 struct Arrival {
     accepts: Accepts,
     version: VersionHeader,

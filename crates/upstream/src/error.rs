@@ -18,7 +18,7 @@ pub enum UpstreamError {
     Config {
         /// The label of the upstream.
         upstream: String,
-        /// What is wrong.
+        /// The problem.
         fault: String,
     },
     /// It could not be started or reached, or it refused the client.

@@ -53,7 +53,7 @@ pub enum SamplingContent {
     Text {
         /// The text.
         text: String,
-        /// Whom it is for, and how much it matters.
+        /// Its audience and priority.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         annotations: Option<Box<Annotations>>,
         /// Members of `_meta`.
@@ -67,7 +67,7 @@ pub enum SamplingContent {
         data: String,
         /// Its MIME type.
         mime_type: String,
-        /// Whom it is for, and how much it matters.
+        /// Its audience and priority.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         annotations: Option<Box<Annotations>>,
         /// Members of `_meta`.
@@ -81,7 +81,7 @@ pub enum SamplingContent {
         data: String,
         /// Its MIME type.
         mime_type: String,
-        /// Whom it is for, and how much it matters.
+        /// Its audience and priority.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         annotations: Option<Box<Annotations>>,
         /// Members of `_meta`.
@@ -235,7 +235,7 @@ impl SamplingResult {
     }
 }
 
-/// Earlier revisions allow only a single part.
+/// Serialises a single part without an array, because earlier revisions allow only one part.
 fn one_or_many<S: Serializer>(content: &[SamplingContent], serializer: S) -> Result<S::Ok, S::Error> {
     match content {
         [one] => one.serialize(serializer),
