@@ -8,7 +8,7 @@ use tools::Notes;
 
 /// Shadows the names that the code of the macros uses.
 pub mod shadows {
-    #![allow(dead_code, missing_docs)]
+    #![allow(dead_code, missing_debug_implementations, missing_docs)]
     pub struct Result;
     pub struct Box;
     pub struct Arc;
@@ -32,7 +32,7 @@ pub struct Others {}
 /// Tools in their own module.
 pub mod tools {
     #[allow(unused_imports)]
-    use super::shadows::*;
+    use crate::shadows::*;
 
     /// Keeps notes.
     #[derive(Debug, Default)]
@@ -60,7 +60,7 @@ pub mod tools {
         }
 
         /// Compares with others.
-        fn compare(&self, others: ::std::vec::Vec<super::Others>) -> bool {
+        fn compare(&self, others: ::std::vec::Vec<crate::Others>) -> bool {
             others.is_empty()
         }
     }
