@@ -1,4 +1,4 @@
-//! Proofs of possession of a token's key (DPoP, RFC 9449).
+//! Proofs of possession of a token's key (`DPoP`, RFC 9449).
 
 use std::fmt;
 use std::time::{Duration, SystemTime};
