@@ -1,6 +1,7 @@
 //! The expansion of the macros compiles with strict lints and shadowed names.
 #![forbid(unsafe_code)]
 #![deny(missing_docs, warnings)]
+#![allow(clippy::unused_async, clippy::unused_self)] // of these methods, not of the expansion
 
 use std::sync::Arc as Shared;
 
