@@ -239,14 +239,14 @@ impl Error for HandlerError {
     }
 }
 
-/// Logs a call that is answered with a JSON-RPC error.
+/// Logs a call that ends with a JSON-RPC error.
 pub(super) fn log_rpc(kind: CallKind, name: &str, error: &RpcError) {
     let (name, code) = (&*line(name, MAX_NAME), error.code().0);
     if error.code() == ErrorCode::INTERNAL_ERROR {
-        tracing::warn!(%kind, name, code, "a call was answered with an internal error");
+        tracing::warn!(%kind, name, code, "a call failed with an internal error");
     }
     let error = &*line(error.message(), MAX_LOGGED);
-    tracing::debug!(%kind, name, code, error, "a call was answered with an error");
+    tracing::debug!(%kind, name, code, error, "a call failed");
 }
 
 /// Logs a call whose caller lacks a scope.
