@@ -220,7 +220,10 @@ impl<'s> Counted<'s> {
         let (method, revision) = (request.method, request.revision);
         tell_caught(&**observer, |observer| observer.request_started(method.as_str()));
         let target = method.named_by().filter(|_| is_known);
-        let target = target.and_then(|named_by| Some((named_by, target_of(request, named_by)?)));
+        let target = target.and_then(|named_by| {
+            let name = target_of(request, named_by)?;
+            Some((named_by, map(name, |name| line(name, MAX_NAME))))
+        });
         Self { observer: ObserverHandle::Borrowed(observer), method, target, revision, start: Instant::now() }
     }
 
@@ -301,11 +304,10 @@ fn new_span(request: &ValidRequest<'_>) -> Span {
     )
 }
 
-/// Returns the target of a request on one line.
+/// Returns the target of a request. Of a URI, parts that may be secret are left out.
 fn target_of<'a>(request: &ValidRequest<'a>, named_by: NamedBy) -> Option<Cow<'a, str>> {
     let name = request.params.named(named_by)?.string()?;
-    let name = if named_by == NamedBy::Uri { map(name, public_uri) } else { name };
-    Some(map(name, |name| line(name, MAX_NAME)))
+    Some(if named_by == NamedBy::Uri { map(name, public_uri) } else { name })
 }
 
 fn map<'a>(text: Cow<'a, str>, change: impl Fn(&str) -> Cow<'_, str>) -> Cow<'a, str> {
@@ -315,12 +317,17 @@ fn map<'a>(text: Cow<'a, str>, change: impl Fn(&str) -> Cow<'_, str>) -> Cow<'a,
     }
 }
 
-/// Writes a text of a client that a subscriber may put between others: in quotes, unless it has
-/// only such characters as names, URIs and ids usually have.
+/// Writes a text of a client that a subscriber may put between others as it is: escaped and in
+/// quotes, unless it has only such characters as names, URIs and ids usually have.
 fn write_text(formatter: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
-    let is_usual =
-        !text.is_empty() && text.bytes().all(|byte| matches!(byte, b'!' | b'#'..=b'<' | b'>'..=b'~'));
-    if is_usual { formatter.write_str(text) } else { write!(formatter, "\"{text}\"") }
+    let end = (0..=MAX_NAME).rev().find(|&end| text.is_char_boundary(end)).unwrap_or_default();
+    let (text, rest) = if text.len() > MAX_NAME { (&text[..end], "…") } else { (text, "") };
+    let is_usual = |byte| matches!(byte, b'!' | b'#'..=b'<' | b'>'..=b'~');
+    if !text.is_empty() && text.bytes().all(is_usual) {
+        write!(formatter, "{text}{rest}")
+    } else {
+        write!(formatter, "{text:?}{rest}")
+    }
 }
 
 /// What a request names, as it is shown.
@@ -340,7 +347,7 @@ impl fmt::Display for ShownId<'_, '_> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let json = self.0.id.as_json();
         let text = json.strip_prefix('"').and_then(|json| json.strip_suffix('"'));
-        write_text(formatter, &line(text.unwrap_or(json), MAX_NAME))
+        write_text(formatter, text.unwrap_or(json))
     }
 }
 
@@ -362,7 +369,10 @@ impl fmt::Display for SpanName<'_, '_> {
         // URIs are too many for names.
         let is_named = self.0.method.named_by() == Some(NamedBy::Name);
         match target_of(self.0, NamedBy::Name).filter(|_| is_named) {
-            Some(name) => write!(formatter, " {name}"),
+            Some(name) => {
+                formatter.write_str(" ")?;
+                write_text(formatter, &name)
+            }
             None => Ok(()),
         }
     }
