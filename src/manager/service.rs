@@ -103,7 +103,7 @@ where
         }
         let (head, _) = request.into_parts();
         let path = if self.path.is_empty() { Arc::from("/") } else { Arc::clone(&self.path) };
-        let response = self.service.0.manager.refuse(Rejection::NotFound(path), &head);
+        let response = self.service.0.manager.refuse(Rejection::NotFound(path), head);
         ResponseFuture(Box::pin(ready(Ok(response))))
     }
 }
