@@ -65,7 +65,7 @@ impl<T> Deref for InUse<T> {
 impl<T> Replaceable<T> {
     pub(crate) fn new(value: T) -> Self {
         let value = Arc::new(value);
-        Self(Cells::new(|| RwLock::new(Arc::new(Padded(Arc::clone(&value))))))
+        Self(Cells::new(|| RwLock::new(counted_apart(&value))))
     }
 
     /// Returns the current value.
@@ -79,12 +79,17 @@ impl<T> Replaceable<T> {
         // All are locked first, so that nobody gets the old value once somebody has the new one.
         let locked = self.0.iter().map(|cell| cell.write().unwrap_or_else(PoisonError::into_inner));
         let mut locked: Vec<_> = locked.collect();
-        let replaced = locked.iter_mut().map(|cell| replace(&mut **cell, Arc::new(Padded(Arc::clone(&value)))));
+        let replaced = locked.iter_mut().map(|cell| replace(&mut **cell, counted_apart(&value)));
         let before: Vec<_> = replaced.collect();
         // Unlocked before the old value is dropped, which may run the host's code.
         drop(locked);
         InUse(Arc::clone(&before[0]))
     }
+}
+
+/// Puts a count on cache lines of its own around a value.
+fn counted_apart<T>(value: &Arc<T>) -> Arc<Padded<Arc<T>>> {
+    Arc::new(Padded(Arc::clone(value)))
 }
 
 fn count() -> usize {

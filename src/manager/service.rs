@@ -25,7 +25,8 @@ use crate::request::{Refusal, Rejection};
 #[derive(Debug)]
 pub struct McpService<C>(Arc<Arc<Shared<C>>>);
 
-/// What all clones of one service share. Each has a count of its own around it, for its requests.
+/// The state that the clones of one service share. Each clone counts its requests in an `Arc` around
+/// it.
 #[derive(Debug)]
 struct Shared<C> {
     manager: StatelessSessionManager,

@@ -1,0 +1,4 @@
+//! Handlers that must compile.
+
+mod debug_handler;
+mod handlers;
