@@ -11,6 +11,7 @@ use crate::error::ConfigError;
 use crate::http::budget::Budget;
 use crate::http::origin::{AllowedHost, AllowedOrigin, Hosts, OriginPolicy, Origins};
 use crate::http::{AcceptRule, HttpPolicy};
+use crate::observe::{ObserveSettings, Observer};
 use crate::places::Places;
 use crate::protocol::{CacheHint, Era, Icon, Implementation, OwnCapabilities, ServedRevisions};
 use crate::settings::Settings;
@@ -42,6 +43,7 @@ pub struct ManagerBuilder {
     max_listeners_per_principal: Option<usize>,
     #[cfg(feature = "ask")]
     pub(crate) ask: crate::ask::AskBuilder,
+    observe: ObserveSettings,
     eras: Vec<Era>,
     joined: Option<StatelessSessionManager>,
 }
@@ -75,6 +77,7 @@ impl ManagerBuilder {
             max_listeners_per_principal: None,
             #[cfg(feature = "ask")]
             ask: crate::ask::AskBuilder::default(),
+            observe: ObserveSettings::default(),
             eras: vec![Era::Modern, Era::Legacy],
             joined: None,
         }
@@ -314,6 +317,23 @@ impl ManagerBuilder {
         self
     }
 
+    /// Sets who counts what happens, for metrics; by default nobody. A second call replaces the
+    /// first.
+    ///
+    /// Spans and logs need no setting: they go to the subscriber of `tracing`. See the guide
+    /// "Observing".
+    pub fn observer(mut self, observer: impl Observer) -> Self {
+        self.observe.observer = Some(Arc::new(observer));
+        self
+    }
+
+    /// Sets how traces of other processes are continued; by default they are not.
+    #[cfg(feature = "otel")]
+    pub fn propagation(mut self, propagation: impl crate::observe::Propagation) -> Self {
+        self.observe.propagation = Some(Arc::new(propagation));
+        self
+    }
+
     /// Disables log messages to clients, and does not declare the `logging` capability.
     pub fn without_logging(mut self) -> Self {
         self.logging = false;
@@ -409,6 +429,7 @@ impl ManagerBuilder {
             cache_hint: self.cache_hint,
             listeners,
             drain,
+            observe: self.observe,
             #[cfg(feature = "ask")]
             ask: self.ask.build(&self.server.name, &self.eras, joined.map(|joined| &joined.ask)),
             instructions: self.instructions,
