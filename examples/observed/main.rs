@@ -60,8 +60,10 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         .observer(Arc::clone(&metrics))
         .propagation(traces::W3c::default())
         .build()?;
+    let service = manager.service(common::tools::all()?);
     let app = axum::Router::new()
-        .route_service("/mcp", manager.service(common::tools::all()?))
+        .route_service("/mcp", service.clone())
+        .route_service("/mcp/", service)
         .route_layer(middleware::from_fn(trace))
         .route("/metrics", get(scrape))
         .with_state(metrics);
