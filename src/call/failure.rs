@@ -193,7 +193,7 @@ impl HandlerError {
                 tracing::debug!(%kind, name, reference, error = chain(&*self.error), "the error for the client");
             }
             Cause::TimedOut => {
-                tracing::warn!(%kind, name, reference, error = %self.error, "a call exceeded its time limit")
+                tracing::warn!(%kind, name, reference, error = %self.error, "a call exceeded its time limit");
             }
             Cause::Panicked => tracing::error!(%kind, name, reference, "a handler panicked"),
             Cause::Undeclared | Cause::Internal => {

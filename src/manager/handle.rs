@@ -251,13 +251,17 @@ fn begin<'r>(
     }
 }
 
+/// The head of a request whose state has been redeemed, and what was observed of it so far.
+#[cfg(feature = "ask")]
+type Redeemed = (Parts, Observed<'static>);
+
 /// Boxed: awaited inline, it would enlarge the future of every request.
 #[cfg(feature = "ask")]
 #[cold]
 fn redeem(
     unredeemed: Box<crate::reply::UnredeemedCall>,
     settings: &Settings,
-) -> std::pin::Pin<Box<dyn Future<Output = Result<(Parts, Observed<'static>), Reply>> + Send + '_>> {
+) -> std::pin::Pin<Box<dyn Future<Output = Result<Redeemed, Reply>> + Send + '_>> {
     Box::pin(async move { unredeemed.redeem(settings).await.map_err(Reply::from) })
 }
 

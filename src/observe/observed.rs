@@ -310,7 +310,7 @@ fn target_of<'a>(request: &ValidRequest<'a>, named_by: NamedBy) -> Option<Cow<'a
     Some(if named_by == NamedBy::Uri { map(name, public_uri) } else { name })
 }
 
-fn map<'a>(text: Cow<'a, str>, change: impl Fn(&str) -> Cow<'_, str>) -> Cow<'a, str> {
+fn map(text: Cow<'_, str>, change: impl Fn(&str) -> Cow<'_, str>) -> Cow<'_, str> {
     match text {
         Cow::Borrowed(text) => change(text),
         Cow::Owned(text) => Cow::Owned(change(&text).into_owned()),

@@ -68,7 +68,7 @@ pub(crate) struct ParkedQuestion<'a> {
 #[cfg(feature = "ask")]
 impl<'a> ParkedQuestion<'a> {
     pub(crate) fn begin(settings: &'a ObserveSettings) -> Self {
-        settings.tell(|observer| observer.question_parked());
+        settings.tell(Observer::question_parked);
         Self { settings, end: QuestionEnd::Abandoned }
     }
 

@@ -1,7 +1,7 @@
 //! W3C trace contexts, as `_meta` carries them.
 
 #[cfg(feature = "otel")]
-use crate::protocol::meta::Meta;
+use crate::{jsonrpc::Raw, protocol::meta::Meta};
 
 /// The maximum lengths of the members, in bytes: those that W3C Trace Context and W3C Baggage ask
 /// implementations to support.
@@ -61,7 +61,7 @@ impl TraceContext {
     pub(crate) fn of_meta(meta: &Meta<'_>) -> Self {
         let mut context = Self::new();
         for key in Self::KEYS {
-            if let Some(value) = meta.member(key).and_then(|value| value.string()) {
+            if let Some(value) = meta.member(key).and_then(Raw::string) {
                 context.set(key, value);
             }
         }

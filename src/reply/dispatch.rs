@@ -112,9 +112,9 @@ impl<'r> Dispatcher<'r> {
         &self,
         request: &'s ValidRequest<'_>,
         observer: &'s Arc<dyn Observer>,
-        observed: &mut Observed<'s>,
+        watched: &mut Observed<'s>,
     ) {
-        observed.count(request, self.has_target(request), observer);
+        watched.count(request, self.has_target(request), observer);
     }
 
     /// Starts a request that may be observed already. A reply that is not ready takes `observed`
@@ -127,47 +127,44 @@ impl<'r> Dispatcher<'r> {
         cx: &mut Context<'_>,
     ) -> PendingReply<'r> {
         let has = self.registry.capabilities();
-        let draft = Draft { start: ReplyStart::new(ReplyId::Request(request.id)), era: request.era() };
         let (registry, settings) = (self.registry, self.settings);
         match (request.method, request.era()) {
             (Method::ToolsCall, _) if has.tools != Offer::Nothing => {
-                let begun = self
-                    .call(request, head, draft, observed, NamedBy::Name, cx, |call| registry.call_tool(call));
+                let begun =
+                    self.call(request, head, observed, NamedBy::Name, cx, |call| registry.call_tool(call));
                 begun.unwrap_or_else(PendingReply::Tool)
             }
             (Method::PromptsGet, _) if has.prompts != Offer::Nothing => {
-                let begun = self.call(request, head, draft, observed, NamedBy::Name, cx, |call| {
-                    registry.get_prompt(call)
-                });
+                let begun =
+                    self.call(request, head, observed, NamedBy::Name, cx, |call| registry.get_prompt(call));
                 begun.unwrap_or_else(PendingReply::Prompt)
             }
             (Method::ResourcesRead, _) if has.resources != Offer::Nothing => {
-                let begun = self.call(request, head, draft, observed, NamedBy::Uri, cx, |call| {
-                    registry.read_resource(call)
-                });
+                let begun =
+                    self.call(request, head, observed, NamedBy::Uri, cx, |call| registry.read_resource(call));
                 begun.unwrap_or_else(PendingReply::Resource)
             }
             (Method::ToolsList, _) if has.tools != Offer::Nothing => {
-                list(request, head, draft, observed, settings, r#"{"tools":["#, |request| {
+                list(request, head, observed, settings, r#"{"tools":["#, |request| {
                     registry.list_tools(request)
                 })
             }
             (Method::PromptsList, _) if has.prompts != Offer::Nothing => {
-                list(request, head, draft, observed, settings, r#"{"prompts":["#, |request| {
+                list(request, head, observed, settings, r#"{"prompts":["#, |request| {
                     registry.list_prompts(request)
                 })
             }
             (Method::ResourcesList, _) if has.resources != Offer::Nothing => {
-                list(request, head, draft, observed, settings, r#"{"resources":["#, |request| {
+                list(request, head, observed, settings, r#"{"resources":["#, |request| {
                     registry.list_resources(request)
                 })
             }
             (Method::ResourcesTemplatesList, _) if has.resources != Offer::Nothing => {
                 let list_templates = |request: ListRequest<'_>| registry.list_resource_templates(request);
-                list(request, head, draft, observed, settings, r#"{"resourceTemplates":["#, list_templates)
+                list(request, head, observed, settings, r#"{"resourceTemplates":["#, list_templates)
             }
             (Method::CompletionComplete, _) if has.completions => {
-                let params = request.params.rare_params();
+                let (params, draft) = (request.params.rare_params(), draft(request));
                 match OwnedCompletionRequest::read(params, take_head(head), request.revision, settings) {
                     Ok(owned) => {
                         let completing =
@@ -178,9 +175,9 @@ impl<'r> Dispatcher<'r> {
                 }
             }
             (Method::SubscriptionsListen, Era::Modern) if has.can_change() => {
-                PendingReply::Ready(self.listen(request, head, draft, observed))
+                PendingReply::Ready(self.listen(request, head, observed))
             }
-            _ => PendingReply::ready(self.answer_at_once(request, has, draft), observed),
+            _ => PendingReply::ready(self.answer_at_once(request, has), observed),
         }
     }
 
@@ -203,12 +200,8 @@ impl<'r> Dispatcher<'r> {
     }
 
     /// Answers the methods that need nothing from the registry except its capabilities.
-    fn answer_at_once(
-        &self,
-        request: &ValidRequest<'_>,
-        has: ServerCapabilities,
-        draft: Draft,
-    ) -> SingleReply {
+    fn answer_at_once(&self, request: &ValidRequest<'_>, has: ServerCapabilities) -> SingleReply {
+        let draft = draft(request);
         match (request.method, request.era()) {
             (Method::Initialize, Era::Legacy) => {
                 draft.initialize(has, self.negotiate(request), self.settings)
@@ -239,12 +232,12 @@ impl<'r> Dispatcher<'r> {
         &self,
         request: &ValidRequest<'_>,
         head: &mut Parts,
-        draft: Draft,
         observed: ObservedRef<'_, '_>,
         named_by: NamedBy,
         cx: &mut Context<'_>,
         start: impl FnOnce(Call<'_>) -> CallFuture<T>,
     ) -> Result<PendingReply<'r>, Box<PendingCall<T>>> {
+        let draft = draft(request);
         let (written, arguments) = match call_params(request, named_by) {
             Ok(params) => params,
             Err(error) => return Ok(PendingReply::ready(draft.error(&error), observed)),
@@ -293,13 +286,8 @@ impl<'r> Dispatcher<'r> {
         begun.map(PendingReply::Ready)
     }
 
-    fn listen(
-        &self,
-        request: &ValidRequest<'_>,
-        head: &Parts,
-        draft: Draft,
-        mut observed: ObservedRef<'_, '_>,
-    ) -> Reply {
+    fn listen(&self, request: &ValidRequest<'_>, head: &Parts, mut observed: ObservedRef<'_, '_>) -> Reply {
+        let draft = draft(request);
         let ended = |reply: SingleReply, mut observed: ObservedRef<'_, '_>| {
             observed.note_with(|| reply.end());
             reply.into()
@@ -364,6 +352,11 @@ impl<'r> Dispatcher<'r> {
     }
 }
 
+/// Starts the reply to a request.
+fn draft(request: &ValidRequest<'_>) -> Draft {
+    Draft { start: ReplyStart::new(ReplyId::Request(request.id)), era: request.era() }
+}
+
 /// Takes the head, and leaves an empty one.
 pub(crate) fn take_head(head: &mut Parts) -> Parts {
     std::mem::replace(head, http::Request::new(()).into_parts().0)
@@ -373,12 +366,12 @@ pub(crate) fn take_head(head: &mut Parts) -> Parts {
 fn list<'r>(
     request: &ValidRequest<'_>,
     head: &Parts,
-    draft: Draft,
     observed: ObservedRef<'_, '_>,
     settings: &'r Arc<Settings>,
     opening: &'static str,
     list: impl FnOnce(ListRequest<'_>) -> Answer<'r, Page>,
 ) -> PendingReply<'r> {
+    let draft = draft(request);
     let cursor = Params::present(request.params.cursor);
     let text = cursor.map(Raw::string);
     let cursor = match &text {

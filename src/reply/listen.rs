@@ -114,6 +114,7 @@ pub(crate) struct SubscriptionStream {
 }
 
 impl SubscriptionStream {
+    #[expect(clippy::too_many_arguments, reason = "created in one place")]
     pub(crate) fn new(
         wanted: SubscriptionFilter,
         head: Parts,
