@@ -160,7 +160,8 @@ fn write<T: Output + WriteResult>(
         Err(CallError::InsufficientScope(missing)) => draft.forbidden(missing),
         #[cfg(feature = "ask")]
         Err(CallError::InputRequired(required)) => {
-            let questions = exchange.map(|exchange| exchange.asks.required(std::mem::take(&mut **required), exchange));
+            let questions =
+                exchange.map(|exchange| exchange.asks.required(std::mem::take(&mut **required), exchange));
             let questions = questions.unwrap_or_else(|| {
                 tracing::error!("a handler that takes no context asked the client");
                 Err(RpcError::internal())
