@@ -39,14 +39,14 @@ impl<T: Output + WriteResult> PendingCall<T> {
         cx: &mut Context<'_>,
     ) -> Result<Reply, Box<Self>> {
         let mut exchange = None;
-        let (mut call, polled);
+        let (mut call, mut polled);
         {
             let _entered = observed.enter();
             call = GuardedCall::start(|| start(&mut exchange), settings);
             call.begin(exchange.as_ref(), Some(settings), target);
             polled = call.poll(cx, surroundings(exchange.as_ref(), settings, target));
         }
-        if let Poll::Ready(outcome) = polled {
+        if let Poll::Ready(outcome) = &mut polled {
             let reply = write(draft, outcome, &call, exchange.as_ref(), observed, settings, target);
             return Ok(finish(exchange.as_deref(), reply));
         }
@@ -86,10 +86,11 @@ impl<T: Output + WriteResult> PendingCall<T> {
     /// Polls a call that outlives the body, and so has kept its name.
     fn poll(&mut self, cx: &mut Context<'_>, settings: &Settings) -> Poll<SingleReply> {
         let Self { call, exchange, draft, observed } = self;
-        let outcome = {
+        let mut polled = {
             let _entered = observed.enter();
-            std::task::ready!(call.poll(cx, surroundings(exchange.as_ref(), settings, "")))
+            call.poll(cx, surroundings(exchange.as_ref(), settings, ""))
         };
+        let Poll::Ready(outcome) = &mut polled else { return Poll::Pending };
         match draft.take() {
             Some(draft) => {
                 Poll::Ready(write(draft, outcome, call, exchange.as_ref(), observed.by_ref(), settings, ""))
@@ -129,10 +130,11 @@ fn finish(exchange: Option<&Exchange>, reply: SingleReply) -> Reply {
     Reply::Events(events)
 }
 
-/// Writes the reply for the outcome of a handler, and notes how the request ends.
+/// Writes the reply for the outcome of a handler, and notes how the request ends. The outcome is left
+/// in place, because moving a result is expensive.
 fn write<T: Output + WriteResult>(
     draft: Draft,
-    mut outcome: Result<T, CallError>,
+    outcome: &mut Result<T, CallError>,
     call: &GuardedCall<T>,
     exchange: Option<&Arc<Exchange>>,
     mut observed: ObservedRef<'_, '_>,
@@ -141,25 +143,25 @@ fn write<T: Output + WriteResult>(
 ) -> SingleReply {
     #[cfg(not(feature = "ask"))]
     let _ = exchange;
-    // Replaced in place: moving a result is expensive.
-    if let Err(CallError::Failed(error)) = &outcome {
-        outcome = error.answer(call.name(target), &settings.shown_errors);
+    if let Err(CallError::Failed(error)) = outcome {
+        *outcome = error.answer(call.name(target), &settings.shown_errors);
     }
     let reply = match outcome {
         Ok(output) => {
             if output.is_error() {
                 observed.note(RequestEnd::ToolError);
             }
-            draft.output(&output, settings)
+            draft.output(output, settings)
         }
-        Err(CallError::Rpc(error)) => draft.error(&error),
+        Err(CallError::Rpc(error)) => draft.error(error),
         // Unreachable: a failure is never answered with another failure.
         Err(CallError::Failed(_)) => draft.error(&RpcError::internal()),
         #[cfg(feature = "auth")]
-        Err(CallError::InsufficientScope(missing)) => draft.forbidden(&missing),
+        Err(CallError::InsufficientScope(missing)) => draft.forbidden(missing),
         #[cfg(feature = "ask")]
         Err(CallError::InputRequired(required)) => {
-            let questions = exchange.map(|exchange| exchange.asks.required(*required, exchange));
+            let questions =
+                exchange.map(|exchange| exchange.asks.required(std::mem::take(&mut **required), exchange));
             let questions = questions.unwrap_or_else(|| {
                 tracing::error!("a handler that takes no context asked the client");
                 Err(RpcError::internal())

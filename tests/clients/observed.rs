@@ -84,8 +84,10 @@ async fn traces_reach_a_collector_and_go_on_from_the_client() {
 
     let mut seen = Vec::new();
     while seen.len() < 4 {
-        let (service, span) =
-            timeout(Duration::from_secs(30), spans.recv()).await.expect("spans are exported").expect("it runs");
+        let (service, span) = timeout(Duration::from_secs(30), spans.recv())
+            .await
+            .expect("spans are exported")
+            .expect("it runs");
         assert_eq!(service, "observed");
         seen.push(span);
     }
@@ -122,7 +124,11 @@ async fn traces_reach_a_collector_and_go_on_from_the_client() {
     let attributes = texts(&second.attributes);
     assert_eq!(attributes.get("error.type").map(String::as_str), Some("tool_error"));
     let status = second.status.as_ref().expect("a status");
-    assert_eq!((status.code, &*status.message), (SpanStatus::Error as i32, ""), "messages are for clients alone");
+    assert_eq!(
+        (status.code, &*status.message),
+        (SpanStatus::Error as i32, ""),
+        "messages are for clients alone"
+    );
     let everything = format!("{seen:?}");
     assert!(!everything.contains("the sum is too large") && !everything.contains(&i64::MAX.to_string()));
 }

@@ -233,8 +233,7 @@ impl UpstreamObserver for Notes {
 #[tokio::test]
 async fn requests_and_sessions_are_counted_and_clients_invent_no_names() {
     let notes = Notes::default();
-    let gateway =
-        Gateway::new(server().await.era(protocol::Era::Modern).observer(notes.clone()));
+    let gateway = Gateway::new(server().await.era(protocol::Era::Modern).observer(notes.clone()));
     let client = gateway.client(Era::Modern, "ada");
     client.ask("tools/list", Params(json!({}))).await;
     let opening = notes.take();
