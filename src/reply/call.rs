@@ -13,7 +13,7 @@ use crate::call::{
 };
 use crate::http::sse::event;
 use crate::jsonrpc::RpcError;
-use crate::observe::{Observed, ObservedRef, RequestEnd};
+use crate::observe::{ObservedRef, PendingObserved, RequestEnd};
 use crate::settings::Settings;
 
 /// A call whose reply is not ready yet. It owns everything the call needs; dropping it cancels
@@ -24,7 +24,7 @@ pub(crate) struct PendingCall<T: Output> {
     exchange: Option<Arc<Exchange>>,
     /// `None` once the reply has been written.
     draft: Option<Draft>,
-    observed: Observed<'static>,
+    observed: PendingObserved,
 }
 
 impl<T: Output + WriteResult> PendingCall<T> {
@@ -33,7 +33,7 @@ impl<T: Output + WriteResult> PendingCall<T> {
     pub(crate) fn begin(
         start: impl FnOnce(&mut Option<Arc<Exchange>>) -> CallFuture<T>,
         draft: Draft,
-        observed: ObservedRef<'_, '_>,
+        mut observed: ObservedRef<'_, '_>,
         target: &str,
         settings: &Arc<Settings>,
         cx: &mut Context<'_>,
@@ -47,7 +47,9 @@ impl<T: Output + WriteResult> PendingCall<T> {
             polled = call.poll(cx, surroundings(exchange.as_ref(), settings, target));
         }
         if let Poll::Ready(outcome) = &mut polled {
-            let reply = write(draft, outcome, &call, exchange.as_ref(), observed, settings, target);
+            let mut end = None;
+            let reply = write(draft, outcome, &call, exchange.as_ref(), &mut end, settings, target);
+            observed.note_with(|| end.unwrap_or_else(|| reply.end()));
             return Ok(finish(exchange.as_deref(), reply));
         }
         call.keep_name(target);
@@ -93,7 +95,10 @@ impl<T: Output + WriteResult> PendingCall<T> {
         let Poll::Ready(outcome) = &mut polled else { return Poll::Pending };
         match draft.take() {
             Some(draft) => {
-                Poll::Ready(write(draft, outcome, call, exchange.as_ref(), observed.by_ref(), settings, ""))
+                let mut end = None;
+                let reply = write(draft, outcome, call, exchange.as_ref(), &mut end, settings, "");
+                observed.note(end.unwrap_or_else(|| reply.end()));
+                Poll::Ready(reply)
             }
             None => Poll::Pending,
         }
@@ -130,14 +135,15 @@ fn finish(exchange: Option<&Exchange>, reply: SingleReply) -> Reply {
     Reply::Events(events)
 }
 
-/// Writes the reply for the outcome of a handler, and notes how the request ends. The outcome is left
+/// Writes the reply for the outcome of a handler. Sets how the request ends, if the reply does not
+/// tell. The outcome is left
 /// in place, because moving a result is expensive.
 fn write<T: Output + WriteResult>(
     draft: Draft,
     outcome: &mut Result<T, CallError>,
     call: &GuardedCall<T>,
     exchange: Option<&Arc<Exchange>>,
-    mut observed: ObservedRef<'_, '_>,
+    end: &mut Option<RequestEnd>,
     settings: &Settings,
     target: &str,
 ) -> SingleReply {
@@ -146,10 +152,10 @@ fn write<T: Output + WriteResult>(
     if let Err(CallError::Failed(error)) = outcome {
         *outcome = error.answer(call.name(target), &settings.shown_errors);
     }
-    let reply = match outcome {
+    match outcome {
         Ok(output) => {
             if output.is_error() {
-                observed.note(RequestEnd::ToolError);
+                *end = Some(RequestEnd::ToolError);
             }
             draft.output(output, settings)
         }
@@ -168,15 +174,13 @@ fn write<T: Output + WriteResult>(
             });
             match questions {
                 Ok(questions) => {
-                    observed.note(RequestEnd::InputRequired);
+                    *end = Some(RequestEnd::InputRequired);
                     draft.output(&questions, settings)
                 }
                 Err(error) => draft.error(&error),
             }
         }
-    };
-    observed.note_with(|| reply.end());
-    reply
+    }
 }
 
 impl<T: Output + WriteResult> CallInFlight for PendingCall<T> {
