@@ -11,6 +11,7 @@ mod cors;
 #[cfg(any(feature = "hyper", feature = "tower"))]
 mod cors_service;
 mod handle;
+mod health;
 #[cfg(any(feature = "hyper", feature = "tower"))]
 mod service;
 

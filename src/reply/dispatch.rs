@@ -49,7 +49,7 @@ impl<'r> Dispatcher<'r> {
         match valid {
             Valid::Notification => PendingBody::ready(Reply::Accepted),
             Valid::Request(request) => PendingBody::One(self.request(&request, head, cx)),
-            Valid::Answer(answer) => PendingBody::ready(self.answer(answer, head)),
+            Valid::Answer(answer) => PendingBody::One(self.answer(answer, head)),
             Valid::Batch(messages) => self.batch(messages, head, cx),
         }
     }
@@ -66,10 +66,16 @@ impl<'r> Dispatcher<'r> {
         let requests = messages.into_iter().filter_map(|message| match message {
             Ok(InBatch::Request(request)) => Some(quiet.request(&request, &mut head.clone(), cx)),
             // An answer in a batch gets no reply, so a rejected one cannot be reported.
+            #[cfg(feature = "ask")]
             Ok(InBatch::Answer(answer)) => {
-                self.answer(answer, head);
+                let parking = &self.settings.ask.parking;
+                if let Some(answer) = parking.read(answer, head) {
+                    parking.send(answer);
+                }
                 None
             }
+            #[cfg(not(feature = "ask"))]
+            Ok(InBatch::Answer(_)) => None,
             Err(Refused { rejection, id }) => Some(PendingReply::Ready(Reply::refuse(rejection, id))),
         });
         let requests: Vec<_> = requests.collect();
@@ -259,16 +265,24 @@ impl<'r> Dispatcher<'r> {
     }
 
     /// Delivers a client's answer to the call that waits for it.
-    fn answer(&self, answer: ClientAnswer<'_>, head: &Parts) -> Reply {
+    fn answer(&self, answer: ClientAnswer<'_>, head: &Parts) -> PendingReply<'r> {
+        let start = ReplyStart::new(ReplyId::Request(answer.id));
         #[cfg(feature = "ask")]
-        let rejection = match self.settings.ask.parking.deliver(answer, head) {
-            DeliveryOutcome::Perhaps => return Reply::Accepted,
-            DeliveryOutcome::Nowhere => Rejection::UnexpectedResponse,
-            DeliveryOutcome::NotHere => Rejection::ResponseToAnotherReplica,
-        };
+        if let Some(delivery) = self.settings.ask.parking.read(answer, head) {
+            let settings: &'r Settings = self.settings;
+            return PendingReply::Later(Box::pin(async move {
+                let rejection = match settings.ask.parking.deliver(delivery).await {
+                    DeliveryOutcome::Perhaps => return Reply::Accepted,
+                    DeliveryOutcome::Nowhere => Rejection::UnexpectedResponse,
+                    DeliveryOutcome::NotHere => Rejection::ResponseToAnotherReplica,
+                    DeliveryOutcome::Unavailable => Rejection::AnswerBusUnavailable,
+                };
+                SingleReply::refuse_with(rejection, start).into()
+            }));
+        }
         #[cfg(not(feature = "ask"))]
-        let (rejection, _) = (Rejection::UnexpectedResponse, (self.settings, head));
-        Reply::refuse(rejection, ReplyId::Request(answer.id))
+        let _ = head;
+        PendingReply::Ready(SingleReply::refuse_with(Rejection::UnexpectedResponse, start).into())
     }
 
     /// Returns the revision for the result of `initialize`. The server does not store it: the

@@ -8,6 +8,7 @@ use super::message::{ResultMessage, SingleReply};
 #[cfg(feature = "auth")]
 use crate::auth::InsufficientScope;
 use crate::call::{ResultWriter, WriteResult};
+use crate::http::retry_after;
 use crate::jsonrpc::write::ReplyStart;
 use crate::jsonrpc::{ErrorCode, RpcError};
 use crate::protocol::{Era, Revision, ServerCapabilities, meta};
@@ -52,8 +53,11 @@ impl Draft {
     /// Writes an error reply.
     pub(crate) fn error(self, error: &RpcError) -> SingleReply {
         let code = code_of(error, self.era);
-        let status = status_of(code, self.era);
-        SingleReply::Error { status, message: self.start.error(error, code), headers: Box::default() }
+        let (status, headers) = match error.is_temporary() {
+            false => (status_of(code, self.era), Box::default()),
+            true => (StatusCode::SERVICE_UNAVAILABLE, Box::new(retry_after("1"))),
+        };
+        SingleReply::Error { status, message: self.start.error(error, code), headers }
     }
 
     /// The reply to a call whose caller lacks a scope. The status and the challenge are lost where

@@ -15,10 +15,15 @@ pub(crate) enum SingleReply {
 impl SingleReply {
     /// Returns the error reply to a rejected request.
     pub(crate) fn refuse(rejection: Rejection, id: ReplyId<'_>) -> Self {
+        Self::refuse_with(rejection, ReplyStart::new(id))
+    }
+
+    /// Returns the error reply to a rejected request, whose reply has been started.
+    pub(crate) fn refuse_with(rejection: Rejection, start: ReplyStart) -> Self {
         tracing::debug!(%rejection, "refused");
         let message = {
             let error = rejection.to_error();
-            ReplyStart::new(id).error(&error, error.code())
+            start.error(&error, error.code())
         };
         Self::Error { status: rejection.status(), message, headers: Box::new(rejection.into_headers()) }
     }
