@@ -96,6 +96,7 @@
 //!   `#[derive(FromRef)]` makes the fields of a state available to them, and `#[debug_handler]`
 //!   makes the compiler say why a function is not a handler.
 //! - `serve`: a server for HTTP/1.1 and HTTP/2 that bounds its clients and shuts down gracefully.
+//! - `tasks`: calls that outlive their request, as tasks that their clients ask about.
 //! - `templates`: resource templates.
 //! - `test-util`: an in-memory client for tests.
 //!
@@ -145,6 +146,8 @@ pub mod resource;
 #[cfg(feature = "serve")]
 pub mod serve;
 mod settings;
+#[cfg(feature = "tasks")]
+pub mod task;
 #[cfg(feature = "test-util")]
 pub mod testing;
 pub mod tool;
