@@ -19,7 +19,8 @@ use thiserror::Error;
 ///
 /// Arguments, results, questions and answers reach a store sealed with the server's state keys: as
 /// [`Bytes`] that it neither reads nor changes. Only what it needs to decide is plain: the members of
-/// a [`TaskRecord`]. Nobody can tell the caller from its digest who does not know the caller.
+/// a [`TaskRecord`]. Callers appear as digests. The ids in a store are digests as well, of those that
+/// clients use, so who reads a store cannot use its tasks.
 ///
 /// # Time
 ///
@@ -131,8 +132,7 @@ pub type StoreFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, TaskStoreErr
 /// A task to create.
 #[derive(Clone)]
 pub struct NewTask {
-    /// At least 128 random bits in lower-case hexadecimal digits. Whoever knows it, and is its owner,
-    /// can use the task, so a store does not log it.
+    /// An id that no other task has: 64 lower-case hexadecimal digits.
     pub id: String,
     /// A digest of the caller that owns the task; `None` for callers that are not known. A store
     /// bounds the tasks of each owner, if it bounds tasks at all.
@@ -281,11 +281,11 @@ impl TaskStoreError {
     }
 }
 
-// Ids are as good as passwords for tasks of unknown callers, so they are not shown.
 impl fmt::Debug for NewTask {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter
             .debug_struct("NewTask")
+            .field("id", &self.id)
             .field("call", &self.call.len())
             .field("data", &self.data.len())
             .field("lease", &self.lease)
@@ -298,6 +298,7 @@ impl fmt::Debug for TaskRecord {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter
             .debug_struct("TaskRecord")
+            .field("id", &self.id)
             .field("state", &self.state)
             .field("version", &self.version)
             .field("token", &self.token)
