@@ -11,6 +11,8 @@ pub mod proxy;
 pub mod rmcp_client;
 pub mod script;
 pub mod server;
+#[cfg(unix)]
+pub mod services;
 pub mod setup;
 pub mod upstreams;
 pub mod wait;
