@@ -37,7 +37,9 @@ pub(crate) enum Rejection {
     )]
     ResponseToAnotherReplica,
     #[cfg(feature = "ask")]
-    #[error("The answer cannot be passed on now: the server's `answer_bus` is not connected. Send it again later")]
+    #[error(
+        "The answer cannot be passed on now: the server's `answer_bus` is not connected. Send it again later"
+    )]
     AnswerBusUnavailable,
     #[error("Unsupported protocol version")]
     UnsupportedVersion { requested: String, supported: Vec<&'static str> },

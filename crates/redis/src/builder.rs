@@ -73,8 +73,7 @@ impl RedisBuilder {
 
     /// Presents a certificate to Redis: a chain and its key, in PEM. For URLs with TLS.
     pub fn client_certificate(mut self, chain: impl Into<Vec<u8>>, key: impl Into<Vec<u8>>) -> Self {
-        self.client_certificate =
-            Some(ClientTlsConfig { client_cert: chain.into(), client_key: key.into() });
+        self.client_certificate = Some(ClientTlsConfig { client_cert: chain.into(), client_key: key.into() });
         self
     }
 
@@ -85,8 +84,9 @@ impl RedisBuilder {
     pub fn build(mut self) -> Result<Redis, Error> {
         check_prefix(&self.prefix)?;
         self.limits.patience = self.limits.patience.max(self.limits.response);
-        let certificates = (self.root_certificates.is_some() || self.client_certificate.is_some())
-            .then_some(TlsCertificates { client_tls: self.client_certificate, root_cert: self.root_certificates });
+        let certificates = (self.root_certificates.is_some() || self.client_certificate.is_some()).then_some(
+            TlsCertificates { client_tls: self.client_certificate, root_cert: self.root_certificates },
+        );
         let source = Source::read(&self.url, certificates.as_ref())?;
         let prefix = format!("{{{}}}", self.prefix);
         let link = Link::new(source, format!("{prefix}:"), self.limits);

@@ -5,7 +5,9 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
-use redis::{Cmd, ConnectionInfo, ErrorKind as RedisErrorKind, RedisError, ScriptInvocation, ServerErrorKind, Value};
+use redis::{
+    Cmd, ConnectionInfo, ErrorKind as RedisErrorKind, RedisError, ScriptInvocation, ServerErrorKind, Value,
+};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout_at};
 
@@ -49,7 +51,10 @@ enum State {
     /// Not connected, and nobody has asked for a connection.
     Idle,
     /// A task connects.
-    Away { since: Instant, reason: Option<Arc<str>> },
+    Away {
+        since: Instant,
+        reason: Option<Arc<str>>,
+    },
     Open(Open),
 }
 

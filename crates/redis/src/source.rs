@@ -40,7 +40,9 @@ impl Source {
         let end = path.find(['/', '?', '#']).unwrap_or(path.len());
         let (name, path) = path.split_at(end);
         if name.is_empty() {
-            return Err(Error::url("the name of the servers is missing after the addresses of the sentinels"));
+            return Err(Error::url(
+                "the name of the servers is missing after the addresses of the sentinels",
+            ));
         }
         let sentinels = hosts.split(',').map(|host| {
             let has_port = host.rsplit(']').next().is_some_and(|end| end.contains(':'));

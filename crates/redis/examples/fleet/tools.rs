@@ -69,7 +69,8 @@ pub(crate) fn all(counters: &Arc<Counters>) -> Result<Catalog, RegistryError> {
         .tool("count", "Add one to a counter", move |Counter { name }: Counter| {
             let counters = Arc::clone(&counting);
             async move {
-                let is_plain = !name.is_empty() && name.len() <= 64 && name.bytes().all(|it| it.is_ascii_alphanumeric());
+                let is_plain =
+                    !name.is_empty() && name.len() <= 64 && name.bytes().all(|it| it.is_ascii_alphanumeric());
                 if !is_plain {
                     return Err(ToolError::new("a name has 1 to 64 letters and digits"));
                 }
@@ -80,10 +81,14 @@ pub(crate) fn all(counters: &Arc<Counters>) -> Result<Catalog, RegistryError> {
         .build()?;
     let reading = Arc::clone(counters);
     let resources = ResourceRegistry::builder()
-        .register_template(ResourceTemplate::new("counter://{name}", "counter", move |Counter { name }: Counter| {
-            let counters = Arc::clone(&reading);
-            async move { counters.sum(&name).await.map(|sum| sum.to_string()) }
-        }))
+        .register_template(ResourceTemplate::new(
+            "counter://{name}",
+            "counter",
+            move |Counter { name }: Counter| {
+                let counters = Arc::clone(&reading);
+                async move { counters.sum(&name).await.map(|sum| sum.to_string()) }
+            },
+        ))
         .build()?;
     Catalog::builder().add(tools).add(Live::new(resources, counters.changes.clone())).build()
 }

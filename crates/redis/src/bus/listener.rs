@@ -82,7 +82,8 @@ impl Listener {
         checks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut check: Option<Check> = None;
         // The channel of all replicas.
-        let mut change = Some(self.change(&sink, Difference { missing: vec!["".into()], ..Difference::default() }));
+        let mut change =
+            Some(self.change(&sink, Difference { missing: vec!["".into()], ..Difference::default() }));
         loop {
             if change.is_none() {
                 let difference = self.topics.compare(&subscribed);

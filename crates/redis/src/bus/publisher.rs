@@ -165,7 +165,8 @@ impl Lost {
     async fn tell(&mut self, channels: &Channels) {
         let missed = Frame::Missed.write(channels.origin);
         // What Redis refuses will not be taken later either.
-        let is_done = |told: Result<Reached, Error>| told.map_or_else(|error| !error.is_temporary(), |_| true);
+        let is_done =
+            |told: Result<Reached, Error>| told.map_or_else(|error| !error.is_temporary(), |_| true);
         if self.all && is_done(channels.publish("", &missed).await) {
             self.all = false;
         }

@@ -75,7 +75,11 @@ impl RedisTaskStore {
 
     fn script<'a>(&self, script: &'a Script, id: &str) -> ScriptInvocation<'a> {
         let mut invocation = script.prepare_invoke();
-        invocation.key(format!("{}{id}", self.names.task)).key(&self.names.leases).key(&self.names.sets).arg(id);
+        invocation
+            .key(format!("{}{id}", self.names.task))
+            .key(&self.names.leases)
+            .key(&self.names.sets)
+            .arg(id);
         invocation
     }
 
@@ -89,7 +93,10 @@ impl RedisTaskStore {
 
     async fn create_now(&self, task: NewTask) -> Result<TaskRecord, TaskStoreError> {
         let mut create = self.script(&scripts::TO_CREATE, &task.id);
-        create.arg(task.owner.as_ref().map(hexadecimal).unwrap_or_default()).arg(&*task.call).arg(&*task.data);
+        create
+            .arg(task.owner.as_ref().map(hexadecimal).unwrap_or_default())
+            .arg(&*task.call)
+            .arg(&*task.data);
         create.arg(milliseconds(task.lease)).arg(milliseconds(task.keep)).arg(self.most_bytes);
         create.arg(self.most).arg(self.most_each.unwrap_or_else(|| (self.most / 8).max(1)));
         let Response { value, is_repeated } = self.send(Request::Script(create)).await?;

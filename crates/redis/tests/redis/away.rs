@@ -38,7 +38,7 @@ async fn goes_on(replica: &Replica, back: impl AsyncFnOnce()) {
         assert!(start.elapsed() < 2 * LIMIT, "{:?}", start.elapsed());
     }
     back().await;
-    replica.redis.check().await.expect("Redis is back");
+    replica.is_back().await;
     let (mut call, id) = replica.ask().await;
     assert_eq!(replica.send(&ada(&id)).await.status, 202);
     call.greets_ada().await;
@@ -102,7 +102,7 @@ async fn listeners_are_told_to_look_again_when_redis_is_back() {
         server.restart().await;
         assert_eq!([updated(&mut listener).await, updated(&mut listener).await], ["a:1", "a:2"]);
         // The publisher tells of what it has lost as soon as it is connected, which may be later.
-        replicas[1].redis.check().await.expect("Redis is back");
+        replicas[1].is_back().await;
         replicas[1].registry.resource_updated("a:1");
         while updated(&mut listener).await != "a:1" {}
         replicas[1].registry.resource_updated("a:2");
@@ -138,7 +138,7 @@ async fn an_answer_is_refused_while_redis_is_away_and_taken_afterwards() {
     assert_eq!(replicas[0].send(&ada(&own_id)).await.status, 202);
     own_call.greets_ada().await;
     server.restart().await;
-    replicas[1].redis.check().await.expect("Redis is back");
+    replicas[1].is_back().await;
     // The replica that asks may not have subscribed again yet, which is waited for.
     assert_eq!(replicas[1].send(&ada(&id)).await.status, 202);
     call.greets_ada().await;

@@ -18,6 +18,7 @@ use mcp_stateless_redis::{Redis, RedisBuilder};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
+use test_support::wait;
 use tokio::time::timeout;
 
 const MODERN: &str = "2026-07-28";
@@ -87,6 +88,11 @@ impl Replica {
             .accept(json!({"name": "Ada"}))
     }
 
+    /// Waits until Redis is noticed to be back.
+    pub(crate) async fn is_back(&self) {
+        wait::until("Redis is back", async || self.redis.check().await.is_ok()).await;
+    }
+
     /// Sends a message of the legacy era.
     pub(crate) async fn send(&self, message: &Value) -> Reply {
         self.post(message, &[("mcp-protocol-version", "2025-11-25")]).await
@@ -124,7 +130,13 @@ impl Replica {
         }
         let request = request.body(Full::new(Bytes::from(message.to_string()))).expect("a request");
         let (head, body) = self.manager.handle(request, &self.registry).await.into_parts();
-        Reply { status: head.status, headers: head.headers, body, text: String::new(), messages: VecDeque::new() }
+        Reply {
+            status: head.status,
+            headers: head.headers,
+            body,
+            text: String::new(),
+            messages: VecDeque::new(),
+        }
     }
 
     /// Calls the tool that asks for a name, in the legacy era. Returns the stream of the call and the

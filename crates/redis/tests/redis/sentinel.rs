@@ -75,7 +75,7 @@ async fn everything_goes_on_after_a_replica_was_promoted() {
     main.kill().await;
     assert_eq!(store.read(&record.id).await.expect("read"), record);
     assert_eq!([updated(&mut listener).await, updated(&mut listener).await], ["a:1", "a:2"]);
-    replicas[1].redis.check().await.expect("another server");
+    replicas[1].is_back().await;
     replicas[1].registry.resource_updated("a:2");
     while updated(&mut listener).await != "a:2" {}
     keeps_its_contract(&url).await;

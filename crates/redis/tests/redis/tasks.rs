@@ -117,7 +117,10 @@ async fn every_key_has_the_prefix_and_an_expiry() {
     let store = quick(server.url()).build().expect("valid settings").task_store();
     let record = store.create(new_task("01")).await.expect("created");
     store.create(NewTask { owner: None, ..new_task("02") }).await.expect("created");
-    store.advance(&record.id, TaskStep { open: vec![1], state: TaskState::Running, ..end(&record) }).await.expect("on");
+    store
+        .advance(&record.id, TaskStep { open: vec![1], state: TaskState::Running, ..end(&record) })
+        .await
+        .expect("on");
     let answers = vec![TaskAnswer { question: 1, answer: "yes".into() }];
     store.answer(&record.id, answers).await.expect("answered");
     let keys: Vec<String> = command(&server.url(), &["KEYS", "*"]).await;
@@ -140,7 +143,8 @@ async fn a_task_that_expires_leaves_nothing_at_any_time() {
         let moved = store.advance(&record.id, TaskStep { keep: Some(keep), ..end(&record) }).await;
         assert!(moved.is_ok() || matches!(moved, Err(TaskStoreError::NotFound)), "{moved:?}");
     }
-    wait::until("everything has expired", async || command::<u64>(&server.url(), &["DBSIZE"]).await == 0).await;
+    wait::until("everything has expired", async || command::<u64>(&server.url(), &["DBSIZE"]).await == 0)
+        .await;
 }
 
 #[tokio::test]
@@ -193,7 +197,8 @@ async fn tasks_are_bounded_for_each_caller_and_in_all_and_in_size() {
 #[tokio::test]
 async fn tasks_survive_a_redis_that_is_killed_or_restarted() {
     let mut server = RedisServer::start().await;
-    let store = quick(server.url()).command_timeout(Duration::from_secs(20)).build().expect("valid").task_store();
+    let store =
+        quick(server.url()).command_timeout(Duration::from_secs(20)).build().expect("valid").task_store();
     let running = store.create(new_task("01")).await.expect("created");
     let ended = store.create(new_task("02")).await.expect("created");
     let ended = store.advance(&ended.id, end(&ended)).await.expect("ended");
