@@ -12,6 +12,7 @@ mod asking_legacy;
 mod auth;
 mod catalogs;
 mod collections;
+mod connecting;
 mod documentation;
 mod draining;
 mod failures;
