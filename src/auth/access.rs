@@ -110,6 +110,12 @@ impl Access {
         Box::pin(self.lifetime.clone().end(self.token.clone()))
     }
 
+    /// Returns whether calls end with the token.
+    #[cfg(feature = "tasks")]
+    pub(crate) fn ends_calls(&self) -> bool {
+        self.policy.calls_at_expiry == CallsAtExpiry::End
+    }
+
     /// Completes when a call that streams ends because of its token, if it ever does.
     pub(crate) fn end_of_calls(&self) -> Option<TokenEnd> {
         (self.policy.calls_at_expiry == CallsAtExpiry::End).then(|| self.end())

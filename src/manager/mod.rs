@@ -13,6 +13,8 @@ mod cors_service;
 mod handle;
 #[cfg(any(feature = "hyper", feature = "tower"))]
 mod service;
+#[cfg(feature = "tasks")]
+mod tasks;
 
 #[cfg(feature = "auth")]
 pub use authorize::Authorize;

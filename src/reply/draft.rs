@@ -8,11 +8,15 @@ use super::message::{ResultMessage, SingleReply};
 #[cfg(feature = "auth")]
 use crate::auth::InsufficientScope;
 use crate::call::{ResultWriter, WriteResult};
+#[cfg(feature = "tasks")]
+use crate::http::retry_after;
 use crate::jsonrpc::write::ReplyStart;
 use crate::jsonrpc::{ErrorCode, RpcError};
 use crate::protocol::{Era, Revision, ServerCapabilities, meta};
 use crate::registry::Page;
 use crate::settings::Settings;
+#[cfg(feature = "tasks")]
+use crate::task::TaskFault;
 
 /// Returns the code of an error as defined by the revisions of this era.
 fn code_of(error: &RpcError, era: Era) -> ErrorCode {
@@ -66,6 +70,24 @@ impl Draft {
             status: StatusCode::FORBIDDEN,
             headers: Box::new(challenge.collect()),
             message: self.start.error(&error, error.code()),
+        }
+    }
+
+    /// The reply to a request that may succeed when it is sent again later.
+    #[cfg(feature = "tasks")]
+    pub(crate) fn later(self, error: &RpcError, status: StatusCode) -> SingleReply {
+        let headers = Box::new(retry_after("1"));
+        SingleReply::Error { status, message: self.start.error(error, error.code()), headers }
+    }
+
+    /// The reply to a request about a task that fails.
+    #[cfg(feature = "tasks")]
+    pub(crate) fn task_fault(self, fault: &TaskFault) -> SingleReply {
+        let error = fault.to_error();
+        if fault.may_pass() {
+            self.later(&error, StatusCode::SERVICE_UNAVAILABLE)
+        } else {
+            self.error(&error)
         }
     }
 
