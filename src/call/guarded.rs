@@ -46,7 +46,7 @@ struct CallAsTask {
     detached: Option<tokio::task::AbortHandle>,
 }
 
-/// What a call is polled with, but does not own.
+/// The values that a call borrows when it is polled.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Surroundings<'a> {
     /// `None` if the handler takes no context.
