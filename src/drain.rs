@@ -27,6 +27,9 @@ pub(crate) struct Drain {
     is_closing: AtomicBool,
     /// Whether the server is going to shut down, although it still serves.
     is_announced: AtomicBool,
+    /// Whether tasks that still run are to end at once.
+    #[cfg(feature = "tasks")]
+    gives_up: AtomicBool,
     counts: Cells<Counts>,
     /// Notified by all that end while the server shuts down.
     ended: Notify,
@@ -110,7 +113,26 @@ impl Drain {
         self.is_closing() || self.is_announced.load(Ordering::SeqCst)
     }
 
-    fn is_closing(&self) -> bool {
+    /// Subscribes to the phases of shutting down: look at [`is_closing`](Self::is_closing) and
+    /// [`gives_up`](Self::gives_up) afterwards, and when something arrives.
+    #[cfg(feature = "tasks")]
+    pub(crate) fn watch(&self) -> Subscription {
+        self.listeners.subscribe(END)
+    }
+
+    /// Has tasks that still run end at once, because the process will.
+    #[cfg(feature = "tasks")]
+    pub(crate) fn give_up(&self) {
+        self.gives_up.store(true, Ordering::SeqCst);
+        self.listeners.publish(END, Bytes::new());
+    }
+
+    #[cfg(feature = "tasks")]
+    pub(crate) fn gives_up(&self) -> bool {
+        self.gives_up.load(Ordering::SeqCst)
+    }
+
+    pub(crate) fn is_closing(&self) -> bool {
         self.is_closing.load(Ordering::SeqCst)
     }
 

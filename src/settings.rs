@@ -24,6 +24,9 @@ pub(crate) struct Settings {
     pub(crate) drain: Arc<Drain>,
     #[cfg(feature = "ask")]
     pub(crate) ask: crate::ask::AskSettings,
+    /// `None` if the server has no tasks.
+    #[cfg(feature = "tasks")]
+    pub(crate) tasks: Option<crate::task::TaskSettings>,
     pub(crate) instructions: Option<String>,
     pub(crate) capabilities: OwnCapabilities,
     pub(crate) result_texts: ResultTexts,

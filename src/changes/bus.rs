@@ -80,7 +80,7 @@ pub struct Subscription {
     permissions: Vec<Permission>,
 }
 
-/// Where a bus puts the messages of a [`Subscription`].
+/// The queue into which a bus puts the messages of a [`Subscription`].
 #[derive(Clone, Debug)]
 pub struct BusSender {
     sender: mpsc::Sender<News>,
@@ -89,7 +89,7 @@ pub struct BusSender {
     connecting: Arc<Mutex<Option<oneshot::Sender<()>>>>,
 }
 
-/// What a subscription delivers.
+/// An item of a subscription.
 #[derive(Debug, PartialEq)]
 pub(crate) enum News {
     Message(Bytes),

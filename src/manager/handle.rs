@@ -18,6 +18,10 @@ use crate::reply::{Body, Dispatcher, PendingBody, Reply, respond, take_head};
 use crate::request::{Refusal, Rejection, Valid, agree, unread_id};
 use crate::settings::Settings;
 
+/// How much of the time for shutting down is left for storing that tasks have failed, at most.
+#[cfg(feature = "tasks")]
+const GIVING_UP: Duration = Duration::from_secs(5);
+
 /// Serves MCP over Streamable HTTP without sessions: a request contains everything needed to
 /// answer it, so any replica can.
 ///
@@ -126,8 +130,21 @@ impl StatelessSessionManager {
     ///
     /// A server should stop accepting connections before it calls this, and close the open ones
     /// afterwards, as the module `serve` does.
+    ///
+    /// Tasks of tools that are idempotent or read-only are given back at once, for another replica to
+    /// take up, if replicas share their store. Others may finish. Those that have not finished a moment
+    /// before the deadline (a tenth of the time, at most five seconds) are marked as failed.
     pub async fn shut_down(&self, deadline: Duration) -> usize {
-        self.settings.drain.close(deadline).await
+        let drain = &self.settings.drain;
+        #[cfg(feature = "tasks")]
+        if self.settings.tasks.is_some() {
+            let reserve = (deadline / 10).min(GIVING_UP);
+            if drain.close(deadline.saturating_sub(reserve)).await > 0 {
+                drain.give_up();
+            }
+            return drain.close(reserve).await;
+        }
+        drain.close(deadline).await
     }
 
     /// Builds the response to a request that is rejected by its head.
@@ -178,7 +195,7 @@ where
             match begun.into_ready() {
                 Ok(reply) => reply,
                 Err(pending) => {
-                    // Free the body, which may be large, and the headers before the tool goes on.
+                    // Free the body, which may be large, and the headers before the tool continues.
                     drop((body, take_head(head)));
                     pending.finish(settings).await
                 }
@@ -193,7 +210,7 @@ fn refuse(rejection: Rejection, version: VersionHeader, settings: &Settings) -> 
     Reply::refuse(rejection, unread_id(version, &settings.revisions))
 }
 
-/// What is known from the head of a request alone.
+/// The result of checking a request's head.
 struct Arrival {
     accepts: Accepts,
     version: VersionHeader,

@@ -14,6 +14,8 @@ mod handle;
 mod health;
 #[cfg(any(feature = "hyper", feature = "tower"))]
 mod service;
+#[cfg(feature = "tasks")]
+mod tasks;
 
 #[cfg(feature = "auth")]
 pub use authorize::Authorize;

@@ -4,6 +4,11 @@ use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+#[cfg(feature = "tasks")]
+use http::request::Parts;
+
+#[cfg(feature = "tasks")]
+use super::call_as_task::AsTask;
 use super::draft::Draft;
 use super::message::SingleReply;
 use super::reply::Reply;
@@ -11,35 +16,80 @@ use super::stream::{CallInFlight, CallStream};
 use crate::call::{CallError, Exchange, GuardedCall, Leftovers, Output, Surroundings, WriteResult};
 use crate::http::sse::event;
 use crate::jsonrpc::RpcError;
+#[cfg(feature = "tasks")]
+use crate::request::ValidRequest;
 use crate::settings::Settings;
+#[cfg(feature = "tasks")]
+use crate::task::TaskSeed;
 
 /// A call whose reply is not ready yet. It owns everything the call needs; dropping it cancels
 /// the call.
 pub(crate) struct PendingCall<T: Output> {
-    call: GuardedCall<T>,
+    pub(super) call: GuardedCall<T>,
     /// Present if the handler takes a context, which lets it send notifications and ask.
-    exchange: Option<Arc<Exchange>>,
+    pub(super) exchange: Option<Arc<Exchange>>,
     /// `None` once the reply has been written.
-    draft: Option<Draft>,
+    pub(super) draft: Option<Draft>,
+    /// There while the call may become a task.
+    #[cfg(feature = "tasks")]
+    pub(super) seed: Option<Box<TaskSeed>>,
+    /// Whether the call goes on as a task, apart from this.
+    #[cfg(feature = "tasks")]
+    pub(super) is_task: bool,
+}
+
+/// The request of a call, as long as its body is there.
+#[derive(Clone, Copy)]
+pub(crate) struct CallOrigin<'a> {
+    pub(crate) target: &'a str,
+    #[cfg(feature = "tasks")]
+    pub(crate) arguments: &'a str,
+    #[cfg(feature = "tasks")]
+    pub(crate) request: &'a ValidRequest<'a>,
+    /// Empty if the call has an exchange, which then owns it.
+    #[cfg(feature = "tasks")]
+    pub(crate) head: &'a Parts,
 }
 
 impl<T: Output + WriteResult> PendingCall<T> {
-    /// Starts a call of `target`, and polls it for the first time. Returns the reply if it is ready:
-    /// the calls of most handlers are, and need no box.
+    /// Starts a call, and polls it for the first time. Returns the reply if it is ready: the calls of
+    /// most handlers are, and need no box.
     pub(crate) fn begin(
         call: GuardedCall<T>,
         exchange: Option<Arc<Exchange>>,
         draft: Draft,
-        target: &str,
+        origin: CallOrigin<'_>,
         settings: &Arc<Settings>,
         cx: &mut Context<'_>,
     ) -> Result<Reply, Box<Self>> {
-        let mut pending = Self { call, exchange, draft: Some(draft) };
+        let target = origin.target;
+        let mut pending = Self {
+            call,
+            exchange,
+            draft: Some(draft),
+            #[cfg(feature = "tasks")]
+            seed: None,
+            #[cfg(feature = "tasks")]
+            is_task: false,
+        };
+        #[cfg(feature = "tasks")]
+        if pending.call.task_policy().starts_as_task() {
+            match pending.start_as_task(origin, settings) {
+                Ok(AsTask::Yes) => {
+                    pending.call.keep_name(target);
+                    return Err(Box::new(pending));
+                }
+                Ok(AsTask::No) => {}
+                Err(reply) => return Ok(reply.into()),
+            }
+        }
         pending.call.begin(pending.exchange.as_ref(), Some(settings), target);
         match pending.poll_first(cx, settings, target) {
             Poll::Ready(First::Reply(reply)) => Ok(pending.finish(reply)),
             first => {
                 pending.call.keep_name(target);
+                #[cfg(feature = "tasks")]
+                pending.plant(origin, settings);
                 let pending = Box::new(pending);
                 match first {
                     Poll::Ready(First::Event(exchange)) => Ok(pending.stream(exchange, settings)),
@@ -53,6 +103,9 @@ impl<T: Output + WriteResult> PendingCall<T> {
     /// the reply is a stream, which runs the rest.
     pub(crate) async fn answer(mut self: Box<Self>, settings: &Arc<Settings>) -> Reply {
         // The same task has just polled it, in `begin`.
+        #[cfg(feature = "tasks")]
+        let mut is_polled = self.seed.is_none();
+        #[cfg(not(feature = "tasks"))]
         let mut is_polled = true;
         let first = poll_fn(|cx| {
             if std::mem::take(&mut is_polled) {
@@ -66,7 +119,7 @@ impl<T: Output + WriteResult> PendingCall<T> {
         }
     }
 
-    fn poll_first(&mut self, cx: &mut Context<'_>, settings: &Settings, target: &str) -> Poll<First> {
+    fn poll_first(&mut self, cx: &mut Context<'_>, settings: &Arc<Settings>, target: &str) -> Poll<First> {
         match self.poll(cx, settings, target) {
             Poll::Ready(reply) => Poll::Ready(First::Reply(reply)),
             Poll::Pending => match &self.exchange {
@@ -78,7 +131,20 @@ impl<T: Output + WriteResult> PendingCall<T> {
         }
     }
 
-    fn poll(&mut self, cx: &mut Context<'_>, settings: &Settings, target: &str) -> Poll<SingleReply> {
+    fn poll(&mut self, cx: &mut Context<'_>, settings: &Arc<Settings>, target: &str) -> Poll<SingleReply> {
+        #[cfg(feature = "tasks")]
+        if self.seed.is_some() {
+            return self.poll_seed(cx, settings, target);
+        }
+        self.poll_call(cx, settings, target)
+    }
+
+    pub(super) fn poll_call(
+        &mut self,
+        cx: &mut Context<'_>,
+        settings: &Settings,
+        target: &str,
+    ) -> Poll<SingleReply> {
         let surroundings = Surroundings {
             exchange: self.exchange.as_deref(),
             error_maps: settings.error_maps.as_deref(),
@@ -97,8 +163,10 @@ impl<T: Output + WriteResult> PendingCall<T> {
 
     /// Returns the reply of a handler that is done, with the notifications that it has sent.
     fn finish(&self, reply: SingleReply) -> Reply {
-        let Some(exchange) = &self.exchange else { return reply.into() };
-        let Leftovers { mut events, dropped } = exchange.close();
+        if self.exchange.is_none() {
+            return reply.into();
+        }
+        let Leftovers { mut events, dropped } = self.close();
         if dropped > 0 {
             tracing::debug!(dropped, "notifications dropped: the client does not accept a stream");
         }
@@ -145,7 +213,7 @@ impl<T: Output + WriteResult> PendingCall<T> {
 }
 
 impl<T: Output + WriteResult> CallInFlight for PendingCall<T> {
-    fn poll_reply(&mut self, cx: &mut Context<'_>, settings: &Settings) -> Poll<SingleReply> {
+    fn poll_reply(&mut self, cx: &mut Context<'_>, settings: &Arc<Settings>) -> Poll<SingleReply> {
         self.poll(cx, settings, "")
     }
 
@@ -158,19 +226,28 @@ impl<T: Output + WriteResult> CallInFlight for PendingCall<T> {
     }
 
     fn close(&self) -> Leftovers {
-        self.exchange.as_ref().map(|exchange| exchange.close()).unwrap_or_default()
+        let Some(exchange) = &self.exchange else { return Leftovers::default() };
+        #[cfg(feature = "tasks")]
+        if self.is_task {
+            return exchange.outbox.close();
+        }
+        exchange.close()
     }
 }
 
 impl<T: Output> Drop for PendingCall<T> {
     fn drop(&mut self) {
+        #[cfg(feature = "tasks")]
+        if self.is_task {
+            return;
+        }
         if let Some(exchange) = &self.exchange {
             exchange.close();
         }
     }
 }
 
-/// What a call produces first.
+/// The first output of a call.
 enum First {
     Reply(SingleReply),
     Event(Arc<Exchange>),

@@ -6,7 +6,7 @@ use std::task::Context;
 
 use http::request::Parts;
 
-use super::call::PendingCall;
+use super::call::{CallOrigin, PendingCall};
 use super::draft::Draft;
 use super::listen::{SubscriptionFilter, SubscriptionStream};
 use super::message::SingleReply;
@@ -134,8 +134,12 @@ impl<'r> Dispatcher<'r> {
                     Err(error) => PendingReply::Ready(draft.error(&error).into()),
                 }
             }
-            (Method::SubscriptionsListen, Era::Modern) if has.can_change() => {
-                PendingReply::Ready(self.listen(request, head, draft))
+            (Method::SubscriptionsListen, Era::Modern) if has.can_change() || self.has_tasks() => {
+                self.listen(request, head, draft)
+            }
+            #[cfg(feature = "tasks")]
+            (Method::Tasks(method), Era::Modern) if self.has_tasks() => {
+                super::tasks::request(method, request, head, draft, settings)
             }
             _ => PendingReply::Ready(self.answer_at_once(request, has, draft).into()),
         }
@@ -190,7 +194,7 @@ impl<'r> Dispatcher<'r> {
         // From here on, access checks and handlers see the same spelling of a URI.
         let target = match named_by {
             NamedBy::Uri => uri::canonical(&written),
-            NamedBy::Name => Cow::Borrowed(&*written),
+            _ => Cow::Borrowed(&*written),
         };
         #[cfg(feature = "ask")]
         let purpose = crate::ask::Purpose { method: &request.method_name, target: &target, arguments };
@@ -224,13 +228,30 @@ impl<'r> Dispatcher<'r> {
             exchange: &mut exchange,
         };
         let guarded = GuardedCall::start(|| start(call), self.settings);
-        let begun = PendingCall::begin(guarded, exchange, draft, &target, self.settings, cx);
+        let origin = CallOrigin {
+            target: &target,
+            #[cfg(feature = "tasks")]
+            arguments,
+            #[cfg(feature = "tasks")]
+            request,
+            #[cfg(feature = "tasks")]
+            head,
+        };
+        let begun = PendingCall::begin(guarded, exchange, draft, origin, self.settings, cx);
         begun.map(PendingReply::Ready)
     }
 
-    fn listen(&self, request: &ValidRequest<'_>, head: &Parts, draft: Draft) -> Reply {
+    /// Returns whether the server has tasks.
+    fn has_tasks(&self) -> bool {
+        #[cfg(feature = "tasks")]
+        return self.settings.tasks.is_some();
+        #[cfg(not(feature = "tasks"))]
+        return false;
+    }
+
+    fn listen(&self, request: &ValidRequest<'_>, head: &Parts, draft: Draft) -> PendingReply<'r> {
         let id = ReplyId::Request(request.id);
-        let refuse = |rejection: Rejection| Reply::refuse(rejection, id);
+        let refuse = |rejection: Rejection| PendingReply::Ready(Reply::refuse(rejection, id));
         if !self.accepts.takes_stream() {
             return refuse(HttpFault::NotAcceptable.into());
         }
@@ -243,8 +264,15 @@ impl<'r> Dispatcher<'r> {
         let honoured = |wanted: SubscriptionFilter| guarded(|| wanted.honoured(self.registry, head));
         let wanted = match SubscriptionFilter::read(wanted).and_then(honoured) {
             Ok(wanted) => wanted,
-            Err(error) => return draft.error(&error).into(),
+            Err(error) => return PendingReply::Ready(draft.error(&error).into()),
         };
+        #[cfg(feature = "tasks")]
+        if wanted.has_tasks()
+            && self.has_tasks()
+            && let Err(error) = super::tasks::require(request)
+        {
+            return PendingReply::Ready(draft.error(&error).into());
+        }
         let place = match self.settings.listeners.take(Principal::of(head)) {
             Ok(place) => place,
             Err(full) => return refuse(Rejection::TooManyListeners(full)),
@@ -253,15 +281,17 @@ impl<'r> Dispatcher<'r> {
         let changes = self.registry.changes().subscribe();
         let id = request.id.as_json().to_owned();
         let settings = Arc::clone(self.settings);
-        Reply::Subscription(Box::new(SubscriptionStream::new(
-            wanted,
-            head.clone(),
-            id,
-            changes,
-            listener,
-            draft,
-            settings,
-        )))
+        let stream = SubscriptionStream::new(wanted, head.clone(), id, changes, listener, draft, settings);
+        #[cfg(feature = "tasks")]
+        if stream.has_tasks() {
+            return PendingReply::Later(Box::pin(async move {
+                match stream.with_tasks().await {
+                    Ok(stream) => Reply::Subscription(Box::new(stream)),
+                    Err(reply) => reply.into(),
+                }
+            }));
+        }
+        PendingReply::Ready(Reply::Subscription(Box::new(stream)))
     }
 
     /// Delivers a client's answer to the call that waits for it.

@@ -14,6 +14,8 @@ use crate::jsonrpc::{ErrorCode, RpcError};
 use crate::protocol::{Era, Revision, ServerCapabilities, meta};
 use crate::registry::Page;
 use crate::settings::Settings;
+#[cfg(feature = "tasks")]
+use crate::task::TaskFault;
 
 /// Returns the code of an error as defined by the revisions of this era.
 fn code_of(error: &RpcError, era: Era) -> ErrorCode {
@@ -53,9 +55,10 @@ impl Draft {
     /// Writes an error reply.
     pub(crate) fn error(self, error: &RpcError) -> SingleReply {
         let code = code_of(error, self.era);
-        let (status, headers) = match error.is_temporary() {
-            false => (status_of(code, self.era), Box::default()),
-            true => (StatusCode::SERVICE_UNAVAILABLE, Box::new(retry_after("1"))),
+        let (status, headers) = if error.is_temporary() {
+            (StatusCode::SERVICE_UNAVAILABLE, Box::new(retry_after("1")))
+        } else {
+            (status_of(code, self.era), Box::default())
         };
         SingleReply::Error { status, message: self.start.error(error, code), headers }
     }
@@ -70,6 +73,24 @@ impl Draft {
             status: StatusCode::FORBIDDEN,
             headers: Box::new(challenge.collect()),
             message: self.start.error(&error, error.code()),
+        }
+    }
+
+    /// The reply to a request that may succeed when it is sent again later.
+    #[cfg(feature = "tasks")]
+    pub(crate) fn later(self, error: &RpcError, status: StatusCode) -> SingleReply {
+        let headers = Box::new(retry_after("1"));
+        SingleReply::Error { status, message: self.start.error(error, error.code()), headers }
+    }
+
+    /// The reply to a request about a task that fails.
+    #[cfg(feature = "tasks")]
+    pub(crate) fn task_fault(self, fault: &TaskFault) -> SingleReply {
+        let error = fault.to_error();
+        if fault.may_pass() {
+            self.later(&error, StatusCode::SERVICE_UNAVAILABLE)
+        } else {
+            self.error(&error)
         }
     }
 

@@ -19,7 +19,7 @@ use crate::settings::Settings;
 /// A call in flight, with any type of result.
 pub(crate) trait CallInFlight: Send {
     /// Polls for the reply, a result or an error. After it has been ready once, it stays pending.
-    fn poll_reply(&mut self, cx: &mut Context<'_>, settings: &Settings) -> Poll<SingleReply>;
+    fn poll_reply(&mut self, cx: &mut Context<'_>, settings: &Arc<Settings>) -> Poll<SingleReply>;
 
     /// Gives the call up, with an error in place of its reply; `None` if there was a reply.
     #[cfg(feature = "auth")]
@@ -39,7 +39,7 @@ pub(crate) struct CallStream {
     settings: Arc<Settings>,
     /// Counts the call as in flight until the stream is dropped.
     _serving: Serving,
-    /// There if the call ends with the token that began it.
+    /// Set if the call ends when its token expires.
     #[cfg(feature = "auth")]
     token_end: Option<TokenEnd>,
 }

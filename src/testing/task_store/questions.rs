@@ -62,7 +62,7 @@ async fn withdrawn(store: &Store) {
     let record = open(store, &record, &[1]).await;
     let same = ok(store.answer(id, vec![answer(0, "late")]).await, "its answer is ignored");
     assert_eq!(same, record);
-    let record = open(store, &record, &[0, 1]).await;
+    open(store, &record, &[0, 1]).await;
     let record = ok(store.answer(id, vec![answer(0, "zero")]).await, "it was asked again");
     assert_eq!(record.open, [1]);
     assert_eq!(ok(store.answers(id).await, "read"), [answer(0, "zero")]);
