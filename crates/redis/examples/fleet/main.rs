@@ -8,6 +8,10 @@
 //!
 //! and others on other ports. `nginx.conf` beside this file is what stands in front. The caller is the
 //! token of `Authorization`, which a real server would verify.
+//!
+//! `LEASE_SECONDS` is how soon the tasks of a replica that has died are taken up, `KEEP_SECONDS` how
+//! long results are kept, and `ANNOUNCE_SECONDS` how long a replica goes on after the signal to end,
+//! for balancers that check whether it is ready. nginx does not: its configuration says so before.
 
 mod counters;
 mod tools;
@@ -22,6 +26,7 @@ use axum::routing::get;
 use mcp_stateless::ask::StateKeys;
 use mcp_stateless::changes::Changes;
 use mcp_stateless::serve::{self, serve};
+use mcp_stateless::task::Tasks;
 use mcp_stateless::{Principal, StatelessSessionManager};
 use mcp_stateless_redis::Redis;
 use tokio::net::TcpListener;
@@ -56,15 +61,26 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let redis = Redis::builder(url.as_str()).prefix("fleet").build()?;
     let bus = Arc::new(redis.bus());
     let counters = Counters::open(&url, Changes::over(Arc::clone(&bus) as _, "counters"))?;
+    let tasks = Tasks::shared(Arc::new(redis.task_store()), Arc::clone(&bus) as _)
+        .lease(seconds("LEASE_SECONDS", 30))
+        .time_limit(Duration::from_secs(300))
+        .keep_results_for(seconds("KEEP_SECONDS", 300))
+        .poll_interval(Duration::from_millis(200));
     let manager = StatelessSessionManager::builder("fleet", env!("CARGO_PKG_VERSION"))
         .state_keys(keys)
         .answer_bus(bus)
         .answer_guard(redis.answer_guard())
+        .tasks(tasks)
         .build()?;
+    let registry = tools::all(&counters)?;
+    tokio::spawn({
+        let (manager, registry) = (manager.clone(), registry.clone());
+        async move { manager.run_tasks(registry).await }
+    });
 
     let (ready, alive) = (manager.clone(), manager.clone());
     let app = axum::Router::new()
-        .route_service("/mcp", manager.service(tools::all(&counters)?))
+        .route_service("/mcp", manager.service(registry))
         .layer(middleware::from_fn(authenticate))
         .route("/ready", get(async move || ready.readiness()))
         .route("/alive", get(async move || alive.liveness()));
@@ -72,7 +88,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("listening on http://{}/mcp", listener.local_addr()?);
     let ended = serve(listener, app)
         .idle_timeout(Duration::from_secs(120)) // longer than that of nginx
-        .announce_for(Duration::from_secs(announced()))
+        .announce_for(seconds("ANNOUNCE_SECONDS", 0))
         .drain_timeout(Duration::from_secs(20))
         .shutdown_on(signals)
         .drain(&manager)
@@ -81,8 +97,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-/// Returns how many seconds the end of the process is announced, for balancers that check whether it
-/// is ready. nginx does not: it is told by its configuration before.
-fn announced() -> u64 {
-    std::env::var("ANNOUNCE_SECONDS").ok().and_then(|seconds| seconds.parse().ok()).unwrap_or(0)
+/// Reads a duration from the environment.
+fn seconds(name: &str, default: u64) -> Duration {
+    let seconds = std::env::var(name).ok().and_then(|seconds| seconds.parse().ok());
+    Duration::from_secs(seconds.unwrap_or(default))
 }

@@ -1,0 +1,207 @@
+//! The figures of a run.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::{Duration, Instant};
+
+/// What has happened, shared by all clients.
+#[derive(Clone)]
+pub(crate) struct Report(Arc<Mutex<Figures>>);
+
+struct Figures {
+    start: Instant,
+    /// Requests, each try counted, by what they were for.
+    requests: BTreeMap<&'static str, usize>,
+    /// When replicas were killed: from the signal to the death.
+    kills: Vec<(Instant, Option<Instant>)>,
+    /// When Redis was away, from and to.
+    absences: Vec<(Instant, Option<Instant>)>,
+    /// Requests that were lost because their replica was killed.
+    lost: usize,
+    /// Requests that were answered with 503 and an invitation to try again.
+    postponed: usize,
+    /// What should not have happened.
+    faults: Vec<String>,
+    /// The most tries that one request has taken.
+    most_tries: usize,
+    longest: Duration,
+    /// How long after it was last seen with one replica a task was seen with another one.
+    taken_over: Vec<Duration>,
+    tasks: BTreeMap<&'static str, usize>,
+    changes: usize,
+    longest_until_heard: Duration,
+}
+
+/// How much longer than the killing itself requests fail that were under way.
+const SLACK: Duration = Duration::from_millis(100);
+/// How much longer than Redis is away requests may be refused.
+const RECOVERY: Duration = Duration::from_secs(3);
+
+impl Report {
+    pub(crate) fn new() -> Self {
+        Self(Arc::new(Mutex::new(Figures {
+            start: Instant::now(),
+            requests: BTreeMap::new(),
+            kills: Vec::new(),
+            absences: Vec::new(),
+            lost: 0,
+            postponed: 0,
+            faults: Vec::new(),
+            most_tries: 0,
+            longest: Duration::ZERO,
+            taken_over: Vec::new(),
+            tasks: BTreeMap::new(),
+            changes: 0,
+            longest_until_heard: Duration::ZERO,
+        })))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Figures> {
+        self.0.lock().expect("no holder panics")
+    }
+
+    pub(crate) fn request(&self, what: &'static str) {
+        *self.lock().requests.entry(what).or_default() += 1;
+    }
+
+    pub(crate) fn killing(&self) {
+        self.lock().kills.push((Instant::now(), None));
+    }
+
+    pub(crate) fn killed(&self, at: Instant) {
+        if let Some((_, end)) = self.lock().kills.last_mut() {
+            *end = Some(at);
+        }
+    }
+
+    pub(crate) fn redis_leaves(&self) {
+        self.lock().absences.push((Instant::now(), None));
+    }
+
+    pub(crate) fn redis_returns(&self) {
+        if let Some((_, end)) = self.lock().absences.last_mut() {
+            *end = Some(Instant::now());
+        }
+    }
+
+    /// Notes that a request was lost, which only those may be whose replica was killed meanwhile.
+    pub(crate) fn lost(&self, what: &str, since: Instant, why: &str) {
+        let mut figures = self.lock();
+        let is_explained = figures.kills.iter().any(|(_, dead)| dead.is_none_or(|dead| dead + SLACK >= since));
+        if is_explained {
+            figures.lost += 1;
+        } else {
+            let at = figures.start.elapsed();
+            figures.faults.push(format!("{at:?}: {what} was lost, and no replica was killed: {why}"));
+        }
+    }
+
+    /// Notes that a request was invited to try again, which only happens while Redis is away.
+    pub(crate) fn postponed(&self, what: &str, since: Instant, why: &str) {
+        let mut figures = self.lock();
+        let is_explained = figures
+            .absences
+            .iter()
+            .any(|(from, to)| *from <= Instant::now() && to.is_none_or(|to| to + RECOVERY >= since));
+        if is_explained {
+            figures.postponed += 1;
+        } else {
+            let at = figures.start.elapsed();
+            figures.faults.push(format!("{at:?}: {what} was refused, and Redis was there: {why}"));
+        }
+    }
+
+    pub(crate) fn fault(&self, fault: String) {
+        let mut figures = self.lock();
+        let at = figures.start.elapsed();
+        figures.faults.push(format!("{at:?}: {fault}"));
+    }
+
+    pub(crate) fn tries(&self, tries: usize, took: Duration) {
+        let mut figures = self.lock();
+        figures.most_tries = figures.most_tries.max(tries);
+        figures.longest = figures.longest.max(took);
+    }
+
+    /// Notes that a task goes on with another replica, which was seen for the last time so long ago.
+    pub(crate) fn taken_over(&self, after: Duration) {
+        self.lock().taken_over.push(after);
+    }
+
+    pub(crate) fn task(&self, end: &'static str) {
+        *self.lock().tasks.entry(end).or_default() += 1;
+    }
+
+    pub(crate) fn heard(&self, after: Duration) {
+        let mut figures = self.lock();
+        figures.changes += 1;
+        figures.longest_until_heard = figures.longest_until_heard.max(after);
+    }
+
+    pub(crate) fn tasks_ended(&self) -> usize {
+        self.lock().tasks.values().sum()
+    }
+
+    /// Returns how many requests were sent again.
+    pub(crate) fn retried(&self) -> usize {
+        let figures = self.lock();
+        figures.lost + figures.postponed
+    }
+
+    pub(crate) fn kills(&self) -> usize {
+        self.lock().kills.len()
+    }
+
+    /// Requires that nothing has happened that should not have.
+    pub(crate) fn assert_faultless(&self, log: impl FnOnce() -> String) {
+        let figures = self.lock();
+        let faults = &figures.faults;
+        assert!(
+            faults.is_empty(),
+            "{} faults, such as {:#?}\n{self_}\n{}",
+            faults.len(),
+            &faults[..faults.len().min(20)],
+            log(),
+            self_ = *figures,
+        );
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.lock().fmt(formatter)
+    }
+}
+
+impl fmt::Display for Figures {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let line = |formatter: &mut fmt::Formatter<'_>, name: &str, value: String| {
+            writeln!(formatter, "| {name} | {value} |")
+        };
+        writeln!(formatter, "| | |\n|---|--:|")?;
+        line(formatter, "seconds", format!("{:.0}", self.start.elapsed().as_secs_f64()))?;
+        line(formatter, "replicas killed", self.kills.len().to_string())?;
+        line(formatter, "requests", self.requests.values().sum::<usize>().to_string())?;
+        for (what, count) in &self.requests {
+            line(formatter, &format!("· {what}"), count.to_string())?;
+        }
+        line(formatter, "lost with their replica, and sent again", self.lost.to_string())?;
+        line(formatter, "refused while Redis was away, and sent again", self.postponed.to_string())?;
+        line(formatter, "failed otherwise", self.faults.len().to_string())?;
+        line(formatter, "most tries of one request", self.most_tries.to_string())?;
+        line(formatter, "longest request, s", format!("{:.1}", self.longest.as_secs_f64()))?;
+        for (end, count) in &self.tasks {
+            line(formatter, &format!("tasks {end}"), count.to_string())?;
+        }
+        let mut taken = self.taken_over.clone();
+        taken.sort();
+        if let (Some(median), Some(last)) = (taken.get(taken.len() / 2), taken.last()) {
+            line(formatter, "tasks that changed their replica", taken.len().to_string())?;
+            line(formatter, "· after they were last seen with the former, median, s", format!("{:.1}", median.as_secs_f64()))?;
+            line(formatter, "· the same, at most, s", format!("{:.1}", last.as_secs_f64()))?;
+        }
+        line(formatter, "changes heard", self.changes.to_string())?;
+        line(formatter, "· at most after, s", format!("{:.1}", self.longest_until_heard.as_secs_f64()))
+    }
+}
