@@ -8,7 +8,7 @@ use serde_json::json;
 use test_support::client::{Client as Published, LEGACY, Library, MODERN};
 use test_support::{script, setup, wait};
 use tokio::task::{JoinSet, LocalSet};
-use tokio::time::sleep;
+use tokio::time::{MissedTickBehavior, interval, sleep};
 
 use crate::client::{Client, Message};
 use crate::load::{self, Goes, Sums};
@@ -93,19 +93,21 @@ async fn trouble(fleet: &mut Fleet, report: &Report, scale: &Scale) {
     // When what happens to Redis, in parts of the time.
     let at = |part: u64| Duration::from_secs(scale.seconds) * u32::try_from(part).expect("small") / 10;
     let mut events = [(at(2), "killed"), (at(4), "restarted"), (at(6), "paused")].into_iter().peekable();
+    let mut seconds = interval(Duration::from_secs(1));
+    // What Redis has taken is not made up for.
+    seconds.set_missed_tick_behavior(MissedTickBehavior::Delay);
     for turn in 0.. {
-        let next = start + Duration::from_secs(turn);
-        sleep(next.saturating_duration_since(Instant::now())).await;
+        seconds.tick().await;
         if start.elapsed() >= Duration::from_secs(scale.seconds) {
             break;
         }
         if let Some(dead) = dead.take() {
             fleet.replicas[dead].start().await;
         }
-        let victim = usize::try_from(turn).expect("few") % fleet.replicas.len();
-        report.killing();
-        let killed = fleet.replicas[victim].kill().await;
-        report.killed(killed);
+        let victim = turn % fleet.replicas.len();
+        report.killing(fleet.replicas[victim].process());
+        fleet.replicas[victim].kill().await;
+        report.killed();
         dead = Some(victim);
         if let Some((_, event)) = events.next_if(|(at, _)| start.elapsed() >= *at) {
             report.redis_leaves();

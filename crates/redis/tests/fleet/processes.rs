@@ -49,10 +49,14 @@ impl Replica {
         self.server = Some(ExampleServer::run(command).await);
     }
 
-    /// Kills the process, and returns when it was dead.
-    pub(crate) async fn kill(&mut self) -> Instant {
+    /// Returns the id of the process.
+    pub(crate) fn process(&self) -> u32 {
+        self.server.as_ref().expect("it runs").id()
+    }
+
+    /// Kills the process, and waits until it is dead.
+    pub(crate) async fn kill(&mut self) {
         self.server.take().expect("it runs").ends_by("KILL").await;
-        Instant::now()
     }
 
     /// Asks the process to end, and waits until it has.
@@ -135,7 +139,7 @@ impl Drop for Nginx {
 
 fn write_replicas(directory: &Path, replicas: &[u16]) {
     let lines: String =
-        replicas.iter().map(|port| format!("server 127.0.0.1:{port} max_fails=1 fail_timeout=1s;\n")).collect();
+        replicas.iter().map(|port| format!("server 127.0.0.1:{port} max_fails=0;\n")).collect();
     fs::write(directory.join("replicas.conf"), lines).expect("a file");
 }
 
@@ -172,10 +176,13 @@ impl Fleet {
         self.replicas.iter().map(|replica| replica.port).collect()
     }
 
-    /// Returns the end of what replicas have logged.
+    /// Returns the ends of what replicas and nginx have logged.
     pub(crate) fn log(&self) -> String {
-        let text = fs::read_to_string(self.directory.path().join("replicas.log")).unwrap_or_default();
-        let lines: Vec<_> = text.lines().collect();
-        lines[lines.len().saturating_sub(60)..].join("\n")
+        let end = |name: &str| {
+            let text = fs::read_to_string(self.directory.path().join(name)).unwrap_or_default();
+            let lines: Vec<_> = text.lines().collect();
+            lines[lines.len().saturating_sub(60)..].join("\n")
+        };
+        ["replicas.log", "nginx.log"].map(end).join("\n\n")
     }
 }

@@ -13,8 +13,8 @@ struct Figures {
     start: Instant,
     /// Requests, each try counted, by what they were for.
     requests: BTreeMap<&'static str, usize>,
-    /// When replicas were killed: from the signal to the death.
-    kills: Vec<(Instant, Option<Instant>)>,
+    /// When replicas were killed.
+    kills: Vec<Kill>,
     /// When Redis was away, from and to.
     absences: Vec<(Instant, Option<Instant>)>,
     /// Requests that were lost because their replica was killed.
@@ -26,11 +26,17 @@ struct Figures {
     /// The most tries that one request has taken.
     most_tries: usize,
     longest: Duration,
-    /// How long after it was last seen with one replica a task was seen with another one.
+    /// How long after the death of its replica a task was seen to go on with another one.
     taken_over: Vec<Duration>,
     tasks: BTreeMap<&'static str, usize>,
     changes: usize,
     longest_until_heard: Duration,
+}
+
+struct Kill {
+    process: u32,
+    start: Instant,
+    dead: Option<Instant>,
 }
 
 /// How much longer than the killing itself requests fail that were under way.
@@ -65,13 +71,13 @@ impl Report {
         *self.lock().requests.entry(what).or_default() += 1;
     }
 
-    pub(crate) fn killing(&self) {
-        self.lock().kills.push((Instant::now(), None));
+    pub(crate) fn killing(&self, process: u32) {
+        self.lock().kills.push(Kill { process, start: Instant::now(), dead: None });
     }
 
-    pub(crate) fn killed(&self, at: Instant) {
-        if let Some((_, end)) = self.lock().kills.last_mut() {
-            *end = Some(at);
+    pub(crate) fn killed(&self) {
+        if let Some(kill) = self.lock().kills.last_mut() {
+            kill.dead = Some(Instant::now());
         }
     }
 
@@ -88,7 +94,7 @@ impl Report {
     /// Notes that a request was lost, which only those may be whose replica was killed meanwhile.
     pub(crate) fn lost(&self, what: &str, since: Instant, why: &str) {
         let mut figures = self.lock();
-        let is_explained = figures.kills.iter().any(|(_, dead)| dead.is_none_or(|dead| dead + SLACK >= since));
+        let is_explained = figures.kills.iter().any(|kill| kill.dead.is_none_or(|dead| dead + SLACK >= since));
         if is_explained {
             figures.lost += 1;
         } else {
@@ -124,9 +130,12 @@ impl Report {
         figures.longest = figures.longest.max(took);
     }
 
-    /// Notes that a task goes on with another replica, which was seen for the last time so long ago.
-    pub(crate) fn taken_over(&self, after: Duration) {
-        self.lock().taken_over.push(after);
+    /// Notes that a task goes on with another replica than this process, which is dead.
+    pub(crate) fn taken_over(&self, from: &str) {
+        let mut figures = self.lock();
+        let kill = figures.kills.iter().find(|kill| from.ends_with(&format!(" {}", kill.process)));
+        let after = kill.map(|kill| kill.start.elapsed());
+        figures.taken_over.extend(after);
     }
 
     pub(crate) fn task(&self, end: &'static str) {
@@ -197,9 +206,9 @@ impl fmt::Display for Figures {
         let mut taken = self.taken_over.clone();
         taken.sort();
         if let (Some(median), Some(last)) = (taken.get(taken.len() / 2), taken.last()) {
-            line(formatter, "tasks that changed their replica", taken.len().to_string())?;
-            line(formatter, "· after they were last seen with the former, median, s", format!("{:.1}", median.as_secs_f64()))?;
-            line(formatter, "· the same, at most, s", format!("{:.1}", last.as_secs_f64()))?;
+            line(formatter, "tasks taken over, as far as seen", taken.len().to_string())?;
+            line(formatter, "· after the death of their replica, median, s", format!("{:.1}", median.as_secs_f64()))?;
+            line(formatter, "· after the death of their replica, at most, s", format!("{:.1}", last.as_secs_f64()))?;
         }
         line(formatter, "changes heard", self.changes.to_string())?;
         line(formatter, "· at most after, s", format!("{:.1}", self.longest_until_heard.as_secs_f64()))

@@ -39,7 +39,7 @@ pub(crate) async fn run(client: &Client, tool: &'static str, arguments: impl Fn(
 /// Asks about a task until it has ended.
 async fn finish(client: &Client, id: &str) -> End {
     let start = Instant::now();
-    let mut seen: Option<(String, Instant)> = None;
+    let mut seen: Option<String> = None;
     while start.elapsed() < LIMIT {
         tokio::time::sleep(POLL_INTERVAL).await;
         let answer = get(client, id).await;
@@ -57,12 +57,10 @@ async fn finish(client: &Client, id: &str) -> End {
             Some("working") => {
                 // The replica that works on it tells its name.
                 if let Some(process) = task["statusMessage"].as_str() {
-                    if let Some((former, at)) = &seen
-                        && former != process
-                    {
-                        client.report().taken_over(at.elapsed());
+                    if let Some(former) = seen.take().filter(|former| former != process) {
+                        client.report().taken_over(&former);
                     }
-                    seen = Some((process.to_owned(), Instant::now()));
+                    seen = Some(process.to_owned());
                 }
             }
             _ => {
@@ -112,7 +110,7 @@ pub(crate) async fn one(client: &Client, number: u64) {
         }
         (_, End::Failed(why)) if tool == "book" => {
             // Never silence: the replica has died, and the call must not begin again.
-            if !why.contains("process") {
+            if !why.contains("has stopped") {
                 client.report().fault(format!("{tool} {number} failed without a reason: {why}"));
             }
             client.report().task("failed with their replica, because they must not be repeated");
