@@ -178,6 +178,11 @@ impl TaskLink {
         state.questions.iter().filter_map(answered).collect()
     }
 
+    /// Lets questions wait again after the handler has ended: those that it has returned.
+    pub(crate) fn reopen(&self) {
+        self.lock().is_closed = false;
+    }
+
     /// Ends the questions that wait.
     pub(crate) fn close(&self) {
         let wakers: Vec<_> = {

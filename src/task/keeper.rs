@@ -67,6 +67,8 @@ enum Event {
     Renew,
     Closing,
     GivingUp,
+    /// The process is about to end, as if it died.
+    RuntimeEnds,
     #[cfg(feature = "auth")]
     TokenExpired,
 }
@@ -128,14 +130,14 @@ impl Keeper {
         let Some(tasks) = &settings.tasks else { return };
         loop {
             let outcome = match self.next(&mut work).await {
-                Event::Ended(Ended::Asked(required)) => match self.ask(*required, tasks).await {
+                Event::Ended(Ended::Asked(required)) => match self.ask(*required, tasks) {
                     Ok(answers) => {
                         work = tokio::spawn(answers);
                         Ok(())
                     }
                     Err(error) => return self.end(Ended::Error(error), tasks).await,
                 },
-                Event::Ended(Ended::Answered) => return self.hand_over(work, tasks).await,
+                Event::Ended(Ended::Answered) => return self.hand_over(tasks).await,
                 Event::Ended(ended) => return self.end(ended, tasks).await,
                 Event::Reported => {
                     self.note_report();
@@ -143,8 +145,12 @@ impl Keeper {
                 }
                 Event::Store => self.store_report(tasks).await,
                 Event::Renew => self.renew(tasks).await,
-                Event::Closing if self.can_hand_over(tasks) => return self.hand_over(work, tasks).await,
+                Event::Closing if self.can_hand_over(tasks) => {
+                    stop(work).await;
+                    return self.hand_over(tasks).await;
+                }
                 Event::Closing => Ok(()),
+                Event::RuntimeEnds => return,
                 Event::GivingUp => {
                     stop(work).await;
                     return self.end(Ended::Error(shut_down()), tasks).await;
@@ -171,8 +177,12 @@ impl Keeper {
         let mut timer = pin!(sleep_until(timer_at));
         poll_fn(|cx| {
             if let Poll::Ready(ended) = Pin::new(&mut *work).poll(cx) {
-                // The work catches panics of the handler, and is cancelled by the keeper alone.
-                return Poll::Ready(Event::Ended(ended.unwrap_or(Ended::Error(RpcError::internal()))));
+                return Poll::Ready(match ended {
+                    Ok(ended) => Event::Ended(ended),
+                    // Only the keeper cancels the work, and the runtime when it ends.
+                    Err(error) if error.is_cancelled() => Event::RuntimeEnds,
+                    Err(_) => Event::Ended(Ended::Error(RpcError::internal())),
+                });
             }
             while let Poll::Ready(Some(_)) = self.ending.poll_next(cx) {}
             if drain.gives_up() {
@@ -262,9 +272,11 @@ impl Keeper {
             };
             for answer in answers {
                 let TaskAnswer { question, answer } = answer;
-                match open(Part::Answer(question), &record.id, record.owner, &answer, &self.settings) {
-                    Some(json) => self.link.fill(question, json),
-                    None => tracing::error!("an answer to a task does not open"),
+                let opened = open(Part::Answer(question), &record.id, record.owner, &answer, &self.settings);
+                if let Some(json) = opened {
+                    self.link.fill(question, json);
+                } else {
+                    tracing::error!("an answer to a task does not open");
                 }
             }
         }
@@ -315,7 +327,7 @@ impl Keeper {
     }
 
     /// Asks questions that the handler has returned. Returns the work that waits for the answers.
-    async fn ask(&mut self, required: InputRequired, tasks: &TaskSettings) -> Result<Work, RpcError> {
+    fn ask(&mut self, required: InputRequired, tasks: &TaskSettings) -> Result<Work, RpcError> {
         if !tasks.takes_up() {
             tracing::error!(
                 tool = self.data.tool,
@@ -324,6 +336,7 @@ impl Keeper {
             return Err(RpcError::internal());
         }
         let (questions, returned) = required.into_parts()?;
+        self.link.reopen();
         let mut numbers = Vec::new();
         for (key, question) in questions {
             let number = self
@@ -400,9 +413,8 @@ impl Keeper {
         tasks.is_shared && (self.data.is_repeatable || self.data.begins_again)
     }
 
-    /// Stops the work, and gives the lease back, for any replica to take up the task.
-    async fn hand_over(mut self, work: JoinHandle<Ended>, tasks: &TaskSettings) {
-        stop(work).await;
+    /// Gives the lease back, for any replica to take up the task.
+    async fn hand_over(mut self, tasks: &TaskSettings) {
         if self.store_at.is_some() {
             // What is lost is asked or reported again.
             let _ = self.advance(TaskState::Running, tasks).await;

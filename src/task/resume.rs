@@ -96,8 +96,7 @@ where
                 continue;
             }
             match self.take(&id).await {
-                Ok(true) => taken += 1,
-                Ok(false) => {}
+                Ok(is_taken) => taken += usize::from(is_taken),
                 // Another replica was faster, or the task has ended.
                 Err(TaskStoreError::NotFound | TaskStoreError::Conflict(_) | TaskStoreError::Leased) => {}
                 Err(error) => tracing::warn!(%error, "the task store is not available"),
