@@ -12,7 +12,7 @@ use tokio::sync::Notify;
 use super::{AskError, Question};
 
 /// The most questions of a task, each of which stays known until the task ends.
-const MOST_QUESTIONS: usize = 1024;
+const MOST_QUESTIONS: usize = 256;
 
 /// Connects the handler of a task with the keeper of the task, who stores what the handler reports
 /// and asks, and brings the answers.
@@ -95,7 +95,7 @@ impl TaskLink {
         };
         if at == state.questions.len() {
             if at == MOST_QUESTIONS {
-                return Err(AskError::Unreachable("a task asks no more than 1024 questions"));
+                return Err(AskError::Unreachable("a task asks no more than 256 questions"));
             }
             state.questions.push(Asked {
                 question,
@@ -111,7 +111,7 @@ impl TaskLink {
             asked.is_open = true;
             self.changed.notify_one();
         }
-        // There are at most 1024.
+        // There are at most 256.
         Ok(u32::try_from(at).unwrap_or_default())
     }
 

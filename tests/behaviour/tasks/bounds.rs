@@ -64,5 +64,5 @@ async fn a_task_that_asks_without_end_is_stopped() {
     let reply = client.call("ask", json!({})).await;
     tokio::time::sleep(Duration::from_secs(60)).await;
     let done = client.finish_task(reply.task_id()).await;
-    assert!(done.text().contains("no more than 1024 questions"), "{}", done.text());
+    assert!(done.text().contains("no more than 256 questions"), "{}", done.text());
 }
