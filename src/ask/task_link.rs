@@ -195,12 +195,22 @@ impl TaskLink {
 
     pub(crate) fn report(&self) -> TaskReport {
         let state = self.lock();
-        let open = state.questions.iter().zip(0..).filter_map(|(asked, at)| asked.is_open.then_some(at));
         TaskReport {
             status: state.status.clone(),
             questions: state.questions.iter().map(|asked| asked.question.clone()).collect(),
-            open: open.collect(),
+            open: open(&state.questions),
         }
+    }
+
+    /// Returns the numbers of the questions without an answer, in ascending order.
+    pub(crate) fn open(&self) -> Vec<u32> {
+        open(&self.lock().questions)
+    }
+
+    /// Returns whether there is a status message other than `status`.
+    pub(crate) fn has_other_status(&self, status: Option<&str>) -> bool {
+        let state = self.lock();
+        state.status.is_some() && state.status.as_deref() != status
     }
 
     /// Waits until there is something new to report. Only the keeper waits.
@@ -212,6 +222,10 @@ impl TaskLink {
         // No code panics while it holds the lock, so the data is consistent even if it is poisoned.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn open(questions: &[Asked]) -> Vec<u32> {
+    questions.iter().zip(0..).filter_map(|(asked, number)| asked.is_open.then_some(number)).collect()
 }
 
 /// Waits for the answer to a question of a task.

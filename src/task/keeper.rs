@@ -29,8 +29,13 @@ use crate::settings::Settings;
 const STATUS_EVERY: Duration = Duration::from_secs(1);
 /// After which time a step is taken again when the store was not available.
 const RETRY: Duration = Duration::from_secs(1);
+/// After which time a step is taken again when the store had no room.
+const WHEN_FULL: Duration = Duration::from_secs(30);
 /// How long the work that is cancelled may take to stop, before its lease is given back.
 const STOPPING: Duration = Duration::from_secs(1);
+
+/// Ten years in milliseconds: more than any task is kept.
+const FAR: u64 = 10 * 365 * 86_400_000;
 
 /// Keeps one task.
 pub(super) struct Keeper {
@@ -49,6 +54,8 @@ pub(super) struct Keeper {
     /// When a report is to be stored, if there is one.
     store_at: Option<Instant>,
     stored_at: Instant,
+    /// When the task is no longer in the store, even if it was never reached again.
+    ends_at: Instant,
     #[cfg(feature = "auth")]
     token_end: Option<TokenEnd>,
     _place: Place,
@@ -101,13 +108,14 @@ impl Keeper {
             renew_at: if record.token == 1 { now + tasks.lease / 3 } else { now },
             store_at: None,
             stored_at: now,
+            ends_at: now + Duration::from_millis(record.expires_at.saturating_sub(record.created_at).min(FAR)),
             record,
             data,
             link,
             #[cfg(feature = "auth")]
             token_end: None,
             _place: place,
-            _serving: settings.drain.hold(),
+            _serving: settings.drain.hold_task(),
             settings: Arc::clone(settings),
         }
     }
@@ -131,6 +139,7 @@ impl Keeper {
         loop {
             let outcome = match self.next(&mut work).await {
                 Event::Ended(Ended::Asked(required)) => match self.ask(*required, tasks) {
+                    Ok(_) if self.is_closing => return self.hand_over(tasks).await,
                     Ok(answers) => {
                         work = tokio::spawn(answers);
                         Ok(())
@@ -195,9 +204,6 @@ impl Keeper {
             if self.token_end.as_mut().is_some_and(|end| end.as_mut().poll(cx).is_ready()) {
                 return Poll::Ready(Event::TokenExpired);
             }
-            if reported.as_mut().poll(cx).is_ready() {
-                return Poll::Ready(Event::Reported);
-            }
             let mut is_news = false;
             while let Poll::Ready(Some(news)) = self.news.poll_next(cx) {
                 is_news |= super::is_newer(&news, self.record.version);
@@ -205,21 +211,24 @@ impl Keeper {
             if is_news {
                 return Poll::Ready(Event::Renew);
             }
-            timer.as_mut().poll(cx).map(|()| match self.store_at {
-                Some(at) if at <= self.renew_at => Event::Store,
-                _ => Event::Renew,
-            })
+            // Before the reports: a handler may report without end.
+            if timer.as_mut().poll(cx).is_ready() {
+                return Poll::Ready(match self.store_at {
+                    Some(at) if at <= self.renew_at => Event::Store,
+                    _ => Event::Renew,
+                });
+            }
+            reported.as_mut().poll(cx).map(|()| Event::Reported)
         })
         .await
     }
 
     /// Decides when to store what the handler has reported: questions at once.
     fn note_report(&mut self) {
-        let report = self.link.report();
         let now = Instant::now();
-        if report.open != self.record.open {
+        if self.link.open() != self.record.open {
             self.store_at = Some(now);
-        } else if report.status.is_some() && report.status != self.data.status {
+        } else if self.link.has_other_status(self.data.status.as_deref()) {
             let at = (self.stored_at + STATUS_EVERY).max(now);
             self.store_at = Some(self.store_at.map_or(at, |other| other.min(at)));
         }
@@ -235,9 +244,9 @@ impl Keeper {
                 self.store_at = Some(Instant::now() + RETRY);
                 Ok(())
             }
-            // The report is lost, and so is a question; the time limit ends a handler that waits.
             Err(Trouble::Full) => {
                 tracing::error!(tool = self.data.tool, "the task store has no room for what a task reports");
+                self.store_at = Some(Instant::now() + WHEN_FULL);
                 Ok(())
             }
         }
@@ -376,7 +385,9 @@ impl Keeper {
                     let message = "The result is larger than the server keeps";
                     state = self.set_outcome(Ended::Error(RpcError::new(ErrorCode::INTERNAL_ERROR, message)));
                 }
-                Err(Trouble::Full | Trouble::Later) if self.settings.drain.gives_up() => {
+                Err(Trouble::Full | Trouble::Later)
+                    if self.settings.drain.gives_up() || self.ends_at <= Instant::now() =>
+                {
                     tracing::error!(tool = self.data.tool, "the end of a task could not be stored");
                     return;
                 }

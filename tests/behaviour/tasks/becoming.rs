@@ -52,6 +52,8 @@ async fn a_slow_call_that_streams_ends_its_stream_with_the_task() {
     let client = replica.client();
     let reply = client.call("streamed", json!({})).await;
     assert_eq!(reply.progress.len(), 1, "what was reported before is not lost");
+    assert_eq!(status(reply.result()), ("working", Some("streamed")));
+    assert_eq!(status(&client.task(reply.task_id()).await), ("working", Some("streamed")));
     assert_eq!(client.finish_task(reply.task_id()).await.text(), "streamed to the end");
 }
 
