@@ -108,7 +108,8 @@ impl Keeper {
             renew_at: if record.token == 1 { now + tasks.lease / 3 } else { now },
             store_at: None,
             stored_at: now,
-            ends_at: now + Duration::from_millis(record.expires_at.saturating_sub(record.created_at).min(FAR)),
+            ends_at: now
+                + Duration::from_millis(record.expires_at.saturating_sub(record.created_at).min(FAR)),
             record,
             data,
             link,

@@ -30,7 +30,8 @@ impl Caller {
 
     /// Builds the HTTP request for a JSON-RPC request.
     pub(super) fn request(&self, method: &str, mut params: Map<String, Value>) -> Request<String> {
-        let name = ["name", "uri", "taskId"].iter().find_map(|key| params.get(*key)?.as_str()).map(header_value);
+        let name =
+            ["name", "uri", "taskId"].iter().find_map(|key| params.get(*key)?.as_str()).map(header_value);
         let meta = self.meta(&params);
         params.insert("_meta".to_owned(), meta.into());
         let message = json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params});

@@ -69,7 +69,8 @@ async fn tasks() {
     ] {
         passes(scenario).await;
     }
-    let notifications = ["--scenario", "tasks-status-notifications", "--spec-version", "2026-07-28", "--force"];
+    let notifications =
+        ["--scenario", "tasks-status-notifications", "--spec-version", "2026-07-28", "--force"];
     conforms("tasks-status-notifications", &notifications).await;
 }
 

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use mcp_stateless::protocol::ErrorCode;
+use mcp_stateless::task::TaskMode;
 use mcp_stateless::testing::{self, TestClient};
 use serde_json::json;
 
@@ -69,6 +70,25 @@ async fn a_handler_decides_that_its_call_becomes_a_task() {
     assert_eq!(without.call("decide", json!({})).await.error().0, ErrorCode::MISSING_CLIENT_CAPABILITY);
     // In a unit test it always may.
     assert!(testing::context().cx().become_task().await.is_ok());
+}
+
+struct Reports;
+
+#[mcp_stateless::tools]
+impl Reports {
+    /// Write a report
+    #[tool(task_mode = TaskMode::Required)]
+    async fn write() -> &'static str {
+        "written"
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_mode_of_a_method_is_set_by_its_attribute() {
+    let tools = Reports::tools().build().expect("valid tools");
+    let client = TestClient::with_manager(alone(|tasks| tasks).manager, tools).tasks();
+    let reply = client.call("write", json!({})).await;
+    assert_eq!(client.finish_task(reply.task_id()).await.text(), "written");
 }
 
 #[tokio::test(start_paused = true)]
