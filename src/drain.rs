@@ -30,6 +30,9 @@ pub(crate) struct Drain {
     /// Whether tasks that still run are to end at once.
     #[cfg(feature = "tasks")]
     gives_up: AtomicBool,
+    /// Whether there were tasks.
+    #[cfg(feature = "tasks")]
+    has_tasks: AtomicBool,
     counts: Cells<Counts>,
     /// Notified by all that end while the server shuts down.
     ended: Notify,
@@ -68,6 +71,19 @@ impl Drain {
     /// Counts work that outlives its request.
     pub(crate) fn hold(self: &Arc<Self>) -> Serving {
         Serving::begin(Arc::clone(self))
+    }
+
+    /// Counts a task.
+    #[cfg(feature = "tasks")]
+    pub(crate) fn hold_task(self: &Arc<Self>) -> Serving {
+        self.has_tasks.store(true, Ordering::SeqCst);
+        self.hold()
+    }
+
+    /// Returns whether there were tasks.
+    #[cfg(feature = "tasks")]
+    pub(crate) fn has_tasks(&self) -> bool {
+        self.has_tasks.load(Ordering::SeqCst)
     }
 
     /// Counts a new listener.

@@ -121,10 +121,10 @@ mod error;
 // Only documentation. Its examples need all of these features.
 #[cfg(all(
     any(doc, doctest),
-    feature = "ask",
     feature = "auth",
     feature = "macros",
     feature = "serve",
+    feature = "tasks",
     feature = "templates",
     feature = "test-util",
     feature = "tower",

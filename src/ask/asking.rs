@@ -251,6 +251,9 @@ impl Asks {
                 return;
             }
             so_far.is_task = true;
+            if let Some(status) = self.wish.status() {
+                link.tell(status);
+            }
             for (key, question) in std::mem::take(&mut so_far.asked) {
                 // A call has few questions, so there is room for them.
                 let _ = link.ask(&key, question);
@@ -263,6 +266,12 @@ impl Asks {
             call.wake();
         }
         self.wish.settle(true);
+    }
+
+    /// Returns whether the call may become a task, as far as the server decides that.
+    #[cfg(feature = "tasks")]
+    pub(crate) fn may_become_task(&self) -> bool {
+        self.era == Era::Modern && self.settings.tasks.is_some()
     }
 
     /// Returns the task that the call has become.

@@ -48,6 +48,10 @@ pub struct InputRequired {
     pub(super) state: Option<Value>,
 }
 
+/// Questions with their keys.
+#[cfg(feature = "tasks")]
+type KeyedQuestions = Vec<(String, Question)>;
+
 impl InputRequired {
     /// Creates a result without questions.
     pub fn new() -> Self {
@@ -68,7 +72,7 @@ impl InputRequired {
     /// # Errors
     /// `-32603` when one of them cannot be asked, which is logged.
     #[cfg(feature = "tasks")]
-    pub(crate) fn into_parts(self) -> Result<(Vec<(String, Question)>, Option<Box<RawValue>>), RpcError> {
+    pub(crate) fn into_parts(self) -> Result<(KeyedQuestions, Option<Box<RawValue>>), RpcError> {
         if let Some((key, fault)) =
             self.questions.iter().find_map(|(key, it)| Some((key, it.fault.as_ref()?)))
         {

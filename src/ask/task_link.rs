@@ -12,7 +12,7 @@ use tokio::sync::Notify;
 use super::{AskError, Question};
 
 /// The most questions of a task, each of which stays known until the task ends.
-const MOST_QUESTIONS: usize = 1024;
+const MOST_QUESTIONS: usize = 256;
 
 /// Connects the handler of a task with the keeper of the task, who stores what the handler reports
 /// and asks, and brings the answers.
@@ -95,7 +95,7 @@ impl TaskLink {
         };
         if at == state.questions.len() {
             if at == MOST_QUESTIONS {
-                return Err(AskError::Unreachable("a task asks no more than 1024 questions"));
+                return Err(AskError::Unreachable("a task asks no more than 256 questions"));
             }
             state.questions.push(Asked {
                 question,
@@ -111,7 +111,7 @@ impl TaskLink {
             asked.is_open = true;
             self.changed.notify_one();
         }
-        // There are at most 1024.
+        // There are at most 256.
         Ok(u32::try_from(at).unwrap_or_default())
     }
 
@@ -178,6 +178,11 @@ impl TaskLink {
         state.questions.iter().filter_map(answered).collect()
     }
 
+    /// Lets questions wait again after the handler has ended: those that it has returned.
+    pub(crate) fn reopen(&self) {
+        self.lock().is_closed = false;
+    }
+
     /// Ends the questions that wait.
     pub(crate) fn close(&self) {
         let wakers: Vec<_> = {
@@ -190,12 +195,22 @@ impl TaskLink {
 
     pub(crate) fn report(&self) -> TaskReport {
         let state = self.lock();
-        let open = state.questions.iter().zip(0..).filter_map(|(asked, at)| asked.is_open.then_some(at));
         TaskReport {
             status: state.status.clone(),
             questions: state.questions.iter().map(|asked| asked.question.clone()).collect(),
-            open: open.collect(),
+            open: open(&state.questions),
         }
+    }
+
+    /// Returns the numbers of the questions without an answer, in ascending order.
+    pub(crate) fn open(&self) -> Vec<u32> {
+        open(&self.lock().questions)
+    }
+
+    /// Returns whether there is a status message other than `status`.
+    pub(crate) fn has_other_status(&self, status: Option<&str>) -> bool {
+        let state = self.lock();
+        state.status.is_some() && state.status.as_deref() != status
     }
 
     /// Waits until there is something new to report. Only the keeper waits.
@@ -207,6 +222,10 @@ impl TaskLink {
         // No code panics while it holds the lock, so the data is consistent even if it is poisoned.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn open(questions: &[Asked]) -> Vec<u32> {
+    questions.iter().zip(0..).filter_map(|(asked, number)| asked.is_open.then_some(number)).collect()
 }
 
 /// Waits for the answer to a question of a task.

@@ -20,6 +20,8 @@ struct WishState {
     handlers: Vec<Waker>,
     /// The call, which makes it a task.
     call: Option<Waker>,
+    /// What the handler has reported last.
+    status: Option<String>,
 }
 
 impl TaskWish {
@@ -50,6 +52,16 @@ impl TaskWish {
             none => *none = Some(cx.waker().clone()),
         }
         self.is_wanted()
+    }
+
+    /// Keeps what the handler reports, for the status of a task that the call may become.
+    pub(crate) fn note_status(&self, status: String) {
+        self.lock().status = Some(status);
+    }
+
+    /// Returns what the handler has reported last.
+    pub(crate) fn status(&self) -> Option<String> {
+        self.lock().status.clone()
     }
 
     /// Returns whether the call has become a task.

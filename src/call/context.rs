@@ -104,6 +104,10 @@ impl CallContext {
             task.tell(status_message(progress, total, message));
             return;
         }
+        #[cfg(feature = "tasks")]
+        if self.0.asks.may_become_task() {
+            self.0.asks.wish.note_status(status_message(progress, total, message));
+        }
         let Some((token, last)) = &self.0.progress else { return };
         let send = self.0.outbox.send(|buffer| {
             // Compared under the lock, when the report is written: clones also send reports.

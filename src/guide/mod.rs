@@ -6,6 +6,7 @@
 //! | [`handlers`] | shared state, parts of the request, errors, rights, middleware |
 //! | [`testing`] | testing tools, prompts and resources in memory |
 //! | [`asking`] | asking the client's user in the middle of a call |
+//! | [`tasks`] | calls that take longer than a client wants to wait |
 //! | [`authorization`] | access tokens, scopes, challenges |
 //! | [`deploying`] | hosts, keys, principals, CORS, proxies, Kubernetes, serverless functions |
 //! | [`registries`] | serving items from a database or another system |
@@ -25,6 +26,9 @@ pub mod testing {}
 
 #[doc = include_str!("asking.md")]
 pub mod asking {}
+
+#[doc = include_str!("tasks.md")]
+pub mod tasks {}
 
 #[doc = include_str!("authorization.md")]
 pub mod authorization {}

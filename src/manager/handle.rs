@@ -137,7 +137,7 @@ impl StatelessSessionManager {
     pub async fn shut_down(&self, deadline: Duration) -> usize {
         let drain = &self.settings.drain;
         #[cfg(feature = "tasks")]
-        if self.settings.tasks.is_some() {
+        if drain.has_tasks() {
             let reserve = (deadline / 10).min(GIVING_UP);
             if drain.close(deadline.saturating_sub(reserve)).await > 0 {
                 drain.give_up();

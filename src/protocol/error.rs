@@ -26,9 +26,13 @@ pub(crate) fn require(
 /// Requires that the client can ask about tasks, which clients of the legacy era cannot.
 #[cfg(feature = "tasks")]
 pub(crate) fn require_tasks(era: Era, declared: Option<Raw<'_>>) -> Result<(), RpcError> {
-    let is_declared = declared.is_some_and(|declared| ClientCapability::Tasks.is_in(declared));
-    let can_ask = era == Era::Modern && is_declared;
-    can_ask.then_some(()).ok_or_else(|| missing_capability(ClientCapability::Tasks))
+    declares_tasks(era, declared).then_some(()).ok_or_else(|| missing_capability(ClientCapability::Tasks))
+}
+
+/// Returns whether the client can ask about tasks.
+#[cfg(feature = "tasks")]
+pub(crate) fn declares_tasks(era: Era, declared: Option<Raw<'_>>) -> bool {
+    era == Era::Modern && declared.is_some_and(|declared| ClientCapability::Tasks.is_in(declared))
 }
 
 fn missing_capability(capability: ClientCapability) -> RpcError {

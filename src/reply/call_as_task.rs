@@ -48,9 +48,10 @@ impl<T: Output + WriteResult> PendingCall<T> {
 
     /// Notes what is needed in case the call becomes a task.
     pub(super) fn plant(&mut self, origin: CallOrigin<'_>, settings: &Settings) {
-        if settings.tasks.is_some() {
-            self.seed = self.seed_of(origin, settings);
+        if settings.tasks.is_none() {
+            return;
         }
+        self.seed = self.seed_of(origin, settings);
         if self.seed.is_none()
             && let Some(exchange) = &self.exchange
         {

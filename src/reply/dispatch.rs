@@ -134,11 +134,11 @@ impl<'r> Dispatcher<'r> {
                     Err(error) => PendingReply::Ready(draft.error(&error).into()),
                 }
             }
-            (Method::SubscriptionsListen, Era::Modern) if has.can_change() || self.has_tasks() => {
+            (Method::SubscriptionsListen, Era::Modern) if has.can_change() || settings.has_tasks() => {
                 self.listen(request, head, draft)
             }
             #[cfg(feature = "tasks")]
-            (Method::Tasks(method), Era::Modern) if self.has_tasks() => {
+            (Method::Tasks(method), Era::Modern) if settings.has_tasks() => {
                 super::tasks::request(method, request, head, draft, settings)
             }
             _ => PendingReply::Ready(self.answer_at_once(request, has, draft).into()),
@@ -194,7 +194,9 @@ impl<'r> Dispatcher<'r> {
         // From here on, access checks and handlers see the same spelling of a URI.
         let target = match named_by {
             NamedBy::Uri => uri::canonical(&written),
-            _ => Cow::Borrowed(&*written),
+            NamedBy::Name => Cow::Borrowed(&*written),
+            #[cfg(feature = "tasks")]
+            NamedBy::TaskId => Cow::Borrowed(&*written),
         };
         #[cfg(feature = "ask")]
         let purpose = crate::ask::Purpose { method: &request.method_name, target: &target, arguments };
@@ -241,14 +243,6 @@ impl<'r> Dispatcher<'r> {
         begun.map(PendingReply::Ready)
     }
 
-    /// Returns whether the server has tasks.
-    fn has_tasks(&self) -> bool {
-        #[cfg(feature = "tasks")]
-        return self.settings.tasks.is_some();
-        #[cfg(not(feature = "tasks"))]
-        return false;
-    }
-
     fn listen(&self, request: &ValidRequest<'_>, head: &Parts, draft: Draft) -> PendingReply<'r> {
         let id = ReplyId::Request(request.id);
         let refuse = |rejection: Rejection| PendingReply::Ready(Reply::refuse(rejection, id));
@@ -268,7 +262,7 @@ impl<'r> Dispatcher<'r> {
         };
         #[cfg(feature = "tasks")]
         if wanted.has_tasks()
-            && self.has_tasks()
+            && self.settings.has_tasks()
             && let Err(error) = super::tasks::require(request)
         {
             return PendingReply::Ready(draft.error(&error).into());

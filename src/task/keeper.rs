@@ -29,8 +29,13 @@ use crate::settings::Settings;
 const STATUS_EVERY: Duration = Duration::from_secs(1);
 /// After which time a step is taken again when the store was not available.
 const RETRY: Duration = Duration::from_secs(1);
+/// After which time a step is taken again when the store had no room.
+const WHEN_FULL: Duration = Duration::from_secs(30);
 /// How long the work that is cancelled may take to stop, before its lease is given back.
 const STOPPING: Duration = Duration::from_secs(1);
+
+/// Ten years in milliseconds: more than any task is kept.
+const FAR: u64 = 10 * 365 * 86_400_000;
 
 /// Keeps one task.
 pub(super) struct Keeper {
@@ -49,6 +54,8 @@ pub(super) struct Keeper {
     /// When a report is to be stored, if there is one.
     store_at: Option<Instant>,
     stored_at: Instant,
+    /// When the task is no longer in the store, even if it was never reached again.
+    ends_at: Instant,
     #[cfg(feature = "auth")]
     token_end: Option<TokenEnd>,
     _place: Place,
@@ -67,6 +74,8 @@ enum Event {
     Renew,
     Closing,
     GivingUp,
+    /// The process is about to end, as if it died.
+    RuntimeEnds,
     #[cfg(feature = "auth")]
     TokenExpired,
 }
@@ -99,13 +108,15 @@ impl Keeper {
             renew_at: if record.token == 1 { now + tasks.lease / 3 } else { now },
             store_at: None,
             stored_at: now,
+            ends_at: now
+                + Duration::from_millis(record.expires_at.saturating_sub(record.created_at).min(FAR)),
             record,
             data,
             link,
             #[cfg(feature = "auth")]
             token_end: None,
             _place: place,
-            _serving: settings.drain.hold(),
+            _serving: settings.drain.hold_task(),
             settings: Arc::clone(settings),
         }
     }
@@ -128,14 +139,15 @@ impl Keeper {
         let Some(tasks) = &settings.tasks else { return };
         loop {
             let outcome = match self.next(&mut work).await {
-                Event::Ended(Ended::Asked(required)) => match self.ask(*required, tasks).await {
+                Event::Ended(Ended::Asked(required)) => match self.ask(*required, tasks) {
+                    Ok(_) if self.is_closing => return self.hand_over(tasks).await,
                     Ok(answers) => {
                         work = tokio::spawn(answers);
                         Ok(())
                     }
                     Err(error) => return self.end(Ended::Error(error), tasks).await,
                 },
-                Event::Ended(Ended::Answered) => return self.hand_over(work, tasks).await,
+                Event::Ended(Ended::Answered) => return self.hand_over(tasks).await,
                 Event::Ended(ended) => return self.end(ended, tasks).await,
                 Event::Reported => {
                     self.note_report();
@@ -143,8 +155,12 @@ impl Keeper {
                 }
                 Event::Store => self.store_report(tasks).await,
                 Event::Renew => self.renew(tasks).await,
-                Event::Closing if self.can_hand_over(tasks) => return self.hand_over(work, tasks).await,
+                Event::Closing if self.can_hand_over(tasks) => {
+                    stop(work).await;
+                    return self.hand_over(tasks).await;
+                }
                 Event::Closing => Ok(()),
+                Event::RuntimeEnds => return,
                 Event::GivingUp => {
                     stop(work).await;
                     return self.end(Ended::Error(shut_down()), tasks).await;
@@ -171,8 +187,12 @@ impl Keeper {
         let mut timer = pin!(sleep_until(timer_at));
         poll_fn(|cx| {
             if let Poll::Ready(ended) = Pin::new(&mut *work).poll(cx) {
-                // The work catches panics of the handler, and is cancelled by the keeper alone.
-                return Poll::Ready(Event::Ended(ended.unwrap_or(Ended::Error(RpcError::internal()))));
+                return Poll::Ready(match ended {
+                    Ok(ended) => Event::Ended(ended),
+                    // Only the keeper cancels the work, and the runtime when it ends.
+                    Err(error) if error.is_cancelled() => Event::RuntimeEnds,
+                    Err(_) => Event::Ended(Ended::Error(RpcError::internal())),
+                });
             }
             while let Poll::Ready(Some(_)) = self.ending.poll_next(cx) {}
             if drain.gives_up() {
@@ -185,9 +205,6 @@ impl Keeper {
             if self.token_end.as_mut().is_some_and(|end| end.as_mut().poll(cx).is_ready()) {
                 return Poll::Ready(Event::TokenExpired);
             }
-            if reported.as_mut().poll(cx).is_ready() {
-                return Poll::Ready(Event::Reported);
-            }
             let mut is_news = false;
             while let Poll::Ready(Some(news)) = self.news.poll_next(cx) {
                 is_news |= super::is_newer(&news, self.record.version);
@@ -195,21 +212,24 @@ impl Keeper {
             if is_news {
                 return Poll::Ready(Event::Renew);
             }
-            timer.as_mut().poll(cx).map(|()| match self.store_at {
-                Some(at) if at <= self.renew_at => Event::Store,
-                _ => Event::Renew,
-            })
+            // Before the reports: a handler may report without end.
+            if timer.as_mut().poll(cx).is_ready() {
+                return Poll::Ready(match self.store_at {
+                    Some(at) if at <= self.renew_at => Event::Store,
+                    _ => Event::Renew,
+                });
+            }
+            reported.as_mut().poll(cx).map(|()| Event::Reported)
         })
         .await
     }
 
     /// Decides when to store what the handler has reported: questions at once.
     fn note_report(&mut self) {
-        let report = self.link.report();
         let now = Instant::now();
-        if report.open != self.record.open {
+        if self.link.open() != self.record.open {
             self.store_at = Some(now);
-        } else if report.status.is_some() && report.status != self.data.status {
+        } else if self.link.has_other_status(self.data.status.as_deref()) {
             let at = (self.stored_at + STATUS_EVERY).max(now);
             self.store_at = Some(self.store_at.map_or(at, |other| other.min(at)));
         }
@@ -225,9 +245,9 @@ impl Keeper {
                 self.store_at = Some(Instant::now() + RETRY);
                 Ok(())
             }
-            // The report is lost, and so is a question; the time limit ends a handler that waits.
             Err(Trouble::Full) => {
                 tracing::error!(tool = self.data.tool, "the task store has no room for what a task reports");
+                self.store_at = Some(Instant::now() + WHEN_FULL);
                 Ok(())
             }
         }
@@ -262,9 +282,11 @@ impl Keeper {
             };
             for answer in answers {
                 let TaskAnswer { question, answer } = answer;
-                match open(Part::Answer(question), &record.id, record.owner, &answer, &self.settings) {
-                    Some(json) => self.link.fill(question, json),
-                    None => tracing::error!("an answer to a task does not open"),
+                let opened = open(Part::Answer(question), &record.id, record.owner, &answer, &self.settings);
+                if let Some(json) = opened {
+                    self.link.fill(question, json);
+                } else {
+                    tracing::error!("an answer to a task does not open");
                 }
             }
         }
@@ -315,7 +337,7 @@ impl Keeper {
     }
 
     /// Asks questions that the handler has returned. Returns the work that waits for the answers.
-    async fn ask(&mut self, required: InputRequired, tasks: &TaskSettings) -> Result<Work, RpcError> {
+    fn ask(&mut self, required: InputRequired, tasks: &TaskSettings) -> Result<Work, RpcError> {
         if !tasks.takes_up() {
             tracing::error!(
                 tool = self.data.tool,
@@ -324,6 +346,7 @@ impl Keeper {
             return Err(RpcError::internal());
         }
         let (questions, returned) = required.into_parts()?;
+        self.link.reopen();
         let mut numbers = Vec::new();
         for (key, question) in questions {
             let number = self
@@ -363,7 +386,9 @@ impl Keeper {
                     let message = "The result is larger than the server keeps";
                     state = self.set_outcome(Ended::Error(RpcError::new(ErrorCode::INTERNAL_ERROR, message)));
                 }
-                Err(Trouble::Full | Trouble::Later) if self.settings.drain.gives_up() => {
+                Err(Trouble::Full | Trouble::Later)
+                    if self.settings.drain.gives_up() || self.ends_at <= Instant::now() =>
+                {
                     tracing::error!(tool = self.data.tool, "the end of a task could not be stored");
                     return;
                 }
@@ -400,9 +425,8 @@ impl Keeper {
         tasks.is_shared && (self.data.is_repeatable || self.data.begins_again)
     }
 
-    /// Stops the work, and gives the lease back, for any replica to take up the task.
-    async fn hand_over(mut self, work: JoinHandle<Ended>, tasks: &TaskSettings) {
-        stop(work).await;
+    /// Gives the lease back, for any replica to take up the task.
+    async fn hand_over(mut self, tasks: &TaskSettings) {
         if self.store_at.is_some() {
             // What is lost is asked or reported again.
             let _ = self.advance(TaskState::Running, tasks).await;

@@ -26,7 +26,7 @@ use crate::request::Refusal;
 use crate::settings::Settings;
 
 /// How many tasks are looked for at once.
-const AT_ONCE: usize = 16;
+const AT_ONCE: usize = 64;
 /// How often the call of a task is begun, at most. A call that ends its replica each time must not
 /// end all of them.
 const MOST_RUNS: u32 = 5;
@@ -83,7 +83,9 @@ where
     /// Takes up tasks whose lease is over. Returns how many there were.
     async fn take_up(&mut self) -> usize {
         let tasks = self.tasks;
-        let expired = match tasks.step(|store| store.expired(AT_ONCE)).await {
+        // Those that are left alone come first, because their leases ended first.
+        let most = AT_ONCE + self.foreign.len();
+        let expired = match tasks.step(|store| store.expired(most)).await {
             Ok(expired) => expired,
             Err(error) => {
                 tracing::warn!(%error, "the task store is not available");
@@ -96,8 +98,7 @@ where
                 continue;
             }
             match self.take(&id).await {
-                Ok(true) => taken += 1,
-                Ok(false) => {}
+                Ok(is_taken) => taken += usize::from(is_taken),
                 // Another replica was faster, or the task has ended.
                 Err(TaskStoreError::NotFound | TaskStoreError::Conflict(_) | TaskStoreError::Leased) => {}
                 Err(error) => tracing::warn!(%error, "the task store is not available"),

@@ -116,7 +116,7 @@ impl TaskSeed {
         let declared = parts.meta.client_capabilities;
         if T::KIND != CallKind::Tool
             || policy.mode == TaskMode::Never
-            || error::require_tasks(parts.revision.era(), declared).is_err()
+            || !error::declares_tasks(parts.revision.era(), declared)
             || Handle::try_current().is_err()
         {
             return None;
@@ -193,10 +193,11 @@ impl TaskSeed {
         let owner = self.saved.principal.as_deref().map(Principal::new);
         let place = tasks.places.take(owner.as_ref()).map_err(NoTask::Full)?;
         let TaskNames { id, key, owner } = TaskNames::new(owner.as_ref(), settings).ok_or(NoTask::Sealing)?;
+        let mut data = TaskData::new(id, &self.tool, self.policy.is_repeatable);
         if let Some(exchange) = exchange {
             self.saved.add_answers(exchange.asks.answers());
+            data.status = exchange.asks.wish.status();
         }
-        let data = TaskData::new(id, &self.tool, self.policy.is_repeatable);
         let task = NewTask {
             call: seal(Part::Call, &key, owner, &self.saved, settings).ok_or(NoTask::Sealing)?,
             data: seal(Part::Data, &key, owner, &data, settings).ok_or(NoTask::Sealing)?,

@@ -36,8 +36,10 @@ struct WatchedTask {
     is_stale: bool,
     /// What the client is told first.
     first: Option<TaskView>,
-    reading: Option<Pin<Box<dyn Future<Output = Result<TaskView, TaskFault>> + Send>>>,
+    reading: Option<Reading>,
 }
+
+type Reading = Pin<Box<dyn Future<Output = Result<TaskView, TaskFault>> + Send>>;
 
 impl TaskWatch {
     /// Watches those of `ids` that are tasks of the caller. Each is read once.

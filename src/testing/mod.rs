@@ -34,6 +34,8 @@ mod question;
 mod reply;
 mod request;
 #[cfg(feature = "tasks")]
+mod task;
+#[cfg(feature = "tasks")]
 pub mod task_store;
 mod wire;
 

@@ -34,6 +34,7 @@ mod serving;
 mod site;
 mod stateless;
 mod support;
+mod tasks;
 mod testing;
 mod tools;
 mod versions;

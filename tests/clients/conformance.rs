@@ -32,7 +32,8 @@ async fn conforms(name: &str, arguments: &[&str]) -> String {
 /// Requires a scenario to pass that the suite treats as informational, because its own server fails
 /// it.
 async fn passes(scenario: &str) {
-    let arguments = ["--scenario", scenario, "--spec-version", "2026-07-28"];
+    // Forced, because scenarios of extensions belong to no version of the specification.
+    let arguments = ["--scenario", scenario, "--spec-version", "2026-07-28", "--force"];
     let report = conforms(scenario, &arguments).await;
     // The suite also succeeds with warnings, and with checks that it could not run.
     assert!(report.contains(" 0 failed, 0 warnings"), "{report}");
@@ -49,6 +50,28 @@ async fn requirements_of_2025_11_25() {
 #[tokio::test]
 async fn requirements_of_2026_07_28() {
     conforms("2026-07-28", &["--requirements", "2026-07-28"]).await;
+}
+
+/// The scenarios of the extension for tasks. The suite does not look at notifications yet, so its
+/// scenario for them checks nothing.
+#[tokio::test]
+async fn tasks() {
+    for scenario in [
+        "tasks-lifecycle",
+        "tasks-capability-negotiation",
+        "tasks-dispatch-and-envelope",
+        "tasks-wire-fields",
+        "tasks-request-headers",
+        "tasks-request-state-removal",
+        "tasks-required-task-error",
+        "tasks-mrtr-input",
+        "tasks-mrtr-composition",
+    ] {
+        passes(scenario).await;
+    }
+    let notifications =
+        ["--scenario", "tasks-status-notifications", "--spec-version", "2026-07-28", "--force"];
+    conforms("tasks-status-notifications", &notifications).await;
 }
 
 #[tokio::test]

@@ -159,10 +159,8 @@ async fn until<T, F: Future<Output = Option<T>>>(what: &str, reached: impl Fn() 
             tokio::time::sleep(SHORT / 10).await;
         }
     };
-    match tokio::time::timeout(PATIENCE, waiting).await {
-        Ok(value) => value,
-        Err(_) => panic!("{what}: not within {PATIENCE:?}"),
-    }
+    let value = tokio::time::timeout(PATIENCE, waiting).await.ok();
+    value.unwrap_or_else(|| panic!("{what}: not within {PATIENCE:?}"))
 }
 
 /// Waits until a task is gone.

@@ -113,7 +113,7 @@ async fn one_end(store: &Store) {
         let (store, record) = (Arc::clone(store), record.clone());
         let state = if rival % 2 == 0 { TaskState::Completed } else { TaskState::Cancelled };
         let token = (rival % 2 == 0).then_some(record.token);
-        async move { store.advance(&record.id, TaskStep { state, token, ..step(&record) }).await }
+        async move { store.advance(&record.id, TaskStep { token, state, ..step(&record) }).await }
     })
     .await;
     let ends: Vec<_> = outcomes.iter().filter_map(|outcome| outcome.as_ref().ok()).collect();
