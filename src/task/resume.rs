@@ -27,9 +27,6 @@ use crate::settings::Settings;
 
 /// How many tasks are looked for at once.
 const AT_ONCE: usize = 64;
-/// How often the call of a task is begun, at most. A call that ends its replica each time must not
-/// end all of them.
-const MOST_RUNS: u32 = 5;
 /// How many tasks are remembered that this server cannot open.
 const MOST_FOREIGN: usize = 4096;
 /// How long the host's choice of a registry may take.
@@ -123,8 +120,8 @@ where
         if !data.is_repeatable && !data.begins_again {
             return self.fail(record, data, cannot_repeat()).await.map(|()| true);
         }
-        if data.runs >= MOST_RUNS {
-            return self.fail(record, data, too_often()).await.map(|()| true);
+        if data.runs >= tasks.max_runs {
+            return self.fail(record, data, too_often(tasks.max_runs)).await.map(|()| true);
         }
         let Some(call) = self.open::<SavedCall>(Part::Call, &record, &call) else {
             return self.fail(record, data, RpcError::internal()).await.map(|()| true);
@@ -253,8 +250,7 @@ fn cannot_repeat() -> RpcError {
     RpcError::new(ErrorCode::INTERNAL_ERROR, message)
 }
 
-fn too_often() -> RpcError {
-    let message =
-        format!("This call was begun {MOST_RUNS} times, and each time the server that ran it stopped");
+fn too_often(runs: u32) -> RpcError {
+    let message = format!("This call was begun {runs} times, and each time the server that ran it stopped");
     RpcError::new(ErrorCode::INTERNAL_ERROR, message)
 }

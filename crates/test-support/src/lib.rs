@@ -14,5 +14,6 @@ pub mod server;
 #[cfg(unix)]
 pub mod services;
 pub mod setup;
+pub mod suite;
 pub mod upstreams;
 pub mod wait;

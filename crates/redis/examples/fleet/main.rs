@@ -14,6 +14,9 @@
 //! for balancers that check whether it is ready. nginx does not: its configuration says so before.
 
 mod counters;
+/// What the official conformance suite looks for.
+#[path = "../../../../examples/everything/tasks.rs"]
+mod suite;
 mod tools;
 
 use std::sync::Arc;
@@ -65,6 +68,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         .lease(seconds("LEASE_SECONDS", 30))
         .time_limit(Duration::from_secs(300))
         .keep_results_for(seconds("KEEP_SECONDS", 300))
+        .max_runs(20) // its replicas die all the time, and not because of its tools
         .poll_interval(Duration::from_millis(200));
     let manager = StatelessSessionManager::builder("fleet", env!("CARGO_PKG_VERSION"))
         .state_keys(keys)

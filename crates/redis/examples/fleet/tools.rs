@@ -11,6 +11,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::counters::Counters;
+use crate::suite;
 
 #[derive(Deserialize, JsonSchema)]
 struct Pair {
@@ -113,7 +114,7 @@ pub(crate) fn all(counters: &Arc<Counters>) -> Result<Catalog, RegistryError> {
     let book = Tool::new("book", "Book something, once", move |wanted: Booking| {
         book(Arc::clone(&booking), wanted)
     });
-    let tools = ToolRegistry::builder()
+    let tools = suite::add_to(ToolRegistry::builder())
         .tool("add", "Add two integers", async |Pair { a, b }: Pair| a.wrapping_add(b))
         .tool("pause", "Wait a while", pause)
         .tool("order", "Order a dish, after a question or two", order)

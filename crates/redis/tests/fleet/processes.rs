@@ -49,6 +49,10 @@ impl Replica {
         self.server = Some(ExampleServer::run(command).await);
     }
 
+    pub(crate) fn url(&self) -> String {
+        format!("http://127.0.0.1:{}/mcp", self.port)
+    }
+
     /// Returns the id of the process.
     pub(crate) fn process(&self) -> u32 {
         self.server.as_ref().expect("it runs").id()

@@ -1,1 +1,24 @@
 //! The official conformance suite.
+
+use std::collections::BTreeSet;
+
+use futures_util::future::join_all;
+use test_support::proxy::Proxy;
+use test_support::suite;
+
+use crate::processes::Fleet;
+
+#[tokio::test]
+async fn the_official_scenarios_for_tasks_pass_against_one_replica_and_three() {
+    let fleet = Fleet::start("suite", 30, 60).await;
+    let one = fleet.replicas[0].url();
+    // Every request goes to the next replica, whoever has created the task.
+    let urls: Vec<_> = fleet.replicas.iter().map(|replica| replica.url()).collect();
+    let three = Proxy::start(urls.iter().map(String::as_str)).await;
+    for url in [&*one, three.url()] {
+        join_all(suite::TASKS.map(|scenario| suite::passes(url, scenario))).await;
+        suite::conforms_to(url, suite::TASK_NOTIFICATIONS).await;
+    }
+    let replicas: BTreeSet<usize> = three.seen().iter().map(|exchange| exchange.replica).collect();
+    assert_eq!(replicas, BTreeSet::from([0, 1, 2]), "all replicas took part");
+}
