@@ -12,7 +12,7 @@ async fn conforms(name: &str, arguments: &[&str]) {
 
 async fn passes(scenario: &str) {
     let server = ExampleServer::start("everything").await;
-    suite::passes(server.url(), scenario).await;
+    suite::passes(server.url(), scenario, scenario).await;
 }
 
 #[tokio::test]
@@ -31,9 +31,9 @@ async fn requirements_of_2026_07_28() {
 async fn tasks() {
     let server = ExampleServer::start("everything").await;
     for scenario in suite::TASKS {
-        suite::passes(server.url(), scenario).await;
+        suite::passes(server.url(), scenario, scenario).await;
     }
-    suite::conforms_to(server.url(), suite::TASK_NOTIFICATIONS).await;
+    suite::conforms_to(server.url(), suite::TASK_NOTIFICATIONS, suite::TASK_NOTIFICATIONS).await;
 }
 
 #[tokio::test]

@@ -44,14 +44,14 @@ pub async fn conforms(url: &str, name: &str, arguments: &[&str]) -> String {
 }
 
 /// Runs one scenario that belongs to no version of the specification, or that the suite treats as
-/// informational.
-pub async fn conforms_to(url: &str, scenario: &str) -> String {
-    conforms(url, scenario, &["--scenario", scenario, "--spec-version", "2026-07-28", "--force"]).await
+/// informational. The report is stored as `name`.
+pub async fn conforms_to(url: &str, name: &str, scenario: &str) -> String {
+    conforms(url, name, &["--scenario", scenario, "--spec-version", "2026-07-28", "--force"]).await
 }
 
 /// Requires such a scenario to pass.
-pub async fn passes(url: &str, scenario: &str) {
-    let report = conforms_to(url, scenario).await;
+pub async fn passes(url: &str, name: &str, scenario: &str) {
+    let report = conforms_to(url, name, scenario).await;
     // The suite also succeeds with warnings, and with checks that it could not run.
     assert!(report.contains(" 0 failed, 0 warnings"), "{report}");
     assert!(!report.contains("SKIPPED"), "{report}");

@@ -151,19 +151,21 @@ impl Client {
         what: &'static str,
         mut once: impl AsyncFnMut() -> Result<T, Failure>,
     ) -> T {
-        let start = Instant::now();
+        let (start, mut losses) = (Instant::now(), 0);
         for tries in 1..=MOST_TRIES {
             let since = Instant::now();
             match once().await {
                 Ok(done) => {
-                    self.report.tries(tries, start.elapsed());
+                    self.report.succeeded(what, losses, start.elapsed());
                     return done;
                 }
-                Err(failure) => self.note(what, since, &failure),
+                Err(failure) => {
+                    losses += usize::from(matches!(failure, Failure::Lost(_)));
+                    self.note(what, since, &failure);
+                }
             }
-            // As `Retry-After` says, and long enough after a death for nginx to know.
-            let is_postponed = tries > 1;
-            tokio::time::sleep(Duration::from_millis(if is_postponed { 500 } else { 0 })).await;
+            // Long enough after a death for nginx to know it, and soon enough if Redis is away.
+            tokio::time::sleep(Duration::from_millis(if tries == 1 { 100 } else { 500 })).await;
         }
         self.report.fault(format!("{what} never succeeds"));
         panic!("{what} never succeeds: {}", self.report);

@@ -62,12 +62,17 @@ async fn outlive(scale: Scale) {
     let mut workers = JoinSet::new();
     for _ in 0..TASKS_AT_ONCE {
         let (client, next, most) = (client("ada"), Arc::clone(&next), scale.tasks);
+        // The last begin when there is time for them to end.
+        let begun = Instant::now();
+        let pace = Duration::from_secs(scale.seconds) * 8 / 10 / u32::try_from(most).expect("few");
         workers.spawn_local(async move {
             loop {
                 let number = next.fetch_add(1, Ordering::SeqCst);
                 if number >= most {
                     return;
                 }
+                let turn = begun + pace * u32::try_from(number).expect("few");
+                sleep(turn.saturating_duration_since(Instant::now())).await;
                 tasks::one(&client, number).await;
             }
         });

@@ -23,9 +23,10 @@ struct Figures {
     postponed: usize,
     /// What should not have happened.
     faults: Vec<String>,
-    /// The most tries that one request has taken.
-    most_tries: usize,
-    longest: Duration,
+    /// How often one request was lost, at most, by what it was for.
+    most_losses: BTreeMap<&'static str, usize>,
+    /// How long one request has taken with all its tries, and what it was for.
+    longest: (Duration, &'static str),
     /// How long after the death of its replica a task was seen to go on with another one.
     taken_over: Vec<Duration>,
     tasks: BTreeMap<&'static str, usize>,
@@ -54,8 +55,8 @@ impl Report {
             lost: 0,
             postponed: 0,
             faults: Vec::new(),
-            most_tries: 0,
-            longest: Duration::ZERO,
+            most_losses: BTreeMap::new(),
+            longest: (Duration::ZERO, "none"),
             taken_over: Vec::new(),
             tasks: BTreeMap::new(),
             changes: 0,
@@ -124,10 +125,12 @@ impl Report {
         figures.faults.push(format!("{at:?}: {fault}"));
     }
 
-    pub(crate) fn tries(&self, tries: usize, took: Duration) {
+    /// Notes that a request has succeeded after so many losses, and how long that took.
+    pub(crate) fn succeeded(&self, what: &'static str, losses: usize, took: Duration) {
         let mut figures = self.lock();
-        figures.most_tries = figures.most_tries.max(tries);
-        figures.longest = figures.longest.max(took);
+        let most = figures.most_losses.entry(what).or_default();
+        *most = losses.max(*most);
+        figures.longest = figures.longest.max((took, what));
     }
 
     /// Notes that a task goes on with another replica than this process, which is dead.
@@ -198,8 +201,12 @@ impl fmt::Display for Figures {
         line(formatter, "lost with their replica, and sent again", self.lost.to_string())?;
         line(formatter, "refused while Redis was away, and sent again", self.postponed.to_string())?;
         line(formatter, "failed otherwise", self.faults.len().to_string())?;
-        line(formatter, "most tries of one request", self.most_tries.to_string())?;
-        line(formatter, "longest request, s", format!("{:.1}", self.longest.as_secs_f64()))?;
+        if let Some((what, losses)) = self.most_losses.iter().max_by_key(|(_, losses)| **losses) {
+            line(formatter, &format!("most losses of one request ({what})"), losses.to_string())?;
+        }
+        let (longest, what) = self.longest;
+        let longest = format!("{:.1}", longest.as_secs_f64());
+        line(formatter, &format!("longest request with all its tries, s ({what})"), longest)?;
         for (end, count) in &self.tasks {
             line(formatter, &format!("tasks {end}"), count.to_string())?;
         }

@@ -89,7 +89,7 @@ async fn require_same(client: &Client, id: &str, result: &Value) {
 
 /// Runs the task of this number: some square, some ask before, and some must not run twice.
 pub(crate) async fn one(client: &Client, number: u64) {
-    let milliseconds = 200 + number % 7 * 100;
+    let milliseconds = 200 + number % 7 * 200;
     let tool = match number % 4 {
         0 | 1 => "square",
         2 => "square_if_sure",
