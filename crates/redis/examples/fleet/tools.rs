@@ -103,7 +103,8 @@ async fn book(counters: Arc<Counters>, Booking { name, milliseconds }: Booking) 
 }
 
 fn check(name: &str) -> Result<(), ToolError> {
-    let is_plain = !name.is_empty() && name.len() <= 64 && name.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    let is_plain =
+        !name.is_empty() && name.len() <= 64 && name.bytes().all(|byte| byte.is_ascii_alphanumeric());
     if is_plain { Ok(()) } else { Err(ToolError::new("a name has 1 to 64 letters and digits")) }
 }
 
@@ -111,9 +112,8 @@ pub(crate) fn all(counters: &Arc<Counters>) -> Result<Catalog, RegistryError> {
     let (counting, booking, reading) = (Arc::clone(counters), Arc::clone(counters), Arc::clone(counters));
     let square = Tool::new("square", "Square a number, slowly", square);
     let if_sure = Tool::new("square_if_sure", "Square a number, slowly, if the user is sure", square_if_sure);
-    let book = Tool::new("book", "Book something, once", move |wanted: Booking| {
-        book(Arc::clone(&booking), wanted)
-    });
+    let book =
+        Tool::new("book", "Book something, once", move |wanted: Booking| book(Arc::clone(&booking), wanted));
     let tools = suite::add_to(ToolRegistry::builder())
         .tool("add", "Add two integers", async |Pair { a, b }: Pair| a.wrapping_add(b))
         .tool("pause", "Wait a while", pause)

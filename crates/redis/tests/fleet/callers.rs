@@ -3,13 +3,13 @@
 use serde_json::json;
 
 use crate::client::{Client, Message};
-use crate::processes::Fleet;
+use crate::processes::{Fleet, Times};
 use crate::report::Report;
 use crate::tasks;
 
 #[tokio::test]
 async fn no_caller_sees_answers_cancels_or_hears_of_the_tasks_of_another_on_any_replica() {
-    let fleet = Fleet::start("callers", 30, 60).await;
+    let fleet = Fleet::start("callers", Times { lease: 30, announce: 0 }).await;
     let report = Report::new();
     let [ada, bob] = ["ada", "bob"].map(|caller| Client::new(fleet.nginx.port, caller, &report));
     let work = json!({"number": 7, "milliseconds": 200});

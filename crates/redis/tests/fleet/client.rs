@@ -57,7 +57,8 @@ impl Message {
             "io.modelcontextprotocol/clientCapabilities": {"elicitation": {}, "extensions": {TASKS: {}}},
         });
         let name = ["name", "uri", "taskId"].iter().find_map(|member| params[*member].as_str());
-        let mut headers = vec![("mcp-protocol-version", MODERN.to_owned()), ("mcp-method", method.to_owned())];
+        let mut headers =
+            vec![("mcp-protocol-version", MODERN.to_owned()), ("mcp-method", method.to_owned())];
         headers.extend(name.map(|name| ("mcp-name", name.to_owned())));
         let body = json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params});
         Self { what, body: body.to_string(), headers }
@@ -96,8 +97,9 @@ impl Client {
         let lost = |error: &dyn std::fmt::Debug| Failure::Lost(format!("{error:?}"));
         let exchange = async {
             let socket = TcpStream::connect(("127.0.0.1", self.port)).await.map_err(|error| lost(&error))?;
-            let (mut sender, connection) =
-                hyper::client::conn::http1::handshake(TokioIo::new(socket)).await.map_err(|error| lost(&error))?;
+            let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(socket))
+                .await
+                .map_err(|error| lost(&error))?;
             tokio::spawn(connection);
             let mut request = Request::post("/mcp")
                 .header("host", "localhost")
@@ -111,7 +113,8 @@ impl Client {
             let request = request.body(Full::new(Bytes::from(message.body.clone()))).expect("a request");
             sender.send_request(request).await.map_err(|error| lost(&error))
         };
-        let response = timeout(LIMIT, exchange).await.map_err(|_| Failure::Lost("no head in time".to_owned()))??;
+        let response =
+            timeout(LIMIT, exchange).await.map_err(|_| Failure::Lost("no head in time".to_owned()))??;
         let status = response.status();
         let is_invited = response.headers().contains_key("retry-after");
         let mut stream =
@@ -181,7 +184,11 @@ impl Client {
 
 /// An error of the server within a stream invites to try again, without a status.
 pub(crate) fn settled(message: Value) -> Result<Value, Failure> {
-    if message["error"]["code"] == -32603 { Err(Failure::Postponed(message.to_string())) } else { Ok(message) }
+    if message["error"]["code"] == -32603 {
+        Err(Failure::Postponed(message.to_string()))
+    } else {
+        Ok(message)
+    }
 }
 
 /// A response, of one message or several.

@@ -216,7 +216,10 @@ async fn check(client: &Client, sums: &Sums, known: &BTreeMap<String, u64>) {
     for (name, (sum, at)) in sums.0.lock().await.iter() {
         let heard = known.get(name).copied().unwrap_or_default();
         if heard < *sum && at.elapsed() > HEARD_WITHIN {
-            client.report().fault(format!("a listener knows {heard} of {name}, which is {sum} since {:?}", at.elapsed()));
+            client.report().fault(format!(
+                "a listener knows {heard} of {name}, which is {sum} since {:?}",
+                at.elapsed()
+            ));
         }
     }
 }

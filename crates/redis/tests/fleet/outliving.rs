@@ -12,7 +12,7 @@ use tokio::time::{MissedTickBehavior, interval, sleep};
 
 use crate::client::{Client, Message};
 use crate::load::{self, Goes, Sums};
-use crate::processes::Fleet;
+use crate::processes::{Fleet, Times};
 use crate::report::Report;
 use crate::tasks;
 
@@ -45,7 +45,7 @@ async fn a_fleet_outlives_its_replicas_and_its_redis() {
 async fn outlive(scale: Scale) {
     // Installed before anything is timed.
     let _ = (setup::python_1(), setup::python_2(), setup::node());
-    let mut fleet = Fleet::start("outliving", 1, 60).await;
+    let mut fleet = Fleet::start("outliving", Times { lease: 1, announce: 0 }).await;
     let report = Report::new();
     let (goes, sums) = (Goes::default(), Sums::default());
     let client = |caller| Client::new(fleet.nginx.port, caller, &report);
@@ -152,8 +152,11 @@ async fn nothing_is_left_that_does_not_expire(fleet: &Fleet) {
         assert!(left > 0 || left == -2, "{key} never expires: {left}");
     }
     wait::until("nobody listens", async || {
-        let channels: Vec<String> =
-            redis::cmd("PUBSUB").arg("CHANNELS").query_async(&mut connection.clone()).await.expect("channels");
+        let channels: Vec<String> = redis::cmd("PUBSUB")
+            .arg("CHANNELS")
+            .query_async(&mut connection.clone())
+            .await
+            .expect("channels");
         channels.iter().all(|channel| channel == "{fleet}:bus:")
     })
     .await;
@@ -178,7 +181,10 @@ fn published(url: &str, seconds: u64) -> tokio::task::JoinHandle<String> {
                 let said = script::said(&output);
                 assert!(output.status.success(), "{name}: {said}");
                 let figures = said.lines().find(|line| line.starts_with("outlived: ")).unwrap_or("");
-                format!("| {name}, calls, and most tries of one | {} |\n", figures.trim_start_matches("outlived: "))
+                format!(
+                    "| {name}, calls, and most tries of one | {} |\n",
+                    figures.trim_start_matches("outlived: ")
+                )
             }
         });
         futures_util::future::join_all(runs).await.concat()
@@ -187,7 +193,7 @@ fn published(url: &str, seconds: u64) -> tokio::task::JoinHandle<String> {
 
 #[tokio::test]
 async fn a_fleet_without_trouble_loses_nothing() {
-    let fleet = Fleet::start("calm", 30, 60).await;
+    let fleet = Fleet::start("calm", Times { lease: 30, announce: 0 }).await;
     let report = Report::new();
     let client = Client::new(fleet.nginx.port, "ada", &report);
     for number in 0..30 {

@@ -28,9 +28,20 @@ pub(crate) struct Replica {
 struct Settings {
     redis: String,
     log: PathBuf,
-    lease: u64,
-    keep: u64,
+    times: Times,
 }
+
+/// Times in seconds.
+#[derive(Clone, Copy)]
+pub(crate) struct Times {
+    /// After which a replica counts as dead.
+    pub(crate) lease: u64,
+    /// For which a replica that is to end goes on.
+    pub(crate) announce: u64,
+}
+
+/// For which the results of tasks are kept.
+const KEPT: u64 = 60;
 
 impl Replica {
     fn new(settings: Settings) -> Self {
@@ -44,8 +55,10 @@ impl Replica {
         let mut command = Command::new(example("fleet"));
         command.args(["--addr", &format!("127.0.0.1:{}", self.port)]).stderr(Stdio::from(log));
         command.env("REDIS_URL", &self.settings.redis).env("STATE_KEYS", KEYS).env("RUST_LOG", "warn");
-        command.env("LEASE_SECONDS", self.settings.lease.to_string());
-        command.env("KEEP_SECONDS", self.settings.keep.to_string());
+        let Times { lease, announce } = self.settings.times;
+        for (name, seconds) in [("LEASE", lease), ("KEEP", KEPT), ("ANNOUNCE", announce)] {
+            command.env(format!("{name}_SECONDS"), seconds.to_string());
+        }
         self.server = Some(ExampleServer::run(command).await);
     }
 
@@ -156,13 +169,12 @@ pub(crate) struct Fleet {
 }
 
 impl Fleet {
-    /// Starts a fleet. A lease lasts so many seconds, and results are kept for so many. `name` differs
-    /// from those of other tests.
-    pub(crate) async fn start(name: &str, lease: u64, keep: u64) -> Self {
+    /// Starts a fleet. `name` differs from those of other tests.
+    pub(crate) async fn start(name: &str, times: Times) -> Self {
         let directory = Directory::new(&format!("fleet-{name}"));
         let redis = RedisServer::start().await;
         let log = directory.path().join("replicas.log");
-        let settings = Settings { redis: redis.url(), log, lease, keep };
+        let settings = Settings { redis: redis.url(), log, times };
         let mut replicas: Vec<_> = (0..3).map(|_| Replica::new(settings.clone())).collect();
         for replica in &mut replicas {
             replica.start().await;

@@ -27,6 +27,8 @@ struct Figures {
     most_losses: BTreeMap<&'static str, usize>,
     /// How long one request has taken with all its tries, and what it was for.
     longest: (Duration, &'static str),
+    /// How often a task was seen to go on with another replica.
+    moved: usize,
     /// How long after the death of its replica a task was seen to go on with another one.
     taken_over: Vec<Duration>,
     tasks: BTreeMap<&'static str, usize>,
@@ -57,6 +59,7 @@ impl Report {
             faults: Vec::new(),
             most_losses: BTreeMap::new(),
             longest: (Duration::ZERO, "none"),
+            moved: 0,
             taken_over: Vec::new(),
             tasks: BTreeMap::new(),
             changes: 0,
@@ -95,7 +98,8 @@ impl Report {
     /// Notes that a request was lost, which only those may be whose replica was killed meanwhile.
     pub(crate) fn lost(&self, what: &str, since: Instant, why: &str) {
         let mut figures = self.lock();
-        let is_explained = figures.kills.iter().any(|kill| kill.dead.is_none_or(|dead| dead + SLACK >= since));
+        let is_explained =
+            figures.kills.iter().any(|kill| kill.dead.is_none_or(|dead| dead + SLACK >= since));
         if is_explained {
             figures.lost += 1;
         } else {
@@ -133,9 +137,10 @@ impl Report {
         figures.longest = figures.longest.max((took, what));
     }
 
-    /// Notes that a task goes on with another replica than this process, which is dead.
-    pub(crate) fn taken_over(&self, from: &str) {
+    /// Notes that a task goes on with another replica than this process.
+    pub(crate) fn moved(&self, from: &str) {
         let mut figures = self.lock();
+        figures.moved += 1;
         let kill = figures.kills.iter().find(|kill| from.ends_with(&format!(" {}", kill.process)));
         let after = kill.map(|kill| kill.start.elapsed());
         figures.taken_over.extend(after);
@@ -153,6 +158,15 @@ impl Report {
 
     pub(crate) fn tasks_ended(&self) -> usize {
         self.lock().tasks.values().sum()
+    }
+
+    /// Returns how often a task was seen to go on with another replica.
+    pub(crate) fn moves(&self) -> usize {
+        self.lock().moved
+    }
+
+    pub(crate) fn seconds(&self) -> u64 {
+        self.lock().start.elapsed().as_secs()
     }
 
     /// Returns how many requests were sent again.
@@ -210,12 +224,20 @@ impl fmt::Display for Figures {
         for (end, count) in &self.tasks {
             line(formatter, &format!("tasks {end}"), count.to_string())?;
         }
+        line(formatter, "tasks seen to go on with another replica", self.moved.to_string())?;
         let mut taken = self.taken_over.clone();
         taken.sort();
         if let (Some(median), Some(last)) = (taken.get(taken.len() / 2), taken.last()) {
-            line(formatter, "tasks taken over, as far as seen", taken.len().to_string())?;
-            line(formatter, "· after the death of their replica, median, s", format!("{:.1}", median.as_secs_f64()))?;
-            line(formatter, "· after the death of their replica, at most, s", format!("{:.1}", last.as_secs_f64()))?;
+            line(
+                formatter,
+                "· after the death of their replica, median, s",
+                format!("{:.1}", median.as_secs_f64()),
+            )?;
+            line(
+                formatter,
+                "· after the death of their replica, at most, s",
+                format!("{:.1}", last.as_secs_f64()),
+            )?;
         }
         line(formatter, "changes heard", self.changes.to_string())?;
         line(formatter, "· at most after, s", format!("{:.1}", self.longest_until_heard.as_secs_f64()))

@@ -19,7 +19,11 @@ pub(crate) enum End {
 /// Calls a tool whose calls are tasks, answers its questions, and returns how the task has ended. The
 /// id is that of the task. The arguments may differ between tries: a try that was lost may have created
 /// a task of its own, which nobody knows.
-pub(crate) async fn run(client: &Client, tool: &'static str, arguments: impl Fn(u32) -> Value) -> (String, End) {
+pub(crate) async fn run(
+    client: &Client,
+    tool: &'static str,
+    arguments: impl Fn(u32) -> Value,
+) -> (String, End) {
     let mut tries = 0;
     let created = client.persist("create a task", async || {
         tries += 1;
@@ -50,7 +54,8 @@ async fn finish(client: &Client, id: &str) -> End {
             Some("input_required") => {
                 let asked = task["inputRequests"].as_object().cloned().unwrap_or_default();
                 let yes = json!({"action": "accept", "content": {"sure": true}});
-                let answers: serde_json::Map<_, _> = asked.into_iter().map(|(key, _)| (key, yes.clone())).collect();
+                let answers: serde_json::Map<_, _> =
+                    asked.into_iter().map(|(key, _)| (key, yes.clone())).collect();
                 let params = json!({"taskId": id, "inputResponses": answers});
                 client.send(&Message::modern("answer a task", "tasks/update", params)).await;
             }
@@ -58,7 +63,7 @@ async fn finish(client: &Client, id: &str) -> End {
                 // The replica that works on it tells its name.
                 if let Some(process) = task["statusMessage"].as_str() {
                     if let Some(former) = seen.take().filter(|former| former != process) {
-                        client.report().taken_over(&former);
+                        client.report().moved(&former);
                     }
                     seen = Some(process.to_owned());
                 }
@@ -106,7 +111,11 @@ pub(crate) async fn one(client: &Client, number: u64) {
                 client.report().fault(format!("{tool} {number} ended with {result}"));
             }
             require_same(client, &id, &result).await;
-            client.report().task(if tool == "book" { "completed, which must not be repeated" } else { "completed" });
+            client.report().task(if tool == "book" {
+                "completed, which must not be repeated"
+            } else {
+                "completed"
+            });
         }
         (_, End::Failed(why)) if tool == "book" => {
             // Never silence: the replica has died, and the call must not begin again; or the counter was
