@@ -6,7 +6,7 @@ use std::task::Context;
 
 use http::request::Parts;
 
-use super::call::PendingCall;
+use super::call::{CallOrigin, PendingCall};
 use super::draft::Draft;
 use super::listen::{SubscriptionFilter, SubscriptionStream};
 use super::message::SingleReply;
@@ -50,7 +50,7 @@ impl<'r> Dispatcher<'r> {
         match valid {
             Valid::Notification => PendingBody::ready(Reply::Accepted),
             Valid::Request(request) => PendingBody::One(self.request(&request, head, cx)),
-            Valid::Answer(answer) => PendingBody::ready(self.answer(answer, head)),
+            Valid::Answer(answer) => PendingBody::One(self.answer(answer, head)),
             Valid::Batch(messages) => self.batch(messages, head, cx),
         }
     }
@@ -67,10 +67,16 @@ impl<'r> Dispatcher<'r> {
         let requests = messages.into_iter().filter_map(|message| match message {
             Ok(InBatch::Request(request)) => Some(quiet.request(&request, &mut head.clone(), cx)),
             // An answer in a batch gets no reply, so a rejected one cannot be reported.
+            #[cfg(feature = "ask")]
             Ok(InBatch::Answer(answer)) => {
-                self.answer(answer, head);
+                let parking = &self.settings.ask.parking;
+                if let Some(answer) = parking.read(answer, head) {
+                    parking.send(answer);
+                }
                 None
             }
+            #[cfg(not(feature = "ask"))]
+            Ok(InBatch::Answer(_)) => None,
             Err(Refused { rejection, id }) => {
                 Some(PendingReply::Ready(Reply::refuse(rejection, id, self.settings)))
             }
@@ -174,8 +180,12 @@ impl<'r> Dispatcher<'r> {
                     Err(error) => PendingReply::ready(draft.error(&error), observed),
                 }
             }
-            (Method::SubscriptionsListen, Era::Modern) if has.can_change() => {
-                PendingReply::Ready(self.listen(request, head, observed))
+            (Method::SubscriptionsListen, Era::Modern) if has.can_change() || settings.has_tasks() => {
+                self.listen(request, head, observed)
+            }
+            #[cfg(feature = "tasks")]
+            (Method::Tasks(method), Era::Modern) if settings.has_tasks() => {
+                super::tasks::request(method, request, head, draft(request), observed, settings)
             }
             _ => PendingReply::ready(self.answer_at_once(request, has), observed),
         }
@@ -246,6 +256,8 @@ impl<'r> Dispatcher<'r> {
         let target = match named_by {
             NamedBy::Uri => uri::canonical(&written),
             NamedBy::Name => Cow::Borrowed(&*written),
+            #[cfg(feature = "tasks")]
+            NamedBy::TaskId => Cow::Borrowed(&*written),
         };
         #[cfg(feature = "ask")]
         let purpose = crate::ask::Purpose { method: &request.method_name, target: &target, arguments };
@@ -261,7 +273,7 @@ impl<'r> Dispatcher<'r> {
                 return Ok(PendingReply::Unredeemed(Box::new(unredeemed)));
             }
         };
-        let start = |exchange: &mut Option<Arc<Exchange>>| {
+        let start = |exchange: &mut Option<Arc<Exchange>>, head: &mut Parts| {
             start(Call {
                 target: &target,
                 written: &written,
@@ -282,39 +294,55 @@ impl<'r> Dispatcher<'r> {
                 exchange,
             })
         };
-        let begun = PendingCall::begin(start, draft, observed, &target, self.settings, cx);
+        let mut origin = CallOrigin {
+            target: &target,
+            #[cfg(feature = "tasks")]
+            arguments,
+            #[cfg(feature = "tasks")]
+            request,
+            head,
+        };
+        let begun = PendingCall::begin(start, draft, observed, &mut origin, self.settings, cx);
         begun.map(PendingReply::Ready)
     }
 
-    fn listen(&self, request: &ValidRequest<'_>, head: &Parts, mut observed: ObservedRef<'_, '_>) -> Reply {
+    fn listen(
+        &self,
+        request: &ValidRequest<'_>,
+        head: &Parts,
+        mut observed: ObservedRef<'_, '_>,
+    ) -> PendingReply<'r> {
         let draft = draft(request);
-        let ended = |reply: SingleReply, mut observed: ObservedRef<'_, '_>| {
-            observed.note_with(|| reply.end());
-            reply.into()
-        };
         let id = ReplyId::Request(request.id);
         let refuse = |rejection| SingleReply::refuse(rejection, id, self.settings);
         if !self.accepts.takes_stream() {
-            return ended(refuse(HttpFault::NotAcceptable.into()), observed);
+            return PendingReply::ready(refuse(HttpFault::NotAcceptable.into()), observed);
         }
         if request.id.as_json().len() > MAX_SUBSCRIPTION_ID {
             let fault = "the `id` of a subscription must have at most 1024 bytes";
-            return ended(refuse(Rejection::InvalidRequest(fault)), observed);
+            return PendingReply::ready(refuse(Rejection::InvalidRequest(fault)), observed);
         }
         let wanted = request.params.rare_params().notifications.map_or("null", Raw::text);
         let honoured = |wanted: SubscriptionFilter| guarded(|| wanted.honoured(self.registry, head));
         let wanted = match SubscriptionFilter::read(wanted).and_then(honoured) {
             Ok(wanted) => wanted,
-            Err(error) => return ended(draft.error(&error), observed),
+            Err(error) => return PendingReply::ready(draft.error(&error), observed),
         };
+        #[cfg(feature = "tasks")]
+        if wanted.has_tasks()
+            && self.settings.has_tasks()
+            && let Err(error) = super::tasks::require(request)
+        {
+            return PendingReply::ready(draft.error(&error), observed);
+        }
         let place = match self.settings.listeners.take(Principal::of(head)) {
             Ok(place) => place,
-            Err(full) => return ended(refuse(Rejection::TooManyListeners(full)), observed),
+            Err(full) => return PendingReply::ready(refuse(Rejection::TooManyListeners(full)), observed),
         };
         observed.listens();
         let listener = self.settings.drain.listen(place);
         let changes = self.registry.changes().subscribe();
-        Reply::Subscription(Box::new(SubscriptionStream::new(
+        let stream = SubscriptionStream::new(
             wanted,
             head.clone(),
             request.id.as_json().to_owned(),
@@ -323,20 +351,39 @@ impl<'r> Dispatcher<'r> {
             draft,
             observed.take(),
             Arc::clone(self.settings),
-        )))
+        );
+        #[cfg(feature = "tasks")]
+        if stream.has_tasks() {
+            return PendingReply::Later(Box::pin(async move {
+                match stream.with_tasks().await {
+                    Ok(stream) => Reply::Subscription(Box::new(stream)),
+                    Err(reply) => reply.into(),
+                }
+            }));
+        }
+        PendingReply::Ready(Reply::Subscription(Box::new(stream)))
     }
 
     /// Delivers a client's answer to the call that waits for it.
-    fn answer(&self, answer: ClientAnswer<'_>, head: &Parts) -> Reply {
+    fn answer(&self, answer: ClientAnswer<'_>, head: &Parts) -> PendingReply<'r> {
+        let start = ReplyStart::new(ReplyId::Request(answer.id));
         #[cfg(feature = "ask")]
-        let rejection = match self.settings.ask.parking.deliver(answer, head) {
-            DeliveryOutcome::Perhaps => return Reply::Accepted,
-            DeliveryOutcome::Nowhere => Rejection::UnexpectedResponse,
-            DeliveryOutcome::NotHere => Rejection::ResponseToAnotherReplica,
-        };
+        if let Some(delivery) = self.settings.ask.parking.read(answer, head) {
+            let settings: &'r Settings = self.settings;
+            return PendingReply::Later(Box::pin(async move {
+                let rejection = match settings.ask.parking.deliver(delivery).await {
+                    DeliveryOutcome::Perhaps => return Reply::Accepted,
+                    DeliveryOutcome::Nowhere => Rejection::UnexpectedResponse,
+                    DeliveryOutcome::NotHere => Rejection::ResponseToAnotherReplica,
+                    DeliveryOutcome::Unavailable => Rejection::AnswerBusUnavailable,
+                };
+                SingleReply::refuse_with(rejection, start, settings).into()
+            }));
+        }
         #[cfg(not(feature = "ask"))]
-        let (rejection, _) = (Rejection::UnexpectedResponse, head);
-        Reply::refuse(rejection, ReplyId::Request(answer.id), self.settings)
+        let _ = head;
+        let rejection = Rejection::UnexpectedResponse;
+        PendingReply::Ready(SingleReply::refuse_with(rejection, start, self.settings).into())
     }
 
     /// Returns the revision for the result of `initialize`. The server does not store it: the

@@ -36,6 +36,11 @@ pub(crate) enum Rejection {
          answer. Either the answer is too late, or the replicas do not share an `answer_bus`"
     )]
     ResponseToAnotherReplica,
+    #[cfg(feature = "ask")]
+    #[error(
+        "The answer cannot be passed on now: the server's `answer_bus` is not connected. Send it again later"
+    )]
+    AnswerBusUnavailable,
     #[error("Unsupported protocol version")]
     UnsupportedVersion { requested: String, supported: Vec<&'static str> },
     #[error("Header mismatch: {0}")]
@@ -63,6 +68,8 @@ impl Rejection {
             | Self::InvalidMeta(_) => StatusCode::BAD_REQUEST,
             #[cfg(feature = "ask")]
             Self::ResponseToAnotherReplica => StatusCode::BAD_REQUEST,
+            #[cfg(feature = "ask")]
+            Self::AnswerBusUnavailable => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
 
@@ -72,6 +79,8 @@ impl Rejection {
             Self::Http(fault) => fault.headers(),
             // Another replica can serve it at once.
             Self::ShuttingDown => retry_after("1"),
+            #[cfg(feature = "ask")]
+            Self::AnswerBusUnavailable => retry_after("1"),
             // Subscriptions last longer than requests.
             Self::TooManyListeners(_) => retry_after("10"),
             Self::Refused(refusal) => refusal.headers,
@@ -89,6 +98,8 @@ impl Rejection {
             | Self::Http(HttpFault::TooManyBytes(_))
             | Self::TooManyListeners(Full::ForAll(_)) => ErrorCode::INTERNAL_ERROR,
             Self::Refused(refusal) if refusal.status.is_server_error() => ErrorCode::INTERNAL_ERROR,
+            #[cfg(feature = "ask")]
+            Self::AnswerBusUnavailable => ErrorCode::INTERNAL_ERROR,
             _ => ErrorCode::INVALID_REQUEST,
         }
     }
