@@ -33,6 +33,9 @@ pub(crate) struct PendingCall<T: Output> {
     /// There while the call may become a task.
     #[cfg(feature = "tasks")]
     pub(super) seed: Option<Box<TaskSeed>>,
+    /// A call that is a task from its start, while it is not in the store yet. `call` is then empty.
+    #[cfg(feature = "tasks")]
+    pub(super) held: Option<Box<GuardedCall<T>>>,
     /// Whether the call goes on as a task, apart from this.
     #[cfg(feature = "tasks")]
     pub(super) is_task: bool,
@@ -70,15 +73,14 @@ impl<T: Output + WriteResult> PendingCall<T> {
             #[cfg(feature = "tasks")]
             seed: None,
             #[cfg(feature = "tasks")]
+            held: None,
+            #[cfg(feature = "tasks")]
             is_task: false,
         };
         #[cfg(feature = "tasks")]
         if pending.call.task_policy().starts_as_task() {
             match pending.start_as_task(origin, settings) {
-                Ok(AsTask::Yes) => {
-                    pending.call.keep_name(target);
-                    return Err(Box::new(pending));
-                }
+                Ok(AsTask::Yes) => return Err(Box::new(pending)),
                 Ok(AsTask::No) => {}
                 Err(reply) => return Ok(reply.into()),
             }
@@ -131,18 +133,10 @@ impl<T: Output + WriteResult> PendingCall<T> {
         }
     }
 
-    fn poll(&mut self, cx: &mut Context<'_>, settings: &Arc<Settings>, target: &str) -> Poll<SingleReply> {
-        #[cfg(feature = "tasks")]
-        if self.seed.is_some() {
-            return self.poll_seed(cx, settings, target);
-        }
-        self.poll_call(cx, settings, target)
-    }
-
-    pub(super) fn poll_call(
+    pub(super) fn poll(
         &mut self,
         cx: &mut Context<'_>,
-        settings: &Settings,
+        settings: &Arc<Settings>,
         target: &str,
     ) -> Poll<SingleReply> {
         let surroundings = Surroundings {
@@ -151,7 +145,13 @@ impl<T: Output + WriteResult> PendingCall<T> {
             target,
         };
         let mut polled = self.call.poll(cx, surroundings);
-        let Poll::Ready(outcome) = &mut polled else { return Poll::Pending };
+        let Poll::Ready(outcome) = &mut polled else {
+            #[cfg(feature = "tasks")]
+            if self.seed.is_some() {
+                return self.poll_seed(cx, settings, target);
+            }
+            return Poll::Pending;
+        };
         match self.draft.take() {
             Some(draft) => Poll::Ready(self.reply(draft, outcome, settings, target)),
             None => Poll::Pending,

@@ -28,6 +28,8 @@ impl<T: Output + WriteResult> PendingCall<T> {
     ) -> Result<AsTask, SingleReply> {
         self.seed = self.seed_of(origin, settings);
         if self.seed.is_some() {
+            self.call.keep_name(origin.target);
+            self.held = Some(Box::new(self.call.hold()));
             return Ok(AsTask::Yes);
         }
         if T::KIND != CallKind::Tool || self.call.task_policy().mode != TaskMode::Required {
@@ -66,28 +68,22 @@ impl<T: Output + WriteResult> PendingCall<T> {
         TaskSeed::of(&self.call, &SeedParts { target, arguments, meta, revision, head }, settings)
     }
 
-    /// Polls a call that may become a task.
+    /// Polls what makes a task of a call that is not done yet.
+    #[cold]
     pub(super) fn poll_seed(
         &mut self,
         cx: &mut Context<'_>,
         settings: &Arc<Settings>,
         target: &str,
     ) -> Poll<SingleReply> {
-        let Some(seed) = &self.seed else { return Poll::Pending };
-        if !seed.holds_call()
-            && let Poll::Ready(reply) = self.poll_call(cx, settings, target)
-        {
-            // A task that is being created is deleted again.
-            self.seed = None;
-            return Poll::Ready(reply);
-        }
         let (Some(seed), Some(tasks)) = (&mut self.seed, &settings.tasks) else { return Poll::Pending };
         match std::task::ready!(seed.poll(cx, self.exchange.as_deref(), settings)) {
             Ok(nascent) => {
                 self.seed = None;
                 let Some(draft) = self.draft.take() else { return Poll::Pending };
                 self.is_task = true;
-                let created = nascent.run(&mut self.call, self.exchange.as_ref(), settings, tasks);
+                let call = self.held.as_deref_mut().unwrap_or(&mut self.call);
+                let created = nascent.run(call, self.exchange.as_ref(), settings, tasks);
                 Poll::Ready(draft.output(&created, settings))
             }
             Err(why) => self.go_on(&why, cx, settings, target),
@@ -106,16 +102,17 @@ impl<T: Output + WriteResult> PendingCall<T> {
         why.log(seed.tool());
         if seed.is_required() {
             let Some(draft) = self.draft.take() else { return Poll::Pending };
-            self.call.stop(target);
+            self.held = None;
             let (error, status) = why.to_error();
             return Poll::Ready(draft.later(&error, status));
         }
         if let Some(exchange) = &self.exchange {
             exchange.asks.wish.settle(false);
         }
-        if seed.holds_call() {
+        if let Some(held) = self.held.take() {
+            self.call = *held;
             self.call.begin(self.exchange.as_ref(), Some(settings), target);
         }
-        self.poll_call(cx, settings, target)
+        self.poll(cx, settings, target)
     }
 }
