@@ -125,9 +125,9 @@ pub(crate) fn all(counters: &Arc<Counters>) -> Result<Catalog, RegistryError> {
                 counters.count(&name).await
             }
         })
-        .register(square.idempotent().task_mode(TaskMode::Preferred))
-        .register(if_sure.idempotent().task_mode(TaskMode::Preferred))
-        .register(book.task_mode(TaskMode::Preferred))
+        .register(square.idempotent().task_mode(TaskMode::Required))
+        .register(if_sure.idempotent().task_mode(TaskMode::Required))
+        .register(book.task_mode(TaskMode::Required))
         .build()?;
     let counter = ResourceTemplate::new("counter://{name}", "counter", move |Counter { name }: Counter| {
         let counters = Arc::clone(&reading);

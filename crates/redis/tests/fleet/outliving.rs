@@ -139,8 +139,8 @@ async fn trouble(fleet: &mut Fleet, report: &Report, scale: &Scale) {
     }
 }
 
-/// Requires that every key in Redis has an expiry, and that no channel has subscribers that should
-/// not.
+/// Requires that every key in Redis has an expiry, and that nobody waits for changes and answers. (A
+/// task whose creation was lost may still wait for an answer that never comes, until it expires.)
 async fn nothing_is_left_that_does_not_expire(fleet: &Fleet) {
     let client = redis::Client::open(fleet.redis.url()).expect("a URL");
     let mut connection = client.get_multiplexed_async_connection().await.expect("a connection");
@@ -157,7 +157,7 @@ async fn nothing_is_left_that_does_not_expire(fleet: &Fleet) {
             .query_async(&mut connection.clone())
             .await
             .expect("channels");
-        channels.iter().all(|channel| channel == "{fleet}:bus:")
+        !channels.iter().any(|channel| channel.ends_with(":counters") || channel.contains(".ask-"))
     })
     .await;
 }
