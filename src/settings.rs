@@ -21,6 +21,8 @@ pub(crate) struct Settings {
     /// The cache hint of `server/discover`.
     pub(crate) cache_hint: CacheHint,
     pub(crate) listeners: Places,
+    /// `None` if the host does not bound calls in flight.
+    pub(crate) calls: Option<Places>,
     pub(crate) drain: Arc<Drain>,
     #[cfg(feature = "ask")]
     pub(crate) ask: crate::ask::AskSettings,

@@ -33,7 +33,11 @@ impl Challenge {
     }
 }
 
-/// Whether a text is a scope (RFC 6749, section 3.3): it can be quoted in a challenge as it is.
+/// Whether a resource can need this scope. It is one of RFC 6749, section 3.3, so it can be quoted in
+/// a challenge as it is, and not `offline_access`, by which clients ask for refresh tokens: those
+/// concern the authorization server alone (2026-07-28, Authorization, "Refresh Tokens").
 pub(crate) fn is_scope(text: &str) -> bool {
-    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'"' && byte != b'\\')
+    !text.is_empty()
+        && text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'"' && byte != b'\\')
+        && text != "offline_access"
 }

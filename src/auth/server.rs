@@ -13,6 +13,7 @@ use super::credentials::{self, Credentials};
 use super::denial::Denial;
 use super::dpop::{DpopChecker, DpopPolicy, Possession, ProofHeader};
 use super::lifetime::{Clock, Lifetime, Recheck};
+use super::nonces::NonceKeys;
 use super::policy::{CallsAtExpiry, ListedItems, Policy};
 use super::resource::ResourceUrl;
 use super::token::PresentedToken;
@@ -153,6 +154,26 @@ impl ResourceServer {
         self
     }
 
+    /// Demands a nonce of this server in each proof, so that a proof that was made in advance, or for
+    /// a server with another clock, cannot be sent later (RFC 9449, section 9). By default proofs need
+    /// none.
+    ///
+    /// A client whose proof has no nonce, or an old one, gets 401 with `use_dpop_nonce` and the nonce to
+    /// use, and sends its request again. One that goes on sending requests gets the next nonce in time.
+    /// With several replicas, give all of them the same keys.
+    ///
+    /// ```
+    /// # use mcp_stateless::auth::{ApiKeys, NonceKeys, ResourceServer};
+    /// # let server = ResourceServer::new("https://mcp.example.com/mcp", ApiKeys::new("keys"))?;
+    /// # let text = "aa".repeat(32);
+    /// let server = server.dpop_nonces(text.parse()?);
+    /// # Ok::<(), mcp_stateless::ConfigError>(())
+    /// ```
+    pub fn dpop_nonces(mut self, keys: NonceKeys) -> Self {
+        self.dpop.nonces = Some(keys);
+        self
+    }
+
     /// Sets what happens to a call that streams when its token expires; by default it comes to its end.
     pub fn calls_at_expiry(mut self, rule: CallsAtExpiry) -> Self {
         Arc::make_mut(&mut self.policy).calls_at_expiry = rule;
@@ -190,7 +211,10 @@ impl ResourceServer {
             method: &head.method,
             policy: self.policy.dpop,
         };
-        self.dpop.check(&possession, presented).map_err(|fault| self.policy.unproven(fault))?;
+        let next_nonce = self.dpop.check(&possession, presented).map_err(|fault| {
+            let nonce = self.dpop.nonces.as_ref().and_then(|keys| keys.current(&self.resource, now));
+            self.policy.unproven(fault, nonce)
+        })?;
         if !self.policy.required.iter().all(|scope| self.policy.grants(&token, scope)) {
             return Err(Denial::insufficient(&self.policy.insufficient(&token, &[])));
         }
@@ -199,6 +223,9 @@ impl ResourceServer {
             Arc::new(Recheck { verifier, resource: self.resource.clone(), secret })
         });
         let lifetime = Lifetime { clock: Arc::clone(&self.clock), recheck };
+        if let Some(nonce) = next_nonce {
+            head.extensions.insert(nonce);
+        }
         head.extensions.insert(token.principal().clone());
         head.extensions.insert(Access::judged(token, Arc::clone(&self.policy), lifetime));
         Ok(())
@@ -208,7 +235,7 @@ impl ResourceServer {
 fn checked<S: Into<Box<str>>>(scopes: impl IntoIterator<Item = S>) -> Result<Vec<Box<str>>, ConfigError> {
     let scopes = scopes.into_iter().map(Into::into).collect::<Vec<Box<str>>>();
     match scopes.iter().find(|scope| !is_scope(scope)) {
-        Some(scope) => Err(ConfigError::new(format!("{scope:?} is not a scope"))),
+        Some(scope) => Err(ConfigError::new(format!("{scope:?} is not a scope that a resource can need"))),
         None => Ok(scopes),
     }
 }

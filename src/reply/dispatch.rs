@@ -21,6 +21,7 @@ use crate::completion::OwnedCompletionRequest;
 use crate::http::{Accepts, HttpFault};
 use crate::jsonrpc::write::{ReplyId, ReplyStart};
 use crate::jsonrpc::{Raw, RpcError};
+use crate::places::Place;
 use crate::principal::Principal;
 use crate::protocol::error::method_not_found;
 use crate::protocol::method::{Method, NamedBy};
@@ -85,45 +86,57 @@ impl<'r> Dispatcher<'r> {
         let has = self.registry.capabilities();
         let draft = Draft { start: ReplyStart::new(ReplyId::Request(request.id)), era: request.era() };
         let (registry, settings) = (self.registry, self.settings);
+        let place = match &settings.calls {
+            Some(calls) if is_counted(request.method) => match calls.take(Principal::of(head)) {
+                Ok(place) => Some(place),
+                Err(full) => {
+                    let refused = Reply::refuse(Rejection::TooManyCalls(full), ReplyId::Request(request.id));
+                    return PendingReply::Ready(refused);
+                }
+            },
+            _ => None,
+        };
         match (request.method, request.era()) {
             (Method::ToolsCall, _) if has.tools != Offer::Nothing => {
-                let begun =
-                    self.call(request, head, draft, NamedBy::Name, cx, |call| registry.call_tool(call));
+                let begun = self
+                    .call(request, head, draft, place, NamedBy::Name, cx, |call| registry.call_tool(call));
                 begun.unwrap_or_else(PendingReply::Tool)
             }
             (Method::PromptsGet, _) if has.prompts != Offer::Nothing => {
-                let begun =
-                    self.call(request, head, draft, NamedBy::Name, cx, |call| registry.get_prompt(call));
+                let begun = self
+                    .call(request, head, draft, place, NamedBy::Name, cx, |call| registry.get_prompt(call));
                 begun.unwrap_or_else(PendingReply::Prompt)
             }
             (Method::ResourcesRead, _) if has.resources != Offer::Nothing => {
-                let begun =
-                    self.call(request, head, draft, NamedBy::Uri, cx, |call| registry.read_resource(call));
+                let begun = self
+                    .call(request, head, draft, place, NamedBy::Uri, cx, |call| registry.read_resource(call));
                 begun.unwrap_or_else(PendingReply::Resource)
             }
             (Method::ToolsList, _) if has.tools != Offer::Nothing => {
-                list(request, head, draft, settings, r#"{"tools":["#, |request| registry.list_tools(request))
+                list(request, head, draft, place, settings, r#"{"tools":["#, |request| {
+                    registry.list_tools(request)
+                })
             }
             (Method::PromptsList, _) if has.prompts != Offer::Nothing => {
-                list(request, head, draft, settings, r#"{"prompts":["#, |request| {
+                list(request, head, draft, place, settings, r#"{"prompts":["#, |request| {
                     registry.list_prompts(request)
                 })
             }
             (Method::ResourcesList, _) if has.resources != Offer::Nothing => {
-                list(request, head, draft, settings, r#"{"resources":["#, |request| {
+                list(request, head, draft, place, settings, r#"{"resources":["#, |request| {
                     registry.list_resources(request)
                 })
             }
             (Method::ResourcesTemplatesList, _) if has.resources != Offer::Nothing => {
                 let list_templates = |request: ListRequest<'_>| registry.list_resource_templates(request);
-                list(request, head, draft, settings, r#"{"resourceTemplates":["#, list_templates)
+                list(request, head, draft, place, settings, r#"{"resourceTemplates":["#, list_templates)
             }
             (Method::CompletionComplete, _) if has.completions => {
                 let params = request.params.rare_params();
                 match OwnedCompletionRequest::read(params, take_head(head), request.revision, settings) {
                     Ok(owned) => {
                         let completing = Answer::of(|| registry.complete(owned.borrow()));
-                        PendingReply::of_answer(completing, draft, settings, Draft::output)
+                        PendingReply::of_answer(completing, draft, place, settings, Draft::output)
                     }
                     Err(error) => PendingReply::Ready(draft.error(&error).into()),
                 }
@@ -167,12 +180,14 @@ impl<'r> Dispatcher<'r> {
         }
     }
 
-    /// Starts a call. The error is a call that is not done yet.
+    /// Starts a call, which holds its place until it ends. The error is a call that is not done yet.
+    #[expect(clippy::too_many_arguments, reason = "they are what a request consists of here")]
     fn call<T: Output + WriteResult>(
         &self,
         request: &ValidRequest<'_>,
         head: &mut Parts,
         draft: Draft,
+        place: Option<Place>,
         named_by: NamedBy,
         cx: &mut Context<'_>,
         start: impl FnOnce(Call<'_>) -> CallFuture<T>,
@@ -217,7 +232,10 @@ impl<'r> Dispatcher<'r> {
             answers,
             exchange: &mut exchange,
         };
-        let guarded = GuardedCall::start(|| start(call), self.settings);
+        let mut guarded = GuardedCall::start(|| start(call), self.settings);
+        if let Some(place) = place {
+            guarded.hold(place);
+        }
         let begun = PendingCall::begin(guarded, exchange, draft, &target, self.settings, cx);
         begun.map(PendingReply::Ready)
     }
@@ -284,6 +302,25 @@ impl<'r> Dispatcher<'r> {
     }
 }
 
+/// Whether a request of this method counts as a call in flight: it runs a handler or asks a registry.
+fn is_counted(method: Method) -> bool {
+    use Method::{
+        CompletionComplete, PromptsGet, PromptsList, ResourcesList, ResourcesRead, ResourcesTemplatesList,
+        ToolsCall, ToolsList,
+    };
+    matches!(
+        method,
+        ToolsCall
+            | PromptsGet
+            | ResourcesRead
+            | CompletionComplete
+            | ToolsList
+            | PromptsList
+            | ResourcesList
+            | ResourcesTemplatesList
+    )
+}
+
 /// Takes the head, and leaves an empty one.
 pub(crate) fn take_head(head: &mut Parts) -> Parts {
     std::mem::replace(head, http::Request::new(()).into_parts().0)
@@ -294,6 +331,7 @@ fn list<'r>(
     request: &ValidRequest<'_>,
     head: &Parts,
     draft: Draft,
+    place: Option<Place>,
     settings: &'r Arc<Settings>,
     opening: &'static str,
     list: impl FnOnce(ListRequest<'_>) -> Answer<'r, Page>,
@@ -310,7 +348,7 @@ fn list<'r>(
     };
     let request = ListRequest { cursor, head, revision: request.revision, settings: Some(settings) };
     let listing = Answer::of(|| list(request));
-    PendingReply::of_answer(listing, draft, settings, move |draft, page, settings| {
+    PendingReply::of_answer(listing, draft, place, settings, move |draft, page, settings| {
         draft.list(opening, page, settings)
     })
 }

@@ -1,12 +1,15 @@
 //! The workloads: requests to a manager in memory, whose future never has to wait, so that only the
 //! request path is measured.
 
+mod token;
+
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
 use http::Request;
 use http_body_util::{BodyExt, Full};
+use mcp_stateless::manager::Authorize;
 use mcp_stateless::{CallContext, StatelessSessionManager, ToolRegistry};
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -32,14 +35,18 @@ struct Countdown {
 pub struct Workload {
     name: &'static str,
     manager: StatelessSessionManager,
+    /// There if the request has a token.
+    authorize: Option<Authorize>,
     tools: ToolRegistry,
     request: Request<Full<Bytes>>,
 }
 
 /// The workloads, by name.
-pub const NAMES: [&str; 9] = [
+pub const NAMES: [&str; 11] = [
     "add_legacy",
     "add_modern",
+    "token_legacy",
+    "token_modern",
     "list_2",
     "list_100",
     "initialize",
@@ -60,6 +67,9 @@ impl Workload {
         let (request, expected) = match name {
             "add_legacy" => (legacy("tools/call", &add()), r#""text":"30""#),
             "add_modern" => (modern("tools/call", add()), r#""text":"30""#),
+            // The same calls with a token whose signature was checked before.
+            "token_legacy" => (with_token(legacy("tools/call", &add())), r#""text":"30""#),
+            "token_modern" => (with_token(modern("tools/call", add())), r#""text":"30""#),
             "list_2" | "list_100" => (legacy("tools/list", &json!({})), r#""name":"add""#),
             "initialize" => (
                 legacy("initialize", &json!({"protocolVersion": "2025-11-25", "capabilities": {}})),
@@ -80,7 +90,9 @@ impl Workload {
             other => panic!("there is no workload {other}"),
         };
         let manager = StatelessSessionManager::builder("path", "1.0.0").build().expect("valid settings");
-        let workload = Self { name, manager, tools: tools(if name == "list_100" { 98 } else { 0 }), request };
+        let authorize = name.starts_with("token_").then(|| token::authorize(&manager));
+        let tools = tools(if name == "list_100" { 98 } else { 0 });
+        let workload = Self { name, manager, authorize, tools, request };
         let reply = workload.answer(workload.request());
         assert!(String::from_utf8_lossy(&reply).contains(expected), "{name}: {reply:?}");
         workload
@@ -114,6 +126,18 @@ impl Workload {
 
     /// Answers a request. Returns the body of the reply.
     pub fn answer(&self, request: Request<Full<Bytes>>) -> Bytes {
+        if let Some(authorize) = &self.authorize {
+            return run(async {
+                let response = match authorize.check(request).await {
+                    Ok(request) => self.manager.handle(request, &self.tools).await,
+                    Err(refused) => refused,
+                };
+                match response.into_body().collect().await {
+                    Ok(body) => body.to_bytes(),
+                    Err(error) => match error {},
+                }
+            });
+        }
         run(async {
             let response = self.manager.handle(request, &self.tools).await;
             match response.into_body().collect().await {
@@ -188,6 +212,11 @@ fn modern(method: &'static str, mut params: Value) -> Request<Full<Bytes>> {
     if let Some(name) = params["name"].as_str() {
         headers.insert("mcp-name", name.parse().expect("a header value"));
     }
+    request
+}
+
+fn with_token(mut request: Request<Full<Bytes>>) -> Request<Full<Bytes>> {
+    request.headers_mut().insert("authorization", token::bearer());
     request
 }
 

@@ -14,7 +14,8 @@ All servers are at /mcp, their tools and prompts named SERVER-NAME, and each alo
 
 Callers that send different credentials (Authorization, Api-Key, X-Api-Key or
 X-Litellm-Api-Key) have different sessions with each server. Callers that send none share one
-session, and with it whatever the server remembers in it.
+session, and with it whatever the server remembers in it. With \"auth\" in the member \"gateway\" of
+the file, only callers with a token are served, each with its own sessions.
 
 Exit status: 0 on success, 1 when a server is down (--check), 2 when the command line, the
 configuration or the names of the tools are wrong.";

@@ -6,6 +6,7 @@ mod dpop;
 mod issuer;
 mod keys;
 mod opaque;
+mod scenarios;
 mod scopes;
 mod server;
 mod streams;
