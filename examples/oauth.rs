@@ -1,10 +1,11 @@
-//! A server that admits only callers with an access token from an authorization server. Every caller
-//! reads its own notes. Writing one needs a second scope, which clients request from their user when
-//! a call is refused without it.
+//! A notes server that only admits callers with an access token from an authorization server. Each
+//! caller reads its own notes. Writing a note needs a second scope, which a client requests from its
+//! user after a call without it has been refused.
 //!
-//! `ISSUER=https://login.example.com cargo run --example oauth --features auth,serve`, with an
-//! authorization server that issues JWTs for the resource `http://127.0.0.1:8000/mcp` (RFC 8707) and
-//! grants the scopes `notes:read` and `notes:write`. Then connect any client that supports OAuth: it
+//! `ISSUER=https://login.example.com cargo run --example oauth --features auth,serve`
+//!
+//! The authorization server must issue JWTs for the resource `http://127.0.0.1:8000/mcp` (RFC 8707)
+//! with the scopes `notes:read` and `notes:write`. Connect any client that supports OAuth: it
 //! discovers the authorization server from the first refusal. Behind a proxy, set `PUBLIC_URL` to the
 //! URL that clients use.
 
@@ -68,13 +69,13 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let server = ResourceServer::new(&public_url, JwtVerifier::new(issuer)?.leeway(Duration::from_secs(2)))?
         // Needed by every request, and part of the first challenge.
         .scopes(["notes:read"])?
-        // A client only requests a scope for a tool that it can see.
+        // A client can only request the scope of a tool that is listed.
         .listed(ListedItems::All)
         .name("Notes");
 
     let manager = StatelessSessionManager::builder("oauth", env!("CARGO_PKG_VERSION")).build()?;
     let service = manager.authorize(server).wrap(manager.service(tools()?).at("/mcp"));
-    // Outside the authorization, because a preflight carries no token.
+    // CORS goes outside, because a preflight carries no token.
     serve(listener, manager.cors().wrap(service)).shutdown_on(signals).drain(&manager).await;
     Ok(())
 }

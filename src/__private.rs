@@ -1,4 +1,4 @@
-//! What the code of the macros uses. No part of the public interface: it may change with any
+//! Items for the expansion of the macros. Not part of the public interface: it may change with any
 //! version, which is why the version of the macros is fixed.
 //!
 //! The functions do nothing. They compile where their parameter is what a handler may take or
@@ -36,10 +36,10 @@ pub fn check_argument<A: Argument<Marker>, Marker>() {}
 /// An argument of a resource template.
 pub fn check_variable<A: Variable<Marker>, Marker>() {}
 
-/// What a handler takes last: a part, or all its arguments.
+/// The last parameter of a handler: a part of the call, or all its arguments.
 pub fn check_last<S, A: Last<S, Marker>, Marker>() {}
 
-/// What a handler returns.
+/// The result of a handler.
 pub fn check_output<T: Output, V: IntoOutput<T>>() {}
 
 /// The future of a handler.

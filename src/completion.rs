@@ -48,7 +48,7 @@ const MAX_VALUES: usize = 100;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[non_exhaustive]
 pub struct Completing {
-    /// What the user has typed so far.
+    /// The text that the user has typed so far.
     pub value: String,
     /// The other arguments, as far as they are known.
     #[serde(default)]
@@ -140,7 +140,7 @@ pub struct CompletionRequest<'a> {
     pub reference: Reference<'a>,
     /// The name of the argument.
     pub argument: &'a str,
-    /// What the user has typed, and the other known arguments.
+    /// The text that the user has typed, and the other known arguments.
     pub completing: Completing,
     /// The head of the HTTP request.
     pub head: &'a http::request::Parts,

@@ -3,8 +3,8 @@
 //!
 //! A [`StatelessSessionManager`] takes an HTTP request and a registry of tools, and returns an
 //! HTTP response. It serves the revisions with a handshake (2025-03-26, 2025-06-18, 2025-11-25)
-//! and the stateless one (2026-07-28) on one endpoint. Each request is answered from what the
-//! request itself carries, so any client works behind any load balancer and across restarts.
+//! and the stateless one (2026-07-28) at one endpoint. Each request carries everything that is needed
+//! to answer it, so any client works behind any load balancer and across restarts.
 //!
 //! ```no_run
 //! use mcp_stateless::{CallContext, StatelessSessionManager, ToolRegistry};
@@ -43,45 +43,45 @@
 //! }
 //! ```
 //!
-//! The service also mounts in hyper and in any other tower application. The function `serve`
-//! (feature `serve`) is an HTTP server with safe bounds, and [`StatelessSessionManager::handle`]
-//! serves a single request where there is no server at all.
+//! The service can also be mounted in hyper and in any other tower application. The function `serve`
+//! (feature `serve`) is an HTTP server with safe limits. [`StatelessSessionManager::handle`] serves a
+//! single request without a server, for example in a serverless function.
 //!
 //! # Where to start
 //!
 //! - The [guides](guide/index.html): a first server; state, errors and rights; testing; asking the
-//!   user; deploying; writing a registry; coming from `rmcp`.
-//! - [`Handler`](call::Handler) says what a handler may take and return.
+//!   user; authorization; deploying; writing a registry; coming from `rmcp`.
+//! - [`Handler`](call::Handler) describes what a handler can take and return.
 //! - [`ToolRegistry`], [`PromptRegistry`] and [`ResourceRegistry`] hold handlers. A [`Catalog`]
 //!   joins registries, [`Filtered`](registry::Filtered) shows each caller a part of one, and
-//!   [`Live`](registry::Live) replaces one while it serves.
-//! - [`ManagerBuilder`](manager::ManagerBuilder) has a setting for every bound and default.
+//!   [`Live`](registry::Live) replaces one at run time.
+//! - [`ManagerBuilder`](manager::ManagerBuilder) has a setting for every limit and default.
 //!
 //! # Errors and logs
 //!
-//! Clients read only those errors of a handler that were declared safe to show, by
-//! [`ToolError::new`]. [`ManagerBuilder::on_error`](manager::ManagerBuilder::on_error) lets the
-//! host decide about others.
+//! Clients only see errors of a handler that [`ToolError::new`] marks as safe to show.
+//! [`ManagerBuilder::on_error`](manager::ManagerBuilder::on_error) lets the host decide about all
+//! others.
 //!
 //! Events are logged with `tracing`:
 //!
 //! | level | event |
 //! |---|---|
-//! | error | a handler panicked, or failed with an error that was not declared safe to show |
-//! | warn | a call exceeded its time limit, or was answered with an internal error (`-32603`) |
+//! | error | a handler panicked, or failed with an error that is not marked as safe to show |
+//! | warn | a call exceeded its time limit, or ended with an internal error (`-32603`) |
 //! | info | a handler failed with a message for its client |
-//! | debug | arguments did not fit; a call was answered with another JSON-RPC error; a request was refused |
+//! | debug | arguments did not match; a call ended with another JSON-RPC error; a request was refused |
 //!
-//! Each line about a call has its `kind` and its `name`. Where the client got a reference instead
-//! of a message, the line has that `reference`. Arguments and results are not logged; the text of
-//! an error and of its sources is. Names and texts are written on one line and cut at 4 KiB.
+//! Each event of a call has its `kind` and `name`. If the client got a reference instead of a message,
+//! the event has that `reference`. The texts of an error and its sources are logged, but arguments and
+//! results are not. Names and texts are written on one line and truncated at 4 KiB.
 //!
 //! # Features
 //!
 //! On by default:
 //!
-//! - `schemas`: schemas are derived from the types of arguments and results, with `schemars`.
-//! - `simd`: large strings are scanned with SIMD.
+//! - `schemas`: derives schemas from the types of arguments and results, with `schemars`.
+//! - `simd`: scans large strings with SIMD.
 //! - `tower`, `hyper`: `StatelessSessionManager::service` returns a tower and a hyper service.
 //!
 //! Without any feature, the crate serves tools whose schemas are [given](Tool::with_schema),
@@ -91,16 +91,16 @@
 //!
 //! - `auth`: an OAuth 2.1 resource server: access tokens, scopes, metadata, `DPoP`.
 //! - `ask`: questions to the client's user, its model and its file system.
-//! - `jsonschema`: arguments and structured content are checked against their schemas.
+//! - `jsonschema`: checks arguments and structured content against their schemas.
 //! - `macros`: `#[tools]`, `#[prompts]` and `#[resources]` turn methods into handlers,
 //!   `#[derive(FromRef)]` makes the fields of a state available to them, and `#[debug_handler]`
 //!   makes the compiler say why a function is not a handler.
-//! - `serve`: a server for HTTP/1.1 and HTTP/2 that bounds its clients and shuts down gracefully.
+//! - `serve`: an HTTP/1.1 and HTTP/2 server with limits and graceful shutdown.
 //! - `templates`: resource templates.
 //! - `test-util`: an in-memory client for tests.
 //!
-//! The crate `mcp-stateless-upstream` has registries that live in other MCP servers. It uses the
-//! public interface of this crate only.
+//! The crate `mcp-stateless-upstream` has registries that live in other MCP servers. It only uses the
+//! public interface of this crate.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 #[cfg(feature = "macros")]
@@ -117,7 +117,7 @@ pub mod completion;
 mod deadline;
 mod drain;
 mod error;
-// Only documentation; its examples use all of these.
+// Only documentation. Its examples need all of these features.
 #[cfg(all(
     any(doc, doctest),
     feature = "ask",

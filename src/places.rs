@@ -7,7 +7,7 @@ use thiserror::Error;
 
 use crate::principal::Principal;
 
-/// A bounded number of places, of which no caller can take all.
+/// A bounded number of places. No caller can take all of them.
 ///
 /// Callers with a principal share `most` places, and each has at most `each` of them. Callers
 /// without one cannot be told apart. They share `most` other places, so that they take none from

@@ -134,7 +134,7 @@ fn read(responses: Raw<'_>) -> Result<BTreeMap<String, Box<RawValue>>, RpcError>
     let read = Scanner::new(responses.text()).members(|scanner, key| {
         let answer = RawValue::from_string(scanner.value()?.text().to_owned());
         let (Some(key), Ok(answer)) = (key.string(), answer) else { return Err(ScanFault::Unwanted) };
-        // Of duplicate answers, another reader might take the other one.
+        // Another reader might use a different one of duplicate answers.
         let is_repeated = answers.insert(key.into_owned(), answer).is_some();
         if is_repeated || answers.len() > MOST_ANSWERS { Err(ScanFault::Unwanted) } else { Ok(()) }
     });

@@ -317,7 +317,8 @@ impl WriteResult for Required {
             writer.buffer.push(b'}');
         }
         writer.string("requestState", &self.state);
-        writer.open_meta();
-        writer.buffer.extend_from_slice(b"}}");
+        let meta = writer.open_meta();
+        writer.close_meta(meta);
+        writer.buffer.push(b'}');
     }
 }

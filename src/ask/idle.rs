@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::Asks;
 use crate::deadline::Deadline;
 
-/// For how long a handler must not be woken if its questions are polled by another task.
+/// How long a handler must not have been woken if another task polls its questions.
 const QUIET: Duration = Duration::from_secs(1);
 
 /// Polls a handler until it is idle: one of its questions has no answer, and it waits for nothing

@@ -44,7 +44,7 @@ pub(super) struct Issued {
     pub(super) asked: BTreeSet<String>,
 }
 
-/// What a state is bound to. It does not open for anything else.
+/// The values that a state is bound to. It does not open with any others.
 pub(super) struct Binding<'a> {
     pub(super) head: &'a Parts,
     /// The digest of the call's purpose.

@@ -1,4 +1,4 @@
-//! What a request may do.
+//! The rights of a request.
 
 use std::fmt;
 use std::pin::Pin;
@@ -12,13 +12,14 @@ use super::lifetime::Lifetime;
 use super::policy::{CallsAtExpiry, Policy};
 use super::token::VerifiedToken;
 
-/// The end of what a token has opened.
+/// Completes when streams that a token has opened must end.
 pub(crate) type TokenEnd = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// What the access token of a request grants.
 ///
-/// A handler takes it by its type, as it takes a [`Principal`](crate::Principal). It is among the
-/// extensions of each request that has passed a [`ResourceServer`](super::ResourceServer).
+/// An extractor, like [`Principal`](crate::Principal): a handler takes it as an argument. A
+/// [`ResourceServer`](super::ResourceServer) adds it to the extensions of each request that it
+/// admits.
 ///
 /// ```
 /// use mcp_stateless::ToolRegistry;
@@ -37,10 +38,10 @@ pub struct Access {
 }
 
 impl Access {
-    /// Creates the access of a token that the host's own middleware has verified, for a request that
-    /// passes no [`ResourceServer`](super::ResourceServer): insert it into the extensions, besides
-    /// the token's [`Principal`](crate::Principal). No scope implies another, and challenges do not
-    /// name any metadata.
+    /// Creates the access of a token that the host's own middleware has verified, for requests that
+    /// pass no [`ResourceServer`](super::ResourceServer). Insert it into the request's extensions
+    /// together with the token's [`Principal`](crate::Principal). No scope implies another, and
+    /// challenges do not point to any metadata.
     pub fn new(token: VerifiedToken) -> Self {
         Self { token, policy: Arc::default(), lifetime: Lifetime::default() }
     }
@@ -49,23 +50,23 @@ impl Access {
         Self { token, policy, lifetime }
     }
 
-    /// Returns the access of a request that has passed a resource server.
+    /// Returns the access of a request, if it has one.
     pub(crate) fn of(head: &Parts) -> Option<&Self> {
         head.extensions.get()
     }
 
-    /// Returns what the token says.
+    /// Returns the verified token.
     pub fn token(&self) -> &VerifiedToken {
         &self.token
     }
 
-    /// Returns whether the token grants a scope, itself or by a broader one that
+    /// Returns whether the token grants a scope, either directly or by a broader scope that
     /// [implies](super::ResourceServer::scopes_imply) it.
     pub fn may(&self, scope: &str) -> bool {
         self.policy.grants(&self.token, scope)
     }
 
-    /// Demands scopes of the caller, in a handler whose rights depend on what it finds.
+    /// Requires scopes in the middle of a handler, where they depend on the data.
     ///
     /// ```
     /// use mcp_stateless::ToolError;
@@ -78,9 +79,9 @@ impl Access {
     /// ```
     ///
     /// # Errors
-    /// When one is missing. Returned by the handler, it becomes HTTP 403 with all of `scopes` in
-    /// one challenge, unless the handler has sent a notification before: then the status has been
-    /// sent, and the error is the stream's last message.
+    /// Returns an error if a scope is missing. If the handler returns it, the response is HTTP 403
+    /// with a challenge that names all of `scopes`. If the handler has already sent a notification,
+    /// the status has been sent, and the error is the last message of the stream.
     pub fn require<S: AsRef<str>>(
         &self,
         scopes: impl IntoIterator<Item = S>,
@@ -95,22 +96,22 @@ impl Access {
     /// Deserialises the token's claims; see [`VerifiedToken::claims`].
     ///
     /// # Errors
-    /// When they do not fit, or when there are none.
+    /// Returns an error if the claims do not match `T`, or if the verifier has set none.
     pub fn claims<T: DeserializeOwned>(&self) -> Result<T, serde_json::Error> {
         self.token.claims()
     }
 
-    /// Whether lists show what the caller would need more scopes for.
+    /// Whether lists include items that the caller lacks scopes for.
     pub(crate) fn lists_all(&self) -> bool {
         self.policy.lists_all()
     }
 
-    /// Completes when the token is no longer accepted, and a subscription ends.
+    /// Completes when the token is no longer accepted: subscriptions end then.
     pub(crate) fn end(&self) -> TokenEnd {
         Box::pin(self.lifetime.clone().end(self.token.clone()))
     }
 
-    /// Completes when a call that streams ends because of its token, if it ever does.
+    /// Completes when the token is no longer accepted, if streaming calls end then.
     pub(crate) fn end_of_calls(&self) -> Option<TokenEnd> {
         (self.policy.calls_at_expiry == CallsAtExpiry::End).then(|| self.end())
     }

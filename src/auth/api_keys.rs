@@ -1,4 +1,4 @@
-//! Keys that the host gives out itself.
+//! API keys that the host issues itself.
 
 use std::fmt;
 use std::sync::Arc;
@@ -9,11 +9,12 @@ use super::digest::{Digest, sha256};
 use super::token::{PresentedToken, VerifiedToken};
 use super::verifier::{TokenError, TokenVerifier, Verification};
 
-/// Keys that the host gives out itself, each for one caller: the simplest case, without an
-/// authorization server. Clients send one as a bearer token.
+/// API keys that the host issues itself, one for each caller. This is the simplest setup: it needs
+/// no authorization server. Clients send their key as a bearer token.
 ///
-/// Only digests of the keys are kept, and a key is compared with all of them in constant time, so
-/// this is for some hundreds of keys. Make each of at least 128 random bits. A key does not expire.
+/// Only digests of the keys are stored. A presented key is compared with every digest in constant
+/// time, which suits up to a few hundred keys. A key should have at least 128 random bits. Keys do
+/// not expire.
 ///
 /// ```
 /// use mcp_stateless::auth::{ApiKeys, ResourceServer};
@@ -31,13 +32,13 @@ pub struct ApiKeys {
 }
 
 impl ApiKeys {
-    /// Begins an empty set. `issuer` names it in the callers' [`Principal`](crate::Principal)s, so
-    /// that they differ from those of an authorization server.
+    /// Creates an empty set of keys. `issuer` becomes part of the callers'
+    /// [`Principal`](crate::Principal)s and tells them apart from those of an authorization server.
     pub fn new(issuer: impl Into<Arc<str>>) -> Self {
         Self { issuer: issuer.into(), keys: Vec::new() }
     }
 
-    /// Adds the key of a caller with its scopes.
+    /// Adds a caller's key and the scopes that it grants.
     pub fn key<S: Into<Box<str>>>(
         mut self,
         key: &str,
@@ -65,7 +66,7 @@ impl ApiKeys {
 impl TokenVerifier for ApiKeys {
     fn verify<'a>(&'a self, token: PresentedToken<'a>) -> Verification<'a> {
         let found = self.find(token.secret).cloned();
-        Verification::ready(found.ok_or_else(|| TokenError::invalid("there is no such key")))
+        Verification::ready(found.ok_or_else(|| TokenError::invalid("unknown key")))
     }
 }
 

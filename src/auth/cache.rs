@@ -1,4 +1,4 @@
-//! A bounded memory of verified tokens.
+//! A bounded cache of verified tokens.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -7,12 +7,12 @@ use std::time::SystemTime;
 use super::digest::Digest;
 use super::token::VerifiedToken;
 
-/// Remembers values by digests of secrets until a time, and at most so many of them.
+/// A bounded cache from digests of secrets to values, each with a time at which it expires.
 ///
-/// Of more, those that were not asked for lately are forgotten: there are two generations, and
-/// the older is dropped when the younger is full.
+/// Entries are kept in two generations. When the younger one is full, it replaces the older one,
+/// which drops the entries that were not used recently.
 pub(super) struct DigestCache<T> {
-    /// The most entries of one generation.
+    /// The capacity of one generation.
     most: usize,
     generations: Mutex<Generations<T>>,
 }
@@ -27,13 +27,13 @@ struct Generations<T> {
 pub(super) type TokenCache = DigestCache<VerifiedToken>;
 
 impl<T: Clone> DigestCache<T> {
-    /// Remembers at most `most` values.
+    /// Creates a cache for at most `most` values.
     pub(super) fn new(most: usize) -> Self {
         let generations = Generations { young: HashMap::new(), old: HashMap::new() };
         Self { most: most / 2, generations: Mutex::new(generations) }
     }
 
-    /// Returns the value that is remembered for `key` and still valid.
+    /// Returns the value for `key` unless it has expired.
     pub(super) fn get(&self, key: &Digest, now: SystemTime) -> Option<T> {
         let mut generations = self.lock();
         if let Some((value, until)) = generations.young.get(key) {
@@ -54,7 +54,7 @@ impl<T: Clone> DigestCache<T> {
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Generations<T>> {
-        // Nothing in here panics half-way, so it is whole even if poisoned.
+        // No critical section panics half-way, so a poisoned state is still consistent.
         self.generations.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,10 +1,10 @@
-//! The `WWW-Authenticate` of a refusal (RFC 6750, section 3; RFC 9728, section 5.1).
+//! The `WWW-Authenticate` header of a refusal (RFC 6750, section 3; RFC 9728, section 5.1).
 
 use std::fmt::Write as _;
 
 use http::HeaderValue;
 
-/// Builds a challenge of one scheme.
+/// A builder of one challenge.
 pub(super) struct Challenge(String);
 
 impl Challenge {
@@ -12,10 +12,10 @@ impl Challenge {
         Self(scheme.to_owned())
     }
 
-    /// Adds a parameter whose value is made of visible ASCII and spaces, and has no quotes.
+    /// Adds a parameter. The value must consist of visible ASCII and spaces, without quotes.
     pub(super) fn with(mut self, name: &str, value: &str) -> Self {
         let separator = if self.0.contains('=') { "," } else { "" };
-        // A string takes all that it is given.
+        // Writing to a string cannot fail.
         let _ = write!(self.0, "{separator} {name}=\"{value}\"");
         self
     }
@@ -27,15 +27,15 @@ impl Challenge {
         }
     }
 
-    /// Returns the header's value; none if a parameter cannot be in a header.
+    /// Returns the header's value, or `None` if a parameter is not valid in a header.
     pub(super) fn into_value(self) -> Option<HeaderValue> {
         HeaderValue::try_from(self.0).ok()
     }
 }
 
-/// Whether a resource can need this scope. It is one of RFC 6749, section 3.3, so it can be quoted in
-/// a challenge as it is, and not `offline_access`, by which clients ask for refresh tokens: those
-/// concern the authorization server alone (2026-07-28, Authorization, "Refresh Tokens").
+/// Whether a resource can require this scope. It must be valid (RFC 6749, section 3.3), so that it needs
+/// no escaping in a challenge. `offline_access` requests a refresh token, which only concerns the
+/// authorization server (2026-07-28, Authorization, "Refresh Tokens").
 pub(crate) fn is_scope(text: &str) -> bool {
     !text.is_empty()
         && text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'"' && byte != b'\\')

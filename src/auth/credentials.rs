@@ -3,7 +3,7 @@
 use http::request::Parts;
 use http::{HeaderValue, header};
 
-/// How a token is presented.
+/// An authentication scheme.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Scheme {
     Bearer,
@@ -22,19 +22,19 @@ impl Scheme {
 /// Why a request has no usable credentials.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum CredentialsFault {
-    /// There are none of a scheme that is taken.
+    /// There are none, or only some of an unsupported scheme.
     Missing,
     Malformed(&'static str),
 }
 
-/// A token of a request.
+/// The token of a request and its scheme.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) struct Credentials<'h> {
     pub(super) scheme: Scheme,
     pub(super) token: &'h str,
 }
 
-/// Reads the only credentials of a request.
+/// Reads the credentials of a request. More than one token is refused.
 pub(super) fn read(head: &Parts, max_token_size: usize) -> Result<Credentials<'_>, CredentialsFault> {
     use CredentialsFault::{Malformed, Missing};
     if head.uri.query().is_some_and(has_token) {
@@ -66,7 +66,7 @@ pub(super) fn read(head: &Parts, max_token_size: usize) -> Result<Credentials<'_
     Ok(Credentials { scheme, token })
 }
 
-/// Whether a query has the parameter by which RFC 6750, section 2.3, passes a token.
+/// Whether a query has the parameter that carries a token in RFC 6750, section 2.3.
 fn has_token(query: &str) -> bool {
     query
         .split('&')
@@ -81,7 +81,7 @@ mod tests {
     use super::Scheme::{Bearer, Dpop};
     use super::read;
 
-    /// Lines, URI, and what is read; `None` where there are no credentials.
+    /// Header values, URI and outcome. `Err(None)` means that there are no credentials.
     type Case<'a> = (&'a [&'a str], &'a str, Result<(super::Scheme, &'a str), Option<()>>);
 
     #[test]

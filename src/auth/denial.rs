@@ -1,4 +1,4 @@
-//! Refusals of requests by their credentials.
+//! Refusals of requests because of their credentials.
 
 use http::{HeaderValue, StatusCode};
 
@@ -9,7 +9,7 @@ use super::insufficient::InsufficientScope;
 use super::policy::Policy;
 use super::verifier::{TokenError, TokenErrorKind};
 
-/// Why a request is refused, as HTTP says it.
+/// The HTTP refusal of a request.
 #[derive(Debug)]
 pub(crate) struct Denial {
     pub(crate) status: StatusCode,
@@ -33,13 +33,13 @@ impl Denial {
 }
 
 impl Policy {
-    /// The refusal of a request whose credentials cannot be read.
+    /// Returns the refusal of a request without usable credentials.
     pub(super) fn unreadable(&self, fault: CredentialsFault) -> Denial {
         match fault {
             CredentialsFault::Missing => {
                 let dpop = (self.dpop == DpopPolicy::Required).then(|| self.challenge(Scheme::Dpop, None));
                 let challenges = [self.challenge(Scheme::Bearer, None)].into_iter().chain(dpop);
-                Denial::new(StatusCode::UNAUTHORIZED, "Unauthorized: an access token is needed", challenges)
+                Denial::new(StatusCode::UNAUTHORIZED, "Unauthorized: an access token is required", challenges)
             }
             CredentialsFault::Malformed(fault) => {
                 let challenge = self.challenge(Scheme::Bearer, Some(("invalid_request", fault)));
@@ -48,7 +48,7 @@ impl Policy {
         }
     }
 
-    /// The refusal of a request whose token is not accepted.
+    /// Returns the refusal of a request whose token was not accepted.
     pub(super) fn unverified(&self, scheme: Scheme, error: &TokenError) -> Denial {
         let message = match error.kind {
             TokenErrorKind::Invalid => "The access token is not valid for this resource",
@@ -64,11 +64,11 @@ impl Policy {
         Denial::new(StatusCode::UNAUTHORIZED, &format!("Unauthorized: {message}"), [challenge])
     }
 
-    /// The refusal of a request that does not prove possession of its token's key, with the nonce for
-    /// the next proof, if proofs need one.
+    /// Returns the refusal of a request that does not prove possession of the token's key, with the nonce
+    /// for the next proof if proofs need one.
     pub(super) fn unproven(&self, fault: DpopFault, nonce: Option<HeaderValue>) -> Denial {
         if fault == DpopFault::TooMany {
-            let message = "More proofs of possession are remembered than may be: try again later";
+            let message = "Too many proofs of possession: try again later";
             return Denial::new(StatusCode::SERVICE_UNAVAILABLE, message, []);
         }
         tracing::debug!(reason = %fault, "a proof of possession was refused");

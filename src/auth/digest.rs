@@ -1,15 +1,15 @@
-//! Digests that are kept in place of secrets.
+//! Digests, which are stored instead of secrets.
 
 use ring::digest::{Context, SHA256, digest};
 
-/// A SHA-256.
+/// A SHA-256 digest.
 pub(super) type Digest = [u8; 32];
 
 pub(super) fn sha256(bytes: &[u8]) -> Digest {
     to_array(&digest(&SHA256, bytes))
 }
 
-/// The digest of two texts, the first of which has no byte 0.
+/// Returns the digest of two texts. The first must not contain a zero byte, which separates them.
 pub(super) fn sha256_of_two(first: &str, second: &str) -> Digest {
     let mut context = Context::new(&SHA256);
     context.update(first.as_bytes());

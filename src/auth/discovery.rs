@@ -8,33 +8,33 @@ use super::fetch::{FetchError, HttpClient, fetch};
 use super::resource::canonical;
 use crate::error::ConfigError;
 
-/// What is read of the metadata.
+/// The members of the metadata that are used.
 #[derive(Deserialize)]
 struct ServerMetadata {
     issuer: String,
     jwks_uri: Option<String>,
 }
 
-/// Checks that an issuer, or a URL of one, is of `https` or on this machine, without a query.
+/// Checks that a URL of an issuer uses `https` or a loopback host, and has no query.
 pub(super) fn check_url(url: &str) -> Result<(), ConfigError> {
     match canonical(url) {
         Some(canonical) if canonical.is_plain && canonical.is_safe() => Ok(()),
         _ => Err(ConfigError::new(format!(
-            "{url:?} is not the URL of an authorization server: it needs https (or http on a loopback host), and \
-             neither a query nor a fragment"
+            "{url:?} is not the URL of an authorization server: it must use https (or http on a loopback host), \
+             without a query or a fragment"
         ))),
     }
 }
 
-/// Finds where the keys of an issuer are. The well-known URLs are tried in the order of the
+/// Discovers the URL of an issuer's keys. Tries the well-known URLs in the order of the
 /// specification (2026-07-28, Authorization Server Discovery).
 pub(super) async fn jwks_url(client: &dyn HttpClient, issuer: &str) -> Result<String, FetchError> {
-    let mut last = FetchError::Malformed("there is no metadata");
+    let mut last = FetchError::Malformed("the issuer has no metadata");
     for url in metadata_urls(issuer) {
         let request = get(&url)?;
         let metadata = match fetch(client, request).await {
             Ok(metadata) => metadata,
-            // Another URL may have it; a server that is down is not asked thrice.
+            // Another URL may have the metadata. Do not try a server that is down three times.
             Err(error @ FetchError::Status(_)) => {
                 last = error;
                 continue;
@@ -42,19 +42,19 @@ pub(super) async fn jwks_url(client: &dyn HttpClient, issuer: &str) -> Result<St
             Err(error) => return Err(error),
         };
         let metadata: ServerMetadata = serde_json::from_slice(&metadata)
-            .map_err(|_| FetchError::Malformed("the metadata is not JSON"))?;
+            .map_err(|_| FetchError::Malformed("the metadata is not valid JSON"))?;
         if metadata.issuer != issuer {
-            return Err(FetchError::Malformed("the metadata is of another issuer"));
+            return Err(FetchError::Malformed("the metadata names another issuer"));
         }
-        let url = metadata.jwks_uri.ok_or(FetchError::Malformed("the metadata names no `jwks_uri`"))?;
+        let url = metadata.jwks_uri.ok_or(FetchError::Malformed("the metadata has no `jwks_uri`"))?;
         let is_safe = canonical(&url).is_some_and(|url| url.is_safe());
-        return if is_safe { Ok(url) } else { Err(FetchError::Malformed("the `jwks_uri` is not of https")) };
+        return if is_safe { Ok(url) } else { Err(FetchError::Malformed("the `jwks_uri` must use https")) };
     }
     Err(last)
 }
 
 pub(super) fn get(url: &str) -> Result<Request<Bytes>, FetchError> {
-    Request::get(url).body(Bytes::new()).map_err(|_| FetchError::Malformed("a URL cannot be read"))
+    Request::get(url).body(Bytes::new()).map_err(|_| FetchError::Malformed("a URL is malformed"))
 }
 
 fn metadata_urls(issuer: &str) -> Vec<String> {

@@ -1,4 +1,4 @@
-//! Proofs of possession of the key that a token is bound to (RFC 9449).
+//! Proofs of possession of a token's key (`DPoP`, RFC 9449).
 
 use std::fmt;
 use std::time::{Duration, SystemTime};
@@ -19,30 +19,30 @@ use super::resource::canonical;
 use super::token::{PresentedToken, VerifiedToken};
 
 const DPOP: HeaderName = HeaderName::from_static("dpop");
-/// The names of the algorithms that proofs may be signed with.
+/// The signature algorithms that are accepted in proofs.
 pub(super) const ALGORITHMS: &str = "ES256 ES384 EdDSA RS256 RS384 RS512 PS256 PS384 PS512";
-/// The most bytes of a proof, and of its `jti`.
+/// The maximum length of a proof, and of its `jti`, in bytes.
 const MAX_PROOF: usize = 4096;
 const MAX_ID: usize = 256;
-/// How old a proof may be, and how far in the future a client's clock may be.
+/// The maximum age of a proof, and how far ahead a client's clock may be.
 const MAX_AGE: Duration = Duration::from_secs(60);
 const MAX_AHEAD: Duration = Duration::from_secs(10);
 
 /// Which tokens must be bound to a key of their client (RFC 9449).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum DpopPolicy {
-    /// A token that is bound needs a proof with each request; others are accepted without.
+    /// A bound token needs a proof with each request. Unbound tokens are accepted without one.
     #[default]
     WhenBound,
-    /// Only tokens that are bound are accepted. The metadata says so.
+    /// Only bound tokens are accepted, and the metadata says so.
     Required,
 }
 
-/// Checks proofs, and remembers them for as long as they could be sent again.
+/// Checks proofs, and remembers them for as long as they could be replayed.
 #[derive(Debug)]
 pub(super) struct DpopChecker {
     replays: ReplayCache,
-    /// There if each proof needs a nonce of the server.
+    /// Set if each proof needs a nonce of the server.
     pub(super) nonces: Option<NonceKeys>,
 }
 
@@ -52,7 +52,7 @@ impl Default for DpopChecker {
     }
 }
 
-/// How a verified token is presented.
+/// The parts of a request that prove possession of a verified token's key.
 pub(super) struct Possession<'a> {
     pub(super) scheme: Scheme,
     pub(super) token: &'a VerifiedToken,
@@ -64,17 +64,17 @@ pub(super) struct Possession<'a> {
 /// Why a proof is not accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum DpopFault {
-    /// The token is presented in another way than it is bound.
+    /// The scheme does not match the token's binding.
     Token(&'static str),
     Proof(&'static str),
-    /// The proof is fine, but for a nonce that the server accepts.
+    /// The proof is valid, but has no nonce that the server accepts.
     Nonce,
     /// No more proofs can be remembered.
     TooMany,
 }
 
 impl DpopFault {
-    /// The `error` of the challenge.
+    /// Returns the `error` parameter of the challenge.
     pub(super) fn code(self) -> &'static str {
         match self {
             Self::Token(_) | Self::TooMany => "invalid_token",
@@ -94,7 +94,7 @@ impl fmt::Display for DpopFault {
     }
 }
 
-/// The header of a request that holds its proof.
+/// The `DPoP` header of a request.
 pub(super) enum ProofHeader {
     None,
     One(HeaderValue),
@@ -113,7 +113,7 @@ struct ProofClaims {
 }
 
 impl ProofHeader {
-    /// Takes the proof out of a head.
+    /// Removes the proof from a head.
     pub(super) fn take(head: &mut Parts) -> Self {
         let mut values = head.headers.get_all(&DPOP).iter();
         let proof = match (values.next(), values.next()) {
@@ -127,8 +127,8 @@ impl ProofHeader {
 }
 
 impl DpopChecker {
-    /// Checks that a verified token is presented in the way that it is bound. Returns the nonce for the
-    /// client's next request if its own will soon not be accepted any more.
+    /// Checks that a bound token comes with a valid proof, and an unbound one as a bearer token. Returns
+    /// the nonce for the client's next request if its current one is about to expire.
     pub(super) fn check(
         &self,
         possession: &Possession<'_>,
@@ -146,14 +146,14 @@ impl DpopChecker {
         };
         let proof = match possession.proof {
             ProofHeader::One(proof) => proof.to_str().map_err(|_| Proof("the proof is not a JWT"))?,
-            ProofHeader::None => return Err(Proof("there is no proof")),
+            ProofHeader::None => return Err(Proof("the proof is missing")),
             ProofHeader::Several => return Err(Proof("there is more than one proof")),
         };
         let claims = verify(proof.trim_matches([' ', '\t']), thumbprint, possession.method, presented)?;
         let next = self.check_nonce(claims.nonce.as_deref(), presented)?;
         match self.replays.see(thumbprint, &claims.jti, presented.now) {
             Seen::First => Ok(next),
-            Seen::Again => Err(Proof("the proof was sent before")),
+            Seen::Again => Err(Proof("the proof has already been used")),
             Seen::TooMany => Err(DpopFault::TooMany),
         }
     }
@@ -172,7 +172,7 @@ impl DpopChecker {
     }
 }
 
-/// Verifies a proof (section 4.3), except for its nonce, and returns its claims.
+/// Verifies a proof (section 4.3), except for its nonce. Returns its claims.
 fn verify(
     proof: &str,
     thumbprint: &str,
@@ -183,32 +183,32 @@ fn verify(
     if proof.len() > MAX_PROOF {
         return Err(fault("the proof is too long"));
     }
-    let jws = Jws::parse(proof).map_err(|_| fault("the proof is not a JWT of an allowed algorithm"))?;
+    let jws = Jws::parse(proof).map_err(|_| fault("the proof is not a JWT with an allowed algorithm"))?;
     if !jws.header.is_of_type("dpop+jwt") {
-        return Err(fault("the proof is not of the type dpop+jwt"));
+        return Err(fault("the `typ` of the proof is not dpop+jwt"));
     }
     let key = jws.header.jwk.as_ref().and_then(|jwk| PublicKey::from_jwk(jwk.get()));
-    let key = key.ok_or(fault("the proof names no usable public key"))?;
+    let key = key.ok_or(fault("the proof has no usable public key"))?;
     if !key.verifies(jws.algorithm, jws.signed, &jws.signature) {
-        return Err(fault("the signature of the proof is not of its key"));
+        return Err(fault("the signature of the proof is invalid"));
     }
-    let claims: ProofClaims = jws.payload().map_err(|_| fault("the proof lacks claims"))?;
+    let claims: ProofClaims = jws.payload().map_err(|_| fault("the claims of the proof are malformed"))?;
     if claims.jti.is_empty() || claims.jti.len() > MAX_ID {
-        return Err(fault("the `jti` of the proof has no usable length"));
+        return Err(fault("the `jti` of the proof is empty or too long"));
     }
     if claims.htm != method.as_str() {
-        return Err(fault("the proof is of another method"));
+        return Err(fault("the proof is for another method"));
     }
-    // Its query and fragment do not count.
+    // The query and the fragment of `htu` are ignored.
     if !canonical(&claims.htu).is_some_and(|url| presented.resource.is_same(&url.text)) {
-        return Err(fault("the proof is of another URL"));
+        return Err(fault("the proof is for another URL"));
     }
     if !is_recent(claims.iat, presented.now) {
-        return Err(fault("the proof is too old, or not valid yet"));
+        return Err(fault("the proof is too old or not valid yet"));
     }
     let ath = URL_SAFE_NO_PAD.encode(sha256(presented.secret.as_bytes()));
     if !is_equal(&claims.ath, &ath) {
-        return Err(fault("the proof is of another access token"));
+        return Err(fault("the proof is for another access token"));
     }
     if !is_equal(&key.thumbprint(), thumbprint) {
         return Err(fault("the access token is bound to another key"));

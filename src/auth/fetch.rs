@@ -18,18 +18,18 @@ use rustls::RootCertStore;
 
 use crate::deadline::within;
 
-/// How long a request to an authorization server may take, and may wait for others.
+/// The time limit of a request to an authorization server, and of waiting for its turn.
 pub(super) const TIME_LIMIT: Duration = Duration::from_secs(10);
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);
-/// The most bytes of an answer.
+/// The maximum size of a response, in bytes.
 const MAX_BODY: usize = 256 * 1024;
 const IDLE_CONNECTION: Duration = Duration::from_secs(30);
 const MOST_IDLE: usize = 8;
 
 type AnyError = Box<dyn Error + Send + Sync>;
 
-/// Sends requests to authorization servers. The default speaks HTTP/1.1 with the root certificates
-/// of the system; implement it to go through a proxy, or to trust others.
+/// An HTTP client for requests to authorization servers. The default uses HTTP/1.1 and the root
+/// certificates of the system. Implement this trait to use a proxy or other certificates.
 ///
 /// ```
 /// use bytes::Bytes;
@@ -51,21 +51,21 @@ type AnyError = Box<dyn Error + Send + Sync>;
 /// # Ok::<(), mcp_stateless::ConfigError>(())
 /// ```
 pub trait HttpClient: Send + Sync + 'static {
-    /// Sends a request and reads the whole answer. It must follow no redirection, and read no more
-    /// than `max_body` bytes. The caller bounds the time, by dropping the future.
+    /// Sends a request and reads the whole response. Implementations must not follow redirects, and
+    /// must not read more than `max_body` bytes. The caller drops the future after its time limit.
     ///
     /// # Errors
-    /// When there is no answer, or when its body is larger.
+    /// Returns an error if the request fails, or if the body is larger than `max_body`.
     fn send(&self, request: Request<Bytes>, max_body: usize) -> HttpResponse<'_>;
 }
 
 /// The future of [`HttpClient::send`].
 pub type HttpResponse<'a> = Pin<Box<dyn Future<Output = Result<Response<Bytes>, AnyError>> + Send + 'a>>;
 
-/// Sends a request and returns the JSON of its answer.
+/// Sends a request and returns the body of the response.
 ///
 /// # Errors
-/// When there is none in time, or when its status is not 200.
+/// Returns an error if there is no response in time, or if its status is not 200.
 pub(super) async fn fetch(client: &dyn HttpClient, mut request: Request<Bytes>) -> Result<Bytes, FetchError> {
     request.headers_mut().insert(header::ACCEPT, HeaderValue::from_static("application/json"));
     let sent = within(TIME_LIMIT, client.send(request, MAX_BODY)).await;
@@ -77,7 +77,7 @@ pub(super) async fn fetch(client: &dyn HttpClient, mut request: Request<Bytes>) 
     if body.len() > MAX_BODY { Err(FetchError::TooLarge) } else { Ok(body) }
 }
 
-/// Why an authorization server gave no answer.
+/// Why a request to an authorization server failed.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum FetchError {
     #[error("the authorization server did not answer within {TIME_LIMIT:?}")]
@@ -92,19 +92,19 @@ pub(super) enum FetchError {
     Malformed(&'static str),
 }
 
-/// An error with its causes, without which the reason of a failed connection is not told.
+/// Formats an error with its sources, which hold the reason of a failed connection.
 fn chain(error: &(dyn Error + 'static)) -> String {
     let mut text = error.to_string();
     let mut next = error.source();
     while let Some(cause) = next {
-        // A string takes all that it is given.
+        // Writing to a string cannot fail.
         let _ = write!(text, ": {cause}");
         next = cause.source();
     }
     text
 }
 
-/// The default client. Connects, and reads the system's certificates, when it is first used.
+/// The default client. Reads the system's certificates when it is first used.
 #[derive(Clone, Default)]
 pub(super) struct DefaultClient(Arc<OnceLock<Connections>>);
 
@@ -140,8 +140,8 @@ fn connect() -> io::Result<Connections> {
     let system = rustls_native_certs::load_native_certs();
     roots.add_parsable_certificates(system.certs);
     if roots.is_empty() {
-        // An authorization server on this machine needs none.
-        tracing::warn!(errors = ?system.errors, "there is no root certificate, so that no TLS connection is trusted");
+        // An authorization server on this machine needs no certificate.
+        tracing::warn!(errors = ?system.errors, "no root certificates were found: TLS connections will fail");
     }
     let config =
         rustls::ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()));

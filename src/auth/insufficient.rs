@@ -5,8 +5,7 @@ use std::fmt;
 
 use http::HeaderValue;
 
-/// The token of a request does not grant the scopes that an operation needs: HTTP 403 with
-/// `insufficient_scope`.
+/// An error for a request whose token lacks scopes: HTTP 403 with `insufficient_scope`.
 #[derive(Clone)]
 pub struct InsufficientScope {
     scopes: Box<str>,
@@ -14,12 +13,12 @@ pub struct InsufficientScope {
 }
 
 impl InsufficientScope {
-    /// Of an operation that needs `scopes`, separated by spaces.
+    /// Creates the error of an operation that needs `scopes`, separated by spaces.
     pub(super) fn new(scopes: Box<str>, challenge: Option<HeaderValue>) -> Self {
         Self { scopes, challenge }
     }
 
-    /// Of a request that has not passed a resource server.
+    /// Creates the error of a request that has not passed a resource server.
     pub(crate) fn without_token(scopes: &[&str]) -> Self {
         Self::new(scopes.join(" ").into(), None)
     }

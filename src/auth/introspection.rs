@@ -1,4 +1,4 @@
-//! Opaque access tokens, which their issuer is asked about (RFC 7662).
+//! Token introspection for opaque access tokens (RFC 7662).
 
 use std::fmt::{self, Write as _};
 use std::sync::Arc;
@@ -21,16 +21,16 @@ use super::verifier::{TokenError, TokenVerifier, Verification};
 use crate::deadline::within;
 use crate::error::ConfigError;
 
-/// The most requests to the issuer at the same time.
+/// The maximum number of concurrent requests to the issuer.
 const MOST_REQUESTS: usize = 32;
-/// How long it is remembered that a token is not valid.
+/// How long an invalid token is cached.
 const REMEMBER_INVALID: Duration = Duration::from_secs(10);
 
 /// Verifies opaque access tokens by asking their issuer (RFC 7662).
 ///
-/// A token is accepted if the issuer says that it is active, and that its audience is the resource.
-/// Answers are remembered for 30 seconds, so a token that is revoked is refused after that time at
-/// the latest. Subscriptions that it opened end after twice that time at the latest.
+/// A token is accepted if the issuer reports that it is active and that its audience is the
+/// resource. Responses are cached for 30 seconds. A revoked token is therefore refused after at most
+/// 30 seconds, and the subscriptions that it opened end after at most 60.
 ///
 /// ```
 /// use mcp_stateless::auth::{Introspection, ResourceServer};
@@ -57,24 +57,24 @@ pub struct Introspection {
     requests: Semaphore,
 }
 
-/// Which answers are accepted that name no audience.
+/// Whether a response must name an audience.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum AudienceRule {
     Named,
     Trusted,
 }
 
-/// An answer of the issuer.
+/// The response of the issuer.
 #[derive(Deserialize)]
 struct Answer {
     active: bool,
 }
 
 impl Introspection {
-    /// Asks the issuer at `url`, and authenticates by a client's id and secret.
+    /// Creates a verifier that sends tokens to `url`, with a client's id and secret as credentials.
     ///
     /// # Errors
-    /// When a URL is not of `https` (or of `http` on a loopback host).
+    /// Returns an error if a URL does not use `https` (or `http` on a loopback host).
     pub fn new(
         issuer: impl Into<Arc<str>>,
         url: impl Into<String>,
@@ -104,27 +104,27 @@ impl Introspection {
         })
     }
 
-    /// Accepts tokens for this audience too, besides those for the resource's URL.
+    /// Also accepts tokens for this audience, in addition to those for the resource's URL.
     pub fn audience(mut self, audience: impl Into<String>) -> Self {
         self.audiences.push(audience.into());
         self
     }
 
-    /// Accepts tokens of which the issuer names no audience. Right only where it answers about
-    /// tokens for this resource alone: a token for another server would otherwise be accepted.
+    /// Accepts tokens for which the issuer reports no audience. Use this only if the issuer reports
+    /// only tokens of this resource as active. Otherwise tokens for other servers are accepted.
     pub fn trust_missing_audience(mut self) -> Self {
         self.audience_rule = AudienceRule::Trusted;
         self
     }
 
-    /// Sets how long an answer is remembered; 30 s by default, and at least a second. For so long a
-    /// token that has been revoked is still accepted.
+    /// Sets how long a response is cached: 30 s by default, and at least one second. A revoked token
+    /// is still accepted for this time.
     pub fn remember_for(mut self, time: Duration) -> Self {
         self.remember_for = time.max(Duration::from_secs(1));
         self
     }
 
-    /// Sends requests to the issuer by another client.
+    /// Sets the HTTP client for requests to the issuer.
     pub fn http_client(mut self, client: impl HttpClient) -> Self {
         self.client = Arc::new(client);
         self
@@ -139,12 +139,12 @@ impl Introspection {
             .header(header::AUTHORIZATION, &self.authorization)
             .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
             .body(Bytes::from(form))
-            .map_err(|_| failed(FetchError::Malformed("the URL cannot be read")))?;
+            .map_err(|_| failed(FetchError::Malformed("the URL is malformed")))?;
         let body = fetch(&*self.client, request).await.map_err(failed)?;
-        let not_json = || failed(FetchError::Malformed("the answer is not that of an introspection"));
+        let not_json = || failed(FetchError::Malformed("the response is not an introspection response"));
         let answer: Answer = serde_json::from_slice(&body).map_err(|_| not_json())?;
         if !answer.active {
-            return Err(TokenError::invalid("its issuer says that it is not active"));
+            return Err(TokenError::invalid("the token is not active"));
         }
         let claims: Claims = serde_json::from_slice(&body).map_err(|_| not_json())?;
         let token = self.judge(&claims, presented)?;
@@ -163,21 +163,21 @@ impl Introspection {
             now: presented.now,
         };
         if claims.iss.as_deref().is_some_and(|issuer| issuer != rules.issuer) {
-            return Err(TokenError::invalid("it is of another issuer"));
+            return Err(TokenError::invalid("the issuer does not match"));
         }
         let is_for_us =
             claims.is_for(&rules) || self.audience_rule == AudienceRule::Trusted && !claims.names_audience();
         if !is_for_us {
-            return Err(TokenError::invalid("it was not issued for this resource"));
+            return Err(TokenError::invalid("the token was not issued for this resource"));
         }
         let end = claims.check_time(&rules)?;
         let subject = match (&claims.sub, &claims.client_id) {
             (Some(subject), _) => valid_subject(subject).map(str::to_owned),
-            // A client that acts for itself. No subject begins with a space.
+            // A client that acts for itself. The leading space tells it apart from subjects.
             (None, Some(client)) => valid_subject(client).map(|client| format!(" {client}")),
             (None, None) => None,
         };
-        let subject = subject.ok_or_else(|| TokenError::invalid("it has no usable subject"))?;
+        let subject = subject.ok_or_else(|| TokenError::invalid("the subject is missing or malformed"))?;
         let token = VerifiedToken::new(Arc::clone(&self.issuer), subject).recheck_every(self.remember_for);
         claims.grant(match end {
             Some(end) => token.expires_at(end),
@@ -195,7 +195,7 @@ impl TokenVerifier for Introspection {
             }
             Some(Some(verified)) => return Verification::ready(Ok(verified)),
             Some(None) => {
-                return Verification::ready(Err(TokenError::invalid("it was not valid a moment ago")));
+                return Verification::ready(Err(TokenError::invalid("the token was recently found invalid")));
             }
             None => {}
         }
@@ -225,14 +225,14 @@ impl fmt::Debug for Introspection {
     }
 }
 
-/// A text as a form has it.
+/// Encodes a text as `application/x-www-form-urlencoded`.
 fn form_encoded(text: &str) -> String {
     let mut encoded = String::with_capacity(text.len());
     for byte in text.bytes() {
         match byte {
             b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'*' => encoded.push(byte.into()),
             _ => {
-                // A string takes all that it is given.
+                // Writing to a string cannot fail.
                 let _ = write!(encoded, "%{byte:02X}");
             }
         }

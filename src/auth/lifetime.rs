@@ -1,4 +1,4 @@
-//! How long what a token has opened may last.
+//! How long the streams that a token has opened may last.
 
 use std::fmt;
 use std::future::poll_fn;
@@ -10,21 +10,21 @@ use super::token::{PresentedToken, VerifiedToken};
 use super::verifier::{TokenErrorKind, TokenVerifier};
 use crate::deadline::Deadline;
 
-/// The longest sleep between two looks at the clock, which may be set, or stand still with the
-/// machine, while a timer runs.
+/// The longest sleep between two readings of the clock. The clock may be set, or the machine may be
+/// suspended, while a timer runs.
 const LONGEST_SLEEP: Duration = Duration::from_secs(60);
 
-/// How often in a row a verifier may be unavailable before a stream ends.
+/// How many times in a row a verifier may be unavailable before the stream ends.
 const MAX_MISSES: u32 = 3;
 
-/// Where the time comes from.
+/// The source of the current time.
 pub(super) type Clock = dyn Fn() -> SystemTime + Send + Sync;
 
-/// Watches a token after its request has been answered by a stream.
+/// Watches the token of a request whose response is a stream.
 #[derive(Clone)]
 pub(super) struct Lifetime {
     pub(super) clock: Arc<Clock>,
-    /// There when the token is to be verified again.
+    /// Set if the token is to be verified again.
     pub(super) recheck: Option<Arc<Recheck>>,
 }
 
@@ -34,7 +34,7 @@ impl Default for Lifetime {
     }
 }
 
-/// What verifies a token again.
+/// The arguments for verifying a token again.
 pub(super) struct Recheck {
     pub(super) verifier: Arc<dyn TokenVerifier>,
     pub(super) resource: ResourceUrl,
@@ -72,14 +72,14 @@ impl Lifetime {
                         Err(error) if error.kind == TokenErrorKind::Unavailable && misses < MAX_MISSES => {
                             misses += 1;
                         }
-                        // It grants something else than what the stream was opened by.
+                        // The token is invalid, or grants something else than when the stream began.
                         Ok(_) | Err(_) => return,
                     }
                     continue;
                 }
                 pause = pause.min(due);
             }
-            // A timer may end a moment before the clock shows it.
+            // A timer may fire slightly before the clock reaches the time.
             let mut pause = Deadline::new(pause.max(Duration::from_millis(1)));
             poll_fn(|cx| pause.poll(cx)).await;
         }

@@ -24,7 +24,7 @@ struct Document<'a> {
 }
 
 impl ResourceServer {
-    /// Returns the document's JSON, or nothing where no authorization server is known.
+    /// Returns the document as JSON, or `None` if no authorization server is known.
     pub(crate) fn metadata(&self) -> Option<Vec<u8>> {
         self.policy.metadata_url.as_ref()?;
         let mut scopes_supported: Vec<&str> = self.policy.required.iter().map(|scope| &**scope).collect();
@@ -46,8 +46,8 @@ impl ResourceServer {
         serde_json::to_vec(&document).ok()
     }
 
-    /// Returns whether the document is at this URL: at the well-known path of the resource, or at
-    /// that of its origin.
+    /// Returns whether the document is served at this URL: the well-known URL of the resource or that
+    /// of its origin.
     pub(crate) fn has_metadata_at(&self, uri: &Uri) -> bool {
         let rest = uri.path().strip_prefix(WELL_KNOWN);
         rest.is_some_and(|rest| matches!(rest, "" | "/") || rest == self.resource.path())

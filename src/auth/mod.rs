@@ -1,10 +1,10 @@
 //! An OAuth 2.1 resource server in front of a manager (feature `auth`; 2026-07-28, Authorization).
 //!
-//! A [`ResourceServer`] says what the resource is and who verifies its tokens.
+//! A [`ResourceServer`] holds the URL of the resource and the verifier of its tokens.
 //! [`StatelessSessionManager::authorize`](crate::StatelessSessionManager::authorize) puts it in
-//! front of a service, where it refuses requests before their body is read, and leaves the caller
-//! in the request: its [`Principal`](crate::Principal), and its [`Access`]. Scopes are set beside
-//! the definitions that need them, such as [`Tool::scope`](crate::Tool::scope).
+//! front of a service. It refuses requests before their body is read, and adds the caller's
+//! [`Principal`](crate::Principal) and [`Access`] to the extensions of those that pass. A scope is
+//! set on the definition that needs it, for example with [`Tool::scope`](crate::Tool::scope).
 //!
 //! ```no_run
 //! use mcp_stateless::auth::{Access, JwtVerifier, ResourceServer};
@@ -30,7 +30,7 @@
 //! # }
 //! ```
 //!
-//! The [guide](../guide/authorization/index.html) describes the whole.
+//! See also the [guide](../guide/authorization/index.html).
 
 mod access;
 mod api_keys;

@@ -14,27 +14,27 @@ use crate::error::ConfigError;
 use crate::hex_keys;
 
 pub(crate) const DPOP_NONCE: HeaderName = HeaderName::from_static("dpop-nonce");
-/// How long the same nonce is given out.
+/// How long the same nonce is issued.
 const INTERVAL: Duration = Duration::from_secs(60);
-/// The bytes of the number of an interval, before the signature.
+/// The size in bytes of the interval's number, which precedes the signature.
 const NUMBER: usize = size_of::<u64>();
-/// Sets the derived key apart from other uses of the same secret.
+/// Distinguishes the derived key from other uses of the same secret.
 const PURPOSE: &[u8] = b"mcp-stateless: nonces of proofs of possession";
 
 /// Keys that sign the nonces of a server; see
 /// [`ResourceServer::dpop_nonces`](super::ResourceServer::dpop_nonces).
 ///
-/// A nonce is the number of a minute with its signature, so no replica remembers any, and all that
-/// have the keys accept each other's. It is accepted for one to two minutes; the clocks of replicas
-/// may differ by a minute.
+/// A nonce consists of the current minute and a signature. Replicas do not store nonces, and accept
+/// those of all replicas with the same keys. A nonce is accepted for one to two minutes; the clocks of
+/// replicas may differ by a minute.
 ///
 /// All replicas of a server need the same keys. To rotate them, first let all replicas
-/// [`accept`](Self::accept) the new key, then make it the first key everywhere, and drop the old key
+/// [`accept`](Self::accept) the new key, then make it the first key everywhere, and remove the old key
 /// two minutes later.
 ///
 /// Keys can be parsed from text, such as an environment variable: each is 64 hexadecimal digits, with
-/// a comma between two keys. The first signs, the others are accepted. The secrets may be those of
-/// `StateKeys`, because other keys are derived from them.
+/// a comma between two keys. The first signs, the others are accepted. The text may be that of
+/// `StateKeys`: the keys are derived from it, so no key has two uses.
 ///
 /// ```
 /// use mcp_stateless::auth::NonceKeys;
@@ -62,7 +62,7 @@ impl NonceKeys {
         self
     }
 
-    /// Returns the nonce to give out now. It is always there: there is a key, and base64 can be sent.
+    /// Returns the current nonce. Never `None`: there is at least one key, and base64 is a valid header.
     pub(super) fn current(&self, resource: &ResourceUrl, now: SystemTime) -> Option<HeaderValue> {
         let number = interval(now);
         let signature = hmac::sign(self.0.first()?, &signed(resource, number));
@@ -70,12 +70,12 @@ impl NonceKeys {
         HeaderValue::try_from(nonce).ok()
     }
 
-    /// Returns how old a nonce of this resource is; none if it is not accepted.
+    /// Returns the age of a nonce of this resource, or `None` if it is not accepted.
     pub(super) fn age(&self, nonce: &str, resource: &ResourceUrl, now: SystemTime) -> Option<NonceAge> {
         let bytes = URL_SAFE_NO_PAD.decode(nonce).ok()?;
         let (number, signature) = bytes.split_first_chunk::<NUMBER>()?;
         let (number, current) = (u64::from_be_bytes(*number), interval(now));
-        // Of a replica whose clock is ahead, it may be of the next interval.
+        // The clock of the replica that issued it may be ahead.
         let age = match current.wrapping_sub(number) {
             0 | u64::MAX => NonceAge::Current,
             1 => NonceAge::Last,
@@ -86,20 +86,20 @@ impl NonceKeys {
     }
 }
 
-/// The age of a nonce that is accepted.
+/// The age of an accepted nonce.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum NonceAge {
     Current,
-    /// Of the last interval: the client should get the next nonce.
+    /// From the previous interval: the client needs a new nonce soon.
     Last,
 }
 
-/// The nonce for the next request of a client, in the extensions of a request whose own nonce will
-/// soon no longer be accepted.
+/// The nonce for a client's next request. It is among the extensions of a request whose nonce is about
+/// to expire.
 ///
 /// The services and layers of this crate add it to the response. A host that calls
-/// [`Authorize::check`](crate::manager::Authorize::check) itself copies it into the response's header
-/// `DPoP-Nonce`, which saves the client another round (RFC 9449, section 8.2). Nothing breaks without.
+/// [`Authorize::check`](crate::manager::Authorize::check) copies it to the header `DPoP-Nonce` of the
+/// response, which saves the client a round trip (RFC 9449, section 8.2).
 #[derive(Clone, Debug)]
 pub struct NextNonce(pub(super) HeaderValue);
 
@@ -136,7 +136,7 @@ fn interval(now: SystemTime) -> u64 {
     now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs() / INTERVAL.as_secs()
 }
 
-/// What is signed: the interval, and the resource, so that servers that share keys share no nonces.
+/// Returns the signed text: the interval and the resource, because servers may share keys.
 fn signed(resource: &ResourceUrl, number: u64) -> Vec<u8> {
     [&number.to_be_bytes(), resource.as_str().as_bytes()].concat()
 }

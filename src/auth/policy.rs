@@ -1,4 +1,4 @@
-//! The rules by which a resource server judges scopes.
+//! The rules of a resource server.
 
 use std::sync::Arc;
 
@@ -8,40 +8,40 @@ use super::dpop::{ALGORITHMS, DpopPolicy};
 use super::insufficient::InsufficientScope;
 use super::token::VerifiedToken;
 
-/// Which tools, prompts and resources a list shows to a caller that lacks scopes for some.
+/// Which tools, prompts and resources a list includes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum ListedItems {
-    /// Those that the caller has the scopes for.
+    /// Only those that the caller has the scopes for.
     #[default]
     Granted,
-    /// All. A client that calls what it lacks a scope for gets a challenge, by which it asks its
-    /// user for more (2026-07-28, Authorization, "Step-Up Authorization Flow").
+    /// All. A client that calls one without its scope gets a challenge, and can then ask its user for
+    /// the scope (2026-07-28, Authorization, "Step-Up Authorization Flow").
     All,
 }
 
-/// What happens to a call whose reply is a stream when the token that began it expires, or is found to
-/// be revoked. Subscriptions end then in any case.
+/// What happens to a streaming call when its token expires or is found to be revoked. Subscriptions
+/// always end then.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum CallsAtExpiry {
-    /// It comes to its end, within its time limit: it was allowed when it began, and a client cannot
-    /// tell how far it had come.
+    /// The call finishes, within its time limit. It was allowed when it began, and a client cannot
+    /// tell how far a cancelled call has come.
     #[default]
     Finish,
-    /// It is cancelled, and its stream ends with an error. For tools that stream for long.
+    /// The call is cancelled, and its stream ends with an error. Meant for tools that stream for long.
     End,
 }
 
 /// Whether a granted scope implies another.
 pub(super) type Implies = dyn Fn(&str, &str) -> bool + Send + Sync;
 
-/// What is judged by once a token has been verified.
+/// The rules that apply to a verified token.
 #[derive(Clone, Default)]
 pub(super) struct Policy {
-    /// Where clients find the authorization server; none if there is none.
+    /// The URL of the metadata; `None` if no authorization server is known.
     pub(super) metadata_url: Option<String>,
-    /// Those that every request needs.
+    /// The scopes that every request needs.
     pub(super) required: Vec<Box<str>>,
-    /// Those that the metadata names besides.
+    /// Further scopes that the metadata lists.
     pub(super) supported: Vec<Box<str>>,
     pub(super) implies: Option<Arc<Implies>>,
     pub(super) listed: ListedItems,
@@ -62,8 +62,8 @@ impl Policy {
         self.listed == ListedItems::All
     }
 
-    /// The refusal of an operation that needs `scopes` beside those of every request, in the scheme by
-    /// which the token is presented.
+    /// Returns the refusal of an operation that needs `scopes` in addition to those that every request
+    /// needs. The challenge uses the scheme of the token.
     pub(super) fn insufficient(&self, token: &VerifiedToken, scopes: &[&str]) -> InsufficientScope {
         let mut all: Vec<&str> = self.required.iter().map(|scope| &**scope).collect();
         for scope in scopes {

@@ -1,4 +1,4 @@
-//! Proofs that have been seen, for as long as they could be sent again.
+//! Detection of replayed proofs.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, PoisonError};
@@ -6,20 +6,20 @@ use std::time::{Duration, SystemTime};
 
 use super::digest::{Digest, sha256, sha256_of_two};
 
-/// The most proofs of all keys, and of one key, that are remembered for one window of time.
+/// The maximum number of proofs in one time window, in total and for one key.
 const MOST: usize = 50_000;
 const MOST_OF_KEY: usize = 5_000;
 
-/// Remembers proofs, bounded: what does not fit is refused rather than forgotten, because a
-/// proof that is forgotten could be sent again. No key takes the places of all others.
+/// A bounded set of the proofs that were used. When it is full, new proofs are refused: evicting an
+/// old one would allow its replay. One key can only fill its own share.
 #[derive(Debug)]
 pub(super) struct ReplayCache {
-    /// How long a proof can be sent.
+    /// How long a proof is valid.
     length: Duration,
     windows: Mutex<Windows>,
 }
 
-/// Whatever was seen in the current window or in the one before may still be valid.
+/// The current and the previous time window. Proofs of both may still be valid.
 #[derive(Debug)]
 struct Windows {
     start: SystemTime,
@@ -33,12 +33,12 @@ struct Window {
     by_key: HashMap<Digest, usize>,
 }
 
-/// What is known of a proof.
+/// Whether a proof was used before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Seen {
     First,
     Again,
-    /// It cannot be remembered.
+    /// The set is full.
     TooMany,
 }
 
@@ -49,10 +49,10 @@ impl ReplayCache {
         Self { length, windows: Mutex::new(windows) }
     }
 
-    /// Takes a valid proof of a key.
+    /// Records a valid proof of a key.
     pub(super) fn see(&self, key: &str, id: &str, now: SystemTime) -> Seen {
         let (proof, key) = (sha256_of_two(key, id), sha256(key.as_bytes()));
-        // Nothing in here panics half-way, so it is whole even if poisoned.
+        // No critical section panics half-way, so a poisoned state is still consistent.
         let mut windows = self.windows.lock().unwrap_or_else(PoisonError::into_inner);
         windows.advance(self.length, now);
         if windows.current.proofs.contains(&proof) || windows.before.proofs.contains(&proof) {
@@ -78,7 +78,7 @@ impl Windows {
                 self.before = if age < 2 * length { last } else { Window::default() };
                 self.start = now;
             }
-            // The clock was set back, so that what was seen before may be valid again.
+            // The clock was set back, so earlier proofs may be valid again: keep them.
             Err(_) => self.start = now,
         }
     }
@@ -108,7 +108,7 @@ mod tests {
         }
         assert_eq!(cache.see("key", "one more", now), Seen::TooMany);
         assert_eq!(cache.see("third", "1", now), Seen::First);
-        // The clock is set back: what was seen stays seen.
+        // The clock is set back: used proofs stay used.
         assert_eq!(cache.see("third", "1", now - Duration::from_secs(500)), Seen::Again);
     }
 }

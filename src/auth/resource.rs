@@ -8,31 +8,30 @@ use http::Uri;
 use crate::error::ConfigError;
 use crate::http::origin::is_loopback;
 
-/// The public URL of an MCP endpoint, as clients know it: its OAuth resource identifier (RFC 8707,
-/// section 2).
+/// The public URL of an MCP endpoint, which is its OAuth resource identifier (RFC 8707, section 2).
 #[derive(Clone, PartialEq, Eq)]
 pub struct ResourceUrl {
-    /// In canonical form.
+    /// The URL in canonical form.
     text: Arc<str>,
-    /// Where the path begins.
+    /// The offset of the path.
     path: usize,
 }
 
 impl ResourceUrl {
-    /// Reads a URL of `https`, or of `http` on this machine, without a query and a fragment.
+    /// Parses a URL that uses `https`, or `http` on a loopback host, without a query or fragment.
     pub(crate) fn parse(text: &str) -> Result<Self, ConfigError> {
         let canonical = canonical(text).filter(|url| url.is_plain && url.is_safe());
         let url = canonical.ok_or_else(|| {
             ConfigError::new(format!(
-                "{text:?} is not the URL of a resource: it needs https (or http on a loopback host), and neither a \
-                 query, a fragment nor user information"
+                "{text:?} is not the URL of a resource: it must use https (or http on a loopback host), without a \
+                 query, a fragment or user information"
             ))
         })?;
         Ok(Self { path: url.path, text: url.text.into() })
     }
 
-    /// Returns the URL, in canonical form: scheme and host in lower case, without a default port,
-    /// and without the slash of an empty path.
+    /// Returns the URL in canonical form: scheme and host in lower case, without a default port, and
+    /// without the slash of an empty path.
     pub fn as_str(&self) -> &str {
         &self.text
     }
@@ -42,7 +41,7 @@ impl ResourceUrl {
         *self.text == *other || canonical(other).is_some_and(|url| url.is_plain && *self.text == *url.text)
     }
 
-    /// Returns the path; empty where there is none.
+    /// Returns the path, which may be empty.
     pub(super) fn path(&self) -> &str {
         &self.text[self.path..]
     }
@@ -54,7 +53,7 @@ impl ResourceUrl {
     }
 }
 
-/// Where the metadata of a resource is, before the resource's own path.
+/// The well-known prefix of the metadata's path. The path of the resource follows it.
 pub(super) const WELL_KNOWN: &str = "/.well-known/oauth-protected-resource";
 
 impl fmt::Display for ResourceUrl {
@@ -72,7 +71,7 @@ impl fmt::Debug for ResourceUrl {
 /// A URL in canonical form.
 pub(super) struct CanonicalUrl {
     pub(super) text: String,
-    /// Where its path begins.
+    /// The offset of the path.
     path: usize,
     host: String,
     is_https: bool,
@@ -81,14 +80,14 @@ pub(super) struct CanonicalUrl {
 }
 
 impl CanonicalUrl {
-    /// Whether nobody on the way reads what is sent there.
+    /// Whether requests to this URL cannot be read on the way.
     pub(super) fn is_safe(&self) -> bool {
         self.is_https || is_loopback(&self.host)
     }
 }
 
-/// Returns a URL in its canonical form, without its query and fragment; `None` if it is not an
-/// absolute URL of `http` or `https`, or has user information.
+/// Returns a URL in canonical form, without its query and fragment. Returns `None` if it is not an
+/// absolute `http` or `https` URL, or if it has user information.
 pub(super) fn canonical(text: &str) -> Option<CanonicalUrl> {
     let uri: Uri = text.parse().ok()?;
     let (scheme, authority) = (uri.scheme_str()?.to_ascii_lowercase(), uri.authority()?);
@@ -105,14 +104,14 @@ pub(super) fn canonical(text: &str) -> Option<CanonicalUrl> {
     if let Some(port) = authority.port_u16()
         && port != if is_https { 443 } else { 80 }
     {
-        // A string takes all that it is given.
+        // Writing to a string cannot fail.
         let _ = write!(url, ":{port}");
     }
     let path = url.len();
     if uri.path() != "/" {
         url.push_str(uri.path());
     }
-    // The type drops fragments.
+    // `Uri` drops fragments, so look at the text.
     let is_plain = !text.contains(['?', '#']);
     Some(CanonicalUrl { text: url, path, host, is_https, is_plain })
 }

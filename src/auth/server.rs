@@ -1,4 +1,4 @@
-//! A resource server: its settings, and its judgement of a request's head.
+//! The settings of a resource server, and its check of a request's head.
 
 use std::fmt;
 use std::sync::Arc;
@@ -20,7 +20,7 @@ use super::token::PresentedToken;
 use super::verifier::TokenVerifier;
 use crate::error::ConfigError;
 
-/// An OAuth 2.1 resource server: admits only requests whose access token was issued for it
+/// An OAuth 2.1 resource server. Admits only requests whose access token was issued for it
 /// (2026-07-28, Authorization).
 ///
 /// ```
@@ -35,7 +35,7 @@ use crate::error::ConfigError;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// The service answers at every path that reaches it, and serves the resource's metadata at its
+/// The service protects every path that reaches it, and serves the resource's metadata at its
 /// well-known URLs; see [`Authorize`](crate::manager::Authorize).
 #[must_use]
 pub struct ResourceServer {
@@ -51,14 +51,14 @@ pub struct ResourceServer {
 }
 
 impl ResourceServer {
-    /// Creates a resource server at a public URL: the URL of the MCP endpoint as its clients write
-    /// it, such as `https://mcp.example.com/mcp`. Tokens must have been issued for this URL, and it
-    /// is all that clients are told; the `Host` of a request is never used. Behind a proxy it is
-    /// the URL of the proxy.
+    /// Creates a resource server for the public URL of the MCP endpoint, as its clients write it,
+    /// such as `https://mcp.example.com/mcp`. Behind a proxy, this is the proxy's URL. Tokens must
+    /// have been issued for this URL, and it is the only one in the metadata and in challenges. The
+    /// `Host` of a request is never used for them.
     ///
     /// # Errors
-    /// When the URL is not of `https` (or of `http` on a loopback host), or has a query, a fragment
-    /// or user information.
+    /// Returns an error if the URL does not use `https` (or `http` on a loopback host), or if it has
+    /// a query, a fragment or user information.
     pub fn new(url: &str, verifier: impl TokenVerifier) -> Result<Self, ConfigError> {
         let resource = ResourceUrl::parse(url)?;
         let authorization_servers = verifier.issuers();
@@ -78,10 +78,10 @@ impl ResourceServer {
     }
 
     /// Sets the scopes that every request needs. They are part of each challenge. By default there
-    /// are none, and any valid token may call what needs no scope.
+    /// are none: any valid token may call tools that need no scope.
     ///
     /// # Errors
-    /// When one is not a scope (RFC 6749, section 3.3).
+    /// Returns an error if one is not a valid scope (RFC 6749, section 3.3).
     pub fn scopes<S: Into<Box<str>>>(
         mut self,
         scopes: impl IntoIterator<Item = S>,
@@ -90,12 +90,12 @@ impl ResourceServer {
         Ok(self)
     }
 
-    /// Sets the scopes that the metadata names besides those that every request needs: the least
-    /// that a client should ask its user for at first. Leave out `offline_access`, which concerns
-    /// the authorization server alone.
+    /// Sets further scopes for the metadata, in addition to those that every request needs. Name the
+    /// minimum that a client should request at first. Leave out `offline_access`, which concerns only
+    /// the authorization server.
     ///
     /// # Errors
-    /// When one is not a scope.
+    /// Returns an error if one is not a valid scope.
     pub fn scopes_supported<S: Into<Box<str>>>(
         mut self,
         scopes: impl IntoIterator<Item = S>,
@@ -104,8 +104,8 @@ impl ResourceServer {
         Ok(self)
     }
 
-    /// Sets which granted scopes imply others: `implies(granted, needed)`. A second call replaces
-    /// the first. It must not block, and is asked often.
+    /// Sets which granted scopes imply others: `implies(granted, needed)`. The function is called
+    /// often and must not block. A second call of this setter replaces the first.
     ///
     /// ```
     /// # use mcp_stateless::auth::{ApiKeys, ResourceServer};
@@ -122,45 +122,44 @@ impl ResourceServer {
         self
     }
 
-    /// Sets what lists show to a caller that lacks scopes; by default only what it may call.
+    /// Sets which items lists include; by default only those that the caller has the scopes for.
     pub fn listed(mut self, items: ListedItems) -> Self {
         Arc::make_mut(&mut self.policy).listed = items;
         self
     }
 
-    /// Adds an authorization server to the metadata, besides the issuers that the verifier knows.
+    /// Adds an authorization server to the metadata, in addition to the verifier's issuers.
     pub fn authorization_server(mut self, issuer: impl Into<String>) -> Self {
         self.authorization_servers.push(issuer.into());
         Arc::make_mut(&mut self.policy).metadata_url = Some(self.resource.metadata_url());
         self
     }
 
-    /// Sets the resource's name for people, in the metadata.
+    /// Sets the human-readable name of the resource in the metadata.
     pub fn name(mut self, name: impl Into<String>) -> Self {
         self.name = Some(name.into());
         self
     }
 
-    /// Sets where developers read about the resource, in the metadata.
+    /// Sets the URL of the resource's documentation in the metadata.
     pub fn documentation(mut self, url: impl Into<String>) -> Self {
         self.documentation = Some(url.into());
         self
     }
 
-    /// Sets which tokens must be bound to a key of the client (RFC 9449). By default those that are
-    /// bound are accepted only with a proof, and others without one.
+    /// Sets which tokens must be bound to a key of the client (RFC 9449). By default both bound and
+    /// unbound tokens are accepted, bound ones only with a proof.
     pub fn dpop(mut self, policy: DpopPolicy) -> Self {
         Arc::make_mut(&mut self.policy).dpop = policy;
         self
     }
 
-    /// Demands a nonce of this server in each proof, so that a proof that was made in advance, or for
-    /// a server with another clock, cannot be sent later (RFC 9449, section 9). By default proofs need
-    /// none.
+    /// Requires a nonce of this server in each proof, so that a proof cannot be created in advance (RFC
+    /// 9449, section 9). By default, proofs need no nonce.
     ///
-    /// A client whose proof has no nonce, or an old one, gets 401 with `use_dpop_nonce` and the nonce to
-    /// use, and sends its request again. One that goes on sending requests gets the next nonce in time.
-    /// With several replicas, give all of them the same keys.
+    /// A request whose proof has no nonce or an expired one gets 401 with `use_dpop_nonce` and a new
+    /// nonce, and the client repeats it. A client that keeps sending requests gets the next nonce before
+    /// its current one expires. All replicas need the same keys.
     ///
     /// ```
     /// # use mcp_stateless::auth::{ApiKeys, NonceKeys, ResourceServer};
@@ -174,26 +173,26 @@ impl ResourceServer {
         self
     }
 
-    /// Sets what happens to a call that streams when its token expires; by default it comes to its end.
+    /// Sets what happens to a streaming call when its token expires; by default it finishes.
     pub fn calls_at_expiry(mut self, rule: CallsAtExpiry) -> Self {
         Arc::make_mut(&mut self.policy).calls_at_expiry = rule;
         self
     }
 
-    /// Sets the longest token that is read, in bytes; 8 KiB by default. Longer ones get 400.
+    /// Sets the maximum length of a token in bytes; 8 KiB by default. Longer ones get 400.
     pub fn max_token_size(mut self, bytes: usize) -> Self {
         self.max_token_size = bytes;
         self
     }
 
-    /// Sets where the time comes from; by default the system's clock. For tests.
+    /// Sets the source of the current time; by default the system's clock. Meant for tests.
     pub fn clock(mut self, now: impl Fn() -> SystemTime + Send + Sync + 'static) -> Self {
         self.clock = Arc::new(now);
         self
     }
 
-    /// Judges the head of a request, and leaves the caller in its extensions. The credentials are
-    /// removed from the head, whatever the outcome.
+    /// Checks the head of a request and adds the caller to its extensions. Always removes the
+    /// credentials from the head.
     pub(crate) async fn authorize(&self, head: &mut Parts) -> Result<(), Denial> {
         let read = credentials::read(head, self.max_token_size)
             .map(|Credentials { scheme, token }| (scheme, Box::<str>::from(token)));
@@ -235,7 +234,7 @@ impl ResourceServer {
 fn checked<S: Into<Box<str>>>(scopes: impl IntoIterator<Item = S>) -> Result<Vec<Box<str>>, ConfigError> {
     let scopes = scopes.into_iter().map(Into::into).collect::<Vec<Box<str>>>();
     match scopes.iter().find(|scope| !is_scope(scope)) {
-        Some(scope) => Err(ConfigError::new(format!("{scope:?} is not a scope that a resource can need"))),
+        Some(scope) => Err(ConfigError::new(format!("{scope:?} is not a scope that a resource can require"))),
         None => Ok(scopes),
     }
 }

@@ -1,4 +1,4 @@
-//! A verified access token, and one that is still to be verified.
+//! Access tokens, before and after verification.
 
 use std::fmt;
 use std::sync::Arc;
@@ -9,16 +9,16 @@ use serde::de::DeserializeOwned;
 use super::resource::ResourceUrl;
 use crate::principal::Principal;
 
-/// The most bytes of an issuer or a subject.
+/// The maximum length of an issuer or a subject, in bytes.
 const MAX_NAME: usize = 1024;
 
-/// An access token as a request presents it, for a [`TokenVerifier`](super::TokenVerifier).
+/// An access token of a request, which a [`TokenVerifier`](super::TokenVerifier) is to verify.
 ///
 /// Its `Debug` does not show the token.
 #[derive(Clone, Copy)]
 #[non_exhaustive]
 pub struct PresentedToken<'a> {
-    /// The token's text: 1 to [`max_token_size`](super::ResourceServer::max_token_size) bytes of
+    /// The token: 1 to [`max_token_size`](super::ResourceServer::max_token_size) bytes of
     /// `A-Z a-z 0-9 - . _ ~ + / =`.
     pub secret: &'a str,
     /// The resource that the token must have been issued for (RFC 8707).
@@ -37,10 +37,10 @@ impl fmt::Debug for PresentedToken<'_> {
     }
 }
 
-/// What a verified access token says: who the caller is, and what it may do.
+/// The content of a verified access token: the caller's identity and scopes.
 ///
-/// A [`TokenVerifier`](super::TokenVerifier) creates it. It does not hold the token itself. Clones
-/// are cheap.
+/// Created by a [`TokenVerifier`](super::TokenVerifier). It does not contain the token itself.
+/// Cloning is cheap.
 ///
 /// ```
 /// use std::time::{Duration, SystemTime};
@@ -65,15 +65,15 @@ struct Verified {
     expires_at: Option<SystemTime>,
     recheck_every: Option<Duration>,
     key_thumbprint: Option<Box<str>>,
-    /// The JSON of an object.
+    /// The JSON text of an object.
     claims: Option<Arc<str>>,
 }
 
 impl VerifiedToken {
     /// Creates a token without scopes that never expires.
     ///
-    /// `issuer` and `subject` together identify the caller permanently, and become its
-    /// [`Principal`]: the two texts with a space between them.
+    /// `issuer` and `subject` together identify the caller permanently. The caller's [`Principal`] is
+    /// both texts with a space between them.
     pub fn new(issuer: impl Into<Arc<str>>, subject: impl Into<Arc<str>>) -> Self {
         let (issuer, subject) = (issuer.into(), subject.into());
         Self(Arc::new(Verified {
@@ -103,31 +103,31 @@ impl VerifiedToken {
         self
     }
 
-    /// Sets the time from which on the token is no longer accepted. Streams of subscriptions that
-    /// it opened end then.
+    /// Sets the time at which the token expires. Subscriptions that it opened end then.
     #[must_use]
     pub fn expires_at(mut self, time: SystemTime) -> Self {
         self.edit().expires_at = Some(time);
         self
     }
 
-    /// Has the token verified again in this interval while a subscription that it opened lasts, so
-    /// that the stream ends when the token is revoked. At least a second. By default it is not.
+    /// Verifies the token again at this interval while a subscription that it opened lasts, so that
+    /// the stream ends when the token is revoked. The minimum is one second. By default the token is
+    /// not verified again.
     #[must_use]
     pub fn recheck_every(mut self, interval: Duration) -> Self {
         self.edit().recheck_every = Some(interval.max(Duration::from_secs(1)));
         self
     }
 
-    /// Binds the token to the key with this JWK SHA-256 thumbprint (RFC 7638), the `cnf.jkt` of
-    /// the token. Each request must then prove possession of the key (RFC 9449).
+    /// Binds the token to the key with this JWK SHA-256 thumbprint (RFC 7638), which tokens carry in
+    /// `cnf.jkt`. Each request must then prove possession of the key (RFC 9449).
     #[must_use]
     pub fn bound_to_key(mut self, thumbprint: impl Into<Box<str>>) -> Self {
         self.edit().key_thumbprint = Some(thumbprint.into());
         self
     }
 
-    /// Sets all claims, the JSON text of an object.
+    /// Sets the claims, as the JSON text of an object.
     #[must_use]
     pub fn with_claims(mut self, json: impl Into<Arc<str>>) -> Self {
         self.edit().claims = Some(json.into());
@@ -143,12 +143,12 @@ impl VerifiedToken {
         &self.0.principal
     }
 
-    /// Returns who issued the token.
+    /// Returns the issuer.
     pub fn issuer(&self) -> &str {
         &self.0.issuer
     }
 
-    /// Returns whom the issuer issued it for.
+    /// Returns the subject: the issuer's identifier of the caller.
     pub fn subject(&self) -> &str {
         &self.0.subject
     }
@@ -158,8 +158,8 @@ impl VerifiedToken {
         self.0.client_id.as_deref()
     }
 
-    /// Returns whether exactly this scope was granted. [`Access::may`](super::Access::may) also
-    /// knows which scopes imply others.
+    /// Returns whether exactly this scope was granted. [`Access::may`](super::Access::may) also takes
+    /// implied scopes into account.
     pub fn has_scope(&self, scope: &str) -> bool {
         self.0.scopes.iter().any(|granted| &**granted == scope)
     }
@@ -169,15 +169,15 @@ impl VerifiedToken {
         self.0.scopes.iter().map(|scope| &**scope)
     }
 
-    /// Returns the time from which on the token is no longer accepted, if there is one.
+    /// Returns the time at which the token expires, if it does.
     pub fn expiry(&self) -> Option<SystemTime> {
         self.0.expires_at
     }
 
-    /// Deserialises the claims into a type of the host's own.
+    /// Deserialises the claims into a type of the host.
     ///
     /// # Errors
-    /// When they do not fit, or when there are none.
+    /// Returns an error if the claims do not match `T`, or if the verifier has set none.
     pub fn claims<T: DeserializeOwned>(&self) -> Result<T, serde_json::Error> {
         serde_json::from_str(self.0.claims.as_deref().unwrap_or("null"))
     }
@@ -186,7 +186,7 @@ impl VerifiedToken {
         self.0.expires_at.is_some_and(|end| end <= now)
     }
 
-    /// Whether it lets the same caller do the same.
+    /// Whether both tokens grant the same to the same caller.
     pub(super) fn grants_as(&self, other: &Self) -> bool {
         self.principal() == other.principal() && self.granted().eq(other.granted())
     }
@@ -200,7 +200,7 @@ impl VerifiedToken {
     }
 }
 
-/// Shows who the caller is and what it may do, but no claims.
+/// Shows the caller and its scopes, but no claims.
 impl fmt::Debug for VerifiedToken {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter
@@ -213,8 +213,8 @@ impl fmt::Debug for VerifiedToken {
     }
 }
 
-/// Returns the principal's subject, if it can name a caller: not empty, bounded, without control
-/// characters, and not beginning with a space, which sets clients apart from subjects.
+/// Returns the subject if it is valid: not empty, bounded, without control characters, and without a
+/// leading space, which tells clients apart from subjects.
 pub(super) fn valid_subject(subject: &str) -> Option<&str> {
     let is_valid = !subject.is_empty()
         && subject.len() <= MAX_NAME

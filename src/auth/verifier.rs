@@ -1,4 +1,4 @@
-//! Who verifies tokens.
+//! The trait of token verifiers.
 
 use std::borrow::Cow;
 use std::error::Error;
@@ -12,10 +12,10 @@ use super::token::{PresentedToken, VerifiedToken};
 /// Verifies the access tokens of requests.
 ///
 /// [`JwtVerifier`](super::JwtVerifier), [`Introspection`](super::Introspection) and
-/// [`ApiKeys`](super::ApiKeys) implement it. A verifier of your own must accept only tokens that
-/// were issued for [`PresentedToken::resource`], and none that has expired or was revoked: whatever
-/// it returns `Ok` for is served. It is asked with every request, before the body is read, so it
-/// should cache; and it must bound what it keeps, because anybody can send tokens.
+/// [`ApiKeys`](super::ApiKeys) implement it. Your own verifier must only accept tokens that were
+/// issued for [`PresentedToken::resource`] and have neither expired nor been revoked: a request is
+/// served whenever it returns `Ok`. It is called for every request before the body is read, so it
+/// should cache. The cache must be bounded, because anybody can send tokens.
 ///
 /// ```
 /// use mcp_stateless::auth::{PresentedToken, TokenError, TokenVerifier, VerifiedToken, Verification};
@@ -28,7 +28,7 @@ use super::token::{PresentedToken, VerifiedToken};
 ///     fn verify<'a>(&'a self, token: PresentedToken<'a>) -> Verification<'a> {
 ///         Verification::later(async move {
 ///             let user = self.0.user(token.secret).await.map_err(TokenError::unavailable)?;
-///             let user = user.ok_or_else(|| TokenError::invalid("there is no such session"))?;
+///             let user = user.ok_or_else(|| TokenError::invalid("unknown session"))?;
 ///             Ok(VerifiedToken::new("https://accounts.example.com", user))
 ///         })
 ///     }
@@ -38,17 +38,17 @@ pub trait TokenVerifier: Send + Sync + 'static {
     /// Verifies a token.
     ///
     /// # Errors
-    /// [`TokenError`] says which: the caller gets 401 or 503.
+    /// Returns a [`TokenError`], which decides whether the caller gets 401 or 503.
     fn verify<'a>(&'a self, token: PresentedToken<'a>) -> Verification<'a>;
 
-    /// Returns the issuers whose tokens it accepts: the `authorization_servers` of the resource's
-    /// metadata. By default there are none.
+    /// Returns the issuers whose tokens the verifier accepts: the `authorization_servers` of the
+    /// resource's metadata. Empty by default.
     fn issuers(&self) -> Vec<String> {
         Vec::new()
     }
 
-    /// Asks `other` about tokens that this one finds invalid, such as [`ApiKeys`](super::ApiKeys)
-    /// beside JWTs.
+    /// Tries `other` for tokens that this verifier finds invalid, for example
+    /// [`ApiKeys`](super::ApiKeys) after JWTs.
     fn or<V: TokenVerifier>(self, other: V) -> EitherVerifier<Self, V>
     where
         Self: Sized,
@@ -67,7 +67,7 @@ impl<V: TokenVerifier + ?Sized> TokenVerifier for Arc<V> {
     }
 }
 
-/// Two verifiers, the second of which is asked about what the first finds invalid. Created by
+/// Two verifiers. The second is tried for tokens that the first finds invalid. Created by
 /// [`TokenVerifier::or`].
 #[derive(Clone, Debug)]
 pub struct EitherVerifier<A, B>(A, B);
@@ -93,30 +93,30 @@ impl<A: TokenVerifier, B: TokenVerifier> TokenVerifier for EitherVerifier<A, B> 
     }
 }
 
-/// The future of [`TokenVerifier::verify`]. Dropping it ends the verification.
+/// The future of [`TokenVerifier::verify`]. Dropping it cancels the verification.
 #[must_use]
 pub struct Verification<'a>(State<'a>);
 
 type Outcome = Result<VerifiedToken, TokenError>;
 
 enum State<'a> {
-    /// `None` once it has been taken.
+    /// `None` after the outcome has been returned.
     Ready(Option<Outcome>),
     Later(Pin<Box<dyn Future<Output = Outcome> + Send + 'a>>),
 }
 
 impl<'a> Verification<'a> {
-    /// Creates an outcome that is known. Does not allocate.
+    /// Creates a verification whose outcome is known. Does not allocate.
     pub fn ready(outcome: Result<VerifiedToken, TokenError>) -> Self {
         Self(State::Ready(Some(outcome)))
     }
 
-    /// Creates an outcome that a future comes to.
+    /// Creates a verification from a future, which it boxes.
     pub fn later(outcome: impl Future<Output = Result<VerifiedToken, TokenError>> + Send + 'a) -> Self {
         Self(State::Later(Box::pin(outcome)))
     }
 
-    /// Returns the outcome, if it is known.
+    /// Returns the outcome if it is known, and otherwise the verification.
     fn at_once(self) -> Result<Outcome, Self> {
         match self.0 {
             State::Ready(Some(outcome)) => Ok(outcome),
@@ -136,7 +136,7 @@ impl Future for Verification<'_> {
     }
 }
 
-// An outcome that is known is moved out, never pinned.
+// A known outcome is moved out and never pinned.
 impl Unpin for Verification<'_> {}
 
 impl fmt::Debug for Verification<'_> {
@@ -147,8 +147,8 @@ impl fmt::Debug for Verification<'_> {
 
 /// Why a token is not accepted.
 ///
-/// The reason is logged at `debug`, and an unavailable verifier at `warn`; clients read only which
-/// of the three it is.
+/// The reason is logged at `debug`, and at `warn` if the verifier is unavailable. Clients only see
+/// which of the three kinds it is.
 #[derive(Debug)]
 pub struct TokenError {
     pub(super) kind: TokenErrorKind,
@@ -164,29 +164,31 @@ pub(super) enum TokenErrorKind {
 }
 
 impl TokenError {
-    /// The token is not valid here: 401 with `invalid_token`. The reason must not contain the token.
+    /// Creates the error of an invalid token: 401 with `invalid_token`. The reason must not contain
+    /// the token.
     pub fn invalid(reason: impl Into<Cow<'static, str>>) -> Self {
         Self { kind: TokenErrorKind::Invalid, reason: reason.into(), source: None }
     }
 
-    /// The token has expired: 401 with `invalid_token`.
+    /// Creates the error of an expired token: 401 with `invalid_token`.
     pub fn expired() -> Self {
-        Self { kind: TokenErrorKind::Expired, reason: "it has expired".into(), source: None }
+        Self { kind: TokenErrorKind::Expired, reason: "the token has expired".into(), source: None }
     }
 
-    /// The token cannot be verified now, because something else is down: 503 with `Retry-After`.
+    /// Creates the error of a token that cannot be verified now, because the issuer or a store is
+    /// down: 503 with `Retry-After`.
     pub fn unavailable(source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         let source = source.into();
         Self {
             kind: TokenErrorKind::Unavailable,
-            reason: "it cannot be verified now".into(),
+            reason: "the token cannot be verified now".into(),
             source: Some(source),
         }
     }
 }
 
 impl TokenError {
-    /// Whether the token will not be accepted later either.
+    /// Whether a later attempt would fail as well.
     pub(super) fn is_final(&self) -> bool {
         self.kind != TokenErrorKind::Unavailable
     }

@@ -232,13 +232,13 @@ impl Error for HandlerError {
     }
 }
 
-/// Logs a call that is answered with a JSON-RPC error.
+/// Logs a call that ends with a JSON-RPC error.
 pub(super) fn log_rpc(kind: CallKind, name: &str, error: &RpcError) {
     let (name, code) = (&*escaped(name), error.code().0);
     if error.code() == ErrorCode::INTERNAL_ERROR {
-        tracing::warn!(%kind, name, code, error = &*escaped(error.message()), "a call was answered with an error");
+        tracing::warn!(%kind, name, code, error = &*escaped(error.message()), "a call failed");
     } else {
-        tracing::debug!(%kind, name, code, "a call was answered with an error");
+        tracing::debug!(%kind, name, code, "a call failed");
     }
 }
 

@@ -82,8 +82,7 @@ impl<T: Output> CallFuture<T> {
         Self::of(CallWork::Ready(Some(result)))
     }
 
-    /// Creates a call that is answered with an error, or with questions. Does not allocate by
-    /// itself.
+    /// Creates a call that ends with an error or with questions. Does not allocate by itself.
     pub fn refused(error: impl Into<CallError>) -> Self {
         Self::ready(Err(error.into()))
     }

@@ -32,7 +32,7 @@ pub(crate) struct GuardedCall<T: Output> {
     idle: Option<crate::ask::IdleDetector>,
 }
 
-/// What a call is polled with, but does not own.
+/// The values that a call borrows when it is polled.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Surroundings<'a> {
     /// `None` if the handler takes no context.

@@ -12,7 +12,7 @@ use crate::http::sse;
 /// How many bytes may be buffered for a slow reader before the tool has to wait.
 const CAPACITY: usize = 64 * 1024;
 
-/// How long after the start of the call, or after the last flush, a tool may go on without waiting
+/// How long after the start of the call, or after the last flush, a tool may continue without waiting
 /// for a flush of what it sends. Whatever was sent goes out as soon as the tool waits for something
 /// else. So a tool that reports in a tight loop does not cause a packet for each report, and the
 /// reports of a tool that works in between are not delayed.
@@ -36,7 +36,7 @@ struct OutboxState {
     /// The time of the start or of the last flush, and the number of flushes.
     let_out: Instant,
     times_let_out: u64,
-    /// The next events are to be flushed before the tool goes on.
+    /// The next events are to be flushed before the tool continues.
     wants_out: bool,
 }
 
@@ -165,7 +165,7 @@ impl Outbox {
     }
 
     /// Returns whether there are events for a stream to start with, which it then flushes before
-    /// the tool goes on. If not, the next one wakes the task of `cx`.
+    /// the tool continues. If not, the next one wakes the task of `cx`.
     pub(crate) fn starts_stream(&self, cx: &mut Context<'_>) -> bool {
         let mut state = self.lock();
         state.wants_out = !state.events.is_empty();

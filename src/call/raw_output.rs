@@ -37,8 +37,8 @@ impl RawOutput {
     /// member may be missing, because some servers omit empty members.
     ///
     /// # Errors
-    /// When the text is not a JSON object, or is nested too deeply, or when its main member is
-    /// repeated or has another type.
+    /// If the text is not a JSON object or is nested too deeply, or if its main member is repeated or
+    /// has another type.
     pub(crate) fn read(
         json: String,
         main: Main,
@@ -112,10 +112,26 @@ impl RawOutput {
         }
         writer.buffer.push(b'}');
     }
+
+    /// Replaces a member, or adds it. `json` must be valid JSON. Copies the text.
+    pub(crate) fn set(&mut self, name: &str, json: &str) {
+        let mut buffer = Vec::with_capacity(self.0.len() + name.len() + json.len() + 4);
+        buffer.push(b'{');
+        self.members(|key, value| {
+            if !key.is_key(name) {
+                write_member(&mut buffer, key, value);
+            }
+        });
+        write::key(&mut buffer, name);
+        buffer.extend_from_slice(json.as_bytes());
+        buffer.push(b'}');
+        // The buffer consists of whole strings, so it is valid UTF-8.
+        self.0 = String::from_utf8(buffer).unwrap_or_default().into();
+    }
 }
 
 fn write_meta(writer: &mut ResultWriter<'_>, own: Option<Raw<'_>>) {
-    writer.open_meta();
+    let start = writer.open_meta();
     if let Some(own) = own {
         // The text was checked with the result, so scanning it cannot fail.
         let _ = Scanner::new(own.text()).members(|scanner, key| {
@@ -126,7 +142,7 @@ fn write_meta(writer: &mut ResultWriter<'_>, own: Option<Raw<'_>>) {
             Ok(())
         });
     }
-    writer.buffer.push(b'}');
+    writer.close_meta(start);
 }
 
 fn write_member(buffer: &mut Vec<u8>, key: Raw<'_>, value: Raw<'_>) {

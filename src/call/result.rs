@@ -119,19 +119,21 @@ impl<'w> ResultWriter<'w> {
     #[cold]
     fn end_with(&mut self, members: &Map<String, Value>) {
         self.complete();
-        self.open_meta();
+        let start = self.open_meta();
         for (name, value) in members.iter().filter(|(name, _)| *name != meta::SERVER_INFO) {
             self.raw(name, &value.to_string());
         }
-        self.buffer.extend_from_slice(b"}}");
+        self.close_meta(start);
+        self.buffer.push(b'}');
     }
 
     /// Ends the object with one more member in its `_meta`, whose value is JSON text.
     pub(crate) fn end_tagged(&mut self, name: &str, json: &str) {
         self.complete();
-        self.open_meta();
+        let start = self.open_meta();
         self.raw(name, json);
-        self.buffer.extend_from_slice(b"}}");
+        self.close_meta(start);
+        self.buffer.push(b'}');
     }
 
     pub(crate) fn complete(&mut self) {
@@ -140,12 +142,25 @@ impl<'w> ResultWriter<'w> {
         }
     }
 
-    /// Opens the `_meta` of the object, with the members that every modern result has there.
-    pub(crate) fn open_meta(&mut self) {
+    /// Opens the `_meta` of the object, with the members that every modern result has there. Returns
+    /// its start in the buffer, for [`close_meta`](Self::close_meta).
+    pub(crate) fn open_meta(&mut self) -> usize {
+        let start = self.buffer.len();
         write::key(self.buffer, "_meta");
         self.open();
         if self.era == Era::Modern {
             self.raw(meta::SERVER_INFO, &self.texts.server_info);
+        }
+        start
+    }
+
+    /// Closes the `_meta` that starts at `start`, or removes it if it is empty.
+    pub(crate) fn close_meta(&mut self, start: usize) {
+        // No member ends with an opening brace.
+        if self.buffer.last() == Some(&b'{') {
+            self.buffer.truncate(start);
+        } else {
+            self.buffer.push(b'}');
         }
     }
 }

@@ -132,7 +132,7 @@ impl Rights {
         self.allow(head)
     }
 
-    /// Refuses a call whose caller lacks a scope. All that the call needs are named at once.
+    /// Refuses a call whose caller lacks a scope. The error names all scopes that the call needs.
     #[cfg(feature = "auth")]
     pub(crate) fn check_scopes(&self, call: &Call<'_>) -> Result<(), CallError> {
         let NeededScopes { always, by_call } = &self.scopes;
@@ -172,7 +172,7 @@ impl Rights {
     #[cfg(feature = "auth")]
     pub(crate) fn check(&self) -> Result<(), String> {
         let wrong = self.scopes.always.iter().find(|scope| !crate::auth::is_scope(scope));
-        wrong.map_or(Ok(()), |scope| Err(format!("{scope:?} is not a scope that a resource can need")))
+        wrong.map_or(Ok(()), |scope| Err(format!("{scope:?} is not a scope that a resource can require")))
     }
 
     #[cfg(not(feature = "auth"))]
@@ -224,7 +224,7 @@ macro_rules! rights_setters {
         /// [`ResourceServer`](crate::auth::ResourceServer) says so. A request that has not passed
         /// a resource server has no scopes.
         ///
-        /// A scope that is none (RFC 6749, section 3.3) is an error when the registry is built.
+        /// An invalid scope (RFC 6749, section 3.3) is an error when the registry is built.
         #[cfg(feature = "auth")]
         pub fn scope(mut self, scope: impl Into<Box<str>>) -> Self {
             self.$($field).+.scope(scope.into());

@@ -51,14 +51,14 @@ pub struct Subscription {
     permissions: Vec<Permission>,
 }
 
-/// Where a bus puts the messages of a [`Subscription`].
+/// The queue into which a bus puts the messages of a [`Subscription`].
 #[derive(Clone, Debug)]
 pub struct BusSender {
     sender: mpsc::Sender<Bytes>,
     missed: Arc<AtomicBool>,
 }
 
-/// What a subscription delivers.
+/// An item of a subscription.
 #[derive(Debug, PartialEq)]
 pub(crate) enum News {
     Message(Bytes),

@@ -4,7 +4,7 @@ use http::{HeaderMap, header};
 
 use super::fields::{Field, Fields};
 
-/// What the SDKs send.
+/// The value that the SDKs send.
 const USUAL: [&str; 2] = ["application/json, text/event-stream", "text/event-stream, application/json"];
 
 /// The content types that a client accepts for the reply.

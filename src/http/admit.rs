@@ -44,7 +44,7 @@ pub(crate) fn admit(
 
 fn is_json(content_type: Field<'_>) -> bool {
     let Field::Once(value) = content_type else { return false };
-    // What clients send, told at a glance.
+    // A fast path for the values that clients usually send.
     if value.as_bytes() == b"application/json" {
         return true;
     }

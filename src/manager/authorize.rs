@@ -1,4 +1,4 @@
-//! A resource server in front of a manager, as a function and as a service.
+//! A resource server in front of a manager: as a function and as a service.
 
 use std::sync::Arc;
 
@@ -12,29 +12,28 @@ use crate::http::{Fields, retry_after};
 use crate::reply::{Body, with_status};
 use crate::request::{Refusal, Rejection};
 
-/// How long clients may keep the metadata.
+/// How long clients may cache the metadata.
 const METADATA_CACHE: HeaderValue = HeaderValue::from_static("max-age=300");
 
-/// Admits only requests with an access token. Created by
+/// Admits only requests with a valid access token. Created by
 /// [`StatelessSessionManager::authorize`](crate::StatelessSessionManager::authorize).
 ///
-/// `wrap` puts it around a service, and it is a `tower_layer::Layer` (feature `tower`). A host
-/// without services calls [`check`](Self::check) before
+/// [`wrap`](Self::wrap) puts it around a service. It is also a `tower_layer::Layer` (feature
+/// `tower`). A host without services calls [`check`](Self::check) before
 /// [`handle`](crate::StatelessSessionManager::handle).
 ///
 /// For each request, in this order:
 ///
-/// 1. `Host` and `Origin` are judged as the manager judges them (403);
-/// 2. a GET of `/.well-known/oauth-protected-resource` followed by the path of the resource's URL,
-///    or by nothing, gets the resource's metadata (RFC 9728), which needs no token. A router must
-///    lead these paths here;
-/// 3. the token is read from `Authorization` and verified (400, 401, 503), and must have the scopes
-///    that every request needs (403);
-/// 4. the request goes on, without `Authorization`, with a [`Principal`](crate::Principal) and an
-///    [`Access`](crate::auth::Access) in its extensions.
+/// 1. Checks `Host` and `Origin` like the manager (403).
+/// 2. Responds to a GET of `/.well-known/oauth-protected-resource`, with or without the path of the
+///    resource's URL after it, with the resource's metadata (RFC 9728). This needs no token. Route
+///    these paths to the service.
+/// 3. Reads the token from `Authorization` and verifies it (400, 401, 503), and checks the scopes
+///    that every request needs (403).
+/// 4. Removes `Authorization`, adds a [`Principal`](crate::Principal) and an
+///    [`Access`](crate::auth::Access) to the request's extensions, and passes the request on.
 ///
-/// Nothing of the body is read before. Place [`Cors`](super::Cors) outside, because a preflight
-/// carries no token.
+/// The body is not read. Put [`Cors`](super::Cors) outside, because a preflight carries no token.
 #[derive(Clone, Debug)]
 pub struct Authorize {
     manager: StatelessSessionManager,
@@ -43,7 +42,7 @@ pub struct Authorize {
 }
 
 impl StatelessSessionManager {
-    /// Returns a resource server in front of this manager.
+    /// Puts a resource server in front of this manager.
     pub fn authorize(&self, server: ResourceServer) -> Authorize {
         let metadata = server.metadata().map(Bytes::from);
         Authorize { manager: self.clone(), server: Arc::new(server), metadata }
@@ -51,7 +50,7 @@ impl StatelessSessionManager {
 }
 
 impl Authorize {
-    /// Judges a request by its head, and returns it with its caller.
+    /// Checks the head of a request, and returns the request with its caller in the extensions.
     ///
     /// ```
     /// use bytes::Bytes;
@@ -73,7 +72,7 @@ impl Authorize {
     /// ```
     ///
     /// # Errors
-    /// The response that ends the request: the resource's metadata, or a refusal.
+    /// Returns the final response of the request: the resource's metadata or a refusal.
     pub async fn check<B>(&self, request: Request<B>) -> Result<Request<B>, Response<Body>> {
         let (mut head, body) = request.into_parts();
         if let Err(fault) = self.manager.settings().http.origin.check(&head, &Fields::read(&head.headers)) {

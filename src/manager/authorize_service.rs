@@ -28,15 +28,15 @@ impl<S> tower_layer::Layer<S> for Authorize {
     }
 }
 
-/// A service behind a resource server; see [`Authorize`]. It is always ready: a service that has
-/// to be waited for is waited for once the token is verified.
+/// A service behind a resource server; see [`Authorize`]. It is always ready: the readiness of the
+/// inner service is awaited after the token has been verified.
 #[derive(Clone, Debug)]
 pub struct AuthorizeService<S> {
     authorize: Authorize,
     service: S,
 }
 
-/// The body of a response: of the service, or of the refusal in its place.
+/// The response body of an [`AuthorizeService`]: that of the inner service or of a refusal.
 #[derive(Debug)]
 pub struct AuthorizeBody<D>(Either<D>);
 

@@ -39,23 +39,22 @@ impl ManagerBuilder {
     /// Sets how many calls may be in flight at the same time; there is no bound by default. Beyond it,
     /// requests get 503 with `Retry-After`.
     ///
-    /// All requests that run a handler or ask a registry count: calls of tools, prompts and resources,
-    /// completions and lists. A call counts from when it is started until its handler has ended, or
-    /// was dropped because the client left. A call that streams counts as long as its handler runs, a
-    /// legacy one that waits for its client's answer counts meanwhile, and a
-    /// [detached](crate::Tool::detached) one counts until its task has ended. A question of the modern
-    /// era ends its call, and the answer begins another.
+    /// A call is any request that runs a handler or queries a registry: calls of tools, prompts and
+    /// resources, completions and lists. It counts from when it starts until its handler has ended, or
+    /// is dropped because the client disconnects. A streaming call counts while its handler runs, also
+    /// while a legacy call waits for its client's answer. A [detached](crate::Tool::detached) call
+    /// counts until its task has ended. In the modern era, a question ends its call, and the answer
+    /// starts another.
     ///
-    /// Neither clients' answers and notifications, nor subscriptions, nor requests that the manager
-    /// answers itself (such as `server/discover`) count, so they are served at the bound as well. The
-    /// requests of a batch count one by one: those beyond the bound are refused within the reply, and
-    /// the others run.
+    /// Answers and notifications of clients, subscriptions, and requests that the manager answers
+    /// itself, such as `server/discover`, do not count, and are always served. Each request of a batch
+    /// counts: those beyond the bound are refused within the reply, and the others run.
     ///
     /// Callers without a [`Principal`](crate::Principal) cannot be told apart. They share a second
     /// bound of the same size, so that they cannot lock out the callers that have one.
     ///
-    /// A call whose number is bounded takes a lock twice, which all threads share, and allocates once
-    /// more if it is not ready at once. Without a bound, nothing is counted.
+    /// With a bound, each call locks a mutex that all threads share twice, and a call that has to wait
+    /// needs one more allocation. Without one, nothing is counted.
     pub fn max_calls(mut self, calls: usize) -> Self {
         self.bounds.calls = Some(calls);
         self
@@ -63,10 +62,10 @@ impl ManagerBuilder {
 
     /// Sets how many calls of one [`Principal`](crate::Principal) may be in flight at the same time; an
     /// eighth of [`max_calls`](Self::max_calls) by default, and at least one. Beyond it, requests get
-    /// 429 with `Retry-After`, and other callers notice nothing.
+    /// 429 with `Retry-After`. Other callers are not affected.
     ///
-    /// It can be set without `max_calls`: then the calls of all callers together are not bounded, nor
-    /// those of callers without a principal.
+    /// Without `max_calls`, only the calls of each principal are bounded: neither those of all callers
+    /// together, nor those of callers without a principal.
     pub fn max_calls_per_principal(mut self, calls: usize) -> Self {
         self.bounds.calls_each = Some(calls);
         self

@@ -178,7 +178,7 @@ where
             match begun.into_ready() {
                 Ok(reply) => reply,
                 Err(pending) => {
-                    // Free the body, which may be large, and the headers before the tool goes on.
+                    // Free the body, which may be large, and the headers before the tool continues.
                     drop((body, take_head(head)));
                     pending.finish(settings).await
                 }
@@ -193,7 +193,7 @@ fn refuse(rejection: Rejection, version: VersionHeader, settings: &Settings) -> 
     Reply::refuse(rejection, unread_id(version, &settings.revisions))
 }
 
-/// What is known from the head of a request alone.
+/// The result of checking a request's head.
 struct Arrival {
     accepts: Accepts,
     version: VersionHeader,

@@ -25,7 +25,7 @@ use crate::request::{Refusal, Rejection};
 #[derive(Debug)]
 pub struct McpService<C>(Arc<Shared<C>>);
 
-/// What the requests of one service share.
+/// The state that the requests of one service share.
 #[derive(Clone, Debug)]
 struct Shared<C> {
     manager: StatelessSessionManager,

@@ -77,7 +77,7 @@ impl ToolAnnotations {
 
 /// How long a client may cache a list, and who may share it (2026-07-28, Server, "Caching").
 ///
-/// By default a list is stale at once, and private to the caller.
+/// By default a list is immediately stale and private to the caller.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct CacheHint {
     pub(crate) ttl: Duration,

@@ -170,7 +170,7 @@ impl<T: Output> Drop for PendingCall<T> {
     }
 }
 
-/// What a call produces first.
+/// The first output of a call.
 enum First {
     Reply(SingleReply),
     Event(Arc<Exchange>),

@@ -39,7 +39,7 @@ pub(crate) struct CallStream {
     settings: Arc<Settings>,
     /// Counts the call as in flight until the stream is dropped.
     _serving: Serving,
-    /// There if the call ends with the token that began it.
+    /// Set if the call ends when its token expires.
     #[cfg(feature = "auth")]
     token_end: Option<TokenEnd>,
 }

@@ -76,7 +76,7 @@ impl<L, S> Serve<L, S> {
     /// closed up to a [`header_timeout`](Self::header_timeout) later.
     ///
     /// Behind a proxy, make it longer than the proxy's own idle timeout, which is 60 s in most:
-    /// if the server closes first, a request may already be on its way.
+    /// if the server closes first, a request may already be in transit.
     pub fn idle_timeout(mut self, timeout: Duration) -> Self {
         self.limits.idle_timeout = timeout;
         self

@@ -42,7 +42,7 @@
 //! The last three rows are settings of the manager, and hold for its requests alone: other
 //! routes of an application bound their own bodies. Behind a proxy, connections are the
 //! proxy's: choose [`max_streams`](Serve::max_streams) times its connections as the number of
-//! requests that this process should have under way, and an
+//! requests that this process should have in flight, and an
 //! [`idle_timeout`](Serve::idle_timeout) longer than the proxy's.
 //!
 //! When no connection can be accepted, for example because the process is out of descriptors,
@@ -52,10 +52,10 @@
 //!
 //! # Memory after a flood
 //!
-//! What is bounded above is given back to the allocator at once, but glibc's does not always give
-//! it back to the operating system. It raises its threshold for separate mappings with the
-//! largest block it has freed, up to 32 MiB, and each thread has its own heap. After three
-//! rounds of 64 calls with 3 MiB each, over 32 connections to the example `hyper_server` with two
+//! The memory bounded above is returned to the allocator immediately, but glibc's allocator does not
+//! always return it to the operating system. It raises its threshold for separate mappings with the
+//! largest block it has freed, up to 32 MiB, and each thread has its own heap. After three rounds of
+//! 64 calls with 3 MiB each, over 32 connections to the example `hyper_server` with two
 //! workers:
 //!
 //! | environment | memory before, MB | at most | after | CPU, s |

@@ -39,7 +39,7 @@ impl TestReply {
     /// Returns the result.
     ///
     /// # Panics
-    /// If the request was answered with an error.
+    /// If the response is an error.
     #[track_caller]
     pub fn result(&self) -> &Value {
         match self.message.get("result") {

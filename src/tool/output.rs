@@ -65,7 +65,9 @@ impl Blocks {
 impl ToolOutput {
     /// Creates a result from the JSON text of a `CallToolResult`, for example of another server.
     /// Its members reach the client unchanged, except those that depend on the client's revision:
-    /// `resultType`, the server's name in `_meta`, and structured content that is not an object.
+    /// `resultType`, the server's name in `_meta`, and structured content that is not an object. Such
+    /// a result can be marked as [`failed`](Self::failed), but content and other members that are
+    /// added to it are ignored.
     ///
     /// # Errors
     /// If the text is not a JSON object, is nested more than 128 levels deep, or if `content` is
@@ -106,6 +108,11 @@ impl ToolOutput {
     /// failure; see [`error`](Self::error).
     #[must_use]
     pub fn failed(mut self) -> Self {
+        if let Some(raw) = &mut self.raw
+            && !self.is_error
+        {
+            raw.set("isError", "true");
+        }
         self.is_error = true;
         self
     }

@@ -17,7 +17,7 @@ const MAX_FAULTS: usize = 5;
 /// The most bytes that are reported for one fault.
 const MAX_TOLD: usize = 500;
 
-/// What is checked.
+/// The parts of a call that are checked.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Checks {
     pub(super) arguments: bool,

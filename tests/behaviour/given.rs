@@ -56,6 +56,41 @@ async fn a_result_that_is_json_already_keeps_its_members_but_for_those_of_a_revi
     }
 }
 
+/// A client of a tool whose result is this JSON, after a change.
+fn tool(json: &'static str, change: fn(ToolOutput) -> ToolOutput) -> TestClient<ToolRegistry> {
+    let handler = move |_: NoArguments| std::future::ready(ToolOutput::from_json(json).map(change));
+    let tools = ToolRegistry::builder().register(Tool::new("t", "A tool", handler));
+    TestClient::new(tools.build().expect("a valid tool"))
+}
+
+#[tokio::test]
+async fn a_result_that_is_json_already_can_be_marked_as_failed() {
+    for json in [r#"{"content":[],"vendor":{"a":1.50}}"#, r#"{"isError": false, "vendor":{"a":1.50}}"#] {
+        for revision in [Revision::V2025_11_25, Revision::V2026_07_28] {
+            let reply = tool(json, ToolOutput::failed).revision(revision).call("t", json!({})).await;
+            assert_eq!(reply.result()["isError"], true, "{json}");
+            assert_eq!(reply.result()["vendor"], json!({"a": 1.5}));
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_empty_meta_is_left_out_for_a_legacy_client() {
+    const NAME: &str = "io.modelcontextprotocol/serverInfo";
+    let named = r#"{"content":[],"_meta":{"io.modelcontextprotocol/serverInfo":{"name":"upstream"}}}"#;
+    for json in [named, r#"{"content":[],"_meta":{}}"#, r#"{"content":[],"_meta":null}"#] {
+        let reply = tool(json, |output| output).legacy().call("t", json!({})).await;
+        assert_eq!(reply.result().get("_meta"), None, "{json}");
+        let reply = tool(json, |output| output).call("t", json!({})).await;
+        let name = &reply.result()["_meta"][NAME]["name"];
+        assert!(name.is_string() && name != "upstream", "{json}: {reply:?}");
+    }
+    let own = |output: ToolOutput| output.with_meta(NAME, json!({"name": "own"}));
+    let handler = move || std::future::ready(own(ToolOutput::empty()));
+    let tools = ToolRegistry::builder().tool("t", "A tool", handler).build().expect("a valid tool");
+    assert_eq!(TestClient::new(tools).legacy().call("t", json!({})).await.result().get("_meta"), None);
+}
+
 #[tokio::test]
 async fn what_is_shown_in_part_is_not_cached_for_everybody_even_if_it_is_json_already() {
     let read = async |client: TestClient<_>| client.read("a:b").await.result()["cacheScope"].clone();

@@ -1,4 +1,4 @@
-//! Which part of a catalog gets a call.
+//! The choice of the part of a catalog that gets a call.
 
 use mcp_stateless::call::{Call, CallFuture};
 use mcp_stateless::completion::{Completion, CompletionRequest};

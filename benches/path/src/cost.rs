@@ -11,18 +11,18 @@ use crate::valgrind::{self, Cost};
 
 const BASELINE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/baseline.json");
 
-/// How much more than the baseline a workload may cost, in percent.
+/// The tolerance above the baseline, in percent.
 const TOLERANCE: Cost = Cost { instructions: 2, allocations: 0, locks: 0 };
 
-/// The tolerance for a call over a socket: how often tasks are woken varies by a lock or two.
+/// The tolerance for a call over a socket: the number of wake-ups varies by one or two locks.
 const TOLERANCE_ON_HYPER: Cost = Cost { instructions: 2, allocations: 0, locks: 3 };
 
-/// The tolerance for a workload whose notifications are gathered for a time: under valgrind, fewer
-/// fit into it.
+/// The tolerance for a workload whose notifications are batched by time: under valgrind, fewer fit
+/// into a batch.
 const TOLERANCE_BY_THE_CLOCK: Cost = Cost { instructions: 25, allocations: 50, locks: 50 };
 
-/// The most instructions that a call on hyper may take, in percent of the hand-written server's:
-/// 115, and one for what the layout of the code varies by from build to build.
+/// The maximum number of instructions of a call on hyper, in percent of the hand-written server's:
+/// 115, plus one because the code layout varies between builds.
 const MOST_OF_HAND_WRITTEN: u64 = 116;
 
 impl Cost {
@@ -36,9 +36,9 @@ impl Cost {
     }
 }
 
-/// By workload.
+/// The costs by workload.
 type Costs = BTreeMap<String, Cost>;
-/// By the profile that this program was built with.
+/// The baselines by build profile.
 type Baseline = BTreeMap<String, Costs>;
 
 /// Measures each workload in this build, and writes the costs to the baseline.
@@ -89,7 +89,7 @@ pub(crate) fn check() -> Result<ExitCode, Failure> {
     if is_fine {
         return Ok(ExitCode::SUCCESS);
     }
-    println!("a workload costs too much; if more than the baseline is meant, record it: `path record`");
+    println!("a workload costs too much; to accept the new costs, run `path record`");
     Ok(ExitCode::FAILURE)
 }
 
@@ -119,9 +119,9 @@ fn read_baseline() -> Result<Baseline, Failure> {
     Ok(serde_json::from_str(&fs::read_to_string(BASELINE)?)?)
 }
 
-/// Returns the profile of this build, after which cargo names the directory.
+/// Returns the profile of this build, from the directory that Cargo names after it.
 fn profile() -> Result<String, Failure> {
     let program = std::env::current_exe()?;
     let directory = program.parent().and_then(|directory| directory.file_name());
-    Ok(directory.ok_or("the program is in no directory")?.to_string_lossy().into_owned())
+    Ok(directory.ok_or("the program has no parent directory")?.to_string_lossy().into_owned())
 }

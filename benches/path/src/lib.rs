@@ -1,4 +1,4 @@
-//! The workloads: requests to a manager in memory, whose future never has to wait, so that only the
+//! The workloads: requests to a manager in memory. Their futures never wait for I/O, so only the
 //! request path is measured.
 
 mod token;
@@ -60,7 +60,7 @@ impl Workload {
     /// Creates the workload with this name.
     ///
     /// # Panics
-    /// When there is no such workload, or its reply is not as expected.
+    /// If there is no such workload, or if its reply is not the expected one.
     pub fn new(name: &'static str) -> Self {
         let call = |name: &str, arguments: Value| json!({"name": name, "arguments": arguments});
         let add = || call("add", json!({"a": 10, "b": 20}));
@@ -98,8 +98,7 @@ impl Workload {
         workload
     }
 
-    /// Returns a workload with the same manager and tools, whose request shares no memory with this
-    /// one's.
+    /// Returns a workload with the same manager and tools. The requests of both share no memory.
     #[must_use]
     pub fn beside(&self) -> Self {
         let again = Self::new(self.name);
@@ -118,7 +117,7 @@ impl Workload {
         &self.tools
     }
 
-    /// Creates a request. Separate from [`answer`](Self::answer), because it is not measured.
+    /// Creates a request. Not part of [`answer`](Self::answer), so that it is not measured.
     #[must_use]
     pub fn request(&self) -> Request<Full<Bytes>> {
         self.request.clone()
@@ -148,7 +147,7 @@ impl Workload {
     }
 }
 
-/// Polls a future until it is ready. The futures here only ever wait to be polled again.
+/// Polls a future until it is ready. The futures here are always ready to be polled again.
 fn run<F: Future>(future: F) -> F::Output {
     let mut future = pin!(future);
     let mut cx = Context::from_waker(Waker::noop());
@@ -162,7 +161,7 @@ fn run<F: Future>(future: F) -> F::Output {
 fn tools(more: usize) -> ToolRegistry {
     let mut tools = ToolRegistry::builder()
         .tool("add", "Add two integers", async |Add { a, b }: Add| a + b)
-        .tool("echo", "Say a text again", async |Echo { text }: Echo| text);
+        .tool("echo", "Repeat a text", async |Echo { text }: Echo| text);
     if more == 0 {
         tools =
             tools.tool("countdown", "Count down", async |Countdown { from }: Countdown, cx: CallContext| {
@@ -220,7 +219,7 @@ fn with_token(mut request: Request<Full<Bytes>>) -> Request<Full<Bytes>> {
     request
 }
 
-/// Returns a text with an escape about every forty characters, and some characters beyond ASCII.
+/// Returns a text with an escape about every forty characters, and some non-ASCII characters.
 fn text(bytes: usize) -> String {
     "lorem ipsum \"dolor\" sit amet,\nconsectetur adipiscing elit, sed do — "
         .chars()

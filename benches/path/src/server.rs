@@ -20,7 +20,7 @@ use self::limit::Passes;
 use crate::Failure;
 use crate::catalogue::ToolSet;
 
-/// What a server of `peers` is started with.
+/// The options of a server of `peers`.
 #[derive(Clone, Copy)]
 pub(crate) struct Setting {
     pub(crate) tools: ToolSet,
@@ -28,11 +28,11 @@ pub(crate) struct Setting {
 
 const SETTING: Setting = Setting { tools: ToolSet::Four };
 
-/// Which server answers.
+/// The server to run.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Server {
     Ours,
-    /// What hyper and `serde_json` allow.
+    /// The limit of hyper and `serde_json`.
     HandWritten,
 }
 
@@ -82,7 +82,7 @@ where
 {
     stream.set_nodelay(true)?;
     let connection = http1::Builder::new().serve_connection(TokioIo::new(stream), service);
-    // In a task, as every server does it.
+    // In a task, as in most servers.
     tokio::spawn(connection).await??;
     Ok(())
 }

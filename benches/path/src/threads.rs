@@ -1,5 +1,5 @@
-//! Compares threads that share one manager with as many threads that have a manager each. Only the
-//! former are slowed down by memory that all of them write to.
+//! Compares threads that share one manager with threads that have one manager each. Only the former
+//! are slowed down by writes to shared memory.
 
 use std::io;
 use std::sync::Barrier;
@@ -18,7 +18,7 @@ use crate::server::runtime;
 const THREADS: usize = 2;
 /// The length of one measurement.
 const TIME: Duration = Duration::from_millis(300);
-/// The number of requests between two looks at the clock.
+/// The number of requests between two readings of the clock.
 const BETWEEN: u64 = 64;
 
 /// Sends requests until the given time. Returns how many were answered.
@@ -30,7 +30,7 @@ pub(crate) fn compare(rounds: usize) -> Result<(), Failure> {
     for (name, serve) in [("in memory", in_memory as Serve), ("over sockets", over_sockets as Serve)] {
         let mut ratios = Vec::with_capacity(rounds);
         for round in 0..rounds {
-            // Neither is always the first.
+            // Alternate which one is first.
             let (shared, apart) = if round % 2 == 0 {
                 let shared = requests(true, serve)?;
                 (shared, requests(false, serve)?)
@@ -67,7 +67,7 @@ fn requests(is_shared: bool, serve: Serve) -> Result<f64, Failure> {
                 Ok(served as f64 / start.elapsed().as_secs_f64())
             })
         });
-        // All are started before the first is waited for.
+        // Start all threads before joining the first.
         let threads: Vec<_> = threads.collect();
         threads.into_iter().map(|thread| thread.join().map_err(|_| "a thread panicked")?).sum()
     })

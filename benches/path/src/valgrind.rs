@@ -46,7 +46,7 @@ pub(crate) fn on_hyper(server: Server, request: &[u8]) -> Result<Cost, Failure> 
         BufReader::new(out).read_line(&mut addr)?;
         let asked = match addr.trim_ascii_end().parse() {
             Ok(addr) => client::ask(addr, request, times).map_err(Box::from),
-            Err(_) => Err("the server tells no address".into()),
+            Err(_) => Err("the server printed no address".into()),
         };
         if asked.is_err() {
             child.kill()?;
@@ -64,7 +64,7 @@ fn per_request(run: impl Fn(&[&str], u64) -> Result<String, Failure>) -> Result<
         let heap = numbers_after(&run(MEMCHECK, times)?, "total heap usage: ")?;
         match (&events[..], &heap[..]) {
             (&[instructions, locks], &[allocations, ..]) => Ok([instructions, locks, allocations]),
-            _ => Err(format!("valgrind tells something else: {events:?}, {heap:?}").into()),
+            _ => Err(format!("unexpected output of valgrind: {events:?}, {heap:?}").into()),
         }
     };
     let (few, many) = (count(FEW)?, count(MANY)?);
@@ -86,8 +86,7 @@ fn said(is_success: bool, stderr: &[u8]) -> Result<String, Failure> {
 
 /// Returns the numbers after `label` in its line, which may contain commas.
 fn numbers_after(text: &str, label: &str) -> Result<Vec<u64>, Failure> {
-    let (_, rest) =
-        text.split_once(label).ok_or_else(|| format!("valgrind does not tell {label:?}: {text}"))?;
+    let (_, rest) = text.split_once(label).ok_or_else(|| format!("valgrind printed no {label:?}: {text}"))?;
     let words = rest.lines().next().unwrap_or_default().split_ascii_whitespace();
     Ok(words.map_while(|word| word.replace(',', "").parse().ok()).collect())
 }

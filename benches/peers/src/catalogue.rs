@@ -94,8 +94,8 @@ fn object(title: &str, properties: &[(&str, &str)]) -> String {
     let mut required = String::new();
     for (index, (name, schema)) in properties.iter().enumerate() {
         let comma = if index == 0 { "" } else { "," };
-        write!(described, r#"{comma}"{name}":{schema}"#).expect("a string takes all");
-        write!(required, r#"{comma}"{name}""#).expect("a string takes all");
+        write!(described, r#"{comma}"{name}":{schema}"#).expect("writing to a string cannot fail");
+        write!(required, r#"{comma}"{name}""#).expect("writing to a string cannot fail");
     }
     format!(
         r#"{{"$schema":"https://json-schema.org/draft/2020-12/schema","properties":{{{described}}},"required":[{required}],"title":"{title}","type":"object"}}"#

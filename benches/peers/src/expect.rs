@@ -42,7 +42,7 @@ impl Expectation {
             equal("resultType", result.remove("resultType"), &json!("complete"))?;
         }
         let meta = result.remove("_meta");
-        // A gateway takes it out for clients of the legacy era.
+        // A gateway removes it for clients of the legacy era.
         if let Some(server) = meta.as_ref().and_then(|meta| meta.get("io.modelcontextprotocol/serverInfo")) {
             equal("name in _meta", server.get("name").cloned(), &json!(SERVER_NAME))?;
         }

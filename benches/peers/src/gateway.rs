@@ -32,7 +32,7 @@ pub(crate) struct Times {
     pub(crate) warm_up: Duration,
 }
 
-/// What is behind the gateway.
+/// The upstream of the gateway.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Upstream {
     /// A child process.
@@ -53,7 +53,7 @@ impl Upstream {
         }
     }
 
-    /// The eras of the clients. There are sessions in the legacy era alone.
+    /// The eras of the clients. Only the legacy era has sessions.
     fn eras(self) -> &'static [Era] {
         if self == Self::Sessions { &[Era::Legacy] } else { &[Era::Legacy, Era::Modern] }
     }
@@ -61,7 +61,7 @@ impl Upstream {
 
 /// The result of one window, in microseconds.
 struct Sample {
-    /// CPU time per call, of the process that gets the calls, and how much of it was in user space.
+    /// CPU time per call of the process that receives the calls, and its share in user space.
     cpu: f64,
     user: f64,
     p50: f64,
@@ -69,7 +69,7 @@ struct Sample {
     calls_per_second: f64,
 }
 
-/// Measures and prints. The gateway and what is behind it share the server's core.
+/// Runs the measurements and prints them. The gateway and its upstream share the server's core.
 pub(crate) fn run(times: &Times, cores: Cores) -> io::Result<()> {
     println!("\n### A gateway in front of a server: `tools/call` of `add`\n");
     println!(
@@ -163,10 +163,10 @@ fn over_http(server: &Server, era: Era, callers: usize, times: &Times) -> io::Re
     sample(run.latencies, run.elapsed, &before, &Spent::until_now(server.pid())?)
 }
 
-/// CPU time that a process has spent.
+/// The CPU time of a process.
 struct Spent {
     all: Duration,
-    /// By the kernel's count of its ticks.
+    /// The user time, as counted by the kernel's ticks.
     user: Duration,
     system: Duration,
 }
@@ -198,8 +198,8 @@ fn sample(mut latencies: Vec<u32>, elapsed: Duration, before: &Spent, after: &Sp
     })
 }
 
-/// The same server, called directly over its standard input and output. Like the load over HTTP, it
-/// never sleeps.
+/// The same server, called directly over its standard input and output. The client never sleeps, like
+/// the load over HTTP.
 struct Direct {
     child: Child,
     input: ChildStdin,
@@ -250,7 +250,7 @@ impl Direct {
             };
             for &byte in &buffer[..read] {
                 if byte != ANSWER[self.part] {
-                    return Err(io::Error::other("the server gave another answer"));
+                    return Err(io::Error::other("the server gave an unexpected answer"));
                 }
                 self.part += 1;
                 if self.part == ANSWER.len() {

@@ -84,5 +84,5 @@ fn wait_until_still(server: &Server) -> io::Result<()> {
         }
         before = now;
     }
-    Err(io::Error::other("the server stays busy"))
+    Err(io::Error::other("the server does not become idle"))
 }

@@ -75,13 +75,24 @@ pub(crate) enum Action {
         #[arg(long, default_value_t = 3)]
         millions: u64,
     },
-    /// Calls a child process, directly and through the gateway. Needs the feature `gateway`.
+    /// Calls servers directly and through the gateway. Needs the feature `gateway`.
     #[cfg(feature = "gateway")]
     Gateway,
-    /// The gateway.
+    /// The gateway, in front of a child process or of a server over HTTP.
     #[cfg(feature = "gateway")]
     #[command(hide = true)]
-    ServeGateway,
+    ServeGateway {
+        #[arg(long)]
+        upstream: Option<SocketAddr>,
+    },
+    /// The server over HTTP behind the gateway.
+    #[cfg(feature = "gateway")]
+    #[command(hide = true)]
+    ServeUpstream {
+        /// Starts a session for each client that has none.
+        #[arg(long)]
+        sessions: bool,
+    },
     /// The child process.
     #[cfg(feature = "gateway")]
     #[command(hide = true)]

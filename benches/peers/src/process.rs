@@ -84,6 +84,15 @@ pub(crate) fn busy(cores: Cores) -> io::Result<Duration> {
 /// The unit of times in `/proc`, which does not depend on the kernel's tick.
 const TICK: Duration = Duration::from_millis(10);
 
+/// Returns user time and system time of a process, in units of 10 ms.
+pub(crate) fn user_and_system(process: Pid) -> io::Result<(Duration, Duration)> {
+    let stat = fs::read_to_string(format!("/proc/{process}/stat"))?;
+    // The second field is a name in parentheses, which may contain any character.
+    let mut ticks = stat.rsplit(')').next().into_iter().flat_map(|rest| rest.split_whitespace().skip(11));
+    let mut next = || Some(TICK * ticks.next()?.parse().ok()?);
+    next().zip(next()).ok_or_else(|| io::Error::other("no times of the server"))
+}
+
 /// A running server. It ends when this is dropped.
 pub(crate) struct Server {
     child: Child,
@@ -138,11 +147,7 @@ impl Server {
 
     /// Returns user time and system time separately, in units of 10 ms.
     pub(crate) fn user_and_system(&self) -> io::Result<(Duration, Duration)> {
-        let stat = fs::read_to_string(format!("/proc/{}/stat", self.pid()))?;
-        // The second field is a name in parentheses, which may contain any character.
-        let mut ticks = stat.rsplit(')').next().into_iter().flat_map(|rest| rest.split_whitespace().skip(11));
-        let mut next = || Some(TICK * ticks.next()?.parse().ok()?);
-        next().zip(next()).ok_or_else(|| io::Error::other("no times of the server"))
+        user_and_system(self.pid())
     }
 
     /// Returns the resident memory in KiB.
@@ -175,7 +180,7 @@ impl Server {
             .ok_or_else(|| io::Error::other(format!("the server said {line:?}")))
     }
 
-    fn pid(&self) -> Pid {
+    pub(crate) fn pid(&self) -> Pid {
         Pid::from_raw(self.child.id().cast_signed())
     }
 }

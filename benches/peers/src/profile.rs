@@ -7,7 +7,7 @@ pub(crate) fn name() -> io::Result<String> {
     // The executable is in the profile's directory below the target directory.
     let program = std::env::current_exe()?;
     let directory = program.parent().and_then(|directory| directory.file_name());
-    let name = directory.ok_or_else(|| io::Error::other("the program is in no directory"))?;
+    let name = directory.ok_or_else(|| io::Error::other("the program has no parent directory"))?;
     Ok(name.to_string_lossy().into_owned())
 }
 

@@ -14,16 +14,16 @@ use crate::servers::Server;
 /// Where clients look for the metadata of a resource, before the path of the resource itself.
 pub(crate) const METADATA: &str = "/.well-known/oauth-protected-resource";
 
-/// Each endpoint is an OAuth resource of its own: all servers together at the public URL, and each
-/// server below it. Tokens for the public URL are accepted at every endpoint, others only where they
-/// were issued for.
+/// Each endpoint is a separate OAuth resource: all servers at the public URL, and each server below it.
+/// A token for the public URL is accepted at every endpoint, others only at the endpoint that they were
+/// issued for.
 pub(crate) struct Authorization {
     /// The path of the public URL.
     path: String,
     all: Authorize,
     /// The names of the servers, in the order of the configuration.
     each: Vec<(String, Authorize)>,
-    /// Whether clients can find an authorization server by the metadata.
+    /// Whether there is an authorization server to name in metadata.
     pub(crate) has_metadata: bool,
 }
 
@@ -62,11 +62,10 @@ impl Authorization {
         authorize.check(request).await
     }
 
-    /// Answers a request for the metadata of a resource. Others are treated as requests without a
-    /// token.
+    /// Answers a request for the metadata of a resource.
     ///
     /// # Errors
-    /// If the request has a token, and is not for metadata.
+    /// If there is no such resource, and the request has a valid token.
     pub(crate) async fn metadata(&self, request: Request) -> Result<Response<Body>, Request> {
         let resource = request.uri().path().strip_prefix(METADATA).unwrap_or_default();
         let name = resource.strip_prefix(&self.path).and_then(|rest| rest.strip_prefix('/'));

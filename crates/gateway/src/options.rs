@@ -28,20 +28,20 @@ pub struct Options {
     #[arg(value_name = "CONFIG")]
     pub config: PathBuf,
 
-    /// Ask every server what it has, print it, and exit
+    /// List what each server offers, and exit
     #[arg(long)]
     pub check: bool,
 
-    /// Listen on this address; port 0 takes a free port
+    /// Listen on this address; port 0 selects a free port
     #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:8000")]
     pub addr: String,
 
-    /// Accept this name in Host headers, besides those of this machine; may be repeated
+    /// Accept this name in Host headers, in addition to loopback names; may be repeated
     #[arg(long = "allow-host", value_name = "NAME")]
     pub allowed_hosts: Vec<String>,
 
-    /// Tell callers apart by this header where it is sent. Set it in a proxy that clients
-    /// cannot bypass
+    /// Identify callers by this header if it is sent. Set it in a proxy that clients cannot
+    /// bypass
     #[arg(long, value_name = "NAME")]
     pub caller_header: Option<HeaderName>,
 

@@ -11,7 +11,7 @@ use mcp_stateless_upstream::{UpstreamError, UpstreamInfo};
 use crate::servers::Server;
 use crate::text::shown;
 
-/// What a server says about itself, or why it is down.
+/// A server's information about itself, or the reason why it is down.
 pub(crate) type Finding = Result<UpstreamInfo, String>;
 
 /// The last column contains the reason why a server is down.

@@ -25,7 +25,7 @@ pub(crate) struct Server {
     /// The tools that are served.
     pub(crate) registry: Arc<dyn Registry>,
     pub(crate) tools: Arc<ToolRules>,
-    /// What it last said about itself.
+    /// The server's latest information about itself.
     about: RwLock<Option<Arc<UpstreamInfo>>>,
 }
 

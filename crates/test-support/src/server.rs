@@ -77,7 +77,7 @@ impl ExampleServer {
         &self.url
     }
 
-    /// What it printed before its address.
+    /// The lines that it printed before its address.
     pub fn said(&self) -> &[String] {
         &self.said
     }

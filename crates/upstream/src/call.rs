@@ -1,4 +1,4 @@
-//! A call that an upstream serves.
+//! Calls that an upstream serves.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -30,12 +30,12 @@ use super::question::Ask;
 use super::session::{Lease, PendingCall, Session};
 use super::settings::Key;
 
-/// How often an upstream may ask back in one call.
+/// The maximum number of rounds in which an upstream may ask questions in one call.
 const MOST_ROUNDS: u32 = 16;
-/// The wait before a round in which nothing was asked.
+/// The pause before the next round if the upstream asked no question.
 const BETWEEN_ROUNDS: Duration = Duration::from_millis(200);
 
-/// Which of the methods that a context goes with.
+/// The methods whose handlers get a [`CallContext`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Method {
     CallTool,
@@ -52,7 +52,7 @@ impl Method {
         }
     }
 
-    /// The parameter that names what is called.
+    /// Returns the parameter that names the target.
     fn named_by(self) -> &'static str {
         match self {
             Self::CallTool | Self::GetPrompt => "name",
@@ -61,7 +61,7 @@ impl Method {
     }
 }
 
-/// A call on its way.
+/// A call to be sent to an upstream.
 pub(super) struct UpstreamCall {
     pub(super) pool: Arc<Pool>,
     pub(super) key: Key,
@@ -73,17 +73,17 @@ pub(super) struct UpstreamCall {
     pub(super) cx: CallContext,
 }
 
-/// What a client of the modern era carries from one round to the next.
+/// The state that a client of the modern era sends back with its answers.
 #[derive(Debug, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 enum Carried {
-    /// The id of a call that waits here, and the number of its question.
+    /// The id of a parked call, and the number of its question.
     Parked { id: String, question: u32 },
-    /// What an upstream of the modern era wants to see again, and the number of the round.
+    /// The state of an upstream of the modern era, and the number of the round.
     Round { state: Option<String>, round: u32 },
 }
 
-/// What a round brings along.
+/// One round of a call to an upstream of the modern era.
 #[derive(Default)]
 struct Round {
     number: u32,
@@ -108,7 +108,7 @@ struct InputRequest {
 }
 
 impl UpstreamCall {
-    /// Calls, and gives the text of the result.
+    /// Makes the call and returns the text of the result.
     pub(super) async fn run(self) -> Result<String, ToolError> {
         let mut asked = 0;
         let mut round = Round::default();
@@ -131,7 +131,7 @@ impl UpstreamCall {
             let session = Arc::clone(current.session());
             let outcome = match self.drive(current, &mut asked).await? {
                 Err(Failure::Forgotten) => {
-                    // The upstream has done nothing yet: send it once more, in another session.
+                    // The upstream has not started the call: repeat it once, in another session.
                     self.pool.forgotten(&self.key, &session);
                     let again = self.begin(&round).await?;
                     self.drive(again, &mut asked).await?
@@ -146,10 +146,10 @@ impl UpstreamCall {
         }
     }
 
-    /// What goes wrong, as it is told to the client.
+    /// Returns the error for the client.
     fn failed(&self, failure: &Failure) -> RpcError {
         let error = failed(failure, &self.pool.settings.name);
-        // What servers say of a resource that is not there.
+        // The errors of servers for a missing resource.
         let is_unknown = error.code() == ErrorCode::RESOURCE_NOT_FOUND
             || (error.code() == ErrorCode::INTERNAL_ERROR && error.message().starts_with("Unknown resource"));
         if self.method == Method::ReadResource && is_unknown {
@@ -162,7 +162,7 @@ impl UpstreamCall {
     async fn begin(&self, round: &Round) -> Result<PendingCall, RpcError> {
         let wanted = Some(self.cx.revision().era());
         let lease = self.pool.lease(&self.key, wanted, &self.headers).await.map_err(|error| error.told())?;
-        // Room for the members around the arguments.
+        // Includes room for the members around the arguments.
         let mut params = Params::with_capacity(self.arguments.len() + self.target.len() + 256);
         params = params.with(self.method.named_by(), &self.target);
         if let Some(state) = &round.state {
@@ -182,7 +182,7 @@ impl UpstreamCall {
         Ok(lease.send(request).await)
     }
 
-    /// The headers that repeat arguments, where an upstream wants them.
+    /// Returns the headers that repeat arguments, if the upstream requires any.
     async fn mirrored(&self, lease: &Lease) -> Vec<(http::HeaderName, http::HeaderValue)> {
         let target = &self.pool.settings.target;
         let wants = self.method == Method::CallTool && lease.0.about.era == Era::Modern && target.is_http();
@@ -202,14 +202,14 @@ impl UpstreamCall {
         mirrored.map(|mirrored| mirrored.headers(&self.arguments)).unwrap_or_default()
     }
 
-    /// Passes on the client's `_meta`, without what is between it and us.
+    /// Copies the client's `_meta` without the members that concern only the client and this server.
     fn put_meta(&self, request: &mut Request, upstream: Era) {
         let is_modern_client = self.cx.revision().era() == Era::Modern;
-        // Only the client knows what it can be asked.
+        // Capabilities and log levels can only be passed on between two modern peers.
         let passes_on = is_modern_client && upstream == Era::Modern;
         let own = self.cx.meta_json();
         let mut members = Members::default();
-        // Most clients of the legacy era have none.
+        // Most clients of the legacy era send no `_meta`.
         if own != "{}" {
             each_member(own, |name, value| match name {
                 meta::CLIENT_CAPABILITIES if passes_on => request.capabilities = Some(value.to_owned()),
@@ -228,16 +228,15 @@ impl UpstreamCall {
         request.meta = members;
     }
 
-    /// Hands on what the upstream sends, until the outcome comes, or until the client has to
-    /// be asked by the reply.
+    /// Relays what the upstream sends until the outcome arrives, or until the reply has to ask the
+    /// client a question.
     async fn drive(
         &self,
         mut pending: PendingCall,
         asked: &mut u32,
     ) -> Result<Result<String, Failure>, ToolError> {
         let session = Arc::clone(pending.session());
-        // Dropped with the outcome: what is answered without them waits for no answer. Most calls
-        // have none.
+        // Dropped with the outcome: open questions do not delay a result. `None` for most calls.
         let mut questions = None;
         loop {
             let next = tokio::select! {
@@ -265,14 +264,14 @@ impl UpstreamCall {
                 let questions = questions.get_or_insert_with(FuturesUnordered::new);
                 questions.push(self.relay(question, ask, &session));
             } else if !pending.is_answered() {
-                // Dropped, the question answers itself.
+                // If `require` fails, dropping `ask` answers the upstream.
                 self.cx.require(question.needs())?;
                 return Err(self.park(pending, question, ask, *asked).into());
             }
         }
     }
 
-    /// Has a client of the legacy era answer a question, unless the upstream withdraws it.
+    /// Asks a client of the legacy era, unless the upstream withdraws the question.
     async fn relay(&self, question: Question, mut ask: Ask, session: &Session) {
         let answer = tokio::select! {
             answer = self.cx.ask_json("", question) => Some(answer.map_err(unanswered)),
@@ -284,38 +283,40 @@ impl UpstreamCall {
         }
     }
 
-    /// Leaves a call to wait for the next round.
+    /// Parks a call until the client answers in the next round.
     fn park(&self, mut pending: PendingCall, question: Question, ask: Ask, number: u32) -> CallError {
-        // What else the upstream sends, such as that it withdraws its question, is heard.
+        // Keep reading: the upstream may withdraw its question.
         pending.detach();
         let (key, asked) = (self.key.clone(), question.clone());
         match self.pool.parked.park(Parked { key, pending, question, ask }) {
             Some(id) => required_by(id, asked, number).into(),
-            None => unavailable(&self.pool.settings.name, "has too many calls that wait for answers").into(),
+            None => unavailable(&self.pool.settings.name, "has too many calls that are waiting for answers")
+                .into(),
         }
     }
 
-    /// Goes on with a call that waited.
+    /// Resumes a parked call.
     fn resume(&self, id: &str, number: u32) -> Result<PendingCall, CallError> {
         let parked = self.pool.parked.take(id, &self.key);
         let parked = parked.filter(|parked| !parked.pending.session().is_over());
-        let gone = || RpcError::invalid_params("The call that asked this is over: call again");
+        let gone = || RpcError::invalid_params("The call that asked this question is over: call again");
         let parked = parked.ok_or_else(gone)?;
         if let Some(answer) = self.cx.answers().remove(&question_key(number)) {
             parked.ask.answer(&Ok(answer));
             return Ok(parked.pending);
         }
-        // Asked again.
+        // The client has not answered: ask again.
         let question = parked.question.clone();
         let id = self.pool.parked.park(parked);
-        let full = || unavailable(&self.pool.settings.name, "has too many calls that wait for answers");
+        let full =
+            || unavailable(&self.pool.settings.name, "has too many calls that are waiting for answers");
         Err(required_by(id.ok_or_else(full)?, question, number).into())
     }
 
-    /// What the result asks for, if it is no result yet.
+    /// Returns what the upstream asks for, if this is not the final result.
     fn required(&self, text: &str) -> Result<Option<Required>, RpcError> {
         let name = &self.pool.settings.name;
-        // Results of the legacy era have no kind. A key may be written with escapes.
+        // Results of the legacy era have no `resultType`. The key may contain escapes.
         let may_have_kind =
             [&b"resultType"[..], br"\u"].iter().any(|it| memchr::memmem::find(text.as_bytes(), it).is_some());
         if text.starts_with('{') && !may_have_kind {
@@ -324,33 +325,32 @@ impl UpstreamCall {
         let mut kind = None;
         let is_object = each_member(text, |name, value| {
             if name == "resultType" {
-                // What is not a string says nothing.
+                // Ignored if it is not a string.
                 kind = serde_json::from_str::<Cow<'_, str>>(value.get()).ok();
             }
         });
-        is_object.ok_or_else(|| unavailable(name, "answered by something that is not a result"))?;
+        is_object.ok_or_else(|| unavailable(name, "sent a response that is not a result"))?;
         match kind.as_deref() {
             None | Some("complete") => Ok(None),
             Some("input_required") => {
                 let required = serde_json::from_str(text);
-                required.map(Some).map_err(|_| unavailable(name, "asks for something that cannot be read"))
+                required.map(Some).map_err(|_| unavailable(name, "sent a malformed request for input"))
             }
-            Some(_) => Err(unavailable(name, "answered by a kind of result that is not known")),
+            Some(_) => Err(unavailable(name, "sent an unknown type of result")),
         }
     }
 
-    /// Has the client answer what an upstream of the modern era asks.
+    /// Gets the client's answers to the questions of an upstream of the modern era.
     async fn next_round(&self, required: Required, number: u32) -> Result<Round, ToolError> {
         let name = &self.pool.settings.name;
         if number > MOST_ROUNDS {
-            return Err(unavailable(name, "asks too often").into());
+            return Err(unavailable(name, "asked too many times").into());
         }
         let Required { input_requests, request_state: state } = required;
         let mut questions = Vec::with_capacity(input_requests.len());
         for (key, InputRequest { method, params }) in input_requests {
             let question = Question::relay(&method, params.unwrap_or_default());
-            let question =
-                question.ok_or_else(|| unavailable(name, "asks for something that is not known"))?;
+            let question = question.ok_or_else(|| unavailable(name, "sent an unknown request for input"))?;
             questions.push((key, question));
         }
         if self.cx.revision().era() == Era::Modern {
@@ -372,12 +372,12 @@ impl UpstreamCall {
     }
 }
 
-/// The next of these to end; `None` when there is none.
+/// Waits for the next of these to complete. Returns `None` if there are none.
 async fn next_of<F: Future>(futures: &mut Option<FuturesUnordered<F>>) -> Option<F::Output> {
     futures.as_mut()?.next().await
 }
 
-/// The key of the question of this number.
+/// Returns the key of a question.
 fn question_key(number: u32) -> String {
     format!("upstream-{number}")
 }
@@ -388,11 +388,11 @@ fn required_by(id: String, question: Question, number: u32) -> InputRequired {
 }
 
 fn carried(carried: &Carried) -> Value {
-    // Texts and numbers are always JSON.
+    // Strings and numbers always serialise.
     serde_json::to_value(carried).unwrap_or_default()
 }
 
-/// What an upstream is told that gets no answer.
+/// Returns the error for an upstream whose question has no answer.
 fn unanswered(error: AskError) -> RpcError {
     match error {
         AskError::Rpc(error) | AskError::Refused(error) => error,

@@ -1,4 +1,4 @@
-//! The callers of one upstream: whose sessions are open, and who makes room for whom.
+//! The callers of one upstream, their sessions, and the choice of sessions to evict.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -15,24 +15,24 @@ use super::settings::Key;
 use super::tasks::Aborting;
 use super::watches::Watches;
 
-/// How long it is remembered that an upstream failed.
+/// How long the failures of an upstream are remembered.
 const REMEMBERED: Duration = Duration::from_secs(60);
-/// The wait after the first failure, and the longest.
+/// The pause after the first failure, and the longest one.
 const FIRST_WAIT: Duration = Duration::from_millis(100);
 const LONGEST_WAIT: Duration = Duration::from_secs(10);
 
 const ERAS: [Era; 2] = [Era::Legacy, Era::Modern];
 
-/// How an opening ended.
+/// The outcome of opening a session.
 pub(super) type Opened = Result<(), UpstreamError>;
 
-/// How long an upstream is left alone after so many failures.
+/// Returns the pause after this many failures in a row.
 pub(super) fn wait_after(failures: u32) -> Duration {
     let factor = 2_u32.saturating_pow(failures.saturating_sub(1));
     FIRST_WAIT.saturating_mul(factor).min(LONGEST_WAIT)
 }
 
-/// One caller, and what outlives its sessions.
+/// One caller: its sessions, and the lists and watches that outlive them.
 pub(super) struct Caller {
     slots: [Slot; 2],
     pub(super) lists: [Arc<Lists>; 2],
@@ -52,8 +52,8 @@ impl Caller {
         &mut self.slots[era as usize]
     }
 
-    /// Puts a session's place into another state. What it listed may have changed by the time
-    /// that another one is open.
+    /// Replaces the state of a session that ends. Its lists expire, because they may change before
+    /// the next session opens.
     fn end(&mut self, era: Era, state: Slot) -> Slot {
         self.lists[era as usize].expire();
         std::mem::replace(self.slot(era), state)
@@ -77,7 +77,7 @@ pub(super) enum Slot {
         session: Arc<Session>,
         failures: u32,
     },
-    /// It failed, and is not opened again before its time.
+    /// It failed, and is not opened again before `until`.
     Down {
         until: Instant,
         failures: u32,
@@ -87,7 +87,7 @@ pub(super) enum Slot {
 }
 
 impl Slot {
-    /// The session, unless it is closing.
+    /// Returns the session, unless it is closing.
     pub(super) fn session(&self) -> Option<&Arc<Session>> {
         match self {
             Self::Open { session, .. } if !session.is_closing() => Some(session),
@@ -100,7 +100,7 @@ impl Slot {
     }
 }
 
-/// All sessions are in use.
+/// The error if all sessions are in use.
 pub(super) struct Full;
 
 /// The callers of one upstream, by their keys.
@@ -115,23 +115,24 @@ impl Callers {
         Self { callers: HashMap::new(), max_sessions }
     }
 
-    /// A caller that is known.
+    /// Returns a known caller.
     pub(super) fn get(&mut self, key: &Key) -> Option<&mut Caller> {
         self.callers.get_mut(key)
     }
 
-    /// A caller, who is known from now on.
+    /// Returns a caller, and creates it if it is not known yet.
     pub(super) fn entry(&mut self, key: &Key) -> &mut Caller {
         if !self.callers.contains_key(key) {
             self.forget_idle();
             self.callers.insert(key.clone(), Caller::default());
         }
-        let caller = self.callers.get_mut(key).expect("it is there, or was just put there");
+        let caller = self.callers.get_mut(key).expect("it exists or was just inserted");
         caller.last_used = Instant::now();
         caller
     }
 
-    /// Forgets callers without sessions beyond a number.
+    /// Forgets the callers without sessions that were not used for the longest time, if there are too
+    /// many.
     fn forget_idle(&mut self) {
         let most = self.max_sessions.saturating_mul(2).max(16);
         if self.callers.len() < most {
@@ -140,16 +141,16 @@ impl Callers {
         let idle = self.callers.values().filter(|caller| caller.is_closed());
         let mut idle: Vec<_> = idle.map(|caller| caller.last_used).collect();
         idle.sort_unstable();
-        // Half of them at once, so that this is not done for each new caller.
+        // Removes half of them at once, so that this does not run for each new caller.
         let Some(oldest) = idle.get(idle.len() / 2).copied() else { return };
         self.callers.retain(|_, caller| !caller.is_closed() || caller.last_used > oldest);
     }
 
-    /// Makes sure that one more session may be opened; gives the one that has to make room,
-    /// which was not used for the longest time.
+    /// Makes room for one more session. If the limit is reached, returns the session to close: the
+    /// idle one that was not used for the longest time.
     ///
     /// # Errors
-    /// When all are in use.
+    /// If all sessions are in use.
     pub(super) fn make_room(&mut self) -> Result<Option<Arc<Session>>, Full> {
         if self.slots().filter(|slot| slot.takes_room()).count() < self.max_sessions {
             return Ok(None);
@@ -166,7 +167,7 @@ impl Callers {
         })
     }
 
-    /// A session is over without having been closed here: the next one may have to wait.
+    /// Records that a session ended by itself. After repeated failures the next one has to wait.
     pub(super) fn ended(&mut self, key: &Key, id: u64, error: UpstreamError) {
         let Some(caller) = self.callers.get_mut(key) else { return };
         for era in ERAS {
@@ -174,7 +175,7 @@ impl Callers {
                 && session.id == id
             {
                 let failures = if session.was_good() { 0 } else { *failures + 1 };
-                // The first restart is at once.
+                // The first restart does not wait.
                 let wait = if failures > 1 { wait_after(failures - 1) } else { Duration::ZERO };
                 let until = Instant::now() + wait;
                 caller.end(era, Slot::Down { until, failures, was_open: true, error });
@@ -183,7 +184,7 @@ impl Callers {
         }
     }
 
-    /// Takes the sessions that were not used for `timeout`, except those of callers to keep.
+    /// Removes the sessions that were not used for `timeout`, except those of callers to keep.
     pub(super) fn take_idle(
         &mut self,
         timeout: Duration,
@@ -217,12 +218,12 @@ impl Callers {
         self.callers.values().flat_map(|caller| &caller.slots)
     }
 
-    /// How many sessions are open.
+    /// Returns the number of open sessions.
     pub(super) fn open(&self) -> usize {
         self.slots().filter(|slot| matches!(slot, Slot::Open { .. })).count()
     }
 
-    /// Forgets all callers, and gives their sessions.
+    /// Forgets all callers and returns their sessions.
     pub(super) fn take_all(&mut self) -> Vec<Arc<Session>> {
         let slots = std::mem::take(&mut self.callers).into_values().flat_map(|caller| caller.slots);
         let sessions = slots.filter_map(|slot| match slot {

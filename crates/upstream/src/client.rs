@@ -1,4 +1,4 @@
-//! The client's side of one connection: requests, and waiting for their outcomes.
+//! The client side of one connection: sending requests and awaiting their outcomes.
 
 use std::future::poll_fn;
 use std::sync::{Arc, OnceLock};
@@ -21,7 +21,7 @@ const REVISION: HeaderName = HeaderName::from_static("mcp-protocol-version");
 const METHOD: HeaderName = HeaderName::from_static("mcp-method");
 const NAME: HeaderName = HeaderName::from_static("mcp-name");
 
-/// The revision of the modern era that is spoken.
+/// The revision that is used in the modern era.
 pub(super) const MODERN: Revision = Revision::V2026_07_28;
 const MODERN_JSON: &str = r#""2026-07-28""#;
 
@@ -29,17 +29,17 @@ const MODERN_JSON: &str = r#""2026-07-28""#;
 pub(super) struct Request {
     pub(super) method: &'static str,
     pub(super) params: Params,
-    /// Members of `_meta`, none of which this side has to set.
+    /// Members of `_meta`, in addition to those that this client sets.
     pub(super) meta: Members,
-    /// What the caller's client can do, as JSON; `None` stands for what this side may pass on.
+    /// The capabilities of the caller's client; `None` for [`CAPABILITIES`].
     pub(super) capabilities: Option<Box<RawValue>>,
-    /// What a header of the modern era names.
+    /// The value of the header `Mcp-Name` of the modern era.
     pub(super) name: Option<String>,
     /// The headers that repeat arguments.
     pub(super) mirrored: Vec<(HeaderName, HeaderValue)>,
-    /// The headers of the caller that are passed on; `None` when no caller made the request.
+    /// The forwarded headers of the caller; `None` for requests without a caller.
     pub(super) caller: Option<HeaderMap>,
-    /// Whether progress, log messages and questions may come for it.
+    /// Whether the upstream may send progress, log messages and questions for it.
     pub(super) is_call: bool,
 }
 
@@ -49,25 +49,26 @@ impl Request {
         Self { method, params, meta, capabilities, name, mirrored, caller, is_call: false }
     }
 
-    /// In the name of the caller with these headers.
+    /// Sets the forwarded headers of the caller.
     pub(super) fn of(mut self, caller: &HeaderMap) -> Self {
         self.caller = Some(caller.clone());
         self
     }
 }
 
-/// The client's side of one connection.
+/// The client side of one connection.
 pub(super) struct Client {
     pub(super) connection: Arc<Connection>,
     pub(super) transport: Transport,
     era: OnceLock<Era>,
 }
 
-/// The JSON of what a client can do. What it really can is found out when it is asked.
+/// The capabilities that this client declares. What the caller's client really supports is checked
+/// when it is asked.
 pub(super) const CAPABILITIES: &str =
     r#"{"elicitation":{"form":{},"url":{}},"sampling":{"tools":{}},"roots":{}}"#;
 
-/// The JSON of what this client is.
+/// The JSON of this client's `clientInfo`.
 pub(super) const CLIENT_INFO: &str =
     concat!(r#"{"name":""#, env!("CARGO_PKG_NAME"), r#"","version":""#, env!("CARGO_PKG_VERSION"), r#""}"#);
 
@@ -76,7 +77,7 @@ impl Client {
         Arc::new(Self { connection, transport, era: OnceLock::new() })
     }
 
-    /// Settles what is spoken from now on.
+    /// Sets the era and the revision of all later requests.
     pub(super) fn adopt(&self, era: Era, revision: &str) {
         let _ = self.era.set(era);
         self.transport.adopt(era, revision);
@@ -86,15 +87,15 @@ impl Client {
         self.era.get().copied().unwrap_or(Era::Legacy)
     }
 
-    /// Sends a request as it is settled. Whatever goes wrong is its outcome.
+    /// Sends a request in the era that was chosen. Failures become its outcome.
     pub(super) async fn send(self: &Arc<Self>, request: Request) -> Pending {
-        // Over HTTP in the modern era, closing its stream cancels a request.
+        // Over HTTP in the modern era, closing the stream of a request cancels it.
         let is_told = !(self.transport.is_http() && self.era() == Era::Modern);
         let left = if is_told { Left::Cancels } else { Left::Closes };
         self.send_in(self.era(), request, left).await
     }
 
-    /// Sends a request of the opening, which is never cancelled.
+    /// Sends a request of the handshake, which is never cancelled.
     pub(super) async fn open(self: &Arc<Self>, era: Era, request: Request) -> Pending {
         self.send_in(era, request, Left::Closes).await
     }
@@ -132,10 +133,10 @@ impl Client {
         pending
     }
 
-    /// Sends a message that has no answer.
+    /// Sends a notification.
     ///
     /// # Errors
-    /// When the upstream does not take it.
+    /// If the upstream does not accept it.
     pub(super) async fn notify(&self, method: &'static str) -> Result<(), Failure> {
         self.transport.notify(message::notification(method, None), &self.connection).await
     }
@@ -154,35 +155,35 @@ fn headers(
     headers
 }
 
-/// What leaving a request does.
+/// What happens when a caller abandons its request.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Left {
-    /// Its stream is closed, and its answer dropped.
+    /// Its stream is closed, and its response ignored.
     Closes,
-    /// The same after a while, with a cancellation, unless it is answered before.
+    /// The same after a while, with a cancellation, unless the response arrives before.
     Cancels,
 }
 
-/// A request without its outcome. Dropping it abandons it.
+/// A request that waits for its outcome. Dropping it abandons the request.
 pub(super) struct Pending {
     client: Arc<Client>,
     pub(super) id: i64,
     inbox: Arc<Inbox>,
-    /// What does the request, where it has its own stream; `None` as well once it has ended, or
-    /// when a task drives it.
+    /// The future that makes the request, if the transport needs one. `None` once it has completed or
+    /// runs in a task.
     exchange: Option<Exchange>,
-    /// `None` once the outcome has come.
+    /// `None` once the outcome has arrived.
     left: Option<Left>,
 }
 
 impl Pending {
-    /// Whether the outcome is there, though other things may come before it.
+    /// Whether the outcome has arrived. Events may still be queued before it.
     pub(super) fn is_answered(&mut self) -> bool {
         self.drive(&mut Context::from_waker(Waker::noop()));
         self.inbox.is_finished()
     }
 
-    /// The next thing to happen.
+    /// Waits for the next event or the outcome.
     pub(super) async fn next(&mut self) -> Next {
         let next = poll_fn(|cx| {
             self.drive(cx);
@@ -195,7 +196,7 @@ impl Pending {
         next
     }
 
-    /// Waits for the outcome alone.
+    /// Waits for the outcome, and drops all events.
     pub(super) async fn outcome(mut self) -> Result<String, Failure> {
         loop {
             if let Next::Outcome(outcome) = self.next().await {
@@ -206,7 +207,7 @@ impl Pending {
 
     fn drive(&mut self, cx: &mut Context<'_>) {
         if let Some(exchange) = &mut self.exchange {
-            // What it puts in is looked at next, and wakes nobody.
+            // The inbox is polled right after this, so the exchange need not wake this task.
             self.inbox.forget_waker();
             if exchange.as_mut().poll(cx).is_ready() {
                 self.exchange = None;
@@ -214,9 +215,9 @@ impl Pending {
         }
     }
 
-    /// Lets the request go on while nobody waits for what comes.
+    /// Continues the request in a task.
     pub(super) fn detach(&mut self) {
-        // Without a runtime there is nothing that could drive it.
+        // Outside a runtime, for example when it shuts down, nothing could drive it.
         if let Some(exchange) = self.exchange.take()
             && Handle::try_current().is_ok()
         {
@@ -246,7 +247,7 @@ mod tests {
         for text in [CAPABILITIES, CLIENT_INFO] {
             let object: serde_json::Value = serde_json::from_str(text).expect(text);
             assert!(object.is_object());
-            assert_eq!(object.to_string().len(), text.len(), "it is not compact");
+            assert_eq!(object.to_string().len(), text.len(), "not compact");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! One connection: which requests wait for their results, and where each message goes.
+//! One connection: its open requests, and the routing of messages.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
@@ -19,33 +19,33 @@ use super::outgoing::Outgoing;
 use super::question::Questions;
 use super::tasks::Aborting;
 
-/// How long an abandoned request may still be answered before it is cancelled. Widespread
-/// servers fail as a whole when a cancellation meets the answer; nearly all answers come
-/// sooner, even those of a server that is behind.
+/// How long an abandoned request may still get its response before it is cancelled. Some widespread
+/// servers crash when a cancellation crosses the response. Nearly all responses arrive sooner, even
+/// from a busy server.
 const LINGER: Duration = Duration::from_secs(10);
-/// How many abandoned requests may linger; those beyond are never cancelled.
+/// How many abandoned requests may linger. Any further ones are never cancelled.
 const MOST_ABANDONED: usize = 1024;
 
-/// How a session ends.
+/// How a session ends, from the slowest way to the fastest.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Closing {
-    /// Not at all, so far.
+    /// It is not ending.
     #[default]
     Open,
-    /// It takes no more requests, and ends when those under way have their outcomes.
+    /// It accepts no more requests, and ends when the open ones have their outcomes.
     Retiring,
-    /// The upstream may finish what it does.
+    /// The upstream may finish its work.
     Gently,
-    /// At once.
+    /// It ends immediately.
     Now,
-    /// At once, and without a word: the upstream is gone, or does not know the session.
+    /// It ends immediately and the upstream is not told: it is gone or does not know the session.
     Gone,
 }
 
-/// Hears what an upstream says has changed.
+/// A callback for the change notifications of an upstream.
 pub(super) type News = Box<dyn Fn(Change<'_>) + Send + Sync>;
 
-/// What a session's transport and its callers share.
+/// The state that a session's transport and its callers share.
 pub(super) struct Connection {
     pub(super) upstream: Arc<str>,
     pub(super) counters: Arc<Counters>,
@@ -55,30 +55,30 @@ pub(super) struct Connection {
     next_id: AtomicI64,
     abandoned: mpsc::Sender<(Instant, i64)>,
     closing: watch::Sender<Closing>,
-    /// Why the connection ended; set once.
+    /// The cause of the end; set once.
     end: Mutex<Option<Cause>>,
     was_good: AtomicBool,
     news: News,
 }
 
-/// A request without its outcome.
+/// A request that waits for its outcome.
 struct Waiting {
-    /// `None` when its caller has left.
+    /// `None` once its caller has abandoned it.
     inbox: Option<Arc<Inbox>>,
-    /// Whether it takes log messages and questions.
+    /// Whether it accepts log messages and questions.
     is_call: bool,
-    /// The task that reads its own stream, once its caller does not.
+    /// The task that reads the request's stream after its caller has stopped.
     stream: Option<Aborting>,
 }
 
-/// Where the messages of a connection come out for its transport and its session.
+/// The receivers of a connection, for its transport and its session.
 pub(super) struct Ends {
     pub(super) outgoing: mpsc::Receiver<Message>,
     pub(super) abandoned: mpsc::Receiver<(Instant, i64)>,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // Nothing in here panics half-way, so what it guards is whole even if poisoned.
+    // No critical section panics half-way, so a poisoned value is still consistent.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -102,12 +102,12 @@ impl Connection {
         (Arc::new(connection), Ends { outgoing: to_send, abandoned: to_cancel })
     }
 
-    /// Begins to wait for the outcome of a request under a new id. In a session that is retiring
-    /// or has ended, it has its outcome at once, and is not to be sent.
+    /// Registers a request under a new id. If the session is retiring or has ended, the outcome is set
+    /// immediately, and the request must not be sent.
     pub(super) fn register(&self, inbox: &Arc<Inbox>, is_call: bool) -> i64 {
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
         let mut requests = lock(&self.requests);
-        // Looked at under the lock, so that no request slips in after the end.
+        // Checked under the lock, so that no request is added after the end.
         match &*lock(&self.end) {
             _ if matches!(self.closing(), Closing::Retiring | Closing::Gone) => {
                 inbox.finish(Err(Failure::Forgotten));
@@ -120,26 +120,26 @@ impl Connection {
         id
     }
 
-    /// Ties the task that reads a request's own stream to the request; it ends with it.
+    /// Attaches the task that reads the request's stream. It ends with the request.
     pub(super) fn attach(&self, id: i64, stream: Aborting) {
         if let Some(waiting) = lock(&self.requests).get_mut(&id) {
             waiting.stream = Some(stream);
         }
     }
 
-    /// Whether the outcome of a request is still to come.
+    /// Whether a request still waits for its outcome.
     pub(super) fn is_waiting(&self, id: i64) -> bool {
         lock(&self.requests).contains_key(&id)
     }
 
-    /// Ends a request without a response of the upstream.
+    /// Ends a request without a response from the upstream.
     pub(super) fn fail(&self, id: i64, failure: Failure) {
         self.settle(id, Err(failure), Some(id));
     }
 
     fn settle(&self, id: i64, outcome: Result<String, Failure>, origin: Option<i64>) {
         let waiting = self.take(id);
-        // An unknown id is that of an answer which comes too late.
+        // The id is unknown if the response arrives too late.
         let Some(Waiting { inbox, stream, .. }) = waiting else { return };
         if let Some(inbox) = inbox {
             inbox.finish(outcome);
@@ -147,13 +147,14 @@ impl Connection {
         if let Some(stream) = stream
             && origin == Some(id)
         {
-            // It is what runs this, and ends by itself.
+            // This code runs in that task, which must not abort itself.
             stream.detach();
         }
     }
 
-    /// Forgets a request whose caller has left: at once, which closes its stream, or after a
-    /// while, by a cancellation, if it is not answered till then. Whether it goes on.
+    /// Records that a request was abandoned. If it lingers, it is cancelled after a while unless its
+    /// response arrives before; otherwise it is removed immediately, which closes its stream. Returns
+    /// whether the request continues.
     pub(super) fn abandon(&self, id: i64, lingers: bool) -> bool {
         let removed = {
             let mut requests = lock(&self.requests);
@@ -169,7 +170,7 @@ impl Connection {
         false
     }
 
-    /// Takes a request out. With the last one a session that is retiring ends.
+    /// Removes a request. A retiring session ends with its last request.
     fn take(&self, id: i64) -> Option<Waiting> {
         let mut requests = lock(&self.requests);
         let waiting = requests.remove(&id);
@@ -179,14 +180,14 @@ impl Connection {
         waiting
     }
 
-    /// Lets the requests under way come to their ends, each by itself, and takes no others.
+    /// Accepts no more requests, and ends the session when the open ones have their outcomes.
     pub(super) fn retire(&self) {
-        // Under the lock, so that no request slips in.
+        // Under the lock, so that no request is added in between.
         let requests = lock(&self.requests);
         self.close(if requests.is_empty() { Closing::Gone } else { Closing::Retiring });
     }
 
-    /// Cancels the requests that were abandoned and are not answered, each in its time.
+    /// Cancels abandoned requests that still have no response after [`LINGER`].
     pub(super) async fn cancel(&self, mut abandoned: mpsc::Receiver<(Instant, i64)>) {
         while let Some((when, id)) = abandoned.recv().await {
             tokio::time::sleep_until(when).await;
@@ -198,17 +199,17 @@ impl Connection {
         }
     }
 
-    /// Whether it has ever given a result to a caller.
+    /// Whether a caller has ever received a response.
     pub(super) fn was_good(&self) -> bool {
         self.was_good.load(Ordering::Relaxed)
     }
 
-    /// Remembers that the connection works.
+    /// Records that the connection works.
     pub(super) fn is_good(&self) {
         self.was_good.store(true, Ordering::Relaxed);
     }
 
-    /// Ends the session; a later call can only hasten it.
+    /// Ends the session. A later call can only make it end faster.
     pub(super) fn close(&self, how: Closing) {
         self.closing.send_if_modified(|closing| {
             let hastens = how > *closing;
@@ -221,13 +222,13 @@ impl Connection {
         *self.closing.borrow()
     }
 
-    /// Whether no other request is to be made in the session.
+    /// Whether the session accepts no more requests.
     pub(super) fn is_closing(&self) -> bool {
         self.closing() != Closing::Open
     }
 
-    /// The upstream takes no more input, and has not got these requests: they are made again in
-    /// another session, and those under way come to their ends.
+    /// Handles an upstream that reads no more input. The unsent requests are repeated in another
+    /// session, and the open ones may finish.
     pub(super) fn refuse_input(&self, unsent: Vec<i64>) {
         self.retire();
         for id in unsent {
@@ -240,14 +241,14 @@ impl Connection {
         self.closes(Closing::Gently).await;
     }
 
-    /// Waits until the session ends in this way, or in a faster one.
+    /// Waits until the session ends in this way or a faster one.
     pub(super) async fn closes(&self, how: Closing) {
         let mut closing = self.closing.subscribe();
-        // The sender is part of this, so it is there.
+        // Cannot fail: `self` owns the sender.
         let _ = closing.wait_for(|closing| *closing >= how).await;
     }
 
-    /// Fails all that waits, and all that comes later. Only the first cause counts.
+    /// Fails all open requests and all later ones. Only the first cause counts.
     pub(super) fn end(&self, cause: &Cause) {
         self.close(Closing::Gently);
         let waiting: Vec<_> = {
@@ -262,15 +263,14 @@ impl Connection {
         }
     }
 
-    /// Takes a text that came on a connection which all calls share. Never waits.
+    /// Handles a text from a stream that all calls share. Never waits.
     pub(super) fn receive(&self, text: &str) {
         for incoming in Incoming::read(text) {
             self.route(incoming, None);
         }
     }
 
-    /// Takes a text that came on the stream of the request `id`; waits while that request's
-    /// caller is slow.
+    /// Handles a text from the stream of the request `id`. Waits if that request's caller is slow.
     pub(super) async fn receive_for(&self, text: &str, id: i64) {
         for incoming in Incoming::read(text) {
             let inbox = lock(&self.requests).get(&id).and_then(|waiting| waiting.inbox.clone());
@@ -284,23 +284,25 @@ impl Connection {
     fn route(&self, incoming: Incoming<'_>, origin: Option<i64>) {
         match incoming {
             Incoming::Response { id, outcome } => {
-                // Errors of the transport carry any id.
+                // Errors of the transport may have any id.
                 let of_stream = origin.filter(|_| !matches!(outcome, Outcome::Result(_)));
                 let Some(id) = id.or(of_stream) else {
-                    tracing::debug!(upstream = %self.upstream, "an answer names no request");
+                    tracing::debug!(upstream = %self.upstream, "a response has no usable id");
                     return;
                 };
                 let outcome = match outcome {
                     Outcome::Result(result) => Ok(result.get().to_owned()),
                     Outcome::Error(error) => Err(Failure::Rpc(message::error(error.get()))),
-                    Outcome::Nothing => Err(Failure::failed("its answer has neither result nor error")),
+                    Outcome::Nothing => {
+                        Err(Failure::failed("its response has neither a result nor an error"))
+                    }
                 };
                 self.settle(id, outcome, origin);
             }
             Incoming::Request { id, method, params } => self.question(id, &method, params, origin),
             Incoming::Notification { method, params } => {
                 if self.notice(&method, params, origin).is_none() {
-                    tracing::trace!(upstream = %self.upstream, %method, "a notification concerns no call");
+                    tracing::trace!(upstream = %self.upstream, %method, "a notification was ignored");
                 }
             }
         }
@@ -316,9 +318,10 @@ impl Connection {
             }
         }
         let Some((call, inbox)) = self.asked(origin) else {
-            // Many servers ask for roots as soon as a session is open. They keep an empty list,
-            // but ask again in a call after a refusal.
-            let error = RpcError::new(ErrorCode::INVALID_REQUEST, "No call is under way that could be asked");
+            // Many servers ask for roots when a session opens. They would keep an empty list, but
+            // after a refusal they ask again during a call.
+            let error =
+                RpcError::new(ErrorCode::INVALID_REQUEST, "There is no call whose client could be asked");
             return self.questions.refuse(id, error);
         };
         if let Some(ask) = self.questions.ask(call, id, method, params) {
@@ -326,8 +329,8 @@ impl Connection {
         }
     }
 
-    /// The call that a question is for: the one on whose stream it came; where that is not
-    /// known, the only one or, of several, the latest.
+    /// Returns the call that a question belongs to: the one whose stream carried it, or the latest
+    /// call if all calls share a stream.
     fn asked(&self, origin: Option<i64>) -> Option<(i64, Arc<Inbox>)> {
         let requests = lock(&self.requests);
         let call = |id: i64| {
@@ -367,7 +370,7 @@ impl Connection {
         Some(())
     }
 
-    /// The calls that a log message may concern.
+    /// Returns the calls that a log message may belong to.
     fn listeners(&self, origin: Option<i64>) -> Vec<Arc<Inbox>> {
         let requests = lock(&self.requests);
         let calls =

@@ -18,7 +18,7 @@ pub enum UpstreamError {
     Config {
         /// The label of the upstream.
         upstream: String,
-        /// What is wrong.
+        /// The problem.
         fault: String,
     },
     /// It could not be started or reached, or it refused the client.
@@ -67,8 +67,8 @@ pub enum UpstreamError {
         /// The label of the upstream.
         upstream: String,
     },
-    /// It answered with an error, or not at all.
-    #[error("upstream {upstream:?} answered with an error: {error}")]
+    /// It responded with an error, or not at all.
+    #[error("upstream {upstream:?} responded with an error: {error}")]
     #[non_exhaustive]
     Refused {
         /// The label of the upstream.

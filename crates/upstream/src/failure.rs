@@ -83,7 +83,7 @@ impl Failure {
     /// Returns the message for the log.
     pub(super) fn cause(&self) -> Cause {
         match self {
-            Self::Rpc(error) => Cause::new("it answered with an error").detail(error.to_string()),
+            Self::Rpc(error) => Cause::new("it responded with an error").detail(error.to_string()),
             Self::Forgotten => Cause::new("it forgets its sessions"),
             Self::Lost(cause) | Self::Unreachable(cause) | Self::Failed(cause) | Self::Busy(cause) => {
                 cause.clone()

@@ -34,7 +34,7 @@ pub(super) struct FetchedList {
     pub(super) ttl: Option<Duration>,
     scope: Option<CacheScope>,
     next_cursor: Option<String>,
-    /// What the list lacks, and why.
+    /// The missing parts of the list, and the reasons.
     missing: Vec<(String, String)>,
 }
 

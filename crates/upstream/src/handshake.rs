@@ -21,7 +21,7 @@ const SILENCE: Duration = Duration::from_secs(3);
 /// The longest name of a revision.
 const MAX_REVISION: usize = 64;
 
-/// What an upstream said when it was opened.
+/// The result of opening an upstream.
 #[derive(Debug)]
 pub(super) struct About {
     pub(super) name: String,
@@ -52,7 +52,7 @@ impl From<Cause> for Unopened {
     }
 }
 
-/// Which eras are tried, and how.
+/// The eras to try, and how.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Attempts {
     pub(super) first: Era,
@@ -181,7 +181,7 @@ fn attempt(client: &Arc<Client>, era: Era) -> Attempt {
         };
         let outcome = client.open(era, request).await.outcome().await.map_err(|failure| match failure {
             // There is no other session in which it could be repeated.
-            Failure::Forgotten => Failure::lost("it takes no input"),
+            Failure::Forgotten => Failure::lost("it does not read its input"),
             other => other,
         });
         (era, outcome.and_then(|text| read(&text, era)))

@@ -1,4 +1,4 @@
-//! What arrives for one call: events on the way, then its outcome.
+//! The queue of one call: events, and then the outcome.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -10,11 +10,11 @@ use super::failure::Failure;
 use super::message::{LogMessage, Progress};
 use super::question::Ask;
 
-/// How many events, and how many bytes of them, wait for a call that takes them slowly.
+/// The maximum number of queued events, and their maximum size in bytes.
 const MOST_EVENTS: usize = 1024;
 const MOST_BYTES: usize = 1024 * 1024;
 
-/// What an upstream sends to a call on its way.
+/// A message from an upstream to a running call.
 #[derive(Debug)]
 pub(super) enum Event {
     Progress(Progress),
@@ -32,27 +32,27 @@ impl Event {
     }
 }
 
-/// What comes next of a request.
+/// The next item of a request.
 #[derive(Debug)]
 pub(super) enum Next {
     Event(Event),
-    /// The text of the result, or why there is none. Nothing follows.
+    /// The text of the result, or the failure. This is the last item.
     Outcome(Result<String, Failure>),
 }
 
-/// Whether an event found room.
+/// Whether an event was queued.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Offered {
     Taken,
     Dropped,
 }
 
-/// The queue between a connection's reader, which never waits for it unless it serves this
-/// call alone, and the call.
+/// The queue between a connection's reader and a call. A reader that other calls share never waits
+/// for it.
 ///
-/// Outcomes and questions always find room: there is one of the former, and the connection
-/// bounds the latter. When the queue is full, progress replaces the progress that waits, and
-/// log messages are dropped.
+/// There is always room for outcomes and questions: a call has one outcome, and the connection
+/// bounds the questions. If the queue is full, progress replaces the latest queued progress, and log
+/// messages are dropped.
 #[derive(Default)]
 pub(super) struct Inbox {
     state: Mutex<State>,
@@ -64,15 +64,15 @@ struct State {
     events: VecDeque<Event>,
     bytes: usize,
     outcome: Option<Result<String, Failure>>,
-    /// The call that waits for the next thing.
+    /// The waker of the call that waits for the next item.
     waiting: Option<Waker>,
-    /// The call has left.
+    /// Whether the call has been abandoned.
     is_closed: bool,
 }
 
 impl State {
     fn is_full(&self, size: usize) -> bool {
-        // One event is taken whatever its size, or it could never pass.
+        // An empty queue accepts an event of any size.
         !self.events.is_empty() && (self.events.len() >= MOST_EVENTS || self.bytes + size > MOST_BYTES)
     }
 
@@ -81,7 +81,7 @@ impl State {
         self.events.push_back(event);
     }
 
-    /// Puts progress in the place of the latest that waits.
+    /// Replaces the latest queued progress.
     fn replace_progress(&mut self, event: Event) {
         let waiting = self.events.iter_mut().rev().find(|it| matches!(it, Event::Progress(_)));
         match waiting {
@@ -89,7 +89,7 @@ impl State {
                 self.bytes = (self.bytes + event.size()).saturating_sub(waiting.size());
                 *waiting = event;
             }
-            // At most one beyond the bound.
+            // Exceeds the bound by at most one.
             None => self.push(event),
         }
     }
@@ -97,11 +97,11 @@ impl State {
 
 impl Inbox {
     fn lock(&self) -> MutexGuard<'_, State> {
-        // Nothing in here panics half-way, so the state is whole even if poisoned.
+        // No critical section panics half-way, so a poisoned state is still consistent.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Puts an event in without waiting.
+    /// Queues an event without waiting.
     pub(super) fn offer(&self, event: Event) -> Offered {
         let mut state = self.lock();
         if state.is_closed {
@@ -116,7 +116,7 @@ impl Inbox {
         Offered::Taken
     }
 
-    /// Waits until there is room for another event, or the call has left.
+    /// Waits until there is room for another event, or until the call is abandoned.
     pub(super) async fn has_room(&self) {
         loop {
             {
@@ -129,14 +129,14 @@ impl Inbox {
         }
     }
 
-    /// Puts the outcome in; only the first counts.
+    /// Sets the outcome. Only the first call counts.
     pub(super) fn finish(&self, outcome: Result<String, Failure>) {
         let mut state = self.lock();
         state.outcome.get_or_insert(outcome);
         wake(state);
     }
 
-    /// Wakes nobody until the next thing is waited for again.
+    /// Removes the waker until the next poll.
     pub(super) fn forget_waker(&self) {
         let waiting = self.lock().waiting.take();
         drop(waiting);
@@ -146,7 +146,7 @@ impl Inbox {
         self.lock().outcome.is_some()
     }
 
-    /// Drops what has arrived and what will. Questions among it answer themselves.
+    /// Drops all events, including later ones. Dropped questions answer themselves.
     pub(super) fn close(&self) {
         let mut state = self.lock();
         state.is_closed = true;
@@ -156,7 +156,7 @@ impl Inbox {
         self.room.notify_one();
     }
 
-    /// The next thing that arrives. One call waits at a time.
+    /// Polls for the next item. Only one task may wait at a time.
     pub(super) fn poll_next(&self, cx: &Context<'_>) -> Poll<Next> {
         let mut state = self.lock();
         if let Some(event) = state.events.pop_front() {
@@ -176,7 +176,7 @@ impl Inbox {
     }
 }
 
-/// Wakes the call, with the lock released.
+/// Releases the lock and wakes the call.
 fn wake(mut state: MutexGuard<'_, State>) {
     let waiting = state.waiting.take();
     drop(state);

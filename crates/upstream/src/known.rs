@@ -1,4 +1,4 @@
-//! What is known of an upstream from the sessions of all callers.
+//! What the sessions of all callers have shown about an upstream.
 
 use std::sync::Arc;
 

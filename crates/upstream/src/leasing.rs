@@ -1,5 +1,5 @@
-//! Sessions for those who need them: opened on demand, once for all who wait, kept for
-//! listeners, and closed when nobody has used them for a while.
+//! Leases of sessions. Sessions are opened on demand, kept open for listeners, and closed when they
+//! have not been used for a while.
 
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
@@ -24,7 +24,7 @@ use super::settings::Key;
 use super::tasks::Aborting;
 use super::watches::Watcher;
 
-/// What is to be done for a caller.
+/// The next step for a caller that needs a session.
 enum Step {
     Take(Lease),
     Wait(watch::Receiver<Option<Opened>>),
@@ -32,15 +32,16 @@ enum Step {
 }
 
 impl Pool {
-    /// The session of a caller that speaks the era `wanted` if the upstream does, opened if
-    /// need be: once, however many ask for it, and to its end even if all of them leave.
+    /// Returns the session of a caller, in the era `wanted` if the upstream supports it. Opens the
+    /// session if necessary. Concurrent requests for it share one opening, which continues even if all
+    /// of them are cancelled.
     pub(super) async fn lease(
         self: &Arc<Self>,
         key: &Key,
         wanted: Option<Era>,
         headers: &HeaderMap,
     ) -> Result<Lease, UpstreamError> {
-        // The session that was waited for may be closed again before its turn comes.
+        // The session may be closed again before this task runs.
         for _ in 0..8 {
             let mut done = match self.step(key, wanted, headers) {
                 Step::Take(lease) => return Ok(lease),
@@ -49,26 +50,26 @@ impl Pool {
             };
             let outcome = done.wait_for(Option::is_some).await.ok().and_then(|outcome| outcome.clone());
             if let Some(Err(error)) = outcome {
-                // Where the era that was wanted is not certain to be there, the other one will do.
+                // If it is not known whether the upstream supports this era, use the other one.
                 return match self.step(key, wanted, headers) {
                     Step::Take(lease) => Ok(lease),
                     _ => Err(error),
                 };
             }
         }
-        Err(self.lost("it is closed as soon as it is opened"))
+        Err(self.lost("its sessions close as soon as they open"))
     }
 
     fn step(self: &Arc<Self>, key: &Key, wanted: Option<Era>, headers: &HeaderMap) -> Step {
         let eras = self.known().eras;
         let era = eras.spoken(self.settings.era.or(wanted));
         let mut callers = lock(&self.callers);
-        // Shutting down takes the callers under this lock, after it has said so.
+        // Checked under the lock: a shutdown sets the flag before it locks the callers.
         if self.is_shut() {
             return Step::Fail(UpstreamError::ShutDown { upstream: self.name() });
         }
         let caller = callers.entry(key);
-        // What is being opened may tell that this era is not there.
+        // The session that is being opened may show that this era is not supported.
         if eras.has(era).is_none()
             && let Slot::Opening { done, .. } = caller.slot(other(era))
         {
@@ -80,7 +81,7 @@ impl Pool {
             Slot::Opening { done, .. } => return Step::Wait(done.clone()),
             Slot::Down { until, error, .. } if Instant::now() < *until => {
                 let error = error.clone();
-                // Whether the era is there is not known, but the other one is.
+                // If it is not known whether this era is supported, use a session of the other.
                 let spoken = caller.slot(other(era)).session().filter(|_| eras.has(era).is_none());
                 return spoken.map_or(Step::Fail(error), |session| Step::Take(Lease::new(session)));
             }
@@ -100,7 +101,7 @@ impl Pool {
             self.counters.reopened.fetch_add(1, Ordering::Relaxed);
         }
         self.start_janitor();
-        // Looked at only now: it may be what has made room.
+        // Checked only now, because `make_room` may have closed that session.
         let has_other = callers.entry(key).slot(other(era)).session().is_some();
         let attempts = Attempts {
             first: era,
@@ -118,7 +119,7 @@ impl Pool {
         };
         let task = Aborting::spawn(async move {
             let outcome = opening.run().await;
-            // Its slot is another one by now, so nothing may be waited for from here on.
+            // The slot has been replaced, which aborts this task: nothing may be awaited here.
             end.send_replace(Some(outcome));
         });
         *callers.entry(key).slot(era) = Slot::Opening { done: done.clone(), _task: task };
@@ -130,7 +131,7 @@ impl Pool {
         session.close(Closing::Gently);
     }
 
-    /// Puts the outcome of an opening in its place.
+    /// Stores the outcome of an opening.
     fn opened(&self, task: &OpeningTask, outcome: &Result<Arc<Session>, Refused>) {
         let mut callers = lock(&self.callers);
         let caller = callers.entry(&task.key);
@@ -141,7 +142,7 @@ impl Pool {
                 let about = &session.about;
                 self.known().learn(about, task.attempts.first, self.settings.target.is_single());
                 if let Some(cause) = about.undecided.as_ref().filter(|_| about.era != task.attempts.first) {
-                    // Until then the era that did answer is spoken.
+                    // Until then, the era that was opened is used.
                     let failures = task.failures + 1;
                     let until = Instant::now() + wait_after(failures);
                     let error = UpstreamError::open(&self.name(), cause);
@@ -150,7 +151,7 @@ impl Pool {
                 }
                 let slot = caller.slot(about.era);
                 match slot {
-                    // It turned out to be of an era of which there is one.
+                    // There is already a session of the era that was negotiated.
                     Slot::Open { session: other, .. } if !other.is_closing() => {
                         session.close(Closing::Gently);
                     }
@@ -173,12 +174,12 @@ impl Pool {
         }
     }
 
-    /// Watches a resource for a caller, whose session is opened if need be; `false` when it
-    /// watches too many.
+    /// Watches a resource for a caller, and opens its session if necessary. Returns `false` if the
+    /// caller watches too many resources.
     pub(super) fn watch(self: &Arc<Self>, key: &Key, uri: &str, watcher: Watcher) -> bool {
         let (era, headers) = (watcher.era, watcher.headers.clone());
         let is_watched = self.watches(key).add(uri, watcher);
-        // It goes on by itself.
+        // The opening continues without being awaited.
         drop(self.step(key, Some(era), &headers));
         is_watched
     }
@@ -201,7 +202,7 @@ impl Pool {
         }
     }
 
-    /// Closes unused sessions, and opens those that listeners wait for.
+    /// Closes unused sessions, and reopens those that listeners need.
     fn sweep(self: &Arc<Self>) {
         self.parked.sweep();
         if let Some(connections) = &self.connections {
@@ -211,7 +212,7 @@ impl Pool {
         if self.listeners.is_empty() {
             callers.iter().for_each(|(_, caller)| caller.watches.clear());
         }
-        // A caller that hears of a resource uses its session.
+        // A caller that watches a resource uses its session.
         let keeps = |caller: &Caller| self.settings.target.is_single() || caller.watches.watcher().is_some();
         for session in callers.take_idle(self.settings.idle_timeout, keeps) {
             self.evict(&session);
@@ -226,14 +227,14 @@ impl Pool {
     }
 }
 
-/// Why there is no session.
+/// Why a session could not be opened.
 enum Refused {
-    /// The upstream has the other era alone.
+    /// The upstream only supports the other era.
     Lacks,
     Error(UpstreamError),
 }
 
-/// The opening of one session, in a task of the pool.
+/// The task that opens one session.
 struct OpeningTask {
     pool: Weak<Pool>,
     key: Key,
@@ -258,8 +259,8 @@ impl OpeningTask {
             Err(_) => Err(Refused::Error(UpstreamError::OpenTimeout { upstream, limit })),
         };
         match &outcome {
-            Ok(session) => tracing::debug!(session = session.id, "a session with an upstream is open"),
-            Err(Refused::Lacks) => tracing::debug!("an upstream has one era alone"),
+            Ok(session) => tracing::debug!(session = session.id, "opened a session with an upstream"),
+            Err(Refused::Lacks) => tracing::debug!("an upstream supports only one era"),
             Err(Refused::Error(error)) => tracing::warn!(%error),
         }
         match self.pool.upgrade() {
@@ -276,7 +277,7 @@ impl OpeningTask {
         }
     }
 
-    /// Opens the session, which does not keep the pool alive.
+    /// Opens the session. The future does not keep the pool alive.
     fn open(&self, pool: Arc<Pool>) -> impl Future<Output = Result<Arc<Session>, Unopened>> + Send + use<> {
         let id = pool.next_id.fetch_add(1, Ordering::Relaxed);
         let (key, weak) = (self.key.clone(), Weak::clone(&self.pool));
@@ -309,7 +310,7 @@ impl OpeningTask {
         }
     }
 
-    /// Hears what the session is told to have changed.
+    /// Returns the handler of the session's change notifications.
     fn news(&self) -> News {
         let (pool, key) = (Weak::clone(&self.pool), self.key.clone());
         Box::new(move |change| {
@@ -318,7 +319,7 @@ impl OpeningTask {
                 Change::Tools => &[ListKind::Tools],
                 Change::Prompts => &[ListKind::Prompts],
                 Change::Resources => &[ListKind::Resources, ListKind::Templates],
-                // The contents of a resource are in no list.
+                // A change of a resource's contents does not affect any list.
                 _ => &[],
             };
             if let Some(caller) = lock(&pool.callers).get(&key) {

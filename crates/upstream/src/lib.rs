@@ -52,7 +52,7 @@
 //!   never waits for one of them.
 //! - `message`, `failure`, `settings`: types that all of these use.
 //!
-//! Tasks are spawned for each session, for each request over HTTP that goes on when its caller
+//! Tasks are spawned for each session, for each request over HTTP that continues when its caller
 //! does not wait for it, for each list that is fetched,
 //! and for closing unused sessions. They end with the `Upstream`. An `initialize` that was
 //! abandoned takes up to a minute longer, so that its session can be ended.

@@ -23,7 +23,7 @@ use super::tasks::Aborting;
 /// How long a list is fresh if the upstream does not say.
 const DEFAULT_HOLD: Duration = Duration::from_secs(60);
 
-/// What an upstream offers, from the JSON of its capabilities.
+/// The capabilities of an upstream, from their JSON.
 pub(super) fn offered(capabilities: &Value) -> ServerCapabilities {
     let offer = |kind: ListKind| match &capabilities[kind.capability()] {
         capability if !capability.is_object() => Offer::Nothing,

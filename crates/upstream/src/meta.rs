@@ -6,7 +6,7 @@ pub(crate) const CLIENT_CAPABILITIES: &str = "io.modelcontextprotocol/clientCapa
 pub(crate) const LOG_LEVEL: &str = "io.modelcontextprotocol/logLevel";
 pub(crate) const SERVER_INFO: &str = "io.modelcontextprotocol/serverInfo";
 pub(crate) const PROGRESS_TOKEN: &str = "progressToken";
-/// What all of the protocol's own begin with, save the progress token.
+/// The prefix of the protocol's members, except the progress token.
 pub(crate) const PREFIX: &str = "io.modelcontextprotocol/";
 /// Under which a page says what its list lacks, as `mcp_stateless::Page::with_missing` does.
 pub(crate) const MISSING: &str = "mcp-stateless/missing";

@@ -22,7 +22,7 @@ impl Outgoing {
     /// notified.
     pub(super) fn post(&self, message: Message) {
         if let Err(mpsc::error::TrySendError::Full(_)) = self.0.try_send(message) {
-            tracing::warn!("an upstream takes no input: a message to it is dropped");
+            tracing::warn!("an upstream does not read its input: dropped a message");
         }
     }
 }

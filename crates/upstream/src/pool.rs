@@ -1,5 +1,5 @@
-//! What all calls of one upstream share: the sessions of its callers, one of each era that is
-//! spoken, and what was learnt from them.
+//! The state that all calls of one upstream share: the sessions of its callers, one for each era in
+//! use, and what is known about the upstream.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -25,10 +25,10 @@ use super::tasks::Aborting;
 use super::transport::Connections;
 use super::watches::{Listeners, Watches};
 
-/// How long it may take until nothing is left of sessions that are closed.
+/// The time limit for closing all sessions.
 const SHUT_DOWN_LIMIT: Duration = Duration::from_secs(10);
 
-/// The sessions of one upstream, and what is known of it.
+/// The sessions of one upstream, and what is known about it.
 pub(super) struct Pool {
     pub(super) settings: Arc<Settings>,
     pub(super) changes: Changes,
@@ -36,19 +36,19 @@ pub(super) struct Pool {
     pub(super) counters: Arc<Counters>,
     pub(super) parked: ParkedCalls,
     pub(super) connections: Option<Connections>,
-    /// One place for each session that may be open, held until nothing is left of it.
+    /// One permit for each session. A session holds it until all its resources are released.
     pub(super) room: Arc<Semaphore>,
     pub(super) callers: Mutex<Callers>,
     known: Mutex<Known>,
     pub(super) next_id: AtomicU64,
-    /// How all sessions are closed, those as well that others have replaced.
+    /// How all sessions are to close, including those that have been replaced.
     pub(super) shut: watch::Sender<Closing>,
-    /// Closes unused sessions; started with the first one.
+    /// The task that closes unused sessions; started with the first session.
     pub(super) janitor: Mutex<Option<Aborting>>,
 }
 
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // Nothing in here panics half-way, so what it guards is whole even if poisoned.
+    // No critical section panics half-way, so a poisoned value is still consistent.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -88,23 +88,23 @@ impl Pool {
     }
 
     pub(super) fn ended(&self, key: &Key, id: u64) {
-        let error = self.lost("it ends again and again");
+        let error = self.lost("its sessions end repeatedly");
         lock(&self.callers).ended(key, id, error);
     }
 
-    /// The upstream has forgotten a session. Each request under way in it finds that out by
-    /// itself, and is made again in another.
+    /// Handles a session that the upstream has forgotten. Each open request in it finds out by itself
+    /// and is repeated in another session.
     pub(super) fn forgotten(&self, key: &Key, session: &Session) {
         self.ended(key, session.id);
         session.retire();
     }
 
-    /// The lists of a caller, as a session of this era tells them.
+    /// Returns the lists of a caller in this era.
     pub(super) fn lists(&self, key: &Key, era: Era) -> Arc<Lists> {
         Arc::clone(&lock(&self.callers).entry(key).lists[era as usize])
     }
 
-    /// The era that would be spoken for someone who wants this one.
+    /// Returns the era that is used if this one is preferred.
     pub(super) fn era(&self, wanted: Option<Era>) -> Era {
         self.known().eras.spoken(self.settings.era.or(wanted))
     }
@@ -113,15 +113,15 @@ impl Pool {
         Arc::clone(&lock(&self.callers).entry(key).watches)
     }
 
-    /// Remembers a list beyond its session, for [`has`](Self::has).
+    /// Keeps a list beyond its session, for [`has`](Self::has).
     pub(super) fn remember(&self, kind: ListKind, list: &Arc<List>) {
         self.known().remember(kind, list);
     }
 
-    /// Whether the upstream has an item; `None` when that is not certain.
+    /// Whether the upstream has an item; `None` if that is not certain.
     ///
-    /// Every list that was told is good for a yes. A no needs one that still holds, and holds for
-    /// every caller: a list that is private to one caller says nothing about the others.
+    /// Any list with the item is enough for `true`. `false` needs a current list that is the same for
+    /// all callers: a private list of one caller says nothing about the others.
     pub(super) fn has(&self, kind: ListKind, name: &str) -> Option<bool> {
         let (eras, latest) = {
             let known = self.known();
@@ -151,12 +151,12 @@ impl Pool {
         is_certain.then_some(false)
     }
 
-    /// Whether the tool was left out of the list that was told last.
+    /// Whether the latest list has left this tool out.
     pub(super) fn leaves_out(&self, tool: &str) -> bool {
         self.known().list(ListKind::Tools).is_some_and(|list| list.leaves_out(tool))
     }
 
-    /// What the upstream offers, once a session has been opened.
+    /// Returns the upstream's capabilities once a session has been opened.
     pub(super) fn capabilities(&self) -> Option<ServerCapabilities> {
         self.known().capabilities()
     }
@@ -179,7 +179,7 @@ impl Pool {
         *self.shut.borrow() != Closing::Open
     }
 
-    /// Closes all sessions, and waits until they are.
+    /// Closes all sessions and waits until they are closed.
     pub(super) async fn shut_down(&self) {
         self.shut.send_modify(|how| *how = Closing::Gently.max(*how));
         let sessions = lock(&self.callers).take_all();
@@ -187,12 +187,12 @@ impl Pool {
         for session in &sessions {
             session.ended().await;
         }
-        // Those that were being opened have a place as well.
+        // Sessions that are being opened hold a permit as well.
         let all = u32::try_from(self.settings.max_sessions).unwrap_or(u32::MAX);
         let _ = timeout(SHUT_DOWN_LIMIT, self.room.acquire_many(all)).await;
     }
 
-    /// Ends all sessions at once, and opens no other.
+    /// Ends all sessions immediately. No other session is opened.
     pub(super) fn close(&self) {
         self.shut.send_replace(Closing::Now);
         self.parked.clear();

@@ -79,7 +79,7 @@ impl Questions {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Records a question for the call `call`; `None` if it was answered with an error at once.
+    /// Records a question for the call `call`; `None` if it was refused immediately.
     pub(super) fn ask(
         self: &Arc<Self>,
         call: i64,

@@ -1,4 +1,4 @@
-//! A session with an upstream: one child, one pair of streams, or what goes under one
+//! A session with an upstream: a child process, a pair of streams, or the HTTP requests with one
 //! session id.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -24,16 +24,16 @@ use super::settings::{Settings, Target};
 use super::transport::{Connections, Transport, Work};
 use super::watches::{Uris, Watches};
 
-/// The wait before changes are listened to anew, and the longest.
+/// The pause before listening is retried, and the longest one.
 const FIRST_RETRY: Duration = Duration::from_secs(1);
 const LONGEST_RETRY: Duration = Duration::from_secs(60);
-/// How many resources are subscribed to at the same time, and how long one may take.
+/// The maximum number of concurrent subscription requests, and the time limit for each.
 const MOST_SUBSCRIBING: usize = 16;
 const SUBSCRIBE_LIMIT: Duration = Duration::from_secs(10);
 
-/// A session that is open, until it ends or is closed.
+/// An open session. It stays until it ends or is closed.
 pub(super) struct Session {
-    /// Not the protocol's: tells it from others of this process.
+    /// An identifier within this process, unrelated to the protocol's session id.
     pub(super) id: u64,
     pub(super) about: About,
     pub(super) client: Arc<Client>,
@@ -42,29 +42,29 @@ pub(super) struct Session {
     has_ended: watch::Receiver<bool>,
 }
 
-/// What opening a session needs.
+/// The arguments for opening a session.
 pub(super) struct Opening {
     pub(super) id: u64,
     pub(super) settings: Arc<Settings>,
     pub(super) connections: Option<Connections>,
     pub(super) counters: Arc<Counters>,
     pub(super) news: News,
-    /// The resources of which the caller wants to hear.
+    /// The resources that the caller watches.
     pub(super) watches: Arc<Watches>,
-    /// Tells when the upstream is shut down.
+    /// Changes when the upstream is shut down.
     pub(super) shut: watch::Receiver<Closing>,
-    /// The session's place among those of its upstream, given back when nothing is left of it.
+    /// The session's permit, released when all its resources are.
     pub(super) place: OwnedSemaphorePermit,
-    /// The headers of the caller for whom it is opened.
+    /// The forwarded headers of the caller.
     pub(super) headers: HeaderMap,
     pub(super) attempts: Attempts,
 }
 
 impl Opening {
-    /// Opens the session. `ended` is run when it is over, however that comes.
+    /// Opens the session. `ended` runs when it is over, in every case.
     ///
     /// # Errors
-    /// Says why it cannot be opened.
+    /// If it cannot be opened.
     pub(super) async fn open(self, ended: impl FnOnce() + Send + 'static) -> Result<Arc<Session>, Unopened> {
         let (connection, ends) = Connection::new(Arc::clone(&self.settings.name), self.counters, self.news);
         let Ends { outgoing, abandoned } = ends;
@@ -97,12 +97,12 @@ impl Opening {
             tokio::select! {
                 () = &mut attending => {}
                 () = connection.closes(Closing::Retiring) => {
-                    // What replaces it does not wait for the last of its requests.
+                    // The next session need not wait for the last requests of this one.
                     place.take_if(|_| is_http && connection.closing() == Closing::Retiring);
                     attending.await;
                 }
             }
-            // Before anybody hears of the end, who may need the place.
+            // Before the end is announced: whoever is notified may need the permit.
             drop(place);
             ended();
             end.send_replace(true);
@@ -115,7 +115,7 @@ impl Opening {
     }
 }
 
-/// Ends a connection whose opening is given up.
+/// Closes a connection if its opening is cancelled.
 struct CloseOnDrop(Option<Arc<Connection>>);
 
 impl CloseOnDrop {
@@ -132,7 +132,7 @@ impl Drop for CloseOnDrop {
     }
 }
 
-/// Does all that a session does in the background.
+/// Runs the background work of a session until it ends.
 async fn attend(work: Work, connection: &Connection, beside: impl Future<Output = ()>) {
     tokio::select! {
         () = work => {}
@@ -142,7 +142,7 @@ async fn attend(work: Work, connection: &Connection, beside: impl Future<Output 
     connection.close(Closing::Now);
 }
 
-/// Closes a session when its upstream is shut down, and faster when that is done faster.
+/// Closes a session in the way in which its upstream is shut down.
 async fn close_with(mut shut: watch::Receiver<Closing>, connection: &Connection) {
     loop {
         connection.close(*shut.borrow_and_update());
@@ -152,11 +152,11 @@ async fn close_with(mut shut: watch::Receiver<Closing>, connection: &Connection)
     }
 }
 
-/// What can be heard of an upstream's changes.
+/// The change notifications that an upstream supports.
 #[derive(Clone, Debug)]
 struct Subscribable {
     era: Era,
-    /// The members of the modern filter, besides resources.
+    /// The members of the modern filter, except resources.
     lists: Map<String, Value>,
     has_resources: bool,
 }
@@ -174,7 +174,7 @@ impl Subscribable {
     }
 }
 
-/// Listens to changes for as long as the session lasts; what is heard comes to the connection.
+/// Listens to changes while the session lasts. The connection receives the notifications.
 async fn listen(
     client: Arc<Client>,
     mut opened: watch::Receiver<Option<Subscribable>>,
@@ -192,7 +192,7 @@ async fn listen(
                 Era::Legacy => {}
             }
         };
-        // Its requests do not keep a session that is retiring.
+        // These requests must not keep a retiring session open.
         tokio::select! {
             () = listening => {}
             () = client.connection.closes(Closing::Retiring) => {}
@@ -201,7 +201,7 @@ async fn listen(
     std::future::pending::<()>().await;
 }
 
-/// Keeps one subscription open, and replaces it when other resources are watched.
+/// Keeps one subscription open, and replaces it when the watched resources change.
 async fn listen_modern(client: &Arc<Client>, subscribable: &Subscribable, watches: &Watches) {
     let mut uris = watches.subscribe();
     let mut wait = FIRST_RETRY;
@@ -232,7 +232,7 @@ async fn listen_modern(client: &Arc<Client>, subscribable: &Subscribable, watche
         if let Err(failure) = outcome {
             let (upstream, cause) = (&client.connection.upstream, failure.cause().full());
             tracing::debug!(%upstream, cause, "the subscription to an upstream has failed");
-            // Any other error may pass.
+            // Any other error may be temporary.
             if matches!(failure, Failure::Rpc(error) if error.code() == ErrorCode::METHOD_NOT_FOUND) {
                 return;
             }
@@ -242,7 +242,7 @@ async fn listen_modern(client: &Arc<Client>, subscribable: &Subscribable, watche
     }
 }
 
-/// Subscribes to each resource while it is watched, as the legacy era does.
+/// Subscribes to each resource while it is watched, with the requests of the legacy era.
 async fn subscribe(client: &Arc<Client>, watches: &Watches) {
     let mut uris = watches.subscribe();
     let mut subscribed = Uris::default();
@@ -251,7 +251,7 @@ async fn subscribe(client: &Arc<Client>, watches: &Watches) {
     loop {
         let wanted = uris.borrow_and_update().clone();
         for uri in wanted.symmetric_difference(&subscribed) {
-            // One request for each resource at a time, so that they cannot overtake each other.
+            // One request at a time for each resource, so that requests cannot overtake each other.
             if under_way.len() < MOST_SUBSCRIBING && under_way.insert(uri.clone()) {
                 let (uri, is_wanted) = (uri.clone(), wanted.contains(uri));
                 requests.push(async move {
@@ -278,7 +278,7 @@ async fn subscribe(client: &Arc<Client>, watches: &Watches) {
     }
 }
 
-/// Begins or ends one subscription. A refusal is not repeated.
+/// Begins or ends one subscription. A refused request is not retried.
 async fn subscribe_to(client: &Arc<Client>, uri: &str, is_wanted: bool) {
     let method = if is_wanted { "resources/subscribe" } else { "resources/unsubscribe" };
     let request = Request::new(method, Params::new().with("uri", uri));
@@ -286,7 +286,7 @@ async fn subscribe_to(client: &Arc<Client>, uri: &str, is_wanted: bool) {
     let cause = match outcome.await {
         Ok(Ok(_)) => return,
         Ok(Err(failure)) => failure.cause().full(),
-        Err(_) => format!("no answer within {SUBSCRIBE_LIMIT:?}"),
+        Err(_) => format!("no response within {SUBSCRIBE_LIMIT:?}"),
     };
     tracing::debug!(upstream = %client.connection.upstream, method, cause, "refused");
 }
@@ -296,7 +296,7 @@ impl Session {
         self.client.connection.close(how);
     }
 
-    /// Lets what is under way come to its end, and takes nothing more.
+    /// Accepts no more requests, and lets the open ones finish.
     pub(super) fn retire(&self) {
         self.client.connection.retire();
     }
@@ -305,24 +305,24 @@ impl Session {
         self.client.connection.is_closing()
     }
 
-    /// Whether the requests under way in the session have ended, too.
+    /// Whether the session has ended, including its open requests.
     pub(super) fn is_over(&self) -> bool {
         self.client.connection.closing() >= Closing::Gently
     }
 
-    /// Waits until nothing of the session is left.
+    /// Waits until all resources of the session are released.
     pub(super) async fn ended(&self) {
         let mut has_ended = self.has_ended.clone();
-        // It has also ended when the task that would say so is gone.
+        // If the sender is gone, the session's task has ended as well.
         let _ = has_ended.wait_for(|has_ended| *has_ended).await;
     }
 
-    /// Whether it has ever answered.
+    /// Whether a caller has ever received a response.
     pub(super) fn was_good(&self) -> bool {
         self.client.connection.was_good()
     }
 
-    /// Since when it is not used; `None` while it is.
+    /// Returns the time since which the session is idle; `None` while it is in use.
     pub(super) fn idle_since(&self) -> Option<Instant> {
         let is_idle = self.in_use.load(Ordering::Acquire) == 0;
         is_idle.then(|| *self.last_used.lock().unwrap_or_else(PoisonError::into_inner))
@@ -333,7 +333,7 @@ impl Session {
     }
 }
 
-/// Somebody uses the session, which therefore is not closed to make room.
+/// A lease of a session, which is not closed to make room while there is one.
 pub(super) struct Lease(pub(super) Arc<Session>);
 
 impl Lease {
@@ -351,7 +351,7 @@ impl Lease {
         PendingCall { pending, counted }
     }
 
-    /// Sends a request, and waits for the text of the result.
+    /// Sends a request and returns the text of the result.
     pub(super) async fn request(&self, request: Request) -> Result<String, Failure> {
         let mut pending = Self::new(&self.0).send(request).await;
         loop {
@@ -369,7 +369,7 @@ impl Drop for Lease {
     }
 }
 
-/// A lease with a request under way.
+/// A lease with an open request, which counts as in flight.
 struct InFlight(Lease);
 
 impl Drop for InFlight {
@@ -378,29 +378,29 @@ impl Drop for InFlight {
     }
 }
 
-/// A request of a caller without its outcome. Dropping it abandons it.
+/// A caller's request that waits for its outcome. Dropping it abandons the request.
 pub(super) struct PendingCall {
     pending: Pending,
     counted: InFlight,
 }
 
 impl PendingCall {
-    /// The session that it is of.
+    /// Returns the session of the request.
     pub(super) fn session(&self) -> &Arc<Session> {
         &self.counted.0.0
     }
 
-    /// Whether the outcome is there, though other things may come before it.
+    /// Whether the outcome has arrived. Events may still be queued before it.
     pub(super) fn is_answered(&mut self) -> bool {
         self.pending.is_answered()
     }
 
-    /// Lets the request go on while nobody waits for what comes.
+    /// Continues the request in a task.
     pub(super) fn detach(&mut self) {
         self.pending.detach();
     }
 
-    /// The next thing to happen.
+    /// Waits for the next event or the outcome.
     pub(super) async fn next(&mut self) -> Next {
         let next = self.pending.next().await;
         if let Next::Outcome(Ok(_) | Err(Failure::Rpc(_))) = next {

@@ -43,7 +43,7 @@ pub(super) struct Program {
 /// A pair of streams of the host's.
 pub(super) type Streams = (Box<dyn AsyncRead + Send + Unpin>, Box<dyn AsyncWrite + Send + Unpin>);
 
-/// Where an upstream is.
+/// The location of an upstream.
 pub(super) enum Target {
     /// A program, started for each caller.
     Stdio(Program),
@@ -53,12 +53,12 @@ pub(super) enum Target {
     Streams(Mutex<Option<Streams>>),
 }
 
-/// Where an upstream is reached over HTTP.
+/// The HTTP endpoint of an upstream.
 pub(super) struct Endpoint {
     /// As the host wrote it.
     pub(super) url: String,
     pub(super) uri: Uri,
-    /// What goes out with every request.
+    /// The headers of every request.
     pub(super) headers: HeaderMap,
     /// The names of the caller's headers that are passed on.
     pub(super) forwarded: Vec<HeaderName>,

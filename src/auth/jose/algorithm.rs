@@ -4,7 +4,7 @@ use std::fmt;
 
 /// An asymmetric signature algorithm (RFC 7518, section 3; RFC 8037).
 ///
-/// There are none with a shared secret and none without a signature, so neither can be allowed by
+/// Algorithms with a shared secret, and `none`, do not exist here, so they cannot be allowed by
 /// mistake.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -30,7 +30,7 @@ pub enum Algorithm {
 }
 
 impl Algorithm {
-    /// All of them.
+    /// All algorithms.
     pub const ALL: [Self; 9] = [
         Self::Es256,
         Self::Es384,
@@ -43,7 +43,7 @@ impl Algorithm {
         Self::Ps512,
     ];
 
-    /// Returns the name that tokens have it by.
+    /// Returns the name in the `alg` header.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Es256 => "ES256",
@@ -59,7 +59,7 @@ impl Algorithm {
     }
 
     pub(in crate::auth) fn from_name(name: &str) -> Option<Self> {
-        // Its name since RFC 9864.
+        // The name of EdDSA with Ed25519 since RFC 9864.
         if name == "Ed25519" {
             return Some(Self::EdDsa);
         }

@@ -1,4 +1,4 @@
-//! Public keys (RFC 7517, RFC 7518 section 6, RFC 8037), and the signatures made with them.
+//! Public keys (RFC 7517, RFC 7518 section 6, RFC 8037), and the verification of signatures.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -15,14 +15,14 @@ use serde_json::value::RawValue;
 use super::algorithm::Algorithm;
 use crate::auth::digest::sha256;
 
-/// The most keys that are read of a set.
+/// The maximum number of keys that are read from a set.
 const MAX_KEYS: usize = 100;
 
-/// A public key that may sign.
+/// A public key for signatures.
 #[derive(Clone, Debug)]
 pub(in crate::auth) struct PublicKey {
     pub(in crate::auth) id: Option<Box<str>>,
-    /// The only algorithm that it may be used with, if the key says so.
+    /// The only algorithm that the key may be used with, if it names one.
     algorithm: Option<Algorithm>,
     material: Material,
 }
@@ -39,7 +39,7 @@ enum Material {
     Ed25519(Vec<u8>),
 }
 
-/// A key as JSON.
+/// A JSON Web Key.
 #[derive(Deserialize)]
 struct Jwk {
     kty: String,
@@ -53,13 +53,13 @@ struct Jwk {
     e: Option<String>,
     x: Option<String>,
     y: Option<String>,
-    /// Of private keys, and of symmetric ones.
+    /// Present in private and in symmetric keys.
     d: Option<IgnoredAny>,
     k: Option<IgnoredAny>,
 }
 
 impl PublicKey {
-    /// Reads a key; `None` if it is of no kind that is known, is not public, or is not for
+    /// Parses a key. Returns `None` if its type is unknown, if it is not public, or if it is not for
     /// signatures.
     pub(in crate::auth) fn from_jwk(json: &str) -> Option<Self> {
         let jwk: Jwk = serde_json::from_str(json).ok()?;
@@ -87,7 +87,7 @@ impl PublicKey {
         Some(Self { id: jwk.kid.map(Into::into), algorithm, material })
     }
 
-    /// Whether a signature of this algorithm can be one of this key.
+    /// Whether the key can be used with this algorithm.
     pub(in crate::auth) fn fits(&self, algorithm: Algorithm) -> bool {
         use Algorithm::{EdDsa, Es256, Es384};
         self.algorithm.is_none_or(|own| own == algorithm)
@@ -99,7 +99,7 @@ impl PublicKey {
             }
     }
 
-    /// Whether a signature is this key's.
+    /// Whether the key verifies this signature.
     pub(in crate::auth) fn verifies(&self, algorithm: Algorithm, signed: &[u8], signature: &[u8]) -> bool {
         if !self.fits(algorithm) {
             return false;
@@ -117,7 +117,7 @@ impl PublicKey {
         }
     }
 
-    /// Returns the SHA-256 thumbprint in base64 (RFC 7638).
+    /// Returns the SHA-256 thumbprint in base64url (RFC 7638).
     pub(in crate::auth) fn thumbprint(&self) -> String {
         let text = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);
         let point = |curve: &str, point: &[u8]| {
@@ -151,7 +151,7 @@ fn rsa(algorithm: Algorithm) -> Option<&'static RsaParameters> {
 pub(in crate::auth) struct KeySet(Vec<PublicKey>);
 
 impl KeySet {
-    /// Reads a set (RFC 7517, section 5). Keys that cannot verify signatures here are left out.
+    /// Parses a JWK set (RFC 7517, section 5). Unsupported keys are skipped.
     pub(in crate::auth) fn parse(json: &[u8]) -> Result<Self, serde_json::Error> {
         #[derive(Deserialize)]
         struct Set<'a> {
@@ -162,7 +162,8 @@ impl KeySet {
         Ok(Self(set.keys.iter().take(MAX_KEYS).filter_map(|key| PublicKey::from_jwk(key.get())).collect()))
     }
 
-    /// Returns the key that a signature names. One that names none may be of the only key that fits.
+    /// Returns the key with this id that supports the algorithm. Without an id, returns the only key
+    /// that supports it, if there is exactly one.
     pub(in crate::auth) fn find(&self, id: Option<&str>, algorithm: Algorithm) -> Option<&PublicKey> {
         let mut fitting = self
             .0

@@ -1,8 +1,8 @@
-//! Signatures of JSON (JOSE): algorithms, keys and compact texts.
+//! JSON signatures (JOSE): algorithms, keys and the compact form.
 //!
-//! They are checked by `ring` itself. The `jsonwebtoken` crate chooses its cryptography for the
-//! whole process, and panics in everybody's hands where two users of it choose differently; it
-//! also reads the time by itself, and would bring forty crates more.
+//! Signatures are verified with `ring` directly. The `jsonwebtoken` crate selects its cryptography
+//! for the whole process, and panics if two of its users select different providers. It also reads
+//! the system's clock, and would add forty crates.
 
 mod algorithm;
 mod jws;
@@ -18,8 +18,8 @@ mod tests {
 
     use super::{Jws, PublicKey};
 
-    /// The examples of RFC 7515 (A.2, A.3) and RFC 8037 (A.4), whose keys, payloads and signatures
-    /// others have made.
+    /// The examples of RFC 7515 (A.2, A.3) and RFC 8037 (A.4): keys and signatures that were not made
+    /// with this code.
     const EXAMPLES: [(&str, &str); 3] = [
         (
             r#"{"kty":"RSA","n":"ofgWCuLjybRlzo0tZWJjNiuSfb4p4fAkd_wWJcyQoTbji9k0l8W26mPddxHmfHQp-Vaw-4qPCJrcS2mJPMEzP1Pt0Bm4d4QlL-yRT-SFd2lZS-pCgNMsD1W_YpRPEwOWvG6b32690r2jZ47soMZo9wGzjb_7OMg0LOL-bSf63kpaSHSXndS5z5rexMdbBYUsLA9e-KXBdQOS-UTo7WTBEMa2R2CapHg665xsmtdVMTBQY4uDZlxvb3qCo5ZwKh9kG4LT6_I5IhlJH7aGhyxXFvUK-DWNmoudF8NAco9_h9iaGNj8q2ethFkMLs91kzk2PAcDTW9gb54h4FRWyuXpoQ","e":"AQAB"}"#,
@@ -40,7 +40,7 @@ mod tests {
         for (jwk, text) in EXAMPLES {
             let key = PublicKey::from_jwk(jwk).expect("a public key");
             let (signed, signature) = text.rsplit_once('.').expect("a signature");
-            // That of Ed25519 signs what is not JSON.
+            // The payload of the Ed25519 example is not JSON, so `Jws::parse` refuses it.
             let algorithm = super::Algorithm::from_name(if jwk.contains("RSA") {
                 "RS256"
             } else if jwk.contains("EC") {

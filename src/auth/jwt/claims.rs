@@ -1,4 +1,4 @@
-//! The claims of an access token (RFC 7519, RFC 9068), judged at a given time.
+//! The claims of an access token (RFC 7519, RFC 9068), checked at a given time.
 
 use std::time::{Duration, SystemTime};
 
@@ -8,7 +8,7 @@ use crate::auth::resource::ResourceUrl;
 use crate::auth::token::{VerifiedToken, valid_subject};
 use crate::auth::verifier::TokenError;
 
-/// What is read of the claims, and of the answer of an introspection.
+/// The claims that are used, of a JWT or of an introspection response.
 #[derive(Default, Deserialize)]
 pub(in crate::auth) struct Claims {
     pub(in crate::auth) iss: Option<String>,
@@ -17,14 +17,14 @@ pub(in crate::auth) struct Claims {
     exp: Option<f64>,
     nbf: Option<f64>,
     scope: Option<OneOrMany>,
-    /// As some issuers name it.
+    /// The scopes under the name that some issuers use.
     scp: Option<OneOrMany>,
     pub(in crate::auth) client_id: Option<String>,
     azp: Option<String>,
     cnf: Option<Confirmation>,
 }
 
-/// What a token is bound to (RFC 7800).
+/// The confirmation method of a token (RFC 7800).
 #[derive(Deserialize)]
 struct Confirmation {
     jkt: Option<String>,
@@ -47,18 +47,18 @@ impl OneOrMany {
     }
 }
 
-/// By what claims are judged.
+/// The rules that claims are checked by.
 pub(in crate::auth) struct ClaimRules<'a> {
     pub(in crate::auth) issuer: &'a str,
     pub(in crate::auth) resource: &'a ResourceUrl,
-    /// What a token may be issued for besides the resource.
+    /// Audiences that are accepted in addition to the resource.
     pub(in crate::auth) audiences: &'a [String],
     pub(in crate::auth) leeway: Duration,
     pub(in crate::auth) now: SystemTime,
 }
 
 impl Claims {
-    /// Whether the token says for whom it was issued.
+    /// Whether the token names an audience.
     pub(in crate::auth) fn names_audience(&self) -> bool {
         self.aud.is_some()
     }
@@ -69,7 +69,7 @@ impl Claims {
         self.aud.iter().flat_map(OneOrMany::iter).any(is_ours)
     }
 
-    /// Returns until when the token is accepted.
+    /// Checks `nbf` and `exp`, and returns the time at which the token expires.
     pub(in crate::auth) fn check_time(
         &self,
         rules: &ClaimRules<'_>,
@@ -77,14 +77,14 @@ impl Claims {
         if let Some(nbf) = self.nbf
             && time(nbf)? > rules.now + rules.leeway
         {
-            return Err(TokenError::invalid("it is not valid yet"));
+            return Err(TokenError::invalid("the token is not valid yet"));
         }
         let Some(exp) = self.exp else { return Ok(None) };
         let end = time(exp)? + rules.leeway;
         if end <= rules.now { Err(TokenError::expired()) } else { Ok(Some(end)) }
     }
 
-    /// Adds what the token grants to one of a subject.
+    /// Adds the scopes, the client and the binding of the claims to a token.
     pub(in crate::auth) fn grant(&self, mut token: VerifiedToken) -> Result<VerifiedToken, TokenError> {
         let scopes = self.scope.iter().chain(&self.scp).flat_map(OneOrMany::iter);
         token = token.scopes(scopes.flat_map(|scopes| scopes.split_ascii_whitespace()));
@@ -95,33 +95,32 @@ impl Claims {
             None => Ok(token),
             Some(Confirmation { jkt: Some(thumbprint) }) => Ok(token.bound_to_key(thumbprint.as_str())),
             Some(Confirmation { jkt: None }) => {
-                Err(TokenError::invalid("it is bound to something that cannot be checked here"))
+                Err(TokenError::invalid("the confirmation method is not supported"))
             }
         }
     }
 
-    /// Judges the claims of a JWT whose signature is its issuer's.
+    /// Checks the claims of a JWT whose signature has been verified.
     pub(super) fn judge(&self, rules: &ClaimRules<'_>) -> Result<VerifiedToken, TokenError> {
         if self.iss.as_deref() != Some(rules.issuer) {
-            return Err(TokenError::invalid("it is of another issuer"));
+            return Err(TokenError::invalid("the issuer does not match"));
         }
         if !self.is_for(rules) {
-            return Err(TokenError::invalid("it was not issued for this resource"));
+            return Err(TokenError::invalid("the token was not issued for this resource"));
         }
-        let end =
-            self.check_time(rules)?.ok_or_else(|| TokenError::invalid("it does not say when it expires"))?;
+        let end = self.check_time(rules)?.ok_or_else(|| TokenError::invalid("`exp` is missing"))?;
         let subject = self.sub.as_deref().and_then(valid_subject);
-        let subject = subject.ok_or_else(|| TokenError::invalid("it has no usable subject"))?;
+        let subject = subject.ok_or_else(|| TokenError::invalid("the subject is missing or malformed"))?;
         self.grant(VerifiedToken::new(rules.issuer, subject).expires_at(end))
     }
 }
 
-/// A `NumericDate`: seconds since 1970, perhaps with a fraction.
+/// Converts a `NumericDate`: seconds since 1970, with an optional fraction.
 fn time(seconds: f64) -> Result<SystemTime, TokenError> {
-    // Beyond year 9999, which any sum with a leeway stays clear of.
+    // The bound is the end of the year 9999, so that adding a leeway cannot overflow.
     let is_sane = (0.0..253_402_300_800.0).contains(&seconds);
     let since = is_sane.then(|| Duration::from_secs_f64(seconds));
     since
         .map(|since| SystemTime::UNIX_EPOCH + since)
-        .ok_or_else(|| TokenError::invalid("it has a time that is none"))
+        .ok_or_else(|| TokenError::invalid("a time is out of range"))
 }

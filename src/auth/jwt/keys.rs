@@ -1,4 +1,4 @@
-//! The keys of an issuer: given, or fetched and kept.
+//! The keys of an issuer: fixed, or fetched and cached.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -11,7 +11,7 @@ use crate::auth::jose::{Algorithm, KeySet, PublicKey};
 use crate::auth::verifier::TokenError;
 use crate::deadline::within;
 
-/// How long a failed fetch is not tried again while there are keys to go on with.
+/// The pause after a failed fetch while the known keys can still be used.
 const SOFT_RETRY: Duration = Duration::from_secs(60);
 
 /// Where the keys of an issuer come from.
@@ -22,19 +22,19 @@ pub(super) enum KeySource {
 
 /// How keys are fetched.
 pub(super) struct FetchRules {
-    /// None where it is to be discovered.
+    /// `None` if the URL is to be discovered.
     pub(super) jwks_url: Option<String>,
     pub(super) client: Arc<dyn HttpClient>,
-    /// From which age on keys are fetched anew.
+    /// The age at which keys are fetched again.
     pub(super) refresh_after: Duration,
-    /// How much longer they may be used while that fails.
+    /// How much longer the keys may be used while fetching fails.
     pub(super) stale_for: Duration,
     /// The shortest time between two fetches.
     pub(super) retry_after: Duration,
 }
 
-/// Keys that are fetched when they are needed: by one request at a time, while the others wait or
-/// use those that are known. Nothing is fetched in between.
+/// Keys that are fetched on demand. One request fetches at a time, while the others wait or use the
+/// known keys. There is no background task.
 pub(super) struct FetchedKeys {
     pub(super) rules: FetchRules,
     known: Mutex<Option<Arc<Known>>>,
@@ -48,7 +48,7 @@ struct Known {
 }
 
 impl KeySource {
-    /// Returns the key that a signature names.
+    /// Returns the key for a signature, by its id and algorithm.
     pub(super) async fn find(
         &self,
         issuer: &str,
@@ -59,7 +59,7 @@ impl KeySource {
             Self::Fixed(keys) => keys.find(id, algorithm).cloned(),
             Self::Fetched(keys) => keys.find(issuer, id, algorithm).await?,
         };
-        found.ok_or_else(|| TokenError::invalid("its key is not one of the issuer's"))
+        found.ok_or_else(|| TokenError::invalid("the issuer has no such key"))
     }
 }
 
@@ -83,7 +83,8 @@ impl FetchedKeys {
         }
         let is_usable = age < self.rules.refresh_after.saturating_add(self.rules.stale_for);
         let (turn, pause) = if found.is_some() && is_usable {
-            // Another request may fetch them; and while that fails, few should wait for it.
+            // If another request is fetching, use the known key. While the issuer is down, retry
+            // less often, so that few requests wait for it.
             match self.last.try_lock() {
                 Ok(turn) => (turn, self.rules.retry_after.max(SOFT_RETRY)),
                 Err(_) => return Ok(found),
@@ -94,7 +95,7 @@ impl FetchedKeys {
         match self.refresh(turn, pause, issuer, known.as_deref()).await {
             Ok(fresh) => Ok(find(&fresh)),
             Err(_) if found.is_some() && is_usable => Ok(found),
-            // What is known says that there is no such key, as of a moment ago.
+            // The known keys are recent and have no such key.
             Err(RefreshError::TooEarly) if is_usable => Ok(None),
             Err(RefreshError::TooEarly) => Err(TokenError::unavailable("the last fetch of keys failed")),
             Err(RefreshError::Failed(error)) => Err(TokenError::unavailable(error)),
@@ -105,7 +106,7 @@ impl FetchedKeys {
         self.known.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Fetches the keys, unless another request has done so since `seen`, or has tried within
+    /// Fetches the keys, unless another request has fetched them since `seen`, or has tried to within
     /// `pause`.
     async fn refresh(
         &self,
@@ -123,11 +124,11 @@ impl FetchedKeys {
         if last.is_some_and(|last| last.elapsed() < pause) {
             return Err(RefreshError::TooEarly);
         }
-        // A request whose client leaves while it fetches has made its attempt all the same.
+        // Set before the fetch, so that an attempt counts even if its request is cancelled.
         *last = Some(Instant::now());
         let fetched = within(TIME_LIMIT, self.fetch(issuer)).await;
         let keys = fetched.unwrap_or(Err(FetchError::TimedOut)).inspect_err(|error| {
-            tracing::warn!(issuer, %error, "the keys of an issuer could not be fetched");
+            tracing::warn!(issuer, %error, "fetching the keys of an issuer failed");
         })?;
         let known = Arc::new(Known { keys, since: Instant::now() });
         *self.known.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&known));
@@ -141,13 +142,14 @@ impl FetchedKeys {
             None => jwks_url(client, issuer).await?,
         };
         let keys = fetch(client, discovery::get(&url)?).await?;
-        let keys = KeySet::parse(&keys).map_err(|_| FetchError::Malformed("the keys are not a JWK set"))?;
-        if keys.is_empty() { Err(FetchError::Malformed("there is no usable key")) } else { Ok(keys) }
+        let keys =
+            KeySet::parse(&keys).map_err(|_| FetchError::Malformed("the response is not a JWK set"))?;
+        if keys.is_empty() { Err(FetchError::Malformed("the JWK set has no usable key")) } else { Ok(keys) }
     }
 }
 
 enum RefreshError {
-    /// The last fetch was a moment ago.
+    /// The last fetch was too recent.
     TooEarly,
     Failed(FetchError),
 }

@@ -20,15 +20,14 @@ use crate::error::ConfigError;
 
 /// Verifies access tokens that are JWTs of one issuer.
 ///
-/// A token is accepted if it is signed by a key of the issuer with an allowed algorithm, names the
-/// issuer in `iss` and the resource in `aud`, has a subject, has not expired, and is valid already.
-/// Its `typ` must be `at+jwt` or `JWT`, or be missing; of other types of JWTs none is accepted. The
-/// scopes are those of `scope` or `scp`.
+/// A token is accepted if a key of the issuer has signed it with an allowed algorithm, `iss` is the
+/// issuer, `aud` contains the resource, it has a subject, and the current time is between `nbf` and
+/// `exp`. Its `typ` must be `at+jwt`, `JWT` or missing. The scopes are read from `scope` and `scp`.
 ///
-/// The keys are found through the issuer's metadata when the first token arrives. They are fetched
-/// again when they are ten minutes old, and when a token names a key that is not among them, but
-/// not more often than once in ten seconds. While the issuer is down they are used for an hour
-/// longer. A token whose signature was checked is remembered until it expires, by its digest.
+/// The keys are discovered through the issuer's metadata when the first token arrives. They are
+/// fetched again when they are ten minutes old, or when a token names an unknown key, but at most
+/// once every ten seconds. While the issuer is down, they are used for another hour. Verified tokens
+/// are cached by their digest until they expire.
 ///
 /// ```
 /// use std::time::Duration;
@@ -51,23 +50,23 @@ pub struct JwtVerifier {
     verified: TokenCache,
 }
 
-/// Which `typ` an access token must have.
+/// Which values of `typ` are accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 enum AcceptedTypes {
-    /// `at+jwt`, `JWT`, or none.
+    /// `at+jwt`, `JWT` or no `typ`.
     #[default]
     AnyAccessToken,
-    /// `at+jwt` alone.
+    /// Only `at+jwt`.
     Marked,
 }
 
 impl JwtVerifier {
-    /// Accepts the tokens of an issuer, whose keys are found through its metadata (RFC 8414, or
-    /// `OpenID` Connect Discovery). Nothing is fetched yet.
+    /// Creates a verifier for the tokens of an issuer, whose keys are discovered through its metadata
+    /// (RFC 8414 or `OpenID` Connect Discovery). Nothing is fetched before the first token arrives.
     ///
     /// # Errors
-    /// When the issuer is not a URL of `https` (or of `http` on a loopback host), or has a query
-    /// or a fragment.
+    /// Returns an error if the issuer is not a URL that uses `https` (or `http` on a loopback host),
+    /// or if it has a query or a fragment.
     pub fn new(issuer: impl Into<String>) -> Result<Self, ConfigError> {
         let rules = FetchRules {
             jwks_url: None,
@@ -81,20 +80,21 @@ impl JwtVerifier {
         Ok(Self::of(issuer, KeySource::Fetched(Box::new(FetchedKeys::new(rules)))))
     }
 
-    /// Accepts the tokens of an issuer whose keys are at this URL, without asking for its metadata.
+    /// Creates a verifier for the tokens of an issuer whose keys are at `jwks_url`. The issuer's
+    /// metadata is not fetched.
     ///
     /// # Errors
-    /// When one is not a URL of `https` (or of `http` on a loopback host).
+    /// Returns an error if either URL does not use `https` (or `http` on a loopback host).
     pub fn with_jwks_url(issuer: impl Into<String>, url: impl Into<String>) -> Result<Self, ConfigError> {
         let url = url.into();
         check_url(&url)?;
         Ok(Self::new(issuer)?.fetch_rules(|rules| rules.jwks_url = Some(url)))
     }
 
-    /// Accepts the tokens of an issuer with these keys, the JSON of a JWK set. They never change.
+    /// Creates a verifier for the tokens of an issuer with a fixed JWK set, given as JSON.
     ///
     /// # Errors
-    /// When the set cannot be read, or has no public key that can verify signatures.
+    /// Returns an error if the set is malformed or has no public key that can verify signatures.
     pub fn with_keys(issuer: impl Into<String>, jwks: &str) -> Result<Self, ConfigError> {
         let keys = KeySet::parse(jwks.as_bytes()).ok().filter(|keys| !keys.is_empty());
         let keys = keys.ok_or_else(|| ConfigError::new("the JWK set has no usable public key".to_owned()))?;
@@ -113,57 +113,57 @@ impl JwtVerifier {
         }
     }
 
-    /// Sets the signature algorithms that are accepted; by default all of [`Algorithm::ALL`].
+    /// Sets the accepted signature algorithms; by default [`Algorithm::ALL`].
     pub fn algorithms(mut self, algorithms: impl IntoIterator<Item = Algorithm>) -> Self {
         self.algorithms = algorithms.into_iter().collect();
         self
     }
 
-    /// Accepts tokens that were issued for this audience too, besides those for the resource's URL:
-    /// for issuers that do not know RFC 8707. No other server may have the same.
+    /// Also accepts tokens for this audience, in addition to those for the resource's URL. Meant for
+    /// issuers that do not support RFC 8707. No other server may use the same audience.
     pub fn audience(mut self, audience: impl Into<String>) -> Self {
         self.audiences.push(audience.into());
         self
     }
 
-    /// Sets how far the clocks of issuer and server may differ; 30 s by default, and at most five
-    /// minutes.
+    /// Sets how far the clocks of the issuer and this server may differ: 30 s by default, and at most
+    /// five minutes.
     pub fn leeway(mut self, leeway: Duration) -> Self {
         self.leeway = leeway.min(Duration::from_secs(300));
         self
     }
 
-    /// Accepts only tokens whose `typ` is `at+jwt` (RFC 9068, section 4), where the issuer sets it.
+    /// Only accepts tokens whose `typ` is `at+jwt` (RFC 9068, section 4). Use it if the issuer sets
+    /// this type.
     pub fn only_at_jwt(mut self) -> Self {
         self.types = AcceptedTypes::Marked;
         self
     }
 
-    /// Sets how many verified tokens are remembered; 10 000 by default, and none by 0.
+    /// Sets how many verified tokens are cached; 10 000 by default. 0 disables the cache.
     pub fn remember(mut self, tokens: usize) -> Self {
         self.verified = TokenCache::new(tokens);
         self
     }
 
-    /// Sends requests to the issuer by another client.
+    /// Sets the HTTP client for requests to the issuer.
     pub fn http_client(self, client: impl HttpClient) -> Self {
         self.fetch_rules(|rules| rules.client = Arc::new(client))
     }
 
-    /// Sets from which age on keys are fetched anew; ten minutes by default. A key that the issuer
-    /// withdraws is trusted for so long.
+    /// Sets the age at which keys are fetched again; ten minutes by default. A key that the issuer
+    /// withdraws is trusted for this long.
     pub fn refresh_keys_after(self, age: Duration) -> Self {
         self.fetch_rules(|rules| rules.refresh_after = age)
     }
 
-    /// Sets how much longer known keys are used while the issuer cannot be reached; an hour by
-    /// default. After that, requests get 503.
+    /// Sets how much longer keys are used while the issuer cannot be reached; one hour by default.
+    /// After that, requests get 503.
     pub fn stale_keys_for(self, time: Duration) -> Self {
         self.fetch_rules(|rules| rules.stale_for = time)
     }
 
-    /// Sets the shortest time between two fetches of keys, whatever tokens arrive; ten seconds by
-    /// default.
+    /// Sets the minimum time between two fetches of keys; ten seconds by default.
     pub fn fetch_keys_at_most_every(self, interval: Duration) -> Self {
         self.fetch_rules(|rules| rules.retry_after = interval)
     }
@@ -178,7 +178,7 @@ impl JwtVerifier {
     async fn check(&self, presented: PresentedToken<'_>) -> Result<VerifiedToken, TokenError> {
         let jws = Jws::parse(presented.secret).map_err(TokenError::invalid)?;
         if !self.algorithms.contains(&jws.algorithm) {
-            return Err(TokenError::invalid("its algorithm is not allowed"));
+            return Err(TokenError::invalid("the algorithm is not allowed"));
         }
         let is_access_token = match self.types {
             AcceptedTypes::Marked => jws.header.is_of_type("at+jwt"),
@@ -187,11 +187,11 @@ impl JwtVerifier {
             }
         };
         if !is_access_token {
-            return Err(TokenError::invalid("its type is not that of an access token"));
+            return Err(TokenError::invalid("the type is not that of an access token"));
         }
         let key = self.keys.find(&self.issuer, jws.header.kid.as_deref(), jws.algorithm).await?;
         if !key.verifies(jws.algorithm, jws.signed, &jws.signature) {
-            return Err(TokenError::invalid("its signature is not the issuer's"));
+            return Err(TokenError::invalid("the signature is invalid"));
         }
         let claims: Claims = jws.payload().map_err(TokenError::invalid)?;
         let rules = ClaimRules {
@@ -211,7 +211,7 @@ impl JwtVerifier {
 
 impl TokenVerifier for JwtVerifier {
     fn verify<'a>(&'a self, token: PresentedToken<'a>) -> Verification<'a> {
-        // Servers with different resources may share a verifier.
+        // The key includes the resource: servers with different resources may share a verifier.
         let digest = sha256_of_two(token.resource.as_str(), token.secret);
         if let Some(verified) = self.verified.get(&digest, token.now) {
             return Verification::ready(Ok(verified));

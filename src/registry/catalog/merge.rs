@@ -215,7 +215,7 @@ impl<'s> Merged<'s> {
             part.write(&mut self.definitions, definition, &name, self.kind);
             self.seen.insert(name, index);
         });
-        // What a nested catalog lacks, this one lacks as well.
+        // The parts that a nested catalog lacks are also missing here.
         let inner = |name| page.meta_list(name).into_iter().flatten().cloned();
         self.missing.extend(inner(MISSING));
         self.hidden.extend(inner(HIDDEN));

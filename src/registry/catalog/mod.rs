@@ -28,7 +28,7 @@ use crate::tool::ToolOutput;
 /// Separates a prefix from the name that it precedes.
 const SEPARATOR: char = '-';
 
-/// Where the catalog publishes that a part's list has arrived.
+/// The topic on which the catalog announces that a part's list has arrived.
 const TOPIC: &str = "catalog";
 
 /// The most duplicate names that are remembered as logged.
@@ -165,7 +165,7 @@ impl CatalogBuilder {
             for part in &self.parts {
                 let own = part.names_now(kind)?;
                 let twin = own.iter().find(|name| taken.contains(*name));
-                // Of equal templates the first is used.
+                // The first of equal templates is used.
                 if let Some(twin) = twin.filter(|_| kind != ItemKind::Templates) {
                     return Err(RegistryError::new(
                         kind.noun(),

@@ -27,7 +27,7 @@ const LONGEST_DELAY: Duration = Duration::from_secs(30);
 /// A list that was requested from a part.
 pub(super) type Listing = Pin<Box<dyn Future<Output = Result<Page, RpcError>> + Send>>;
 
-/// Which list a refresh is for.
+/// The list that is refreshed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct RefreshKey {
     /// The index of the part.

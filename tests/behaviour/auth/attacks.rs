@@ -1,4 +1,4 @@
-//! What attackers try; each is refused, for its own reason.
+//! Attacks. Each is refused for its specific reason.
 
 use std::task::{Context, Poll, Waker};
 
@@ -12,7 +12,7 @@ use super::server::{METADATA_URL, Protected, bearer, challenges};
 use crate::log::Log;
 use crate::support::{Era, Post};
 
-/// Asserts that a token is refused for a reason, which only the log tells.
+/// Asserts that a token is refused for a reason, which only the log contains.
 async fn assert_refused(server: &Protected, token: &str, reason: &str) {
     let log = Log::default();
     let logging = log.keep();
@@ -20,7 +20,7 @@ async fn assert_refused(server: &Protected, token: &str, reason: &str) {
     drop(logging);
     assert_eq!(answer.status, 401, "{reason}: {answer:?}");
     assert!(log.text().contains(reason), "{reason}: {}", log.text());
-    // That it has expired, clients are told.
+    // Clients may know that the token has expired.
     assert!(reason == "expired" || !answer.text().contains(reason));
 }
 
@@ -31,8 +31,8 @@ async fn an_unsigned_token_is_refused() {
     for algorithm in ["none", "None", "NONE", ""] {
         let header = json!({"alg": algorithm, "typ": "at+jwt", "kid": "first"});
         let token = format!("{}.{}.", base64(header.to_string()), base64(issuer.claims().to_string()));
-        assert_refused(&server, &token, "its algorithm is not allowed").await;
-        assert_refused(&server, &format!("{token}AAAA"), "its algorithm is not allowed").await;
+        assert_refused(&server, &token, "the algorithm is not allowed").await;
+        assert_refused(&server, &format!("{token}AAAA"), "the algorithm is not allowed").await;
     }
 }
 
@@ -47,7 +47,7 @@ async fn a_public_key_is_not_taken_for_a_secret() {
     );
     let jwk = issuer.published()[0].to_string();
     let signature = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, jwk.as_bytes()), signed.as_bytes());
-    assert_refused(&server, &format!("{signed}.{}", base64(signature)), "its algorithm is not allowed").await;
+    assert_refused(&server, &format!("{signed}.{}", base64(signature)), "the algorithm is not allowed").await;
 }
 
 #[tokio::test]
@@ -56,9 +56,9 @@ async fn a_token_with_wrong_claims_is_refused() {
     let server = Protected::new(&issuer);
     let now = issuer.seconds();
     let cases: &[(&str, Value, &str)] = &[
-        ("iss", json!("https://evil.example"), "of another issuer"),
-        ("iss", json!("https://login.example.com/"), "of another issuer"),
-        ("iss", Value::Null, "of another issuer"),
+        ("iss", json!("https://evil.example"), "the issuer does not match"),
+        ("iss", json!("https://login.example.com/"), "the issuer does not match"),
+        ("iss", Value::Null, "the issuer does not match"),
         ("aud", json!("https://other.example/mcp"), "not issued for this resource"),
         (
             "aud",
@@ -70,23 +70,23 @@ async fn a_token_with_wrong_claims_is_refused() {
         ("aud", json!("a-client"), "not issued for this resource"),
         ("exp", json!(now - 31), "expired"),
         ("exp", json!(0), "expired"),
-        ("exp", Value::Null, "does not say when it expires"),
-        ("exp", json!(1e300), "a time that is none"),
-        ("exp", json!(-1), "a time that is none"),
-        ("exp", json!("9999999999"), "not of their types"),
+        ("exp", Value::Null, "`exp` is missing"),
+        ("exp", json!(1e300), "a time is out of range"),
+        ("exp", json!(-1), "a time is out of range"),
+        ("exp", json!("9999999999"), "the claims are malformed"),
         ("nbf", json!(now + 31), "not valid yet"),
-        ("sub", Value::Null, "no usable subject"),
-        ("sub", json!(""), "no usable subject"),
-        ("sub", json!(" ada"), "no usable subject"),
-        ("sub", json!("a\u{0}b"), "no usable subject"),
-        ("sub", json!("a".repeat(2000)), "no usable subject"),
-        ("cnf", json!({"x5t#S256": "abc"}), "cannot be checked here"),
-        ("scope", json!(7), "not of their types"),
+        ("sub", Value::Null, "the subject is missing or malformed"),
+        ("sub", json!(""), "the subject is missing or malformed"),
+        ("sub", json!(" ada"), "the subject is missing or malformed"),
+        ("sub", json!("a\u{0}b"), "the subject is missing or malformed"),
+        ("sub", json!("a".repeat(2000)), "the subject is missing or malformed"),
+        ("cnf", json!({"x5t#S256": "abc"}), "the confirmation method is not supported"),
+        ("scope", json!(7), "the claims are malformed"),
     ];
     for (claim, value, reason) in cases {
         assert_refused(&server, &issuer.token(|claims| claims[*claim] = value.clone()), reason).await;
     }
-    // Of two that say different things, neither is taken.
+    // Duplicate claims are refused.
     let claims = issuer.claims().to_string().replacen('{', "{\"aud\":\"https://other.example\",", 1);
     let signed = format!("{}.{}", base64(r#"{"alg":"ES256","kid":"first"}"#), base64(&claims));
     let key = SigningKey::es256();
@@ -98,7 +98,7 @@ async fn a_token_with_wrong_claims_is_refused() {
     let signature = pair.sign(&ring::rand::SystemRandom::new(), signed.as_bytes()).expect("signed");
     let verifier = JwtVerifier::with_keys(ISSUER, &json!({"keys": [jwk]}).to_string()).expect("keys");
     let server = Protected::with(&issuer, verifier, |server| server);
-    assert_refused(&server, &format!("{signed}.{}", base64(signature)), "not of their types").await;
+    assert_refused(&server, &format!("{signed}.{}", base64(signature)), "the claims are malformed").await;
 }
 
 #[tokio::test]
@@ -133,18 +133,18 @@ async fn a_token_with_a_wrong_header_is_refused() {
     for (header, reason) in [
         (json!({"typ": "dpop+jwt"}), "not that of an access token"),
         (json!({"typ": "logout+jwt"}), "not that of an access token"),
-        (json!({"typ": "at+jwt", "crit": ["exp"], "exp": 1}), "an extension that is not known"),
-        (json!({"typ": "at+jwt", "kid": "other"}), "not one of the issuer's"),
-        (json!({"typ": "at+jwt", "alg": "ES384"}), "not one of the issuer's"),
-        (json!({"typ": "at+jwt", "alg": "RS256"}), "not one of the issuer's"),
-        (json!({"typ": "at+jwt", "alg": "ES512"}), "its algorithm is not allowed"),
+        (json!({"typ": "at+jwt", "crit": ["exp"], "exp": 1}), "a critical extension is not supported"),
+        (json!({"typ": "at+jwt", "kid": "other"}), "the issuer has no such key"),
+        (json!({"typ": "at+jwt", "alg": "ES384"}), "the issuer has no such key"),
+        (json!({"typ": "at+jwt", "alg": "RS256"}), "the issuer has no such key"),
+        (json!({"typ": "at+jwt", "alg": "ES512"}), "the algorithm is not allowed"),
     ] {
         assert_refused(&server, &issuer.signed(header, &issuer.claims()), reason).await;
     }
-    // A key that the token brings along is not used.
+    // A key inside the token is not used.
     let header =
         json!({"typ": "at+jwt", "kid": "first", "jwk": jwk.jwk(), "jku": "https://evil.example/jwks"});
-    assert_refused(&server, &jwk.sign(header, &issuer.claims()), "its signature is not the issuer's").await;
+    assert_refused(&server, &jwk.sign(header, &issuer.claims()), "the signature is invalid").await;
     for typ in ["at+jwt", "application/at+jwt", "JWT", "AT+JWT"] {
         assert_eq!(server.status(&issuer.signed(json!({"typ": typ}), &issuer.claims())).await, 200, "{typ}");
     }
@@ -167,7 +167,7 @@ async fn a_token_that_was_altered_or_cut_is_refused() {
     let parts: Vec<_> = token.split('.').collect();
     let claims = json!({"iss": ISSUER, "sub": "eve", "aud": RESOURCE, "exp": issuer.seconds() + 99});
     let altered = format!("{}.{}.{}", parts[0], base64(claims.to_string()), parts[2]);
-    assert_refused(&server, &altered, "its signature is not the issuer's").await;
+    assert_refused(&server, &altered, "the signature is invalid").await;
     for length in (1..token.len()).step_by(7) {
         assert_eq!(server.status(&token[..length]).await, 401, "{length}");
     }
@@ -228,7 +228,7 @@ async fn a_forged_host_changes_nothing_of_what_clients_are_told() {
     let answer = crate::support::Answer::read(behind_proxy.handle(get).await).await;
     assert_eq!(answer.json()["resource"], RESOURCE);
     assert!(!answer.text().contains("evil"));
-    // Where hosts are named, a forged one is not served at all.
+    // If the allowed hosts are set, a forged one is refused.
     let named = Protected::new(&issuer);
     let mut get = forge(Post::raw("").method(http::Method::GET)).into_request();
     *get.uri_mut() = "/.well-known/oauth-protected-resource/mcp".parse().expect("a URI");
@@ -261,8 +261,8 @@ async fn every_algorithm_is_checked_with_a_key_of_its_kind_and_only_if_allowed()
         assert_eq!(Protected::new(&issuer).status(&token).await, 200, "{name}");
         let others = Algorithm::ALL.into_iter().filter(|other| other.as_str() != name);
         let others = Protected::with(&issuer, issuer.verifier().algorithms(others), |server| server);
-        assert_refused(&others, &token, "its algorithm is not allowed").await;
-        // A key that is for another algorithm, or not for signatures, is not used.
+        assert_refused(&others, &token, "the algorithm is not allowed").await;
+        // A key for another algorithm, or not for signatures, is not used.
         for (member, value) in
             [("alg", "RS384"), ("use", "enc"), ("key_ops", "sign"), ("d", "AAAA"), ("kty", "oct")]
         {
@@ -274,12 +274,12 @@ async fn every_algorithm_is_checked_with_a_key_of_its_kind_and_only_if_allowed()
             let keys = json!({"keys": [jwk, other]}).to_string();
             let verifier = JwtVerifier::with_keys(ISSUER, &keys).expect("a key is left");
             let server = Protected::with(&issuer, verifier, |server| server);
-            assert_refused(&server, &token, "not one of the issuer's").await;
+            assert_refused(&server, &token, "the issuer has no such key").await;
         }
     }
 }
 
-/// The status of a call that nothing has to be waited for.
+/// Returns the status of a call whose future is ready immediately.
 fn status_at_once(server: &Protected, request: http::Request<http_body_util::Full<bytes::Bytes>>) -> u16 {
     let mut response = std::pin::pin!(server.handle(request));
     let mut cx = Context::from_waker(Waker::noop());

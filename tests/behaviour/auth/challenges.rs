@@ -1,4 +1,4 @@
-//! What is told to a client without a good token, and to those that have one.
+//! The responses to clients with and without a valid token.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -67,7 +67,7 @@ async fn a_token_is_neither_logged_nor_shown() {
     let refused = server.call("whoami", &bad).await;
     assert_eq!(refused.status, 401);
     drop(logging);
-    assert!(log.text().contains("it was not issued for this resource"), "{}", log.text());
+    assert!(log.text().contains("the token was not issued for this resource"), "{}", log.text());
     for token in [&good, &bad] {
         for part in token.split('.').skip(1) {
             assert!(!log.text().contains(part) && !refused.text().contains(part));
@@ -196,7 +196,7 @@ async fn the_layer_goes_around_a_whole_application() {
     let post = bearer(Post::call(Era::Modern, "whoami", json!({})), &issuer.token(|_| {}));
     assert!(send(page(post).into_request()).await.tool_text().contains("ada"));
 
-    // The metadata, as a page asks for it.
+    // The metadata, requested by a web page.
     let mut get = page(Post::raw("").method(Method::GET)).into_request();
     *get.uri_mut() = "/.well-known/oauth-protected-resource/mcp".parse().expect("a path");
     let answer = send(get).await;

@@ -21,7 +21,7 @@ impl<'a> Client<'a> {
         Self { issuer, key }
     }
 
-    /// A token that is bound to its key.
+    /// Returns a token that is bound to the client's key.
     pub(crate) fn token(&self) -> String {
         self.issuer.token(|claims| claims["cnf"] = json!({"jkt": self.key.thumbprint()}))
     }
@@ -59,7 +59,7 @@ async fn a_bound_token_is_accepted_with_a_fresh_proof_of_its_key_each_time() {
         let client = Client::new(&issuer, key);
         let token = client.token();
         for id in ["1", "2"] {
-            // Those of RSA have the same key.
+            // All RSA algorithms use the same key.
             let id = format!("{id} {}", client.key.algorithm());
             let answer = send(&server, &token, &client.proof(&token, &id)).await;
             assert!(answer.tool_text().contains("ada"), "{}", client.key.algorithm());
@@ -81,7 +81,7 @@ async fn a_bound_token_is_no_bearer_token_and_a_bearer_token_needs_no_proof() {
          algs=\"ES256 ES384 EdDSA RS256 RS384 RS512 PS256 PS384 PS512\""
     );
     assert_eq!(challenges(&answer), [expected]);
-    // A stolen token with a proof in a bearer's request is still that of a bearer.
+    // A proof does not make a bearer request with a stolen token acceptable.
     let bearer =
         Post::call(Era::Modern, "whoami", json!({})).header("authorization", &format!("Bearer {token}"));
     assert_eq!(server.send(bearer.header("dpop", &client.proof(&token, "1"))).await.status, 401);
@@ -209,7 +209,7 @@ async fn a_proof_is_taken_once_for_as_long_as_it_is_valid() {
         assert_eq!(send(&server, &token, &proof).await.status, 401);
         advance(Duration::from_secs(1)).await;
     }
-    // Another client may choose the same id.
+    // Another client may use the same id.
     let other = Client::new(&issuer, SigningKey::es256());
     let others = other.token();
     assert_eq!(send(&server, &others, &other.proof(&others, "ahead")).await.status, 200);

@@ -30,7 +30,7 @@ pub(crate) fn sha256(bytes: impl AsRef<[u8]>) -> Vec<u8> {
     digest(&SHA256, bytes.as_ref()).as_ref().to_vec()
 }
 
-/// A key that signs.
+/// A signing key.
 pub(crate) enum SigningKey {
     Es256(EcdsaKeyPair),
     Es384(EcdsaKeyPair),
@@ -86,7 +86,7 @@ impl SigningKey {
         }
     }
 
-    /// The public key as JSON.
+    /// Returns the public key as a JWK.
     pub(crate) fn jwk(&self) -> Value {
         let point = |curve: &str, key: &EcdsaKeyPair| {
             let point = &key.public_key().as_ref()[1..];
@@ -106,7 +106,7 @@ impl SigningKey {
         }
     }
 
-    /// The thumbprint of RFC 7638, written out on its own.
+    /// Returns the thumbprint (RFC 7638), with a separate implementation.
     pub(crate) fn thumbprint(&self) -> String {
         let jwk = self.jwk();
         let names: &[&str] = match jwk["kty"].as_str() {
@@ -118,7 +118,7 @@ impl SigningKey {
         base64(sha256(format!("{{{}}}", members.join(","))))
     }
 
-    /// Signs a JWT; `alg` is added to the header unless it is there.
+    /// Signs a JWT. Adds `alg` to the header if it is missing.
     pub(crate) fn sign(&self, mut header: Value, claims: &Value) -> String {
         if header.get("alg").is_none() {
             header["alg"] = self.algorithm().into();
@@ -143,7 +143,7 @@ impl SigningKey {
     }
 }
 
-/// An authorization server in memory. It answers requests for its metadata, its keys and
+/// An authorization server in memory. It serves its metadata and its keys, and answers
 /// introspections.
 #[derive(Clone)]
 pub(crate) struct Issuer(Arc<State>);
@@ -151,12 +151,12 @@ pub(crate) struct Issuer(Arc<State>);
 struct State {
     start: Instant,
     key: Mutex<(String, Arc<SigningKey>)>,
-    /// The keys that it publishes.
+    /// The published keys.
     published: Mutex<Vec<Value>>,
-    /// What it says of opaque tokens.
+    /// The introspection responses, by token.
     tokens: Mutex<Vec<(String, Value)>>,
     is_down: AtomicBool,
-    /// Requests wait for this while it is there.
+    /// Requests wait for this gate if it is set.
     gate: Mutex<Option<Arc<Notify>>>,
     requests: Mutex<Vec<String>>,
 }
@@ -176,7 +176,7 @@ impl Issuer {
         issuer
     }
 
-    /// The current time, which advances with the test's.
+    /// Returns the current time, which advances with the paused clock of the test.
     pub(crate) fn now(&self) -> SystemTime {
         SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000) + self.0.start.elapsed()
     }
@@ -185,7 +185,7 @@ impl Issuer {
         self.now().duration_since(SystemTime::UNIX_EPOCH).expect("after 1970").as_secs()
     }
 
-    /// Publishes a new key alone, and signs with it.
+    /// Publishes only a new key, and signs with it.
     pub(crate) fn rotate(&self, id: &str) {
         self.sign_with(id, SigningKey::es256());
     }
@@ -198,7 +198,7 @@ impl Issuer {
         *self.0.key.lock().expect("no panic") = (id.to_owned(), Arc::new(key));
     }
 
-    /// Publishes these keys instead of its own.
+    /// Publishes other keys.
     pub(crate) fn publish(&self, keys: Vec<Value>) {
         *self.0.published.lock().expect("no panic") = keys;
     }
@@ -211,7 +211,7 @@ impl Issuer {
         self.0.is_down.store(is_down, Ordering::SeqCst);
     }
 
-    /// Holds requests back until the gate is notified.
+    /// Holds requests until the gate is notified.
     pub(crate) fn hold(&self) -> Arc<Notify> {
         let gate = Arc::new(Notify::new());
         *self.0.gate.lock().expect("no panic") = Some(Arc::clone(&gate));
@@ -222,24 +222,24 @@ impl Issuer {
         *self.0.gate.lock().expect("no panic") = None;
     }
 
-    /// The paths that were asked for, in order.
+    /// Returns the requested paths, in order.
     pub(crate) fn requests(&self) -> Vec<String> {
         self.0.requests.lock().expect("no panic").clone()
     }
 
-    /// How often the keys were asked for.
+    /// Returns the number of requests for the keys.
     pub(crate) fn key_fetches(&self) -> usize {
         self.requests().iter().filter(|path| *path == "/jwks").count()
     }
 
-    /// What it says of an opaque token; `null` of one that is not known.
+    /// Sets the introspection response for an opaque token. `null` stands for an unknown token.
     pub(crate) fn say_of(&self, token: &str, answer: Value) {
         let mut tokens = self.0.tokens.lock().expect("no panic");
         tokens.retain(|(known, _)| known != token);
         tokens.push((token.to_owned(), answer));
     }
 
-    /// The claims of a good token.
+    /// Returns the claims of a valid token.
     pub(crate) fn claims(&self) -> Value {
         let now = self.seconds();
         json!({
@@ -248,14 +248,14 @@ impl Issuer {
         })
     }
 
-    /// A good token, but for what `edit` does to its claims.
+    /// Returns a valid token after `edit` has changed its claims.
     pub(crate) fn token(&self, edit: impl FnOnce(&mut Value)) -> String {
         let mut claims = self.claims();
         edit(&mut claims);
         self.signed(json!({"typ": "at+jwt"}), &claims)
     }
 
-    /// A token with these members in its header, besides the id of the key.
+    /// Returns a token with these members in its header, in addition to the id of the key.
     pub(crate) fn signed(&self, mut header: Value, claims: &Value) -> String {
         let (id, key) = self.0.key.lock().expect("no panic").clone();
         if header.get("kid").is_none() {

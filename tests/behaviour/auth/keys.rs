@@ -1,4 +1,4 @@
-//! The keys of an issuer: found, kept, rotated, and missed.
+//! The keys of an issuer: discovery, caching, rotation, and failures.
 
 use std::time::Duration;
 
@@ -36,7 +36,7 @@ async fn a_key_that_is_rotated_is_found_and_the_old_one_is_dropped() {
     advance(seconds(11)).await;
     issuer.rotate("second");
     assert_eq!(server.status(&issuer.token(|_| {})).await, 200);
-    // What was signed by the old key is no longer accepted, unless it was before.
+    // A token that was signed with the old key is only accepted if it has been verified before.
     assert_eq!(server.status(&old).await, 200);
     let other = Protected::new(&issuer);
     assert_eq!(other.status(&old).await, 401);
@@ -96,7 +96,7 @@ async fn a_client_that_leaves_while_keys_are_fetched_holds_up_nobody() {
     leaving.abort();
     assert!(leaving.await.is_err());
     issuer.let_go();
-    // The attempt counts: the next one may be made a little later.
+    // The attempt counts, so the next one is made later.
     assert_eq!(server.status(&issuer.token(|_| {})).await, 503);
     advance(seconds(10)).await;
     assert_eq!(server.status(&issuer.token(|_| {})).await, 200);
@@ -172,7 +172,7 @@ async fn a_set_without_usable_keys_does_not_replace_a_good_one() {
     issuer.publish(good);
 }
 
-/// Serves one path over a real socket; gives its origin.
+/// Serves one path over a real socket. Returns the origin.
 async fn served(answer: impl Fn(&str, &str) -> (u16, String) + Clone + Send + Sync + 'static) -> String {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let origin = format!("http://{}", listener.local_addr().expect("an address"));
@@ -189,7 +189,7 @@ async fn served(answer: impl Fn(&str, &str) -> (u16, String) + Clone + Send + Sy
 async fn keys_are_fetched_over_the_network_and_bounded() {
     let issuer = Issuer::new();
     let keys = json!({"keys": issuer.published()}).to_string();
-    // OpenID Connect's metadata, at the end of the issuer's path.
+    // The metadata of OpenID Connect, after the issuer's path.
     let origin = served(move |origin, path| match path {
         "/tenant/.well-known/openid-configuration" | "/other/.well-known/openid-configuration" => (
             200,
@@ -208,7 +208,7 @@ async fn keys_are_fetched_over_the_network_and_bounded() {
     let token = |path: &str| issuer.token(|claims| claims["iss"] = format!("{origin}{path}").into());
     let tenant = JwtVerifier::new(format!("{origin}/tenant")).expect("a URL");
     assert_eq!(Protected::with(&issuer, tenant, |server| server).status(&token("/tenant")).await, 200);
-    // Metadata of another issuer, keys that could be changed on the way, and none at all.
+    // Metadata of another issuer, keys over plain HTTP, and no metadata at all.
     for path in ["/other", "/plain", "/none"] {
         let verifier = JwtVerifier::new(format!("{origin}{path}")).expect("a URL");
         assert_eq!(

@@ -1,4 +1,4 @@
-//! The resource server: challenges, metadata, tokens, scopes, proofs, and what attackers try.
+//! The resource server: challenges, metadata, tokens, scopes, proofs and attacks.
 
 mod attacks;
 mod challenges;

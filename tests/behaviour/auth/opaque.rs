@@ -1,4 +1,4 @@
-//! Tokens that say nothing themselves: introspection, API keys, and a host's own.
+//! Opaque tokens: introspection, API keys, and a custom verifier.
 
 use std::time::Duration;
 
@@ -81,7 +81,7 @@ async fn an_answer_of_another_audience_or_issuer_or_without_a_subject_is_not_eno
     let trusting = introspection(&issuer).trust_missing_audience();
     let trusting = Protected::with(&issuer, trusting, |server| server);
     assert_eq!((trusting.status("t0").await, trusting.status("t1").await), (401, 200));
-    // A client that acts for itself is not the user of the same name.
+    // A client that acts for itself is not the user with the same name.
     issuer.say_of("client", json!({"active": true, "client_id": "ada", "aud": RESOURCE}));
     let told: Value = serde_json::from_str(&server.call("whoami", "client").await.tool_text()).expect("JSON");
     assert_eq!(told["principal"], format!("{ISSUER}  ada"));
@@ -128,7 +128,8 @@ async fn verifiers_stand_beside_each_other() {
     let server = Protected::with(&issuer, both, |server| server);
     assert_eq!((server.status("a-key").await, server.status(&issuer.token(|_| {})).await), (200, 200));
     assert_eq!(server.status("b-key").await, 401);
-    // What has expired is not asked about again, and what cannot be verified is not refused.
+    // An expired token is not introspected again, and a token that cannot be verified is not cached as
+    // invalid.
     let expired = issuer.token(|claims| claims["exp"] = 1.into());
     assert!(server.call("whoami", &expired).await.error_message().contains("expired"));
     issuer.go_down(true);
@@ -137,7 +138,7 @@ async fn verifiers_stand_beside_each_other() {
     assert_eq!(server.status(&issuer.token(|_| {})).await, 503);
 }
 
-/// A verifier of a host's own.
+/// A custom verifier.
 struct Own;
 
 impl TokenVerifier for Own {

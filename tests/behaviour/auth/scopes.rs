@@ -1,4 +1,4 @@
-//! Scopes beside tools, prompts, resources and templates.
+//! Scopes of tools, prompts, resources and templates.
 
 use mcp_stateless::auth::{Access, InsufficientScope, ListedItems};
 use mcp_stateless::call::Call;
@@ -77,7 +77,7 @@ fn catalog(probe: &Probe) -> Catalog {
     catalog.build().expect("no collisions")
 }
 
-/// A server with a catalog, and a client's token for scopes.
+/// A server with a catalog, and tokens with any scopes.
 struct Site {
     issuer: Issuer,
     protected: Protected,
@@ -166,7 +166,7 @@ async fn arguments_decide_which_scopes_are_needed_beside_those_of_the_definition
     );
     let answer = site.call("archive:write files inbox:read", "move", arguments).await;
     assert_eq!(answer.tool_text(), "inbox to archive");
-    // The handler cannot read them either.
+    // Malformed arguments: neither the scope function nor the handler can read them.
     assert!(site.call("files", "move", json!({"from": 1})).await.json()["result"]["isError"] == true);
 }
 
@@ -233,7 +233,7 @@ async fn a_request_that_has_passed_no_resource_server_has_no_scopes() {
     assert_eq!(reply.error().0.0, -32600);
     assert_eq!(client.list_tools().await.len(), 2);
     assert_eq!(client.call("read", json!({})).await.text(), "read");
-    // Its handler takes an `Access`, which is the host's fault.
+    // The handler takes an `Access`, which is an error of the host.
     assert!(client.call("later", json!({})).await.text().starts_with("Internal error"));
 }
 

@@ -82,7 +82,7 @@ impl Protected {
         self.send(bearer(Post::call(Era::Modern, tool, json!({})), token)).await
     }
 
-    /// The HTTP status of a call with this token.
+    /// Returns the HTTP status of a call with this token.
     pub(crate) async fn status(&self, token: &str) -> u16 {
         self.call("whoami", token).await.status.as_u16()
     }
@@ -92,7 +92,7 @@ pub(crate) fn bearer(post: Post, token: &str) -> Post {
     post.header("authorization", &format!("Bearer {token}"))
 }
 
-/// The challenges of an answer, in order.
+/// Returns the challenges of an answer, in order.
 pub(crate) fn challenges(answer: &Answer) -> Vec<&str> {
     let values = answer.headers.get_all("www-authenticate").iter();
     values.map(|value| value.to_str().expect("ASCII")).collect()

@@ -1,4 +1,4 @@
-//! What a token has opened ends with it, and is its caller's alone.
+//! Streams and state of a token end with it, and belong only to its caller.
 
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ use crate::listening::listen;
 use crate::site::Wire;
 use crate::support::{Answer, Era, Post, Probe};
 
-/// A protected server of any registry.
+/// A protected server for any registry.
 struct Guarded<R> {
     manager: StatelessSessionManager,
     authorize: mcp_stateless::manager::Authorize,
@@ -60,7 +60,7 @@ async fn listener(server: &Guarded<Live<ToolRegistry>>, token: &str) -> Wire {
     wire
 }
 
-/// The last message of a stream.
+/// Returns the last message of a stream.
 async fn end(wire: &mut Wire) -> Value {
     let last = wire.message().await;
     assert_eq!(wire.next().await, None);
@@ -123,8 +123,8 @@ async fn a_subscription_outlasts_a_short_absence_of_the_issuer_but_no_long_one()
     assert!(down.elapsed() <= Duration::from_secs(200), "{:?}", down.elapsed());
 }
 
-/// A call that begins ten seconds before its token expires and reports its progress, and what its
-/// stream ends with.
+/// Makes a call ten seconds before its token expires, which reports its progress. Returns the last
+/// message of its stream.
 async fn call_over_expiry(rule: CallsAtExpiry) -> (Value, Duration, Probe) {
     let (issuer, probe) = (Issuer::new(), Probe::default());
     let running = probe.clone();
@@ -162,10 +162,10 @@ async fn a_call_that_has_begun_comes_to_its_end_or_ends_with_its_token() {
     assert_eq!(probe.running(), 0);
 }
 
-/// A server whose tools ask, and tokens of two callers.
+/// A server whose tools ask their client, and the tokens of two callers.
 fn asking() -> (Issuer, Guarded<Catalog>, String, String) {
     let issuer = Issuer::new();
-    // The key's caller has the subject of another issuer's.
+    // The caller of the API key has the same subject at another issuer.
     let verifier = issuer.verifier().or(ApiKeys::new("keys").key("key-of-ada", "ada", [""; 0]));
     let server = Guarded::new(&issuer, verifier, askers().0);
     let (ada, bob) = (issuer.token(|_| {}), issuer.token(|claims| claims["sub"] = "bob".into()));
@@ -182,7 +182,7 @@ async fn the_state_of_a_call_is_its_callers_alone() {
         let answer = server.send(other, call_again("greet", &required, answers())).await;
         assert_eq!(answer.json()["error"]["code"], -32602, "{answer:?}");
     }
-    // A new token of the same caller, such as a refreshed one, goes on.
+    // The same caller may continue with a new token, such as a refreshed one.
     let refreshed = issuer.token(|claims| claims["jti"] = "another".into());
     assert_eq!(
         server.send(&refreshed, call_again("greet", &required, answers())).await.tool_text(),
@@ -199,7 +199,7 @@ async fn the_question_of_a_call_is_answered_by_its_caller_alone() {
     let answer = |result: &Value| {
         Post::raw(json!({"jsonrpc": "2.0", "id": question["id"], "result": result}).to_string())
     };
-    // Whether an answer belongs to a call is not told, but it reaches none.
+    // The response does not reveal whether the answer belongs to a call. It reaches none.
     for other in [bob.as_str(), "key-of-ada"] {
         server.send(other, answer(&accept(&json!({"name": "Mallory"})))).await;
     }

@@ -26,10 +26,10 @@ use crate::http::Http;
 #[derive(Clone, Copy)]
 pub(crate) enum Until {
     Elapsed(Duration),
-    /// Until the duration has elapsed and this many replies have come, but at most eight times
-    /// the duration if there is a reply.
+    /// After the duration and this many replies. If there is a reply, after at most eight times the
+    /// duration.
     ElapsedWith(Duration, u64),
-    /// Until this many replies. It is an error if they take longer than the duration.
+    /// After this many replies. It is an error if they take longer than the duration.
     Replies(u64, Duration),
 }
 
@@ -37,7 +37,7 @@ pub(crate) enum Until {
 pub(crate) struct Run {
     pub(crate) replies: u64,
     pub(crate) elapsed: Duration,
-    /// The part of the time in which there was nothing to do.
+    /// The share of the time in which there was nothing to do.
     pub(crate) idle: Duration,
     /// In nanoseconds, unordered.
     pub(crate) latencies: Vec<u32>,
@@ -58,7 +58,7 @@ pub(crate) struct Load {
 const BUFFER: usize = 256 * 1024;
 
 /// After this time without a reply, the server is considered to have lost a request. No workload
-/// takes it a second.
+/// takes a second.
 const SILENCE: Duration = Duration::from_secs(30);
 
 impl Load {

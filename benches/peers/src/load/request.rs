@@ -18,9 +18,10 @@ impl Request {
     pub(super) fn http1(&self) -> Vec<u8> {
         let mut text = format!("POST {PATH} HTTP/1.1\r\nhost: {HOST}\r\n");
         for (name, value) in &self.headers {
-            write!(text, "{name}: {value}\r\n").expect("a string takes all");
+            write!(text, "{name}: {value}\r\n").expect("writing to a string cannot fail");
         }
-        write!(text, "content-length: {}\r\n\r\n{}", self.body.len(), self.body).expect("a string takes all");
+        write!(text, "content-length: {}\r\n\r\n{}", self.body.len(), self.body)
+            .expect("writing to a string cannot fail");
         text.into_bytes()
     }
 }

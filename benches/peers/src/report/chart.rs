@@ -37,7 +37,7 @@ fn panels(rows: &[Row]) -> Vec<Panel<'_>> {
 
 fn legend(profile: &str, names: &[&str]) -> String {
     let mut out = format!(
-        "<text class=\"title\" x=\"{}\" y=\"20\">CPU per request, µs (less is better; each panel has a scale of its own; » marks a bar that is cut)</text>\n",
+        "<text class=\"title\" x=\"{}\" y=\"20\">CPU per request, µs (less is better; each panel has its own scale; » marks a truncated bar)</text>\n",
         panel::LEFT_EDGE
     );
     let mut left = panel::LEFT_EDGE;
@@ -49,7 +49,7 @@ fn legend(profile: &str, names: &[&str]) -> String {
             colour(index),
             left + 18.0
         )
-        .expect("a string takes all");
+        .expect("writing to a string cannot fail");
         left += 100.0;
     }
     writeln!(
@@ -57,6 +57,6 @@ fn legend(profile: &str, names: &[&str]) -> String {
         "<text x=\"{}\" y=\"42\" text-anchor=\"end\">build: {profile}</text>",
         WIDTH - panel::LEFT_EDGE
     )
-    .expect("a string takes all");
+    .expect("writing to a string cannot fail");
     out
 }

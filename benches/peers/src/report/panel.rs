@@ -111,4 +111,4 @@ fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;")
 }
 
-const WRITE: &str = "a string takes all";
+const WRITE: &str = "writing to a string cannot fail";

@@ -15,12 +15,11 @@ const REFERENCE: &str = "limit";
 pub(super) fn table(profile: &str, machine: &str, rounds: usize, rows: &[Row]) -> String {
     let profile = profile::describe(profile);
     let mut out = format!(
-        "CPU time per request in µs, all / in user space, and how many times what the first handler takes.\n\
-         Build: {profile}. Processor: {machine}. Medians of rounds: {rounds}.\n"
+        "CPU time per request in µs, total / in user space, and as a multiple of the first server's.\n\
+         Build: {profile}. Processor: {machine}. Medians of {rounds} rounds.\n"
     );
     if let Some(error) = user_error_percent(rows) {
-        writeln!(out, "Standard error of the times in user space: {error:.0} %, the median of all.")
-            .expect(WRITE);
+        writeln!(out, "Typical standard error of the times in user space: {error:.0} %.").expect(WRITE);
     }
     out.push_str("\n| request | connections |");
     let names = table::names(rows);

@@ -19,8 +19,8 @@ pub(super) fn all(rows: &[Row]) -> String {
     section("Latency, p99, µs", &ratios, |sample| sample.p99_us);
     section("Peak memory, MiB", &ratios, |sample| sample.peak_kib / 1024.0);
     section("CPU of the load per request, µs", &[], |sample| sample.load_cpu_us);
-    section("Share of the two cores that went elsewhere, %", &[], |sample| sample.others_percent);
-    section("Between the two cores and back, ns", &[], |sample| sample.round_trip_ns);
+    section("Share of the two cores used by others, %", &[], |sample| sample.others_percent);
+    section("Round trip between the two cores, ns", &[], |sample| sample.round_trip_ns);
     out
 }
 
@@ -92,4 +92,4 @@ pub(super) fn figure(value: f64) -> String {
     }
 }
 
-pub(super) const WRITE: &str = "a string takes all";
+pub(super) const WRITE: &str = "writing to a string cannot fail";

@@ -1,5 +1,5 @@
-//! The control channel between a server and the process that started it: standard input and
-//! output, separate from the HTTP that is measured.
+//! The control channel between a server and the process that started it: standard input and output,
+//! separate from the measured HTTP.
 
 use std::io::{self, Write as _};
 

@@ -88,16 +88,33 @@ pub(crate) fn run(name: Name, addr: SocketAddr, setting: Setting) -> io::Result<
     })
 }
 
-/// Runs the gateway with a child process until standard input ends.
+/// Runs the gateway until standard input ends, with a child process or in front of a server over HTTP.
 #[cfg(feature = "gateway")]
-pub(crate) fn run_gateway() -> io::Result<()> {
+pub(crate) fn run_gateway(upstream: Option<SocketAddr>) -> io::Result<()> {
     control::spawn();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
     runtime.block_on(async {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
-        let service = gateway::service().map_err(io::Error::other)?;
+        let service = gateway::service(upstream).map_err(io::Error::other)?;
         announce(&listener)?;
         accept(listener, Http::Http1, service).await
+    })
+}
+
+/// Runs the server behind the gateway until standard input ends: the hand-written one.
+#[cfg(feature = "gateway")]
+pub(crate) fn run_upstream(sessions: bool) -> io::Result<()> {
+    control::spawn();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
+    runtime.block_on(async {
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        announce(&listener)?;
+        let service = limit::service(ToolSet::Two, Passes::One);
+        if sessions {
+            accept(listener, Http::Http1, gateway::with_sessions(service)).await
+        } else {
+            accept(listener, Http::Http1, service).await
+        }
     })
 }
 

@@ -2,22 +2,22 @@
 //!
 //! | member | meaning |
 //! |---|---|
-//! | `auth` | who may call; everyone without it |
-//! | `maxCalls`, `maxCallsPerCaller` | how many calls may be in flight, of all callers and of each |
+//! | `auth` | who may call the gateway; by default everyone |
+//! | `maxCalls`, `maxCallsPerCaller` | the maximum number of calls in flight, of all callers and of each |
 //!
 //! The members of `auth`:
 //!
 //! | member | meaning |
 //! |---|---|
-//! | `publicUrl` | the URL of `/mcp` as clients write it, for which tokens are issued |
-//! | `issuer` | the authorization server, whose JWTs are accepted |
-//! | `jwksUrl` | where its keys are, instead of where its metadata says |
-//! | `audiences` | what tokens may be issued for besides the URL |
+//! | `publicUrl` | the URL of `/mcp` that clients use, for which tokens are issued |
+//! | `issuer` | the authorization server whose JWTs are accepted |
+//! | `jwksUrl` | the URL of its keys, instead of the one in its metadata |
+//! | `audiences` | further audiences of accepted tokens |
 //! | `scopes` | the scopes that every request needs |
 //! | `apiKeys` | callers with their keys |
 //!
-//! Unlike in an entry of a server, nothing here is left out with a warning: a fault or an unknown
-//! member would leave the gateway open to callers that it should refuse.
+//! Unlike in the entry of a server, every fault and every unknown member is an error: with a warning,
+//! the gateway would accept callers that it should refuse.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -98,8 +98,8 @@ impl fmt::Debug for Auth {
     }
 }
 
-/// Returns the verifier of JWTs, if there is an issuer. Tokens for all servers are accepted at the
-/// endpoint of each.
+/// Returns the verifier of JWTs, if there is an issuer. It accepts tokens for the public URL at the
+/// endpoint of each server.
 fn tokens(
     fields: &mut Vec<Field<'_>>,
     public_url: &str,
@@ -123,7 +123,7 @@ fn tokens(
     Ok(Some(verifier.audience(public_url)))
 }
 
-/// Reads the keys by caller. Each grants what every request needs.
+/// Reads the key of each caller. A key grants the scopes that every request needs.
 fn api_keys(field: &Field<'_>, scopes: &[String], variable: &Variable<'_>) -> Result<ApiKeys, ConfigError> {
     let (mut keys, mut seen) = (ApiKeys::new(KEYS), HashSet::new());
     for caller in field.object()? {

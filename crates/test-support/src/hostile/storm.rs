@@ -1,4 +1,4 @@
-//! What must hold during and after each storm.
+//! Checks during and after each storm.
 
 use std::{
     io::Write as _,

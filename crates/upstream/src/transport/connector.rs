@@ -1,4 +1,4 @@
-//! The connections to an upstream over HTTP, with and without TLS.
+//! HTTP connections to an upstream, with and without TLS.
 
 use std::collections::VecDeque;
 use std::error::Error;
@@ -27,28 +27,28 @@ use crate::settings::Endpoint;
 
 const CONNECT_LIMIT: Duration = Duration::from_secs(10);
 const IDLE_CONNECTION: Duration = Duration::from_secs(30);
-/// How many connections wait for calls to come. A burst of calls opens as many as it has.
+/// The maximum number of idle connections. The number of connections in use is not limited here.
 const MOST_IDLE: usize = 64;
 
 type HttpLink = Box<Link<MaybeHttpsStream<TokioIo<TcpStream>>>>;
 
-/// The connections to one origin. Clones share them.
+/// A pool of connections to one origin. Clones share it.
 #[derive(Clone)]
 pub(crate) struct Connections(Arc<Shared>);
 
 struct Shared {
     connector: HttpsConnector<HttpConnector>,
-    /// Those that wait for calls, with the time since when; the last was used last.
+    /// The idle connections and the times at which they became idle. The last was used most recently.
     idle: Mutex<VecDeque<(Instant, HttpLink)>>,
 }
 
 impl Shared {
     fn idle(&self) -> MutexGuard<'_, VecDeque<(Instant, HttpLink)>> {
-        // Nothing in here panics half-way, so it is whole even if poisoned.
+        // No critical section panics half-way, so a poisoned value is still consistent.
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Keeps a connection that may be used again.
+    /// Returns a connection to the pool if it can be used again.
     fn give_back(&self, mut link: HttpLink) {
         if link.is_ready() {
             let mut idle = self.idle();
@@ -61,11 +61,11 @@ impl Shared {
 }
 
 impl Connections {
-    /// Sends a request to `origin`, over a connection that waits or over a new one, and waits for
-    /// the head of the response.
+    /// Sends a request to `origin` over an idle or a new connection, and waits for the head of the
+    /// response.
     ///
     /// # Errors
-    /// When the origin cannot be reached, or the connection breaks.
+    /// If the origin cannot be reached or the connection breaks.
     pub(super) async fn request(
         &self,
         origin: &Uri,
@@ -87,7 +87,7 @@ impl Connections {
                     }));
                 }
                 Err(mut error) => match error.take_message() {
-                    // It was closed while it waited.
+                    // The idle connection had been closed: try another one.
                     Some(unsent) if !is_new => request = unsent,
                     _ => {
                         let detail = chain(&error.into_error());
@@ -104,7 +104,7 @@ impl Connections {
         if since.elapsed() < IDLE_CONNECTION {
             return Some(link);
         }
-        // The others have waited for longer.
+        // The others have been idle for even longer.
         let old = std::mem::take(&mut *idle);
         drop(idle);
         drop(old);
@@ -120,7 +120,7 @@ impl Connections {
         Ok(Box::new(Link::new(stream).await.map_err(|error| unreachable(&error))?))
     }
 
-    /// Closes the connections that have waited for too long.
+    /// Closes the connections that have been idle for too long.
     pub(crate) fn sweep(&self) {
         let mut idle = self.0.idle();
         let old = idle.iter().take_while(|(since, _)| since.elapsed() >= IDLE_CONNECTION).count();
@@ -130,7 +130,7 @@ impl Connections {
     }
 }
 
-/// An error with those below it.
+/// Formats an error with its sources.
 fn chain(error: &(dyn Error + 'static)) -> String {
     let mut detail = error.to_string();
     let mut source = error.source();
@@ -141,11 +141,11 @@ fn chain(error: &(dyn Error + 'static)) -> String {
     detail
 }
 
-/// The body of a response. Its connection is used again after its end.
+/// The body of a response. At its end, the connection returns to the pool.
 pub(super) struct ResponseBody {
-    /// `None` when it is dropped.
+    /// `None` while the body is being dropped.
     incoming: Option<Incoming>,
-    /// `None` after the end.
+    /// `None` after the end of the body.
     link: Option<HttpLink>,
     shared: Arc<Shared>,
 }
@@ -181,7 +181,7 @@ impl Body for ResponseBody {
 
 impl Drop for ResponseBody {
     fn drop(&mut self) {
-        // First, so that the connection reads on to an end that is there already.
+        // Dropped first: if the end of the body has already arrived, the connection stays usable.
         self.incoming = None;
         if let Some(link) = self.link.take() {
             self.shared.give_back(link);
@@ -189,10 +189,10 @@ impl Drop for ResponseBody {
     }
 }
 
-/// Makes ready to connect; sessions of one upstream share the connections.
+/// Creates the connection pool of one upstream, which all its sessions share. Does not connect.
 ///
 /// # Errors
-/// When a certificate cannot be read, or when the URL is of `https` and there is none.
+/// If a certificate cannot be read, or if the URL uses `https` and there is no root certificate.
 pub(crate) fn connections(endpoint: &Endpoint) -> io::Result<Connections> {
     let mut http = HttpConnector::new();
     http.enforce_http(false);
@@ -207,7 +207,7 @@ pub(crate) fn connections(endpoint: &Endpoint) -> io::Result<Connections> {
     Ok(Connections(Arc::new(Shared { connector, idle: Mutex::default() })))
 }
 
-/// The certificates of the system and of the host, where they are needed.
+/// Returns the root certificates of the host and, for `https`, of the system.
 fn roots(endpoint: &Endpoint) -> io::Result<RootCertStore> {
     let mut roots = RootCertStore::empty();
     for pem in &endpoint.roots {
@@ -216,16 +216,16 @@ fn roots(endpoint: &Endpoint) -> io::Result<RootCertStore> {
             roots.add(certificate.map_err(io::Error::other)?).map_err(io::Error::other)?;
         }
         if roots.len() == before {
-            return Err(io::Error::other("a root certificate is not PEM"));
+            return Err(io::Error::other("a root certificate is not valid PEM"));
         }
     }
-    // Other origins are never asked, so that those of `http` need none.
+    // Redirects to other origins are refused, so an `http` upstream needs no certificates.
     if endpoint.uri.scheme_str() == Some("https") {
         let system = rustls_native_certs::load_native_certs();
         roots.add_parsable_certificates(system.certs);
         if roots.is_empty() {
             let errors: Vec<_> = system.errors.iter().map(ToString::to_string).collect();
-            return Err(io::Error::other(format!("there is no root certificate: {}", errors.join("; "))));
+            return Err(io::Error::other(format!("no root certificates were found: {}", errors.join("; "))));
         }
     }
     Ok(roots)

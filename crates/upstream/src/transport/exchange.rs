@@ -1,5 +1,5 @@
-//! What goes over HTTP in one session: requests with their responses and streams, which are
-//! resumed after a break, messages without an answer, and the session's own stream.
+//! The HTTP exchanges of one session: requests with their responses and streams, which are resumed
+//! when they break, notifications, and the stream of the session.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -20,20 +20,20 @@ use crate::connection::Closing;
 use crate::failure::{Cause, Failure};
 use crate::message::{self, Message};
 
-/// When a stream that has ended is asked for again, whatever the upstream wants.
+/// The bounds and the default of the pause before a stream is resumed; upstreams can set it.
 const SOONEST_RETRY: Duration = Duration::from_millis(50);
 const USUAL_RETRY: Duration = Duration::from_secs(1);
 const LATEST_RETRY: Duration = Duration::from_secs(60);
-/// How many messages without an answer are sent at a time, and how long the last may take.
+/// The maximum number of concurrent notifications, and the time limit for the last ones.
 const MOST_NOTICES: usize = 16;
 const LAST_NOTICES: Duration = Duration::from_secs(2);
-/// How long the answer to an `initialize` that was abandoned is waited for.
+/// How long the response to an abandoned `initialize` is awaited.
 const INITIALIZE_LIMIT: Duration = Duration::from_secs(60);
-/// How often in a row a stream is resumed in vain.
+/// The maximum number of failed attempts in a row to resume a stream.
 const MOST_RESUMPTIONS: u32 = 5;
 
-/// A request under way, which its caller drives: a caller that is slow holds up its own stream
-/// alone. What comes goes to the connection.
+/// A request in flight, polled by its caller, so that a slow caller only delays its own stream. The
+/// connection receives the messages.
 pub(crate) type Exchange = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// Begins a request.
@@ -42,7 +42,7 @@ pub(super) fn begin(http: Arc<Http>, parcel: Parcel) -> Exchange {
         let id = parcel.id;
         if let Err(failure) = run(&http, parcel).await {
             match failure {
-                // The next call tries anew; others under way have connections of their own.
+                // The next call opens another session. Open calls use their own connections.
                 Failure::Unreachable(_) => {
                     http.connection.fail(id, failure);
                     http.connection.retire();
@@ -53,7 +53,7 @@ pub(super) fn begin(http: Arc<Http>, parcel: Parcel) -> Exchange {
     })
 }
 
-/// Makes a request, and hands what comes to the connection.
+/// Makes a request and passes the messages of its response to the connection.
 async fn run(http: &Arc<Http>, parcel: Parcel) -> Result<(), Failure> {
     let Parcel { id, text, caller, headers, is_initialize, is_resumable } = parcel;
     let response = if is_initialize {
@@ -67,20 +67,21 @@ async fn run(http: &Arc<Http>, parcel: Parcel) -> Result<(), Failure> {
     }
     if is_json(&response) {
         let body = whole(response).await?;
-        let text = std::str::from_utf8(&body).map_err(|_| Failure::failed("its answer is not UTF-8"))?;
+        let text =
+            std::str::from_utf8(&body).map_err(|_| Failure::failed("its response is not valid UTF-8"))?;
         http.connection.receive_for(text, id).await;
-        return unanswered(http, id, "its answer is not the result of the request");
+        return unanswered(http, id, "its response does not belong to the request");
     }
     match Events::of(response, MAX_MESSAGE) {
         Some(events) => follow(http, id, events, is_resumable).await,
-        None => {
-            Err(Failure::failed(format!("it answers HTTP {status} with neither JSON nor a stream of events")))
-        }
+        None => Err(Failure::failed(format!(
+            "it responds with HTTP {status} and neither JSON nor an event stream"
+        ))),
     }
 }
 
-/// POSTs `initialize`. Even if it is abandoned its answer is waited for, because the session that
-/// it begins is to be ended then.
+/// Sends `initialize`. If it is abandoned, the response is still awaited, so that the session can be
+/// ended.
 async fn initialize(
     http: &Arc<Http>,
     id: i64,
@@ -116,9 +117,9 @@ fn unanswered(http: &Http, id: i64, words: &'static str) -> Result<(), Failure> 
     if http.connection.is_waiting(id) { Err(Failure::lost(words)) } else { Ok(()) }
 }
 
-/// Reads a stream until the response is there, and resumes it when it breaks before.
+/// Reads a stream until it has delivered the response. Resumes it if it breaks before.
 async fn follow(http: &Http, id: i64, mut events: Events, is_resumable: bool) -> Result<(), Failure> {
-    const ENDED: &str = "its stream ended without the result";
+    const ENDED: &str = "its stream ended without a response";
     let mut progress = Progress::default();
     loop {
         while let Some(data) = progress.next(&mut events).await? {
@@ -148,15 +149,15 @@ async fn follow(http: &Http, id: i64, mut events: Events, is_resumable: bool) ->
                 Err(_) => {}
             }
         };
-        tracing::debug!(upstream = %http.connection.upstream, "a stream is resumed");
+        tracing::debug!(upstream = %http.connection.upstream, "resumed a stream");
     }
 }
 
-/// How far a stream has come.
+/// The position in a stream.
 struct Progress {
     last_id: Option<String>,
     retry: Duration,
-    /// Attempts to go on since the last event.
+    /// The failed attempts to resume since the last event.
     failures: u32,
 }
 
@@ -167,7 +168,7 @@ impl Default for Progress {
 }
 
 impl Progress {
-    /// The next message; `None` at the end.
+    /// Returns the next message, or `None` at the end.
     async fn next(&mut self, events: &mut Events) -> Result<Option<String>, Failure> {
         loop {
             let event = events.next().await.map_err(Failure::Failed)?;
@@ -186,7 +187,7 @@ impl Progress {
     }
 }
 
-/// Hears what a session of the legacy era sends outside of requests, for as long as it lasts.
+/// Listens to the stream of a session of the legacy era while the session lasts.
 pub(super) async fn listen(http: &Arc<Http>) {
     http.settled().await;
     if !http.is_legacy() {
@@ -196,10 +197,10 @@ pub(super) async fn listen(http: &Arc<Http>) {
     let mut progress = Progress::default();
     loop {
         match http.listen(progress.last_id.as_deref()).await {
-            // There is nothing to hear. A session that is forgotten is noticed by the next call.
+            // A temporary refusal: retry. If the session is forgotten, the next call finds out.
             Ok(response) if is_transient(response.status()) => {
                 let (upstream, status) = (&http.connection.upstream, response.status());
-                tracing::debug!(%upstream, %status, "the stream of a session is refused for now");
+                tracing::debug!(%upstream, %status, "the stream of a session was temporarily refused");
             }
             Ok(response) if response.status().is_client_error() => return std::future::pending().await,
             Ok(response) => match Events::of(response, MAX_MESSAGE) {
@@ -218,7 +219,7 @@ pub(super) async fn listen(http: &Arc<Http>) {
     }
 }
 
-/// Sends what needs no answer, and listens, until the session ends.
+/// Sends notifications and listens until the session ends.
 pub(super) async fn attend(http: Arc<Http>, mut others: mpsc::Receiver<Message>) {
     let connection = Arc::clone(&http.connection);
     let mut under_way = FuturesUnordered::new();
@@ -240,7 +241,7 @@ pub(super) async fn attend(http: Arc<Http>, mut others: mpsc::Receiver<Message>)
     }
     drop(listening);
     connection.end(&Cause::new("its session was closed"));
-    // Cancellations that were begun are sent to their end.
+    // Finish sending the notifications that have begun.
     let rest = async { while under_way.next().await.is_some() {} };
     http.decline_offer().await;
     let is_gone = connection.closing() == Closing::Gone;
@@ -250,13 +251,13 @@ pub(super) async fn attend(http: Arc<Http>, mut others: mpsc::Receiver<Message>)
     }
 }
 
-/// Whether a status says that the same request may be served later.
+/// Whether the same request may succeed later.
 fn is_transient(status: StatusCode) -> bool {
     let is_busy = matches!(status, StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS);
     is_busy || (status.is_server_error() && status != StatusCode::NOT_IMPLEMENTED)
 }
 
-/// What an upstream says that does not serve a request.
+/// Returns the failure of a request whose response has an error status.
 async fn refused(http: &Http, response: Response<ResponseBody>) -> Failure {
     let status = response.status();
     if status == StatusCode::NOT_FOUND && http.has_session() {
@@ -270,11 +271,11 @@ async fn refused(http: &Http, response: Response<ResponseBody>) -> Failure {
     }
     let first = body.split(|byte| *byte == b'\n').find(|line| !line.trim_ascii().is_empty());
     let first = String::from_utf8_lossy(first.unwrap_or_default()).into_owned();
-    let cause = Cause::new(format!("it answers HTTP {status}")).detail(first);
+    let cause = Cause::new(format!("it responds with HTTP {status}")).detail(first);
     if is_transient(status) { Failure::Busy(cause) } else { Failure::Failed(cause) }
 }
 
-/// The JSON-RPC error that a body holds.
+/// Returns the JSON-RPC error in a body.
 fn error_of(body: &[u8]) -> Option<&RawValue> {
     #[derive(Deserialize)]
     struct Refused<'a> {

@@ -1,4 +1,4 @@
-//! Streamable HTTP: what all requests of one session share.
+//! Streamable HTTP: the state that all requests of one session share.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -26,9 +26,9 @@ const SESSION: HeaderName = HeaderName::from_static("mcp-session-id");
 const REVISION: HeaderName = HeaderName::from_static("mcp-protocol-version");
 const LAST_EVENT: HeaderName = HeaderName::from_static("last-event-id");
 const MAX_ERROR: usize = 64 * 1024;
-/// How many redirections one request may follow.
+/// The maximum number of redirects that one request follows.
 const MOST_REDIRECTS: usize = 3;
-/// How long an upstream may take to accept a message without an answer, or the end of a session.
+/// The time limits for a notification, and for ending a session.
 const NOTICE_LIMIT: Duration = Duration::from_secs(10);
 const DELETE_LIMIT: Duration = Duration::from_secs(2);
 
@@ -36,27 +36,27 @@ const DELETE_LIMIT: Duration = Duration::from_secs(2);
 pub(crate) struct Http {
     connections: Connections,
     pub(super) connection: Arc<Connection>,
-    /// Where requests go: as configured, or where its origin has redirected them.
+    /// The endpoint: the configured one, or the one that it has redirected to.
     place: Mutex<Arc<Place>>,
     fixed: HeaderMap,
-    /// What the latest caller wants to be passed on: for requests that are no caller's.
+    /// The forwarded headers of the latest caller, for requests without a caller.
     forwarded: Mutex<HeaderMap>,
-    /// The session that the latest `initialize` named, before it is settled what is spoken.
+    /// The session id of the latest `initialize`, until the era is chosen.
     offered: Mutex<Option<HeaderValue>>,
     spoken: SetOnce<Spoken>,
 }
 
-/// What is spoken with an upstream.
+/// The era of a session and its protocol headers.
 struct Spoken {
     era: Era,
     revision: Option<HeaderValue>,
     session: Option<HeaderValue>,
 }
 
-/// Where a request goes.
+/// The endpoint of requests.
 struct Place {
     uri: Uri,
-    /// What the request line has of it, and what `Host` has.
+    /// The URI for the request line, and the value of `Host`.
     path: Uri,
     host: HeaderValue,
 }
@@ -70,14 +70,14 @@ impl Place {
         };
         let port = uri.port_u16().filter(|_| !is_default).map(|port| format!(":{port}"));
         let host = format!("{}{}", uri.host().unwrap_or_default(), port.unwrap_or_default());
-        // What names a host in a URI is always the value of a header.
+        // A URI's host is always a valid header value.
         let host = HeaderValue::from_str(&host).unwrap_or(HeaderValue::from_static(""));
         Arc::new(Self { uri, path, host })
     }
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // Nothing in here panics half-way, so what it guards is whole even if poisoned.
+    // No critical section panics half-way, so a poisoned value is still consistent.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -108,7 +108,7 @@ impl Http {
         let _ = self.spoken.set(Spoken { era, revision, session });
     }
 
-    /// Waits until it is settled what is spoken.
+    /// Waits until the era is chosen.
     pub(super) async fn settled(&self) {
         self.spoken.wait().await;
     }
@@ -125,13 +125,13 @@ impl Http {
         lock(&self.offered).is_some()
     }
 
-    /// Takes note of the session that the answer to `initialize` names.
+    /// Stores the session id of a response to `initialize`.
     pub(super) fn offer_session(&self, response: &Response<ResponseBody>) {
         *lock(&self.offered) = response.headers().get(SESSION).cloned();
     }
 
-    /// Ends the session that an answer to `initialize` has begun and that is not used: the other
-    /// era was chosen, or the opening was given up.
+    /// Ends a session that `initialize` has begun but that is not used, because the other era was
+    /// chosen or the opening was abandoned.
     pub(super) async fn decline_offer(&self) {
         let offered = lock(&self.offered).take();
         if let Some(session) = offered {
@@ -140,7 +140,7 @@ impl Http {
         }
     }
 
-    /// POSTs a message. `headers` are the protocol's, which win over others.
+    /// Sends a message. `headers` are those of the protocol, which replace others of the same name.
     pub(super) async fn post(
         &self,
         body: Message,
@@ -158,24 +158,24 @@ impl Http {
         self.send(Method::POST, caller, own, body.into()).await
     }
 
-    /// POSTs a message that has no answer.
+    /// Sends a notification.
     pub(super) async fn notify(&self, message: Message) -> Result<(), Failure> {
         match timeout(NOTICE_LIMIT, self.post(message, None, Vec::new())).await {
             Ok(Ok(response)) if response.status().is_success() => Ok(()),
-            Ok(Ok(response)) => Err(Failure::failed(format!("it answers HTTP {}", response.status()))),
+            Ok(Ok(response)) => Err(Failure::failed(format!("it responds with HTTP {}", response.status()))),
             Ok(Err(failure)) => Err(failure),
-            Err(_) => Err(Failure::failed("it does not take a notification")),
+            Err(_) => Err(Failure::failed("it does not accept a notification")),
         }
     }
 
-    /// Asks for a stream: that of the session or, after an event, the rest of another.
+    /// Requests a stream: the one of the session or, with the id of an event, the rest of another.
     pub(super) async fn listen(&self, after: Option<&str>) -> Result<Response<ResponseBody>, Failure> {
         let after = after.and_then(|id| HeaderValue::from_str(id).ok()).map(|id| (LAST_EVENT, id));
         let own = [(ACCEPT, EVENTS)].into_iter().chain(after).collect();
         self.send(Method::GET, None, own, Bytes::new()).await
     }
 
-    /// Sends a request with its `own` headers, which win over others.
+    /// Sends a request. Its `own` headers replace others of the same name.
     async fn send(
         &self,
         method: Method,
@@ -194,12 +194,12 @@ impl Http {
                 return Ok(response);
             }
             place = Place::new(redirected(&place.uri, &response)?);
-            // Where streams are found elsewhere, messages need not be.
+            // Only a redirected POST moves the endpoint: streams may be served elsewhere.
             if method == Method::POST {
                 lock(&self.place).clone_from(&place);
             }
         }
-        Err(Failure::failed("it redirects in a circle"))
+        Err(Failure::failed("it redirects too many times"))
     }
 
     fn headers(&self, caller: Option<&HeaderMap>, own: &[(HeaderName, HeaderValue)]) -> HeaderMap {
@@ -226,34 +226,33 @@ impl Http {
     /// Ends the session at the upstream.
     pub(super) async fn delete(&self) {
         let delete = self.send(Method::DELETE, None, Vec::new(), Bytes::new());
-        // What forgets the session, or cannot end one, needs nothing more.
+        // The outcome does not matter: the session is forgotten, or cannot be ended.
         let _ = timeout(DELETE_LIMIT, delete).await;
     }
 
-    /// What to say of an upstream that does not take POSTs: one of the transport before
-    /// Streamable HTTP answers GET by a stream that names another endpoint.
+    /// Returns an explanation for an upstream that refuses POST. A server with the transport that
+    /// preceded Streamable HTTP responds to GET with a stream that names another endpoint.
     pub(super) async fn hint(&self) -> Option<&'static str> {
         let look = async {
             let mut events = Events::of(self.listen(None).await.ok()?, MAX_ERROR)?;
             let first = events.next().await.ok()??;
-            (first.name.as_deref() == Some("endpoint")).then_some(
-                "it speaks the HTTP+SSE transport of 2024-11-05, which was replaced by Streamable HTTP",
-            )
+            (first.name.as_deref() == Some("endpoint"))
+                .then_some("it uses the HTTP+SSE transport of 2024-11-05, which Streamable HTTP has replaced")
         };
         timeout(DELETE_LIMIT, look).await.ok()?
     }
 }
 
-/// Where a response redirects a request to.
+/// Returns the target of a redirect.
 fn redirected(from: &Uri, response: &Response<ResponseBody>) -> Result<Uri, Failure> {
     let status = response.status();
     let location = response.headers().get(LOCATION).and_then(|it| it.to_str().ok()).unwrap_or_default();
     let refuse = |what: &str| {
         let target = shown(location.split('?').next().unwrap_or_default());
-        Failure::failed(format!("it answers HTTP {status} and redirects to {target:?}, {what}"))
+        Failure::failed(format!("it responds with HTTP {status} and redirects to {target:?}, {what}"))
     };
     if ![StatusCode::TEMPORARY_REDIRECT, StatusCode::PERMANENT_REDIRECT].contains(&status) {
-        return Err(refuse("which would not keep the request"));
+        return Err(refuse("which would change the request's method"));
     }
     let target = if location.starts_with('/') && !location.starts_with("//") {
         let mut parts = from.clone().into_parts();
@@ -268,10 +267,10 @@ fn redirected(from: &Uri, response: &Response<ResponseBody>) -> Result<Uri, Fail
     };
     let is_same =
         target.scheme() == from.scheme() && target.host() == from.host() && port(&target) == port(from);
-    if is_same { Ok(target) } else { Err(refuse("which is another origin: it is not followed")) }
+    if is_same { Ok(target) } else { Err(refuse("which is another origin")) }
 }
 
-/// Sets headers, instead of others of their names.
+/// Sets headers and replaces those of the same name.
 fn put(headers: &mut HeaderMap, more: &HeaderMap) {
     for name in more.keys() {
         headers.remove(name);
@@ -281,7 +280,7 @@ fn put(headers: &mut HeaderMap, more: &HeaderMap) {
     }
 }
 
-/// The beginning of a body, to be logged.
+/// Reads the beginning of a body, for an error or the log.
 pub(super) async fn beginning(response: Response<ResponseBody>) -> Bytes {
     let body = Limited::new(response.into_body(), MAX_ERROR).collect();
     match timeout(NOTICE_LIMIT, body).await {
@@ -300,23 +299,23 @@ pub(super) fn is_json(response: &Response<ResponseBody>) -> bool {
     is_of_type(response, &JSON)
 }
 
-/// The events of a stream under way.
+/// The events of an open stream.
 pub(super) struct Events {
     body: ResponseBody,
     decoder: Decoder,
 }
 
 impl Events {
-    /// `None` when the response is not a stream.
+    /// Returns `None` if the response is not an event stream.
     pub(super) fn of(response: Response<ResponseBody>, limit: usize) -> Option<Self> {
         let is_stream = response.status().is_success() && is_of_type(&response, &EVENTS);
         is_stream.then(|| Self { body: response.into_body(), decoder: Decoder::new(limit) })
     }
 
-    /// The next event; `None` at the end, however it came.
+    /// Returns the next event, or `None` if the stream ends or breaks.
     ///
     /// # Errors
-    /// When an event is too large.
+    /// If an event is too large.
     pub(super) async fn next(&mut self) -> Result<Option<Event>, Cause> {
         loop {
             if let Some(event) = self.decoder.next() {
@@ -330,10 +329,11 @@ impl Events {
     }
 }
 
-/// Reads a whole body that is one message.
+/// Reads a whole body, which is one message or a batch.
 pub(super) async fn whole(response: Response<ResponseBody>) -> Result<Bytes, Failure> {
     let body = Limited::new(response.into_body(), MAX_MESSAGE).collect().await;
-    let body = body
-        .map_err(|error| Failure::Failed(Cause::new("its answer cannot be read").detail(error.to_string())));
+    let body = body.map_err(|error| {
+        Failure::Failed(Cause::new("its response cannot be read").detail(error.to_string()))
+    });
     body.map(http_body_util::Collected::to_bytes)
 }

@@ -13,20 +13,21 @@ use crate::connection::Connection;
 use crate::failure::{Cause, Failure};
 use crate::message::Message;
 
-/// How many requests wait for an upstream that reads slowly.
+/// The maximum number of queued requests for an upstream that reads slowly.
 const QUEUED: usize = 64;
-/// How many bytes of messages are put together to be written at once.
+/// The size, in bytes, up to which messages are combined into one write.
 const MOST_TOGETHER: usize = 16 * 1024;
 /// How long a request waits for an upstream that does not read.
 const WRITE_LIMIT: Duration = Duration::from_secs(30);
 
-/// How long an upstream that takes no input may take to end before others get its requests.
+/// How long an upstream that reads no more input may take to end before its requests are repeated
+/// elsewhere.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
-/// Where requests go to be written.
+/// The sender of requests to the writer.
 pub(crate) struct Requests(mpsc::Sender<(i64, Message)>);
 
-/// What is to be written.
+/// The messages that the writer receives.
 pub(super) struct ToWrite {
     requests: mpsc::Receiver<(i64, Message)>,
     others: mpsc::Receiver<Message>,
@@ -38,13 +39,15 @@ impl Requests {
         (Self(sender), ToWrite { requests, others })
     }
 
+    /// Queues a request for the writer.
+    ///
     /// # Errors
-    /// When the upstream does not read.
+    /// If the upstream does not read its input.
     pub(super) async fn send(&self, id: i64, request: Message) -> Result<(), Failure> {
         let request = match self.0.try_send((id, request)) {
             Ok(()) => return Ok(()),
             Err(TrySendError::Full(request)) => request,
-            // It was not sent.
+            // The writer has ended, and the request was not sent.
             Err(TrySendError::Closed(_)) => return Err(Failure::Forgotten),
         };
         match timeout(WRITE_LIMIT, self.0.send(request)).await {
@@ -56,7 +59,7 @@ impl Requests {
 }
 
 impl ToWrite {
-    /// Waits for a message; `None` when there will be no other.
+    /// Waits for the next message. Returns `None` after the last one.
     async fn next(&mut self) -> Option<(Option<i64>, Message)> {
         tokio::select! {
             biased;
@@ -66,17 +69,17 @@ impl ToWrite {
         }
     }
 
-    /// A message that waits already.
+    /// Returns a message that is already queued.
     fn waiting(&mut self) -> Option<(Option<i64>, Message)> {
         let other = self.others.try_recv().map(|message| (None, message));
         other.or_else(|_| self.requests.try_recv().map(|(id, message)| (Some(id), message))).ok()
     }
 }
 
-/// Writes messages for as long as the upstream takes them. Returns the ids of the requests that
-/// it did not take.
+/// Writes messages until the upstream reads no more. Returns the ids of the requests that it has not
+/// read.
 ///
-/// What waits already goes out together: one system call that wakes the upstream once. No message
+/// Queued messages are written together, so that one system call wakes the upstream once. No message
 /// waits for later ones.
 pub(super) async fn write(mut output: impl AsyncWrite + Unpin, mut to_write: ToWrite) -> Vec<i64> {
     let mut batch = Batch::default();
@@ -88,8 +91,8 @@ pub(super) async fn write(mut output: impl AsyncWrite + Unpin, mut to_write: ToW
             batch.push(id, message);
         }
         if let Err(error) = batch.write(&mut output).await {
-            tracing::debug!(%error, "an upstream takes no input");
-            // Nearly always it ends now, and its reader says why.
+            tracing::debug!(%error, "an upstream does not read its input");
+            // Usually the upstream is ending, and the reader will report why.
             sleep(LAST_WORDS).await;
             to_write.requests.close();
             let waiting = std::iter::from_fn(|| to_write.requests.try_recv().ok()).map(|(id, _)| id);
@@ -99,13 +102,13 @@ pub(super) async fn write(mut output: impl AsyncWrite + Unpin, mut to_write: ToW
     Vec::new()
 }
 
-/// Messages that are written together, each a line.
+/// Messages that are written together, one on each line.
 #[derive(Default)]
 struct Batch {
     buffer: Vec<u8>,
-    /// How much of the buffer was written, or is not to be.
+    /// The offset up to which the buffer has been written, or is unused.
     written: usize,
-    /// The requests, and where they end in the buffer.
+    /// The requests and the offsets of their ends in the buffer.
     ends: Vec<(usize, i64)>,
 }
 
@@ -116,7 +119,7 @@ impl Batch {
 
     fn push(&mut self, id: Option<i64>, message: Message) {
         if self.buffer.is_empty() && message.as_bytes().len() > MOST_TOGETHER {
-            // It is not worth a copy.
+            // Avoid copying a large message.
             (self.buffer, self.written) = message.into_parts();
         } else {
             self.buffer.extend_from_slice(message.as_bytes());
@@ -125,7 +128,7 @@ impl Batch {
         self.ends.extend(id.map(|id| (self.buffer.len(), id)));
     }
 
-    /// Writes all, and starts over.
+    /// Writes everything and clears the batch.
     async fn write(&mut self, output: &mut (impl AsyncWrite + Unpin)) -> io::Result<()> {
         while self.written < self.buffer.len() {
             match output.write(&self.buffer[self.written..]).await? {
@@ -143,18 +146,18 @@ impl Batch {
         Ok(())
     }
 
-    /// The requests of which something is left.
+    /// Returns the requests that have not been written completely.
     fn unwritten(&self) -> impl Iterator<Item = i64> {
         self.ends.iter().filter(|(end, _)| *end > self.written).map(|(_, id)| *id)
     }
 }
 
-/// Reads messages until the end, and says what came to it.
+/// Reads messages until the end, and returns its cause.
 pub(super) async fn read(input: impl AsyncRead + Unpin, connection: &Arc<Connection>) -> Cause {
     let mut input = BufReader::with_capacity(64 * 1024, input);
     let mut line = Vec::new();
     loop {
-        // Lines that are there as a whole are read where they are.
+        // Complete lines are read directly from the buffer.
         let mut rest = input.buffer();
         while let Some(end) = memchr::memchr(b'\n', rest) {
             receive(&rest[..end], connection);
@@ -177,27 +180,27 @@ fn receive(line: &[u8], connection: &Connection) {
     match std::str::from_utf8(line) {
         Ok(text) if text.trim().is_empty() => {}
         Ok(text) => connection.receive(text),
-        Err(_) => tracing::debug!(upstream = %connection.upstream, "a message is not UTF-8"),
+        Err(_) => tracing::debug!(upstream = %connection.upstream, "a message is not valid UTF-8"),
     }
 }
 
-/// What happens to a line's bytes beyond the limit.
+/// What to do with a line that exceeds the limit.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Excess {
     Drop,
     Refuse,
 }
 
-/// What was read.
+/// The outcome of reading a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Line {
-    /// A line, or what came before the end.
+    /// A line, which the end of the input may have terminated.
     Whole,
-    /// There is no more.
+    /// The end of the input.
     End,
 }
 
-/// Reads the next line, without its end, of which no more than `limit` bytes are kept.
+/// Reads the next line without its newline, and keeps at most `limit` bytes of it.
 pub(super) async fn read_line(
     input: &mut (impl AsyncBufRead + Unpin),
     line: &mut Vec<u8>,
@@ -238,7 +241,7 @@ mod tests {
 
     use super::{Excess, Line, Requests, read_line, write};
 
-    /// Keeps what each call writes, and breaks after so many bytes.
+    /// Records what each call writes, and breaks after `room` bytes.
     struct Pipe<'a> {
         room: usize,
         written: &'a mut Vec<Vec<u8>>,
@@ -268,8 +271,8 @@ mod tests {
         }
     }
 
-    /// Writes three requests and a notification to a pipe with this room: the ids that were not
-    /// taken, and what each call has written.
+    /// Writes three requests and a notification to a pipe with this room. Returns the ids that were not
+    /// written, and the bytes of each write.
     async fn written(room: usize) -> (Vec<i64>, Vec<Vec<u8>>) {
         let (notices, others) = mpsc::channel(1);
         let (requests, to_write) = Requests::new(others);

@@ -1,8 +1,8 @@
 //! One HTTP/1.1 connection, driven by the task that uses it.
 //!
-//! hyper separates a connection from the requests on it, so that each can have its own task. Here
-//! a connection serves one request at a time, and the task that waits for the response drives the
-//! connection as well: a request costs no task and no switch between two.
+//! hyper separates a connection from its requests, so that each can have its own task. Here a
+//! connection serves one request at a time, and the task that waits for the response also polls the
+//! connection. A request therefore needs no extra task and no switches between tasks.
 
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
@@ -17,26 +17,26 @@ use hyper::client::conn::TrySendError;
 use hyper::client::conn::http1::{self, Connection, SendRequest};
 use hyper::rt::{Read, Write};
 
-/// How often in a row a connection is driven before other tasks get their turn.
+/// How many times in a row a connection is polled before it yields to other tasks.
 const MOST_TURNS: usize = 32;
 
 pub(super) type Outgoing = Full<Bytes>;
 
-/// A connection that is driven by the task that uses it.
+/// A connection that is polled by the task that uses it.
 pub(super) struct Link<T: Read + Write> {
     sender: SendRequest<Outgoing>,
-    /// `None` once it has ended: a request that it did not take comes back when it is dropped.
+    /// `None` once it has ended. Dropping it returns a request that was not sent.
     connection: Option<Connection<T, Outgoing>>,
     gate: Arc<Gate>,
-    /// That of the gate, which the parts of hyper wake.
+    /// The waker of the gate, which hyper wakes.
     waker: Waker,
 }
 
 impl<T: Read + Write + Unpin + 'static> Link<T> {
-    /// Begins to speak over a stream.
+    /// Starts HTTP/1.1 on a stream.
     ///
     /// # Errors
-    /// When the connection breaks.
+    /// If the connection breaks.
     pub(super) async fn new(stream: T) -> hyper::Result<Self> {
         let (sender, connection) = http1::handshake(stream).await?;
         let gate = Arc::new(Gate::default());
@@ -46,10 +46,10 @@ impl<T: Read + Write + Unpin + 'static> Link<T> {
         Ok(link)
     }
 
-    /// Sends a request, and waits for the head of the response.
+    /// Sends a request and waits for the head of the response.
     ///
     /// # Errors
-    /// Holds the request if nothing of it was sent.
+    /// If the connection breaks. The error contains the request if none of it was sent.
     pub(super) async fn send(
         &mut self,
         request: Request<Outgoing>,
@@ -58,7 +58,7 @@ impl<T: Read + Write + Unpin + 'static> Link<T> {
         poll_fn(|cx| self.drive(cx, |_, cx| response.as_mut().poll(cx))).await
     }
 
-    /// Drives the connection, and polls what depends on it.
+    /// Polls the connection, and then `part`, which depends on it.
     pub(super) fn poll<V>(
         &mut self,
         cx: &mut Context<'_>,
@@ -67,7 +67,7 @@ impl<T: Read + Write + Unpin + 'static> Link<T> {
         self.drive(cx, |_, cx| part(cx))
     }
 
-    /// Whether another request may be sent at once.
+    /// Whether another request can be sent now.
     pub(super) fn is_ready(&mut self) -> bool {
         let polled = self.poll_ready(&mut Context::from_waker(Waker::noop()));
         matches!(polled, Poll::Ready(Ok(())))
@@ -77,8 +77,7 @@ impl<T: Read + Write + Unpin + 'static> Link<T> {
         self.drive(cx, SendRequest::poll_ready)
     }
 
-    /// Polls the connection and then the part of it that is waited for, until neither has woken
-    /// the other.
+    /// Polls the connection and then `part`, until neither has woken the other.
     fn drive<V>(
         &mut self,
         cx: &mut Context<'_>,
@@ -87,7 +86,7 @@ impl<T: Read + Write + Unpin + 'static> Link<T> {
         let mut inner = Context::from_waker(&self.waker);
         for _ in 0..MOST_TURNS {
             self.gate.open();
-            // What it ends with, the part tells.
+            // `part` returns the error with which the connection ends.
             self.connection.take_if(|connection| Pin::new(connection).poll(&mut inner).is_ready());
             if let Poll::Ready(value) = part(&mut self.sender, &mut inner) {
                 self.gate.leave();
@@ -103,18 +102,18 @@ impl<T: Read + Write + Unpin + 'static> Link<T> {
     }
 }
 
-/// Passes on what wakes a connection: to the task that waits for it, or to the loop that polls
-/// it right now. So the parts of a connection keep one waker, whichever tasks use it, and do not
-/// reschedule the task that is polling them.
+/// Forwards the wake-ups of a connection to the task that waits for it, or to the loop that is
+/// polling it. hyper thus keeps the same waker for all tasks that use the connection, and does not
+/// reschedule the task that is polling it.
 #[derive(Default)]
 struct Gate(Mutex<Stage>);
 
 #[derive(Default)]
 enum Stage {
-    /// Nobody uses the connection; it is polled before anybody does.
+    /// The connection is not in use. It is polled before its next use.
     #[default]
     Idle,
-    /// It is being polled.
+    /// The connection is being polled.
     Polled {
         again: bool,
     },
@@ -123,7 +122,7 @@ enum Stage {
 
 impl Gate {
     fn lock(&self) -> MutexGuard<'_, Stage> {
-        // Nothing in here panics half-way, so the stage is whole even if poisoned.
+        // No critical section panics half-way, so a poisoned stage is still consistent.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -135,7 +134,7 @@ impl Gate {
         *self.lock() = Stage::Idle;
     }
 
-    /// Has this waker woken from now on; `false` when there is something to do already.
+    /// Registers a waker. Returns `false` if the connection has been woken already.
     fn wait(&self, waker: &Waker) -> bool {
         let mut stage = self.lock();
         if matches!(*stage, Stage::Polled { again: true }) {

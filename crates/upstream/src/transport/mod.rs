@@ -1,4 +1,4 @@
-//! The ways to an upstream: each sends texts, and hands what comes to its
+//! Transports. They send messages, and pass received texts to a
 //! [`Connection`](super::connection::Connection).
 
 mod child;
@@ -28,20 +28,20 @@ use super::failure::{Cause, Failure};
 use super::message::Message;
 use super::settings::{Endpoint, Program, Streams};
 
-/// What a transport does in the background until its session has ended.
+/// The background work of a transport, until its session has ended.
 pub(super) type Work = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// The way to an upstream.
+/// A transport.
 pub(super) enum Transport {
     Lines(Requests),
     Http(Arc<Http>),
 }
 
 impl Transport {
-    /// Starts a child.
+    /// Starts a child process.
     ///
     /// # Errors
-    /// When the system does not start it.
+    /// If the process cannot be started.
     pub(super) fn child(
         program: &Program,
         others: mpsc::Receiver<Message>,
@@ -55,7 +55,7 @@ impl Transport {
         Ok((Self::Lines(requests), Box::pin(work)))
     }
 
-    /// Speaks over a pair of streams.
+    /// Uses a pair of streams.
     pub(super) fn streams(
         (input, output): Streams,
         others: mpsc::Receiver<Message>,
@@ -66,7 +66,7 @@ impl Transport {
         (Self::Lines(requests), Box::pin(work))
     }
 
-    /// Speaks over HTTP, in the name of the caller with these headers.
+    /// Uses Streamable HTTP, with the forwarded headers of a caller.
     pub(super) fn http(
         endpoint: &Endpoint,
         connections: Connections,
@@ -83,11 +83,11 @@ impl Transport {
         matches!(self, Self::Http(_))
     }
 
-    /// Sends a request, or gives what sends it when it is polled. Its outcome, and failures of its
-    /// own stream, come to the connection.
+    /// Sends a request, or returns the future that sends it. The connection receives the outcome,
+    /// including failures of the request's stream.
     ///
     /// # Errors
-    /// When it cannot even be sent.
+    /// If the request cannot be sent.
     pub(super) async fn send(&self, parcel: Parcel) -> Result<Option<Exchange>, Failure> {
         match self {
             Self::Lines(requests) => requests.send(parcel.id, parcel.text).await.map(|()| None),
@@ -95,10 +95,10 @@ impl Transport {
         }
     }
 
-    /// Sends a message that has no answer, before all requests that come later.
+    /// Sends a notification, before any later request.
     ///
     /// # Errors
-    /// When the upstream does not take it.
+    /// If the upstream does not accept it.
     pub(super) async fn notify(&self, message: Message, connection: &Connection) -> Result<(), Failure> {
         match self {
             Self::Http(http) => http.notify(message).await,
@@ -109,14 +109,14 @@ impl Transport {
         }
     }
 
-    /// Settles what is spoken from now on.
+    /// Sets the era and the revision of all later requests.
     pub(super) fn adopt(&self, era: Era, revision: &str) {
         if let Self::Http(http) = self {
             http.adopt(era, revision);
         }
     }
 
-    /// Whether an `initialize` that was answered has begun no session of which requests tell.
+    /// Whether `initialize` succeeded without a session id.
     pub(super) fn is_sessionless(&self) -> bool {
         match self {
             Self::Http(http) => !http.has_offer(),
@@ -124,7 +124,7 @@ impl Transport {
         }
     }
 
-    /// What an upstream that refuses both eras may be.
+    /// Returns an explanation for an upstream that refuses both eras, if there is one.
     pub(super) async fn hint(&self) -> Option<&'static str> {
         match self {
             Self::Http(http) => http.hint().await,

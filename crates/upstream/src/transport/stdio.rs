@@ -1,4 +1,4 @@
-//! An upstream at the other end of a pair of streams: a child's, or a host's.
+//! Upstreams behind a pair of streams: a child's or the host's.
 
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -14,15 +14,15 @@ use super::lines::{self, ToWrite};
 use crate::connection::{Closing, Connection};
 use crate::failure::Cause;
 
-/// How long what a child has said is still read after its end, and how long its end is waited
-/// for after that of its output.
+/// How long a child's output is read after its exit, and how long its exit is awaited after the end of
+/// its output.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
-/// How long the calls under way of an upstream may take that takes no more input.
+/// How long open calls may take after the upstream has stopped reading its input.
 const LAST_ANSWERS: Duration = Duration::from_secs(60);
-const NO_INPUT: &str = "it takes no input";
+const NO_INPUT: &str = "it does not read its input";
 
-/// Reads and writes for as long as the session lasts.
+/// Reads and writes the streams while the session lasts.
 pub(super) async fn attend_streams(
     input: impl AsyncRead + Unpin + Send,
     output: impl AsyncWrite + Unpin + Send,
@@ -45,7 +45,7 @@ pub(super) async fn attend_streams(
     connection.end(&cause);
 }
 
-/// Reads and writes a child's streams for as long as the session lasts, and then ends it.
+/// Reads and writes a child's streams while the session lasts, and then ends the child.
 pub(super) async fn attend_child(
     mut child: RunningChild,
     streams: Streams,
@@ -69,7 +69,7 @@ pub(super) async fn attend_child(
             }
             () = &mut last_answers, if written.is_terminated() => break Some(Cause::new(NO_INPUT)),
             cause = &mut read => {
-                // Nearly always its process ends now, and says more.
+                // Usually the process is ending, and its exit status says more.
                 let exit = timeout(LAST_WORDS, async { tokio::join!(child.exit(), rest(errors.as_mut())).0 });
                 break Some(match exit.await {
                     Ok(Ok(status)) => Cause::new(format!("it ended with {status}")),
@@ -77,7 +77,7 @@ pub(super) async fn attend_child(
                 });
             }
             status = child.exit() => {
-                // Its group is gone, so the end of its output comes at once.
+                // Its process group is gone, so its output ends immediately.
                 let last = async { tokio::join!(rest(errors.as_mut()), rest(read.as_mut())) };
                 let _ = timeout(LAST_WORDS, last).await;
                 break Some(match status {
@@ -97,9 +97,9 @@ pub(super) async fn attend_child(
         child.kill().await;
         return;
     }
-    // The end of its input asks it to end.
+    // Closing its input asks the child to end.
     drop(written);
-    // It must be read on, or it might not get to its end.
+    // Keep reading its output: otherwise the child may block and never end.
     let rest = async {
         tokio::join!(rest(read), rest(errors));
         std::future::pending::<()>().await;
@@ -113,7 +113,7 @@ pub(super) async fn attend_child(
     child.kill().await;
 }
 
-/// Waits for what may have been waited for already.
+/// Waits for a future that may already have completed.
 async fn rest<T>(future: Pin<&mut Fuse<impl Future<Output = T>>>) {
     if !future.is_terminated() {
         future.await;

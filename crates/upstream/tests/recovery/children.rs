@@ -1,4 +1,4 @@
-//! Children that go on half-way.
+//! Children that keep running but stop reading.
 #![cfg(unix)]
 
 use std::time::Duration;
@@ -8,7 +8,7 @@ use mcp_stateless::testing::TestClient;
 use mcp_stateless_upstream::Upstream;
 use serde_json::json;
 
-/// Answers one call, and reads nothing from then on.
+/// Answers one call and then stops reading.
 const DEAF: &str = r#"
 import json, os, sys, time
 for line in iter(sys.stdin.readline, ""):
@@ -31,5 +31,5 @@ async fn a_child_that_takes_no_more_input_makes_room_for_another() {
     let client = TestClient::new(upstream.build().expect("valid settings")).legacy();
     let first = client.call("pid", json!({})).await.text();
     let second = tokio::time::timeout(Duration::from_secs(60), client.call("pid", json!({}))).await;
-    assert_ne!(second.expect("it waits for a child that does not hear").text(), first);
+    assert_ne!(second.expect("the call waits for a child that does not read").text(), first);
 }

@@ -1,4 +1,4 @@
-//! Lists that are not to be relied upon.
+//! Lists that may be out of date.
 
 use std::time::Duration;
 
@@ -44,8 +44,8 @@ async fn a_list_that_has_changed_does_not_deny_what_is_new() {
     };
     let (tools, ()) = tokio::join!(client.list_tools(), list);
     assert_eq!(tools.len(), 1);
-    // Everybody shares its only session.
+    // All callers share its only session.
     assert_eq!(upstream.has(Item::Tool("subtract")), Has::No);
     peer.send(json!({"jsonrpc": "2.0", "method": "notifications/tools/list_changed"})).await;
-    eventually("the news arrive", async || upstream.has(Item::Tool("subtract")) == Has::Maybe).await;
+    eventually("the change arrives", async || upstream.has(Item::Tool("subtract")) == Has::Maybe).await;
 }

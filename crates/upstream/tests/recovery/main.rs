@@ -1,5 +1,5 @@
-//! What becomes right again by itself: sessions that are lost, streams that are refused, lists
-//! that are stale, questions that are not answered.
+//! Recovery without intervention: from lost sessions, refused streams, stale lists, and questions
+//! without an answer.
 
 mod children;
 mod lists;

@@ -1,4 +1,4 @@
-//! A server over HTTP that does as a test tells it.
+//! An HTTP server that a test controls.
 
 use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 use tokio::task::AbortHandle;
 
-/// A request that has arrived: its HTTP method, its message's method, and its session.
+/// A request that has arrived: its HTTP method, the method of its message, and its session.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Arrival {
     pub(crate) method: String,
@@ -27,14 +27,14 @@ struct Told {
     sessions: HashSet<String>,
     begun: usize,
     arrivals: Vec<Arrival>,
-    /// Statuses that the next requests of a method get instead of an answer.
+    /// The error statuses of the next requests, by method.
     refusals: HashMap<String, Vec<StatusCode>>,
-    /// The first request of a method, or call of a tool, waits here.
+    /// Gates that hold the first request of a method, or the first call of a tool.
     gates: HashMap<String, Arc<Semaphore>>,
     tools: Vec<&'static str>,
 }
 
-/// Serves both eras, with sessions in the legacy one, one connection for each request.
+/// Serves both eras, with sessions in the legacy one, and one connection for each request.
 #[derive(Clone)]
 pub(crate) struct Server {
     told: Arc<Mutex<Told>>,
@@ -68,7 +68,7 @@ impl Server {
         self.told().sessions.clear();
     }
 
-    /// Refuses connections from now on; those that are open go on.
+    /// Refuses new connections. Open ones are kept.
     pub(crate) fn refuse_connections(&self) {
         self.accepting.abort();
     }
@@ -77,12 +77,12 @@ impl Server {
         self.told().tools = tools.to_vec();
     }
 
-    /// Answers the next requests of a method by these statuses.
+    /// Responds to the next requests of a method with these statuses.
     pub(crate) fn refuse(&self, method: &str, statuses: &[StatusCode]) {
         self.told().refusals.insert(method.to_owned(), statuses.iter().rev().copied().collect());
     }
 
-    /// Holds the first request of a method, or call of a tool, until a permit is added.
+    /// Holds the first request of a method, or the first call of a tool, until a permit is added.
     pub(crate) fn hold(&self, name: &str) -> Arc<Semaphore> {
         let gate = Arc::new(Semaphore::new(0));
         self.told().gates.insert(name.to_owned(), Arc::clone(&gate));
@@ -93,7 +93,7 @@ impl Server {
         self.told().arrivals.iter().filter(|arrival| arrival.method == method).cloned().collect()
     }
 
-    /// Waits until so many requests of a method have arrived.
+    /// Waits until `count` requests of a method have arrived.
     pub(crate) async fn arrive(&self, method: &str, count: usize) {
         let all = async {
             loop {
@@ -174,7 +174,7 @@ async fn answer(
     ([("content-type", "application/json"), ("connection", "close")], answer).into_response()
 }
 
-/// Waits until `holds`, where nothing tells when it does.
+/// Polls until `holds` returns true, for conditions without an event.
 pub(crate) async fn eventually(what: &str, mut holds: impl AsyncFnMut() -> bool) {
     let trying = async {
         while !holds().await {

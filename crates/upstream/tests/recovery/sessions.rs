@@ -19,14 +19,14 @@ async fn every_call_of_a_session_that_is_forgotten_is_made_again_in_another() {
         server.arrive("tools/call", 3).await;
         server.forget();
         gates[0].add_permits(1);
-        // The first of them has found out, and is made again.
+        // The first one has found out, and is repeated.
         server.arrive("tools/call", 4).await;
         gates[1].add_permits(1);
     };
     let ((one, two), ()) = tokio::join!(calls, restarts);
     assert_eq!((one.text(), two.text()), ("legacy".to_owned(), "legacy".to_owned()));
     assert_eq!(server.arrivals("initialize").len(), 2);
-    assert!(server.arrivals("DELETE").is_empty(), "a session that is forgotten is deleted");
+    assert!(server.arrivals("DELETE").is_empty(), "a forgotten session was deleted");
 }
 
 #[tokio::test]
@@ -57,7 +57,7 @@ async fn a_connection_that_is_refused_fails_its_own_call_alone() {
     let refused = async {
         server.arrive("tools/call", 2).await;
         server.refuse_connections();
-        // Connections that are open may be used again.
+        // Open connections may be reused.
         eventually("a call fails", async || {
             let reply = client.request("tools/call", json!({"name": "add", "arguments": {}})).await;
             reply.message["error"]["message"].as_str().is_some_and(|it| it.contains("cannot be reached"))
@@ -76,7 +76,7 @@ async fn an_era_whose_probe_fails_for_now_is_probed_again() {
     let upstream = server.upstream().build().expect("valid settings");
     let client = TestClient::new(upstream);
     assert_eq!(client.call("add", json!({})).await.text(), "legacy");
-    eventually("the era of the client is spoken", async || {
+    eventually("the era of the client is used", async || {
         client.call("add", json!({})).await.text() == "modern"
     })
     .await;

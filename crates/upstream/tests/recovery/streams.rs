@@ -1,4 +1,4 @@
-//! Streams of news, and questions.
+//! Subscription streams and questions.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use tokio::time::timeout;
 use crate::server::Server;
 use crate::wire::Peer;
 
-/// Longer than any wait here, and shorter than a client may take to answer.
+/// Longer than any pause in these tests, and shorter than the time limit of a client's answer.
 const SOON: Duration = Duration::from_secs(90);
 
 #[tokio::test(start_paused = true)]
@@ -27,10 +27,10 @@ async fn a_subscription_that_fails_is_asked_for_again() {
             subscriptions += 1;
         }
     };
-    // The call opens the session, and is not answered.
+    // The call opens the session, and gets no response.
     tokio::select! {
-        served = timeout(SOON, serve) => served.expect("it is given up"),
-        _ = client.call("add", json!({})) => panic!("it is answered"),
+        served = timeout(SOON, serve) => served.expect("listening has stopped"),
+        _ = client.call("add", json!({})) => panic!("the call has ended"),
     }
 }
 
@@ -85,8 +85,8 @@ async fn a_call_that_is_answered_does_not_wait_for_its_question() {
         text
     };
     tokio::select! {
-        text = timeout(SOON, answered) => assert!(text.expect("it hangs").contains("done")),
-        () = serve => unreachable!("it goes on"),
+        text = timeout(SOON, answered) => assert!(text.expect("the call hangs").contains("done")),
+        () = serve => unreachable!("the loop has ended"),
     }
 }
 
@@ -99,5 +99,5 @@ async fn a_subscription_to_a_resource_that_is_not_answered_holds_up_no_other() {
     assert_eq!(first["params"]["uri"], "a:1");
     assert!(upstream.may_watch("a:2", &head));
     let second = timeout(Duration::from_secs(5), peer.open("resources/subscribe")).await;
-    assert_eq!(second.expect("it waits for the first")["params"]["uri"], "a:2");
+    assert_eq!(second.expect("the second waits for the first")["params"]["uri"], "a:2");
 }

@@ -1,4 +1,4 @@
-//! A server at the other end of a pair of streams, whose lines a test reads and writes.
+//! A server behind a pair of streams, whose lines a test reads and writes.
 
 use mcp_stateless_upstream::Upstream;
 use serde_json::{Value, json};
@@ -29,14 +29,14 @@ impl Peer {
         Self::new(capabilities, true)
     }
 
-    /// The next message.
+    /// Reads the next message.
     pub(crate) async fn next(&mut self) -> Value {
         let line = self.lines.next_line().await.expect("readable").expect("a line");
         serde_json::from_str(&line).expect("JSON")
     }
 
-    /// Opens the session if need be, and gives the next request of this method. Others are left
-    /// unanswered.
+    /// Returns the next request of this method, and opens the session if necessary. Other requests get
+    /// no response.
     pub(crate) async fn open(&mut self, method: &str) -> Value {
         loop {
             let message = self.next().await;

@@ -1,4 +1,4 @@
-//! What an upstream has, as its clients see it.
+//! The items of an upstream, as clients see them.
 
 use mcp_stateless_upstream::UpstreamBuilder;
 use serde_json::{Value, json};
@@ -6,9 +6,9 @@ use serde_json::{Value, json};
 use super::cast::{Member, python, python_2};
 use super::gateway::{Era, Gateway, Params, text};
 
-/// Everything that the well-behaved upstream has.
+/// All items of the well-behaved upstream.
 async fn everything(gateway: &Gateway) {
-    let info = gateway.upstream.probe().await.expect("it opens");
+    let info = gateway.upstream.probe().await.expect("the upstream opens");
     assert_eq!((&*info.name, &*info.revision), ("arithmetic", "2025-11-25"));
     assert!(info.tools.contains(&"add".to_owned()) && info.resources.len() == 1, "{info:?}");
     for era in Era::BOTH {
@@ -82,7 +82,7 @@ async fn an_upstream_without_sessions_is_served() {
     assert_eq!(gateway.upstream.stats().opened, 1);
 }
 
-/// The revisions that a legacy and a modern client find spoken with an upstream of both eras.
+/// The revisions of the sessions that a legacy client, a modern client and a probe get.
 async fn revisions(upstream: UpstreamBuilder) -> [String; 3] {
     let gateway = Gateway::new(upstream);
     let mut revisions = Vec::new();
@@ -91,7 +91,7 @@ async fn revisions(upstream: UpstreamBuilder) -> [String; 3] {
         revisions.push(client.tool("revision", json!({})).await);
         assert_eq!(client.tool("add", json!({"a": 1, "b": 2})).await, "3");
     }
-    revisions.push(gateway.upstream.probe().await.expect("it opens").revision);
+    revisions.push(gateway.upstream.probe().await.expect("the upstream opens").revision);
     revisions.try_into().expect("three")
 }
 
@@ -99,7 +99,7 @@ async fn revisions(upstream: UpstreamBuilder) -> [String; 3] {
 async fn each_client_has_its_own_era_spoken_unless_the_host_fixes_one() {
     let (legacy, modern) = ("2025-11-25", "2026-07-28");
     assert_eq!(revisions(python_2("both_eras")).await, [legacy, modern, modern]);
-    // Without sessions it can ask in the modern era alone.
+    // Without sessions, it can only ask in the modern era.
     let member = Member::modern().await;
     assert_eq!(revisions(member.upstream()).await, [modern; 3]);
     assert_eq!(revisions(member.upstream().era(mcp_stateless::protocol::Era::Modern)).await, [modern; 3]);

@@ -1,4 +1,4 @@
-//! Upstreams made up on the spot, for what no real one does.
+//! Canned upstreams, for behaviour that no real one shows.
 
 use std::sync::{Arc, Mutex};
 
@@ -18,11 +18,11 @@ const ABOUT: &str = r#"{"protocolVersion": "2025-11-25", "capabilities": {"tools
 const TOOL: &str = r#"{"name": "odd", "inputSchema": {"type": "object"}, "vendor": {"b": 1.0, "a": [null]}, "execution": {"x": 1}}"#;
 const RESULT: &str = r#"{"content": [{"type": "hologram", "z": 1.0, "a": 12345678901234567890123}], "vendor/b": {"b": 1, "a": 2}, "_meta": {"vendor/c": 1.50}, "resultType": "complete"}"#;
 
-/// A server that answers as it was told, and remembers what it was asked.
+/// A server with canned responses that records its requests.
 #[derive(Clone, Default)]
 struct Canned {
     asked: Arc<Mutex<Vec<(HeaderMap, Value)>>>,
-    /// The status of all that comes within the session.
+    /// The status of all responses within the session.
     status: Option<StatusCode>,
 }
 
@@ -61,7 +61,7 @@ async fn answer(State(canned): State<Canned>, headers: HeaderMap, body: Bytes) -
     }
 }
 
-/// The same over stdio.
+/// Returns the same server over stdio.
 fn canned_child() -> UpstreamBuilder {
     let script = "
 import json, os, sys
@@ -158,6 +158,6 @@ async fn the_clients_meta_goes_through_but_for_what_is_between_it_and_us() {
     gateway.client(Era::Modern, "ada").ask("tools/call", params).await;
     let (_, message) = canned.asked("tools/call").pop().expect("it was asked");
     let mut meta = message["params"]["_meta"].clone();
-    meta.as_object_mut().expect("an object").remove("progressToken").expect("a token of ours");
+    meta.as_object_mut().expect("an object").remove("progressToken").expect("the gateway's token");
     assert_eq!(meta, own);
 }

@@ -1,4 +1,4 @@
-//! The upstreams that others made.
+//! Upstreams that are built with other SDKs.
 
 use std::fs;
 use std::path::PathBuf;
@@ -16,17 +16,17 @@ fn script(name: &str) -> PathBuf {
     setup::source("upstreams").join(name)
 }
 
-/// A Python upstream over stdio, which is called by its script's name.
+/// A Python upstream over stdio, named after its script.
 pub(super) fn python(name: &str) -> UpstreamBuilder {
     Upstream::stdio(setup::python_1()).arg(script(&format!("{name}.py"))).name(name)
 }
 
-/// The same on version 2 of the SDK.
+/// The same with version 2 of the SDK.
 pub(super) fn python_2(name: &str) -> UpstreamBuilder {
     Upstream::stdio(setup::python_2()).arg(script(&format!("{name}.py"))).name(name)
 }
 
-/// An upstream over HTTP, as its own process, which runs until dropped.
+/// An upstream over HTTP in a separate process, which is killed when this value is dropped.
 pub(super) struct Member(ExampleServer);
 
 impl Member {
@@ -42,7 +42,7 @@ impl Member {
         Self(upstreams::modern().await)
     }
 
-    /// Ends it at once.
+    /// Kills the process.
     pub(super) async fn kill(self) {
         self.0.ends_by("KILL").await;
     }
@@ -55,7 +55,7 @@ impl Member {
         self.0.port()
     }
 
-    /// What the counting members tell at `/stats`.
+    /// Reads `/stats`, which the counting upstreams serve.
     pub(super) async fn stats(&self) -> Value {
         let mut stream = TcpStream::connect(self.0.authority()).await.expect("a connection");
         stream.write_all(b"GET /stats HTTP/1.0\r\n\r\n").await.expect("written");
@@ -65,7 +65,7 @@ impl Member {
         serde_json::from_str(body).expect("JSON")
     }
 
-    /// How many connections this process has to it.
+    /// Returns the number of connections from this process.
     pub(super) fn connections(&self) -> usize {
         let port = self.port();
         let table = fs::read_to_string("/proc/self/net/tcp").expect("the table");
@@ -78,14 +78,14 @@ impl Member {
     }
 }
 
-/// Whether a process runs.
+/// Whether a process is running.
 pub(super) fn is_alive(pid: &str) -> bool {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    // A zombie has ended; only nobody has asked how.
+    // A zombie has ended but has not been reaped.
     stat.rsplit(')').next().is_some_and(|rest| !rest.trim_start().starts_with('Z') && !rest.is_empty())
 }
 
-/// The processes that were started with this argument.
+/// Returns the processes that were started with this argument.
 pub(super) fn processes_with(argument: &str) -> Vec<String> {
     let processes = fs::read_dir("/proc").expect("processes").filter_map(|entry| {
         let pid = entry.ok()?.file_name().into_string().ok()?;

@@ -1,4 +1,4 @@
-//! Upstreams that fail, each in its own way.
+//! Upstreams that fail in various ways.
 
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -66,7 +66,7 @@ async fn a_flood_of_log_messages_is_bounded_and_the_answer_comes() {
     let gateway = Gateway::new(python("flood"));
     let client = gateway.client(Era::Legacy, "ada");
     let mut stream = client.open("tools/call", Params::call("flood", json!({"n": 20_000}))).await;
-    // Nobody reads for now.
+    // The stream is not read yet.
     eventually("log messages are dropped", async || gateway.upstream.stats().dropped_logs > 0).await;
     let mut messages = 0;
     let mut last = None;
@@ -92,14 +92,14 @@ async fn an_upstream_that_is_gone_fails_its_calls_and_its_return_is_noticed() {
     member.kill().await;
     assert_eq!(error(&client.call("count", json!({})).await).0, -32_603);
     let _again = Member::node("counter", &["--port", &port]).await;
-    eventually("it answers again", async || {
+    eventually("calls succeed again", async || {
         let answer = client.call("count", json!({})).await;
         answer["result"].is_object() && text(&answer) == "1"
     })
     .await;
 }
 
-/// A child whose tool `env` answers its environment, and `end` writes a complaint and ends.
+/// A child whose tool `env` returns its environment, and whose tool `end` writes an error and exits.
 fn script() -> UpstreamBuilder {
     let script = "
 import json, os, sys
@@ -129,7 +129,7 @@ async fn a_child_inherits_what_is_harmless_and_what_was_named() {
         let text = gateway.client(Era::Legacy, "ada").tool("env", json!({})).await;
         serde_json::from_str(&text).expect("JSON")
     };
-    // Cargo sets it for tests, and it is not on the list.
+    // Cargo sets this variable for tests. Children do not inherit it by default.
     let ours = "CARGO_MANIFEST_DIR";
     let seen = env(script().env("NAMED", "1")).await;
     assert_eq!((&seen["NAMED"], seen["PATH"].is_string()), (&json!("1"), true), "{seen}");
@@ -138,7 +138,7 @@ async fn a_child_inherits_what_is_harmless_and_what_was_named() {
     assert_eq!(seen[ours], env!("CARGO_MANIFEST_DIR"));
 }
 
-/// What is logged on this thread.
+/// Captures the log of this thread.
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<u8>>>);
 
@@ -174,7 +174,7 @@ async fn every_end_of_a_child_is_logged_with_its_status_and_its_last_words() {
     for _ in 0..5 {
         let (_, message) = error(&client.call("end", json!({})).await);
         assert!(message.contains("exit status: 7") && !message.contains("secret"), "{message}");
-        // So that the next one is not held back.
+        // A successful call, so that the next session opens without a pause.
         client.tool("env", json!({})).await;
     }
     let line = "an upstream has ended: it ended with exit status: 7: secret: out of luck";
@@ -185,7 +185,7 @@ async fn every_end_of_a_child_is_logged_with_its_status_and_its_last_words() {
 async fn a_crash_at_the_start_is_told_with_status_and_last_words() {
     let shell = "echo 'no such file: s3cret' >&2; exit 3";
     let gateway = Gateway::new(Upstream::stdio("sh").args(["-c", shell]).name("shell"));
-    let reason = gateway.upstream.probe().await.expect_err("it ends").to_string();
+    let reason = gateway.upstream.probe().await.expect_err("the child ends").to_string();
     assert!(reason.contains("exit status: 3") && reason.contains("no such file: s3cret"), "{reason}");
     let (_, words) = error(&gateway.client(Era::Legacy, "ada").call("any", json!({})).await);
     assert!(words.contains("exit status: 3") && !words.contains("s3cret"), "{words}");

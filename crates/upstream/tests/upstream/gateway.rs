@@ -1,4 +1,4 @@
-//! A manager with an upstream, and the clients that it serves.
+//! A manager with an upstream, and its clients.
 
 use bytes::Bytes;
 use http::{Request, Response};
@@ -50,7 +50,7 @@ impl Gateway {
 pub(super) struct Params(pub(super) Value);
 
 impl Params {
-    /// What a tool or a prompt is called with.
+    /// The parameters of a call of a tool or a prompt.
     #[expect(clippy::needless_pass_by_value, reason = "the calls read better")]
     pub(super) fn call(name: &str, arguments: Value) -> Self {
         Self(json!({"name": name, "arguments": arguments}))
@@ -63,7 +63,7 @@ impl Params {
 }
 
 impl Client<'_> {
-    /// The answer: the stream's messages, or the only one.
+    /// Sends a request and returns the messages of the response.
     pub(super) async fn send(&self, method: &str, params: Params) -> Vec<Value> {
         let mut stream = self.open(method, params).await;
         let mut messages = Vec::new();
@@ -73,7 +73,7 @@ impl Client<'_> {
         messages
     }
 
-    /// The last message of the answer.
+    /// Sends a request and returns the last message of the response.
     pub(super) async fn ask(&self, method: &str, params: Params) -> Value {
         self.send(method, params).await.pop().expect("an answer")
     }
@@ -83,12 +83,12 @@ impl Client<'_> {
         self.ask("tools/call", Params::call(tool, arguments)).await
     }
 
-    /// Calls a tool, and gives the text that it answers.
+    /// Calls a tool and returns the text of its result.
     pub(super) async fn tool(&self, name: &str, arguments: Value) -> String {
         text(&self.call(name, arguments).await)
     }
 
-    /// Begins a request; its answer is still to be read.
+    /// Sends a request and returns its response as a stream.
     pub(super) async fn open(&self, method: &str, Params(mut params): Params) -> Stream {
         let mut request = Request::post("/mcp");
         if self.era == Era::Modern {
@@ -109,7 +109,7 @@ impl Client<'_> {
         Stream { response: self.post(request, &body).await, text: String::new() }
     }
 
-    /// Answers a question that came on a stream.
+    /// Answers a question that arrived on a stream.
     pub(super) async fn answer(&self, id: &Value, result: Value) {
         let message = json!({"jsonrpc": "2.0", "id": id, "result": result});
         assert_eq!(self.post(Request::post("/mcp"), &message).await.status(), 202);
@@ -129,14 +129,14 @@ impl Client<'_> {
     }
 }
 
-/// An answer under way.
+/// A response stream.
 pub(super) struct Stream {
     response: Response<Body>,
     text: String,
 }
 
 impl Stream {
-    /// The next message.
+    /// Returns the next message.
     pub(super) async fn next(&mut self) -> Option<Value> {
         let is_stream = self.response.headers()["content-type"] == "text/event-stream";
         loop {
@@ -158,20 +158,20 @@ impl Stream {
         }
     }
 
-    /// The rest of it, as it is.
+    /// Returns the rest of the stream as text.
     pub(super) async fn raw(self) -> String {
         let body = self.response.into_body().collect().await.expect("infallible").to_bytes();
         String::from_utf8(body.to_vec()).expect("UTF-8")
     }
 }
 
-/// The text of a tool's result.
+/// Returns the text of a tool's result.
 pub(super) fn text(answer: &Value) -> String {
     let text = answer["result"]["content"][0]["text"].as_str();
     text.unwrap_or_else(|| panic!("no text: {answer}")).to_owned()
 }
 
-/// The code and the message of an error.
+/// Returns the code and the message of an error.
 pub(super) fn error(answer: &Value) -> (i64, String) {
     let error = &answer["error"];
     let code = error["code"].as_i64().unwrap_or_else(|| panic!("no error: {answer}"));

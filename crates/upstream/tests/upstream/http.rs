@@ -1,4 +1,4 @@
-//! Upstreams over HTTP that redirect, break off, refuse, or are behind TLS.
+//! Upstreams over HTTP that redirect, break, refuse, or use TLS.
 
 use std::sync::{Arc, Mutex};
 
@@ -17,7 +17,7 @@ use tokio_rustls::rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 
 use super::gateway::{Era, Gateway, Params, error};
 
-/// A request as a test's server sees it.
+/// A request as the server sees it.
 #[derive(Clone, Debug)]
 struct Asked {
     method: Method,
@@ -36,7 +36,7 @@ impl Asked {
         self.message["method"].as_str().unwrap_or_default()
     }
 
-    /// What every server of the legacy era does.
+    /// The usual response of a server of the legacy era.
     fn usual(&self) -> Response {
         match (self.method(), &self.method) {
             (_, &Method::GET) => StatusCode::METHOD_NOT_ALLOWED.into_response(),
@@ -54,7 +54,7 @@ fn stream(events: &str) -> Response {
     ([("content-type", "text/event-stream")], events.to_owned()).into_response()
 }
 
-/// A server that answers by a function, and remembers what it was asked.
+/// A server whose responses come from a function, and which records its requests.
 #[derive(Clone)]
 struct Server {
     authority: String,
@@ -120,16 +120,22 @@ async fn credentials_never_follow_a_redirection_to_another_origin() {
         (StatusCode::PERMANENT_REDIRECT, [("location", target.clone())]).into_response()
     });
     let gateway = Gateway::new(server.await.upstream("/mcp").header("x-api-key", "secret"));
-    let reason = gateway.upstream.probe().await.expect_err("it redirects").to_string();
+    let reason = gateway.upstream.probe().await.expect_err("a redirect to another origin").to_string();
     assert!(reason.contains(&other.authority) && reason.contains("another origin"), "{reason}");
     assert!(other.asked().is_empty());
     let moved = Server::start(|_| (StatusCode::FOUND, [("location", "/login")]).into_response()).await;
-    let reason =
-        moved.upstream("/mcp").build().expect("valid").probe().await.expect_err("it redirects").to_string();
+    let reason = moved
+        .upstream("/mcp")
+        .build()
+        .expect("valid")
+        .probe()
+        .await
+        .expect_err("a redirect to another origin")
+        .to_string();
     assert!(reason.contains("/login"), "{reason}");
 }
 
-/// What the host and a client learn of a server that does not open.
+/// Returns what the host and a client see of a server that does not open.
 async fn told(answer: impl Fn(&Asked) -> Response + Send + Sync + 'static) -> (String, String) {
     let gateway = Gateway::new(Server::start(answer).await.upstream("/mcp"));
     let reason = match gateway.upstream.probe().await {
@@ -160,9 +166,9 @@ async fn the_cause_is_told_to_the_host_in_full_and_to_clients_in_kind() {
         assert!(text.contains("HTTP+SSE transport of 2024-11-05"), "{text}");
     }
     let (reason, _) = told(|_| ([("content-type", "text/html")], "<html>").into_response()).await;
-    assert!(reason.contains("neither JSON nor a stream"), "{reason}");
+    assert!(reason.contains("neither JSON nor an event stream"), "{reason}");
     let closed = Upstream::http("http://127.0.0.1:1/mcp").build().expect("valid");
-    let reason = closed.probe().await.expect_err("nobody is there").to_string();
+    let reason = closed.probe().await.expect_err("nothing listens").to_string();
     assert!(reason.contains("cannot be reached") && reason.contains("refused"), "{reason}");
 }
 
@@ -177,7 +183,7 @@ async fn a_stream_that_breaks_is_resumed_after_its_last_event() {
         }
         let after = asked.headers.get("last-event-id").and_then(|it| it.to_str().ok()).map(str::to_owned);
         match after.as_deref().and_then(|it| it.split_once('-')) {
-            // Once more without anything new.
+            // The first resumption delivers nothing new.
             Some((id, "1")) => stream(&format!("id: {id}-2\ndata:\n\n")),
             Some((id, "2")) => {
                 let result = json!({"content": [{"type": "text", "text": "resumed"}]});
@@ -224,7 +230,7 @@ async fn in_the_modern_era_closing_the_stream_is_the_cancellation() {
         }
         "tools/list" => asked.reply(&json!({"tools": []})),
         "tools/call" => {
-            // The body keeps this until its client hangs up.
+            // The body owns this until the client disconnects.
             let guard = sender.lock().expect("not poisoned").take();
             let pending = futures_util::stream::once(async move {
                 let _guard = guard;
@@ -258,7 +264,7 @@ async fn what_was_learnt_of_the_era_outlives_a_session() {
         ([("mcp-session-id", "s")], asked.usual()).into_response()
     })
     .await;
-    // The place of the old session is the new one's.
+    // At the limit, the new session takes the place of the old one.
     let gateway = Gateway::new(server.upstream("/mcp").max_sessions(1));
     assert_eq!(gateway.client(Era::Modern, "ada").tool("any", json!({})).await, "ok");
     let times = |method| server.asked().iter().filter(|asked| asked.method() == method).count();
@@ -290,7 +296,7 @@ async fn a_list_that_could_not_be_fetched_is_told_of_when_it_is_there() {
     assert_eq!(client.ask("tools/list", Params(json!({}))).await["result"]["tools"], json!([]));
 }
 
-/// Serves over TLS with a certificate of a private authority, whose own is returned.
+/// Serves over TLS with a certificate of a private authority. Returns the authority's certificate.
 async fn private() -> (u16, String) {
     let mut params = rcgen::CertificateParams::default();
     params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
@@ -339,7 +345,7 @@ async fn an_upstream_behind_tls_is_trusted_by_its_authority_alone() {
     }
     let (_, other) = private().await;
     let refused = upstream().add_root_certificate(other).build().expect("valid").probe().await;
-    let reason = refused.expect_err("it is of another authority").to_string();
+    let reason = refused.expect_err("an unknown authority").to_string();
     assert!(reason.contains("certificate"), "{reason}");
     assert!(upstream().add_root_certificate("nonsense").build().is_err());
 }

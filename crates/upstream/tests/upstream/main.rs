@@ -1,6 +1,6 @@
-//! Real upstreams behind a manager, which is driven in this process.
+//! Real upstreams behind a manager in this process.
 //!
-//! One test: `cargo test -p mcp-stateless-upstream sessions::children_are_their_callers_own`.
+//! To run one test: `cargo test -p mcp-stateless-upstream sessions::children_are_their_callers_own`.
 
 mod calls;
 mod canned;

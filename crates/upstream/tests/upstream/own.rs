@@ -58,7 +58,7 @@ async fn a_change_of_an_upstreams_list_reaches_those_who_listen() {
         gateway.client(Era::Modern, "ada").open("subscriptions/listen", Params(notifications)).await;
     let acknowledged = stream.next().await.expect("an acknowledgement");
     assert_eq!(acknowledged["params"]["notifications"]["toolsListChanged"], true, "{acknowledged}");
-    // The gateway's own subscription may not have got there yet.
+    // The gateway's subscription may not have reached the upstream yet.
     let changed = async {
         loop {
             let message = stream.next().await.expect("a message");

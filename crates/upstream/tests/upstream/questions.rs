@@ -1,4 +1,4 @@
-//! Questions of upstreams of either era to clients of either era.
+//! Questions from upstreams of both eras to clients of both eras.
 
 use mcp_stateless_upstream::UpstreamBuilder;
 use serde_json::{Value, json};
@@ -10,7 +10,7 @@ fn ask_name() -> Params {
     Params::call("ask_name", json!({}))
 }
 
-/// The key of the question and the state that go back with the answer.
+/// Returns the key and the state that the answer must contain.
 fn parts(answer: &mut Value) -> (String, Value) {
     let result = &mut answer["result"];
     assert_eq!(result["resultType"], "input_required", "{result}");
@@ -68,8 +68,8 @@ async fn a_modern_upstream_asks_clients_of_both_eras() {
 #[tokio::test]
 async fn a_handler_that_asks_on_its_way_asks_clients_of_its_own_era() {
     let gateway = Gateway::new(python_2("both_eras"));
-    // Whatever the modern era made of the upstream before.
-    gateway.upstream.probe().await.expect("it opens");
+    // Opens a session of the modern era before.
+    gateway.upstream.probe().await.expect("the upstream opens");
     let client = gateway.client(Era::Legacy, "ada");
     assert_eq!(answered(client, Era::Legacy).await, "Hello, Ada!");
 }

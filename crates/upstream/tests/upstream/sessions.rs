@@ -1,4 +1,4 @@
-//! Sessions: whose they are, how many there are, and when they end.
+//! The owners, the number and the end of sessions.
 
 use std::time::Duration;
 
@@ -67,7 +67,7 @@ async fn a_session_that_nobody_uses_is_closed() {
 #[tokio::test]
 async fn a_session_that_is_forgotten_is_opened_anew() {
     let member = Member::node("forgetful", &["--forget-after", "2"]).await;
-    // At the bound the place of the old session is the new one's.
+    // At the limit, the new session takes the place of the old one.
     let gateway = Gateway::new(member.upstream().max_sessions(1));
     let client = gateway.client(Era::Legacy, "ada");
     for expected in ["1", "2", "1", "2", "1"] {
@@ -97,7 +97,7 @@ async fn a_thousand_callers_share_a_hundred_sessions_and_leave_nothing() {
 
 #[tokio::test]
 async fn a_burst_of_calls_leaves_few_connections_behind() {
-    /// Shorter than an idle connection is kept.
+    /// Shorter than the time for which idle connections are kept.
     const SOON: Duration = Duration::from_secs(4);
     let member = Member::node("counter", &[]).await;
     let gateway = Gateway::new(member.upstream());
@@ -142,6 +142,6 @@ async fn callers_beyond_the_bound_are_told_so() {
     let (code, message) = error(&refused);
     assert_eq!(code, -32_603);
     assert!(message.contains("no session left"), "{message}");
-    // The call is gone, so there is room now.
+    // The call has been dropped, so there is room now.
     assert_eq!(alan.tool("ok", json!({})).await, "ok");
 }

@@ -1,4 +1,4 @@
-//! What happens on one connection that all calls share, message by message.
+//! One connection that all calls share, message by message.
 
 use std::pin::pin;
 use std::time::Duration;
@@ -44,7 +44,7 @@ async fn readers_that_read_nothing_hold_up_nobody_else() {
     };
     let (sum, ()) = future::join(client.tool("add", json!({})), answer).await;
     assert_eq!(sum, "3");
-    // On a clock that only goes on while everything waits.
+    // The paused clock only advances while all tasks wait.
     assert!(begun.elapsed() < Duration::from_millis(500), "{:?}", begun.elapsed());
     assert!(gateway.upstream.stats().dropped_logs > 0);
 }
@@ -62,7 +62,7 @@ async fn every_question_of_an_upstream_gets_an_answer() {
     let serve = async {
         wire.open_legacy(tools()).await;
         wire.wait_for("tools/call").await;
-        // More than may wait for one call.
+        // More questions than one call may have.
         for id in 0..300 {
             wire.send(question(id)).await;
         }
@@ -81,17 +81,17 @@ async fn every_question_of_an_upstream_gets_an_answer() {
         wire = serve => wire,
         _ = client.call("ask", json!({})) => panic!("it was answered"),
     };
-    // Its client has left.
+    // The client has disconnected.
     for _ in 0..16 {
         let answer = wire.next().await;
         assert_eq!(answer["error"]["message"], "The call that was asked is over", "{answer}");
     }
     wire.send(question(1000)).await;
     let answer = wire.next().await;
-    assert_eq!(answer["error"]["message"], "No call is under way that could be asked", "{answer}");
+    assert_eq!(answer["error"]["message"], "There is no call whose client could be asked", "{answer}");
     wire.send(json!({"jsonrpc": "2.0", "id": "r", "method": "roots/list"})).await;
     let answer = wire.next().await;
-    assert_eq!(answer["error"]["message"], "No call is under way that could be asked", "{answer}");
+    assert_eq!(answer["error"]["message"], "There is no call whose client could be asked", "{answer}");
     wire.send(json!({"jsonrpc": "2.0", "id": "p", "method": "ping"})).await;
     assert_eq!(wire.next().await, json!({"jsonrpc": "2.0", "id": "p", "result": {}}));
 }
@@ -117,7 +117,7 @@ async fn a_slow_first_answer_is_waited_for_whoever_leaves_meanwhile() {
         assert_eq!(wire.next().await["method"], "notifications/initialized");
         let request = wire.next().await;
         assert_eq!(request["method"], "tools/call");
-        // Too late, and for nobody.
+        // Too late: no request waits for this.
         wire.refuse(&discover, -32_601).await;
         wire.answer(&request, text_result("3")).await;
     };
@@ -155,7 +155,7 @@ async fn an_abandoned_call_is_cancelled_after_a_while_and_never_once_it_is_answe
     assert_eq!(cancelled["method"], "notifications/cancelled");
     assert_eq!(cancelled["params"]["requestId"], ids[1]["id"], "an answered call was cancelled");
     assert!(left.elapsed() >= Duration::from_secs(1), "{:?}", left.elapsed());
-    // It races, and loses.
+    // The response crosses the cancellation.
     wire.answer(&ids[1], text_result("late")).await;
     let ping = async {
         let request = wire.wait_for("tools/call").await;
@@ -225,7 +225,7 @@ async fn nothing_that_an_upstream_sends_makes_a_call_hang_or_panic() {
         }
     };
     let ((), mut wire) = future::join(calls, serve).await;
-    // One that is too large ends the session, and its call.
+    // A message that is too large ends the session and its calls.
     let huge = async {
         wire.wait_for("tools/call").await;
         let text = "x".repeat(1024 * 1024);
@@ -266,7 +266,7 @@ async fn a_list_that_does_not_come_soon_is_the_last_known_and_listeners_hear_of_
     let begun = Instant::now();
     assert_eq!(list().await, json!([tool("first")]));
     assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
-    // Asked once, however often it is listed.
+    // The upstream is asked once, however many clients list.
     assert_eq!(list().await, json!([tool("first")]));
     let request = wire.next().await;
     assert_eq!(request["method"], "tools/list");
@@ -344,7 +344,7 @@ fn sampling() -> Value {
     json!({"messages": [message], "maxTokens": 9})
 }
 
-/// A call during which an upstream of one era asks a client of another.
+/// Makes a call during which the upstream asks the client.
 async fn relayed(upstream_era: Era, client_era: Era, method: &str, params: Value, answer: Value) {
     let (upstream, mut wire) = Wire::new();
     let gateway = Gateway::new(upstream);

@@ -1,4 +1,4 @@
-//! The server's end of a pair of streams, message by message.
+//! The server end of a pair of streams, message by message.
 
 use mcp_stateless_upstream::{Upstream, UpstreamBuilder};
 use serde_json::{Value, json};
@@ -6,7 +6,7 @@ use tokio::io::{
     AsyncBufReadExt, AsyncWriteExt, BufReader, DuplexStream, Lines, ReadHalf, WriteHalf, duplex, split,
 };
 
-/// A server that a test plays.
+/// A server whose messages a test reads and writes.
 pub(super) struct Wire {
     lines: Lines<BufReader<ReadHalf<DuplexStream>>>,
     writer: WriteHalf<DuplexStream>,
@@ -25,13 +25,13 @@ impl Wire {
         &mut self.writer
     }
 
-    /// What comes next.
+    /// Reads the next message.
     pub(super) async fn next(&mut self) -> Value {
         let line = self.lines.next_line().await.expect("readable").expect("the connection is open");
         serde_json::from_str(&line).expect("JSON")
     }
 
-    /// The next message of this method; those before it are dropped.
+    /// Returns the next message of this method, and drops those before it.
     pub(super) async fn wait_for(&mut self, method: &str) -> Value {
         loop {
             let message = self.next().await;
@@ -64,13 +64,13 @@ impl Wire {
         self.send(json!({"jsonrpc": "2.0", "method": method, "params": params})).await;
     }
 
-    /// What a server of the legacy era says of itself.
+    /// The result of `initialize`.
     pub(super) fn about(capabilities: &Value) -> Value {
         let info = json!({"name": "wire", "version": "1"});
         json!({"protocolVersion": "2025-11-25", "capabilities": capabilities, "serverInfo": info})
     }
 
-    /// Is opened as one of the legacy era.
+    /// Answers the handshake of the legacy era.
     pub(super) async fn open_legacy(&mut self, capabilities: Value) {
         loop {
             let request = self.next().await;
@@ -82,7 +82,7 @@ impl Wire {
         }
     }
 
-    /// Is opened as one of the modern era.
+    /// Answers the handshake of the modern era.
     pub(super) async fn open_modern(&mut self, capabilities: Value) {
         loop {
             let request = self.next().await;

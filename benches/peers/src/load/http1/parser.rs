@@ -125,7 +125,7 @@ impl Parser {
     }
 
     fn parse(&mut self, head: &[u8]) -> io::Result<()> {
-        let head = str::from_utf8(head).map_err(|_| malformed("a head outside ASCII"))?;
+        let head = str::from_utf8(head).map_err(|_| malformed("a head that is not ASCII"))?;
         let mut lines = head.split("\r\n");
         self.status = lines
             .next()
@@ -134,11 +134,11 @@ impl Parser {
         let mut framing = None;
         for line in lines {
             let Some((name, value)) = line.split_once(':') else {
-                return Err(malformed("no header"));
+                return Err(malformed("a malformed header"));
             };
             let value = value.trim();
             if name.eq_ignore_ascii_case("content-length") {
-                let length = value.parse().map_err(|_| malformed("no length"))?;
+                let length = value.parse().map_err(|_| malformed("a malformed length"))?;
                 framing = Some(State::Sized(length));
             } else if name.eq_ignore_ascii_case("transfer-encoding") {
                 framing = Some(State::ChunkSize(0));
@@ -154,7 +154,10 @@ impl Parser {
 }
 
 fn hex(digit: u8) -> io::Result<usize> {
-    char::from(digit).to_digit(16).map(|digit| digit as usize).ok_or_else(|| malformed("no chunk size"))
+    char::from(digit)
+        .to_digit(16)
+        .map(|digit| digit as usize)
+        .ok_or_else(|| malformed("a malformed chunk size"))
 }
 
 #[cfg(test)]

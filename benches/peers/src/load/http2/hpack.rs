@@ -48,7 +48,7 @@ impl Blocks {
 /// Writes a string without the Huffman code.
 fn string(out: &mut Vec<u8>, text: &str) {
     const LONGEST: usize = 126;
-    assert!(text.len() <= LONGEST, "only lengths of one byte are written");
+    assert!(text.len() <= LONGEST, "lengths must fit into one byte");
     out.push(u8::try_from(text.len()).expect("checked above"));
     out.extend_from_slice(text.as_bytes());
 }

@@ -66,7 +66,7 @@ impl Connection {
     /// Fails when the body does not fit into one frame.
     pub(super) fn new(socket: Socket, request: &Request) -> io::Result<Self> {
         if request.body.len() > MAX_PAYLOAD {
-            return Err(io::Error::other("the load over HTTP/2 sends small requests only"));
+            return Err(io::Error::other("only small requests are supported over HTTP/2"));
         }
         let mut out = PREFACE.to_vec();
         let settings = [ENABLE_PUSH, INITIAL_WINDOW_SIZE].concat();
@@ -102,7 +102,7 @@ impl Connection {
         for _ in 0..times {
             let stream = self.next_stream;
             if stream > LAST_STREAM {
-                return Err(io::Error::other("no stream is left on the connection"));
+                return Err(io::Error::other("the connection has no more stream ids"));
             }
             self.next_stream += 2;
             let block = if stream == 1 { &self.blocks.first } else { &self.blocks.later };
@@ -110,7 +110,7 @@ impl Connection {
             Frame { kind: DATA, flags: END_STREAM, stream, payload: &self.body }.write(&mut self.out);
             self.send_window -= i64::try_from(self.body.len()).expect("a body fits into a frame");
             if self.send_window < 0 {
-                return Err(io::Error::other("the server gives too small a window to send at this rate"));
+                return Err(io::Error::other("the server's flow-control window is too small"));
             }
             self.exchanges.push(Exchange { stream, sent: Instant::now(), status: None, length: 0 });
         }
@@ -190,7 +190,7 @@ impl Connection {
         if frame.has(PADDED)
             || (frame.kind == HEADERS && frame.flags & (END_HEADERS | PRIORITY) != END_HEADERS)
         {
-            return Err(malformed("a frame of a form that is not read"));
+            return Err(malformed("an unsupported frame"));
         }
         if frame.kind == DATA {
             exchange.length += frame.payload.len();
@@ -200,7 +200,7 @@ impl Connection {
                 kept.body.extend_from_slice(frame.payload);
             }
         } else if exchange.status.is_none() {
-            // A second block has trailers.
+            // A second header block contains trailers.
             exchange.status = Some(status(frame.payload)?);
         }
         if frame.has(END_STREAM) {

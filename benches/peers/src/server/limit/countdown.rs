@@ -63,7 +63,7 @@ impl Countdown {
             }
             self.made += 1;
             events.extend_from_slice(&self.notification);
-            write!(events, "{}}}}}\n\n", self.made).expect("a vector takes all");
+            write!(events, "{}}}}}\n\n", self.made).expect("writing to a vector cannot fail");
         }
         self.done = true;
         events.extend_from_slice(&self.response);

@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 use super::Era;
 use crate::catalogue::{SERVER_NAME, SERVER_VERSION};
 
-const WRITE: &str = "a vector takes all";
+const WRITE: &str = "writing to a vector cannot fail";
 
 /// The capacity for everything except the text, in bytes.
 const ENVELOPE: usize = 256;

@@ -1,4 +1,4 @@
-//! Questions to the client's model.
+//! The messages of a conversation with a model, and its answer.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -6,151 +6,6 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
 
 use crate::protocol::{Annotations, Role, add_meta, meta_setter};
-
-/// A request to the client's model (2026-07-28, Schema, `CreateMessageRequestParams`).
-///
-/// ```
-/// use mcp_stateless::ask::SamplingRequest;
-///
-/// let request = SamplingRequest::new("What is the capital of France?", 100);
-/// ```
-#[derive(Clone, Debug, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
-#[non_exhaustive]
-pub struct SamplingRequest {
-    /// The conversation so far.
-    pub messages: Vec<SamplingMessage>,
-    /// The most tokens to generate.
-    pub max_tokens: u32,
-    /// The system prompt.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub system_prompt: Option<String>,
-    /// The sampling temperature.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub temperature: Option<f64>,
-    /// Texts that end the generation.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub stop_sequences: Vec<String>,
-    /// The context of servers that the client adds.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub include_context: Option<IncludeContext>,
-    /// The model that suits best: the JSON of a `ModelPreferences`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub model_preferences: Option<Value>,
-    /// The tools that the model may use: the JSON of a list of `Tool`. Requires the client's
-    /// capability `sampling.tools`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub tools: Option<Value>,
-    /// How the model chooses among the tools: the JSON of a `ToolChoice`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub tool_choice: Option<Value>,
-    /// Parameters for the provider of the model.
-    #[serde(skip_serializing_if = "Map::is_empty")]
-    pub metadata: Map<String, Value>,
-}
-
-impl SamplingRequest {
-    /// Creates a request with a message from the user, and the most tokens to generate.
-    pub fn new(prompt: impl Into<String>, max_tokens: u32) -> Self {
-        Self {
-            messages: vec![SamplingMessage::user(prompt)],
-            max_tokens,
-            system_prompt: None,
-            temperature: None,
-            stop_sequences: Vec::new(),
-            include_context: None,
-            model_preferences: None,
-            tools: None,
-            tool_choice: None,
-            metadata: Map::new(),
-        }
-    }
-
-    /// Adds a message to the conversation.
-    #[must_use]
-    pub fn message(mut self, message: SamplingMessage) -> Self {
-        self.messages.push(message);
-        self
-    }
-
-    /// Sets the system prompt.
-    #[must_use]
-    pub fn system_prompt(mut self, prompt: impl Into<String>) -> Self {
-        self.system_prompt = Some(prompt.into());
-        self
-    }
-
-    /// Sets the sampling temperature.
-    #[must_use]
-    pub fn temperature(mut self, temperature: f64) -> Self {
-        self.temperature = Some(temperature);
-        self
-    }
-
-    /// Adds a text that ends the generation.
-    #[must_use]
-    pub fn stop_sequence(mut self, text: impl Into<String>) -> Self {
-        self.stop_sequences.push(text.into());
-        self
-    }
-
-    /// Sets the context of servers that the client adds; by default none. Set it only if the client
-    /// declares [`ClientCapability::SamplingContext`].
-    ///
-    /// [`ClientCapability::SamplingContext`]: crate::protocol::ClientCapability::SamplingContext
-    #[must_use]
-    pub fn include_context(mut self, context: IncludeContext) -> Self {
-        self.include_context = Some(context);
-        self
-    }
-
-    /// Sets which model suits best, by the JSON of a `ModelPreferences`.
-    #[must_use]
-    pub fn model_preferences(mut self, preferences: impl Into<Value>) -> Self {
-        self.model_preferences = Some(preferences.into());
-        self
-    }
-
-    /// Sets the tools that the model may use, by the JSON of a list of `Tool`. Requires the
-    /// client's capability `sampling.tools`.
-    #[must_use]
-    pub fn tools(mut self, tools: impl Into<Value>) -> Self {
-        self.tools = Some(tools.into());
-        self
-    }
-
-    /// Sets how the model chooses among the tools, by the JSON of a `ToolChoice`.
-    #[must_use]
-    pub fn tool_choice(mut self, choice: impl Into<Value>) -> Self {
-        self.tool_choice = Some(choice.into());
-        self
-    }
-
-    /// Adds a parameter for the provider of the model.
-    #[must_use]
-    pub fn metadata(mut self, key: impl Into<String>, value: impl Into<Value>) -> Self {
-        self.metadata.insert(key.into(), value.into());
-        self
-    }
-
-    pub(super) fn uses_tools(&self) -> bool {
-        self.tools.is_some() || self.tool_choice.is_some()
-    }
-}
-
-/// The context of servers that a client adds to a conversation (2026-07-28, Schema,
-/// `CreateMessageRequestParams`, deprecated there).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize, Serialize)]
-#[serde(rename_all = "camelCase")]
-#[non_exhaustive]
-pub enum IncludeContext {
-    /// None.
-    None,
-    /// The context of the server that asks.
-    ThisServer,
-    /// The context of all servers that the client uses.
-    AllServers,
-}
 
 /// A message of a conversation with a model.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
@@ -198,7 +53,7 @@ pub enum SamplingContent {
     Text {
         /// The text.
         text: String,
-        /// Whom it is for, and how much it matters.
+        /// Its audience and priority.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         annotations: Option<Box<Annotations>>,
         /// Members of `_meta`.
@@ -212,7 +67,7 @@ pub enum SamplingContent {
         data: String,
         /// Its MIME type.
         mime_type: String,
-        /// Whom it is for, and how much it matters.
+        /// Its audience and priority.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         annotations: Option<Box<Annotations>>,
         /// Members of `_meta`.
@@ -226,7 +81,7 @@ pub enum SamplingContent {
         data: String,
         /// Its MIME type.
         mime_type: String,
-        /// Whom it is for, and how much it matters.
+        /// Its audience and priority.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         annotations: Option<Box<Annotations>>,
         /// Members of `_meta`.
@@ -380,7 +235,7 @@ impl SamplingResult {
     }
 }
 
-/// Earlier revisions allow only a single part.
+/// Serialises a single part without an array, because earlier revisions allow only one part.
 fn one_or_many<S: Serializer>(content: &[SamplingContent], serializer: S) -> Result<S::Ok, S::Error> {
     match content {
         [one] => one.serialize(serializer),
@@ -399,74 +254,4 @@ fn many_of_one<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Samplin
         OneOrMany::One(one) => vec![one],
         OneOrMany::Many(many) => many,
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::{
-        Annotations, IncludeContext, Map, Role, SamplingContent, SamplingMessage, SamplingRequest,
-        SamplingResult,
-    };
-
-    #[test]
-    fn one_part_goes_alone_and_comes_alone_or_in_a_list() {
-        let request = json!(SamplingRequest::new("Hi", 5));
-        let expected = json!({"messages": [{"role": "user", "content": {"type": "text", "text": "Hi"}}], "maxTokens": 5});
-        assert_eq!(request, expected);
-        for content in [json!({"type": "text", "text": "a"}), json!([{"type": "text", "text": "a"}])] {
-            let result: SamplingResult =
-                serde_json::from_value(json!({"role": "assistant", "content": content, "model": "m"}))
-                    .expect("a result");
-            assert_eq!(result.text(), "a");
-        }
-    }
-
-    #[test]
-    fn the_use_of_a_tool_is_read_as_the_specification_writes_it() {
-        let part = json!({"type": "tool_use", "id": "1", "name": "add", "input": {"a": 1}});
-        let read: SamplingContent = serde_json::from_value(part.clone()).expect("a part");
-        assert_eq!(json!(read), part);
-        let part = json!({"type": "tool_result", "toolUseId": "1", "content": []});
-        let read: SamplingContent = serde_json::from_value(part.clone()).expect("a part");
-        assert_eq!(json!(read), part);
-    }
-
-    #[test]
-    fn every_optional_member_can_be_set() {
-        let annotations = || Annotations::new().audience(Role::User).priority(0.5);
-        let parts = [
-            SamplingContent::text("a").annotate(annotations()).with_meta("x/y", 1),
-            SamplingContent::image(b"i", "image/png").annotate(annotations()),
-            SamplingContent::audio(b"a", "audio/wav").annotate(annotations()),
-            SamplingContent::tool_use("1", "add", Map::new()).annotate(annotations()).structured(1).failed(),
-            SamplingContent::tool_result("1", json!([]))
-                .structured(json!({"sum": 3}))
-                .failed()
-                .with_meta("x/y", 2),
-        ];
-        let message = SamplingMessage::new(Role::User, parts).with_meta("x/y", 3);
-        let request =
-            SamplingRequest::new("Hi", 5).include_context(IncludeContext::ThisServer).message(message);
-        let shown = json!({"audience": ["user"], "priority": 0.5});
-        let parts = json!([
-            {"type": "text", "text": "a", "annotations": shown, "_meta": {"x/y": 1}},
-            {"type": "image", "data": "aQ==", "mimeType": "image/png", "annotations": shown},
-            {"type": "audio", "data": "YQ==", "mimeType": "audio/wav", "annotations": shown},
-            {"type": "tool_use", "id": "1", "name": "add", "input": {}},
-            {
-                "type": "tool_result", "toolUseId": "1", "content": [], "structuredContent": {"sum": 3},
-                "isError": true, "_meta": {"x/y": 2},
-            },
-        ]);
-        assert_eq!(
-            json!(request)["messages"][1],
-            json!({"role": "user", "content": parts, "_meta": {"x/y": 3}})
-        );
-        assert_eq!(json!(request)["includeContext"], "thisServer");
-        let result = json!({"role": "assistant", "content": parts, "model": "m", "_meta": {"x/y": 4}});
-        let read: SamplingResult = serde_json::from_value(result.clone()).expect("a result");
-        assert_eq!(json!(read), result);
-    }
 }

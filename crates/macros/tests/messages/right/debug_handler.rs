@@ -1,3 +1,5 @@
+//! Functions that `#[debug_handler]` accepts.
+
 use std::sync::Arc;
 
 use mcp_stateless::call::{Call, FromCall};
@@ -45,6 +47,7 @@ async fn read() -> Vec<u8> {
     Vec::new()
 }
 
-fn main() {
+#[test]
+fn right_handlers_are_accepted() {
     let _ = (Tracker::search, count, reset, of_state, read);
 }

@@ -1,4 +1,4 @@
-//! The code of the macros compiles in crates with strict lints and shadowed names.
+//! The expansion of the macros compiles with strict lints and shadowed names.
 #![forbid(unsafe_code)]
 #![deny(missing_docs, warnings)]
 
@@ -32,7 +32,7 @@ pub struct Others {}
 /// Tools in their own module.
 pub mod tools {
     #[allow(unused_imports)]
-    use crate::shadows::*;
+    use super::shadows::*;
 
     /// Keeps notes.
     #[derive(Debug, Default)]
@@ -44,7 +44,12 @@ pub mod tools {
     impl Notes {
         /// Finds notes.
         #[tool(read_only)]
-        async fn find(&self, /** What to find. */ text: ::std::string::String, limit: Option<usize>) -> String {
+        async fn find(
+            &self,
+            /** What to find. */
+            text: ::std::string::String,
+            limit: Option<usize>,
+        ) -> String {
             let found = self.notes.iter().filter(|note| note.contains(&text)).take(limit.unwrap_or(1));
             found.cloned().collect()
         }
@@ -55,7 +60,7 @@ pub mod tools {
         }
 
         /// Compares with others.
-        fn compare(&self, others: ::std::vec::Vec<crate::Others>) -> bool {
+        fn compare(&self, others: ::std::vec::Vec<super::Others>) -> bool {
             others.is_empty()
         }
     }
@@ -77,7 +82,8 @@ pub mod tools {
     }
 }
 
-fn main() {
+#[test]
+fn an_expansion_compiles_among_shadowed_names() {
     let notes = Shared::new(Notes::default());
     assert!(Notes::tools(Shared::clone(&notes)).build().is_ok());
     assert!(Notes::prompts(Shared::clone(&notes)).build().is_ok());

@@ -23,7 +23,7 @@ impl Tracker {
         filter.text
     }
 
-    /// Takes a part that is none.
+    /// Takes a type that is not a part of a call.
     async fn reset(&self, #[from_call] admin: Admin) -> String {
         String::new()
     }

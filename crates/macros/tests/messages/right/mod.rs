@@ -1,0 +1,5 @@
+//! Handlers that must compile.
+
+mod debug_handler;
+mod handlers;
+mod hygiene;
