@@ -15,7 +15,6 @@ use super::{CallError, ErrorMaps, Exchange, HandlerError, Output};
 use crate::deadline::Deadline;
 use crate::drain::Drain;
 use crate::jsonrpc::RpcError;
-use crate::places::Place;
 use crate::settings::Settings;
 
 /// A call in flight. It limits the time of the work, catches panics, and logs failures.
@@ -66,18 +65,6 @@ impl<T: Output> GuardedCall<T> {
             #[cfg(feature = "ask")]
             idle: Some(crate::ask::IdleDetector::default()),
         }
-    }
-
-    /// Holds a place among the calls in flight until the work has ended or is dropped.
-    #[cold]
-    pub(crate) fn hold(&mut self, place: Place) {
-        self.work = self.work.take().map(|work| match work {
-            CallWork::Boxed(work) => CallWork::Boxed(Box::pin(async move {
-                let _place = place;
-                work.await
-            })),
-            ready @ CallWork::Ready(_) => ready,
-        });
     }
 
     /// Keeps a copy of the target's name, unless the registry gave another one, for a call that

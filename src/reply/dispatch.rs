@@ -21,7 +21,7 @@ use crate::completion::OwnedCompletionRequest;
 use crate::http::{Accepts, HttpFault};
 use crate::jsonrpc::write::{ReplyId, ReplyStart};
 use crate::jsonrpc::{Raw, RpcError};
-use crate::places::Place;
+use crate::places::{Full, Places};
 use crate::principal::Principal;
 use crate::protocol::error::method_not_found;
 use crate::protocol::method::{Method, NamedBy};
@@ -86,57 +86,55 @@ impl<'r> Dispatcher<'r> {
         let has = self.registry.capabilities();
         let draft = Draft { start: ReplyStart::new(ReplyId::Request(request.id)), era: request.era() };
         let (registry, settings) = (self.registry, self.settings);
-        let place = match &settings.calls {
-            Some(calls) if is_counted(request.method) => match calls.take(Principal::of(head)) {
-                Ok(place) => Some(place),
-                Err(full) => {
-                    let refused = Reply::refuse(Rejection::TooManyCalls(full), ReplyId::Request(request.id));
-                    return PendingReply::Ready(refused);
-                }
-            },
-            _ => None,
-        };
         match (request.method, request.era()) {
             (Method::ToolsCall, _) if has.tools != Offer::Nothing => {
-                let begun = self
-                    .call(request, head, draft, place, NamedBy::Name, cx, |call| registry.call_tool(call));
+                let begun =
+                    self.call(request, head, draft, NamedBy::Name, cx, |call| registry.call_tool(call));
                 begun.unwrap_or_else(PendingReply::Tool)
             }
             (Method::PromptsGet, _) if has.prompts != Offer::Nothing => {
-                let begun = self
-                    .call(request, head, draft, place, NamedBy::Name, cx, |call| registry.get_prompt(call));
+                let begun =
+                    self.call(request, head, draft, NamedBy::Name, cx, |call| registry.get_prompt(call));
                 begun.unwrap_or_else(PendingReply::Prompt)
             }
             (Method::ResourcesRead, _) if has.resources != Offer::Nothing => {
-                let begun = self
-                    .call(request, head, draft, place, NamedBy::Uri, cx, |call| registry.read_resource(call));
+                let begun =
+                    self.call(request, head, draft, NamedBy::Uri, cx, |call| registry.read_resource(call));
                 begun.unwrap_or_else(PendingReply::Resource)
             }
             (Method::ToolsList, _) if has.tools != Offer::Nothing => {
-                list(request, head, draft, place, settings, r#"{"tools":["#, |request| {
-                    registry.list_tools(request)
-                })
+                list(request, head, draft, settings, r#"{"tools":["#, |request| registry.list_tools(request))
             }
             (Method::PromptsList, _) if has.prompts != Offer::Nothing => {
-                list(request, head, draft, place, settings, r#"{"prompts":["#, |request| {
+                list(request, head, draft, settings, r#"{"prompts":["#, |request| {
                     registry.list_prompts(request)
                 })
             }
             (Method::ResourcesList, _) if has.resources != Offer::Nothing => {
-                list(request, head, draft, place, settings, r#"{"resources":["#, |request| {
+                list(request, head, draft, settings, r#"{"resources":["#, |request| {
                     registry.list_resources(request)
                 })
             }
             (Method::ResourcesTemplatesList, _) if has.resources != Offer::Nothing => {
                 let list_templates = |request: ListRequest<'_>| registry.list_resource_templates(request);
-                list(request, head, draft, place, settings, r#"{"resourceTemplates":["#, list_templates)
+                list(request, head, draft, settings, r#"{"resourceTemplates":["#, list_templates)
             }
             (Method::CompletionComplete, _) if has.completions => {
                 let params = request.params.rare_params();
                 match OwnedCompletionRequest::read(params, take_head(head), request.revision, settings) {
                     Ok(owned) => {
-                        let completing = Answer::of(|| registry.complete(owned.borrow()));
-                        PendingReply::of_answer(completing, draft, place, settings, Draft::output)
+                        let mut full = None;
+                        let completing = Answer::of(|| match &settings.calls {
+                            None => registry.complete(owned.borrow()),
+                            Some(calls) => {
+                                let asked = owned.borrow();
+                                ask_bounded(calls, asked.head, &mut full, || registry.complete(asked))
+                            }
+                        });
+                        if let Some(full) = full {
+                            return too_many_calls(full, request);
+                        }
+                        PendingReply::of_answer(completing, draft, settings, Draft::output)
                     }
                     Err(error) => PendingReply::Ready(draft.error(&error).into()),
                 }
@@ -180,14 +178,12 @@ impl<'r> Dispatcher<'r> {
         }
     }
 
-    /// Starts a call, which holds its place until it ends. The error is a call that is not done yet.
-    #[expect(clippy::too_many_arguments, reason = "they are what a request consists of here")]
+    /// Starts a call. The error is a call that is not done yet.
     fn call<T: Output + WriteResult>(
         &self,
         request: &ValidRequest<'_>,
         head: &mut Parts,
         draft: Draft,
-        place: Option<Place>,
         named_by: NamedBy,
         cx: &mut Context<'_>,
         start: impl FnOnce(Call<'_>) -> CallFuture<T>,
@@ -232,9 +228,14 @@ impl<'r> Dispatcher<'r> {
             answers,
             exchange: &mut exchange,
         };
-        let mut guarded = GuardedCall::start(|| start(call), self.settings);
-        if let Some(place) = place {
-            guarded.hold(place);
+        let mut full = None;
+        let start = || match &self.settings.calls {
+            None => start(call),
+            Some(calls) => start_bounded(calls, &mut full, call, start),
+        };
+        let guarded = GuardedCall::start(start, self.settings);
+        if let Some(full) = full {
+            return Ok(too_many_calls(full, request));
         }
         let begun = PendingCall::begin(guarded, exchange, draft, &target, self.settings, cx);
         begun.map(PendingReply::Ready)
@@ -302,23 +303,47 @@ impl<'r> Dispatcher<'r> {
     }
 }
 
-/// Whether a request of this method counts as a call in flight: it runs a handler or asks a registry.
-fn is_counted(method: Method) -> bool {
-    use Method::{
-        CompletionComplete, PromptsGet, PromptsList, ResourcesList, ResourcesRead, ResourcesTemplatesList,
-        ToolsCall, ToolsList,
-    };
-    matches!(
-        method,
-        ToolsCall
-            | PromptsGet
-            | ResourcesRead
-            | CompletionComplete
-            | ToolsList
-            | PromptsList
-            | ResourcesList
-            | ResourcesTemplatesList
-    )
+/// Starts a call that holds a place until it ends. If there is none, sets `full` instead. Not inlined,
+/// so that it costs nothing where calls are not bounded.
+#[cold]
+#[inline(never)]
+fn start_bounded<T: Output>(
+    calls: &Places,
+    full: &mut Option<Full>,
+    call: Call<'_>,
+    start: impl FnOnce(Call<'_>) -> CallFuture<T>,
+) -> CallFuture<T> {
+    match calls.take(Principal::of(call.head)) {
+        Ok(place) => start(call).holding(place),
+        Err(why) => {
+            *full = Some(why);
+            CallFuture::refused(RpcError::internal())
+        }
+    }
+}
+
+/// The same for a question to a registry.
+#[cold]
+#[inline(never)]
+fn ask_bounded<'r, T: Send + 'r>(
+    calls: &Places,
+    head: &Parts,
+    full: &mut Option<Full>,
+    ask: impl FnOnce() -> Answer<'r, T>,
+) -> Answer<'r, T> {
+    match calls.take(Principal::of(head)) {
+        Ok(place) => ask().holding(place),
+        Err(why) => {
+            *full = Some(why);
+            Answer::ready(Err(RpcError::internal()))
+        }
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn too_many_calls<'r>(full: Full, request: &ValidRequest<'_>) -> PendingReply<'r> {
+    PendingReply::Ready(Reply::refuse(Rejection::TooManyCalls(full), ReplyId::Request(request.id)))
 }
 
 /// Takes the head, and leaves an empty one.
@@ -328,15 +353,14 @@ pub(crate) fn take_head(head: &mut Parts) -> Parts {
 
 /// Starts a list request. `opening` is the text of the result before its definitions.
 fn list<'r>(
-    request: &ValidRequest<'_>,
+    message: &ValidRequest<'_>,
     head: &Parts,
     draft: Draft,
-    place: Option<Place>,
     settings: &'r Arc<Settings>,
     opening: &'static str,
     list: impl FnOnce(ListRequest<'_>) -> Answer<'r, Page>,
 ) -> PendingReply<'r> {
-    let cursor = Params::present(request.params.cursor);
+    let cursor = Params::present(message.params.cursor);
     let text = cursor.map(Raw::string);
     let cursor = match &text {
         None => None,
@@ -346,9 +370,16 @@ fn list<'r>(
             return PendingReply::Ready(draft.error(&error).into());
         }
     };
-    let request = ListRequest { cursor, head, revision: request.revision, settings: Some(settings) };
-    let listing = Answer::of(|| list(request));
-    PendingReply::of_answer(listing, draft, place, settings, move |draft, page, settings| {
+    let request = ListRequest { cursor, head, revision: message.revision, settings: Some(settings) };
+    let mut full = None;
+    let listing = Answer::of(|| match &settings.calls {
+        None => list(request),
+        Some(calls) => ask_bounded(calls, head, &mut full, || list(request)),
+    });
+    if let Some(full) = full {
+        return too_many_calls(full, message);
+    }
+    PendingReply::of_answer(listing, draft, settings, move |draft, page, settings| {
         draft.list(opening, page, settings)
     })
 }

@@ -10,7 +10,6 @@ use super::draft::Draft;
 use super::message::SingleReply;
 use super::reply::Reply;
 use crate::jsonrpc::RpcError;
-use crate::places::Place;
 use crate::prompt::PromptOutput;
 use crate::registry::Answer;
 use crate::resource::ResourceOutput;
@@ -74,12 +73,10 @@ impl PendingBody<'_> {
 }
 
 impl<'r> PendingReply<'r> {
-    /// Writes a registry's answer with `write`: at once if the answer is ready, else later. Holds the
-    /// place until then.
+    /// Writes a registry's answer with `write`: at once if the answer is ready, else later.
     pub(crate) fn of_answer<T: Send + 'r>(
         answer: Answer<'r, T>,
         draft: Draft,
-        place: Option<Place>,
         settings: &'r Settings,
         write: impl FnOnce(Draft, &T, &Settings) -> SingleReply + Send + 'r,
     ) -> Self {
@@ -90,10 +87,7 @@ impl<'r> PendingReply<'r> {
         };
         match answer.at_once() {
             Ok(answer) => Self::Ready(write(answer).into()),
-            Err(later) => Self::Later(Box::pin(async move {
-                let _place = place;
-                write(later.within(limit).await).into()
-            })),
+            Err(later) => Self::Later(Box::pin(async move { write(later.within(limit).await).into() })),
         }
     }
 
