@@ -2,4 +2,3 @@
 
 mod debug_handler;
 mod handlers;
-mod hygiene;

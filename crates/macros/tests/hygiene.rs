@@ -1,6 +1,7 @@
 //! The expansion of the macros compiles with strict lints and shadowed names.
 #![forbid(unsafe_code)]
 #![deny(missing_docs, warnings)]
+#![allow(clippy::unused_async, clippy::unused_self)] // of these methods, not of the expansion
 
 use std::sync::Arc as Shared;
 
@@ -8,7 +9,7 @@ use tools::Notes;
 
 /// Shadows the names that the code of the macros uses.
 pub mod shadows {
-    #![allow(dead_code, missing_docs)]
+    #![allow(dead_code, missing_debug_implementations, missing_docs)]
     pub struct Result;
     pub struct Box;
     pub struct Arc;
@@ -32,7 +33,7 @@ pub struct Others {}
 /// Tools in their own module.
 pub mod tools {
     #[allow(unused_imports)]
-    use super::shadows::*;
+    use crate::shadows::*;
 
     /// Keeps notes.
     #[derive(Debug, Default)]
@@ -60,7 +61,7 @@ pub mod tools {
         }
 
         /// Compares with others.
-        fn compare(&self, others: ::std::vec::Vec<super::Others>) -> bool {
+        fn compare(&self, others: ::std::vec::Vec<crate::Others>) -> bool {
             others.is_empty()
         }
     }
