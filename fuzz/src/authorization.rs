@@ -216,16 +216,29 @@ fn thumbprint(key: &Ed25519KeyPair) -> String {
 mod tests {
     use super::*;
 
+    fn seed(name: &str) -> Vec<u8> {
+        let path = format!("{}/seeds/authorization/{name}", env!("CARGO_MANIFEST_DIR"));
+        std::fs::read(path).expect("a seed")
+    }
+
+    /// Otherwise the fuzzer would begin with nothing that is accepted.
     #[test]
-    fn good_credentials_are_accepted() {
+    fn good_seeds_are_accepted() {
         let it = &*PROTECTED;
-        assert!(accepted(&it.authorize, &bearer(it.token.as_bytes()), None).is_some());
-        let header = json!({"typ": "dpop+jwt", "alg": "EdDSA", "jwk": jwk(&it.client)}).to_string();
-        let ath = URL_SAFE_NO_PAD.encode(digest(&SHA256, it.bound.as_bytes()));
-        let claims = json!({"jti": "test", "htm": "POST", "htu": RESOURCE, "iat": NOW, "ath": ath});
-        let proof = sign(&it.client, header.as_bytes(), claims.to_string().as_bytes());
         let bound = format!("DPoP {}", it.bound);
-        assert!(accepted(&it.strict, bound.as_bytes(), Some(proof.as_bytes())).is_none());
-        assert!(accepted(&it.authorize, bound.as_bytes(), Some(proof.as_bytes())).is_some());
+        assert!(accepted(&it.authorize, &seed("genuine")[1..], None).is_some());
+        for name in ["signed", "minimal", "leeway"] {
+            let seed = seed(name);
+            let (header, claims, _) = parts(&seed[1..]);
+            let token = sign(&it.issuer, header, claims);
+            assert!(accepted(&it.authorize, &bearer(token.as_bytes()), None).is_some(), "{name}");
+        }
+        for (name, is_strict) in [("proof", false), ("url", false), ("nonce", true)] {
+            let seed = seed(name);
+            let (header, claims, _) = parts(&seed[1..]);
+            let proof = sign(&it.client, header, claims);
+            let authorize = if is_strict { &it.strict } else { &it.authorize };
+            assert!(accepted(authorize, bound.as_bytes(), Some(proof.as_bytes())).is_some(), "{name}");
+        }
     }
 }
