@@ -1,8 +1,10 @@
 //! Values that each thread has to itself, so that what one thread writes slows no other down.
 
 use std::cell::Cell;
-use std::sync::OnceLock;
+use std::mem::replace;
+use std::ops::Deref;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use std::thread::available_parallelism;
 
 /// The most cells; a thread beyond them shares one with another thread.
@@ -44,6 +46,52 @@ impl<T: Default> Default for Cells<T> {
     }
 }
 
+/// A value that can be replaced while all threads use it. Each thread locks a cell of its own, and
+/// counts its users there.
+#[derive(Debug)]
+pub(crate) struct Replaceable<T>(Cells<RwLock<Arc<Padded<Arc<T>>>>>);
+
+/// A value in use, even if it has been replaced since.
+pub(crate) struct InUse<T>(Arc<Padded<Arc<T>>>);
+
+impl<T> Deref for InUse<T> {
+    type Target = Arc<T>;
+
+    fn deref(&self) -> &Arc<T> {
+        &self.0.0
+    }
+}
+
+impl<T> Replaceable<T> {
+    pub(crate) fn new(value: T) -> Self {
+        let value = Arc::new(value);
+        Self(Cells::new(|| RwLock::new(counted_apart(&value))))
+    }
+
+    /// Returns the current value.
+    pub(crate) fn get(&self) -> InUse<T> {
+        InUse(Arc::clone(&self.0.here().read().unwrap_or_else(PoisonError::into_inner)))
+    }
+
+    /// Replaces the value for all threads at once. Returns the one before.
+    pub(crate) fn replace(&self, value: T) -> InUse<T> {
+        let value = Arc::new(value);
+        // All are locked first, so that nobody gets the old value once somebody has the new one.
+        let locked = self.0.iter().map(|cell| cell.write().unwrap_or_else(PoisonError::into_inner));
+        let mut locked: Vec<_> = locked.collect();
+        let replaced = locked.iter_mut().map(|cell| replace(&mut **cell, counted_apart(&value)));
+        let before: Vec<_> = replaced.collect();
+        // Unlocked before the old value is dropped, which may run the host's code.
+        drop(locked);
+        InUse(Arc::clone(&before[0]))
+    }
+}
+
+/// Puts a count on cache lines of its own around a value.
+fn counted_apart<T>(value: &Arc<T>) -> Arc<Padded<Arc<T>>> {
+    Arc::new(Padded(Arc::clone(value)))
+}
+
 fn count() -> usize {
     static COUNT: OnceLock<usize> = OnceLock::new();
     let cores = || available_parallelism().map_or(1, usize::from).next_power_of_two().min(MOST);
@@ -68,7 +116,7 @@ fn thread_number() -> usize {
 mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
-    use super::Cells;
+    use super::{Cells, Replaceable};
 
     #[test]
     fn what_threads_count_adds_up() {
@@ -80,5 +128,26 @@ mod tests {
         });
         let all: usize = cells.iter().map(|cell| cell.load(Ordering::Relaxed)).sum();
         assert_eq!(all, 8_000);
+    }
+
+    #[test]
+    fn what_is_replaced_is_replaced_for_all_threads() {
+        let value = Replaceable::new(0);
+        std::thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| {
+                    let mut latest = 0;
+                    while latest < 1_000 {
+                        let now = **value.get();
+                        assert!(now >= latest, "{now} after {latest}");
+                        latest = now;
+                    }
+                });
+            }
+            for next in 1..=1_000 {
+                assert_eq!(**value.replace(next), next - 1);
+                assert_eq!(**value.get(), next);
+            }
+        });
     }
 }

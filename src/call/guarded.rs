@@ -147,9 +147,8 @@ impl<T: Output> GuardedCall<T> {
 
     /// Drops the work. Its destructors may panic.
     pub(crate) fn stop(&mut self, target: &str) {
-        if let Some(work) = self.work.take()
-            && catch_unwind(AssertUnwindSafe(|| drop(work))).is_err()
-        {
+        // In place, because moving the work is expensive. It is gone even if a destructor panics.
+        if self.work.is_some() && catch_unwind(AssertUnwindSafe(|| self.work = None)).is_err() {
             HandlerError::panicked().log(T::KIND, self.name(target));
         }
     }
@@ -161,42 +160,45 @@ impl<T: Output> GuardedCall<T> {
         surroundings: Surroundings<'_>,
     ) -> Poll<Result<T, CallError>> {
         let exchange = surroundings.exchange;
-        let polled = match &mut self.work {
+        let mut polled = match &mut self.work {
             #[cfg(feature = "ask")]
             Some(CallWork::Boxed(work)) if exchange.is_some() => {
                 poll_asking(work.as_mut(), self.idle.as_mut(), exchange, cx)
             }
-            Some(CallWork::Boxed(work)) => poll_caught(work.as_mut(), cx),
+            Some(CallWork::Boxed(work)) => {
+                poll_caught(work.as_mut(), cx).unwrap_or_else(|_| Poll::Ready(panicked()))
+            }
             Some(CallWork::Ready(outcome)) => match outcome.take() {
-                Some(outcome) => Ok(Poll::Ready(outcome)),
+                Some(outcome) => Poll::Ready(outcome),
                 None => return Poll::Pending,
             },
             None => return Poll::Pending,
         };
-        let mut outcome = match polled {
-            Ok(Poll::Ready(outcome)) => outcome,
-            Err(_) => Err(HandlerError::panicked().into()),
-            Ok(Poll::Pending) => {
-                let Some(deadline) = &mut self.deadline else { return Poll::Pending };
-                ready!(deadline.poll(cx));
-                Err(stopped(deadline.length(), exchange))
-            }
-        };
-        if !matches!(&outcome, Ok(output) if !output.is_error()) {
-            self.log(&mut outcome, surroundings);
+        if polled.is_pending() {
+            let Some(deadline) = &mut self.deadline else { return Poll::Pending };
+            ready!(deadline.poll(cx));
+            polled = Poll::Ready(Err(stopped(deadline.length(), exchange)));
+        }
+        if let Poll::Ready(outcome) = &mut polled
+            && !matches!(outcome, Ok(output) if !output.is_error())
+        {
+            self.log(outcome, surroundings);
         }
         self.stop(surroundings.target);
-        Poll::Ready(outcome)
+        polled
     }
 }
 
-type Polled<T> = std::thread::Result<Poll<Result<T, CallError>>>;
-
+/// Polls the work. An error is a panic.
 fn poll_caught<T>(
     work: Pin<&mut (dyn Future<Output = Result<T, CallError>> + Send)>,
     cx: &mut Context<'_>,
-) -> Polled<T> {
+) -> std::thread::Result<Poll<Result<T, CallError>>> {
     catch_unwind(AssertUnwindSafe(|| work.poll(cx)))
+}
+
+fn panicked<T>() -> Result<T, CallError> {
+    Err(HandlerError::panicked().into())
 }
 
 /// Polls a handler that may ask. While a question is open, the call ends with the question,
@@ -207,21 +209,23 @@ fn poll_asking<T>(
     idle: Option<&mut crate::ask::IdleDetector>,
     exchange: Option<&Exchange>,
     cx: &mut Context<'_>,
-) -> Polled<T> {
-    let (Some(idle), Some(exchange)) = (idle, exchange) else { return poll_caught(work, cx) };
+) -> Poll<Result<T, CallError>> {
+    let (Some(idle), Some(exchange)) = (idle, exchange) else {
+        return poll_caught(work, cx).unwrap_or_else(|_| Poll::Ready(panicked()));
+    };
     let polled = idle.poll(&exchange.asks, cx, |cx| match poll_caught(work.as_mut(), cx) {
         Ok(polled) => polled.map(Ok),
         Err(panic) => Poll::Ready(Err(panic)),
     });
     match polled {
-        Poll::Pending => Ok(Poll::Pending),
-        Poll::Ready(None) => Ok(Poll::Ready(Err(unanswered()))),
+        Poll::Pending => Poll::Pending,
+        Poll::Ready(None) => Poll::Ready(Err(unanswered())),
         Poll::Ready(Some(Ok(Ok(_) | Err(CallError::Rpc(_) | CallError::Failed(_)))))
             if exchange.asks.is_open() =>
         {
-            Ok(Poll::Ready(Err(unanswered())))
+            Poll::Ready(Err(unanswered()))
         }
-        Poll::Ready(Some(outcome)) => outcome.map(Poll::Ready),
+        Poll::Ready(Some(outcome)) => Poll::Ready(outcome.unwrap_or_else(|_| panicked())),
     }
 }
 

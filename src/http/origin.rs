@@ -24,6 +24,35 @@ pub(crate) enum Hosts {
     Any,
 }
 
+impl Hosts {
+    /// Returns whether a `Host` header names a host that is served, if that can be told by comparing
+    /// bytes. A header for which this returns `false` has to be parsed.
+    fn are_plainly_named(&self, header: Field<'_>) -> bool {
+        let Field::Once(value) = header else { return false };
+        let value = value.as_bytes();
+        match self {
+            Self::Loopback => LOOPBACK.iter().any(|&name| value.strip_prefix(name).is_some_and(is_any_port)),
+            Self::Only(allowed) => {
+                allowed.iter().any(|host| host.port.is_none() && host.name.as_bytes() == value)
+            }
+            Self::Any => true,
+        }
+    }
+}
+
+/// The usual names of this machine.
+const LOOPBACK: [&[u8]; 3] = [b"127.0.0.1", b"localhost", b"[::1]"];
+
+/// Returns whether the bytes after a host are no port, or one of at most four digits, which every
+/// such number is.
+fn is_any_port(rest: &[u8]) -> bool {
+    match rest {
+        [] => true,
+        [b':', digits @ ..] => matches!(digits.len(), 1..=4) && digits.iter().all(u8::is_ascii_digit),
+        _ => false,
+    }
+}
+
 /// The origins that are served in addition to those of the same host. While only loopback hosts
 /// are served, all loopback origins are served too.
 #[derive(Clone, Debug)]
@@ -115,13 +144,14 @@ impl OriginPolicy {
         head: &'h Parts,
         fields: &Fields<'h>,
     ) -> Result<Option<&'h str>, HttpFault> {
-        let named = NamedHosts::read(head, fields);
-        self.check_hosts(&named)?;
+        if head.uri.authority().is_some() || !self.hosts.are_plainly_named(fields.host) {
+            self.check_hosts(&NamedHosts::read(head, fields))?;
+        }
         match fields.origin {
             Field::Missing => Ok(None),
             Field::Once(value) => {
                 let origin = value.to_str().unwrap_or_default();
-                let is_admitted = self.admits_origin(origin, named.first());
+                let is_admitted = self.admits_origin(origin, NamedHosts::read(head, fields).first());
                 is_admitted.then_some(Some(origin)).ok_or_else(|| refused(head))
             }
             Field::Repeated => Err(refused(head)),
@@ -292,7 +322,41 @@ impl<'a> WebOrigin<'a> {
 
 #[cfg(test)]
 mod tests {
-    use super::Authority;
+    use http::HeaderValue;
+    use proptest::prelude::*;
+
+    use super::{AllowedHost, Authority, Field, Hosts, OriginPolicy};
+
+    fn is_plainly_named(hosts: &Hosts, text: &str) -> bool {
+        let value = HeaderValue::from_str(text).expect("a header value");
+        hosts.are_plainly_named(Field::Once(&value))
+    }
+
+    #[test]
+    fn the_hosts_that_most_requests_name_are_told_without_parsing() {
+        for host in ["localhost", "localhost:8000", "127.0.0.1", "127.0.0.1:80", "[::1]", "[::1]:1"] {
+            assert!(is_plainly_named(&Hosts::Loopback, host), "{host}");
+        }
+        let allowed = ["mcp.example.com", "[2001:db8::1]"].map(|host| AllowedHost::parse(host).expect(host));
+        for host in ["mcp.example.com", "[2001:db8::1]"] {
+            assert!(is_plainly_named(&Hosts::Only(allowed.to_vec()), host), "{host}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_host_that_is_plainly_named_is_served(
+            text in r"[ \[]?(localhost|127\.0\.0\.1|\[::1\]|a\.b)?[]:.@+]{0,2}[0-9a-z+.:]{0,6}[ \]]?",
+        ) {
+            let allowed = ["a.b", "localhost:80"].map(|host| AllowedHost::parse(host).expect(host));
+            for hosts in [Hosts::Loopback, Hosts::Only(allowed.to_vec())] {
+                let is_plainly_named = is_plainly_named(&hosts, &text);
+                let policy = OriginPolicy { hosts, ..OriginPolicy::default() };
+                let is_served = Authority::parse(&text).is_some_and(|host| policy.admits_host(host));
+                prop_assert!(is_served || !is_plainly_named, "{}", text);
+            }
+        }
+    }
 
     #[test]
     fn authorities_are_split_into_host_and_port() {

@@ -186,6 +186,21 @@ impl<'a> Scanner<'a> {
 
     /// Scans a string. Returns whether it has no escapes.
     fn string(&mut self) -> Result<bool, ScanFault> {
+        let Some(end) = self.end_of_short_string() else { return self.long_string() };
+        self.at = end + 1;
+        Ok(true)
+    }
+
+    /// Returns the offset of the closing quote of a string, if it is short and has no escapes.
+    #[inline]
+    fn end_of_short_string(&self) -> Option<usize> {
+        let bytes = self.text.as_bytes();
+        special::find_near(bytes, self.at + 1).filter(|&end| bytes[end] == b'"')
+    }
+
+    /// Out of line, because a short string needs none of its registers and stack.
+    #[inline(never)]
+    fn long_string(&mut self) -> Result<bool, ScanFault> {
         let bytes = self.text.as_bytes();
         let first = special::find(bytes, self.at + 1).ok_or(ScanFault::Syntax)?;
         let is_plain = bytes[first] == b'"';
@@ -202,6 +217,14 @@ impl<'a> Scanner<'a> {
         if self.peek() != Some(b'"') {
             return Err(ScanFault::Unwanted);
         }
+        let Some(end) = self.end_of_short_string() else { return self.long_text() };
+        let text = &self.text[self.at + 1..end];
+        self.at = end + 1;
+        Ok(Cow::Borrowed(text))
+    }
+
+    #[inline(never)]
+    fn long_text(&mut self) -> Result<Cow<'a, str>, ScanFault> {
         let start = self.at + 1;
         let first = special::find(self.text.as_bytes(), start).ok_or(ScanFault::Syntax)?;
         if self.text.as_bytes()[first] == b'"' {

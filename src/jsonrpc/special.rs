@@ -7,17 +7,31 @@ pub(super) const BLOCK: usize = 64;
 /// A block, and the bytes after it.
 pub(super) type Window = [u8; 2 * BLOCK];
 
+/// The bytes that are searched first, because most strings are short.
+const NEAR: usize = 16;
+
 /// Returns the offset of the first quote, backslash or control character from `at` on.
 #[inline]
 pub(super) fn find(bytes: &[u8], at: usize) -> Option<usize> {
-    /// The bytes that are searched first: most strings are short.
-    const FIRST: usize = 16;
+    find_near(bytes, at).or_else(|| find_far(bytes, at + NEAR))
+}
 
-    let marks = match bytes.get(at..)?.first_chunk::<FIRST>() {
-        Some(block) => marks(block),
-        None => marks(&padded::<FIRST>(bytes, at)),
+/// Like [`find`], but only within a short distance.
+#[inline]
+pub(super) fn find_near(bytes: &[u8], at: usize) -> Option<usize> {
+    let bytes = bytes.get(at..)?;
+    let length = match bytes.first_chunk::<NEAR>() {
+        Some(block) => {
+            let marks = marks(block);
+            (marks != 0).then(|| marks.trailing_zeros() as usize)
+        }
+        None => bytes.iter().position(|&byte| is_special(byte)),
     };
-    if marks == 0 { find_far(bytes, at + FIRST) } else { Some(at + marks.trailing_zeros() as usize) }
+    length.map(|length| at + length)
+}
+
+fn is_special(byte: u8) -> bool {
+    byte < b' ' || byte == b'"' || byte == b'\\'
 }
 
 fn find_far(bytes: &[u8], mut at: usize) -> Option<usize> {
@@ -102,11 +116,7 @@ fn marks_of_word(word: u64) -> u64 {
 mod tests {
     use proptest::prelude::*;
 
-    use super::{BLOCK, find, marks, marks_of_words};
-
-    fn is_special(byte: u8) -> bool {
-        byte < 0x20 || byte == b'"' || byte == b'\\'
-    }
+    use super::{BLOCK, find, is_special, marks, marks_of_words};
 
     proptest! {
         #[test]

@@ -76,7 +76,7 @@ impl Authorize {
     pub async fn check<B>(&self, request: Request<B>) -> Result<Request<B>, Response<Body>> {
         let (mut head, body) = request.into_parts();
         if let Err(fault) = self.manager.settings().http.origin.check(&head, &Fields::read(&head.headers)) {
-            return Err(self.manager.refuse(fault.into(), &head));
+            return Err(self.manager.refuse(fault.into(), head));
         }
         if let Some(metadata) = &self.metadata
             && self.server.has_metadata_at(&head.uri)
@@ -85,7 +85,7 @@ impl Authorize {
         }
         match self.server.authorize(&mut head).await {
             Ok(()) => Ok(Request::from_parts(head, body)),
-            Err(denial) => Err(self.manager.refuse(denial.into(), &head)),
+            Err(denial) => Err(self.manager.refuse(denial.into(), head)),
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::fmt;
 use std::future::{poll_fn, ready};
+use std::mem::take;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -132,9 +133,9 @@ impl StatelessSessionManager {
 
     /// Builds the response to a request that is rejected by its head.
     #[cfg(any(feature = "auth", feature = "hyper", feature = "tower"))]
-    pub(crate) fn refuse(&self, rejection: Rejection, head: &Parts) -> Response<Body> {
-        let Arrival { accepts, version, .. } = Arrival::read(head, &self.settings);
-        respond(refuse(rejection, version, &self.settings), accepts)
+    pub(crate) fn refuse(&self, rejection: Rejection, head: Parts) -> Response<Body> {
+        let Arrival { accepts, version, .. } = Arrival::read(&head, &self.settings);
+        respond(refuse(rejection, version, &self.settings), accepts, head.headers)
     }
 }
 
@@ -153,7 +154,8 @@ where
 {
     let Arrival { accepts, version, admitted } = Arrival::read(head, settings);
     let Some(_serving) = settings.drain.enter() else {
-        return Ok(respond(refuse(Rejection::ShuttingDown, version, settings), accepts));
+        let reply = refuse(Rejection::ShuttingDown, version, settings);
+        return Ok(respond(reply, accepts, take(&mut head.headers)));
     };
     let reply = match receive(head, admitted, body, choose, settings).await {
         Err(rejection) => refuse(rejection, version, settings),
@@ -185,7 +187,7 @@ where
             }
         }
     };
-    Ok(respond(reply, accepts))
+    Ok(respond(reply, accepts, take(&mut head.headers)))
 }
 
 #[cold]

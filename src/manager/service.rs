@@ -23,25 +23,32 @@ use crate::request::{Refusal, Rejection};
 /// A clone counts its references apart from the service that it was cloned from, so that
 /// connections, each of which a server gives a clone, do not slow each other down.
 #[derive(Debug)]
-pub struct McpService<C>(Arc<Shared<C>>);
+pub struct McpService<C>(Arc<Arc<Shared<C>>>);
 
-/// The state that the requests of one service share.
-#[derive(Clone, Debug)]
+/// The state that the clones of one service share. Each clone counts its requests in an `Arc` around
+/// it.
+#[derive(Debug)]
 struct Shared<C> {
     manager: StatelessSessionManager,
     choice: C,
 }
 
-impl<C: Clone> Clone for McpService<C> {
+impl<C> Clone for McpService<C> {
     fn clone(&self) -> Self {
-        Self(Arc::new(Shared::clone(&self.0)))
+        Self(Arc::new(Arc::clone(&self.0)))
+    }
+}
+
+impl<C> McpService<C> {
+    fn new(manager: &StatelessSessionManager, choice: C) -> Self {
+        Self(Arc::new(Arc::new(Shared { manager: manager.clone(), choice })))
     }
 }
 
 impl StatelessSessionManager {
     /// Creates a service that answers every request with `registry`.
     pub fn service<R: Registry + Clone>(&self, registry: R) -> McpService<Fixed<R>> {
-        McpService(Arc::new(Shared { manager: self.clone(), choice: Fixed(registry) }))
+        McpService::new(self, Fixed(registry))
     }
 
     /// Creates a service that asks `choose` for the registry of each request, as
@@ -74,7 +81,7 @@ impl StatelessSessionManager {
         F: Future<Output = Result<R, Refusal>> + Send,
         R: Registry,
     {
-        McpService(Arc::new(Shared { manager: self.clone(), choice: choose }))
+        McpService::new(self, choose)
     }
 }
 
@@ -103,7 +110,7 @@ where
         }
         let (head, _) = request.into_parts();
         let path = if self.path.is_empty() { Arc::from("/") } else { Arc::clone(&self.path) };
-        let response = self.service.0.manager.refuse(Rejection::NotFound(path), &head);
+        let response = self.service.0.manager.refuse(Rejection::NotFound(path), head);
         ResponseFuture(Box::pin(ready(Ok(response))))
     }
 }
@@ -200,7 +207,7 @@ where
         // Split outside the future: values moved into a future are stored twice.
         let (mut head, body) = request.into_parts();
         ResponseFuture(Box::pin(async move {
-            let Shared { manager, choice } = &*shared;
+            let Shared { manager, choice } = &**shared;
             answer(manager.settings(), &mut head, body, |head| choice.choose(head)).await
         }))
     }

@@ -1,12 +1,13 @@
 //! A registry that can be replaced while it serves.
 
 use std::fmt;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 
 use http::request::Parts;
 
 use super::{Answer, Has, Item, ItemKind, ListRequest, Page, Registry};
 use crate::call::{Call, CallFuture, Tags};
+use crate::cells::Replaceable;
 use crate::changes::{Change, Changes, ReplaceableChanges};
 use crate::completion::{Completion, CompletionRequest, unknown_reference};
 use crate::prompt::PromptOutput;
@@ -31,7 +32,7 @@ use crate::tool::ToolOutput;
 /// # Ok::<(), RegistryError>(())
 /// ```
 pub struct Live<R> {
-    current: Arc<RwLock<Arc<R>>>,
+    current: Arc<Replaceable<R>>,
     changes: Changes,
     /// The changes that the current registry publishes.
     of_current: ReplaceableChanges,
@@ -47,17 +48,17 @@ impl<R> Clone for Live<R> {
 
 impl<R: fmt::Debug> fmt::Debug for Live<R> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("Live").field("current", &self.current).finish_non_exhaustive()
+        formatter.debug_struct("Live").field("current", &**self.current.get()).finish_non_exhaustive()
     }
 }
 
 impl<R: Registry + 'static> Live<R> {
     /// Creates a live registry that serves `registry`.
     pub fn new(registry: R, changes: Changes) -> Self {
-        let current = Arc::new(RwLock::new(Arc::new(registry)));
+        let current = Arc::new(Replaceable::new(registry));
         let weak = Arc::downgrade(&current);
         let of_current = ReplaceableChanges::new(move || {
-            weak.upgrade().map_or_else(Changes::none, |current| read(&current).changes())
+            weak.upgrade().map_or_else(Changes::none, |current| current.get().changes())
         });
         Self { current, changes, of_current }
     }
@@ -67,10 +68,7 @@ impl<R: Registry + 'static> Live<R> {
     /// started with.
     pub fn replace(&self, registry: R) {
         let offers = registry.capabilities();
-        let before = {
-            let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
-            std::mem::replace(&mut *current, Arc::new(registry)).capabilities()
-        };
+        let before = self.current.replace(registry).capabilities();
         self.of_current.replaced();
         let offers = offers.with(before);
         for (offer, change) in [
@@ -91,17 +89,11 @@ impl<R: Registry + 'static> Live<R> {
 
     /// Returns the current registry.
     pub fn current(&self) -> Arc<R> {
-        read(&self.current)
+        Arc::clone(&self.current.get())
     }
-}
 
-fn read<R>(current: &RwLock<Arc<R>>) -> Arc<R> {
-    Arc::clone(&current.read().unwrap_or_else(PoisonError::into_inner))
-}
-
-impl<R: Registry + 'static> Live<R> {
     fn list(&self, kind: ItemKind, request: ListRequest<'_>) -> Answer<'_, Page> {
-        let current = self.current();
+        let current = self.current.get();
         if let Some(answer) = kind.list(&*current, request).now() {
             return Answer::ready(answer);
         }
@@ -113,15 +105,15 @@ impl<R: Registry + 'static> Live<R> {
 
 impl<R: Registry + 'static> Registry for Live<R> {
     fn capabilities(&self) -> ServerCapabilities {
-        self.current().capabilities().changing()
+        self.current.get().capabilities().changing()
     }
 
     fn has(&self, item: Item<'_>) -> Has {
-        self.current().has(item)
+        self.current.get().has(item)
     }
 
     fn tags(&self, item: Item<'_>) -> Tags {
-        self.current().tags(item)
+        self.current.get().tags(item)
     }
 
     fn list_tools(&self, request: ListRequest<'_>) -> Answer<'_, Page> {
@@ -129,7 +121,7 @@ impl<R: Registry + 'static> Registry for Live<R> {
     }
 
     fn call_tool(&self, call: Call<'_>) -> CallFuture<ToolOutput> {
-        self.current().call_tool(call)
+        self.current.get().call_tool(call)
     }
 
     fn list_prompts(&self, request: ListRequest<'_>) -> Answer<'_, Page> {
@@ -137,7 +129,7 @@ impl<R: Registry + 'static> Registry for Live<R> {
     }
 
     fn get_prompt(&self, call: Call<'_>) -> CallFuture<PromptOutput> {
-        self.current().get_prompt(call)
+        self.current.get().get_prompt(call)
     }
 
     fn list_resources(&self, request: ListRequest<'_>) -> Answer<'_, Page> {
@@ -149,11 +141,11 @@ impl<R: Registry + 'static> Registry for Live<R> {
     }
 
     fn read_resource(&self, call: Call<'_>) -> CallFuture<ResourceOutput> {
-        self.current().read_resource(call)
+        self.current.get().read_resource(call)
     }
 
     fn complete(&self, request: CompletionRequest<'_>) -> Answer<'_, Completion> {
-        let current = self.current();
+        let current = self.current.get();
         if !current.capabilities().completions {
             return Answer::ready(Err(unknown_reference(request.reference)));
         }
@@ -166,6 +158,6 @@ impl<R: Registry + 'static> Registry for Live<R> {
     }
 
     fn may_watch(&self, uri: &str, head: &Parts) -> bool {
-        self.current().may_watch(uri, head)
+        self.current.get().may_watch(uri, head)
     }
 }

@@ -23,8 +23,9 @@ enum BodyKind {
     #[default]
     Empty,
     Full(Bytes),
-    /// One message, sent as one frame for each part.
-    Parts(std::array::IntoIter<Bytes, 3>),
+    /// One message, sent as one frame for each part. Boxed, to keep the response small: it is moved
+    /// several times.
+    Parts(Box<std::array::IntoIter<Bytes, 3>>),
     Stream(Box<CallStream>),
     Subscription(Box<SubscriptionStream>),
 }
@@ -35,7 +36,7 @@ impl Body {
     }
 
     pub(crate) fn parts(parts: [Bytes; 3]) -> Self {
-        Self(BodyKind::Parts(parts.into_iter()))
+        Self(BodyKind::Parts(Box::new(parts.into_iter())))
     }
 
     pub(crate) fn stream(stream: Box<CallStream>) -> Self {

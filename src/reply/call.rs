@@ -84,7 +84,8 @@ impl<T: Output + WriteResult> PendingCall<T> {
             error_maps: settings.error_maps.as_deref(),
             target,
         };
-        let outcome = std::task::ready!(self.call.poll(cx, surroundings));
+        let mut polled = self.call.poll(cx, surroundings);
+        let Poll::Ready(outcome) = &mut polled else { return Poll::Pending };
         match self.draft.take() {
             Some(draft) => Poll::Ready(self.reply(draft, outcome, settings, target)),
             None => Poll::Pending,
@@ -109,29 +110,29 @@ impl<T: Output + WriteResult> PendingCall<T> {
         Reply::Events(events)
     }
 
-    /// Writes the reply for the handler's outcome.
+    /// Writes the reply for the handler's outcome, which is left in place, because moving a result is
+    /// expensive.
     fn reply(
         &self,
         draft: Draft,
-        mut outcome: Result<T, CallError>,
+        outcome: &mut Result<T, CallError>,
         settings: &Settings,
         target: &str,
     ) -> SingleReply {
-        // Replaced in place: moving a result is expensive.
-        if let Err(CallError::Failed(error)) = &outcome {
-            outcome = error.answer(self.call.name(target), &settings.shown_errors);
+        if let Err(CallError::Failed(error)) = outcome {
+            *outcome = error.answer(self.call.name(target), &settings.shown_errors);
         }
         match outcome {
-            Ok(output) => draft.output(&output, settings),
-            Err(CallError::Rpc(error)) => draft.error(&error),
+            Ok(output) => draft.output(output, settings),
+            Err(CallError::Rpc(error)) => draft.error(error),
             // Unreachable: a failure is never answered with another failure.
             Err(CallError::Failed(_)) => draft.error(&RpcError::internal()),
             #[cfg(feature = "auth")]
-            Err(CallError::InsufficientScope(missing)) => draft.forbidden(&missing),
+            Err(CallError::InsufficientScope(missing)) => draft.forbidden(missing),
             #[cfg(feature = "ask")]
             Err(CallError::InputRequired(required)) => {
                 if let Some(exchange) = &self.exchange {
-                    match exchange.asks.required(*required, exchange) {
+                    match exchange.asks.required(std::mem::take(&mut **required), exchange) {
                         Ok(required) => draft.output(&required, settings),
                         Err(error) => draft.error(&error),
                     }

@@ -1,6 +1,6 @@
 //! The only place that builds a response.
 
-use http::{HeaderName, HeaderValue, Response, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
 
 use super::body::Body;
 use super::message::SingleReply;
@@ -16,24 +16,32 @@ const X_ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering
 
 /// Builds the response to a reply, of a content type that the client accepts. Errors are always
 /// JSON: their status already tells the client that the content is not what it asked for.
-pub(crate) fn respond(reply: Reply, accepts: Accepts) -> Response<Body> {
-    match reply {
-        Reply::Accepted => with_status(StatusCode::ACCEPTED, Body::default()),
+///
+/// `headers` are those of the request, which nothing needs any more: the response takes over their
+/// memory, because two allocations cost more than everything else here.
+pub(crate) fn respond(reply: Reply, accepts: Accepts, mut headers: HeaderMap) -> Response<Body> {
+    headers.clear();
+    let (status, body) = match reply {
+        Reply::Accepted => (StatusCode::ACCEPTED, Body::default()),
         Reply::Single(SingleReply::Result(message)) if accepts.takes_json() => {
-            let body = message.into_frames().map_or_else(Body::parts, Body::full);
-            json(body)
+            headers.insert(header::CONTENT_TYPE, JSON);
+            (StatusCode::OK, message.into_frames().map_or_else(Body::parts, Body::full))
         }
-        Reply::Single(SingleReply::Result(message)) => events(Body::full(frame_result(&message.into_vec()))),
-        Reply::Single(SingleReply::Error { status, message, headers }) => {
-            let mut response = json(Body::full(message));
-            *response.status_mut() = status;
-            response.headers_mut().extend(*headers);
-            response
+        Reply::Single(SingleReply::Result(message)) => {
+            events(&mut headers, Body::full(frame_result(&message.into_vec())))
         }
-        Reply::Stream(stream) => events(Body::stream(stream)),
-        Reply::Subscription(stream) => events(Body::subscription(stream)),
-        Reply::Events(bytes) => events(Body::full(bytes)),
-    }
+        Reply::Single(SingleReply::Error { status, message, headers: more }) => {
+            headers.insert(header::CONTENT_TYPE, JSON);
+            headers.extend(*more);
+            (status, Body::full(message))
+        }
+        Reply::Stream(stream) => events(&mut headers, Body::stream(stream)),
+        Reply::Subscription(stream) => events(&mut headers, Body::subscription(stream)),
+        Reply::Events(bytes) => events(&mut headers, Body::full(bytes)),
+    };
+    let mut response = with_status(status, body);
+    *response.headers_mut() = headers;
+    response
 }
 
 /// Builds a response with this status and no headers.
@@ -43,17 +51,10 @@ pub(crate) fn with_status<B>(status: StatusCode, body: B) -> Response<B> {
     response
 }
 
-fn json(body: Body) -> Response<Body> {
-    let mut response = Response::new(body);
-    response.headers_mut().insert(header::CONTENT_TYPE, JSON);
-    response
-}
-
-fn events(body: Body) -> Response<Body> {
-    let mut response = Response::new(body);
-    let headers = response.headers_mut();
+/// Describes a body of server-sent events.
+fn events(headers: &mut HeaderMap, body: Body) -> (StatusCode, Body) {
     headers.insert(header::CONTENT_TYPE, EVENT_STREAM);
     headers.insert(header::CACHE_CONTROL, NO_STORE);
     headers.insert(X_ACCEL_BUFFERING, HeaderValue::from_static("no"));
-    response
+    (StatusCode::OK, body)
 }

@@ -209,7 +209,7 @@ pub(crate) struct CompiledResource {
 /// Reads a resource, and adds what the handler left out.
 pub(crate) struct Reader {
     name: Arc<str>,
-    mime_type: Option<Arc<str>>,
+    mime_type: Option<String>,
     cache: CacheHint,
     pub(crate) rights: Rights,
     handler: BoundHandler<ResourceOutput>,
@@ -217,8 +217,8 @@ pub(crate) struct Reader {
 
 impl Reader {
     pub(super) fn new(about: About, handler: BoundHandler<ResourceOutput>) -> Self {
-        let mime_type = about.mime_type.map(Arc::from);
-        Self { name: about.name.into(), mime_type, cache: about.cache, rights: about.rights, handler }
+        let About { name, mime_type, cache, rights, .. } = about;
+        Self { name: name.into(), mime_type, cache, rights, handler }
     }
 
     pub(crate) fn read(&self, call: Call<'_>) -> CallFuture<ResourceOutput> {
@@ -229,6 +229,7 @@ impl Reader {
             return CallFuture::refused(missing);
         }
         let name = call.other_name(&self.name);
+        // Copied, because the count of an `Arc` would be memory that all calls write to.
         let (uri, mime_type, cache) = (call.as_written().to_owned(), self.mime_type.clone(), self.cache);
         let mut future = (self.handler)(call).map(move |mut output| {
             output.complete(&uri, mime_type.as_deref(), cache);

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::task::Poll;
 use std::time::Duration;
 
-use http::Method;
+use http::{HeaderName, Method};
 use http_body::Body as _;
 use mcp_stateless::call::NoArguments;
 use mcp_stateless::{CallContext, ToolError, ToolRegistry};
@@ -280,6 +280,28 @@ async fn a_tool_does_not_run_ahead_of_a_reader_that_does_not_read() {
     tokio::task::yield_now().await;
     assert_eq!(server.probe.sent(), before);
     assert!(before < 2_000);
+}
+
+#[tokio::test]
+async fn no_header_of_a_request_is_in_its_response() {
+    let server = Server::new();
+    let add = || Post::call(Era::Legacy, "add", json!({"a": 1, "b": 2}));
+    let of_events = &["cache-control", "content-type", "x-accel-buffering"][..];
+    for (post, status, expected) in [
+        (add(), 200, &["content-type"][..]),
+        (add().header("accept", "text/event-stream"), 200, of_events),
+        (progress(Era::Modern, 1), 200, of_events),
+        (Post::raw(r#"{"jsonrpc":"2.0","method":"notifications/cancelled"}"#), 202, &[]),
+        (Post::modern("nothing", json!({})), 404, &["content-type"]),
+        (add().header("host", "evil.com"), 403, &["content-type"]),
+        (add().method(Method::GET), 405, &["allow", "content-type"]),
+    ] {
+        let post = post.header("cookie", "a=b").line("x-secret", "one").line("x-secret", "two");
+        let answer = server.send(post).await;
+        let mut names: Vec<_> = answer.headers.keys().map(HeaderName::as_str).collect();
+        names.sort_unstable();
+        assert_eq!((answer.status.as_u16(), &names[..]), (status, expected));
+    }
 }
 
 #[tokio::test]
