@@ -74,8 +74,8 @@ impl Auth {
             None => Vec::new(),
             Some(field) => {
                 let scopes = field.names("a list of scopes")?;
-                let scoped = checked.scopes(scopes.iter().map(String::as_str));
-                _ = scoped.map_err(|_| field.fault(Fault::Scopes))?;
+                let accepted = checked.scopes(scopes.iter().map(String::as_str));
+                _ = accepted.map_err(|_| field.fault(Fault::Scopes))?;
                 scopes
             }
         };
