@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::call::{ErrorMaps, ResultTexts, ShownErrors};
 use crate::drain::Drain;
 use crate::http::HttpPolicy;
+use crate::observe::ObserveSettings;
 use crate::places::Places;
 use crate::protocol::{CacheHint, OwnCapabilities, ServedRevisions};
 
@@ -24,6 +25,7 @@ pub(crate) struct Settings {
     /// `None` if the host does not bound calls in flight.
     pub(crate) calls: Option<Places>,
     pub(crate) drain: Arc<Drain>,
+    pub(crate) observe: ObserveSettings,
     #[cfg(feature = "ask")]
     pub(crate) ask: crate::ask::AskSettings,
     pub(crate) instructions: Option<String>,

@@ -8,6 +8,7 @@
 //! | [`asking`] | asking the client's user in the middle of a call |
 //! | [`authorization`] | access tokens, scopes, challenges |
 //! | [`deploying`] | hosts, keys, principals, CORS, proxies, Kubernetes, serverless functions |
+//! | [`observing`] | spans, metrics, logs, OpenTelemetry |
 //! | [`registries`] | serving items from a database or another system |
 //! | [`from_rmcp`] | coming from the official SDK |
 //!
@@ -31,6 +32,9 @@ pub mod authorization {}
 
 #[doc = include_str!("deploying.md")]
 pub mod deploying {}
+
+#[doc = include_str!("observing.md")]
+pub mod observing {}
 
 #[doc = include_str!("registries.md")]
 pub mod registries {}

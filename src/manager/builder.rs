@@ -11,6 +11,7 @@ use crate::call::{ErrorMaps, FailedCall, ResultTexts, ShownErrors, ToolError};
 use crate::error::ConfigError;
 use crate::http::origin::{AllowedHost, AllowedOrigin, Hosts, OriginPolicy, Origins};
 use crate::http::{AcceptRule, HttpPolicy};
+use crate::observe::{ObserveSettings, Observer};
 use crate::protocol::{CacheHint, Era, Icon, Implementation, OwnCapabilities, ServedRevisions};
 use crate::settings::Settings;
 
@@ -39,6 +40,7 @@ pub struct ManagerBuilder {
     pub(super) bounds: Bounds,
     #[cfg(feature = "ask")]
     pub(crate) ask: crate::ask::AskBuilder,
+    observe: ObserveSettings,
     eras: Vec<Era>,
     joined: Option<StatelessSessionManager>,
 }
@@ -70,6 +72,7 @@ impl ManagerBuilder {
             bounds: Bounds::default(),
             #[cfg(feature = "ask")]
             ask: crate::ask::AskBuilder::default(),
+            observe: ObserveSettings::default(),
             eras: vec![Era::Modern, Era::Legacy],
             joined: None,
         }
@@ -309,6 +312,23 @@ impl ManagerBuilder {
         self
     }
 
+    /// Sets who counts what happens, for metrics; by default nobody. A second call replaces the
+    /// first.
+    ///
+    /// Spans and logs need no setting: they go to the subscriber of `tracing`. See the guide
+    /// "Observing".
+    pub fn observer(mut self, observer: impl Observer) -> Self {
+        self.observe.observer = Some(Arc::new(observer));
+        self
+    }
+
+    /// Sets how traces of other processes are continued; by default they are not.
+    #[cfg(feature = "otel")]
+    pub fn propagation(mut self, propagation: impl crate::observe::Propagation) -> Self {
+        self.observe.propagation = Some(Arc::new(propagation));
+        self
+    }
+
     /// Disables log messages to clients, and does not declare the `logging` capability.
     pub fn without_logging(mut self) -> Self {
         self.logging = false;
@@ -370,6 +390,7 @@ impl ManagerBuilder {
             listeners,
             calls,
             drain,
+            observe: self.observe,
             #[cfg(feature = "ask")]
             ask: self.ask.build(&self.server.name, &self.eras, joined.map(|joined| &joined.ask)),
             instructions: self.instructions,

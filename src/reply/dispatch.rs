@@ -16,17 +16,18 @@ use super::reply::Reply;
 use super::unredeemed::UnredeemedCall;
 #[cfg(feature = "ask")]
 use crate::ask::{AnswersError, DeliveryOutcome};
-use crate::call::{Call, CallFuture, GuardedCall, Output, Tags, WriteResult};
+use crate::call::{Call, CallFuture, Exchange, Output, Tags, WriteResult};
 use crate::completion::OwnedCompletionRequest;
 use crate::http::{Accepts, HttpFault};
 use crate::jsonrpc::write::{ReplyId, ReplyStart};
 use crate::jsonrpc::{Raw, RpcError};
-use crate::places::{Full, Places};
+use crate::observe::{Observed, ObservedRef, Observer};
+use crate::places::{Full, Place, Places};
 use crate::principal::Principal;
 use crate::protocol::error::method_not_found;
 use crate::protocol::method::{Method, NamedBy};
 use crate::protocol::{Era, LogLevel, Offer, Revision, ServerCapabilities};
-use crate::registry::{Answer, ListRequest, Page, Registry, guarded};
+use crate::registry::{Answer, Has, Item, ListRequest, Page, Registry, guarded};
 use crate::request::{ClientAnswer, InBatch, Params, Refused, Rejection, Valid, ValidRequest};
 use crate::resource::uri;
 use crate::settings::Settings;
@@ -71,88 +72,141 @@ impl<'r> Dispatcher<'r> {
                 self.answer(answer, head);
                 None
             }
-            Err(Refused { rejection, id }) => Some(PendingReply::Ready(Reply::refuse(rejection, id))),
+            Err(Refused { rejection, id }) => {
+                Some(PendingReply::Ready(Reply::refuse(rejection, id, self.settings)))
+            }
         });
         let requests: Vec<_> = requests.collect();
         if requests.is_empty() { PendingBody::ready(Reply::Accepted) } else { PendingBody::Batch(requests) }
     }
 
+    /// Starts a request.
+    #[inline]
     pub(crate) fn request(
         &self,
         request: &ValidRequest<'_>,
         head: &mut Parts,
         cx: &mut Context<'_>,
     ) -> PendingReply<'r> {
+        if Observed::is_wanted(&self.settings.observe) {
+            return self.observe(request, head, cx);
+        }
+        self.observed_request(request, head, ObservedRef::default(), cx)
+    }
+
+    #[inline(never)]
+    fn observe(
+        &self,
+        request: &ValidRequest<'_>,
+        head: &mut Parts,
+        cx: &mut Context<'_>,
+    ) -> PendingReply<'r> {
+        let mut observed = Observed::begin(request, &self.settings.observe);
+        if let Some(observer) = &self.settings.observe.observer {
+            self.count(request, observer, &mut observed);
+        }
+        self.observed_request(request, head, observed.by_ref(), cx)
+    }
+
+    #[inline(never)]
+    fn count<'s>(
+        &self,
+        request: &'s ValidRequest<'_>,
+        observer: &'s Arc<dyn Observer>,
+        watched: &mut Observed<'s>,
+    ) {
+        watched.count(request, self.has_target(request), observer);
+    }
+
+    /// Starts a request that may be observed already. A reply that is not ready takes `observed`
+    /// along.
+    pub(crate) fn observed_request(
+        &self,
+        request: &ValidRequest<'_>,
+        head: &mut Parts,
+        observed: ObservedRef<'_, '_>,
+        cx: &mut Context<'_>,
+    ) -> PendingReply<'r> {
         let has = self.registry.capabilities();
-        let draft = Draft { start: ReplyStart::new(ReplyId::Request(request.id)), era: request.era() };
         let (registry, settings) = (self.registry, self.settings);
         match (request.method, request.era()) {
             (Method::ToolsCall, _) if has.tools != Offer::Nothing => {
                 let begun =
-                    self.call(request, head, draft, NamedBy::Name, cx, |call| registry.call_tool(call));
+                    self.call(request, head, observed, NamedBy::Name, cx, |call| registry.call_tool(call));
                 begun.unwrap_or_else(PendingReply::Tool)
             }
             (Method::PromptsGet, _) if has.prompts != Offer::Nothing => {
                 let begun =
-                    self.call(request, head, draft, NamedBy::Name, cx, |call| registry.get_prompt(call));
+                    self.call(request, head, observed, NamedBy::Name, cx, |call| registry.get_prompt(call));
                 begun.unwrap_or_else(PendingReply::Prompt)
             }
             (Method::ResourcesRead, _) if has.resources != Offer::Nothing => {
                 let begun =
-                    self.call(request, head, draft, NamedBy::Uri, cx, |call| registry.read_resource(call));
+                    self.call(request, head, observed, NamedBy::Uri, cx, |call| registry.read_resource(call));
                 begun.unwrap_or_else(PendingReply::Resource)
             }
             (Method::ToolsList, _) if has.tools != Offer::Nothing => {
-                list(request, head, draft, settings, r#"{"tools":["#, |request| registry.list_tools(request))
+                list(request, head, observed, settings, r#"{"tools":["#, |request| {
+                    registry.list_tools(request)
+                })
             }
             (Method::PromptsList, _) if has.prompts != Offer::Nothing => {
-                list(request, head, draft, settings, r#"{"prompts":["#, |request| {
+                list(request, head, observed, settings, r#"{"prompts":["#, |request| {
                     registry.list_prompts(request)
                 })
             }
             (Method::ResourcesList, _) if has.resources != Offer::Nothing => {
-                list(request, head, draft, settings, r#"{"resources":["#, |request| {
+                list(request, head, observed, settings, r#"{"resources":["#, |request| {
                     registry.list_resources(request)
                 })
             }
             (Method::ResourcesTemplatesList, _) if has.resources != Offer::Nothing => {
                 let list_templates = |request: ListRequest<'_>| registry.list_resource_templates(request);
-                list(request, head, draft, settings, r#"{"resourceTemplates":["#, list_templates)
+                list(request, head, observed, settings, r#"{"resourceTemplates":["#, list_templates)
             }
             (Method::CompletionComplete, _) if has.completions => {
-                let params = request.params.rare_params();
+                let place = match take_place(settings, head) {
+                    Ok(place) => place,
+                    Err(full) => return too_many_calls(full, request, observed, settings),
+                };
+                let (params, draft) = (request.params.rare_params(), draft(request));
                 match OwnedCompletionRequest::read(params, take_head(head), request.revision, settings) {
                     Ok(owned) => {
-                        let mut full = None;
-                        let completing = Answer::of(|| match &settings.calls {
-                            None => registry.complete(owned.borrow()),
-                            Some(calls) => {
-                                let asked = owned.borrow();
-                                ask_bounded(calls, asked.head, &mut full, || registry.complete(asked))
-                            }
-                        });
-                        if let Some(full) = full {
-                            return too_many_calls(full, request);
-                        }
-                        PendingReply::of_answer(completing, draft, settings, Draft::output)
+                        let complete = || hold(place, || registry.complete(owned.borrow()));
+                        let completing = observed.in_span(|| Answer::of(complete));
+                        PendingReply::of_answer(completing, draft, observed, settings, Draft::output)
                     }
-                    Err(error) => PendingReply::Ready(draft.error(&error).into()),
+                    Err(error) => PendingReply::ready(draft.error(&error), observed),
                 }
             }
             (Method::SubscriptionsListen, Era::Modern) if has.can_change() => {
-                PendingReply::Ready(self.listen(request, head, draft))
+                PendingReply::Ready(self.listen(request, head, observed))
             }
-            _ => PendingReply::Ready(self.answer_at_once(request, has, draft).into()),
+            _ => PendingReply::ready(self.answer_at_once(request, has), observed),
         }
     }
 
+    /// Returns whether the registry certainly has what the request names.
+    fn has_target(&self, request: &ValidRequest<'_>) -> bool {
+        let has = self.registry.capabilities();
+        let target = request.method.named_by().and_then(|named_by| request.params.named(named_by)?.string());
+        let Some(target) = target else { return false };
+        let canonical;
+        let item = match request.method {
+            Method::ToolsCall if has.tools != Offer::Nothing => Item::Tool(&target),
+            Method::PromptsGet if has.prompts != Offer::Nothing => Item::Prompt(&target),
+            Method::ResourcesRead if has.resources != Offer::Nothing && target.len() <= MAX_URI => {
+                canonical = uri::canonical(&target);
+                Item::Resource(&canonical)
+            }
+            _ => return false,
+        };
+        guarded(|| self.registry.has(item)).is_ok_and(|has| has == Has::Yes)
+    }
+
     /// Answers the methods that need nothing from the registry except its capabilities.
-    fn answer_at_once(
-        &self,
-        request: &ValidRequest<'_>,
-        has: ServerCapabilities,
-        draft: Draft,
-    ) -> SingleReply {
+    fn answer_at_once(&self, request: &ValidRequest<'_>, has: ServerCapabilities) -> SingleReply {
+        let draft = draft(request);
         match (request.method, request.era()) {
             (Method::Initialize, Era::Legacy) => {
                 draft.initialize(has, self.negotiate(request), self.settings)
@@ -183,14 +237,15 @@ impl<'r> Dispatcher<'r> {
         &self,
         request: &ValidRequest<'_>,
         head: &mut Parts,
-        draft: Draft,
+        observed: ObservedRef<'_, '_>,
         named_by: NamedBy,
         cx: &mut Context<'_>,
         start: impl FnOnce(Call<'_>) -> CallFuture<T>,
     ) -> Result<PendingReply<'r>, Box<PendingCall<T>>> {
+        let draft = draft(request);
         let (written, arguments) = match call_params(request, named_by) {
             Ok(params) => params,
-            Err(error) => return Ok(PendingReply::Ready(draft.error(&error).into())),
+            Err(error) => return Ok(PendingReply::ready(draft.error(&error), observed)),
         };
         // From here on, access checks and handlers see the same spelling of a URI.
         let target = match named_by {
@@ -202,78 +257,85 @@ impl<'r> Dispatcher<'r> {
         #[cfg(feature = "ask")]
         let answers = match crate::ask::Answers::of(request, head, purpose, self.settings) {
             Ok(answers) => answers,
-            Err(AnswersError::Refused(error)) => return Ok(PendingReply::Ready(draft.error(&error).into())),
+            Err(AnswersError::Refused(error)) => {
+                return Ok(PendingReply::ready(draft.error(&error), observed));
+            }
             Err(AnswersError::Unredeemed(redemption)) => {
-                let head = take_head(head);
-                return Ok(PendingReply::Unredeemed(Box::new(UnredeemedCall { head, redemption, draft })));
+                let (head, observed) = (take_head(head), observed.take());
+                let unredeemed = UnredeemedCall { head, redemption, draft, observed };
+                return Ok(PendingReply::Unredeemed(Box::new(unredeemed)));
             }
         };
-        let mut exchange = None;
-        let call = Call {
-            target: &target,
-            written: &written,
-            called: &target,
-            arguments,
-            tags: Tags::default(),
-            head,
-            revision: request.revision,
-            meta: &request.params.meta,
-            log_level: request.log_level,
-            settings: self.settings,
-            takes_stream: self.accepts.takes_stream(),
-            check: None,
-            #[cfg(feature = "ask")]
-            purpose,
-            #[cfg(feature = "ask")]
-            answers,
-            exchange: &mut exchange,
+        let place = match take_place(self.settings, head) {
+            Ok(place) => place,
+            Err(full) => return Ok(too_many_calls(full, request, observed, self.settings)),
         };
-        let mut full = None;
-        let start = || match &self.settings.calls {
-            None => start(call),
-            Some(calls) => start_bounded(calls, &mut full, call, start),
+        let start = |exchange: &mut Option<Arc<Exchange>>| {
+            let call = Call {
+                target: &target,
+                written: &written,
+                called: &target,
+                arguments,
+                tags: Tags::default(),
+                head,
+                revision: request.revision,
+                meta: &request.params.meta,
+                log_level: request.log_level,
+                settings: self.settings,
+                takes_stream: self.accepts.takes_stream(),
+                check: None,
+                #[cfg(feature = "ask")]
+                purpose,
+                #[cfg(feature = "ask")]
+                answers,
+                exchange,
+            };
+            match place {
+                None => start(call),
+                Some(place) => start_holding(place, call, start),
+            }
         };
-        let guarded = GuardedCall::start(start, self.settings);
-        if let Some(full) = full {
-            return Ok(too_many_calls(full, request));
-        }
-        let begun = PendingCall::begin(guarded, exchange, draft, &target, self.settings, cx);
+        let begun = PendingCall::begin(start, draft, observed, &target, self.settings, cx);
         begun.map(PendingReply::Ready)
     }
 
-    fn listen(&self, request: &ValidRequest<'_>, head: &Parts, draft: Draft) -> Reply {
+    fn listen(&self, request: &ValidRequest<'_>, head: &Parts, mut observed: ObservedRef<'_, '_>) -> Reply {
+        let draft = draft(request);
+        let ended = |reply: SingleReply, mut observed: ObservedRef<'_, '_>| {
+            observed.note_with(|| reply.end());
+            reply.into()
+        };
         let id = ReplyId::Request(request.id);
-        let refuse = |rejection: Rejection| Reply::refuse(rejection, id);
+        let refuse = |rejection| SingleReply::refuse(rejection, id, self.settings);
         if !self.accepts.takes_stream() {
-            return refuse(HttpFault::NotAcceptable.into());
+            return ended(refuse(HttpFault::NotAcceptable.into()), observed);
         }
         if request.id.as_json().len() > MAX_SUBSCRIPTION_ID {
-            return refuse(Rejection::InvalidRequest(
-                "the `id` of a subscription must have at most 1024 bytes",
-            ));
+            let fault = "the `id` of a subscription must have at most 1024 bytes";
+            return ended(refuse(Rejection::InvalidRequest(fault)), observed);
         }
         let wanted = request.params.rare_params().notifications.map_or("null", Raw::text);
         let honoured = |wanted: SubscriptionFilter| guarded(|| wanted.honoured(self.registry, head));
         let wanted = match SubscriptionFilter::read(wanted).and_then(honoured) {
             Ok(wanted) => wanted,
-            Err(error) => return draft.error(&error).into(),
+            Err(error) => return ended(draft.error(&error), observed),
         };
         let place = match self.settings.listeners.take(Principal::of(head)) {
             Ok(place) => place,
-            Err(full) => return refuse(Rejection::TooManyListeners(full)),
+            Err(full) => return ended(refuse(Rejection::TooManyListeners(full)), observed),
         };
+        observed.listens();
         let listener = self.settings.drain.listen(place);
         let changes = self.registry.changes().subscribe();
-        let id = request.id.as_json().to_owned();
-        let settings = Arc::clone(self.settings);
         Reply::Subscription(Box::new(SubscriptionStream::new(
             wanted,
             head.clone(),
-            id,
+            request.id.as_json().to_owned(),
             changes,
             listener,
             draft,
-            settings,
+            observed.take(),
+            Arc::clone(self.settings),
         )))
     }
 
@@ -286,8 +348,8 @@ impl<'r> Dispatcher<'r> {
             DeliveryOutcome::NotHere => Rejection::ResponseToAnotherReplica,
         };
         #[cfg(not(feature = "ask"))]
-        let (rejection, _) = (Rejection::UnexpectedResponse, (self.settings, head));
-        Reply::refuse(rejection, ReplyId::Request(answer.id))
+        let (rejection, _) = (Rejection::UnexpectedResponse, head);
+        Reply::refuse(rejection, ReplyId::Request(answer.id), self.settings)
     }
 
     /// Returns the revision for the result of `initialize`. The server does not store it: the
@@ -303,47 +365,53 @@ impl<'r> Dispatcher<'r> {
     }
 }
 
-/// Starts a call that holds a place until it ends. If there is none, sets `full` instead. Not inlined,
-/// so that it costs nothing where calls are not bounded.
+/// Starts the reply to a request.
+fn draft(request: &ValidRequest<'_>) -> Draft {
+    Draft { start: ReplyStart::new(ReplyId::Request(request.id)), era: request.era() }
+}
+
+/// Takes a place among the calls in flight, if the host bounds them.
+#[inline]
+fn take_place(settings: &Settings, head: &Parts) -> Result<Option<Place>, Full> {
+    // Not inlined, because few hosts do.
+    #[cold]
+    #[inline(never)]
+    fn take(calls: &Places, head: &Parts) -> Result<Option<Place>, Full> {
+        calls.take(Principal::of(head)).map(Some)
+    }
+    settings.calls.as_ref().map_or(Ok(None), |calls| take(calls, head))
+}
+
+/// Starts a call that holds a place until it ends.
 #[cold]
 #[inline(never)]
-fn start_bounded<T: Output>(
-    calls: &Places,
-    full: &mut Option<Full>,
+fn start_holding<T: Output>(
+    place: Place,
     call: Call<'_>,
     start: impl FnOnce(Call<'_>) -> CallFuture<T>,
 ) -> CallFuture<T> {
-    match calls.take(Principal::of(call.head)) {
-        Ok(place) => start(call).holding(place),
-        Err(why) => {
-            *full = Some(why);
-            CallFuture::refused(RpcError::internal())
-        }
-    }
+    start(call).holding(place)
 }
 
-/// The same for a question to a registry.
-#[cold]
-#[inline(never)]
-fn ask_bounded<'r, T: Send + 'r>(
-    calls: &Places,
-    head: &Parts,
-    full: &mut Option<Full>,
-    ask: impl FnOnce() -> Answer<'r, T>,
-) -> Answer<'r, T> {
-    match calls.take(Principal::of(head)) {
-        Ok(place) => ask().holding(place),
-        Err(why) => {
-            *full = Some(why);
-            Answer::ready(Err(RpcError::internal()))
-        }
+/// Asks a registry, and holds the place until the answer is there.
+#[inline]
+fn hold<'r, T: 'r>(place: Option<Place>, ask: impl FnOnce() -> Answer<'r, T>) -> Answer<'r, T> {
+    match place {
+        None => ask(),
+        Some(place) => ask().holding(place),
     }
 }
 
 #[cold]
 #[inline(never)]
-fn too_many_calls<'r>(full: Full, request: &ValidRequest<'_>) -> PendingReply<'r> {
-    PendingReply::Ready(Reply::refuse(Rejection::TooManyCalls(full), ReplyId::Request(request.id)))
+fn too_many_calls<'r>(
+    full: Full,
+    request: &ValidRequest<'_>,
+    observed: ObservedRef<'_, '_>,
+    settings: &Settings,
+) -> PendingReply<'r> {
+    let id = ReplyId::Request(request.id);
+    PendingReply::ready(SingleReply::refuse(Rejection::TooManyCalls(full), id, settings), observed)
 }
 
 /// Takes the head, and leaves an empty one.
@@ -353,33 +421,31 @@ pub(crate) fn take_head(head: &mut Parts) -> Parts {
 
 /// Starts a list request. `opening` is the text of the result before its definitions.
 fn list<'r>(
-    message: &ValidRequest<'_>,
+    request: &ValidRequest<'_>,
     head: &Parts,
-    draft: Draft,
+    observed: ObservedRef<'_, '_>,
     settings: &'r Arc<Settings>,
     opening: &'static str,
     list: impl FnOnce(ListRequest<'_>) -> Answer<'r, Page>,
 ) -> PendingReply<'r> {
-    let cursor = Params::present(message.params.cursor);
+    let draft = draft(request);
+    let cursor = Params::present(request.params.cursor);
     let text = cursor.map(Raw::string);
     let cursor = match &text {
         None => None,
         Some(Some(cursor)) => Some(&**cursor),
         Some(None) => {
             let error = RpcError::invalid_params("`cursor` must be a string");
-            return PendingReply::Ready(draft.error(&error).into());
+            return PendingReply::ready(draft.error(&error), observed);
         }
     };
-    let request = ListRequest { cursor, head, revision: message.revision, settings: Some(settings) };
-    let mut full = None;
-    let listing = Answer::of(|| match &settings.calls {
-        None => list(request),
-        Some(calls) => ask_bounded(calls, head, &mut full, || list(request)),
-    });
-    if let Some(full) = full {
-        return too_many_calls(full, message);
-    }
-    PendingReply::of_answer(listing, draft, settings, move |draft, page, settings| {
+    let place = match take_place(settings, head) {
+        Ok(place) => place,
+        Err(full) => return too_many_calls(full, request, observed, settings),
+    };
+    let request = ListRequest { cursor, head, revision: request.revision, settings: Some(settings) };
+    let listing = observed.in_span(|| Answer::of(|| hold(place, || list(request))));
+    PendingReply::of_answer(listing, draft, observed, settings, move |draft, page, settings| {
         draft.list(opening, page, settings)
     })
 }

@@ -53,7 +53,7 @@ impl Draft {
     pub(crate) fn error(self, error: &RpcError) -> SingleReply {
         let code = code_of(error, self.era);
         let status = status_of(code, self.era);
-        SingleReply::Error { status, message: self.start.error(error, code), headers: Box::default() }
+        SingleReply::Error { status, code, message: self.start.error(error, code), headers: Box::default() }
     }
 
     /// The reply to a call whose caller lacks a scope. The status and the challenge are lost where
@@ -64,6 +64,7 @@ impl Draft {
         let challenge = missing.challenge.iter().map(|value| (header::WWW_AUTHENTICATE, value.clone()));
         SingleReply::Error {
             status: StatusCode::FORBIDDEN,
+            code: error.code(),
             headers: Box::new(challenge.collect()),
             message: self.start.error(&error, error.code()),
         }

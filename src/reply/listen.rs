@@ -17,6 +17,7 @@ use crate::deadline::Deadline;
 use crate::drain::ListenerGuard;
 use crate::http::sse::{KEEP_ALIVE, event};
 use crate::jsonrpc::{RpcError, write};
+use crate::observe::{Observed, RequestEnd, StreamKind};
 use crate::protocol::{Offer, meta};
 use crate::registry::Registry;
 use crate::resource::uri;
@@ -103,6 +104,7 @@ pub(crate) struct SubscriptionStream {
     listener: ListenerGuard,
     /// `None` once the final result has been written.
     draft: Option<Draft>,
+    observed: Observed<'static>,
     settings: Arc<Settings>,
     keep_alive: Deadline,
     is_acknowledged: bool,
@@ -112,6 +114,7 @@ pub(crate) struct SubscriptionStream {
 }
 
 impl SubscriptionStream {
+    #[expect(clippy::too_many_arguments, reason = "created in one place")]
     pub(crate) fn new(
         wanted: SubscriptionFilter,
         head: Parts,
@@ -119,8 +122,10 @@ impl SubscriptionStream {
         changes: ChangeStream,
         listener: ListenerGuard,
         draft: Draft,
+        observed: Observed<'static>,
         settings: Arc<Settings>,
     ) -> Self {
+        settings.observe.tell(|observer| observer.stream_opened(StreamKind::Subscription));
         let mut spellings: BTreeMap<String, Vec<String>> = BTreeMap::new();
         for written in &wanted.resource_subscriptions {
             spellings.entry(uri::canonical(written).into_owned()).or_default().push(written.clone());
@@ -137,6 +142,7 @@ impl SubscriptionStream {
             changes,
             listener,
             draft: Some(draft),
+            observed,
             keep_alive: Deadline::new(settings.keep_alive),
             settings,
             is_acknowledged: false,
@@ -193,6 +199,7 @@ impl SubscriptionStream {
         }
         if is_over && let Some(draft) = self.draft.take() {
             let message = draft.listened(&self.id, &self.settings).into_vec();
+            self.observed.note(RequestEnd::Success);
             event(&mut events, |buffer| buffer.extend_from_slice(&message));
         }
         if !events.is_empty() {
@@ -216,6 +223,12 @@ impl SubscriptionStream {
             // Serialising booleans and strings cannot fail.
             let _ = write::json(buffer, &self.wanted);
         });
+    }
+}
+
+impl Drop for SubscriptionStream {
+    fn drop(&mut self) {
+        self.settings.observe.tell(|observer| observer.stream_closed(StreamKind::Subscription));
     }
 }
 
