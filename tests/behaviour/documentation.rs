@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Returns the functions of each file, by the file's path as a module: the module of
-/// `crates/upstream/tests/upstream/calls.rs` is `crates::upstream::upstream::calls`.
+/// `crates/upstream/tests/upstream/calls.rs` is `crates::upstream::tests::upstream::calls`.
 fn functions() -> BTreeMap<String, Vec<String>> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut folders: Vec<PathBuf> = ["src", "tests", "examples", "crates"].map(|name| root.join(name)).into();
@@ -19,8 +19,7 @@ fn functions() -> BTreeMap<String, Vec<String>> {
                 let module = path.strip_prefix(root).expect("below the root").with_extension("");
                 let module = module.iter().map(|part| part.to_string_lossy()).collect::<Vec<_>>().join("::");
                 let text = fs::read_to_string(&path).expect("source text");
-                let module = module.trim_end_matches("::mod").trim_end_matches("::main");
-                let module = module.replace("::tests::", "::");
+                let module = module.trim_end_matches("::mod").trim_end_matches("::main").to_owned();
                 functions.insert(module, text.lines().filter_map(function).map(str::to_owned).collect());
             }
         }
