@@ -6,6 +6,8 @@ mod asking;
 mod authorize;
 #[cfg(all(feature = "auth", any(feature = "hyper", feature = "tower")))]
 mod authorize_service;
+mod bounding;
+mod bounds;
 mod builder;
 mod cors;
 #[cfg(any(feature = "hyper", feature = "tower"))]

@@ -33,6 +33,8 @@ pub enum RefusalKind {
     TooManyListeners,
     /// The answer cannot be passed on, because the bus between replicas is not connected.
     AnswerBusUnavailable,
+    /// There is no place for another call.
+    TooManyCalls,
     /// The server is shutting down.
     ShuttingDown,
     /// The body is not valid JSON.
@@ -69,6 +71,7 @@ impl RefusalKind {
             Self::TooManyBytes => "too_many_bytes",
             Self::TooManyListeners => "too_many_listeners",
             Self::AnswerBusUnavailable => "answer_bus_unavailable",
+            Self::TooManyCalls => "too_many_calls",
             Self::ShuttingDown => "shutting_down",
             Self::NotJson => "not_json",
             Self::InvalidRequest => "invalid_request",
@@ -85,6 +88,7 @@ impl RefusalKind {
         match rejection {
             Rejection::ShuttingDown => Self::ShuttingDown,
             Rejection::TooManyListeners(_) => Self::TooManyListeners,
+            Rejection::TooManyCalls(_) => Self::TooManyCalls,
             #[cfg(any(feature = "hyper", feature = "tower"))]
             Rejection::NotFound(_) => Self::Path,
             Rejection::Http(fault) => Self::of_fault(fault),

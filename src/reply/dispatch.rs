@@ -23,6 +23,7 @@ use crate::http::{Accepts, HttpFault};
 use crate::jsonrpc::write::{ReplyId, ReplyStart};
 use crate::jsonrpc::{Raw, RpcError};
 use crate::observe::{Observed, ObservedRef, Observer};
+use crate::places::{Full, Place, Places};
 use crate::principal::Principal;
 use crate::protocol::error::method_not_found;
 use crate::protocol::method::{Method, NamedBy};
@@ -165,11 +166,15 @@ impl<'r> Dispatcher<'r> {
                 list(request, head, observed, settings, r#"{"resourceTemplates":["#, list_templates)
             }
             (Method::CompletionComplete, _) if has.completions => {
+                let place = match take_place(settings, head) {
+                    Ok(place) => place,
+                    Err(full) => return too_many_calls(full, request, observed, settings),
+                };
                 let (params, draft) = (request.params.rare_params(), draft(request));
                 match OwnedCompletionRequest::read(params, take_head(head), request.revision, settings) {
                     Ok(owned) => {
-                        let completing =
-                            observed.in_span(|| Answer::of(|| registry.complete(owned.borrow())));
+                        let complete = || hold(place, || registry.complete(owned.borrow()));
+                        let completing = observed.in_span(|| Answer::of(complete));
                         PendingReply::of_answer(completing, draft, observed, settings, Draft::output)
                     }
                     Err(error) => PendingReply::ready(draft.error(&error), observed),
@@ -268,8 +273,12 @@ impl<'r> Dispatcher<'r> {
                 return Ok(PendingReply::Unredeemed(Box::new(unredeemed)));
             }
         };
+        let place = match take_place(self.settings, head) {
+            Ok(place) => place,
+            Err(full) => return Ok(too_many_calls(full, request, observed, self.settings)),
+        };
         let start = |exchange: &mut Option<Arc<Exchange>>, head: &mut Parts| {
-            start(Call {
+            let call = Call {
                 target: &target,
                 written: &written,
                 called: &target,
@@ -287,7 +296,11 @@ impl<'r> Dispatcher<'r> {
                 #[cfg(feature = "ask")]
                 answers,
                 exchange,
-            })
+            };
+            match place {
+                None => start(call),
+                Some(place) => start_holding(place, call, start),
+            }
         };
         let mut origin = CallOrigin {
             target: &target,
@@ -377,6 +390,50 @@ fn draft(request: &ValidRequest<'_>) -> Draft {
     Draft { start: ReplyStart::new(ReplyId::Request(request.id)), era: request.era() }
 }
 
+/// Takes a place among the calls in flight, if the host bounds them.
+#[inline]
+fn take_place(settings: &Settings, head: &Parts) -> Result<Option<Place>, Full> {
+    // Not inlined, because few hosts do.
+    #[cold]
+    #[inline(never)]
+    fn take(calls: &Places, head: &Parts) -> Result<Option<Place>, Full> {
+        calls.take(Principal::of(head)).map(Some)
+    }
+    settings.calls.as_ref().map_or(Ok(None), |calls| take(calls, head))
+}
+
+/// Starts a call that holds a place until it ends.
+#[cold]
+#[inline(never)]
+fn start_holding<T: Output>(
+    place: Place,
+    call: Call<'_>,
+    start: impl FnOnce(Call<'_>) -> CallFuture<T>,
+) -> CallFuture<T> {
+    start(call).holding(place)
+}
+
+/// Asks a registry, and holds the place until the answer is there.
+#[inline]
+fn hold<'r, T: 'r>(place: Option<Place>, ask: impl FnOnce() -> Answer<'r, T>) -> Answer<'r, T> {
+    match place {
+        None => ask(),
+        Some(place) => ask().holding(place),
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn too_many_calls<'r>(
+    full: Full,
+    request: &ValidRequest<'_>,
+    observed: ObservedRef<'_, '_>,
+    settings: &Settings,
+) -> PendingReply<'r> {
+    let id = ReplyId::Request(request.id);
+    PendingReply::ready(SingleReply::refuse(Rejection::TooManyCalls(full), id, settings), observed)
+}
+
 /// Takes the head, and leaves an empty one.
 pub(crate) fn take_head(head: &mut Parts) -> Parts {
     std::mem::replace(head, http::Request::new(()).into_parts().0)
@@ -402,8 +459,12 @@ fn list<'r>(
             return PendingReply::ready(draft.error(&error), observed);
         }
     };
+    let place = match take_place(settings, head) {
+        Ok(place) => place,
+        Err(full) => return too_many_calls(full, request, observed, settings),
+    };
     let request = ListRequest { cursor, head, revision: request.revision, settings: Some(settings) };
-    let listing = observed.in_span(|| Answer::of(|| list(request)));
+    let listing = observed.in_span(|| Answer::of(|| hold(place, || list(request))));
     PendingReply::of_answer(listing, draft, observed, settings, move |draft, page, settings| {
         draft.list(opening, page, settings)
     })

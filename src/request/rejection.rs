@@ -19,6 +19,8 @@ pub(crate) enum Rejection {
     ShuttingDown,
     #[error("{}", too_many_listeners(.0))]
     TooManyListeners(Full),
+    #[error("{}", too_many_calls(.0))]
+    TooManyCalls(Full),
     #[cfg(any(feature = "hyper", feature = "tower"))]
     #[error("Not found: this server is mounted at {0}")]
     NotFound(std::sync::Arc<str>),
@@ -54,8 +56,12 @@ pub(crate) enum Rejection {
 impl Rejection {
     pub(crate) fn status(&self) -> StatusCode {
         match self {
-            Self::ShuttingDown | Self::TooManyListeners(Full::ForAll(_)) => StatusCode::SERVICE_UNAVAILABLE,
-            Self::TooManyListeners(Full::ForPrincipal(_)) => StatusCode::TOO_MANY_REQUESTS,
+            Self::ShuttingDown
+            | Self::TooManyListeners(Full::ForAll(_))
+            | Self::TooManyCalls(Full::ForAll(_)) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::TooManyListeners(Full::ForPrincipal(_)) | Self::TooManyCalls(Full::ForPrincipal(_)) => {
+                StatusCode::TOO_MANY_REQUESTS
+            }
             #[cfg(any(feature = "hyper", feature = "tower"))]
             Self::NotFound(_) => StatusCode::NOT_FOUND,
             Self::Http(fault) => fault.status(),
@@ -77,8 +83,8 @@ impl Rejection {
     pub(crate) fn into_headers(self) -> HeaderMap {
         match self {
             Self::Http(fault) => fault.headers(),
-            // Another replica can serve it at once.
-            Self::ShuttingDown => retry_after("1"),
+            // Another replica can serve it at once; and most calls end within moments.
+            Self::ShuttingDown | Self::TooManyCalls(_) => retry_after("1"),
             #[cfg(feature = "ask")]
             Self::AnswerBusUnavailable => retry_after("1"),
             // Subscriptions last longer than requests.
@@ -96,7 +102,8 @@ impl Rejection {
             Self::InvalidMeta(_) => ErrorCode::INVALID_PARAMS,
             Self::ShuttingDown
             | Self::Http(HttpFault::TooManyBytes(_))
-            | Self::TooManyListeners(Full::ForAll(_)) => ErrorCode::INTERNAL_ERROR,
+            | Self::TooManyListeners(Full::ForAll(_))
+            | Self::TooManyCalls(Full::ForAll(_)) => ErrorCode::INTERNAL_ERROR,
             Self::Refused(refusal) if refusal.status.is_server_error() => ErrorCode::INTERNAL_ERROR,
             #[cfg(feature = "ask")]
             Self::AnswerBusUnavailable => ErrorCode::INTERNAL_ERROR,
@@ -132,6 +139,20 @@ fn too_many_listeners(full: &Full) -> String {
         }
         Full::ForPrincipal(most) => format!(
             "Too many open subscription streams of this caller: the server's `max_listeners_per_principal` setting allows {most}"
+        ),
+    }
+}
+
+fn too_many_calls(full: &Full) -> String {
+    match full {
+        Full::ForAll(most) => {
+            format!(
+                "Too many calls in flight: the server's `max_calls` setting allows {most}. Try again later"
+            )
+        }
+        Full::ForPrincipal(most) => format!(
+            "Too many calls of this caller in flight: the server's `max_calls_per_principal` setting allows {most}. \
+             Try again later"
         ),
     }
 }

@@ -10,6 +10,7 @@ mod asking_beside_work;
 mod asking_forged;
 mod asking_legacy;
 mod auth;
+mod bounds;
 mod catalogs;
 mod collections;
 mod connecting;

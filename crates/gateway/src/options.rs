@@ -15,7 +15,8 @@ servers at /mcp.
 
 Callers with different credentials (Authorization, Api-Key, X-Api-Key or X-Litellm-Api-Key)
 have separate sessions with each server. Callers without credentials share one session,
-including everything that the server stores in it.
+including everything that the server stores in it. With \"auth\" in the member \"gateway\" of
+the file, only callers with a token are served, each with separate sessions.
 
 Exit status: 0 on success, 1 if a server is down (--check), 2 if the command line, the
 configuration or the names of the tools are invalid.";
