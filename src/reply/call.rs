@@ -215,7 +215,13 @@ impl<T: Output + WriteResult> PendingCall<T> {
 
 impl<T: Output + WriteResult> CallInFlight for PendingCall<T> {
     fn poll_reply(&mut self, cx: &mut Context<'_>, settings: &Arc<Settings>) -> Poll<SingleReply> {
-        self.poll(cx, settings, "")
+        let reply = std::task::ready!(self.poll(cx, settings, ""));
+        // A task that is being created is deleted again.
+        #[cfg(feature = "tasks")]
+        {
+            self.seed = None;
+        }
+        Poll::Ready(reply)
     }
 
     #[cfg(feature = "auth")]
