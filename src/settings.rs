@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::call::{ErrorMaps, ResultTexts, ShownErrors};
 use crate::drain::Drain;
 use crate::http::HttpPolicy;
+use crate::observe::ObserveSettings;
 use crate::places::Places;
 use crate::protocol::{CacheHint, OwnCapabilities, ServedRevisions};
 
@@ -22,6 +23,7 @@ pub(crate) struct Settings {
     pub(crate) cache_hint: CacheHint,
     pub(crate) listeners: Places,
     pub(crate) drain: Arc<Drain>,
+    pub(crate) observe: ObserveSettings,
     #[cfg(feature = "ask")]
     pub(crate) ask: crate::ask::AskSettings,
     /// `None` if the server has no tasks.

@@ -21,8 +21,12 @@ use super::task_wish::TaskWish;
 use super::{Answers, AskError, InputRequired, Question};
 use crate::call::{CallContext, Exchange};
 use crate::jsonrpc::{ErrorCode, RpcError};
+use crate::observe::line;
 use crate::protocol::Era;
 use crate::settings::Settings;
+
+/// The maximum length of a logged key, in bytes.
+const MAX_KEY: usize = 256;
 
 /// The questions and answers of one call.
 pub(crate) struct Asks {
@@ -100,7 +104,7 @@ impl Asks {
         question: Question,
     ) -> Result<Box<RawValue>, AskError> {
         if let Some(fault) = &question.fault {
-            tracing::error!(key, fault, "a question cannot be asked");
+            tracing::error!(key = &*line(key, MAX_KEY), fault, "a question cannot be asked");
             return Err(AskError::Rpc(RpcError::internal()));
         }
         if self.lock().is_closed && self.answers.find(key).is_none() {
@@ -150,7 +154,7 @@ impl Asks {
     async fn ask_aside(&self, question: Question, exchange: &Exchange) -> Result<Box<RawValue>, AskError> {
         self.settings.ask.note_caller(&exchange.head);
         let mut over = CallEnd { asks: self, number: None, key: None };
-        let mut asking = pin!(self.settings.ask.parking.ask(question, exchange));
+        let mut asking = pin!(self.settings.ask.parking.ask(question, exchange, &self.settings.observe));
         std::future::poll_fn(|cx| match Pin::new(&mut over).poll(cx) {
             Poll::Ready(()) => Poll::Ready(Err(AskError::Ended)),
             Poll::Pending => asking.as_mut().poll(cx),
@@ -230,7 +234,7 @@ impl Asks {
         questions.retain(|(key, _)| returned.questions.iter().all(|(other, _)| other != key));
         questions.extend(returned.questions);
         if let Some((key, fault)) = questions.iter().find_map(|(key, it)| Some((key, it.fault.as_ref()?))) {
-            tracing::error!(key, fault, "a question cannot be asked");
+            tracing::error!(key = &*line(key, MAX_KEY), fault, "a question cannot be asked");
             return Err(RpcError::internal());
         }
         let handler_state = returned.state.map(|state| serde_json::value::to_raw_value(&state));

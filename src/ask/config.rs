@@ -118,7 +118,8 @@ impl AskBuilder {
         if !missing.is_empty() {
             let missing = missing.join(" and no ");
             tracing::warn!(
-                "no {missing} set: calls that ask their clients can be answered in this process only"
+                missing,
+                "calls that ask their clients can be answered in this process only: a setting is missing"
             );
         }
         let sealer = self.sealer.unwrap_or_else(|| match StateKeys::random() {

@@ -18,6 +18,7 @@ use crate::call::Exchange;
 use crate::changes::{ChangeBus, News, Reach, Subscription};
 use crate::deadline::Deadline;
 use crate::jsonrpc::{ErrorCode, RpcError, write};
+use crate::observe::{ObserveSettings, ParkedQuestion, QuestionEnd};
 use crate::places::{Full, Places};
 use crate::principal::Principal;
 use crate::request::ClientAnswer;
@@ -106,6 +107,7 @@ impl Parking {
         &self,
         question: Question,
         exchange: &Exchange,
+        observe: &ObserveSettings,
     ) -> Result<Box<RawValue>, AskError> {
         if !exchange.outbox.is_open() {
             return Err(AskError::Unreachable(
@@ -125,14 +127,21 @@ impl Parking {
         let id = QuestionId { replica: &self.replica.name, question: &id };
         let mut answers = self.bus.subscribe(&id.topic());
         let id = id.to_string();
+        let parked = ParkedQuestion::begin(observe);
         exchange.outbox.send(|buffer| write_question(buffer, &id, question)).await;
 
         let mut deadline = Deadline::new(self.timeout);
-        poll_fn(|cx| match poll_answer(&mut answers, principal, cx) {
+        let answer = poll_fn(|cx| match poll_answer(&mut answers, principal, cx) {
             Poll::Ready(answer) => Poll::Ready(answer),
             Poll::Pending => deadline.poll(cx).map(|()| Err(AskError::TimedOut(self.timeout))),
         })
-        .await
+        .await;
+        parked.end(match &answer {
+            Err(AskError::TimedOut(_)) => QuestionEnd::TimedOut,
+            Err(AskError::Unreachable(_)) => QuestionEnd::Abandoned,
+            _ => QuestionEnd::Answered,
+        });
+        answer
     }
 }
 

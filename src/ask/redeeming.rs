@@ -12,7 +12,10 @@ use super::state::refusal;
 use super::{AskSettings, Redemption};
 use crate::deadline::Deadline;
 use crate::jsonrpc::{ErrorCode, RpcError};
+use crate::observe::line;
 
+/// The maximum length of a logged error, in bytes.
+const MAX_LOGGED: usize = 512;
 /// How long a guard may take.
 const LIMIT: Duration = Duration::from_secs(10);
 
@@ -50,7 +53,10 @@ async fn ask_guard(redemption: &Redemption, settings: &AskSettings) -> Result<()
         Ok(true) => Ok(()),
         Ok(false) => Err(refusal()),
         Err(error) => {
-            tracing::error!(error, "the answer guard could not redeem a state");
+            tracing::error!(
+                error = &*line(&error.to_string(), MAX_LOGGED),
+                "the answer guard could not redeem a state"
+            );
             Err(unknown())
         }
     }

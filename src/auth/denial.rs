@@ -8,6 +8,10 @@ use super::dpop::{ALGORITHMS, DpopFault, DpopPolicy};
 use super::insufficient::InsufficientScope;
 use super::policy::Policy;
 use super::verifier::{TokenError, TokenErrorKind};
+use crate::observe::line;
+
+/// The maximum length of a logged reason, in bytes.
+const MAX_REASON: usize = 512;
 
 /// The HTTP refusal of a request.
 #[derive(Debug)]
@@ -52,12 +56,15 @@ impl Policy {
             TokenErrorKind::Invalid => "The access token is not valid for this resource",
             TokenErrorKind::Expired => "The access token has expired",
             TokenErrorKind::Unavailable => {
-                tracing::warn!(%error, "access tokens cannot be verified");
+                tracing::warn!(
+                    error = &*line(&error.to_string(), MAX_REASON),
+                    "access tokens cannot be verified"
+                );
                 let message = "Access tokens cannot be verified now: try again later";
                 return Denial::new(StatusCode::SERVICE_UNAVAILABLE, message, []);
             }
         };
-        tracing::debug!(reason = %error, "an access token was refused");
+        tracing::debug!(reason = &*line(&error.to_string(), MAX_REASON), "an access token was refused");
         let challenge = self.challenge(scheme, Some(("invalid_token", message)));
         Denial::new(StatusCode::UNAUTHORIZED, &format!("Unauthorized: {message}"), [challenge])
     }
@@ -68,7 +75,7 @@ impl Policy {
             let message = "Too many proofs of possession: try again later";
             return Denial::new(StatusCode::SERVICE_UNAVAILABLE, message, []);
         }
-        tracing::debug!(reason = %fault, "a proof of possession was refused");
+        tracing::debug!(reason = &*line(&fault.to_string(), MAX_REASON), "a proof of possession was refused");
         let challenge =
             self.challenge(Scheme::Dpop, Some((fault.code(), "The proof of possession is not valid")));
         Denial::new(StatusCode::UNAUTHORIZED, &format!("Unauthorized: {fault}"), [challenge])

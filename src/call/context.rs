@@ -10,6 +10,7 @@ use serde::de::DeserializeOwned;
 use super::Call;
 use super::outbox::{Leftovers, Outbox};
 use crate::jsonrpc::{Raw, RpcError, write};
+use crate::observe::TraceContext;
 use crate::protocol::error;
 use crate::protocol::meta::{self, Meta};
 use crate::protocol::{ClientCapability, Implementation, LogLevel, Revision};
@@ -41,6 +42,8 @@ pub(crate) struct Exchange {
     pub(crate) progress: Option<(Box<str>, Mutex<f64>)>,
     pub(crate) log_from: LogFrom,
     pub(crate) outbox: Outbox,
+    #[cfg(feature = "otel")]
+    pub(crate) propagation: Option<Arc<dyn crate::observe::Propagation>>,
     #[cfg(feature = "ask")]
     pub(crate) asks: crate::ask::Asks,
 }
@@ -232,6 +235,20 @@ impl CallContext {
     /// Returns the W3C baggage of the request's `_meta`.
     pub fn baggage(&self) -> Option<String> {
         self.meta("baggage")
+    }
+
+    /// Returns the trace context of the current span, to send along with a request that the handler
+    /// makes. `None` unless the host set a propagation (`ManagerBuilder::propagation`, feature
+    /// `otel`) that knows the span. A proxy then passes on what the client sent:
+    /// [`traceparent`](Self::traceparent), [`tracestate`](Self::tracestate) and
+    /// [`baggage`](Self::baggage).
+    #[cfg_attr(not(feature = "otel"), expect(clippy::unused_self, reason = "nothing is propagated"))]
+    pub fn trace_context(&self) -> Option<TraceContext> {
+        #[cfg(feature = "otel")]
+        if let Some(propagation) = &self.0.propagation {
+            return Some(propagation.inject(&tracing::Span::current())).filter(|context| !context.is_empty());
+        }
+        None
     }
 
     /// Returns a member of the request's `_meta`; `None` without it, or when it does not

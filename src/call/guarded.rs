@@ -177,10 +177,12 @@ impl<T: Output> GuardedCall<T> {
             #[cfg(feature = "tasks")]
             task: CallAsTask::default(),
         };
+        // That of the request, which the task may outlive.
+        let span = tracing::Span::current();
         let task = runtime.spawn(async move {
             let surroundings =
                 Surroundings { exchange: exchange.as_deref(), error_maps: error_maps.as_deref(), target: "" };
-            let outcome = poll_fn(|cx| detached.poll(cx, surroundings)).await;
+            let outcome = poll_fn(|cx| span.in_scope(|| detached.poll(cx, surroundings))).await;
             drop(serving);
             outcome
         });

@@ -151,6 +151,8 @@ impl<'a> Call<'a> {
             progress: progress.map(|token| (token.text().into(), Mutex::new(f64::NEG_INFINITY))),
             log_from,
             outbox: Outbox::new(self.takes_stream),
+            #[cfg(feature = "otel")]
+            propagation: self.settings.observe.propagation.clone(),
             #[cfg(feature = "ask")]
             asks: Asks::new(self.revision.era(), self.purpose, answers, Arc::clone(self.settings)),
         });

@@ -9,6 +9,7 @@
 //! | [`tasks`] | calls that take longer than a client wants to wait |
 //! | [`authorization`] | access tokens, scopes, challenges |
 //! | [`deploying`] | hosts, keys, principals, CORS, proxies, Kubernetes, serverless functions |
+//! | [`observing`] | spans, metrics, logs, OpenTelemetry |
 //! | [`registries`] | serving items from a database or another system |
 //! | [`from_rmcp`] | coming from the official SDK |
 //!
@@ -35,6 +36,9 @@ pub mod authorization {}
 
 #[doc = include_str!("deploying.md")]
 pub mod deploying {}
+
+#[doc = include_str!("observing.md")]
+pub mod observing {}
 
 #[doc = include_str!("registries.md")]
 pub mod registries {}

@@ -11,6 +11,7 @@ use crate::error::ConfigError;
 use crate::http::budget::Budget;
 use crate::http::origin::{AllowedHost, AllowedOrigin, Hosts, OriginPolicy, Origins};
 use crate::http::{AcceptRule, HttpPolicy};
+use crate::observe::{ObserveSettings, Observer};
 use crate::places::Places;
 use crate::protocol::{CacheHint, Era, Icon, Implementation, OwnCapabilities, ServedRevisions};
 use crate::settings::Settings;
@@ -44,6 +45,7 @@ pub struct ManagerBuilder {
     pub(crate) ask: crate::ask::AskBuilder,
     #[cfg(feature = "tasks")]
     pub(crate) tasks: Option<crate::task::Tasks>,
+    observe: ObserveSettings,
     eras: Vec<Era>,
     joined: Option<StatelessSessionManager>,
 }
@@ -79,6 +81,7 @@ impl ManagerBuilder {
             ask: crate::ask::AskBuilder::default(),
             #[cfg(feature = "tasks")]
             tasks: None,
+            observe: ObserveSettings::default(),
             eras: vec![Era::Modern, Era::Legacy],
             joined: None,
         }
@@ -318,6 +321,23 @@ impl ManagerBuilder {
         self
     }
 
+    /// Sets who counts what happens, for metrics; by default nobody. A second call replaces the
+    /// first.
+    ///
+    /// Spans and logs need no setting: they go to the subscriber of `tracing`. See the guide
+    /// "Observing".
+    pub fn observer(mut self, observer: impl Observer) -> Self {
+        self.observe.observer = Some(Arc::new(observer));
+        self
+    }
+
+    /// Sets how traces of other processes are continued; by default they are not.
+    #[cfg(feature = "otel")]
+    pub fn propagation(mut self, propagation: impl crate::observe::Propagation) -> Self {
+        self.observe.propagation = Some(Arc::new(propagation));
+        self
+    }
+
     /// Disables log messages to clients, and does not declare the `logging` capability.
     pub fn without_logging(mut self) -> Self {
         self.logging = false;
@@ -426,6 +446,7 @@ impl ManagerBuilder {
             cache_hint: self.cache_hint,
             listeners,
             drain,
+            observe: self.observe,
             #[cfg(feature = "ask")]
             ask: self.ask.build(&self.server.name, &self.eras, joined.map(|joined| &joined.ask)),
             #[cfg(feature = "tasks")]

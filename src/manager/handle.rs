@@ -14,6 +14,8 @@ use http::{Request, Response};
 
 use crate::http::admit::{self, Admitted};
 use crate::http::{Accepts, Fields, HttpFault, VersionHeader, read};
+#[cfg(feature = "ask")]
+use crate::observe::{Observed, ObservedRef};
 use crate::registry::Registry;
 use crate::reply::{Body, Dispatcher, PendingBody, Reply, respond, take_head};
 use crate::request::{Refusal, Rejection, Valid, agree, unread_id};
@@ -186,10 +188,14 @@ where
             #[cfg(feature = "ask")]
             if let Some(unredeemed) = begun.take_unredeemed() {
                 begun = match redeem(unredeemed, settings).await {
-                    Ok(mut head) => {
+                    Ok((mut head, observed)) => {
                         let dispatcher = Dispatcher { registry: &registry, settings, accepts };
-                        poll_fn(|cx| Poll::Ready(begin_again(&dispatcher, version, &mut head, &body, cx)))
-                            .await
+                        let mut observed = observed;
+                        let again = poll_fn(|cx| {
+                            let observed = observed.by_ref();
+                            Poll::Ready(begin_again(&dispatcher, version, &mut head, &body, observed, cx))
+                        });
+                        again.await
                     }
                     Err(reply) => PendingBody::ready(reply),
                 };
@@ -209,7 +215,7 @@ where
 
 #[cold]
 fn refuse(rejection: Rejection, version: VersionHeader, settings: &Settings) -> Reply {
-    Reply::refuse(rejection, unread_id(version, &settings.revisions))
+    Reply::refuse(rejection, unread_id(version, &settings.revisions), settings)
 }
 
 /// The result of checking a request's head.
@@ -258,9 +264,13 @@ fn begin<'r>(
         // By reference, because it is large, and the usual case.
         Ok(Valid::Request(ref request)) => PendingBody::One(dispatcher.request(request, head, cx)),
         Ok(valid) => dispatcher.begin(valid, head, cx),
-        Err(refused) => PendingBody::ready(Reply::refuse(refused.rejection, refused.id)),
+        Err(refused) => PendingBody::ready(Reply::refuse(refused.rejection, refused.id, dispatcher.settings)),
     }
 }
+
+/// The head of a request whose state has been redeemed, and what was observed of it so far.
+#[cfg(feature = "ask")]
+type Redeemed = (Parts, Observed<'static>);
 
 /// Boxed: awaited inline, it would enlarge the future of every request.
 #[cfg(feature = "ask")]
@@ -268,11 +278,11 @@ fn begin<'r>(
 fn redeem(
     unredeemed: Box<crate::reply::UnredeemedCall>,
     settings: &Settings,
-) -> std::pin::Pin<Box<dyn Future<Output = Result<Parts, Reply>> + Send + '_>> {
+) -> std::pin::Pin<Box<dyn Future<Output = Result<Redeemed, Reply>> + Send + '_>> {
     Box::pin(async move { unredeemed.redeem(settings).await.map_err(Reply::from) })
 }
 
-/// Starts a request whose state has been redeemed.
+/// Starts a request whose state has been redeemed. It was observed before.
 #[cfg(feature = "ask")]
 #[cold]
 fn begin_again<'r>(
@@ -280,9 +290,16 @@ fn begin_again<'r>(
     version: VersionHeader,
     head: &mut Parts,
     body: &Bytes,
+    observed: ObservedRef<'_, '_>,
     cx: &mut Context<'_>,
 ) -> PendingBody<'r> {
-    begin(dispatcher, version, head, body, cx)
+    match agree(&head.headers, version, body, &dispatcher.settings.revisions) {
+        Ok(Valid::Request(ref request)) => {
+            PendingBody::One(dispatcher.observed_request(request, head, observed, cx))
+        }
+        // Unreachable: the same body was a request before.
+        _ => begin(dispatcher, version, head, body, cx),
+    }
 }
 
 impl fmt::Debug for StatelessSessionManager {

@@ -82,6 +82,34 @@ impl Method {
         }
     }
 
+    /// Returns the name; `_OTHER` for a method that the server does not know.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Initialize => "initialize",
+            Self::Ping => "ping",
+            Self::LoggingSetLevel => "logging/setLevel",
+            Self::ServerDiscover => "server/discover",
+            Self::ToolsList => "tools/list",
+            Self::ToolsCall => "tools/call",
+            Self::PromptsList => "prompts/list",
+            Self::PromptsGet => "prompts/get",
+            Self::ResourcesList => "resources/list",
+            Self::ResourcesTemplatesList => "resources/templates/list",
+            Self::ResourcesRead => "resources/read",
+            Self::ResourcesSubscribe => "resources/subscribe",
+            Self::ResourcesUnsubscribe => "resources/unsubscribe",
+            Self::CompletionComplete => "completion/complete",
+            Self::SubscriptionsListen => "subscriptions/listen",
+            #[cfg(feature = "tasks")]
+            Self::Tasks(TaskMethod::Get) => "tasks/get",
+            #[cfg(feature = "tasks")]
+            Self::Tasks(TaskMethod::Update) => "tasks/update",
+            #[cfg(feature = "tasks")]
+            Self::Tasks(TaskMethod::Cancel) => "tasks/cancel",
+            Self::Unknown => "_OTHER",
+        }
+    }
+
     /// Returns the parameter that `Mcp-Name` repeats, for methods that require the header
     /// (2026-07-28, Transports, "Standard Request Headers").
     pub(crate) fn named_by(self) -> Option<NamedBy> {

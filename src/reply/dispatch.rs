@@ -16,16 +16,17 @@ use super::reply::Reply;
 use super::unredeemed::UnredeemedCall;
 #[cfg(feature = "ask")]
 use crate::ask::{AnswersError, DeliveryOutcome};
-use crate::call::{Call, CallFuture, GuardedCall, Output, Tags, WriteResult};
+use crate::call::{Call, CallFuture, Exchange, Output, Tags, WriteResult};
 use crate::completion::OwnedCompletionRequest;
 use crate::http::{Accepts, HttpFault};
 use crate::jsonrpc::write::{ReplyId, ReplyStart};
 use crate::jsonrpc::{Raw, RpcError};
+use crate::observe::{Observed, ObservedRef, Observer};
 use crate::principal::Principal;
 use crate::protocol::error::method_not_found;
 use crate::protocol::method::{Method, NamedBy};
 use crate::protocol::{Era, LogLevel, Offer, Revision, ServerCapabilities};
-use crate::registry::{Answer, ListRequest, Page, Registry, guarded};
+use crate::registry::{Answer, Has, Item, ListRequest, Page, Registry, guarded};
 use crate::request::{ClientAnswer, InBatch, Params, Refused, Rejection, Valid, ValidRequest};
 use crate::resource::uri;
 use crate::settings::Settings;
@@ -70,82 +71,141 @@ impl<'r> Dispatcher<'r> {
                 self.answer(answer, head);
                 None
             }
-            Err(Refused { rejection, id }) => Some(PendingReply::Ready(Reply::refuse(rejection, id))),
+            Err(Refused { rejection, id }) => {
+                Some(PendingReply::Ready(Reply::refuse(rejection, id, self.settings)))
+            }
         });
         let requests: Vec<_> = requests.collect();
         if requests.is_empty() { PendingBody::ready(Reply::Accepted) } else { PendingBody::Batch(requests) }
     }
 
+    /// Starts a request.
+    #[inline]
     pub(crate) fn request(
         &self,
         request: &ValidRequest<'_>,
         head: &mut Parts,
         cx: &mut Context<'_>,
     ) -> PendingReply<'r> {
+        if Observed::is_wanted(&self.settings.observe) {
+            return self.observe(request, head, cx);
+        }
+        self.observed_request(request, head, ObservedRef::default(), cx)
+    }
+
+    #[inline(never)]
+    fn observe(
+        &self,
+        request: &ValidRequest<'_>,
+        head: &mut Parts,
+        cx: &mut Context<'_>,
+    ) -> PendingReply<'r> {
+        let mut observed = Observed::begin(request, &self.settings.observe);
+        if let Some(observer) = &self.settings.observe.observer {
+            self.count(request, observer, &mut observed);
+        }
+        self.observed_request(request, head, observed.by_ref(), cx)
+    }
+
+    #[inline(never)]
+    fn count<'s>(
+        &self,
+        request: &'s ValidRequest<'_>,
+        observer: &'s Arc<dyn Observer>,
+        watched: &mut Observed<'s>,
+    ) {
+        watched.count(request, self.has_target(request), observer);
+    }
+
+    /// Starts a request that may be observed already. A reply that is not ready takes `observed`
+    /// along.
+    pub(crate) fn observed_request(
+        &self,
+        request: &ValidRequest<'_>,
+        head: &mut Parts,
+        observed: ObservedRef<'_, '_>,
+        cx: &mut Context<'_>,
+    ) -> PendingReply<'r> {
         let has = self.registry.capabilities();
-        let draft = Draft { start: ReplyStart::new(ReplyId::Request(request.id)), era: request.era() };
         let (registry, settings) = (self.registry, self.settings);
         match (request.method, request.era()) {
             (Method::ToolsCall, _) if has.tools != Offer::Nothing => {
                 let begun =
-                    self.call(request, head, draft, NamedBy::Name, cx, |call| registry.call_tool(call));
+                    self.call(request, head, observed, NamedBy::Name, cx, |call| registry.call_tool(call));
                 begun.unwrap_or_else(PendingReply::Tool)
             }
             (Method::PromptsGet, _) if has.prompts != Offer::Nothing => {
                 let begun =
-                    self.call(request, head, draft, NamedBy::Name, cx, |call| registry.get_prompt(call));
+                    self.call(request, head, observed, NamedBy::Name, cx, |call| registry.get_prompt(call));
                 begun.unwrap_or_else(PendingReply::Prompt)
             }
             (Method::ResourcesRead, _) if has.resources != Offer::Nothing => {
                 let begun =
-                    self.call(request, head, draft, NamedBy::Uri, cx, |call| registry.read_resource(call));
+                    self.call(request, head, observed, NamedBy::Uri, cx, |call| registry.read_resource(call));
                 begun.unwrap_or_else(PendingReply::Resource)
             }
             (Method::ToolsList, _) if has.tools != Offer::Nothing => {
-                list(request, head, draft, settings, r#"{"tools":["#, |request| registry.list_tools(request))
+                list(request, head, observed, settings, r#"{"tools":["#, |request| {
+                    registry.list_tools(request)
+                })
             }
             (Method::PromptsList, _) if has.prompts != Offer::Nothing => {
-                list(request, head, draft, settings, r#"{"prompts":["#, |request| {
+                list(request, head, observed, settings, r#"{"prompts":["#, |request| {
                     registry.list_prompts(request)
                 })
             }
             (Method::ResourcesList, _) if has.resources != Offer::Nothing => {
-                list(request, head, draft, settings, r#"{"resources":["#, |request| {
+                list(request, head, observed, settings, r#"{"resources":["#, |request| {
                     registry.list_resources(request)
                 })
             }
             (Method::ResourcesTemplatesList, _) if has.resources != Offer::Nothing => {
                 let list_templates = |request: ListRequest<'_>| registry.list_resource_templates(request);
-                list(request, head, draft, settings, r#"{"resourceTemplates":["#, list_templates)
+                list(request, head, observed, settings, r#"{"resourceTemplates":["#, list_templates)
             }
             (Method::CompletionComplete, _) if has.completions => {
-                let params = request.params.rare_params();
+                let (params, draft) = (request.params.rare_params(), draft(request));
                 match OwnedCompletionRequest::read(params, take_head(head), request.revision, settings) {
                     Ok(owned) => {
-                        let completing = Answer::of(|| registry.complete(owned.borrow()));
-                        PendingReply::of_answer(completing, draft, settings, Draft::output)
+                        let completing =
+                            observed.in_span(|| Answer::of(|| registry.complete(owned.borrow())));
+                        PendingReply::of_answer(completing, draft, observed, settings, Draft::output)
                     }
-                    Err(error) => PendingReply::Ready(draft.error(&error).into()),
+                    Err(error) => PendingReply::ready(draft.error(&error), observed),
                 }
             }
             (Method::SubscriptionsListen, Era::Modern) if has.can_change() || settings.has_tasks() => {
-                self.listen(request, head, draft)
+                self.listen(request, head, observed)
             }
             #[cfg(feature = "tasks")]
             (Method::Tasks(method), Era::Modern) if settings.has_tasks() => {
-                super::tasks::request(method, request, head, draft, settings)
+                super::tasks::request(method, request, head, draft(request), observed, settings)
             }
-            _ => PendingReply::Ready(self.answer_at_once(request, has, draft).into()),
+            _ => PendingReply::ready(self.answer_at_once(request, has), observed),
         }
     }
 
+    /// Returns whether the registry certainly has what the request names.
+    fn has_target(&self, request: &ValidRequest<'_>) -> bool {
+        let has = self.registry.capabilities();
+        let target = request.method.named_by().and_then(|named_by| request.params.named(named_by)?.string());
+        let Some(target) = target else { return false };
+        let canonical;
+        let item = match request.method {
+            Method::ToolsCall if has.tools != Offer::Nothing => Item::Tool(&target),
+            Method::PromptsGet if has.prompts != Offer::Nothing => Item::Prompt(&target),
+            Method::ResourcesRead if has.resources != Offer::Nothing && target.len() <= MAX_URI => {
+                canonical = uri::canonical(&target);
+                Item::Resource(&canonical)
+            }
+            _ => return false,
+        };
+        guarded(|| self.registry.has(item)).is_ok_and(|has| has == Has::Yes)
+    }
+
     /// Answers the methods that need nothing from the registry except its capabilities.
-    fn answer_at_once(
-        &self,
-        request: &ValidRequest<'_>,
-        has: ServerCapabilities,
-        draft: Draft,
-    ) -> SingleReply {
+    fn answer_at_once(&self, request: &ValidRequest<'_>, has: ServerCapabilities) -> SingleReply {
+        let draft = draft(request);
         match (request.method, request.era()) {
             (Method::Initialize, Era::Legacy) => {
                 draft.initialize(has, self.negotiate(request), self.settings)
@@ -176,14 +236,15 @@ impl<'r> Dispatcher<'r> {
         &self,
         request: &ValidRequest<'_>,
         head: &mut Parts,
-        draft: Draft,
+        observed: ObservedRef<'_, '_>,
         named_by: NamedBy,
         cx: &mut Context<'_>,
         start: impl FnOnce(Call<'_>) -> CallFuture<T>,
     ) -> Result<PendingReply<'r>, Box<PendingCall<T>>> {
+        let draft = draft(request);
         let (written, arguments) = match call_params(request, named_by) {
             Ok(params) => params,
-            Err(error) => return Ok(PendingReply::Ready(draft.error(&error).into())),
+            Err(error) => return Ok(PendingReply::ready(draft.error(&error), observed)),
         };
         // From here on, access checks and handlers see the same spelling of a URI.
         let target = match named_by {
@@ -197,79 +258,94 @@ impl<'r> Dispatcher<'r> {
         #[cfg(feature = "ask")]
         let answers = match crate::ask::Answers::of(request, head, purpose, self.settings) {
             Ok(answers) => answers,
-            Err(AnswersError::Refused(error)) => return Ok(PendingReply::Ready(draft.error(&error).into())),
+            Err(AnswersError::Refused(error)) => {
+                return Ok(PendingReply::ready(draft.error(&error), observed));
+            }
             Err(AnswersError::Unredeemed(redemption)) => {
-                let head = take_head(head);
-                return Ok(PendingReply::Unredeemed(Box::new(UnredeemedCall { head, redemption, draft })));
+                let (head, observed) = (take_head(head), observed.take());
+                let unredeemed = UnredeemedCall { head, redemption, draft, observed };
+                return Ok(PendingReply::Unredeemed(Box::new(unredeemed)));
             }
         };
-        let mut exchange = None;
-        let call = Call {
-            target: &target,
-            written: &written,
-            called: &target,
-            arguments,
-            tags: Tags::default(),
-            head,
-            revision: request.revision,
-            meta: &request.params.meta,
-            log_level: request.log_level,
-            settings: self.settings,
-            takes_stream: self.accepts.takes_stream(),
-            check: None,
-            #[cfg(feature = "ask")]
-            purpose,
-            #[cfg(feature = "ask")]
-            answers,
-            exchange: &mut exchange,
+        let start = |exchange: &mut Option<Arc<Exchange>>, head: &mut Parts| {
+            start(Call {
+                target: &target,
+                written: &written,
+                called: &target,
+                arguments,
+                tags: Tags::default(),
+                head,
+                revision: request.revision,
+                meta: &request.params.meta,
+                log_level: request.log_level,
+                settings: self.settings,
+                takes_stream: self.accepts.takes_stream(),
+                check: None,
+                #[cfg(feature = "ask")]
+                purpose,
+                #[cfg(feature = "ask")]
+                answers,
+                exchange,
+            })
         };
-        let guarded = GuardedCall::start(|| start(call), self.settings);
         let origin = CallOrigin {
             target: &target,
             #[cfg(feature = "tasks")]
             arguments,
             #[cfg(feature = "tasks")]
             request,
-            #[cfg(feature = "tasks")]
-            head,
         };
-        let begun = PendingCall::begin(guarded, exchange, draft, origin, self.settings, cx);
+        let begun = PendingCall::begin(start, draft, observed, origin, head, self.settings, cx);
         begun.map(PendingReply::Ready)
     }
 
-    fn listen(&self, request: &ValidRequest<'_>, head: &Parts, draft: Draft) -> PendingReply<'r> {
+    fn listen(
+        &self,
+        request: &ValidRequest<'_>,
+        head: &Parts,
+        mut observed: ObservedRef<'_, '_>,
+    ) -> PendingReply<'r> {
+        let draft = draft(request);
+        let ended = PendingReply::ready;
         let id = ReplyId::Request(request.id);
-        let refuse = |rejection: Rejection| PendingReply::Ready(Reply::refuse(rejection, id));
+        let refuse = |rejection| SingleReply::refuse(rejection, id, self.settings);
         if !self.accepts.takes_stream() {
-            return refuse(HttpFault::NotAcceptable.into());
+            return ended(refuse(HttpFault::NotAcceptable.into()), observed);
         }
         if request.id.as_json().len() > MAX_SUBSCRIPTION_ID {
-            return refuse(Rejection::InvalidRequest(
-                "the `id` of a subscription must have at most 1024 bytes",
-            ));
+            let fault = "the `id` of a subscription must have at most 1024 bytes";
+            return ended(refuse(Rejection::InvalidRequest(fault)), observed);
         }
         let wanted = request.params.rare_params().notifications.map_or("null", Raw::text);
         let honoured = |wanted: SubscriptionFilter| guarded(|| wanted.honoured(self.registry, head));
         let wanted = match SubscriptionFilter::read(wanted).and_then(honoured) {
             Ok(wanted) => wanted,
-            Err(error) => return PendingReply::Ready(draft.error(&error).into()),
+            Err(error) => return ended(draft.error(&error), observed),
         };
         #[cfg(feature = "tasks")]
         if wanted.has_tasks()
             && self.settings.has_tasks()
             && let Err(error) = super::tasks::require(request)
         {
-            return PendingReply::Ready(draft.error(&error).into());
+            return ended(draft.error(&error), observed);
         }
         let place = match self.settings.listeners.take(Principal::of(head)) {
             Ok(place) => place,
-            Err(full) => return refuse(Rejection::TooManyListeners(full)),
+            Err(full) => return ended(refuse(Rejection::TooManyListeners(full)), observed),
         };
+        observed.listens();
         let listener = self.settings.drain.listen(place);
         let changes = self.registry.changes().subscribe();
-        let id = request.id.as_json().to_owned();
-        let settings = Arc::clone(self.settings);
-        let stream = SubscriptionStream::new(wanted, head.clone(), id, changes, listener, draft, settings);
+        let stream = SubscriptionStream::new(
+            wanted,
+            head.clone(),
+            request.id.as_json().to_owned(),
+            changes,
+            listener,
+            draft,
+            observed.take(),
+            Arc::clone(self.settings),
+        );
         #[cfg(feature = "tasks")]
         if stream.has_tasks() {
             return PendingReply::Later(Box::pin(async move {
@@ -291,8 +367,8 @@ impl<'r> Dispatcher<'r> {
             DeliveryOutcome::NotHere => Rejection::ResponseToAnotherReplica,
         };
         #[cfg(not(feature = "ask"))]
-        let (rejection, _) = (Rejection::UnexpectedResponse, (self.settings, head));
-        Reply::refuse(rejection, ReplyId::Request(answer.id))
+        let (rejection, _) = (Rejection::UnexpectedResponse, head);
+        Reply::refuse(rejection, ReplyId::Request(answer.id), self.settings)
     }
 
     /// Returns the revision for the result of `initialize`. The server does not store it: the
@@ -308,6 +384,11 @@ impl<'r> Dispatcher<'r> {
     }
 }
 
+/// Starts the reply to a request.
+fn draft(request: &ValidRequest<'_>) -> Draft {
+    Draft { start: ReplyStart::new(ReplyId::Request(request.id)), era: request.era() }
+}
+
 /// Takes the head, and leaves an empty one.
 pub(crate) fn take_head(head: &mut Parts) -> Parts {
     std::mem::replace(head, http::Request::new(()).into_parts().0)
@@ -317,11 +398,12 @@ pub(crate) fn take_head(head: &mut Parts) -> Parts {
 fn list<'r>(
     request: &ValidRequest<'_>,
     head: &Parts,
-    draft: Draft,
+    observed: ObservedRef<'_, '_>,
     settings: &'r Arc<Settings>,
     opening: &'static str,
     list: impl FnOnce(ListRequest<'_>) -> Answer<'r, Page>,
 ) -> PendingReply<'r> {
+    let draft = draft(request);
     let cursor = Params::present(request.params.cursor);
     let text = cursor.map(Raw::string);
     let cursor = match &text {
@@ -329,12 +411,12 @@ fn list<'r>(
         Some(Some(cursor)) => Some(&**cursor),
         Some(None) => {
             let error = RpcError::invalid_params("`cursor` must be a string");
-            return PendingReply::Ready(draft.error(&error).into());
+            return PendingReply::ready(draft.error(&error), observed);
         }
     };
     let request = ListRequest { cursor, head, revision: request.revision, settings: Some(settings) };
-    let listing = Answer::of(|| list(request));
-    PendingReply::of_answer(listing, draft, settings, move |draft, page, settings| {
+    let listing = observed.in_span(|| Answer::of(|| list(request)));
+    PendingReply::of_answer(listing, draft, observed, settings, move |draft, page, settings| {
         draft.list(opening, page, settings)
     })
 }

@@ -57,7 +57,7 @@ impl Draft {
     pub(crate) fn error(self, error: &RpcError) -> SingleReply {
         let code = code_of(error, self.era);
         let status = status_of(code, self.era);
-        SingleReply::Error { status, message: self.start.error(error, code), headers: Box::default() }
+        SingleReply::Error { status, code, message: self.start.error(error, code), headers: Box::default() }
     }
 
     /// The reply to a call whose caller lacks a scope. The status and the challenge are lost where
@@ -68,6 +68,7 @@ impl Draft {
         let challenge = missing.challenge.iter().map(|value| (header::WWW_AUTHENTICATE, value.clone()));
         SingleReply::Error {
             status: StatusCode::FORBIDDEN,
+            code: error.code(),
             headers: Box::new(challenge.collect()),
             message: self.start.error(&error, error.code()),
         }
@@ -76,8 +77,8 @@ impl Draft {
     /// The reply to a request that may succeed when it is sent again later.
     #[cfg(feature = "tasks")]
     pub(crate) fn later(self, error: &RpcError, status: StatusCode) -> SingleReply {
-        let headers = Box::new(retry_after("1"));
-        SingleReply::Error { status, message: self.start.error(error, error.code()), headers }
+        let (code, headers) = (error.code(), Box::new(retry_after("1")));
+        SingleReply::Error { status, code, message: self.start.error(error, code), headers }
     }
 
     /// The reply to a request about a task that fails.

@@ -19,6 +19,7 @@ use crate::deadline::Deadline;
 use crate::drain::ListenerGuard;
 use crate::http::sse::{KEEP_ALIVE, event};
 use crate::jsonrpc::{RpcError, write};
+use crate::observe::{Observed, RequestEnd, StreamKind};
 use crate::protocol::{Offer, meta};
 use crate::registry::Registry;
 use crate::resource::uri;
@@ -126,6 +127,7 @@ pub(crate) struct SubscriptionStream {
     listener: ListenerGuard,
     /// `None` once the final result has been written.
     draft: Option<Draft>,
+    observed: Observed<'static>,
     settings: Arc<Settings>,
     keep_alive: Deadline,
     is_acknowledged: bool,
@@ -135,6 +137,7 @@ pub(crate) struct SubscriptionStream {
 }
 
 impl SubscriptionStream {
+    #[expect(clippy::too_many_arguments, reason = "created in one place")]
     pub(crate) fn new(
         #[cfg_attr(not(feature = "tasks"), expect(unused_mut, reason = "tasks are removed"))]
         mut wanted: SubscriptionFilter,
@@ -143,8 +146,10 @@ impl SubscriptionStream {
         changes: ChangeStream,
         listener: ListenerGuard,
         draft: Draft,
+        observed: Observed<'static>,
         settings: Arc<Settings>,
     ) -> Self {
+        settings.observe.tell(|observer| observer.stream_opened(StreamKind::Subscription));
         let mut spellings: BTreeMap<String, Vec<String>> = BTreeMap::new();
         for written in &wanted.resource_subscriptions {
             spellings.entry(uri::canonical(written).into_owned()).or_default().push(written.clone());
@@ -167,6 +172,7 @@ impl SubscriptionStream {
             tasks: None,
             listener,
             draft: Some(draft),
+            observed,
             keep_alive: Deadline::new(settings.keep_alive),
             settings,
             is_acknowledged: false,
@@ -188,7 +194,9 @@ impl SubscriptionStream {
             Ok((tasks, honoured)) => (self.tasks, self.wanted.task_ids) = (Some(tasks), honoured),
             Err(fault) => {
                 if let Some(draft) = self.draft.take() {
-                    return Err(draft.task_fault(&fault));
+                    let reply = draft.task_fault(&fault);
+                    self.observed.note(reply.end());
+                    return Err(reply);
                 }
             }
         }
@@ -255,6 +263,7 @@ impl SubscriptionStream {
         }
         if is_over && let Some(draft) = self.draft.take() {
             let message = draft.listened(&self.id, &self.settings).into_vec();
+            self.observed.note(RequestEnd::Success);
             event(&mut events, |buffer| buffer.extend_from_slice(&message));
         }
         if !events.is_empty() {
@@ -278,6 +287,12 @@ impl SubscriptionStream {
             // Serialising booleans and strings cannot fail.
             let _ = write::json(buffer, &self.wanted);
         });
+    }
+}
+
+impl Drop for SubscriptionStream {
+    fn drop(&mut self) {
+        self.settings.observe.tell(|observer| observer.stream_closed(StreamKind::Subscription));
     }
 }
 

@@ -14,6 +14,7 @@ use crate::drain::Serving;
 use crate::http::sse::{KEEP_ALIVE, event};
 #[cfg(feature = "auth")]
 use crate::jsonrpc::{ErrorCode, RpcError};
+use crate::observe::StreamKind;
 use crate::settings::Settings;
 
 /// A call in flight, with any type of result.
@@ -55,6 +56,7 @@ enum StreamState {
 
 impl CallStream {
     pub(crate) fn new(call: Box<dyn CallInFlight>, exchange: Arc<Exchange>, settings: Arc<Settings>) -> Self {
+        settings.observe.tell(|observer| observer.stream_opened(StreamKind::Call));
         Self {
             call,
             #[cfg(feature = "auth")]
@@ -126,6 +128,12 @@ impl CallStream {
         }
         self.keep_alive.reset();
         Some(events.into())
+    }
+}
+
+impl Drop for CallStream {
+    fn drop(&mut self) {
+        self.settings.observe.tell(|observer| observer.stream_closed(StreamKind::Call));
     }
 }
 

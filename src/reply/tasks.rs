@@ -1,15 +1,17 @@
 //! Replies to `tasks/get`, `tasks/update` and `tasks/cancel`.
 
+use std::future::poll_fn;
+use std::pin::pin;
 use std::sync::Arc;
 
 use http::request::Parts;
 
 use super::draft::Draft;
-use super::message::SingleReply;
 use super::pending::PendingReply;
 use crate::ask;
 use crate::call::WriteResult;
 use crate::jsonrpc::{Raw, RpcError};
+use crate::observe::ObservedRef;
 use crate::protocol::error;
 use crate::protocol::method::TaskMethod;
 use crate::request::{Params, ValidRequest};
@@ -27,6 +29,7 @@ pub(super) fn request<'r>(
     request: &ValidRequest<'_>,
     head: &Parts,
     draft: Draft,
+    observed: ObservedRef<'_, '_>,
     settings: &'r Arc<Settings>,
 ) -> PendingReply<'r> {
     let params = request.params.rare_params();
@@ -34,34 +37,42 @@ pub(super) fn request<'r>(
     let id = id.ok_or_else(|| RpcError::invalid_params("`taskId` must be a string"));
     let id = match require(request).and(id) {
         Ok(id) => id,
-        Err(error) => return PendingReply::Ready(draft.error(&error).into()),
+        Err(error) => return PendingReply::ready(draft.error(&error), observed),
     };
     let task = TaskRequest::new(&id, head, settings);
     match method {
-        TaskMethod::Get => {
-            PendingReply::Later(Box::pin(async move { write(draft, task.get().await, settings).into() }))
-        }
+        TaskMethod::Get => later(draft, observed, settings, async move { task.get().await }),
         TaskMethod::Update => {
             let missing = || RpcError::invalid_params("`inputResponses` must be an object");
             let answers = Params::present(params.input_responses).ok_or_else(missing);
             match answers.and_then(ask::read_answers) {
-                Ok(answers) => PendingReply::Later(Box::pin(async move {
-                    let updated = task.update(answers).await;
-                    write(draft, updated.map(|()| Acknowledged), settings).into()
-                })),
-                Err(error) => PendingReply::Ready(draft.error(&error).into()),
+                Ok(answers) => later(draft, observed, settings, async move {
+                    task.update(answers).await.map(|()| Acknowledged)
+                }),
+                Err(error) => PendingReply::ready(draft.error(&error), observed),
             }
         }
-        TaskMethod::Cancel => PendingReply::Later(Box::pin(async move {
-            let cancelled = task.cancel().await;
-            write(draft, cancelled.map(|()| Acknowledged), settings).into()
-        })),
+        TaskMethod::Cancel => {
+            later(draft, observed, settings, async move { task.cancel().await.map(|()| Acknowledged) })
+        }
     }
 }
 
-fn write(draft: Draft, result: Result<impl WriteResult, TaskFault>, settings: &Settings) -> SingleReply {
-    match result {
-        Ok(result) => draft.output(&result, settings),
-        Err(fault) => draft.task_fault(&fault),
-    }
+/// Writes the result of a step in the store.
+fn later<'r>(
+    draft: Draft,
+    observed: ObservedRef<'_, '_>,
+    settings: &'r Arc<Settings>,
+    step: impl Future<Output = Result<impl WriteResult, TaskFault>> + Send + 'r,
+) -> PendingReply<'r> {
+    let mut observed = observed.take();
+    PendingReply::Later(Box::pin(async move {
+        let mut step = pin!(step);
+        let reply = match poll_fn(|cx| observed.in_span(|| step.as_mut().poll(cx))).await {
+            Ok(result) => draft.output(&result, settings),
+            Err(fault) => draft.task_fault(&fault),
+        };
+        observed.note(reply.end());
+        reply.into()
+    }))
 }

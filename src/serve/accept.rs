@@ -190,6 +190,6 @@ impl<S> Connections<S> {
 
 fn report(error: &JoinError) {
     if error.is_panic() {
-        tracing::error!(%error, "a connection panicked");
+        tracing::error!("a connection panicked");
     }
 }

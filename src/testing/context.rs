@@ -156,6 +156,8 @@ impl TestContext {
             progress: Some((r#""progress""#.into(), Mutex::new(f64::NEG_INFINITY))),
             log_from: LogFrom::Level(LogLevel::Debug),
             outbox: Outbox::keeping(),
+            #[cfg(feature = "otel")]
+            propagation: None,
             #[cfg(feature = "ask")]
             asks: self.asks(),
         };

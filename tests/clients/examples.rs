@@ -12,8 +12,16 @@ use test_support::server::{ExampleServer, example, run_example};
 use tokio::process::Command;
 
 /// The examples that serve.
-const SERVERS: [&str; 7] =
-    ["ask_the_user", "axum_app", "everything", "hyper_server", "live_resources", "per_tenant", "quickstart"];
+const SERVERS: [&str; 8] = [
+    "ask_the_user",
+    "axum_app",
+    "everything",
+    "hyper_server",
+    "live_resources",
+    "observed",
+    "per_tenant",
+    "quickstart",
+];
 
 /// Sends one request over a new connection.
 pub(crate) async fn send(

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::process::ExitCode;
 
+use path::Observed;
+
 use crate::Failure;
 use crate::client::Era;
 use crate::server::Server;
@@ -24,6 +26,13 @@ const TOLERANCE_BY_THE_CLOCK: Cost = Cost { instructions: 25, allocations: 50, l
 /// The maximum number of instructions of a call on hyper, in percent of the hand-written server's:
 /// 115, plus one because the code layout varies between builds.
 const MOST_OF_HAND_WRITTEN: u64 = 116;
+
+/// The workloads that are also measured with somebody who observes them.
+const OBSERVED: [&str; 2] = ["add_legacy", "add_modern"];
+
+/// The most instructions that a request takes whose span a subscriber discards, in percent of one
+/// that nobody observes.
+const MOST_OBSERVED: u64 = 103;
 
 impl Cost {
     fn parts(self) -> [u64; 3] {
@@ -86,6 +95,16 @@ pub(crate) fn check() -> Result<ExitCode, Failure> {
             era.name()
         );
     }
+    for name in OBSERVED {
+        let discarded = costs[&format!("{}{name}", Observed::Discarded.prefix())].instructions;
+        let plain = costs[name].instructions;
+        let per_mille = (discarded * 1000 / plain).saturating_sub(1000);
+        is_fine &= discarded * 100 <= plain * MOST_OBSERVED;
+        let (whole, tenth, most) = (per_mille / 10, per_mille % 10, MOST_OBSERVED - 100);
+        println!(
+            "{name} with a subscriber that discards everything: {whole}.{tenth} % more (at most {most} %)"
+        );
+    }
     if is_fine {
         return Ok(ExitCode::SUCCESS);
     }
@@ -97,6 +116,13 @@ fn measure() -> Result<Costs, Failure> {
     let mut costs = Costs::new();
     for name in path::NAMES {
         costs.insert(name.to_owned(), valgrind::in_memory(name)?);
+    }
+    for name in OBSERVED {
+        for observed in [Observed::Discarded, Observed::Counted] {
+            let name = format!("{}{name}", observed.prefix());
+            let cost = valgrind::in_memory(&name)?;
+            costs.insert(name, cost);
+        }
     }
     for era in Era::ALL {
         for server in Server::ALL {

@@ -1,6 +1,8 @@
 //! The workloads: requests to a manager in memory. Their futures never wait for I/O, so only the
 //! request path is measured.
 
+mod observed;
+
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
@@ -11,6 +13,8 @@ use mcp_stateless::{CallContext, StatelessSessionManager, ToolRegistry};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
+
+pub use observed::Observed;
 
 #[derive(Deserialize, JsonSchema)]
 struct Add {
@@ -55,6 +59,14 @@ impl Workload {
     /// # Panics
     /// If there is no such workload, or if its reply is not the expected one.
     pub fn new(name: &'static str) -> Self {
+        Self::observed(name, Observed::Not)
+    }
+
+    /// Creates the workload with this name, which is counted if that is how it is observed.
+    ///
+    /// # Panics
+    /// When there is no such workload, or its reply is not as expected.
+    pub fn observed(name: &'static str, observed: Observed) -> Self {
         let call = |name: &str, arguments: Value| json!({"name": name, "arguments": arguments});
         let add = || call("add", json!({"a": 10, "b": 20}));
         let (request, expected) = match name {
@@ -79,7 +91,11 @@ impl Workload {
             }
             other => panic!("there is no workload {other}"),
         };
-        let manager = StatelessSessionManager::builder("path", "1.0.0").build().expect("valid settings");
+        let mut builder = StatelessSessionManager::builder("path", "1.0.0");
+        if observed == Observed::Counted {
+            builder = builder.observer(observed::Count::default());
+        }
+        let manager = builder.build().expect("valid settings");
         let workload = Self { name, manager, tools: tools(if name == "list_100" { 98 } else { 0 }), request };
         let reply = workload.answer(workload.request());
         assert!(String::from_utf8_lossy(&reply).contains(expected), "{name}: {reply:?}");

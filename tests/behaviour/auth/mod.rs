@@ -3,9 +3,9 @@
 mod attacks;
 mod challenges;
 mod dpop;
-mod issuer;
+pub(crate) mod issuer;
 mod keys;
 mod opaque;
 mod scopes;
-mod server;
+pub(crate) mod server;
 mod streams;
