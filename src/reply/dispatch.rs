@@ -302,15 +302,14 @@ impl<'r> Dispatcher<'r> {
                 Some(place) => start_holding(place, call, start),
             }
         };
-        let mut origin = CallOrigin {
+        let origin = CallOrigin {
             target: &target,
             #[cfg(feature = "tasks")]
             arguments,
             #[cfg(feature = "tasks")]
             request,
-            head,
         };
-        let begun = PendingCall::begin(start, draft, observed, &mut origin, self.settings, cx);
+        let begun = PendingCall::begin(start, draft, observed, origin, head, self.settings, cx);
         begun.map(PendingReply::Ready)
     }
 
