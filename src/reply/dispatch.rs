@@ -6,7 +6,7 @@ use std::task::Context;
 
 use http::request::Parts;
 
-use super::call::PendingCall;
+use super::call::{CallOrigin, PendingCall};
 use super::draft::Draft;
 use super::listen::{SubscriptionFilter, SubscriptionStream};
 use super::message::SingleReply;
@@ -16,13 +16,13 @@ use super::reply::Reply;
 use super::unredeemed::UnredeemedCall;
 #[cfg(feature = "ask")]
 use crate::ask::{AnswersError, DeliveryOutcome};
-use crate::call::{Call, CallFuture, Exchange, Output, Tags, WriteResult};
+use crate::call::{Call, CallError, CallFuture, Exchange, Output, Tags, TooManyCalls, WriteResult};
 use crate::completion::OwnedCompletionRequest;
 use crate::http::{Accepts, HttpFault};
 use crate::jsonrpc::write::{ReplyId, ReplyStart};
 use crate::jsonrpc::{Raw, RpcError};
 use crate::observe::{Observed, ObservedRef, Observer};
-use crate::places::{Full, Place, Places};
+use crate::places::{Full, Places};
 use crate::principal::Principal;
 use crate::protocol::error::method_not_found;
 use crate::protocol::method::{Method, NamedBy};
@@ -51,7 +51,7 @@ impl<'r> Dispatcher<'r> {
         match valid {
             Valid::Notification => PendingBody::ready(Reply::Accepted),
             Valid::Request(request) => PendingBody::One(self.request(&request, head, cx)),
-            Valid::Answer(answer) => PendingBody::ready(self.answer(answer, head)),
+            Valid::Answer(answer) => PendingBody::One(self.answer(answer, head)),
             Valid::Batch(messages) => self.batch(messages, head, cx),
         }
     }
@@ -68,10 +68,16 @@ impl<'r> Dispatcher<'r> {
         let requests = messages.into_iter().filter_map(|message| match message {
             Ok(InBatch::Request(request)) => Some(quiet.request(&request, &mut head.clone(), cx)),
             // An answer in a batch gets no reply, so a rejected one cannot be reported.
+            #[cfg(feature = "ask")]
             Ok(InBatch::Answer(answer)) => {
-                self.answer(answer, head);
+                let parking = &self.settings.ask.parking;
+                if let Some(answer) = parking.read(answer, head) {
+                    parking.send(answer);
+                }
                 None
             }
+            #[cfg(not(feature = "ask"))]
+            Ok(InBatch::Answer(_)) => None,
             Err(Refused { rejection, id }) => {
                 Some(PendingReply::Ready(Reply::refuse(rejection, id, self.settings)))
             }
@@ -165,22 +171,32 @@ impl<'r> Dispatcher<'r> {
                 list(request, head, observed, settings, r#"{"resourceTemplates":["#, list_templates)
             }
             (Method::CompletionComplete, _) if has.completions => {
-                let place = match take_place(settings, head) {
-                    Ok(place) => place,
-                    Err(full) => return too_many_calls(full, request, observed, settings),
-                };
                 let (params, draft) = (request.params.rare_params(), draft(request));
                 match OwnedCompletionRequest::read(params, take_head(head), request.revision, settings) {
                     Ok(owned) => {
-                        let complete = || hold(place, || registry.complete(owned.borrow()));
+                        let mut full = None;
+                        let asked = owned.borrow();
+                        let complete = || match &settings.calls {
+                            None => registry.complete(asked),
+                            Some(calls) => {
+                                ask_bounded(calls, asked.head, &mut full, || registry.complete(asked))
+                            }
+                        };
                         let completing = observed.in_span(|| Answer::of(complete));
+                        if let Some(full) = full {
+                            return too_many_calls(full, draft, observed, settings);
+                        }
                         PendingReply::of_answer(completing, draft, observed, settings, Draft::output)
                     }
                     Err(error) => PendingReply::ready(draft.error(&error), observed),
                 }
             }
-            (Method::SubscriptionsListen, Era::Modern) if has.can_change() => {
-                PendingReply::Ready(self.listen(request, head, observed))
+            (Method::SubscriptionsListen, Era::Modern) if has.can_change() || settings.has_tasks() => {
+                self.listen(request, head, observed)
+            }
+            #[cfg(feature = "tasks")]
+            (Method::Tasks(method), Era::Modern) if settings.has_tasks() => {
+                super::tasks::request(method, request, head, draft(request), observed, settings)
             }
             _ => PendingReply::ready(self.answer_at_once(request, has), observed),
         }
@@ -251,6 +267,8 @@ impl<'r> Dispatcher<'r> {
         let target = match named_by {
             NamedBy::Uri => uri::canonical(&written),
             NamedBy::Name => Cow::Borrowed(&*written),
+            #[cfg(feature = "tasks")]
+            NamedBy::TaskId => Cow::Borrowed(&*written),
         };
         #[cfg(feature = "ask")]
         let purpose = crate::ask::Purpose { method: &request.method_name, target: &target, arguments };
@@ -266,11 +284,7 @@ impl<'r> Dispatcher<'r> {
                 return Ok(PendingReply::Unredeemed(Box::new(unredeemed)));
             }
         };
-        let place = match take_place(self.settings, head) {
-            Ok(place) => place,
-            Err(full) => return Ok(too_many_calls(full, request, observed, self.settings)),
-        };
-        let start = |exchange: &mut Option<Arc<Exchange>>| {
+        let start = |exchange: &mut Option<Arc<Exchange>>, head: &mut Parts| {
             let call = Call {
                 target: &target,
                 written: &written,
@@ -290,44 +304,60 @@ impl<'r> Dispatcher<'r> {
                 answers,
                 exchange,
             };
-            match place {
+            match &self.settings.calls {
                 None => start(call),
-                Some(place) => start_holding(place, call, start),
+                Some(calls) => start_bounded(calls, call, start),
             }
         };
-        let begun = PendingCall::begin(start, draft, observed, &target, self.settings, cx);
+        let mut origin = CallOrigin {
+            target: &target,
+            #[cfg(feature = "tasks")]
+            arguments,
+            #[cfg(feature = "tasks")]
+            request,
+            head,
+        };
+        let begun = PendingCall::begin(start, draft, observed, &mut origin, self.settings, cx);
         begun.map(PendingReply::Ready)
     }
 
-    fn listen(&self, request: &ValidRequest<'_>, head: &Parts, mut observed: ObservedRef<'_, '_>) -> Reply {
+    fn listen(
+        &self,
+        request: &ValidRequest<'_>,
+        head: &Parts,
+        mut observed: ObservedRef<'_, '_>,
+    ) -> PendingReply<'r> {
         let draft = draft(request);
-        let ended = |reply: SingleReply, mut observed: ObservedRef<'_, '_>| {
-            observed.note_with(|| reply.end());
-            reply.into()
-        };
         let id = ReplyId::Request(request.id);
         let refuse = |rejection| SingleReply::refuse(rejection, id, self.settings);
         if !self.accepts.takes_stream() {
-            return ended(refuse(HttpFault::NotAcceptable.into()), observed);
+            return PendingReply::ready(refuse(HttpFault::NotAcceptable.into()), observed);
         }
         if request.id.as_json().len() > MAX_SUBSCRIPTION_ID {
             let fault = "the `id` of a subscription must have at most 1024 bytes";
-            return ended(refuse(Rejection::InvalidRequest(fault)), observed);
+            return PendingReply::ready(refuse(Rejection::InvalidRequest(fault)), observed);
         }
         let wanted = request.params.rare_params().notifications.map_or("null", Raw::text);
         let honoured = |wanted: SubscriptionFilter| guarded(|| wanted.honoured(self.registry, head));
         let wanted = match SubscriptionFilter::read(wanted).and_then(honoured) {
             Ok(wanted) => wanted,
-            Err(error) => return ended(draft.error(&error), observed),
+            Err(error) => return PendingReply::ready(draft.error(&error), observed),
         };
+        #[cfg(feature = "tasks")]
+        if wanted.has_tasks()
+            && self.settings.has_tasks()
+            && let Err(error) = super::tasks::require(request)
+        {
+            return PendingReply::ready(draft.error(&error), observed);
+        }
         let place = match self.settings.listeners.take(Principal::of(head)) {
             Ok(place) => place,
-            Err(full) => return ended(refuse(Rejection::TooManyListeners(full)), observed),
+            Err(full) => return PendingReply::ready(refuse(Rejection::TooManyListeners(full)), observed),
         };
         observed.listens();
         let listener = self.settings.drain.listen(place);
         let changes = self.registry.changes().subscribe();
-        Reply::Subscription(Box::new(SubscriptionStream::new(
+        let stream = SubscriptionStream::new(
             wanted,
             head.clone(),
             request.id.as_json().to_owned(),
@@ -336,20 +366,39 @@ impl<'r> Dispatcher<'r> {
             draft,
             observed.take(),
             Arc::clone(self.settings),
-        )))
+        );
+        #[cfg(feature = "tasks")]
+        if stream.has_tasks() {
+            return PendingReply::Later(Box::pin(async move {
+                match stream.with_tasks().await {
+                    Ok(stream) => Reply::Subscription(Box::new(stream)),
+                    Err(reply) => reply.into(),
+                }
+            }));
+        }
+        PendingReply::Ready(Reply::Subscription(Box::new(stream)))
     }
 
     /// Delivers a client's answer to the call that waits for it.
-    fn answer(&self, answer: ClientAnswer<'_>, head: &Parts) -> Reply {
+    fn answer(&self, answer: ClientAnswer<'_>, head: &Parts) -> PendingReply<'r> {
+        let start = ReplyStart::new(ReplyId::Request(answer.id));
         #[cfg(feature = "ask")]
-        let rejection = match self.settings.ask.parking.deliver(answer, head) {
-            DeliveryOutcome::Perhaps => return Reply::Accepted,
-            DeliveryOutcome::Nowhere => Rejection::UnexpectedResponse,
-            DeliveryOutcome::NotHere => Rejection::ResponseToAnotherReplica,
-        };
+        if let Some(delivery) = self.settings.ask.parking.read(answer, head) {
+            let settings: &'r Settings = self.settings;
+            return PendingReply::Later(Box::pin(async move {
+                let rejection = match settings.ask.parking.deliver(delivery).await {
+                    DeliveryOutcome::Perhaps => return Reply::Accepted,
+                    DeliveryOutcome::Nowhere => Rejection::UnexpectedResponse,
+                    DeliveryOutcome::NotHere => Rejection::ResponseToAnotherReplica,
+                    DeliveryOutcome::Unavailable => Rejection::AnswerBusUnavailable,
+                };
+                SingleReply::refuse_with(rejection, start, settings).into()
+            }));
+        }
         #[cfg(not(feature = "ask"))]
-        let (rejection, _) = (Rejection::UnexpectedResponse, head);
-        Reply::refuse(rejection, ReplyId::Request(answer.id), self.settings)
+        let _ = head;
+        let rejection = Rejection::UnexpectedResponse;
+        PendingReply::Ready(SingleReply::refuse_with(rejection, start, self.settings).into())
     }
 
     /// Returns the revision for the result of `initialize`. The server does not store it: the
@@ -370,35 +419,36 @@ fn draft(request: &ValidRequest<'_>) -> Draft {
     Draft { start: ReplyStart::new(ReplyId::Request(request.id)), era: request.era() }
 }
 
-/// Takes a place among the calls in flight, if the host bounds them.
-#[inline]
-fn take_place(settings: &Settings, head: &Parts) -> Result<Option<Place>, Full> {
-    // Not inlined, because few hosts do.
-    #[cold]
-    #[inline(never)]
-    fn take(calls: &Places, head: &Parts) -> Result<Option<Place>, Full> {
-        calls.take(Principal::of(head)).map(Some)
-    }
-    settings.calls.as_ref().map_or(Ok(None), |calls| take(calls, head))
-}
-
-/// Starts a call that holds a place until it ends.
+/// Starts a call that holds a place until it ends, or refuses it. Not inlined, so that it costs nothing
+/// if calls are not bounded.
 #[cold]
 #[inline(never)]
-fn start_holding<T: Output>(
-    place: Place,
+fn start_bounded<T: Output>(
+    calls: &Places,
     call: Call<'_>,
     start: impl FnOnce(Call<'_>) -> CallFuture<T>,
 ) -> CallFuture<T> {
-    start(call).holding(place)
+    match calls.take(Principal::of(call.head)) {
+        Ok(place) => start(call).holding(place),
+        Err(full) => CallFuture::refused(CallError::TooManyCalls(TooManyCalls(full))),
+    }
 }
 
-/// Asks a registry, and holds the place until the answer is there.
-#[inline]
-fn hold<'r, T: 'r>(place: Option<Place>, ask: impl FnOnce() -> Answer<'r, T>) -> Answer<'r, T> {
-    match place {
-        None => ask(),
-        Some(place) => ask().holding(place),
+/// Asks a registry, and holds a place until the answer is ready. Without a place, sets `full` instead.
+#[cold]
+#[inline(never)]
+fn ask_bounded<'r, T: 'r>(
+    calls: &Places,
+    head: &Parts,
+    full: &mut Option<Full>,
+    ask: impl FnOnce() -> Answer<'r, T>,
+) -> Answer<'r, T> {
+    match calls.take(Principal::of(head)) {
+        Ok(place) => ask().holding(place),
+        Err(error) => {
+            *full = Some(error);
+            Answer::ready(Err(RpcError::internal()))
+        }
     }
 }
 
@@ -406,12 +456,11 @@ fn hold<'r, T: 'r>(place: Option<Place>, ask: impl FnOnce() -> Answer<'r, T>) ->
 #[inline(never)]
 fn too_many_calls<'r>(
     full: Full,
-    request: &ValidRequest<'_>,
+    draft: Draft,
     observed: ObservedRef<'_, '_>,
     settings: &Settings,
 ) -> PendingReply<'r> {
-    let id = ReplyId::Request(request.id);
-    PendingReply::ready(SingleReply::refuse(Rejection::TooManyCalls(full), id, settings), observed)
+    PendingReply::ready(draft.refuse(Rejection::TooManyCalls(full), settings), observed)
 }
 
 /// Takes the head, and leaves an empty one.
@@ -439,12 +488,16 @@ fn list<'r>(
             return PendingReply::ready(draft.error(&error), observed);
         }
     };
-    let place = match take_place(settings, head) {
-        Ok(place) => place,
-        Err(full) => return too_many_calls(full, request, observed, settings),
-    };
     let request = ListRequest { cursor, head, revision: request.revision, settings: Some(settings) };
-    let listing = observed.in_span(|| Answer::of(|| hold(place, || list(request))));
+    let mut full = None;
+    let ask = || match &settings.calls {
+        None => list(request),
+        Some(calls) => ask_bounded(calls, head, &mut full, || list(request)),
+    };
+    let listing = observed.in_span(|| Answer::of(ask));
+    if let Some(full) = full {
+        return too_many_calls(full, draft, observed, settings);
+    }
     PendingReply::of_answer(listing, draft, observed, settings, move |draft, page, settings| {
         draft.list(opening, page, settings)
     })

@@ -12,6 +12,7 @@ use crate::jsonrpc::write::ReplyStart;
 use crate::jsonrpc::{ErrorCode, RpcError};
 use crate::protocol::{Era, Revision, ServerCapabilities, meta};
 use crate::registry::Page;
+use crate::request::Rejection;
 use crate::settings::Settings;
 
 /// Returns the code of an error as defined by the revisions of this era.
@@ -68,6 +69,11 @@ impl Draft {
             headers: Box::new(challenge.collect()),
             message: self.start.error(&error, error.code()),
         }
+    }
+
+    /// Writes the reply to a request that is rejected after its reply was started.
+    pub(crate) fn refuse(self, rejection: Rejection, settings: &Settings) -> SingleReply {
+        SingleReply::refuse_at(rejection, self.start, settings)
     }
 
     /// Writes an `EmptyResult` (legacy era).
