@@ -72,5 +72,7 @@ pub use nonces::{NextNonce, NonceKeys};
 pub use policy::{CallsAtExpiry, ListedItems};
 pub use resource::ResourceUrl;
 pub use server::ResourceServer;
+#[cfg(feature = "tasks")]
+pub(crate) use token::SavedToken;
 pub use token::{PresentedToken, VerifiedToken};
 pub use verifier::{EitherVerifier, TokenError, TokenVerifier, Verification};

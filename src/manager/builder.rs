@@ -41,6 +41,8 @@ pub struct ManagerBuilder {
     #[cfg(feature = "ask")]
     pub(crate) ask: crate::ask::AskBuilder,
     observe: ObserveSettings,
+    #[cfg(feature = "tasks")]
+    pub(crate) tasks: Option<crate::task::Tasks>,
     eras: Vec<Era>,
     joined: Option<StatelessSessionManager>,
 }
@@ -73,6 +75,8 @@ impl ManagerBuilder {
             #[cfg(feature = "ask")]
             ask: crate::ask::AskBuilder::default(),
             observe: ObserveSettings::default(),
+            #[cfg(feature = "tasks")]
+            tasks: None,
             eras: vec![Era::Modern, Era::Legacy],
             joined: None,
         }
@@ -351,7 +355,7 @@ impl ManagerBuilder {
     /// down together, and share the limits on bytes in flight, calls in flight, listening clients, and
     /// calls that wait for answers.
     ///
-    /// The limits, the state keys, the answer bus and the answer guard are those of `other`; setting
+    /// The limits, also that of running tasks, the state keys, the answer bus and the answer guard are those of `other`; setting
     /// them here has no effect. All other settings are the new manager's.
     pub fn join(mut self, other: &StatelessSessionManager) -> Self {
         self.joined = Some(other.clone());
@@ -361,8 +365,10 @@ impl ManagerBuilder {
     /// Builds the manager.
     ///
     /// # Errors
-    /// When a host or an origin cannot be parsed.
-    pub fn build(self) -> Result<StatelessSessionManager, ConfigError> {
+    /// When a host or an origin cannot be parsed, or when tasks lie in a shared store and there are no
+    /// state keys.
+    #[cfg_attr(not(feature = "tasks"), expect(unused_mut, reason = "nothing is declared by itself"))]
+    pub fn build(mut self) -> Result<StatelessSessionManager, ConfigError> {
         if let Some(unreadable) = self.unreadable {
             return Err(ConfigError::unreadable_origin(&unreadable));
         }
@@ -372,6 +378,17 @@ impl ManagerBuilder {
             None => self.bounds.build(),
         };
         let drain = joined.map_or_else(Arc::default, |joined| Arc::clone(&joined.drain));
+        #[cfg(feature = "tasks")]
+        let tasks = match self.tasks.take().filter(|_| self.eras.contains(&Era::Modern)) {
+            None => None,
+            Some(tasks) => {
+                let has_keys = self.ask.sealer.is_some() || joined.is_some();
+                let shared = joined.and_then(|joined| joined.tasks.as_ref());
+                let name = crate::protocol::TASKS_EXTENSION.to_owned();
+                self.capabilities.extensions.insert(name, Value::Object(Map::new()));
+                Some(tasks.build(has_keys, shared)?)
+            }
+        };
         Ok(StatelessSessionManager::new(Settings {
             http: HttpPolicy {
                 origin: self.origin_policy,
@@ -393,6 +410,8 @@ impl ManagerBuilder {
             observe: self.observe,
             #[cfg(feature = "ask")]
             ask: self.ask.build(&self.server.name, &self.eras, joined.map(|joined| &joined.ask)),
+            #[cfg(feature = "tasks")]
+            tasks,
             instructions: self.instructions,
             capabilities: self.capabilities,
             result_texts: ResultTexts::new(json!(self.server).to_string()),

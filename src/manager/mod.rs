@@ -13,8 +13,11 @@ mod cors;
 #[cfg(any(feature = "hyper", feature = "tower"))]
 mod cors_service;
 mod handle;
+mod health;
 #[cfg(any(feature = "hyper", feature = "tower"))]
 mod service;
+#[cfg(feature = "tasks")]
+mod tasks;
 
 #[cfg(feature = "auth")]
 pub use authorize::Authorize;

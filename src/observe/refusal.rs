@@ -33,6 +33,8 @@ pub enum RefusalKind {
     TooManyListeners,
     /// There is no place for another call.
     TooManyCalls,
+    /// The answer cannot be passed on, because the bus between replicas is not connected.
+    AnswerBusUnavailable,
     /// The server is shutting down.
     ShuttingDown,
     /// The body is not valid JSON.
@@ -69,6 +71,7 @@ impl RefusalKind {
             Self::TooManyBytes => "too_many_bytes",
             Self::TooManyListeners => "too_many_listeners",
             Self::TooManyCalls => "too_many_calls",
+            Self::AnswerBusUnavailable => "answer_bus_unavailable",
             Self::ShuttingDown => "shutting_down",
             Self::NotJson => "not_json",
             Self::InvalidRequest => "invalid_request",
@@ -93,6 +96,8 @@ impl RefusalKind {
             Rejection::InvalidRequest(_) | Rejection::UnexpectedResponse => Self::InvalidRequest,
             #[cfg(feature = "ask")]
             Rejection::ResponseToAnotherReplica => Self::InvalidRequest,
+            #[cfg(feature = "ask")]
+            Rejection::AnswerBusUnavailable => Self::AnswerBusUnavailable,
             Rejection::UnsupportedVersion { .. } => Self::UnsupportedVersion,
             Rejection::HeaderMismatch(_) => Self::HeaderMismatch,
             Rejection::InvalidMeta(_) => Self::InvalidMeta,

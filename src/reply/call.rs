@@ -4,6 +4,8 @@ use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use http::request::Parts;
+
 use super::draft::Draft;
 use super::message::SingleReply;
 use super::reply::Reply;
@@ -14,54 +16,111 @@ use crate::call::{
 use crate::http::sse::event;
 use crate::jsonrpc::RpcError;
 use crate::observe::{Observed, ObservedRef, RequestEnd};
+use crate::request::Rejection;
+#[cfg(feature = "tasks")]
+use crate::request::ValidRequest;
 use crate::settings::Settings;
+#[cfg(feature = "tasks")]
+use crate::task::TaskSeed;
 
 /// A call whose reply is not ready yet. It owns everything the call needs; dropping it cancels
 /// the call.
 pub(crate) struct PendingCall<T: Output> {
-    call: GuardedCall<T>,
+    pub(super) call: GuardedCall<T>,
     /// Present if the handler takes a context, which lets it send notifications and ask.
-    exchange: Option<Arc<Exchange>>,
+    pub(super) exchange: Option<Arc<Exchange>>,
     /// `None` once the reply has been written.
-    draft: Option<Draft>,
-    observed: Observed<'static>,
+    pub(super) draft: Option<Draft>,
+    pub(super) observed: Observed<'static>,
+    /// Present while the call may become a task.
+    #[cfg(feature = "tasks")]
+    pub(super) seed: Option<Box<TaskSeed>>,
+    /// Whether the call goes on as a task, apart from this.
+    #[cfg(feature = "tasks")]
+    pub(super) is_task: bool,
+}
+
+/// The request of a call, while its body is there.
+pub(crate) struct CallOrigin<'a> {
+    pub(crate) target: &'a str,
+    #[cfg(feature = "tasks")]
+    pub(crate) arguments: &'a str,
+    #[cfg(feature = "tasks")]
+    pub(crate) request: &'a ValidRequest<'a>,
+    /// Empty once the call has an exchange, which then owns it.
+    pub(crate) head: &'a mut Parts,
 }
 
 impl<T: Output + WriteResult> PendingCall<T> {
-    /// Starts a call of `target` with `start`, and polls it for the first time. Returns the reply if
-    /// it is ready: the calls of most handlers are, and need no box.
+    /// Starts a call with `start`, and polls it for the first time. Returns the reply if it is ready:
+    /// the calls of most handlers are, and need no box.
     pub(crate) fn begin(
-        start: impl FnOnce(&mut Option<Arc<Exchange>>) -> CallFuture<T>,
+        start: impl FnOnce(&mut Option<Arc<Exchange>>, &mut Parts) -> CallFuture<T>,
         draft: Draft,
         observed: ObservedRef<'_, '_>,
-        target: &str,
+        origin: &mut CallOrigin<'_>,
         settings: &Arc<Settings>,
         cx: &mut Context<'_>,
     ) -> Result<Reply, Box<Self>> {
+        let target = origin.target;
         let mut exchange = None;
         let (mut call, mut polled);
         {
-            let _entered = observed.enter();
-            call = GuardedCall::start(|| start(&mut exchange), settings);
+            let entered = observed.enter();
+            call = GuardedCall::start(|| start(&mut exchange, origin.head), settings);
+            #[cfg(feature = "tasks")]
+            if call.task_policy().starts_as_task() {
+                drop(entered);
+                let pending = Self::new(call, exchange, draft, observed);
+                return pending.begin_as_task(origin, settings, cx);
+            }
             call.begin(exchange.as_ref(), Some(settings), target);
             polled = call.poll(cx, surroundings(exchange.as_ref(), settings, target));
+            drop(entered);
         }
         if let Poll::Ready(outcome) = &mut polled {
             let reply = write(draft, outcome, &call, exchange.as_ref(), observed, settings, target);
-            return Ok(finish(exchange.as_deref(), reply));
+            return Ok(match exchange {
+                None => reply.into(),
+                Some(exchange) => finish(exchange.close(), reply),
+            });
         }
         call.keep_name(target);
-        let pending = Box::new(Self { call, exchange, draft: Some(draft), observed: observed.take() });
+        #[cfg_attr(not(feature = "tasks"), expect(unused_mut))]
+        let mut pending = Self::new(call, exchange, draft, observed);
+        #[cfg(feature = "tasks")]
+        pending.plant(origin, settings);
         match pending.starts_stream(cx) {
             Some(exchange) => Ok(pending.stream(exchange, settings)),
             None => Err(pending),
         }
     }
 
+    fn new(
+        call: GuardedCall<T>,
+        exchange: Option<Arc<Exchange>>,
+        draft: Draft,
+        observed: ObservedRef<'_, '_>,
+    ) -> Box<Self> {
+        Box::new(Self {
+            call,
+            exchange,
+            draft: Some(draft),
+            observed: observed.take(),
+            #[cfg(feature = "tasks")]
+            seed: None,
+            #[cfg(feature = "tasks")]
+            is_task: false,
+        })
+    }
+
     /// Runs the handler to its end, or until it waits after it has sent a notification. In that case
     /// the reply is a stream, which runs the rest.
     pub(crate) async fn answer(mut self: Box<Self>, settings: &Arc<Settings>) -> Reply {
         // The same task has just polled it, in `begin`.
+        #[cfg(feature = "tasks")]
+        let mut is_polled = self.seed.is_none();
+        #[cfg(not(feature = "tasks"))]
         let mut is_polled = true;
         let first = poll_fn(|cx| {
             if std::mem::take(&mut is_polled) {
@@ -74,18 +133,26 @@ impl<T: Output + WriteResult> PendingCall<T> {
         });
         match first.await {
             First::Event(exchange) => self.stream(exchange, settings),
-            First::Reply(reply) => finish(self.exchange.as_deref(), reply),
+            First::Reply(reply) => finish(self.close(), reply),
         }
     }
 
     /// Returns the exchange if there are notifications to start a stream with.
-    fn starts_stream(&self, cx: &mut Context<'_>) -> Option<Arc<Exchange>> {
+    pub(super) fn starts_stream(&self, cx: &mut Context<'_>) -> Option<Arc<Exchange>> {
         self.exchange.as_ref().filter(|exchange| exchange.outbox.starts_stream(cx)).map(Arc::clone)
     }
 
     /// Polls a call that outlives the body, and so has kept its name.
-    fn poll(&mut self, cx: &mut Context<'_>, settings: &Settings) -> Poll<SingleReply> {
-        let Self { call, exchange, draft, observed } = self;
+    fn poll(&mut self, cx: &mut Context<'_>, settings: &Arc<Settings>) -> Poll<SingleReply> {
+        #[cfg(feature = "tasks")]
+        if self.seed.is_some() {
+            return self.poll_seed(cx, settings);
+        }
+        self.poll_call(cx, settings)
+    }
+
+    pub(super) fn poll_call(&mut self, cx: &mut Context<'_>, settings: &Settings) -> Poll<SingleReply> {
+        let Self { call, exchange, draft, observed, .. } = self;
         let mut polled = {
             let _entered = observed.enter();
             call.poll(cx, surroundings(exchange.as_ref(), settings, ""))
@@ -99,7 +166,7 @@ impl<T: Output + WriteResult> PendingCall<T> {
         }
     }
 
-    fn stream(self: Box<Self>, exchange: Arc<Exchange>, settings: &Arc<Settings>) -> Reply {
+    pub(super) fn stream(self: Box<Self>, exchange: Arc<Exchange>, settings: &Arc<Settings>) -> Reply {
         Reply::Stream(Box::new(CallStream::new(self, exchange, Arc::clone(settings))))
     }
 }
@@ -117,9 +184,8 @@ fn surroundings<'a>(
 }
 
 /// Returns the reply of a handler that is done, with the notifications that it has sent.
-fn finish(exchange: Option<&Exchange>, reply: SingleReply) -> Reply {
-    let Some(exchange) = exchange else { return reply.into() };
-    let Leftovers { mut events, dropped } = exchange.close();
+pub(super) fn finish(leftovers: Leftovers, reply: SingleReply) -> Reply {
+    let Leftovers { mut events, dropped } = leftovers;
     if dropped > 0 {
         tracing::debug!(dropped, "notifications dropped: the client does not accept a stream");
     }
@@ -156,6 +222,7 @@ fn write<T: Output + WriteResult>(
         Err(CallError::Rpc(error)) => draft.error(error),
         // Unreachable: a failure is never answered with another failure.
         Err(CallError::Failed(_)) => draft.error(&RpcError::internal()),
+        Err(CallError::TooManyCalls(too_many)) => draft.refuse(Rejection::TooManyCalls(too_many.0), settings),
         #[cfg(feature = "auth")]
         Err(CallError::InsufficientScope(missing)) => draft.forbidden(missing),
         #[cfg(feature = "ask")]
@@ -180,7 +247,7 @@ fn write<T: Output + WriteResult>(
 }
 
 impl<T: Output + WriteResult> CallInFlight for PendingCall<T> {
-    fn poll_reply(&mut self, cx: &mut Context<'_>, settings: &Settings) -> Poll<SingleReply> {
+    fn poll_reply(&mut self, cx: &mut Context<'_>, settings: &Arc<Settings>) -> Poll<SingleReply> {
         self.poll(cx, settings)
     }
 
@@ -195,12 +262,21 @@ impl<T: Output + WriteResult> CallInFlight for PendingCall<T> {
     }
 
     fn close(&self) -> Leftovers {
-        self.exchange.as_ref().map(|exchange| exchange.close()).unwrap_or_default()
+        let Some(exchange) = &self.exchange else { return Leftovers::default() };
+        #[cfg(feature = "tasks")]
+        if self.is_task {
+            return exchange.outbox.close();
+        }
+        exchange.close()
     }
 }
 
 impl<T: Output> Drop for PendingCall<T> {
     fn drop(&mut self) {
+        #[cfg(feature = "tasks")]
+        if self.is_task {
+            return;
+        }
         if let Some(exchange) = &self.exchange {
             exchange.close();
         }

@@ -18,11 +18,11 @@ pub(crate) enum SingleReply {
 impl SingleReply {
     /// Returns the error reply to a rejected request.
     pub(crate) fn refuse(rejection: Rejection, id: ReplyId<'_>, settings: &Settings) -> Self {
-        Self::refuse_at(rejection, ReplyStart::new(id), settings)
+        Self::refuse_with(rejection, ReplyStart::new(id), settings)
     }
 
-    /// Returns the error reply to a rejected request whose reply has been started.
-    pub(super) fn refuse_at(rejection: Rejection, start: ReplyStart, settings: &Settings) -> Self {
+    /// Returns the error reply to a rejected request, whose reply has been started.
+    pub(crate) fn refuse_with(rejection: Rejection, start: ReplyStart, settings: &Settings) -> Self {
         settings.observe.refused(&rejection);
         let error = rejection.to_error();
         let (status, code) = (rejection.status(), error.code());

@@ -4,6 +4,8 @@
 
 mod body;
 mod call;
+#[cfg(feature = "tasks")]
+mod call_as_task;
 mod dispatch;
 mod draft;
 mod listen;
@@ -13,6 +15,8 @@ mod pending;
 mod reply;
 mod respond;
 mod stream;
+#[cfg(feature = "tasks")]
+mod tasks;
 #[cfg(feature = "ask")]
 mod unredeemed;
 

@@ -38,6 +38,11 @@ pub(crate) enum Rejection {
          answer. Either the answer is too late, or the replicas do not share an `answer_bus`"
     )]
     ResponseToAnotherReplica,
+    #[cfg(feature = "ask")]
+    #[error(
+        "The answer cannot be passed on now: the server's `answer_bus` is not connected. Send it again later"
+    )]
+    AnswerBusUnavailable,
     #[error("Unsupported protocol version")]
     UnsupportedVersion { requested: String, supported: Vec<&'static str> },
     #[error("Header mismatch: {0}")]
@@ -69,6 +74,8 @@ impl Rejection {
             | Self::InvalidMeta(_) => StatusCode::BAD_REQUEST,
             #[cfg(feature = "ask")]
             Self::ResponseToAnotherReplica => StatusCode::BAD_REQUEST,
+            #[cfg(feature = "ask")]
+            Self::AnswerBusUnavailable => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
 
@@ -78,6 +85,8 @@ impl Rejection {
             Self::Http(fault) => fault.headers(),
             // Another replica can serve it at once; and most calls end within moments.
             Self::ShuttingDown | Self::TooManyCalls(_) => retry_after("1"),
+            #[cfg(feature = "ask")]
+            Self::AnswerBusUnavailable => retry_after("1"),
             // Subscriptions last longer than requests.
             Self::TooManyListeners(_) => retry_after("10"),
             Self::Refused(refusal) => refusal.headers,
@@ -96,6 +105,8 @@ impl Rejection {
             | Self::TooManyListeners(Full::ForAll(_))
             | Self::TooManyCalls(Full::ForAll(_)) => ErrorCode::INTERNAL_ERROR,
             Self::Refused(refusal) if refusal.status.is_server_error() => ErrorCode::INTERNAL_ERROR,
+            #[cfg(feature = "ask")]
+            Self::AnswerBusUnavailable => ErrorCode::INTERNAL_ERROR,
             _ => ErrorCode::INVALID_REQUEST,
         }
     }

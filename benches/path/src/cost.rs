@@ -19,13 +19,12 @@ const TOLERANCE: Cost = Cost { instructions: 2, allocations: 0, locks: 0 };
 /// The tolerance for a call over a socket: the number of wake-ups varies by one or two locks.
 const TOLERANCE_ON_HYPER: Cost = Cost { instructions: 2, allocations: 0, locks: 3 };
 
-/// The tolerance for a workload whose notifications are batched by time: under valgrind, fewer fit
-/// into a batch.
-const TOLERANCE_BY_THE_CLOCK: Cost = Cost { instructions: 25, allocations: 50, locks: 50 };
+/// The tolerance for a workload whose notifications are batched by time: under valgrind on a busy
+/// machine, not all fit into one batch.
+const TOLERANCE_BY_THE_CLOCK: Cost = Cost { instructions: 5, allocations: 10, locks: 10 };
 
-/// The maximum number of instructions of a call on hyper, in percent of the hand-written server's:
-/// 115, plus one because the code layout varies between builds.
-const MOST_OF_HAND_WRITTEN: u64 = 116;
+/// The maximum number of instructions of a call on hyper, in percent of the hand-written server's.
+const MOST_OF_HAND_WRITTEN: u64 = 115;
 
 /// The workloads that are also measured with somebody who observes them.
 const OBSERVED: &[&str] = if cfg!(feature = "auth") { &[] } else { &["add_legacy", "add_modern"] };
