@@ -18,6 +18,7 @@ use crate::call::{
 use crate::http::sse::event;
 use crate::jsonrpc::RpcError;
 use crate::observe::{Observed, ObservedRef, RequestEnd};
+use crate::request::Rejection;
 #[cfg(feature = "tasks")]
 use crate::request::ValidRequest;
 use crate::settings::Settings;
@@ -226,6 +227,7 @@ fn write<T: Output + WriteResult>(
         Err(CallError::Rpc(error)) => draft.error(error),
         // Unreachable: a failure is never answered with another failure.
         Err(CallError::Failed(_)) => draft.error(&RpcError::internal()),
+        Err(CallError::TooManyCalls(too_many)) => draft.refuse(Rejection::TooManyCalls(too_many.0), settings),
         #[cfg(feature = "auth")]
         Err(CallError::InsufficientScope(missing)) => draft.forbidden(missing),
         #[cfg(feature = "ask")]
