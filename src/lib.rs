@@ -104,6 +104,7 @@
 //! - `otel`: fields from which `tracing-opentelemetry` takes the name, kind and status of spans, and
 //!   continuing the traces of other processes. The other attributes do not depend on it.
 //! - `serve`: an HTTP/1.1 and HTTP/2 server with limits and graceful shutdown.
+//! - `tasks`: calls that outlive their request, as tasks that their clients ask about.
 //! - `templates`: resource templates.
 //! - `test-util`: an in-memory client for tests.
 //!
@@ -128,15 +129,17 @@ mod error;
 // Only documentation. Its examples need all of these features.
 #[cfg(all(
     any(doc, doctest),
-    feature = "ask",
     feature = "auth",
     feature = "macros",
     feature = "serve",
+    feature = "tasks",
     feature = "templates",
     feature = "test-util",
     feature = "tower",
 ))]
 pub mod guide;
+#[cfg(any(feature = "ask", feature = "auth"))]
+mod hex_keys;
 mod http;
 mod jsonrpc;
 pub mod manager;
@@ -154,6 +157,8 @@ pub mod resource;
 #[cfg(feature = "serve")]
 pub mod serve;
 mod settings;
+#[cfg(feature = "tasks")]
+pub mod task;
 #[cfg(feature = "test-util")]
 pub mod testing;
 pub mod tool;

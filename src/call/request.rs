@@ -165,6 +165,12 @@ impl<'a> Call<'a> {
         self.context()
     }
 
+    /// Requires that the client can ask about tasks, which clients of the legacy era cannot.
+    #[cfg(feature = "tasks")]
+    pub(crate) fn require_tasks(&self) -> Result<(), RpcError> {
+        error::require_tasks(self.revision.era(), self.meta.client_capabilities)
+    }
+
     /// Requires the client to declare a capability. Requests of the legacy era do not declare any,
     /// and always pass.
     ///

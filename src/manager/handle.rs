@@ -21,6 +21,10 @@ use crate::reply::{Body, Dispatcher, PendingBody, Reply, respond, take_head};
 use crate::request::{Refusal, Rejection, Valid, agree, unread_id};
 use crate::settings::Settings;
 
+/// How much of the time for shutting down is left for storing that tasks have failed, at most.
+#[cfg(feature = "tasks")]
+const GIVING_UP: Duration = Duration::from_secs(5);
+
 /// Serves MCP over Streamable HTTP without sessions: a request contains everything needed to
 /// answer it, so any replica can.
 ///
@@ -129,8 +133,21 @@ impl StatelessSessionManager {
     ///
     /// A server should stop accepting connections before it calls this, and close the open ones
     /// afterwards, as the module `serve` does.
+    ///
+    /// Tasks of tools that are idempotent or read-only are given back at once, for another replica to
+    /// take up, if replicas share their store. Others may finish. Those that have not finished a moment
+    /// before the deadline (a tenth of the time, at most five seconds) are marked as failed.
     pub async fn shut_down(&self, deadline: Duration) -> usize {
-        self.settings.drain.close(deadline).await
+        let drain = &self.settings.drain;
+        #[cfg(feature = "tasks")]
+        if drain.has_tasks() {
+            let reserve = (deadline / 10).min(GIVING_UP);
+            if drain.close(deadline.saturating_sub(reserve)).await > 0 {
+                drain.give_up();
+            }
+            return drain.close(reserve).await;
+        }
+        drain.close(deadline).await
     }
 
     /// Builds the response to a request that is rejected by its head.

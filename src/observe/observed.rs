@@ -259,8 +259,9 @@ impl<'s> Counted<'s> {
     fn end(&self, end: RequestEnd) {
         let target = self.target.as_ref().map(|(named_by, name)| match (self.method, named_by) {
             (_, NamedBy::Uri) => Target::Resource(name),
-            (Method::PromptsGet, NamedBy::Name) => Target::Prompt(name),
-            (_, NamedBy::Name) => Target::Tool(name),
+            (Method::PromptsGet, _) => Target::Prompt(name),
+            // Ids of tasks are no targets: who knows one may be able to use the task.
+            _ => Target::Tool(name),
         });
         let ended = EndedRequest::new(self.method.as_str(), target, self.revision, end, self.start.elapsed());
         tell_caught(&**self.observer(), |observer| observer.request_ended(&ended));

@@ -4,6 +4,10 @@ use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use http::request::Parts;
+
+#[cfg(feature = "tasks")]
+use super::call_as_task::AtStart;
 use super::draft::Draft;
 use super::message::SingleReply;
 use super::reply::Reply;
@@ -14,46 +18,104 @@ use crate::call::{
 use crate::http::sse::event;
 use crate::jsonrpc::RpcError;
 use crate::observe::{ObservedRef, PendingObserved, RequestEnd};
+use crate::request::Rejection;
+#[cfg(feature = "tasks")]
+use crate::request::ValidRequest;
 use crate::settings::Settings;
+#[cfg(feature = "tasks")]
+use crate::task::TaskSeed;
 
 /// A call whose reply is not ready yet. It owns everything the call needs; dropping it cancels
 /// the call.
 pub(crate) struct PendingCall<T: Output> {
-    call: GuardedCall<T>,
+    pub(super) call: GuardedCall<T>,
     /// Present if the handler takes a context, which lets it send notifications and ask.
-    exchange: Option<Arc<Exchange>>,
+    pub(super) exchange: Option<Arc<Exchange>>,
     /// `None` once the reply has been written.
-    draft: Option<Draft>,
-    observed: PendingObserved,
+    pub(super) draft: Option<Draft>,
+    pub(super) observed: PendingObserved,
+    /// There while the call may become a task.
+    #[cfg(feature = "tasks")]
+    pub(super) seed: Option<Box<TaskSeed>>,
+    /// A call that is a task from its start, while it is not in the store yet. `call` is then empty.
+    #[cfg(feature = "tasks")]
+    pub(super) held: Option<Box<GuardedCall<T>>>,
+    /// Whether the call goes on as a task, apart from this.
+    #[cfg(feature = "tasks")]
+    pub(super) is_task: bool,
+}
+
+/// The request of a call, as long as its body is there.
+#[derive(Clone, Copy)]
+pub(crate) struct CallOrigin<'a> {
+    pub(crate) target: &'a str,
+    #[cfg(feature = "tasks")]
+    pub(crate) arguments: &'a str,
+    #[cfg(feature = "tasks")]
+    pub(crate) request: &'a ValidRequest<'a>,
 }
 
 impl<T: Output + WriteResult> PendingCall<T> {
-    /// Starts a call of `target` with `start`, and polls it for the first time. Returns the reply if
-    /// it is ready: the calls of most handlers are, and need no box.
+    /// Starts a call with `start`, which may take the head, and polls it for the first time. Returns
+    /// the reply if it is ready: the calls of most handlers are, and need no box.
     pub(crate) fn begin(
-        start: impl FnOnce(&mut Option<Arc<Exchange>>) -> CallFuture<T>,
+        start: impl FnOnce(&mut Option<Arc<Exchange>>, &mut Parts) -> CallFuture<T>,
         draft: Draft,
         mut observed: ObservedRef<'_, '_>,
-        target: &str,
+        origin: CallOrigin<'_>,
+        head: &mut Parts,
         settings: &Arc<Settings>,
         cx: &mut Context<'_>,
     ) -> Result<Reply, Box<Self>> {
+        let target = origin.target;
         let mut exchange = None;
-        let (mut call, mut polled);
+        let mut call;
+        let mut polled = Poll::Pending;
+        #[cfg(feature = "tasks")]
+        let at_start;
         {
             let _entered = observed.enter();
-            call = GuardedCall::start(|| start(&mut exchange), settings);
-            call.begin(exchange.as_ref(), Some(settings), target);
-            polled = call.poll(cx, surroundings(exchange.as_ref(), settings, target));
+            call = GuardedCall::start(|| start(&mut exchange, head), settings);
+            #[cfg(feature = "tasks")]
+            {
+                at_start = AtStart::of(&call, exchange.as_deref(), origin, head, settings);
+            }
+            #[cfg(feature = "tasks")]
+            let is_called = matches!(at_start, AtStart::Call);
+            #[cfg(not(feature = "tasks"))]
+            let is_called = true;
+            if is_called {
+                call.begin(exchange.as_ref(), Some(settings), target);
+                polled = call.poll(cx, surroundings(exchange.as_ref(), settings, target));
+            }
         }
         if let Poll::Ready(outcome) = &mut polled {
             let mut end = None;
             let reply = write(draft, outcome, &call, exchange.as_ref(), &mut end, settings, target);
             observed.note_with(|| end.unwrap_or_else(|| reply.end()));
-            return Ok(finish(exchange.as_deref(), reply));
+            return Ok(match &exchange {
+                Some(exchange) => finish(exchange.close(), reply),
+                None => reply.into(),
+            });
         }
         call.keep_name(target);
-        let pending = Box::new(Self { call, exchange, draft: Some(draft), observed: observed.take() });
+        #[cfg_attr(not(feature = "tasks"), expect(unused_mut, reason = "no call becomes a task"))]
+        let mut pending = Box::new(Self {
+            call,
+            exchange,
+            draft: Some(draft),
+            observed: observed.take(),
+            #[cfg(feature = "tasks")]
+            seed: None,
+            #[cfg(feature = "tasks")]
+            held: None,
+            #[cfg(feature = "tasks")]
+            is_task: false,
+        });
+        #[cfg(feature = "tasks")]
+        if let Some(refused) = pending.plant(at_start, origin, head, settings) {
+            return Ok(refused.into());
+        }
         match pending.starts_stream(cx) {
             Some(exchange) => Ok(pending.stream(exchange, settings)),
             None => Err(pending),
@@ -64,6 +126,9 @@ impl<T: Output + WriteResult> PendingCall<T> {
     /// the reply is a stream, which runs the rest.
     pub(crate) async fn answer(mut self: Box<Self>, settings: &Arc<Settings>) -> Reply {
         // The same task has just polled it, in `begin`.
+        #[cfg(feature = "tasks")]
+        let mut is_polled = self.seed.is_none();
+        #[cfg(not(feature = "tasks"))]
         let mut is_polled = true;
         let first = poll_fn(|cx| {
             if std::mem::take(&mut is_polled) {
@@ -76,7 +141,8 @@ impl<T: Output + WriteResult> PendingCall<T> {
         });
         match first.await {
             First::Event(exchange) => self.stream(exchange, settings),
-            First::Reply(reply) => finish(self.exchange.as_deref(), reply),
+            First::Reply(reply) if self.exchange.is_some() => finish(self.close(), reply),
+            First::Reply(reply) => reply.into(),
         }
     }
 
@@ -86,13 +152,19 @@ impl<T: Output + WriteResult> PendingCall<T> {
     }
 
     /// Polls a call that outlives the body, and so has kept its name.
-    fn poll(&mut self, cx: &mut Context<'_>, settings: &Settings) -> Poll<SingleReply> {
-        let Self { call, exchange, draft, observed } = self;
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>, settings: &Arc<Settings>) -> Poll<SingleReply> {
+        let Self { call, exchange, draft, observed, .. } = self;
         let mut polled = {
             let _entered = observed.enter();
             call.poll(cx, surroundings(exchange.as_ref(), settings, ""))
         };
-        let Poll::Ready(outcome) = &mut polled else { return Poll::Pending };
+        let Poll::Ready(outcome) = &mut polled else {
+            #[cfg(feature = "tasks")]
+            if self.seed.is_some() {
+                return self.poll_seed(cx, settings);
+            }
+            return Poll::Pending;
+        };
         match draft.take() {
             Some(draft) => {
                 let mut end = None;
@@ -122,9 +194,8 @@ fn surroundings<'a>(
 }
 
 /// Returns the reply of a handler that is done, with the notifications that it has sent.
-fn finish(exchange: Option<&Exchange>, reply: SingleReply) -> Reply {
-    let Some(exchange) = exchange else { return reply.into() };
-    let Leftovers { mut events, dropped } = exchange.close();
+fn finish(leftovers: Leftovers, reply: SingleReply) -> Reply {
+    let Leftovers { mut events, dropped } = leftovers;
     if dropped > 0 {
         tracing::debug!(dropped, "notifications dropped: the client does not accept a stream");
     }
@@ -162,6 +233,7 @@ fn write<T: Output + WriteResult>(
         Err(CallError::Rpc(error)) => draft.error(error),
         // Unreachable: a failure is never answered with another failure.
         Err(CallError::Failed(_)) => draft.error(&RpcError::internal()),
+        Err(CallError::TooManyCalls(too_many)) => draft.refuse(Rejection::TooManyCalls(too_many.0), settings),
         #[cfg(feature = "auth")]
         Err(CallError::InsufficientScope(missing)) => draft.forbidden(missing),
         #[cfg(feature = "ask")]
@@ -184,8 +256,14 @@ fn write<T: Output + WriteResult>(
 }
 
 impl<T: Output + WriteResult> CallInFlight for PendingCall<T> {
-    fn poll_reply(&mut self, cx: &mut Context<'_>, settings: &Settings) -> Poll<SingleReply> {
-        self.poll(cx, settings)
+    fn poll_reply(&mut self, cx: &mut Context<'_>, settings: &Arc<Settings>) -> Poll<SingleReply> {
+        let reply = std::task::ready!(self.poll(cx, settings));
+        // A task that is being created is deleted again.
+        #[cfg(feature = "tasks")]
+        {
+            self.seed = None;
+        }
+        Poll::Ready(reply)
     }
 
     #[cfg(feature = "auth")]
@@ -199,12 +277,21 @@ impl<T: Output + WriteResult> CallInFlight for PendingCall<T> {
     }
 
     fn close(&self) -> Leftovers {
-        self.exchange.as_ref().map(|exchange| exchange.close()).unwrap_or_default()
+        let Some(exchange) = &self.exchange else { return Leftovers::default() };
+        #[cfg(feature = "tasks")]
+        if self.is_task {
+            return exchange.outbox.close();
+        }
+        exchange.close()
     }
 }
 
 impl<T: Output> Drop for PendingCall<T> {
     fn drop(&mut self) {
+        #[cfg(feature = "tasks")]
+        if self.is_task {
+            return;
+        }
         if let Some(exchange) = &self.exchange {
             exchange.close();
         }

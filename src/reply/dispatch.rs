@@ -6,7 +6,8 @@ use std::task::Context;
 
 use http::request::Parts;
 
-use super::call::PendingCall;
+use super::answer;
+use super::call::{CallOrigin, PendingCall};
 use super::draft::Draft;
 use super::listen::{SubscriptionFilter, SubscriptionStream};
 use super::message::SingleReply;
@@ -15,19 +16,20 @@ use super::reply::Reply;
 #[cfg(feature = "ask")]
 use super::unredeemed::UnredeemedCall;
 #[cfg(feature = "ask")]
-use crate::ask::{AnswersError, DeliveryOutcome};
-use crate::call::{Call, CallFuture, Exchange, Output, Tags, WriteResult};
+use crate::ask::AnswersError;
+use crate::call::{Call, CallError, CallFuture, Exchange, Output, Tags, TooManyCalls, WriteResult};
 use crate::completion::OwnedCompletionRequest;
 use crate::http::{Accepts, HttpFault};
 use crate::jsonrpc::write::{ReplyId, ReplyStart};
 use crate::jsonrpc::{Raw, RpcError};
 use crate::observe::{Counted, Observed, ObservedRef, Observer};
+use crate::places::{Full, Places};
 use crate::principal::Principal;
 use crate::protocol::error::method_not_found;
 use crate::protocol::method::{Method, NamedBy};
 use crate::protocol::{Era, LogLevel, Offer, Revision, ServerCapabilities};
 use crate::registry::{Answer, Has, Item, ListRequest, Page, Registry, guarded};
-use crate::request::{ClientAnswer, InBatch, Params, Refused, Rejection, Valid, ValidRequest};
+use crate::request::{InBatch, Params, Refused, Rejection, Valid, ValidRequest};
 use crate::resource::uri;
 use crate::settings::Settings;
 
@@ -50,7 +52,7 @@ impl<'r> Dispatcher<'r> {
         match valid {
             Valid::Notification => PendingBody::ready(Reply::Accepted),
             Valid::Request(request) => PendingBody::One(self.request(&request, head, cx)),
-            Valid::Answer(answer) => PendingBody::ready(self.answer(answer, head)),
+            Valid::Answer(answer) => PendingBody::One(answer::deliver(answer, head, self.settings)),
             Valid::Batch(messages) => self.batch(messages, head, cx),
         }
     }
@@ -68,7 +70,7 @@ impl<'r> Dispatcher<'r> {
             Ok(InBatch::Request(request)) => Some(quiet.request(&request, &mut head.clone(), cx)),
             // An answer in a batch gets no reply, so a rejected one cannot be reported.
             Ok(InBatch::Answer(answer)) => {
-                self.answer(answer, head);
+                answer::send(answer, head, self.settings);
                 None
             }
             Err(Refused { rejection, id }) => {
@@ -171,15 +173,29 @@ impl<'r> Dispatcher<'r> {
                 let (params, draft) = (request.params.rare_params(), draft(request));
                 match OwnedCompletionRequest::read(params, take_head(head), request.revision, settings) {
                     Ok(owned) => {
-                        let completing =
-                            observed.in_span(|| Answer::of(|| registry.complete(owned.borrow())));
+                        let mut full = None;
+                        let asked = owned.borrow();
+                        let complete = || match &settings.calls {
+                            None => registry.complete(asked),
+                            Some(calls) => {
+                                ask_bounded(calls, asked.head, &mut full, || registry.complete(asked))
+                            }
+                        };
+                        let completing = observed.in_span(|| Answer::of(complete));
+                        if let Some(full) = full {
+                            return too_many_calls(full, draft, observed, settings);
+                        }
                         PendingReply::of_answer(completing, draft, observed, settings, Draft::output)
                     }
                     Err(error) => PendingReply::ready(draft.error(&error), observed),
                 }
             }
-            (Method::SubscriptionsListen, Era::Modern) if has.can_change() => {
-                PendingReply::Ready(self.listen(request, head, observed))
+            (Method::SubscriptionsListen, Era::Modern) if has.can_change() || settings.has_tasks() => {
+                self.listen(request, head, observed)
+            }
+            #[cfg(feature = "tasks")]
+            (Method::Tasks(method), Era::Modern) if settings.has_tasks() => {
+                super::tasks::request(method, request, head, draft(request), observed, settings)
             }
             _ => PendingReply::ready(self.answer_at_once(request, has), observed),
         }
@@ -250,6 +266,8 @@ impl<'r> Dispatcher<'r> {
         let target = match named_by {
             NamedBy::Uri => uri::canonical(&written),
             NamedBy::Name => Cow::Borrowed(&*written),
+            #[cfg(feature = "tasks")]
+            NamedBy::TaskId => Cow::Borrowed(&*written),
         };
         #[cfg(feature = "ask")]
         let purpose = crate::ask::Purpose { method: &request.method_name, target: &target, arguments };
@@ -265,8 +283,8 @@ impl<'r> Dispatcher<'r> {
                 return Ok(PendingReply::Unredeemed(Box::new(unredeemed)));
             }
         };
-        let start = |exchange: &mut Option<Arc<Exchange>>| {
-            start(Call {
+        let start = |exchange: &mut Option<Arc<Exchange>>, head: &mut Parts| {
+            let call = Call {
                 target: &target,
                 written: &written,
                 called: &target,
@@ -284,41 +302,60 @@ impl<'r> Dispatcher<'r> {
                 #[cfg(feature = "ask")]
                 answers,
                 exchange,
-            })
+            };
+            match &self.settings.calls {
+                None => start(call),
+                Some(calls) => start_bounded(calls, call, start),
+            }
         };
-        let begun = PendingCall::begin(start, draft, observed, &target, self.settings, cx);
+        let origin = CallOrigin {
+            target: &target,
+            #[cfg(feature = "tasks")]
+            arguments,
+            #[cfg(feature = "tasks")]
+            request,
+        };
+        let begun = PendingCall::begin(start, draft, observed, origin, head, self.settings, cx);
         begun.map(PendingReply::Ready)
     }
 
-    fn listen(&self, request: &ValidRequest<'_>, head: &Parts, mut observed: ObservedRef<'_, '_>) -> Reply {
+    fn listen(
+        &self,
+        request: &ValidRequest<'_>,
+        head: &Parts,
+        mut observed: ObservedRef<'_, '_>,
+    ) -> PendingReply<'r> {
         let draft = draft(request);
-        let ended = |reply: SingleReply, mut observed: ObservedRef<'_, '_>| {
-            observed.note_with(|| reply.end());
-            reply.into()
-        };
         let id = ReplyId::Request(request.id);
         let refuse = |rejection| SingleReply::refuse(rejection, id, self.settings);
         if !self.accepts.takes_stream() {
-            return ended(refuse(HttpFault::NotAcceptable.into()), observed);
+            return PendingReply::ready(refuse(HttpFault::NotAcceptable.into()), observed);
         }
         if request.id.as_json().len() > MAX_SUBSCRIPTION_ID {
             let fault = "the `id` of a subscription must have at most 1024 bytes";
-            return ended(refuse(Rejection::InvalidRequest(fault)), observed);
+            return PendingReply::ready(refuse(Rejection::InvalidRequest(fault)), observed);
         }
         let wanted = request.params.rare_params().notifications.map_or("null", Raw::text);
         let honoured = |wanted: SubscriptionFilter| guarded(|| wanted.honoured(self.registry, head));
         let wanted = match SubscriptionFilter::read(wanted).and_then(honoured) {
             Ok(wanted) => wanted,
-            Err(error) => return ended(draft.error(&error), observed),
+            Err(error) => return PendingReply::ready(draft.error(&error), observed),
         };
+        #[cfg(feature = "tasks")]
+        if wanted.has_tasks()
+            && self.settings.has_tasks()
+            && let Err(error) = super::tasks::require(request)
+        {
+            return PendingReply::ready(draft.error(&error), observed);
+        }
         let place = match self.settings.listeners.take(Principal::of(head)) {
             Ok(place) => place,
-            Err(full) => return ended(refuse(Rejection::TooManyListeners(full)), observed),
+            Err(full) => return PendingReply::ready(refuse(Rejection::TooManyListeners(full)), observed),
         };
         observed.listens();
         let listener = self.settings.drain.listen(place);
         let changes = self.registry.changes().subscribe();
-        Reply::Subscription(Box::new(SubscriptionStream::new(
+        let stream = SubscriptionStream::new(
             wanted,
             head.clone(),
             request.id.as_json().to_owned(),
@@ -327,20 +364,17 @@ impl<'r> Dispatcher<'r> {
             draft,
             observed.take(),
             Arc::clone(self.settings),
-        )))
-    }
-
-    /// Delivers a client's answer to the call that waits for it.
-    fn answer(&self, answer: ClientAnswer<'_>, head: &Parts) -> Reply {
-        #[cfg(feature = "ask")]
-        let rejection = match self.settings.ask.parking.deliver(answer, head) {
-            DeliveryOutcome::Perhaps => return Reply::Accepted,
-            DeliveryOutcome::Nowhere => Rejection::UnexpectedResponse,
-            DeliveryOutcome::NotHere => Rejection::ResponseToAnotherReplica,
-        };
-        #[cfg(not(feature = "ask"))]
-        let (rejection, _) = (Rejection::UnexpectedResponse, head);
-        Reply::refuse(rejection, ReplyId::Request(answer.id), self.settings)
+        );
+        #[cfg(feature = "tasks")]
+        if stream.has_tasks() {
+            return PendingReply::Later(Box::pin(async move {
+                match stream.with_tasks().await {
+                    Ok(stream) => Reply::Subscription(Box::new(stream)),
+                    Err(reply) => reply.into(),
+                }
+            }));
+        }
+        PendingReply::Ready(Reply::Subscription(Box::new(stream)))
     }
 
     /// Returns the revision for the result of `initialize`. The server does not store it: the
@@ -359,6 +393,50 @@ impl<'r> Dispatcher<'r> {
 /// Starts the reply to a request.
 fn draft(request: &ValidRequest<'_>) -> Draft {
     Draft { start: ReplyStart::new(ReplyId::Request(request.id)), era: request.era() }
+}
+
+/// Starts a call that holds a place until it ends, or refuses it. Not inlined, so that it costs nothing
+/// if calls are not bounded.
+#[cold]
+#[inline(never)]
+fn start_bounded<T: Output>(
+    calls: &Places,
+    call: Call<'_>,
+    start: impl FnOnce(Call<'_>) -> CallFuture<T>,
+) -> CallFuture<T> {
+    match calls.take(Principal::of(call.head)) {
+        Ok(place) => start(call).holding(place),
+        Err(full) => CallFuture::refused(CallError::TooManyCalls(TooManyCalls(full))),
+    }
+}
+
+/// Asks a registry, and holds a place until the answer is ready. Without a place, sets `full` instead.
+#[cold]
+#[inline(never)]
+fn ask_bounded<'r, T: 'r>(
+    calls: &Places,
+    head: &Parts,
+    full: &mut Option<Full>,
+    ask: impl FnOnce() -> Answer<'r, T>,
+) -> Answer<'r, T> {
+    match calls.take(Principal::of(head)) {
+        Ok(place) => ask().holding(place),
+        Err(error) => {
+            *full = Some(error);
+            Answer::ready(Err(RpcError::internal()))
+        }
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn too_many_calls<'r>(
+    full: Full,
+    draft: Draft,
+    observed: ObservedRef<'_, '_>,
+    settings: &Settings,
+) -> PendingReply<'r> {
+    PendingReply::ready(draft.refuse(Rejection::TooManyCalls(full), settings), observed)
 }
 
 /// Takes the head, and leaves an empty one.
@@ -387,7 +465,15 @@ fn list<'r>(
         }
     };
     let request = ListRequest { cursor, head, revision: request.revision, settings: Some(settings) };
-    let listing = observed.in_span(|| Answer::of(|| list(request)));
+    let mut full = None;
+    let ask = || match &settings.calls {
+        None => list(request),
+        Some(calls) => ask_bounded(calls, head, &mut full, || list(request)),
+    };
+    let listing = observed.in_span(|| Answer::of(ask));
+    if let Some(full) = full {
+        return too_many_calls(full, draft, observed, settings);
+    }
     PendingReply::of_answer(listing, draft, observed, settings, move |draft, page, settings| {
         draft.list(opening, page, settings)
     })

@@ -20,7 +20,7 @@ use crate::settings::Settings;
 /// A call in flight, with any type of result.
 pub(crate) trait CallInFlight: Send {
     /// Polls for the reply, a result or an error. After it has been ready once, it stays pending.
-    fn poll_reply(&mut self, cx: &mut Context<'_>, settings: &Settings) -> Poll<SingleReply>;
+    fn poll_reply(&mut self, cx: &mut Context<'_>, settings: &Arc<Settings>) -> Poll<SingleReply>;
 
     /// Gives the call up, with an error in place of its reply; `None` if there was a reply.
     #[cfg(feature = "auth")]

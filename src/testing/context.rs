@@ -161,6 +161,9 @@ impl TestContext {
             #[cfg(feature = "ask")]
             asks: self.asks(),
         };
+        // A call becomes a task in a manager only.
+        #[cfg(feature = "tasks")]
+        exchange.asks.wish.settle(true);
         // Nothing else answers.
         #[cfg(feature = "ask")]
         exchange.asks.close();
