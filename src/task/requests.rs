@@ -11,6 +11,7 @@ use super::data::{TaskData, TaskView};
 use super::seal::{Part, TaskNames, open, seal};
 use super::{TaskAnswer, TaskRecord, TaskState, TaskStep, TaskStoreError};
 use crate::jsonrpc::{ErrorCode, RpcError};
+use crate::observe::error_line;
 use crate::principal::Principal;
 use crate::settings::Settings;
 
@@ -132,7 +133,8 @@ fn fault(error: &TaskStoreError) -> TaskFault {
         TaskStoreError::NotFound => TaskFault::NotFound,
         TaskStoreError::Full => TaskFault::Full,
         error => {
-            tracing::error!(%error, "the task store is not available");
+            let error = error_line(&error);
+            tracing::error!(error, "the task store is not available");
             TaskFault::Unavailable
         }
     }

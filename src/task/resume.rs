@@ -20,6 +20,7 @@ use super::{TakenTask, TaskAnswer, TaskRecord, TaskState, TaskStep, TaskStoreErr
 use crate::ask::TaskLink;
 use crate::deadline::Deadline;
 use crate::jsonrpc::{ErrorCode, RpcError};
+use crate::observe::error_line;
 use crate::principal::Principal;
 use crate::registry::{Has, Item, Registry};
 use crate::request::Refusal;
@@ -94,7 +95,7 @@ where
             Ok(_) if std::mem::take(&mut self.was_away) => return 0,
             Ok(expired) => expired,
             Err(error) => {
-                tracing::warn!(%error, "the task store is not available");
+                log_unavailable(&error);
                 self.was_away = true;
                 return 0;
             }
@@ -108,7 +109,7 @@ where
                 Ok(is_taken) => taken += usize::from(is_taken),
                 // Another replica was faster, or the task has ended.
                 Err(TaskStoreError::NotFound | TaskStoreError::Conflict(_) | TaskStoreError::Leased) => {}
-                Err(error) => tracing::warn!(%error, "the task store is not available"),
+                Err(error) => log_unavailable(&error),
             }
         }
         taken
@@ -191,12 +192,15 @@ where
         match chosen.await {
             Some(Ok(registry)) => Some(registry),
             Some(Err(refusal)) => {
-                tracing::warn!(%refusal, "the host refuses to begin the call of a task again");
+                tracing::warn!("the host refuses to begin the call of a task again");
+                let reason = error_line(&refusal);
+                tracing::debug!(reason, "why the host refuses to begin the call of a task again");
                 None
             }
             None => {
                 tracing::error!(
-                    "the host's choice of a registry for a task took longer than {CHOICE_LIMIT:?}"
+                    limit = ?CHOICE_LIMIT,
+                    "the host's choice of a registry for a task took longer than its limit"
                 );
                 None
             }
@@ -269,4 +273,8 @@ fn cannot_repeat() -> RpcError {
 fn too_often(runs: u32) -> RpcError {
     let message = format!("This call was begun {runs} times, and each time the server that ran it stopped");
     RpcError::new(ErrorCode::INTERNAL_ERROR, message)
+}
+
+fn log_unavailable(error: &TaskStoreError) {
+    tracing::warn!(error = error_line(error), "the task store is not available");
 }

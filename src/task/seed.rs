@@ -23,6 +23,7 @@ use crate::auth::{Access, TokenEnd};
 use crate::call::{CallKind, Exchange, GuardedCall, Output, TaskMode, TaskPolicy, WriteResult};
 use crate::deadline::Deadline;
 use crate::jsonrpc::{ErrorCode, RpcError};
+use crate::observe::error_line;
 use crate::places::{Full, Place};
 use crate::principal::Principal;
 use crate::protocol::meta::Meta;
@@ -89,7 +90,10 @@ impl NoTask {
     pub(crate) fn log(&self, tool: &str) {
         match self {
             Self::Full(full) => tracing::debug!(tool, %full, "a call does not become a task"),
-            Self::Store(error) => tracing::warn!(tool, %error, "a call does not become a task"),
+            Self::Store(error) => {
+                let error = error_line(&error);
+                tracing::warn!(tool, error, "a call does not become a task");
+            }
             Self::Sealing => {}
         }
     }
