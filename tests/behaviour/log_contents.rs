@@ -129,6 +129,7 @@ fn only_values_that_cannot_forge_a_line_are_written_as_they_are() {
         "kind = %T::KIND",
         "error = %self.error",
         "%status",
+        "%full",
         // Of the host.
         "%upstream",
         "upstream = %self.upstream",
