@@ -25,6 +25,14 @@ const END: &str = "end";
 #[derive(Debug, Default)]
 pub(crate) struct Drain {
     is_closing: AtomicBool,
+    /// Whether the server is going to shut down, although it still serves.
+    is_announced: AtomicBool,
+    /// Whether tasks that still run are to end at once.
+    #[cfg(feature = "tasks")]
+    gives_up: AtomicBool,
+    /// Whether there were tasks.
+    #[cfg(feature = "tasks")]
+    has_tasks: AtomicBool,
     counts: Cells<Counts>,
     /// Notified by all that end while the server shuts down.
     ended: Notify,
@@ -65,6 +73,19 @@ impl Drain {
         Serving::begin(Arc::clone(self))
     }
 
+    /// Counts a task.
+    #[cfg(feature = "tasks")]
+    pub(crate) fn hold_task(self: &Arc<Self>) -> Serving {
+        self.has_tasks.store(true, Ordering::SeqCst);
+        self.hold()
+    }
+
+    /// Returns whether there were tasks.
+    #[cfg(feature = "tasks")]
+    pub(crate) fn has_tasks(&self) -> bool {
+        self.has_tasks.load(Ordering::SeqCst)
+    }
+
     /// Counts a new listener.
     pub(crate) fn listen(self: &Arc<Self>, place: Place) -> ListenerGuard {
         let end = self.listeners.subscribe(END);
@@ -98,7 +119,36 @@ impl Drain {
         self.in_flight()
     }
 
-    fn is_closing(&self) -> bool {
+    /// Notes that the server is going to shut down.
+    pub(crate) fn announce(&self) {
+        self.is_announced.store(true, Ordering::SeqCst);
+    }
+
+    /// Whether the server is shutting down, or going to.
+    pub(crate) fn is_announced(&self) -> bool {
+        self.is_closing() || self.is_announced.load(Ordering::SeqCst)
+    }
+
+    /// Subscribes to the phases of shutting down: look at [`is_closing`](Self::is_closing) and
+    /// [`gives_up`](Self::gives_up) afterwards, and when something arrives.
+    #[cfg(feature = "tasks")]
+    pub(crate) fn watch(&self) -> Subscription {
+        self.listeners.subscribe(END)
+    }
+
+    /// Has tasks that still run end at once, because the process will.
+    #[cfg(feature = "tasks")]
+    pub(crate) fn give_up(&self) {
+        self.gives_up.store(true, Ordering::SeqCst);
+        self.listeners.publish(END, Bytes::new());
+    }
+
+    #[cfg(feature = "tasks")]
+    pub(crate) fn gives_up(&self) -> bool {
+        self.gives_up.load(Ordering::SeqCst)
+    }
+
+    pub(crate) fn is_closing(&self) -> bool {
         self.is_closing.load(Ordering::SeqCst)
     }
 

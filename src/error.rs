@@ -19,9 +19,15 @@ impl ConfigError {
         ))
     }
 
-    #[cfg(feature = "ask")]
-    pub(crate) fn state_keys() -> Self {
-        Self("state keys must be 64 hexadecimal digits each, with commas between them".to_owned())
+    #[cfg(feature = "tasks")]
+    pub(crate) fn tasks_without_keys() -> Self {
+        let fault = "tasks in a shared store need `state_keys`, which all replicas must share";
+        Self(fault.to_owned())
+    }
+
+    #[cfg(any(feature = "ask", feature = "auth"))]
+    pub(crate) fn keys(kind: &str) -> Self {
+        Self(format!("{kind} must be 64 hexadecimal digits each, with commas between them"))
     }
 }
 

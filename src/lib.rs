@@ -50,31 +50,37 @@
 //! # Where to start
 //!
 //! - The [guides](guide/index.html): a first server; state, errors and rights; testing; asking the
-//!   user; authorization; deploying; writing a registry; coming from `rmcp`.
+//!   user; authorization; deploying; observing; writing a registry; coming from `rmcp`.
 //! - [`Handler`](call::Handler) describes what a handler can take and return.
 //! - [`ToolRegistry`], [`PromptRegistry`] and [`ResourceRegistry`] hold handlers. A [`Catalog`]
 //!   joins registries, [`Filtered`](registry::Filtered) shows each caller a part of one, and
 //!   [`Live`](registry::Live) replaces one at run time.
 //! - [`ManagerBuilder`](manager::ManagerBuilder) has a setting for every limit and default.
 //!
-//! # Errors and logs
+//! # Errors
 //!
 //! Clients only see errors of a handler that [`ToolError::new`] marks as safe to show.
 //! [`ManagerBuilder::on_error`](manager::ManagerBuilder::on_error) lets the host decide about all
 //! others.
 //!
-//! Events are logged with `tracing`:
+//! # Logging
+//!
+//! Spans and events go to the subscriber of `tracing`. Each request has a span, and metrics an
+//! [`Observer`](observe::Observer). The guide "Observing" (`guide::observing`) lists all events.
 //!
 //! | level | event |
 //! |---|---|
-//! | error | a handler panicked, or failed with an error that is not marked as safe to show |
-//! | warn | a call exceeded its time limit, or ended with an internal error (`-32603`) |
-//! | info | a handler failed with a message for its client |
-//! | debug | arguments did not match; a call ended with another JSON-RPC error; a request was refused |
+//! | error | a handler panicked, or failed with an error that is not marked as safe to show; the host's own code failed |
+//! | warn | a call exceeded its time limit, or ended with an internal error (`-32603`); a setting is missing, or another server failed |
+//! | info | the span of a request; a handler failed with a message for its client |
+//! | debug | messages for clients; arguments did not match; a call ended with another JSON-RPC error; a request was refused |
 //!
 //! Each event of a call has its `kind` and `name`. If the client got a reference instead of a message,
-//! the event has that `reference`. The texts of an error and its sources are logged, but arguments and
-//! results are not. Names and texts are written on one line and truncated at 4 KiB.
+//! the event has that `reference`.
+//!
+//! At the levels `info`, `warn` and `error` there are no arguments, results, tokens, states, answers
+//! or messages for clients. There are the texts of errors that are not marked as safe to show, and of
+//! their sources. Names are written on one line and truncated at 256 bytes, errors at 4 KiB.
 //!
 //! # Features
 //!
@@ -95,7 +101,10 @@
 //! - `macros`: `#[tools]`, `#[prompts]` and `#[resources]` turn methods into handlers,
 //!   `#[derive(FromRef)]` makes the fields of a state available to them, and `#[debug_handler]`
 //!   makes the compiler say why a function is not a handler.
+//! - `otel`: fields from which `tracing-opentelemetry` takes the name, kind and status of spans, and
+//!   continuing the traces of other processes. The other attributes do not depend on it.
 //! - `serve`: an HTTP/1.1 and HTTP/2 server with limits and graceful shutdown.
+//! - `tasks`: calls that outlive their request, as tasks that their clients ask about.
 //! - `templates`: resource templates.
 //! - `test-util`: an in-memory client for tests.
 //!
@@ -120,18 +129,21 @@ mod error;
 // Only documentation. Its examples need all of these features.
 #[cfg(all(
     any(doc, doctest),
-    feature = "ask",
     feature = "auth",
     feature = "macros",
     feature = "serve",
+    feature = "tasks",
     feature = "templates",
     feature = "test-util",
     feature = "tower",
 ))]
 pub mod guide;
+#[cfg(any(feature = "ask", feature = "auth"))]
+mod hex_keys;
 mod http;
 mod jsonrpc;
 pub mod manager;
+pub mod observe;
 mod places;
 mod principal;
 pub mod prompt;
@@ -145,6 +157,8 @@ pub mod resource;
 #[cfg(feature = "serve")]
 pub mod serve;
 mod settings;
+#[cfg(feature = "tasks")]
+pub mod task;
 #[cfg(feature = "test-util")]
 pub mod testing;
 pub mod tool;

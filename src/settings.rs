@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::call::{ErrorMaps, ResultTexts, ShownErrors};
 use crate::drain::Drain;
 use crate::http::HttpPolicy;
+use crate::observe::ObserveSettings;
 use crate::places::Places;
 use crate::protocol::{CacheHint, OwnCapabilities, ServedRevisions};
 
@@ -21,10 +22,31 @@ pub(crate) struct Settings {
     /// The cache hint of `server/discover`.
     pub(crate) cache_hint: CacheHint,
     pub(crate) listeners: Places,
+    /// `None` if the host does not bound calls in flight.
+    pub(crate) calls: Option<Places>,
     pub(crate) drain: Arc<Drain>,
+    pub(crate) observe: ObserveSettings,
     #[cfg(feature = "ask")]
     pub(crate) ask: crate::ask::AskSettings,
+    /// `None` if the server has no tasks.
+    #[cfg(feature = "tasks")]
+    pub(crate) tasks: Option<crate::task::TaskSettings>,
     pub(crate) instructions: Option<String>,
     pub(crate) capabilities: OwnCapabilities,
     pub(crate) result_texts: ResultTexts,
+}
+
+impl Settings {
+    /// Returns whether the server has tasks.
+    #[cfg(feature = "tasks")]
+    pub(crate) fn has_tasks(&self) -> bool {
+        self.tasks.is_some()
+    }
+
+    /// Returns whether the server has tasks.
+    #[cfg(not(feature = "tasks"))]
+    #[expect(clippy::unused_self, reason = "without the feature there are none")]
+    pub(crate) fn has_tasks(&self) -> bool {
+        false
+    }
 }

@@ -89,6 +89,22 @@ impl Answers {
         Self(Some(Box::new(Brought { state, now: now.collect() })))
     }
 
+    /// The answers and the state of a call that begins again as a task.
+    #[cfg(feature = "tasks")]
+    pub(crate) fn of_task(answers: BTreeMap<String, Box<RawValue>>, returned: Option<Box<RawValue>>) -> Self {
+        let state = AnswerState { returned, ..AnswerState::default() };
+        Self(Some(Box::new(Brought { state, now: answers })))
+    }
+
+    /// Returns all answers, of this round and of earlier ones.
+    #[cfg(feature = "tasks")]
+    pub(crate) fn all(&self) -> BTreeMap<String, Box<RawValue>> {
+        let Some(Brought { state, now }) = self.0.as_deref() else { return BTreeMap::new() };
+        let mut all = now.clone();
+        all.extend(state.answers.clone());
+        all
+    }
+
     /// Returns the answer to the question with this key.
     pub(super) fn find(&self, key: &str) -> Option<&RawValue> {
         let brought = self.0.as_deref()?;
@@ -96,7 +112,7 @@ impl Answers {
     }
 
     /// Returns the state that a handler set in its [`InputRequired`](super::InputRequired).
-    pub(super) fn state(&self) -> Option<&RawValue> {
+    pub(crate) fn state(&self) -> Option<&RawValue> {
         self.0.as_deref()?.state.returned.as_deref()
     }
 
@@ -126,7 +142,7 @@ fn guard(
 }
 
 /// Reads `inputResponses`.
-fn read(responses: Raw<'_>) -> Result<BTreeMap<String, Box<RawValue>>, RpcError> {
+pub(crate) fn read(responses: Raw<'_>) -> Result<BTreeMap<String, Box<RawValue>>, RpcError> {
     if !responses.is_object() {
         return Err(RpcError::invalid_params("`inputResponses` must be an object"));
     }

@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::pin::{Pin, pin};
+#[cfg(feature = "tasks")]
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
@@ -10,13 +12,21 @@ use std::time::Duration;
 use serde_json::value::RawValue;
 
 use super::purpose::{KeptPurpose, Purpose};
+use super::required::Required;
 use super::state::{AnswerState, Binding};
+#[cfg(feature = "tasks")]
+use super::task_link::TaskLink;
+#[cfg(feature = "tasks")]
+use super::task_wish::TaskWish;
 use super::{Answers, AskError, InputRequired, Question};
 use crate::call::{CallContext, Exchange};
-use crate::call::{ResultWriter, WriteResult};
-use crate::jsonrpc::{ErrorCode, RpcError, write};
+use crate::jsonrpc::{ErrorCode, RpcError};
+use crate::observe::line;
 use crate::protocol::Era;
 use crate::settings::Settings;
+
+/// The maximum length of a logged key, in bytes.
+const MAX_KEY: usize = 256;
 
 /// The questions and answers of one call.
 pub(crate) struct Asks {
@@ -27,6 +37,11 @@ pub(crate) struct Asks {
     /// Whether a question waits for the next round. Written under the lock, and read without it.
     is_open: AtomicBool,
     so_far: Mutex<SoFar>,
+    /// Set once the call has become a task.
+    #[cfg(feature = "tasks")]
+    task: OnceLock<Arc<TaskLink>>,
+    #[cfg(feature = "tasks")]
+    pub(crate) wish: TaskWish,
 }
 
 #[derive(Default)]
@@ -47,6 +62,9 @@ struct SoFar {
     /// Whether a question was dropped without an answer.
     is_abandoned: bool,
     is_closed: bool,
+    /// Whether answers arrive while the handler runs, because the call has become a task.
+    #[cfg(feature = "tasks")]
+    is_task: bool,
 }
 
 /// Who polls a question.
@@ -63,11 +81,22 @@ impl Asks {
             Era::Legacy => KeptPurpose::Nothing,
         };
         let is_open = AtomicBool::new(false);
-        Self { era, settings, purpose, answers, is_open, so_far: Mutex::default() }
+        Self {
+            era,
+            settings,
+            purpose,
+            answers,
+            is_open,
+            so_far: Mutex::default(),
+            #[cfg(feature = "tasks")]
+            task: OnceLock::new(),
+            #[cfg(feature = "tasks")]
+            wish: TaskWish::default(),
+        }
     }
 
     /// Asks the client. In the modern era, a question without an answer never returns: it becomes
-    /// the reply, and the handler is dropped.
+    /// the reply, and the handler is dropped; except in a task, where the handler waits.
     pub(super) async fn ask(
         &self,
         cx: &CallContext,
@@ -75,7 +104,7 @@ impl Asks {
         question: Question,
     ) -> Result<Box<RawValue>, AskError> {
         if let Some(fault) = &question.fault {
-            tracing::error!(key, fault, "a question cannot be asked");
+            tracing::error!(key = &*line(key, MAX_KEY), fault, "a question cannot be asked");
             return Err(AskError::Rpc(RpcError::internal()));
         }
         if self.lock().is_closed && self.answers.find(key).is_none() {
@@ -88,6 +117,11 @@ impl Asks {
         let key = self.lock().take_key(key);
         if let Some(answer) = self.see(&key) {
             return Ok(answer);
+        }
+        #[cfg(feature = "tasks")]
+        if let Some(link) = self.task.get() {
+            let number = link.ask(&key, question)?;
+            return link.answer(number).await;
         }
         let call = {
             let mut so_far = self.lock();
@@ -104,7 +138,15 @@ impl Asks {
         if let Some(call) = call {
             call.wake();
         }
+        #[cfg(feature = "tasks")]
+        let asked = key.clone();
         CallEnd { asks: self, number: None, key: Some(key) }.await;
+        #[cfg(feature = "tasks")]
+        if let Some(link) = self.task.get()
+            && let Some(number) = link.number_of(&asked)
+        {
+            return link.answer(number).await;
+        }
         Err(AskError::Ended)
     }
 
@@ -112,7 +154,7 @@ impl Asks {
     async fn ask_aside(&self, question: Question, exchange: &Exchange) -> Result<Box<RawValue>, AskError> {
         self.settings.ask.note_caller(&exchange.head);
         let mut over = CallEnd { asks: self, number: None, key: None };
-        let mut asking = pin!(self.settings.ask.parking.ask(question, exchange));
+        let mut asking = pin!(self.settings.ask.parking.ask(question, exchange, &self.settings.observe));
         std::future::poll_fn(|cx| match Pin::new(&mut over).poll(cx) {
             Poll::Ready(()) => Poll::Ready(Err(AskError::Ended)),
             Poll::Pending => asking.as_mut().poll(cx),
@@ -192,7 +234,7 @@ impl Asks {
         questions.retain(|(key, _)| returned.questions.iter().all(|(other, _)| other != key));
         questions.extend(returned.questions);
         if let Some((key, fault)) = questions.iter().find_map(|(key, it)| Some((key, it.fault.as_ref()?))) {
-            tracing::error!(key, fault, "a question cannot be asked");
+            tracing::error!(key = &*line(key, MAX_KEY), fault, "a question cannot be asked");
             return Err(RpcError::internal());
         }
         let handler_state = returned.state.map(|state| serde_json::value::to_raw_value(&state));
@@ -201,6 +243,57 @@ impl Asks {
         let binding = Binding { head: &exchange.head, purpose: self.purpose.digest() };
         let state = AnswerState::seal(&questions, seen, handler_state, &binding, &self.settings.ask)?;
         Ok(Required { questions, state })
+    }
+
+    /// Lets the handler go on as a task: its open questions become those of the task, and wait for
+    /// their answers where they are.
+    #[cfg(feature = "tasks")]
+    pub(crate) fn become_task(&self, link: &Arc<TaskLink>) {
+        let (waits, call) = {
+            let mut so_far = self.lock();
+            if so_far.is_closed || self.task.set(Arc::clone(link)).is_err() {
+                return;
+            }
+            so_far.is_task = true;
+            if let Some(status) = self.wish.status() {
+                link.tell(status);
+            }
+            for (key, question) in std::mem::take(&mut so_far.asked) {
+                // A call has few questions, so there is room for them.
+                let _ = link.ask(&key, question);
+            }
+            self.is_open.store(false, Ordering::Release);
+            (std::mem::take(&mut so_far.waits), so_far.call.take())
+        };
+        wake(waits);
+        if let Some(call) = call {
+            call.wake();
+        }
+        self.wish.settle(true);
+    }
+
+    /// Returns whether the call may become a task, as far as the server decides that.
+    #[cfg(feature = "tasks")]
+    pub(crate) fn may_become_task(&self) -> bool {
+        self.era == Era::Modern && self.settings.tasks.is_some()
+    }
+
+    /// Returns the task that the call has become.
+    #[cfg(feature = "tasks")]
+    pub(crate) fn task(&self) -> Option<&Arc<TaskLink>> {
+        self.task.get()
+    }
+
+    /// Returns the answers that a call which begins again needs besides those to its task: of the
+    /// rounds before it was a task.
+    #[cfg(feature = "tasks")]
+    pub(crate) fn answers(&self) -> &Answers {
+        &self.answers
+    }
+
+    #[cfg(feature = "tasks")]
+    pub(super) fn settings(&self) -> &Settings {
+        &self.settings
     }
 
     /// Ends the questions that wait, because their answers can no longer arrive.
@@ -213,19 +306,43 @@ impl Asks {
             // A detached handler continues.
             (waits, so_far.call.take().filter(|_| was_open))
         };
-        for waiter in waits.into_values() {
-            if let Waiter::Other(waker) = waiter {
-                waker.wake();
-            }
-        }
+        wake(waits);
         if let Some(call) = call {
             call.wake();
         }
+        #[cfg(feature = "tasks")]
+        {
+            if self.wish.is_wanted() {
+                self.wish.settle(false);
+            }
+            if let Some(link) = self.task.get() {
+                link.close();
+            }
+        }
+    }
+
+    /// Waits until the call has become a task; `false` if it cannot.
+    #[cfg(feature = "tasks")]
+    pub(super) async fn until_task(&self) -> bool {
+        std::future::poll_fn(|cx| match self.wish.poll(cx) {
+            // Checked after the wish is known, so that either this or `close` sees the other.
+            Poll::Pending if self.lock().is_closed => Poll::Ready(false),
+            polled => polled,
+        })
+        .await
     }
 
     fn lock(&self) -> MutexGuard<'_, SoFar> {
         // No code panics while it holds the lock, so the data is consistent even if it is poisoned.
         self.so_far.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn wake(waits: BTreeMap<u64, Waiter>) {
+    for waiter in waits.into_values() {
+        if let Waiter::Other(waker) = waiter {
+            waker.wake();
+        }
     }
 }
 
@@ -244,7 +361,7 @@ impl SoFar {
     }
 }
 
-/// Waits until the call ends.
+/// Waits until the call ends, or becomes a task.
 struct CallEnd<'a> {
     asks: &'a Asks,
     /// The number of this wait, once it was polled.
@@ -259,6 +376,12 @@ impl Future for CallEnd<'_> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let mut so_far = self.asks.lock();
         if so_far.is_closed {
+            return Poll::Ready(());
+        }
+        #[cfg(feature = "tasks")]
+        if so_far.is_task {
+            drop(so_far);
+            self.key = None;
             return Poll::Ready(());
         }
         let is_handler = so_far.counted == Some(cx.waker().data().addr());
@@ -284,6 +407,13 @@ impl Drop for CallEnd<'_> {
             let mut so_far = self.asks.lock();
             let _waiter = self.number.and_then(|number| so_far.waits.remove(&number));
             let Some(key) = self.key.take().filter(|_| !so_far.is_closed) else { return };
+            #[cfg(feature = "tasks")]
+            if let Some(link) = self.asks.task.get() {
+                if let Some(number) = link.number_of(&key) {
+                    link.withdraw(number);
+                }
+                return;
+            }
             so_far.taken.remove(&key);
             so_far.is_abandoned = true;
             so_far.call.take()
@@ -291,34 +421,5 @@ impl Drop for CallEnd<'_> {
         if let Some(call) = call {
             call.wake();
         }
-    }
-}
-
-/// An `InputRequiredResult` (2026-07-28, Schema).
-pub(crate) struct Required {
-    questions: Vec<(String, Question)>,
-    state: String,
-}
-
-impl WriteResult for Required {
-    fn write(&self, writer: &mut ResultWriter<'_>) {
-        writer.open();
-        writer.string("resultType", "input_required");
-        if !self.questions.is_empty() {
-            write::key(writer.buffer, "inputRequests");
-            writer.open();
-            for (key, question) in &self.questions {
-                write::key(writer.buffer, key);
-                writer.open();
-                writer.string("method", question.method);
-                writer.json("params", &question.params);
-                writer.buffer.push(b'}');
-            }
-            writer.buffer.push(b'}');
-        }
-        writer.string("requestState", &self.state);
-        let meta = writer.open_meta();
-        writer.close_meta(meta);
-        writer.buffer.push(b'}');
     }
 }

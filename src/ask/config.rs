@@ -30,6 +30,24 @@ pub(crate) struct AskSettings {
 }
 
 impl AskSettings {
+    /// Returns the name of the server.
+    #[cfg(feature = "tasks")]
+    pub(crate) fn server(&self) -> &str {
+        &self.server
+    }
+
+    /// Seals what lies in a store; see [`Sealer::seal`].
+    #[cfg(feature = "tasks")]
+    pub(crate) fn seal(&self, plain: &[u8], bound_to: &[u8]) -> Option<Vec<u8>> {
+        self.sealer.seal(plain, bound_to)
+    }
+
+    /// Opens what lies in a store; see [`Sealer::open`].
+    #[cfg(feature = "tasks")]
+    pub(crate) fn open(&self, sealed: &[u8], bound_to: &[u8]) -> Option<Vec<u8>> {
+        self.sealer.open(sealed, bound_to)
+    }
+
     /// Logs a warning, once, if the caller of a call that asks is not known.
     pub(super) fn note_caller(&self, head: &Parts) {
         if Principal::of(head).is_none() && !self.has_warned.swap(true, Ordering::Relaxed) {
@@ -100,7 +118,8 @@ impl AskBuilder {
         if !missing.is_empty() {
             let missing = missing.join(" and no ");
             tracing::warn!(
-                "no {missing} set: calls that ask their clients can be answered in this process only"
+                missing,
+                "calls that ask their clients can be answered in this process only: a setting is missing"
             );
         }
         let sealer = self.sealer.unwrap_or_else(|| match StateKeys::random() {

@@ -1,9 +1,13 @@
 //! Questions that a handler returns.
 
 use serde_json::Value;
+#[cfg(feature = "tasks")]
+use serde_json::value::RawValue;
 
 use super::Question;
 use crate::call::CallError;
+#[cfg(feature = "tasks")]
+use crate::jsonrpc::RpcError;
 
 /// Questions that a handler returns instead of a result. The client calls again with the answers
 /// (2026-07-28, Patterns, "Multi Round-Trip Requests").
@@ -44,6 +48,10 @@ pub struct InputRequired {
     pub(super) state: Option<Value>,
 }
 
+/// Questions with their keys.
+#[cfg(feature = "tasks")]
+type KeyedQuestions = Vec<(String, Question)>;
+
 impl InputRequired {
     /// Creates a result without questions.
     pub fn new() -> Self {
@@ -57,6 +65,22 @@ impl InputRequired {
         self.questions.retain(|(other, _)| *other != key);
         self.questions.push((key, question));
         self
+    }
+
+    /// Returns the questions with their keys, and the JSON of the state.
+    ///
+    /// # Errors
+    /// `-32603` when one of them cannot be asked, which is logged.
+    #[cfg(feature = "tasks")]
+    pub(crate) fn into_parts(self) -> Result<(KeyedQuestions, Option<Box<RawValue>>), RpcError> {
+        if let Some((key, fault)) =
+            self.questions.iter().find_map(|(key, it)| Some((key, it.fault.as_ref()?)))
+        {
+            tracing::error!(key, fault, "a question cannot be asked");
+            return Err(RpcError::internal());
+        }
+        let state = self.state.map(|state| serde_json::value::to_raw_value(&state)).transpose();
+        Ok((self.questions, state.map_err(|_| RpcError::internal())?))
     }
 
     /// Sets the state that the handler gets when it is called again. It travels sealed, by way of

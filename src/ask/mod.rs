@@ -29,11 +29,20 @@ mod parking;
 mod purpose;
 mod question;
 mod redeeming;
+mod required;
 mod sampling;
 #[cfg(feature = "schemas")]
 mod schema;
 mod state;
+#[cfg(feature = "tasks")]
+mod task_context;
+#[cfg(feature = "tasks")]
+mod task_link;
+#[cfg(feature = "tasks")]
+mod task_wish;
 
+#[cfg(feature = "tasks")]
+pub(crate) use answers::read as read_answers;
 pub(crate) use answers::{Answers, AnswersError};
 pub(crate) use asking::Asks;
 pub(crate) use config::{AskBuilder, AskSettings};
@@ -49,3 +58,5 @@ pub use question::{Question, Root};
 pub(crate) use redeeming::redeem;
 pub use sampling::{IncludeContext, SamplingContent, SamplingMessage, SamplingRequest, SamplingResult};
 pub(crate) use state::refusal;
+#[cfg(feature = "tasks")]
+pub(crate) use task_link::{TaskLink, TaskQuestion};

@@ -111,6 +111,12 @@ impl Access {
         Box::pin(self.lifetime.clone().end(self.token.clone()))
     }
 
+    /// Returns whether calls end with the token.
+    #[cfg(feature = "tasks")]
+    pub(crate) fn ends_calls(&self) -> bool {
+        self.policy.calls_at_expiry == CallsAtExpiry::End
+    }
+
     /// Completes when the token is no longer accepted, if streaming calls end then.
     pub(crate) fn end_of_calls(&self) -> Option<TokenEnd> {
         (self.policy.calls_at_expiry == CallsAtExpiry::End).then(|| self.end())

@@ -200,6 +200,52 @@ impl VerifiedToken {
     }
 }
 
+/// What a token said, as it is kept with a task that outlives its request (feature `tasks`).
+#[cfg(feature = "tasks")]
+#[derive(serde::Deserialize, serde::Serialize)]
+pub(crate) struct SavedToken {
+    principal: String,
+    issuer: String,
+    subject: String,
+    client_id: Option<String>,
+    scopes: Vec<String>,
+    expires_at: Option<SystemTime>,
+    claims: Option<String>,
+}
+
+#[cfg(feature = "tasks")]
+impl VerifiedToken {
+    /// Copies what the token says. It cannot be verified again.
+    pub(crate) fn save(&self) -> SavedToken {
+        SavedToken {
+            principal: self.principal().as_str().to_owned(),
+            issuer: self.issuer().to_owned(),
+            subject: self.subject().to_owned(),
+            client_id: self.client().map(str::to_owned),
+            scopes: self.granted().map(str::to_owned).collect(),
+            expires_at: self.expiry(),
+            claims: self.0.claims.as_deref().map(str::to_owned),
+        }
+    }
+}
+
+#[cfg(feature = "tasks")]
+impl SavedToken {
+    pub(crate) fn restore(&self) -> VerifiedToken {
+        VerifiedToken(Arc::new(Verified {
+            principal: Principal::new(self.principal.as_str()),
+            issuer: self.issuer.as_str().into(),
+            subject: self.subject.as_str().into(),
+            client_id: self.client_id.as_deref().map(Into::into),
+            scopes: self.scopes.iter().map(|scope| scope.as_str().into()).collect(),
+            expires_at: self.expires_at,
+            recheck_every: None,
+            key_thumbprint: None,
+            claims: self.claims.as_deref().map(Into::into),
+        }))
+    }
+}
+
 /// Shows the caller and its scopes, but no claims.
 impl fmt::Debug for VerifiedToken {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {

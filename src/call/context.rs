@@ -10,6 +10,7 @@ use serde::de::DeserializeOwned;
 use super::Call;
 use super::outbox::{Leftovers, Outbox};
 use crate::jsonrpc::{Raw, RpcError, write};
+use crate::observe::TraceContext;
 use crate::protocol::error;
 use crate::protocol::meta::{self, Meta};
 use crate::protocol::{ClientCapability, Implementation, LogLevel, Revision};
@@ -41,6 +42,8 @@ pub(crate) struct Exchange {
     pub(crate) progress: Option<(Box<str>, Mutex<f64>)>,
     pub(crate) log_from: LogFrom,
     pub(crate) outbox: Outbox,
+    #[cfg(feature = "otel")]
+    pub(crate) propagation: Option<Arc<dyn crate::observe::Propagation>>,
     #[cfg(feature = "ask")]
     pub(crate) asks: crate::ask::Asks,
 }
@@ -95,7 +98,19 @@ impl CallContext {
     /// something. Reports of a handler that never waits may be sent together, for up to 5 ms; so one
     /// that computes for a long time between its reports should
     /// [yield](tokio::task::yield_now) after each.
+    ///
+    /// In a task, the message becomes the task's status message instead, whether or not the client
+    /// asked for progress; without a message, the numbers do.
     pub async fn progress(&self, progress: f64, total: Option<f64>, message: &str) {
+        #[cfg(feature = "tasks")]
+        if let Some(task) = self.0.asks.task() {
+            task.tell(status_message(progress, total, message));
+            return;
+        }
+        #[cfg(feature = "tasks")]
+        if self.0.asks.may_become_task() {
+            self.0.asks.wish.note_status(status_message(progress, total, message));
+        }
         let Some((token, last)) = &self.0.progress else { return };
         let send = self.0.outbox.send(|buffer| {
             // Compared under the lock, when the report is written: clones also send reports.
@@ -222,6 +237,19 @@ impl CallContext {
         self.meta("baggage")
     }
 
+    /// Returns the trace context of the current span, to send along with a request that the handler
+    /// makes. `None` unless the host set a propagation (`ManagerBuilder::propagation`, feature
+    /// `otel`) that knows the span. A proxy then passes on what the client sent:
+    /// [`traceparent`](Self::traceparent), [`tracestate`](Self::tracestate) and
+    /// [`baggage`](Self::baggage).
+    pub fn trace_context(&self) -> Option<TraceContext> {
+        #[cfg(feature = "otel")]
+        if let Some(propagation) = &self.0.propagation {
+            return Some(propagation.inject(&tracing::Span::current())).filter(|context| !context.is_empty());
+        }
+        None
+    }
+
     /// Returns a member of the request's `_meta`; `None` without it, or when it does not
     /// deserialise as `T`. Parses `_meta` each time.
     pub fn meta<T: DeserializeOwned>(&self, key: &str) -> Option<T> {
@@ -243,8 +271,18 @@ impl CallContext {
         }
     }
 
-    fn raw_meta<T>(&self, key: &str, read: impl FnOnce(Raw<'_>) -> T) -> Option<T> {
+    pub(crate) fn raw_meta<T>(&self, key: &str, read: impl FnOnce(Raw<'_>) -> T) -> Option<T> {
         Meta::from_json(&self.0.meta)?.member(key).map(read)
+    }
+}
+
+/// Returns the status message of a task whose handler reports progress.
+#[cfg(feature = "tasks")]
+fn status_message(progress: f64, total: Option<f64>, message: &str) -> String {
+    match total {
+        _ if !message.is_empty() => message.to_owned(),
+        Some(total) => format!("{progress} of {total}"),
+        None => progress.to_string(),
     }
 }
 

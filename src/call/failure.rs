@@ -10,9 +10,12 @@ use std::time::Duration;
 
 use super::{CallError, ErrorMaps, Output};
 use crate::jsonrpc::{ErrorCode, RpcError};
+use crate::observe::line;
 
 /// The maximum length of a logged error, in bytes.
 const MAX_LOGGED: usize = 4096;
+/// The maximum length of a logged name, in bytes.
+const MAX_NAME: usize = 256;
 
 /// Why a handler failed: with an error, a panic, its time limit, or invalid arguments. Created by a
 /// [`ToolError`](crate::ToolError).
@@ -180,15 +183,19 @@ impl HandlerError {
             return;
         }
         let reference = self.reference.insert(ErrorReference::new()).as_str();
-        let name = &*escaped(name);
+        let name = &*line(name, MAX_NAME);
         match self.cause {
             // The message is not logged, because it quotes what the client sent.
             Cause::Misfit => tracing::debug!(%kind, name, "the arguments of a call are invalid"),
             Cause::Declared => {
-                tracing::info!(%kind, name, reference, error = chain(&*self.error), "a handler failed");
+                tracing::info!(%kind, name, reference, "a handler failed with an error for its client");
+                // For the client alone: it may repeat what the client sent.
+                tracing::debug!(%kind, name, reference, error = chain(&*self.error), "the error for the client");
             }
-            Cause::TimedOut => tracing::warn!(%kind, name, "{}", self.error),
-            Cause::Panicked => tracing::error!(%kind, name, reference, "{}", self.error),
+            Cause::TimedOut => {
+                tracing::warn!(%kind, name, reference, error = %self.error, "a call exceeded its time limit");
+            }
+            Cause::Panicked => tracing::error!(%kind, name, reference, "a handler panicked"),
             Cause::Undeclared | Cause::Internal => {
                 tracing::error!(%kind, name, reference, error = chain(&*self.error), "a handler failed");
             }
@@ -234,23 +241,23 @@ impl Error for HandlerError {
 
 /// Logs a call that ends with a JSON-RPC error.
 pub(super) fn log_rpc(kind: CallKind, name: &str, error: &RpcError) {
-    let (name, code) = (&*escaped(name), error.code().0);
+    let (name, code) = (&*line(name, MAX_NAME), error.code().0);
     if error.code() == ErrorCode::INTERNAL_ERROR {
-        tracing::warn!(%kind, name, code, error = &*escaped(error.message()), "a call failed");
-    } else {
-        tracing::debug!(%kind, name, code, "a call failed");
+        tracing::warn!(%kind, name, code, "a call failed with an internal error");
     }
+    let error = &*line(error.message(), MAX_LOGGED);
+    tracing::debug!(%kind, name, code, error, "a call failed");
 }
 
 /// Logs a call whose caller lacks a scope.
 #[cfg(feature = "auth")]
 pub(super) fn log_refused(kind: CallKind, name: &str, missing: &crate::auth::InsufficientScope) {
-    tracing::debug!(%kind, name = &*escaped(name), %missing, "a call was refused");
+    tracing::debug!(%kind, name = &*line(name, MAX_NAME), missing = missing.to_string(), "a call was refused");
 }
 
 /// Logs a result that reports an error.
 pub(super) fn log_error_result(kind: CallKind, name: &str) {
-    tracing::info!(%kind, name = &*escaped(name), "a handler returned a result with `isError`");
+    tracing::info!(%kind, name = &*line(name, MAX_NAME), "a handler returned a result with `isError`");
 }
 
 fn masked(reference: Option<&ErrorReference>) -> Cow<'static, str> {
@@ -304,21 +311,5 @@ fn chain(error: &(dyn Error + 'static)) -> String {
     if written.is_err() {
         text.push_str("… (the error panicked while its message was written)");
     }
-    escaped(&text).into_owned()
-}
-
-/// Escapes a text for the log: on one line, with a limited length.
-fn escaped(text: &str) -> Cow<'_, str> {
-    if text.len() <= MAX_LOGGED && !text.chars().any(char::is_control) {
-        return Cow::Borrowed(text);
-    }
-    let mut line = String::with_capacity(text.len().min(MAX_LOGGED) + 16);
-    for letter in text.chars() {
-        if line.len() >= MAX_LOGGED {
-            line.push('…');
-            break;
-        }
-        if letter.is_control() { line.extend(letter.escape_default()) } else { line.push(letter) }
-    }
-    Cow::Owned(line)
+    line(&text, MAX_LOGGED).into_owned()
 }

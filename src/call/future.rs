@@ -8,7 +8,10 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use super::{CallError, GuardedCall, IntoOutput, Output, Surroundings};
+#[cfg(feature = "tasks")]
+use super::{TaskMode, TaskPolicy};
 use crate::drain::Drain;
+use crate::places::Place;
 
 /// The work of one call, as a [`Registry`](crate::Registry) returns it to the manager. Its output
 /// is a `T`, such as a [`ToolOutput`](crate::ToolOutput).
@@ -18,7 +21,7 @@ use crate::drain::Drain;
 ///
 /// A registry that wraps another changes the outcome with [`map_outcome`](Self::map_outcome), or
 /// runs code before and after the call with [`wrap`](Self::wrap). Both keep the call's name, its
-/// time limit, and whether it is detached:
+/// time limit, whether it is detached, and whether it runs as a task:
 ///
 /// ```
 /// use std::time::Instant;
@@ -44,6 +47,8 @@ pub struct CallFuture<T> {
     pub(crate) detached: Option<Arc<Drain>>,
     /// For the log.
     pub(crate) name: Option<Arc<str>>,
+    #[cfg(feature = "tasks")]
+    pub(crate) task: TaskPolicy,
 }
 
 pub(super) enum CallWork<T> {
@@ -113,7 +118,25 @@ impl<T: Output> CallFuture<T> {
         Fut: Future<Output: IntoOutput<T>> + Send + 'static,
     {
         let inner = Self { limit: Limit::Never, ..Self::of(self.work) };
-        Self { limit: self.limit, detached: self.detached, name: self.name, ..Self::new(around(inner)) }
+        Self {
+            limit: self.limit,
+            detached: self.detached,
+            name: self.name,
+            #[cfg(feature = "tasks")]
+            task: self.task,
+            ..Self::new(around(inner))
+        }
+    }
+
+    /// Holds a place among the calls in flight until the work has ended or is dropped.
+    pub(crate) fn holding(mut self, place: Place) -> Self {
+        if let CallWork::Boxed(work) = self.work {
+            self.work = CallWork::Boxed(Box::pin(async move {
+                let _place = place;
+                work.await
+            }));
+        }
+        self
     }
 
     /// Maps the result.
@@ -122,7 +145,14 @@ impl<T: Output> CallFuture<T> {
     }
 
     fn of(work: CallWork<T>) -> Self {
-        Self { work, limit: Limit::OfManager, detached: None, name: None }
+        Self {
+            work,
+            limit: Limit::OfManager,
+            detached: None,
+            name: None,
+            #[cfg(feature = "tasks")]
+            task: TaskPolicy::default(),
+        }
     }
 
     /// Sets the time limit, instead of the manager's
@@ -140,6 +170,21 @@ impl<T: Output> CallFuture<T> {
         self
     }
 
+    /// Sets whether the call runs as a task (feature `tasks`); see [`TaskMode`].
+    #[cfg(feature = "tasks")]
+    pub fn task_mode(mut self, mode: TaskMode) -> Self {
+        self.task.mode = mode;
+        self
+    }
+
+    /// Says that the call may be repeated with the same arguments. If the replica that runs it as a
+    /// task dies, another one begins it again (feature `tasks`).
+    #[cfg(feature = "tasks")]
+    pub fn repeatable(mut self) -> Self {
+        self.task.is_repeatable = true;
+        self
+    }
+
     /// Sets the name of the call for the log and for
     /// [`ManagerBuilder::on_error`](crate::manager::ManagerBuilder::on_error). The registries of this
     /// crate do so; the default is the name that the client called.
@@ -151,8 +196,8 @@ impl<T: Output> CallFuture<T> {
 
 /// Waits for the outcome. For registries that wrap others.
 ///
-/// The call's own time limit applies, and a detached call is spawned when it is first polled. The
-/// manager sees only the outer future: the manager's time limit applies to it, and dropping it
+/// The call's own time limit applies, and a detached call is spawned when it is first polled. Whether
+/// it runs as a task is for the outer future to say. The manager sees only the outer future: the manager's time limit applies to it, and dropping it
 /// cancels all inner work that is not detached. To pass the settings on, use
 /// [`wrap`](CallFuture::wrap).
 impl<T: Output> Future for CallFuture<T> {

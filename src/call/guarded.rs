@@ -7,6 +7,8 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+#[cfg(feature = "tasks")]
+use super::TaskPolicy;
 #[cfg(feature = "auth")]
 use super::failure::log_refused;
 use super::failure::{log_error_result, log_rpc};
@@ -26,9 +28,22 @@ pub(crate) struct GuardedCall<T: Output> {
     name: Option<Arc<str>>,
     /// Set until a detached call is spawned: the drain that counts it if no manager does.
     detached: Option<Arc<Drain>>,
-    /// `None` once the work has moved into a task.
+    /// `None` once the work has moved into a spawned task.
     #[cfg(feature = "ask")]
     idle: Option<crate::ask::IdleDetector>,
+    #[cfg(feature = "tasks")]
+    task: CallAsTask,
+}
+
+/// What matters once a call becomes a task.
+#[cfg(feature = "tasks")]
+#[derive(Default)]
+struct CallAsTask {
+    policy: TaskPolicy,
+    /// Whether the call has set no time limit.
+    has_default_limit: bool,
+    /// Ends the spawned work of a detached call.
+    detached: Option<tokio::task::AbortHandle>,
 }
 
 /// The values that a call borrows when it is polled.
@@ -64,7 +79,61 @@ impl<T: Output> GuardedCall<T> {
             detached: future.detached,
             #[cfg(feature = "ask")]
             idle: Some(crate::ask::IdleDetector::default()),
+            #[cfg(feature = "tasks")]
+            task: CallAsTask {
+                policy: future.task,
+                has_default_limit: !matches!(future.limit, Limit::At(_)),
+                detached: None,
+            },
         }
+    }
+
+    /// Returns how the call runs as a task.
+    #[cfg(feature = "tasks")]
+    pub(crate) fn task_policy(&self) -> TaskPolicy {
+        self.task.policy
+    }
+
+    /// Returns the time limit that the call has set.
+    #[cfg(feature = "tasks")]
+    pub(crate) fn own_limit(&self) -> Option<Duration> {
+        let limit = self.deadline.as_ref().map(Deadline::length);
+        limit.filter(|_| !self.task.has_default_limit)
+    }
+
+    /// Moves the call out, and leaves one that stays pending.
+    #[cfg(feature = "tasks")]
+    pub(crate) fn hold(&mut self) -> Self {
+        Self {
+            work: self.work.take(),
+            deadline: self.deadline.take(),
+            name: self.name.clone(),
+            detached: self.detached.take(),
+            idle: self.idle.take(),
+            task: std::mem::take(&mut self.task),
+        }
+    }
+
+    /// Moves the call out, to run on as a task. `limit` is its time limit, unless it has set one. It
+    /// is no longer detached: dropping it cancels the work.
+    #[cfg(feature = "tasks")]
+    pub(crate) fn take(&mut self, limit: Duration) -> Self {
+        let own = self.own_limit();
+        let mut call = self.hold();
+        call.detached = None;
+        if own.is_none() {
+            call.deadline = Some(Deadline::new(limit));
+        }
+        call
+    }
+
+    /// Cancels the work, also that of a call that was spawned because it is detached.
+    #[cfg(feature = "tasks")]
+    pub(crate) fn cancel(&mut self) {
+        if let Some(detached) = self.task.detached.take() {
+            detached.abort();
+        }
+        self.stop("");
     }
 
     /// Keeps a copy of the target's name, unless the registry gave another one, for a call that
@@ -105,14 +174,22 @@ impl<T: Output> GuardedCall<T> {
             detached: None,
             #[cfg(feature = "ask")]
             idle: self.idle.take(),
+            #[cfg(feature = "tasks")]
+            task: CallAsTask::default(),
         };
+        // That of the request, which the task may outlive.
+        let span = tracing::Span::current();
         let task = runtime.spawn(async move {
             let surroundings =
                 Surroundings { exchange: exchange.as_deref(), error_maps: error_maps.as_deref(), target: "" };
-            let outcome = poll_fn(|cx| detached.poll(cx, surroundings)).await;
+            let outcome = poll_fn(|cx| span.in_scope(|| detached.poll(cx, surroundings))).await;
             drop(serving);
             outcome
         });
+        #[cfg(feature = "tasks")]
+        {
+            self.task.detached = Some(task.abort_handle());
+        }
         let work = async move { task.await.unwrap_or_else(|_| Err(RpcError::internal().into())) };
         self.work = Some(CallWork::Boxed(Box::pin(work)));
     }

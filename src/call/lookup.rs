@@ -47,7 +47,8 @@ impl Lookup {
         outcome.map_err(|error| match error {
             CallError::Rpc(error) => error,
             other => {
-                tracing::error!(kind = %T::KIND, "{other}, which is only possible in a call");
+                let reason = other.to_string();
+                tracing::error!(kind = %T::KIND, reason, "a handler did what is only possible in a call");
                 RpcError::internal()
             }
         })

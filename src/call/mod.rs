@@ -17,6 +17,8 @@ pub(crate) mod raw_output;
 mod request;
 mod result;
 mod rights;
+#[cfg(feature = "tasks")]
+mod task_mode;
 mod texts;
 mod valid;
 
@@ -49,5 +51,9 @@ pub use request::Call;
 pub(crate) use result::{ResultTexts, ResultWriter, WriteResult};
 pub use rights::Tags;
 pub(crate) use rights::{Rights, TagRule, rights_setters, rule_setter};
+#[cfg(feature = "tasks")]
+pub use task_mode::TaskMode;
+#[cfg(feature = "tasks")]
+pub(crate) use task_mode::{AuthorizedBefore, TaskPolicy};
 pub(crate) use texts::from_texts;
 pub use valid::{Valid, Validate};

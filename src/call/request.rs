@@ -151,6 +151,8 @@ impl<'a> Call<'a> {
             progress: progress.map(|token| (token.text().into(), Mutex::new(f64::NEG_INFINITY))),
             log_from,
             outbox: Outbox::new(self.takes_stream),
+            #[cfg(feature = "otel")]
+            propagation: self.settings.observe.propagation.clone(),
             #[cfg(feature = "ask")]
             asks: Asks::new(self.revision.era(), self.purpose, answers, Arc::clone(self.settings)),
         });
@@ -161,6 +163,12 @@ impl<'a> Call<'a> {
     /// Turns the call into its [`context`](Self::context).
     pub fn into_context(mut self) -> CallContext {
         self.context()
+    }
+
+    /// Requires that the client can ask about tasks, which clients of the legacy era cannot.
+    #[cfg(feature = "tasks")]
+    pub(crate) fn require_tasks(&self) -> Result<(), RpcError> {
+        error::require_tasks(self.revision.era(), self.meta.client_capabilities)
     }
 
     /// Requires the client to declare a capability. Requests of the legacy era do not declare any,

@@ -6,8 +6,10 @@
 //! | [`handlers`] | shared state, parts of the request, errors, rights, middleware |
 //! | [`testing`] | testing tools, prompts and resources in memory |
 //! | [`asking`] | asking the client's user in the middle of a call |
+//! | [`tasks`] | calls that take longer than a client wants to wait |
 //! | [`authorization`] | access tokens, scopes, challenges |
-//! | [`deploying`] | hosts, keys, principals, CORS, proxies, Kubernetes, serverless functions |
+//! | [`deploying`] | hosts, principals, CORS, replicas, shutting down, nginx, Kubernetes, serverless functions |
+//! | [`observing`] | spans, metrics, logs, OpenTelemetry |
 //! | [`registries`] | serving items from a database or another system |
 //! | [`from_rmcp`] | coming from the official SDK |
 //!
@@ -26,11 +28,17 @@ pub mod testing {}
 #[doc = include_str!("asking.md")]
 pub mod asking {}
 
+#[doc = include_str!("tasks.md")]
+pub mod tasks {}
+
 #[doc = include_str!("authorization.md")]
 pub mod authorization {}
 
 #[doc = include_str!("deploying.md")]
 pub mod deploying {}
+
+#[doc = include_str!("observing.md")]
+pub mod observing {}
 
 #[doc = include_str!("registries.md")]
 pub mod registries {}

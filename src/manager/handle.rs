@@ -14,10 +14,16 @@ use http::{Request, Response};
 
 use crate::http::admit::{self, Admitted};
 use crate::http::{Accepts, Fields, HttpFault, VersionHeader, read};
+#[cfg(feature = "ask")]
+use crate::observe::{Observed, ObservedRef};
 use crate::registry::Registry;
 use crate::reply::{Body, Dispatcher, PendingBody, Reply, respond, take_head};
 use crate::request::{Refusal, Rejection, Valid, agree, unread_id};
 use crate::settings::Settings;
+
+/// How much of the time for shutting down is left for storing that tasks have failed, at most.
+#[cfg(feature = "tasks")]
+const GIVING_UP: Duration = Duration::from_secs(5);
 
 /// Serves MCP over Streamable HTTP without sessions: a request contains everything needed to
 /// answer it, so any replica can.
@@ -127,8 +133,21 @@ impl StatelessSessionManager {
     ///
     /// A server should stop accepting connections before it calls this, and close the open ones
     /// afterwards, as the module `serve` does.
+    ///
+    /// Tasks of tools that are idempotent or read-only are given back at once, for another replica to
+    /// take up, if replicas share their store. Others may finish. Those that have not finished a moment
+    /// before the deadline (a tenth of the time, at most five seconds) are marked as failed.
     pub async fn shut_down(&self, deadline: Duration) -> usize {
-        self.settings.drain.close(deadline).await
+        let drain = &self.settings.drain;
+        #[cfg(feature = "tasks")]
+        if drain.has_tasks() {
+            let reserve = (deadline / 10).min(GIVING_UP);
+            if drain.close(deadline.saturating_sub(reserve)).await > 0 {
+                drain.give_up();
+            }
+            return drain.close(reserve).await;
+        }
+        drain.close(deadline).await
     }
 
     /// Builds the response to a request that is rejected by its head.
@@ -169,10 +188,14 @@ where
             #[cfg(feature = "ask")]
             if let Some(unredeemed) = begun.take_unredeemed() {
                 begun = match redeem(unredeemed, settings).await {
-                    Ok(mut head) => {
+                    Ok((mut head, observed)) => {
                         let dispatcher = Dispatcher { registry: &registry, settings, accepts };
-                        poll_fn(|cx| Poll::Ready(begin_again(&dispatcher, version, &mut head, &body, cx)))
-                            .await
+                        let mut observed = observed;
+                        let again = poll_fn(|cx| {
+                            let observed = observed.by_ref();
+                            Poll::Ready(begin_again(&dispatcher, version, &mut head, &body, observed, cx))
+                        });
+                        again.await
                     }
                     Err(reply) => PendingBody::ready(reply),
                 };
@@ -192,7 +215,7 @@ where
 
 #[cold]
 fn refuse(rejection: Rejection, version: VersionHeader, settings: &Settings) -> Reply {
-    Reply::refuse(rejection, unread_id(version, &settings.revisions))
+    Reply::refuse(rejection, unread_id(version, &settings.revisions), settings)
 }
 
 /// The result of checking a request's head.
@@ -241,9 +264,13 @@ fn begin<'r>(
         // By reference, because it is large, and the usual case.
         Ok(Valid::Request(ref request)) => PendingBody::One(dispatcher.request(request, head, cx)),
         Ok(valid) => dispatcher.begin(valid, head, cx),
-        Err(refused) => PendingBody::ready(Reply::refuse(refused.rejection, refused.id)),
+        Err(refused) => PendingBody::ready(Reply::refuse(refused.rejection, refused.id, dispatcher.settings)),
     }
 }
+
+/// The head of a request whose state has been redeemed, and what was observed of it so far.
+#[cfg(feature = "ask")]
+type Redeemed = (Parts, Observed<'static>);
 
 /// Boxed: awaited inline, it would enlarge the future of every request.
 #[cfg(feature = "ask")]
@@ -251,11 +278,11 @@ fn begin<'r>(
 fn redeem(
     unredeemed: Box<crate::reply::UnredeemedCall>,
     settings: &Settings,
-) -> std::pin::Pin<Box<dyn Future<Output = Result<Parts, Reply>> + Send + '_>> {
+) -> std::pin::Pin<Box<dyn Future<Output = Result<Redeemed, Reply>> + Send + '_>> {
     Box::pin(async move { unredeemed.redeem(settings).await.map_err(Reply::from) })
 }
 
-/// Starts a request whose state has been redeemed.
+/// Starts a request whose state has been redeemed. It was observed before.
 #[cfg(feature = "ask")]
 #[cold]
 fn begin_again<'r>(
@@ -263,9 +290,16 @@ fn begin_again<'r>(
     version: VersionHeader,
     head: &mut Parts,
     body: &Bytes,
+    observed: ObservedRef<'_, '_>,
     cx: &mut Context<'_>,
 ) -> PendingBody<'r> {
-    begin(dispatcher, version, head, body, cx)
+    match agree(&head.headers, version, body, &dispatcher.settings.revisions) {
+        Ok(Valid::Request(ref request)) => {
+            PendingBody::One(dispatcher.observed_request(request, head, observed, cx))
+        }
+        // Unreachable: the same body was a request before.
+        _ => begin(dispatcher, version, head, body, cx),
+    }
 }
 
 impl fmt::Debug for StatelessSessionManager {

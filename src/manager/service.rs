@@ -23,6 +23,7 @@ use crate::request::{Refusal, Rejection};
 /// A clone counts its references apart from the service that it was cloned from, so that
 /// connections, each of which a server gives a clone, do not slow each other down.
 #[derive(Debug)]
+#[expect(clippy::redundant_allocation, reason = "the outer `Arc` is counted by one connection alone")]
 pub struct McpService<C>(Arc<Arc<Shared<C>>>);
 
 /// The state that the clones of one service share. Each clone counts its requests in an `Arc` around

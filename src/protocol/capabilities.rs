@@ -1,5 +1,7 @@
 //! The capabilities of clients and servers.
 
+use std::borrow::Cow;
+
 use serde::Serialize;
 use serde_json::{Map, Value};
 
@@ -98,7 +100,7 @@ impl ServerCapabilities {
         DeclaredCapabilities {
             completions: self.completions.then(Declared::default),
             experimental: &own.experimental,
-            extensions: &own.extensions,
+            extensions: own.extensions_of(era),
             logging: logging.then(Declared::default),
             prompts: list(self.prompts),
             resources,
@@ -114,6 +116,24 @@ pub(crate) struct OwnCapabilities {
     pub(crate) extensions: Map<String, Value>,
 }
 
+/// The name of the extension for tasks.
+#[cfg(feature = "tasks")]
+pub(crate) const TASKS_EXTENSION: &str = "io.modelcontextprotocol/tasks";
+
+impl OwnCapabilities {
+    /// Returns the extensions that clients of this era can use.
+    fn extensions_of(&self, era: Era) -> Cow<'_, Map<String, Value>> {
+        #[cfg(feature = "tasks")]
+        if era == Era::Legacy && self.extensions.contains_key(TASKS_EXTENSION) {
+            let mut others = self.extensions.clone();
+            others.remove(TASKS_EXTENSION);
+            return Cow::Owned(others);
+        }
+        let _ = era;
+        Cow::Borrowed(&self.extensions)
+    }
+}
+
 /// The capabilities, as they are sent to a client.
 #[derive(Serialize)]
 pub(crate) struct DeclaredCapabilities<'a> {
@@ -121,8 +141,8 @@ pub(crate) struct DeclaredCapabilities<'a> {
     completions: Option<Declared>,
     #[serde(skip_serializing_if = "Map::is_empty")]
     experimental: &'a Map<String, Value>,
-    #[serde(skip_serializing_if = "Map::is_empty")]
-    extensions: &'a Map<String, Value>,
+    #[serde(skip_serializing_if = "has_none")]
+    extensions: Cow<'a, Map<String, Value>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     logging: Option<Declared>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -131,6 +151,10 @@ pub(crate) struct DeclaredCapabilities<'a> {
     resources: Option<Declared>,
     #[serde(skip_serializing_if = "Option::is_none")]
     tools: Option<Declared>,
+}
+
+fn has_none(extensions: &Map<String, Value>) -> bool {
+    extensions.is_empty()
 }
 
 /// The settings of a capability. Those that are `false` are omitted.
@@ -161,6 +185,9 @@ pub enum ClientCapability {
     SamplingContext,
     /// The client can ask its model, and let it use tools (`sampling.tools`).
     SamplingTools,
+    /// The client can ask about a task instead of waiting for a result (the extension
+    /// `io.modelcontextprotocol/tasks`).
+    Tasks,
 }
 
 impl ClientCapability {
@@ -173,6 +200,7 @@ impl ClientCapability {
             Self::Sampling => "sampling",
             Self::SamplingContext => "sampling.context",
             Self::SamplingTools => "sampling.tools",
+            Self::Tasks => "extensions.io.modelcontextprotocol/tasks",
         }
     }
 

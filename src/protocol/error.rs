@@ -20,13 +20,29 @@ pub(crate) fn require(
     if era == Era::Legacy || declared.is_some_and(|declared| capability.is_in(declared)) {
         return Ok(());
     }
+    Err(missing_capability(capability))
+}
+
+/// Requires that the client can ask about tasks, which clients of the legacy era cannot.
+#[cfg(feature = "tasks")]
+pub(crate) fn require_tasks(era: Era, declared: Option<Raw<'_>>) -> Result<(), RpcError> {
+    declares_tasks(era, declared).then_some(()).ok_or_else(|| missing_capability(ClientCapability::Tasks))
+}
+
+/// Returns whether the client can ask about tasks.
+#[cfg(feature = "tasks")]
+pub(crate) fn declares_tasks(era: Era, declared: Option<Raw<'_>>) -> bool {
+    era == Era::Modern && declared.is_some_and(|declared| ClientCapability::Tasks.is_in(declared))
+}
+
+fn missing_capability(capability: ClientCapability) -> RpcError {
     let name = capability.as_str();
     let required = capability.to_json();
     let error = RpcError::new(
         ErrorCode::MISSING_CLIENT_CAPABILITY,
         format!("This request requires the client capability `{name}`, which it does not declare"),
     );
-    Err(error.with_data(json!({"requiredCapabilities": required})))
+    error.with_data(json!({"requiredCapabilities": required}))
 }
 
 /// Returns the error for headers that differ from the arguments of a tool.

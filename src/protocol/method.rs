@@ -18,7 +18,19 @@ pub(crate) enum Method {
     ResourcesUnsubscribe,
     CompletionComplete,
     SubscriptionsListen,
+    /// One of the extension `io.modelcontextprotocol/tasks`.
+    #[cfg(feature = "tasks")]
+    Tasks(TaskMethod),
     Unknown,
+}
+
+/// A method that is about one task.
+#[cfg(feature = "tasks")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum TaskMethod {
+    Get,
+    Update,
+    Cancel,
 }
 
 /// The parameter that the `Mcp-Name` header repeats.
@@ -26,6 +38,8 @@ pub(crate) enum Method {
 pub(crate) enum NamedBy {
     Name,
     Uri,
+    #[cfg(feature = "tasks")]
+    TaskId,
 }
 
 impl NamedBy {
@@ -34,6 +48,8 @@ impl NamedBy {
         match self {
             Self::Name => "name",
             Self::Uri => "uri",
+            #[cfg(feature = "tasks")]
+            Self::TaskId => "taskId",
         }
     }
 }
@@ -56,7 +72,41 @@ impl Method {
             "resources/unsubscribe" => Self::ResourcesUnsubscribe,
             "completion/complete" => Self::CompletionComplete,
             "subscriptions/listen" => Self::SubscriptionsListen,
+            #[cfg(feature = "tasks")]
+            "tasks/get" => Self::Tasks(TaskMethod::Get),
+            #[cfg(feature = "tasks")]
+            "tasks/update" => Self::Tasks(TaskMethod::Update),
+            #[cfg(feature = "tasks")]
+            "tasks/cancel" => Self::Tasks(TaskMethod::Cancel),
             _ => Self::Unknown,
+        }
+    }
+
+    /// Returns the name; `_OTHER` for a method that the server does not know.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Initialize => "initialize",
+            Self::Ping => "ping",
+            Self::LoggingSetLevel => "logging/setLevel",
+            Self::ServerDiscover => "server/discover",
+            Self::ToolsList => "tools/list",
+            Self::ToolsCall => "tools/call",
+            Self::PromptsList => "prompts/list",
+            Self::PromptsGet => "prompts/get",
+            Self::ResourcesList => "resources/list",
+            Self::ResourcesTemplatesList => "resources/templates/list",
+            Self::ResourcesRead => "resources/read",
+            Self::ResourcesSubscribe => "resources/subscribe",
+            Self::ResourcesUnsubscribe => "resources/unsubscribe",
+            Self::CompletionComplete => "completion/complete",
+            Self::SubscriptionsListen => "subscriptions/listen",
+            #[cfg(feature = "tasks")]
+            Self::Tasks(TaskMethod::Get) => "tasks/get",
+            #[cfg(feature = "tasks")]
+            Self::Tasks(TaskMethod::Update) => "tasks/update",
+            #[cfg(feature = "tasks")]
+            Self::Tasks(TaskMethod::Cancel) => "tasks/cancel",
+            Self::Unknown => "_OTHER",
         }
     }
 
@@ -66,6 +116,8 @@ impl Method {
         match self {
             Self::ToolsCall | Self::PromptsGet => Some(NamedBy::Name),
             Self::ResourcesRead => Some(NamedBy::Uri),
+            #[cfg(feature = "tasks")]
+            Self::Tasks(_) => Some(NamedBy::TaskId),
             _ => None,
         }
     }

@@ -16,6 +16,8 @@ mod write_content;
 
 pub use crate::jsonrpc::{ErrorCode, RpcError};
 pub(crate) use capabilities::OwnCapabilities;
+#[cfg(feature = "tasks")]
+pub(crate) use capabilities::TASKS_EXTENSION;
 pub use capabilities::{ClientCapability, Offer, ServerCapabilities};
 pub(crate) use content::ResourceContents;
 pub use content::{Annotations, Content, EmbeddedResource, ResourceLink, Role};

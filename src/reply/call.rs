@@ -4,48 +4,118 @@ use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use http::request::Parts;
+
+#[cfg(feature = "tasks")]
+use super::call_as_task::AtStart;
 use super::draft::Draft;
 use super::message::SingleReply;
 use super::reply::Reply;
 use super::stream::{CallInFlight, CallStream};
-use crate::call::{CallError, Exchange, GuardedCall, Leftovers, Output, Surroundings, WriteResult};
+use crate::call::{
+    CallError, CallFuture, Exchange, GuardedCall, Leftovers, Output, Surroundings, WriteResult,
+};
 use crate::http::sse::event;
 use crate::jsonrpc::RpcError;
+use crate::observe::{Observed, ObservedRef, RequestEnd};
+#[cfg(feature = "tasks")]
+use crate::request::ValidRequest;
 use crate::settings::Settings;
+#[cfg(feature = "tasks")]
+use crate::task::TaskSeed;
 
 /// A call whose reply is not ready yet. It owns everything the call needs; dropping it cancels
 /// the call.
 pub(crate) struct PendingCall<T: Output> {
-    call: GuardedCall<T>,
+    pub(super) call: GuardedCall<T>,
     /// Present if the handler takes a context, which lets it send notifications and ask.
-    exchange: Option<Arc<Exchange>>,
+    pub(super) exchange: Option<Arc<Exchange>>,
     /// `None` once the reply has been written.
-    draft: Option<Draft>,
+    pub(super) draft: Option<Draft>,
+    pub(super) observed: Observed<'static>,
+    /// There while the call may become a task.
+    #[cfg(feature = "tasks")]
+    pub(super) seed: Option<Box<TaskSeed>>,
+    /// A call that is a task from its start, while it is not in the store yet. `call` is then empty.
+    #[cfg(feature = "tasks")]
+    pub(super) held: Option<Box<GuardedCall<T>>>,
+    /// Whether the call goes on as a task, apart from this.
+    #[cfg(feature = "tasks")]
+    pub(super) is_task: bool,
+}
+
+/// The request of a call, as long as its body is there.
+#[derive(Clone, Copy)]
+pub(crate) struct CallOrigin<'a> {
+    pub(crate) target: &'a str,
+    #[cfg(feature = "tasks")]
+    pub(crate) arguments: &'a str,
+    #[cfg(feature = "tasks")]
+    pub(crate) request: &'a ValidRequest<'a>,
 }
 
 impl<T: Output + WriteResult> PendingCall<T> {
-    /// Starts a call of `target`, and polls it for the first time. Returns the reply if it is ready:
-    /// the calls of most handlers are, and need no box.
+    /// Starts a call with `start`, which may take the head, and polls it for the first time. Returns
+    /// the reply if it is ready: the calls of most handlers are, and need no box.
     pub(crate) fn begin(
-        call: GuardedCall<T>,
-        exchange: Option<Arc<Exchange>>,
+        start: impl FnOnce(&mut Option<Arc<Exchange>>, &mut Parts) -> CallFuture<T>,
         draft: Draft,
-        target: &str,
+        observed: ObservedRef<'_, '_>,
+        origin: CallOrigin<'_>,
+        head: &mut Parts,
         settings: &Arc<Settings>,
         cx: &mut Context<'_>,
     ) -> Result<Reply, Box<Self>> {
-        let mut pending = Self { call, exchange, draft: Some(draft) };
-        pending.call.begin(pending.exchange.as_ref(), Some(settings), target);
-        match pending.poll_first(cx, settings, target) {
-            Poll::Ready(First::Reply(reply)) => Ok(pending.finish(reply)),
-            first => {
-                pending.call.keep_name(target);
-                let pending = Box::new(pending);
-                match first {
-                    Poll::Ready(First::Event(exchange)) => Ok(pending.stream(exchange, settings)),
-                    _ => Err(pending),
-                }
+        let target = origin.target;
+        let mut exchange = None;
+        let mut call;
+        let mut polled = Poll::Pending;
+        #[cfg(feature = "tasks")]
+        let at_start;
+        {
+            let _entered = observed.enter();
+            call = GuardedCall::start(|| start(&mut exchange, head), settings);
+            #[cfg(feature = "tasks")]
+            {
+                at_start = AtStart::of(&call, exchange.as_deref(), origin, head, settings);
             }
+            #[cfg(feature = "tasks")]
+            let is_called = matches!(at_start, AtStart::Call);
+            #[cfg(not(feature = "tasks"))]
+            let is_called = true;
+            if is_called {
+                call.begin(exchange.as_ref(), Some(settings), target);
+                polled = call.poll(cx, surroundings(exchange.as_ref(), settings, target));
+            }
+        }
+        if let Poll::Ready(outcome) = &mut polled {
+            let reply = write(draft, outcome, &call, exchange.as_ref(), observed, settings, target);
+            return Ok(match &exchange {
+                Some(exchange) => finish(exchange.close(), reply),
+                None => reply.into(),
+            });
+        }
+        call.keep_name(target);
+        #[cfg_attr(not(feature = "tasks"), expect(unused_mut, reason = "no call becomes a task"))]
+        let mut pending = Box::new(Self {
+            call,
+            exchange,
+            draft: Some(draft),
+            observed: observed.take(),
+            #[cfg(feature = "tasks")]
+            seed: None,
+            #[cfg(feature = "tasks")]
+            held: None,
+            #[cfg(feature = "tasks")]
+            is_task: false,
+        });
+        #[cfg(feature = "tasks")]
+        if let Some(refused) = pending.plant(at_start, origin, head, settings) {
+            return Ok(refused.into());
+        }
+        match pending.starts_stream(cx) {
+            Some(exchange) => Ok(pending.stream(exchange, settings)),
+            None => Err(pending),
         }
     }
 
@@ -53,41 +123,49 @@ impl<T: Output + WriteResult> PendingCall<T> {
     /// the reply is a stream, which runs the rest.
     pub(crate) async fn answer(mut self: Box<Self>, settings: &Arc<Settings>) -> Reply {
         // The same task has just polled it, in `begin`.
+        #[cfg(feature = "tasks")]
+        let mut is_polled = self.seed.is_none();
+        #[cfg(not(feature = "tasks"))]
         let mut is_polled = true;
         let first = poll_fn(|cx| {
             if std::mem::take(&mut is_polled) {
                 return Poll::Pending;
             }
-            self.poll_first(cx, settings, "")
+            if let Poll::Ready(reply) = self.poll(cx, settings) {
+                return Poll::Ready(First::Reply(reply));
+            }
+            self.starts_stream(cx).map_or(Poll::Pending, |exchange| Poll::Ready(First::Event(exchange)))
         });
         match first.await {
             First::Event(exchange) => self.stream(exchange, settings),
-            First::Reply(reply) => self.finish(reply),
+            First::Reply(reply) if self.exchange.is_some() => finish(self.close(), reply),
+            First::Reply(reply) => reply.into(),
         }
     }
 
-    fn poll_first(&mut self, cx: &mut Context<'_>, settings: &Settings, target: &str) -> Poll<First> {
-        match self.poll(cx, settings, target) {
-            Poll::Ready(reply) => Poll::Ready(First::Reply(reply)),
-            Poll::Pending => match &self.exchange {
-                Some(exchange) if exchange.outbox.starts_stream(cx) => {
-                    Poll::Ready(First::Event(Arc::clone(exchange)))
-                }
-                _ => Poll::Pending,
-            },
-        }
+    /// Returns the exchange if there are notifications to start a stream with.
+    fn starts_stream(&self, cx: &mut Context<'_>) -> Option<Arc<Exchange>> {
+        self.exchange.as_ref().filter(|exchange| exchange.outbox.starts_stream(cx)).map(Arc::clone)
     }
 
-    fn poll(&mut self, cx: &mut Context<'_>, settings: &Settings, target: &str) -> Poll<SingleReply> {
-        let surroundings = Surroundings {
-            exchange: self.exchange.as_deref(),
-            error_maps: settings.error_maps.as_deref(),
-            target,
+    /// Polls a call that outlives the body, and so has kept its name.
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>, settings: &Arc<Settings>) -> Poll<SingleReply> {
+        let Self { call, exchange, draft, observed, .. } = self;
+        let mut polled = {
+            let _entered = observed.enter();
+            call.poll(cx, surroundings(exchange.as_ref(), settings, ""))
         };
-        let mut polled = self.call.poll(cx, surroundings);
-        let Poll::Ready(outcome) = &mut polled else { return Poll::Pending };
-        match self.draft.take() {
-            Some(draft) => Poll::Ready(self.reply(draft, outcome, settings, target)),
+        let Poll::Ready(outcome) = &mut polled else {
+            #[cfg(feature = "tasks")]
+            if self.seed.is_some() {
+                return self.poll_seed(cx, settings);
+            }
+            return Poll::Pending;
+        };
+        match draft.take() {
+            Some(draft) => {
+                Poll::Ready(write(draft, outcome, call, exchange.as_ref(), observed.by_ref(), settings, ""))
+            }
             None => Poll::Pending,
         }
     }
@@ -95,59 +173,91 @@ impl<T: Output + WriteResult> PendingCall<T> {
     fn stream(self: Box<Self>, exchange: Arc<Exchange>, settings: &Arc<Settings>) -> Reply {
         Reply::Stream(Box::new(CallStream::new(self, exchange, Arc::clone(settings))))
     }
+}
 
-    /// Returns the reply of a handler that is done, with the notifications that it has sent.
-    fn finish(&self, reply: SingleReply) -> Reply {
-        let Some(exchange) = &self.exchange else { return reply.into() };
-        let Leftovers { mut events, dropped } = exchange.close();
-        if dropped > 0 {
-            tracing::debug!(dropped, "notifications dropped: the client does not accept a stream");
-        }
-        if events.is_empty() {
-            return reply.into();
-        }
-        event(&mut events, |buffer| buffer.append(&mut reply.into_vec()));
-        Reply::Events(events)
-    }
-
-    /// Writes the reply for the handler's outcome, which is left in place, because moving a result is
-    /// expensive.
-    fn reply(
-        &self,
-        draft: Draft,
-        outcome: &mut Result<T, CallError>,
-        settings: &Settings,
-        target: &str,
-    ) -> SingleReply {
-        if let Err(CallError::Failed(error)) = outcome {
-            *outcome = error.answer(self.call.name(target), &settings.shown_errors);
-        }
-        match outcome {
-            Ok(output) => draft.output(output, settings),
-            Err(CallError::Rpc(error)) => draft.error(error),
-            // Unreachable: a failure is never answered with another failure.
-            Err(CallError::Failed(_)) => draft.error(&RpcError::internal()),
-            #[cfg(feature = "auth")]
-            Err(CallError::InsufficientScope(missing)) => draft.forbidden(missing),
-            #[cfg(feature = "ask")]
-            Err(CallError::InputRequired(required)) => {
-                if let Some(exchange) = &self.exchange {
-                    match exchange.asks.required(std::mem::take(&mut **required), exchange) {
-                        Ok(required) => draft.output(&required, settings),
-                        Err(error) => draft.error(&error),
-                    }
-                } else {
-                    tracing::error!("a handler that takes no context asked the client");
-                    draft.error(&RpcError::internal())
-                }
-            }
-        }
+fn surroundings<'a>(
+    exchange: Option<&'a Arc<Exchange>>,
+    settings: &'a Settings,
+    target: &'a str,
+) -> Surroundings<'a> {
+    Surroundings {
+        exchange: exchange.map(|exchange| &**exchange),
+        error_maps: settings.error_maps.as_deref(),
+        target,
     }
 }
 
+/// Returns the reply of a handler that is done, with the notifications that it has sent.
+fn finish(leftovers: Leftovers, reply: SingleReply) -> Reply {
+    let Leftovers { mut events, dropped } = leftovers;
+    if dropped > 0 {
+        tracing::debug!(dropped, "notifications dropped: the client does not accept a stream");
+    }
+    if events.is_empty() {
+        return reply.into();
+    }
+    event(&mut events, |buffer| buffer.append(&mut reply.into_vec()));
+    Reply::Events(events)
+}
+
+/// Writes the reply for the outcome of a handler, and notes how the request ends. The outcome is left
+/// in place, because moving a result is expensive.
+fn write<T: Output + WriteResult>(
+    draft: Draft,
+    outcome: &mut Result<T, CallError>,
+    call: &GuardedCall<T>,
+    exchange: Option<&Arc<Exchange>>,
+    mut observed: ObservedRef<'_, '_>,
+    settings: &Settings,
+    target: &str,
+) -> SingleReply {
+    #[cfg(not(feature = "ask"))]
+    let _ = exchange;
+    if let Err(CallError::Failed(error)) = outcome {
+        *outcome = error.answer(call.name(target), &settings.shown_errors);
+    }
+    let reply = match outcome {
+        Ok(output) => {
+            if output.is_error() {
+                observed.note(RequestEnd::ToolError);
+            }
+            draft.output(output, settings)
+        }
+        Err(CallError::Rpc(error)) => draft.error(error),
+        // Unreachable: a failure is never answered with another failure.
+        Err(CallError::Failed(_)) => draft.error(&RpcError::internal()),
+        #[cfg(feature = "auth")]
+        Err(CallError::InsufficientScope(missing)) => draft.forbidden(missing),
+        #[cfg(feature = "ask")]
+        Err(CallError::InputRequired(required)) => {
+            let questions =
+                exchange.map(|exchange| exchange.asks.required(std::mem::take(&mut **required), exchange));
+            let questions = questions.unwrap_or_else(|| {
+                tracing::error!("a handler that takes no context asked the client");
+                Err(RpcError::internal())
+            });
+            match questions {
+                Ok(questions) => {
+                    observed.note(RequestEnd::InputRequired);
+                    draft.output(&questions, settings)
+                }
+                Err(error) => draft.error(&error),
+            }
+        }
+    };
+    observed.note_with(|| reply.end());
+    reply
+}
+
 impl<T: Output + WriteResult> CallInFlight for PendingCall<T> {
-    fn poll_reply(&mut self, cx: &mut Context<'_>, settings: &Settings) -> Poll<SingleReply> {
-        self.poll(cx, settings, "")
+    fn poll_reply(&mut self, cx: &mut Context<'_>, settings: &Arc<Settings>) -> Poll<SingleReply> {
+        let reply = std::task::ready!(self.poll(cx, settings));
+        // A task that is being created is deleted again.
+        #[cfg(feature = "tasks")]
+        {
+            self.seed = None;
+        }
+        Poll::Ready(reply)
     }
 
     #[cfg(feature = "auth")]
@@ -155,16 +265,27 @@ impl<T: Output + WriteResult> CallInFlight for PendingCall<T> {
         let draft = self.draft.take()?;
         // It has kept its name, as every call does that outlives the body.
         self.call.stop("");
-        Some(draft.error(error))
+        let reply = draft.error(error);
+        self.observed.note(reply.end());
+        Some(reply)
     }
 
     fn close(&self) -> Leftovers {
-        self.exchange.as_ref().map(|exchange| exchange.close()).unwrap_or_default()
+        let Some(exchange) = &self.exchange else { return Leftovers::default() };
+        #[cfg(feature = "tasks")]
+        if self.is_task {
+            return exchange.outbox.close();
+        }
+        exchange.close()
     }
 }
 
 impl<T: Output> Drop for PendingCall<T> {
     fn drop(&mut self) {
+        #[cfg(feature = "tasks")]
+        if self.is_task {
+            return;
+        }
         if let Some(exchange) = &self.exchange {
             exchange.close();
         }

@@ -6,7 +6,8 @@ use std::task::Context;
 
 use http::request::Parts;
 
-use super::call::PendingCall;
+use super::answer;
+use super::call::{CallOrigin, PendingCall};
 use super::draft::Draft;
 use super::listen::{SubscriptionFilter, SubscriptionStream};
 use super::message::SingleReply;
@@ -15,18 +16,20 @@ use super::reply::Reply;
 #[cfg(feature = "ask")]
 use super::unredeemed::UnredeemedCall;
 #[cfg(feature = "ask")]
-use crate::ask::{AnswersError, DeliveryOutcome};
-use crate::call::{Call, CallFuture, GuardedCall, Output, Tags, WriteResult};
+use crate::ask::AnswersError;
+use crate::call::{Call, CallFuture, Exchange, Output, Tags, WriteResult};
 use crate::completion::OwnedCompletionRequest;
 use crate::http::{Accepts, HttpFault};
 use crate::jsonrpc::write::{ReplyId, ReplyStart};
 use crate::jsonrpc::{Raw, RpcError};
+use crate::observe::{Observed, ObservedRef, Observer};
+use crate::places::{Full, Place, Places};
 use crate::principal::Principal;
 use crate::protocol::error::method_not_found;
 use crate::protocol::method::{Method, NamedBy};
 use crate::protocol::{Era, LogLevel, Offer, Revision, ServerCapabilities};
-use crate::registry::{Answer, ListRequest, Page, Registry, guarded};
-use crate::request::{ClientAnswer, InBatch, Params, Refused, Rejection, Valid, ValidRequest};
+use crate::registry::{Answer, Has, Item, ListRequest, Page, Registry, guarded};
+use crate::request::{InBatch, Params, Refused, Rejection, Valid, ValidRequest};
 use crate::resource::uri;
 use crate::settings::Settings;
 
@@ -49,7 +52,7 @@ impl<'r> Dispatcher<'r> {
         match valid {
             Valid::Notification => PendingBody::ready(Reply::Accepted),
             Valid::Request(request) => PendingBody::One(self.request(&request, head, cx)),
-            Valid::Answer(answer) => PendingBody::ready(self.answer(answer, head)),
+            Valid::Answer(answer) => PendingBody::One(answer::deliver(answer, head, self.settings)),
             Valid::Batch(messages) => self.batch(messages, head, cx),
         }
     }
@@ -67,81 +70,148 @@ impl<'r> Dispatcher<'r> {
             Ok(InBatch::Request(request)) => Some(quiet.request(&request, &mut head.clone(), cx)),
             // An answer in a batch gets no reply, so a rejected one cannot be reported.
             Ok(InBatch::Answer(answer)) => {
-                self.answer(answer, head);
+                answer::send(answer, head, self.settings);
                 None
             }
-            Err(Refused { rejection, id }) => Some(PendingReply::Ready(Reply::refuse(rejection, id))),
+            Err(Refused { rejection, id }) => {
+                Some(PendingReply::Ready(Reply::refuse(rejection, id, self.settings)))
+            }
         });
         let requests: Vec<_> = requests.collect();
         if requests.is_empty() { PendingBody::ready(Reply::Accepted) } else { PendingBody::Batch(requests) }
     }
 
+    /// Starts a request.
+    #[inline]
     pub(crate) fn request(
         &self,
         request: &ValidRequest<'_>,
         head: &mut Parts,
         cx: &mut Context<'_>,
     ) -> PendingReply<'r> {
+        if Observed::is_wanted(&self.settings.observe) {
+            return self.observe(request, head, cx);
+        }
+        self.observed_request(request, head, ObservedRef::default(), cx)
+    }
+
+    #[inline(never)]
+    fn observe(
+        &self,
+        request: &ValidRequest<'_>,
+        head: &mut Parts,
+        cx: &mut Context<'_>,
+    ) -> PendingReply<'r> {
+        let mut observed = Observed::begin(request, &self.settings.observe);
+        if let Some(observer) = &self.settings.observe.observer {
+            self.count(request, observer, &mut observed);
+        }
+        self.observed_request(request, head, observed.by_ref(), cx)
+    }
+
+    #[inline(never)]
+    fn count<'s>(
+        &self,
+        request: &'s ValidRequest<'_>,
+        observer: &'s Arc<dyn Observer>,
+        watched: &mut Observed<'s>,
+    ) {
+        watched.count(request, self.has_target(request), observer);
+    }
+
+    /// Starts a request that may be observed already. A reply that is not ready takes `observed`
+    /// along.
+    pub(crate) fn observed_request(
+        &self,
+        request: &ValidRequest<'_>,
+        head: &mut Parts,
+        observed: ObservedRef<'_, '_>,
+        cx: &mut Context<'_>,
+    ) -> PendingReply<'r> {
         let has = self.registry.capabilities();
-        let draft = Draft { start: ReplyStart::new(ReplyId::Request(request.id)), era: request.era() };
         let (registry, settings) = (self.registry, self.settings);
         match (request.method, request.era()) {
             (Method::ToolsCall, _) if has.tools != Offer::Nothing => {
                 let begun =
-                    self.call(request, head, draft, NamedBy::Name, cx, |call| registry.call_tool(call));
+                    self.call(request, head, observed, NamedBy::Name, cx, |call| registry.call_tool(call));
                 begun.unwrap_or_else(PendingReply::Tool)
             }
             (Method::PromptsGet, _) if has.prompts != Offer::Nothing => {
                 let begun =
-                    self.call(request, head, draft, NamedBy::Name, cx, |call| registry.get_prompt(call));
+                    self.call(request, head, observed, NamedBy::Name, cx, |call| registry.get_prompt(call));
                 begun.unwrap_or_else(PendingReply::Prompt)
             }
             (Method::ResourcesRead, _) if has.resources != Offer::Nothing => {
                 let begun =
-                    self.call(request, head, draft, NamedBy::Uri, cx, |call| registry.read_resource(call));
+                    self.call(request, head, observed, NamedBy::Uri, cx, |call| registry.read_resource(call));
                 begun.unwrap_or_else(PendingReply::Resource)
             }
             (Method::ToolsList, _) if has.tools != Offer::Nothing => {
-                list(request, head, draft, settings, r#"{"tools":["#, |request| registry.list_tools(request))
+                list(request, head, observed, settings, r#"{"tools":["#, |request| {
+                    registry.list_tools(request)
+                })
             }
             (Method::PromptsList, _) if has.prompts != Offer::Nothing => {
-                list(request, head, draft, settings, r#"{"prompts":["#, |request| {
+                list(request, head, observed, settings, r#"{"prompts":["#, |request| {
                     registry.list_prompts(request)
                 })
             }
             (Method::ResourcesList, _) if has.resources != Offer::Nothing => {
-                list(request, head, draft, settings, r#"{"resources":["#, |request| {
+                list(request, head, observed, settings, r#"{"resources":["#, |request| {
                     registry.list_resources(request)
                 })
             }
             (Method::ResourcesTemplatesList, _) if has.resources != Offer::Nothing => {
                 let list_templates = |request: ListRequest<'_>| registry.list_resource_templates(request);
-                list(request, head, draft, settings, r#"{"resourceTemplates":["#, list_templates)
+                list(request, head, observed, settings, r#"{"resourceTemplates":["#, list_templates)
             }
             (Method::CompletionComplete, _) if has.completions => {
-                let params = request.params.rare_params();
+                let place = match take_place(settings, head) {
+                    Ok(place) => place,
+                    Err(full) => return too_many_calls(full, request, observed, settings),
+                };
+                let (params, draft) = (request.params.rare_params(), draft(request));
                 match OwnedCompletionRequest::read(params, take_head(head), request.revision, settings) {
                     Ok(owned) => {
-                        let completing = Answer::of(|| registry.complete(owned.borrow()));
-                        PendingReply::of_answer(completing, draft, settings, Draft::output)
+                        let complete = || hold(place, || registry.complete(owned.borrow()));
+                        let completing = observed.in_span(|| Answer::of(complete));
+                        PendingReply::of_answer(completing, draft, observed, settings, Draft::output)
                     }
-                    Err(error) => PendingReply::Ready(draft.error(&error).into()),
+                    Err(error) => PendingReply::ready(draft.error(&error), observed),
                 }
             }
-            (Method::SubscriptionsListen, Era::Modern) if has.can_change() => {
-                PendingReply::Ready(self.listen(request, head, draft))
+            (Method::SubscriptionsListen, Era::Modern) if has.can_change() || settings.has_tasks() => {
+                self.listen(request, head, observed)
             }
-            _ => PendingReply::Ready(self.answer_at_once(request, has, draft).into()),
+            #[cfg(feature = "tasks")]
+            (Method::Tasks(method), Era::Modern) if settings.has_tasks() => {
+                super::tasks::request(method, request, head, draft(request), observed, settings)
+            }
+            _ => PendingReply::ready(self.answer_at_once(request, has), observed),
         }
     }
 
+    /// Returns whether the registry certainly has what the request names.
+    fn has_target(&self, request: &ValidRequest<'_>) -> bool {
+        let has = self.registry.capabilities();
+        let target = request.method.named_by().and_then(|named_by| request.params.named(named_by)?.string());
+        let Some(target) = target else { return false };
+        let canonical;
+        let item = match request.method {
+            Method::ToolsCall if has.tools != Offer::Nothing => Item::Tool(&target),
+            Method::PromptsGet if has.prompts != Offer::Nothing => Item::Prompt(&target),
+            Method::ResourcesRead if has.resources != Offer::Nothing && target.len() <= MAX_URI => {
+                canonical = uri::canonical(&target);
+                Item::Resource(&canonical)
+            }
+            _ => return false,
+        };
+        guarded(|| self.registry.has(item)).is_ok_and(|has| has == Has::Yes)
+    }
+
     /// Answers the methods that need nothing from the registry except its capabilities.
-    fn answer_at_once(
-        &self,
-        request: &ValidRequest<'_>,
-        has: ServerCapabilities,
-        draft: Draft,
-    ) -> SingleReply {
+    fn answer_at_once(&self, request: &ValidRequest<'_>, has: ServerCapabilities) -> SingleReply {
+        let draft = draft(request);
         match (request.method, request.era()) {
             (Method::Initialize, Era::Legacy) => {
                 draft.initialize(has, self.negotiate(request), self.settings)
@@ -172,103 +242,133 @@ impl<'r> Dispatcher<'r> {
         &self,
         request: &ValidRequest<'_>,
         head: &mut Parts,
-        draft: Draft,
+        observed: ObservedRef<'_, '_>,
         named_by: NamedBy,
         cx: &mut Context<'_>,
         start: impl FnOnce(Call<'_>) -> CallFuture<T>,
     ) -> Result<PendingReply<'r>, Box<PendingCall<T>>> {
+        let draft = draft(request);
         let (written, arguments) = match call_params(request, named_by) {
             Ok(params) => params,
-            Err(error) => return Ok(PendingReply::Ready(draft.error(&error).into())),
+            Err(error) => return Ok(PendingReply::ready(draft.error(&error), observed)),
         };
         // From here on, access checks and handlers see the same spelling of a URI.
         let target = match named_by {
             NamedBy::Uri => uri::canonical(&written),
             NamedBy::Name => Cow::Borrowed(&*written),
+            #[cfg(feature = "tasks")]
+            NamedBy::TaskId => Cow::Borrowed(&*written),
         };
         #[cfg(feature = "ask")]
         let purpose = crate::ask::Purpose { method: &request.method_name, target: &target, arguments };
         #[cfg(feature = "ask")]
         let answers = match crate::ask::Answers::of(request, head, purpose, self.settings) {
             Ok(answers) => answers,
-            Err(AnswersError::Refused(error)) => return Ok(PendingReply::Ready(draft.error(&error).into())),
+            Err(AnswersError::Refused(error)) => {
+                return Ok(PendingReply::ready(draft.error(&error), observed));
+            }
             Err(AnswersError::Unredeemed(redemption)) => {
-                let head = take_head(head);
-                return Ok(PendingReply::Unredeemed(Box::new(UnredeemedCall { head, redemption, draft })));
+                let (head, observed) = (take_head(head), observed.take());
+                let unredeemed = UnredeemedCall { head, redemption, draft, observed };
+                return Ok(PendingReply::Unredeemed(Box::new(unredeemed)));
             }
         };
-        let mut exchange = None;
-        let call = Call {
-            target: &target,
-            written: &written,
-            called: &target,
-            arguments,
-            tags: Tags::default(),
-            head,
-            revision: request.revision,
-            meta: &request.params.meta,
-            log_level: request.log_level,
-            settings: self.settings,
-            takes_stream: self.accepts.takes_stream(),
-            check: None,
-            #[cfg(feature = "ask")]
-            purpose,
-            #[cfg(feature = "ask")]
-            answers,
-            exchange: &mut exchange,
+        let place = match take_place(self.settings, head) {
+            Ok(place) => place,
+            Err(full) => return Ok(too_many_calls(full, request, observed, self.settings)),
         };
-        let guarded = GuardedCall::start(|| start(call), self.settings);
-        let begun = PendingCall::begin(guarded, exchange, draft, &target, self.settings, cx);
+        let start = |exchange: &mut Option<Arc<Exchange>>, head: &mut Parts| {
+            let call = Call {
+                target: &target,
+                written: &written,
+                called: &target,
+                arguments,
+                tags: Tags::default(),
+                head,
+                revision: request.revision,
+                meta: &request.params.meta,
+                log_level: request.log_level,
+                settings: self.settings,
+                takes_stream: self.accepts.takes_stream(),
+                check: None,
+                #[cfg(feature = "ask")]
+                purpose,
+                #[cfg(feature = "ask")]
+                answers,
+                exchange,
+            };
+            match place {
+                None => start(call),
+                Some(place) => start_holding(place, call, start),
+            }
+        };
+        let origin = CallOrigin {
+            target: &target,
+            #[cfg(feature = "tasks")]
+            arguments,
+            #[cfg(feature = "tasks")]
+            request,
+        };
+        let begun = PendingCall::begin(start, draft, observed, origin, head, self.settings, cx);
         begun.map(PendingReply::Ready)
     }
 
-    fn listen(&self, request: &ValidRequest<'_>, head: &Parts, draft: Draft) -> Reply {
+    fn listen(
+        &self,
+        request: &ValidRequest<'_>,
+        head: &Parts,
+        mut observed: ObservedRef<'_, '_>,
+    ) -> PendingReply<'r> {
+        let draft = draft(request);
         let id = ReplyId::Request(request.id);
-        let refuse = |rejection: Rejection| Reply::refuse(rejection, id);
+        let refuse = |rejection| SingleReply::refuse(rejection, id, self.settings);
         if !self.accepts.takes_stream() {
-            return refuse(HttpFault::NotAcceptable.into());
+            return PendingReply::ready(refuse(HttpFault::NotAcceptable.into()), observed);
         }
         if request.id.as_json().len() > MAX_SUBSCRIPTION_ID {
-            return refuse(Rejection::InvalidRequest(
-                "the `id` of a subscription must have at most 1024 bytes",
-            ));
+            let fault = "the `id` of a subscription must have at most 1024 bytes";
+            return PendingReply::ready(refuse(Rejection::InvalidRequest(fault)), observed);
         }
         let wanted = request.params.rare_params().notifications.map_or("null", Raw::text);
         let honoured = |wanted: SubscriptionFilter| guarded(|| wanted.honoured(self.registry, head));
         let wanted = match SubscriptionFilter::read(wanted).and_then(honoured) {
             Ok(wanted) => wanted,
-            Err(error) => return draft.error(&error).into(),
+            Err(error) => return PendingReply::ready(draft.error(&error), observed),
         };
+        #[cfg(feature = "tasks")]
+        if wanted.has_tasks()
+            && self.settings.has_tasks()
+            && let Err(error) = super::tasks::require(request)
+        {
+            return PendingReply::ready(draft.error(&error), observed);
+        }
         let place = match self.settings.listeners.take(Principal::of(head)) {
             Ok(place) => place,
-            Err(full) => return refuse(Rejection::TooManyListeners(full)),
+            Err(full) => return PendingReply::ready(refuse(Rejection::TooManyListeners(full)), observed),
         };
+        observed.listens();
         let listener = self.settings.drain.listen(place);
         let changes = self.registry.changes().subscribe();
-        let id = request.id.as_json().to_owned();
-        let settings = Arc::clone(self.settings);
-        Reply::Subscription(Box::new(SubscriptionStream::new(
+        let stream = SubscriptionStream::new(
             wanted,
             head.clone(),
-            id,
+            request.id.as_json().to_owned(),
             changes,
             listener,
             draft,
-            settings,
-        )))
-    }
-
-    /// Delivers a client's answer to the call that waits for it.
-    fn answer(&self, answer: ClientAnswer<'_>, head: &Parts) -> Reply {
-        #[cfg(feature = "ask")]
-        let rejection = match self.settings.ask.parking.deliver(answer, head) {
-            DeliveryOutcome::Perhaps => return Reply::Accepted,
-            DeliveryOutcome::Nowhere => Rejection::UnexpectedResponse,
-            DeliveryOutcome::NotHere => Rejection::ResponseToAnotherReplica,
-        };
-        #[cfg(not(feature = "ask"))]
-        let (rejection, _) = (Rejection::UnexpectedResponse, (self.settings, head));
-        Reply::refuse(rejection, ReplyId::Request(answer.id))
+            observed.take(),
+            Arc::clone(self.settings),
+        );
+        #[cfg(feature = "tasks")]
+        if stream.has_tasks() {
+            return PendingReply::Later(Box::pin(async move {
+                match stream.with_tasks().await {
+                    Ok(stream) => Reply::Subscription(Box::new(stream)),
+                    Err(reply) => reply.into(),
+                }
+            }));
+        }
+        PendingReply::Ready(Reply::Subscription(Box::new(stream)))
     }
 
     /// Returns the revision for the result of `initialize`. The server does not store it: the
@@ -284,6 +384,55 @@ impl<'r> Dispatcher<'r> {
     }
 }
 
+/// Starts the reply to a request.
+fn draft(request: &ValidRequest<'_>) -> Draft {
+    Draft { start: ReplyStart::new(ReplyId::Request(request.id)), era: request.era() }
+}
+
+/// Takes a place among the calls in flight, if the host bounds them.
+#[inline]
+fn take_place(settings: &Settings, head: &Parts) -> Result<Option<Place>, Full> {
+    // Not inlined, because few hosts do.
+    #[cold]
+    #[inline(never)]
+    fn take(calls: &Places, head: &Parts) -> Result<Option<Place>, Full> {
+        calls.take(Principal::of(head)).map(Some)
+    }
+    settings.calls.as_ref().map_or(Ok(None), |calls| take(calls, head))
+}
+
+/// Starts a call that holds a place until it ends.
+#[cold]
+#[inline(never)]
+fn start_holding<T: Output>(
+    place: Place,
+    call: Call<'_>,
+    start: impl FnOnce(Call<'_>) -> CallFuture<T>,
+) -> CallFuture<T> {
+    start(call).holding(place)
+}
+
+/// Asks a registry, and holds the place until the answer is there.
+#[inline]
+fn hold<'r, T: 'r>(place: Option<Place>, ask: impl FnOnce() -> Answer<'r, T>) -> Answer<'r, T> {
+    match place {
+        None => ask(),
+        Some(place) => ask().holding(place),
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn too_many_calls<'r>(
+    full: Full,
+    request: &ValidRequest<'_>,
+    observed: ObservedRef<'_, '_>,
+    settings: &Settings,
+) -> PendingReply<'r> {
+    let id = ReplyId::Request(request.id);
+    PendingReply::ready(SingleReply::refuse(Rejection::TooManyCalls(full), id, settings), observed)
+}
+
 /// Takes the head, and leaves an empty one.
 pub(crate) fn take_head(head: &mut Parts) -> Parts {
     std::mem::replace(head, http::Request::new(()).into_parts().0)
@@ -293,11 +442,12 @@ pub(crate) fn take_head(head: &mut Parts) -> Parts {
 fn list<'r>(
     request: &ValidRequest<'_>,
     head: &Parts,
-    draft: Draft,
+    observed: ObservedRef<'_, '_>,
     settings: &'r Arc<Settings>,
     opening: &'static str,
     list: impl FnOnce(ListRequest<'_>) -> Answer<'r, Page>,
 ) -> PendingReply<'r> {
+    let draft = draft(request);
     let cursor = Params::present(request.params.cursor);
     let text = cursor.map(Raw::string);
     let cursor = match &text {
@@ -305,12 +455,16 @@ fn list<'r>(
         Some(Some(cursor)) => Some(&**cursor),
         Some(None) => {
             let error = RpcError::invalid_params("`cursor` must be a string");
-            return PendingReply::Ready(draft.error(&error).into());
+            return PendingReply::ready(draft.error(&error), observed);
         }
     };
+    let place = match take_place(settings, head) {
+        Ok(place) => place,
+        Err(full) => return too_many_calls(full, request, observed, settings),
+    };
     let request = ListRequest { cursor, head, revision: request.revision, settings: Some(settings) };
-    let listing = Answer::of(|| list(request));
-    PendingReply::of_answer(listing, draft, settings, move |draft, page, settings| {
+    let listing = observed.in_span(|| Answer::of(|| hold(place, || list(request))));
+    PendingReply::of_answer(listing, draft, observed, settings, move |draft, page, settings| {
         draft.list(opening, page, settings)
     })
 }

@@ -8,11 +8,14 @@ use super::message::{ResultMessage, SingleReply};
 #[cfg(feature = "auth")]
 use crate::auth::InsufficientScope;
 use crate::call::{ResultWriter, WriteResult};
+use crate::http::retry_after;
 use crate::jsonrpc::write::ReplyStart;
 use crate::jsonrpc::{ErrorCode, RpcError};
 use crate::protocol::{Era, Revision, ServerCapabilities, meta};
 use crate::registry::Page;
 use crate::settings::Settings;
+#[cfg(feature = "tasks")]
+use crate::task::TaskFault;
 
 /// Returns the code of an error as defined by the revisions of this era.
 fn code_of(error: &RpcError, era: Era) -> ErrorCode {
@@ -52,8 +55,12 @@ impl Draft {
     /// Writes an error reply.
     pub(crate) fn error(self, error: &RpcError) -> SingleReply {
         let code = code_of(error, self.era);
-        let status = status_of(code, self.era);
-        SingleReply::Error { status, message: self.start.error(error, code), headers: Box::default() }
+        let (status, headers) = if error.is_temporary() {
+            (StatusCode::SERVICE_UNAVAILABLE, Box::new(retry_after("1")))
+        } else {
+            (status_of(code, self.era), Box::default())
+        };
+        SingleReply::Error { status, code, message: self.start.error(error, code), headers }
     }
 
     /// The reply to a call whose caller lacks a scope. The status and the challenge are lost where
@@ -64,8 +71,28 @@ impl Draft {
         let challenge = missing.challenge.iter().map(|value| (header::WWW_AUTHENTICATE, value.clone()));
         SingleReply::Error {
             status: StatusCode::FORBIDDEN,
+            code: error.code(),
             headers: Box::new(challenge.collect()),
             message: self.start.error(&error, error.code()),
+        }
+    }
+
+    /// The reply to a request that may succeed when it is sent again later.
+    #[cfg(feature = "tasks")]
+    pub(crate) fn later(self, error: &RpcError, status: StatusCode) -> SingleReply {
+        let headers = Box::new(retry_after("1"));
+        let code = error.code();
+        SingleReply::Error { status, code, message: self.start.error(error, code), headers }
+    }
+
+    /// The reply to a request about a task that fails.
+    #[cfg(feature = "tasks")]
+    pub(crate) fn task_fault(self, fault: &TaskFault) -> SingleReply {
+        let error = fault.to_error();
+        if fault.may_pass() {
+            self.later(&error, StatusCode::SERVICE_UNAVAILABLE)
+        } else {
+            self.error(&error)
         }
     }
 

@@ -10,22 +10,30 @@ use http::request::Parts;
 use serde::{Deserialize, Serialize};
 
 use super::draft::Draft;
+#[cfg(feature = "tasks")]
+use super::message::SingleReply;
 #[cfg(feature = "auth")]
 use crate::auth::{Access, TokenEnd};
-use crate::changes::{Change, ChangeStream, News};
+use crate::changes::{CONNECT_LIMIT, Change, ChangeStream, News};
 use crate::deadline::Deadline;
 use crate::drain::ListenerGuard;
 use crate::http::sse::{KEEP_ALIVE, event};
 use crate::jsonrpc::{RpcError, write};
+use crate::observe::{Observed, RequestEnd, StreamKind};
 use crate::protocol::{Offer, meta};
 use crate::registry::Registry;
 use crate::resource::uri;
 use crate::settings::Settings;
+#[cfg(feature = "tasks")]
+use crate::task::TaskWatch;
 
 /// The maximum number of resources of one subscription, and the maximum total length of their
 /// URIs in bytes.
 const MAX_RESOURCES: usize = 1024;
 const MAX_URI_BYTES: usize = 64 * 1024;
+/// The maximum number of tasks of one subscription.
+#[cfg(feature = "tasks")]
+const MAX_TASKS: usize = 256;
 /// The size in bytes at which a frame is sent. Further changes go into the next one.
 const MAX_FRAME: usize = 64 * 1024;
 
@@ -41,6 +49,10 @@ pub(crate) struct SubscriptionFilter {
     resources_list_changed: bool,
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
     resource_subscriptions: BTreeSet<String>,
+    /// Of the extension for tasks.
+    #[cfg(feature = "tasks")]
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    task_ids: BTreeSet<String>,
 }
 
 impl SubscriptionFilter {
@@ -58,6 +70,10 @@ impl SubscriptionFilter {
         if wanted.resource_subscriptions.iter().map(String::len).sum::<usize>() > MAX_URI_BYTES {
             return Err(misfit(format!("URIs of more than {MAX_URI_BYTES} bytes in all")));
         }
+        #[cfg(feature = "tasks")]
+        if wanted.task_ids.len() > MAX_TASKS {
+            return Err(misfit(format!("more than {MAX_TASKS} tasks")));
+        }
         Ok(wanted)
     }
 
@@ -70,6 +86,12 @@ impl SubscriptionFilter {
         let may_watch = |uri: &str| registry.may_watch(&uri::canonical(uri), head);
         self.resource_subscriptions.retain(|uri| has.resource_updates && may_watch(uri));
         self
+    }
+
+    /// Returns whether the client asks for tasks.
+    #[cfg(feature = "tasks")]
+    pub(crate) fn has_tasks(&self) -> bool {
+        !self.task_ids.is_empty()
     }
 
     /// Returns every change that the filter contains.
@@ -100,30 +122,42 @@ pub(crate) struct SubscriptionStream {
     /// The JSON of the request's id, which tags every message.
     id: String,
     changes: ChangeStream,
+    #[cfg(feature = "tasks")]
+    tasks: Option<TaskWatch>,
     listener: ListenerGuard,
     /// `None` once the final result has been written.
     draft: Option<Draft>,
+    observed: Observed<'static>,
     settings: Arc<Settings>,
     keep_alive: Deadline,
-    is_acknowledged: bool,
+    /// How long to wait for a connection of the bus before the acknowledgement; `None` from then on.
+    connecting: Option<Deadline>,
     /// When the token that opened the stream is no longer accepted.
     #[cfg(feature = "auth")]
     token_end: Option<TokenEnd>,
 }
 
 impl SubscriptionStream {
+    #[expect(clippy::too_many_arguments, reason = "created in one place")]
     pub(crate) fn new(
-        wanted: SubscriptionFilter,
+        #[cfg_attr(not(feature = "tasks"), expect(unused_mut, reason = "tasks are removed"))]
+        mut wanted: SubscriptionFilter,
         head: Parts,
         id: String,
         changes: ChangeStream,
         listener: ListenerGuard,
         draft: Draft,
+        observed: Observed<'static>,
         settings: Arc<Settings>,
     ) -> Self {
+        settings.observe.tell(|observer| observer.stream_opened(StreamKind::Subscription));
         let mut spellings: BTreeMap<String, Vec<String>> = BTreeMap::new();
         for written in &wanted.resource_subscriptions {
             spellings.entry(uri::canonical(written).into_owned()).or_default().push(written.clone());
+        }
+        #[cfg(feature = "tasks")]
+        if settings.tasks.is_none() {
+            wanted.task_ids.clear();
         }
         #[cfg(feature = "auth")]
         let token_end = Access::of(&head).map(Access::end);
@@ -135,12 +169,39 @@ impl SubscriptionStream {
             head,
             id,
             changes,
+            #[cfg(feature = "tasks")]
+            tasks: None,
             listener,
             draft: Some(draft),
+            observed,
             keep_alive: Deadline::new(settings.keep_alive),
             settings,
-            is_acknowledged: false,
+            connecting: Some(Deadline::new(CONNECT_LIMIT)),
         }
+    }
+
+    /// Returns whether the client asks for tasks, where there are any.
+    #[cfg(feature = "tasks")]
+    pub(crate) fn has_tasks(&self) -> bool {
+        self.wanted.has_tasks()
+    }
+
+    /// Watches the tasks that the client asks for, those that are its own. The error is the reply if
+    /// they cannot be read.
+    #[cfg(feature = "tasks")]
+    pub(crate) async fn with_tasks(mut self) -> Result<Self, SingleReply> {
+        let wanted = std::mem::take(&mut self.wanted.task_ids);
+        match TaskWatch::new(wanted, &self.head, &self.settings).await {
+            Ok((tasks, honoured)) => (self.tasks, self.wanted.task_ids) = (Some(tasks), honoured),
+            Err(fault) => {
+                if let Some(draft) = self.draft.take() {
+                    let reply = draft.task_fault(&fault);
+                    self.observed.note(reply.end());
+                    return Err(reply);
+                }
+            }
+        }
+        Ok(self)
     }
 
     pub(crate) fn is_complete(&self) -> bool {
@@ -156,7 +217,12 @@ impl SubscriptionStream {
             return Poll::Ready(None);
         }
         let mut events = Vec::new();
-        if !std::mem::replace(&mut self.is_acknowledged, true) {
+        if let Some(deadline) = &mut self.connecting {
+            // Changes that follow the acknowledgement must not be missed.
+            if self.changes.poll_connected(cx).is_pending() {
+                std::task::ready!(deadline.poll(cx));
+            }
+            self.connecting = None;
             self.acknowledge(&mut events);
         }
         let mut is_over = self.listener.end.poll_next(cx).is_ready();
@@ -191,8 +257,19 @@ impl SubscriptionStream {
                 News::Missed => self.wanted.all().for_each(tell),
             }
         }
+        #[cfg(feature = "tasks")]
+        if let Some(tasks) = &mut self.tasks {
+            while events.len() <= MAX_FRAME
+                && let Poll::Ready(task) = tasks.poll_next(cx)
+            {
+                notify(&mut events, &self.id, "notifications/tasks", |buffer| {
+                    task.write_detailed(buffer);
+                });
+            }
+        }
         if is_over && let Some(draft) = self.draft.take() {
             let message = draft.listened(&self.id, &self.settings).into_vec();
+            self.observed.note(RequestEnd::Success);
             event(&mut events, |buffer| buffer.extend_from_slice(&message));
         }
         if !events.is_empty() {
@@ -216,6 +293,12 @@ impl SubscriptionStream {
             // Serialising booleans and strings cannot fail.
             let _ = write::json(buffer, &self.wanted);
         });
+    }
+}
+
+impl Drop for SubscriptionStream {
+    fn drop(&mut self) {
+        self.settings.observe.tell(|observer| observer.stream_closed(StreamKind::Subscription));
     }
 }
 

@@ -3,24 +3,39 @@
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 
+use crate::jsonrpc::ErrorCode;
 use crate::jsonrpc::write::{ReplyId, ReplyStart};
+use crate::observe::RequestEnd;
 use crate::request::Rejection;
+use crate::settings::Settings;
 
 /// A reply of one message.
 pub(crate) enum SingleReply {
     Result(ResultMessage),
-    Error { status: StatusCode, message: Vec<u8>, headers: Box<HeaderMap> },
+    Error { status: StatusCode, code: ErrorCode, message: Vec<u8>, headers: Box<HeaderMap> },
 }
 
 impl SingleReply {
     /// Returns the error reply to a rejected request.
-    pub(crate) fn refuse(rejection: Rejection, id: ReplyId<'_>) -> Self {
-        tracing::debug!(%rejection, "refused");
-        let message = {
-            let error = rejection.to_error();
-            ReplyStart::new(id).error(&error, error.code())
-        };
-        Self::Error { status: rejection.status(), message, headers: Box::new(rejection.into_headers()) }
+    pub(crate) fn refuse(rejection: Rejection, id: ReplyId<'_>, settings: &Settings) -> Self {
+        Self::refuse_with(rejection, ReplyStart::new(id), settings)
+    }
+
+    /// Returns the error reply to a rejected request, whose reply has been started.
+    pub(crate) fn refuse_with(rejection: Rejection, start: ReplyStart, settings: &Settings) -> Self {
+        settings.observe.refused(&rejection);
+        let error = rejection.to_error();
+        let (status, code) = (rejection.status(), error.code());
+        let message = start.error(&error, code);
+        Self::Error { status, code, message, headers: Box::new(rejection.into_headers()) }
+    }
+
+    /// Returns how the request ends.
+    pub(crate) fn end(&self) -> RequestEnd {
+        match self {
+            Self::Result(_) => RequestEnd::Success,
+            Self::Error { code, .. } => RequestEnd::Error(*code),
+        }
     }
 
     pub(crate) fn into_vec(self) -> Vec<u8> {

@@ -2,8 +2,11 @@
 //! [streams](stream) and [subscriptions](listen), and the only place that
 //! [builds a response](respond).
 
+mod answer;
 mod body;
 mod call;
+#[cfg(feature = "tasks")]
+mod call_as_task;
 mod dispatch;
 mod draft;
 mod listen;
@@ -13,6 +16,8 @@ mod pending;
 mod reply;
 mod respond;
 mod stream;
+#[cfg(feature = "tasks")]
+mod tasks;
 #[cfg(feature = "ask")]
 mod unredeemed;
 

@@ -1,7 +1,7 @@
 //! Pending replies to the requests of one body. They borrow nothing from the body.
 
 use std::future::poll_fn;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::Poll;
 
@@ -10,6 +10,7 @@ use super::draft::Draft;
 use super::message::SingleReply;
 use super::reply::Reply;
 use crate::jsonrpc::RpcError;
+use crate::observe::ObservedRef;
 use crate::prompt::PromptOutput;
 use crate::registry::Answer;
 use crate::resource::ResourceOutput;
@@ -73,21 +74,43 @@ impl PendingBody<'_> {
 }
 
 impl<'r> PendingReply<'r> {
+    /// Creates a reply that is ready, and ends the request.
+    #[inline]
+    pub(crate) fn ready(reply: SingleReply, mut observed: ObservedRef<'_, '_>) -> Self {
+        observed.note_with(|| reply.end());
+        Self::Ready(reply.into())
+    }
+
+    /// Waits for a reply in the span of its request.
+    pub(super) fn later(
+        reply: impl Future<Output = SingleReply> + Send + 'r,
+        observed: ObservedRef<'_, '_>,
+    ) -> Self {
+        let mut observed = observed.take();
+        Self::Later(Box::pin(async move {
+            let mut reply = pin!(reply);
+            let reply = poll_fn(|cx| observed.in_span(|| reply.as_mut().poll(cx))).await;
+            observed.note(reply.end());
+            reply.into()
+        }))
+    }
+
     /// Writes a registry's answer with `write`: at once if the answer is ready, else later.
     pub(crate) fn of_answer<T: Send + 'r>(
         answer: Answer<'r, T>,
         draft: Draft,
+        observed: ObservedRef<'_, '_>,
         settings: &'r Settings,
         write: impl FnOnce(Draft, &T, &Settings) -> SingleReply + Send + 'r,
     ) -> Self {
         let limit = settings.tool_time_limit;
-        let write = move |answer: Result<T, RpcError>| match answer {
+        let write = move |draft: Draft, answer: Result<T, RpcError>| match answer {
             Ok(answer) => write(draft, &answer, settings),
             Err(error) => draft.error(&error),
         };
         match answer.at_once() {
-            Ok(answer) => Self::Ready(write(answer).into()),
-            Err(later) => Self::Later(Box::pin(async move { write(later.within(limit).await).into() })),
+            Ok(answer) => Self::ready(write(draft, answer), observed),
+            Err(later) => Self::later(async move { write(draft, later.within(limit).await) }, observed),
         }
     }
 

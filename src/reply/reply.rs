@@ -5,6 +5,7 @@ use super::message::SingleReply;
 use super::stream::CallStream;
 use crate::jsonrpc::write::ReplyId;
 use crate::request::Rejection;
+use crate::settings::Settings;
 
 /// The reply to a request.
 pub(crate) enum Reply {
@@ -21,8 +22,8 @@ pub(crate) enum Reply {
 
 impl Reply {
     /// Returns the error reply to a rejected request.
-    pub(crate) fn refuse(rejection: Rejection, id: ReplyId<'_>) -> Self {
-        Self::Single(SingleReply::refuse(rejection, id))
+    pub(crate) fn refuse(rejection: Rejection, id: ReplyId<'_>, settings: &Settings) -> Self {
+        Self::Single(SingleReply::refuse(rejection, id, settings))
     }
 
     /// Returns the JSON-RPC message, or nothing if the reply is not a single message.

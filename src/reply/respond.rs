@@ -38,7 +38,7 @@ pub(crate) fn respond(reply: Reply, accepts: Accepts, mut headers: HeaderMap) ->
         Reply::Single(SingleReply::Result(message)) => {
             events(&mut headers, Body::full(frame_result(&message.into_vec())))
         }
-        Reply::Single(SingleReply::Error { status, message, headers: more }) => {
+        Reply::Single(SingleReply::Error { status, message, headers: more, .. }) => {
             headers.insert(header::CONTENT_TYPE, JSON);
             headers.extend(*more);
             (status, Body::full(message))

@@ -14,12 +14,13 @@ use crate::drain::Serving;
 use crate::http::sse::{KEEP_ALIVE, event};
 #[cfg(feature = "auth")]
 use crate::jsonrpc::{ErrorCode, RpcError};
+use crate::observe::StreamKind;
 use crate::settings::Settings;
 
 /// A call in flight, with any type of result.
 pub(crate) trait CallInFlight: Send {
     /// Polls for the reply, a result or an error. After it has been ready once, it stays pending.
-    fn poll_reply(&mut self, cx: &mut Context<'_>, settings: &Settings) -> Poll<SingleReply>;
+    fn poll_reply(&mut self, cx: &mut Context<'_>, settings: &Arc<Settings>) -> Poll<SingleReply>;
 
     /// Gives the call up, with an error in place of its reply; `None` if there was a reply.
     #[cfg(feature = "auth")]
@@ -55,6 +56,7 @@ enum StreamState {
 
 impl CallStream {
     pub(crate) fn new(call: Box<dyn CallInFlight>, exchange: Arc<Exchange>, settings: Arc<Settings>) -> Self {
+        settings.observe.tell(|observer| observer.stream_opened(StreamKind::Call));
         Self {
             call,
             #[cfg(feature = "auth")]
@@ -126,6 +128,12 @@ impl CallStream {
         }
         self.keep_alive.reset();
         Some(events.into())
+    }
+}
+
+impl Drop for CallStream {
+    fn drop(&mut self) {
+        self.settings.observe.tell(|observer| observer.stream_closed(StreamKind::Call));
     }
 }
 

@@ -1,10 +1,14 @@
 //! A call with a sealed state, which a guard must redeem before the call starts.
 
+use std::future::poll_fn;
+use std::pin::pin;
+
 use http::request::Parts;
 
 use super::draft::Draft;
 use super::message::SingleReply;
 use crate::ask::{self, Redemption};
+use crate::observe::Observed;
 use crate::settings::Settings;
 
 /// A call whose state is not redeemed yet.
@@ -12,15 +16,27 @@ pub(crate) struct UnredeemedCall {
     pub(crate) head: Parts,
     pub(crate) redemption: Redemption,
     pub(crate) draft: Draft,
+    pub(crate) observed: Observed<'static>,
 }
 
 impl UnredeemedCall {
-    /// Redeems the state. Returns the head with which to serve the request from the start, or the
-    /// error reply.
-    pub(crate) async fn redeem(mut self, settings: &Settings) -> Result<Parts, SingleReply> {
-        match ask::redeem(self.redemption, &mut self.head, &settings.ask).await {
-            Ok(()) => Ok(self.head),
-            Err(error) => Err(self.draft.error(&error)),
+    /// Redeems the state. Returns the head with which to serve the request from the start, and what
+    /// is observed of it so far, or the error reply.
+    pub(crate) async fn redeem(
+        mut self,
+        settings: &Settings,
+    ) -> Result<(Parts, Observed<'static>), SingleReply> {
+        let redeemed = {
+            let mut redeeming = pin!(ask::redeem(self.redemption, &mut self.head, &settings.ask));
+            poll_fn(|cx| self.observed.in_span(|| redeeming.as_mut().poll(cx))).await
+        };
+        match redeemed {
+            Ok(()) => Ok((self.head, self.observed)),
+            Err(error) => {
+                let reply = self.draft.error(&error);
+                self.observed.note(reply.end());
+                Err(reply)
+            }
         }
     }
 

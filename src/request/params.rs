@@ -33,6 +33,8 @@ pub(crate) struct RareParams<'a> {
     pub(crate) argument: Option<Raw<'a>>,
     pub(crate) context: Option<Raw<'a>>,
     pub(crate) notifications: Option<Raw<'a>>,
+    #[cfg(feature = "tasks")]
+    pub(crate) task_id: Option<Raw<'a>>,
 }
 
 impl<'a> Scan<'a> for Params<'a> {
@@ -50,6 +52,8 @@ impl<'a> Scan<'a> for Params<'a> {
                 "argument" => &mut params.rare().argument,
                 "context" => &mut params.rare().context,
                 "notifications" => &mut params.rare().notifications,
+                #[cfg(feature = "tasks")]
+                "taskId" => &mut params.rare().task_id,
                 "level" => &mut params.level,
                 "protocolVersion" => &mut params.protocol_version,
                 "_meta" => {
@@ -71,6 +75,8 @@ impl<'a> Params<'a> {
         match by {
             NamedBy::Name => self.name,
             NamedBy::Uri => self.uri,
+            #[cfg(feature = "tasks")]
+            NamedBy::TaskId => self.rare_params().task_id,
         }
     }
 

@@ -21,15 +21,15 @@ const MOST_PAGES: usize = 10_000;
 
 /// An in-memory client of one registry; see the [module](super).
 ///
-/// By default it speaks 2026-07-28, declares every capability, and asks for progress and all log
-/// messages.
+/// By default it speaks 2026-07-28, declares every capability except tasks, and asks for progress and
+/// all log messages.
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct TestClient<R> {
     manager: StatelessSessionManager,
     registry: R,
-    caller: Caller,
-    answers: Answers,
+    pub(super) caller: Caller,
+    pub(super) answers: Answers,
 }
 
 impl<R: Registry> TestClient<R> {

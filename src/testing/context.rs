@@ -156,9 +156,14 @@ impl TestContext {
             progress: Some((r#""progress""#.into(), Mutex::new(f64::NEG_INFINITY))),
             log_from: LogFrom::Level(LogLevel::Debug),
             outbox: Outbox::keeping(),
+            #[cfg(feature = "otel")]
+            propagation: None,
             #[cfg(feature = "ask")]
             asks: self.asks(),
         };
+        // A call becomes a task in a manager only.
+        #[cfg(feature = "tasks")]
+        exchange.asks.wish.settle(true);
         // Nothing else answers.
         #[cfg(feature = "ask")]
         exchange.asks.close();

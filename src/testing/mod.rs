@@ -33,6 +33,10 @@ mod context;
 mod question;
 mod reply;
 mod request;
+#[cfg(feature = "tasks")]
+mod task;
+#[cfg(feature = "tasks")]
+pub mod task_store;
 mod wire;
 
 pub use client::{TestClient, TestListener};

@@ -30,7 +30,8 @@ impl Caller {
 
     /// Builds the HTTP request for a JSON-RPC request.
     pub(super) fn request(&self, method: &str, mut params: Map<String, Value>) -> Request<String> {
-        let name = ["name", "uri"].iter().find_map(|key| params.get(*key)?.as_str()).map(header_value);
+        let name =
+            ["name", "uri", "taskId"].iter().find_map(|key| params.get(*key)?.as_str()).map(header_value);
         let meta = self.meta(&params);
         params.insert("_meta".to_owned(), meta.into());
         let message = json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params});
@@ -79,4 +80,5 @@ impl Caller {
 }
 
 /// The methods whose `Mcp-Name` header repeats the item's name.
-const NAMED: [&str; 3] = ["tools/call", "prompts/get", "resources/read"];
+const NAMED: [&str; 6] =
+    ["tools/call", "prompts/get", "resources/read", "tasks/get", "tasks/update", "tasks/cancel"];

@@ -11,6 +11,8 @@ use serde_json::value::RawValue;
 use super::ToolOutput;
 use super::mirror::MirroredParams;
 use crate::call::{BoundHandler, Call, CallFuture, Handler, Limit, Rights, StatefulHandler, rights_setters};
+#[cfg(feature = "tasks")]
+use crate::call::{CallError, TaskMode, TaskPolicy};
 use crate::error::RegistryError;
 use crate::jsonrpc::{RpcError, write};
 use crate::protocol::{ClientCapability, Era, Icon, OwnMeta, ToolAnnotations, meta_setter, write_meta};
@@ -48,6 +50,8 @@ pub struct Tool<S = ()> {
     requires: Vec<ClientCapability>,
     limit: Limit,
     is_detached: bool,
+    #[cfg(feature = "tasks")]
+    task_mode: TaskMode,
     pub(crate) rights: Rights,
     #[cfg(feature = "jsonschema")]
     checks: super::validate::Checks,
@@ -108,6 +112,8 @@ impl<S: Send + Sync + 'static> Tool<S> {
             requires: Vec::new(),
             limit: Limit::OfManager,
             is_detached: false,
+            #[cfg(feature = "tasks")]
+            task_mode: TaskMode::default(),
             rights: Rights::default(),
             #[cfg(feature = "jsonschema")]
             checks: super::validate::Checks::default(),
@@ -133,6 +139,8 @@ impl<S> Tool<S> {
             requires: self.requires,
             limit: self.limit,
             is_detached: self.is_detached,
+            #[cfg(feature = "tasks")]
+            task_mode: self.task_mode,
             rights: self.rights,
             #[cfg(feature = "jsonschema")]
             checks: self.checks,
@@ -216,7 +224,8 @@ impl<S> Tool<S> {
     }
 
     /// Marks the tool as idempotent: repeating a call with the same arguments has no further effect
-    /// (`idempotentHint`).
+    /// (`idempotentHint`). If it runs as a task and its replica dies, another one begins the call
+    /// again; the same is true of tools that are read-only.
     pub fn idempotent(self) -> Self {
         self.hint(|hints| hints.idempotent_hint = Some(true))
     }
@@ -250,6 +259,13 @@ impl<S> Tool<S> {
     /// Tokio runtime.
     pub fn detached(mut self) -> Self {
         self.is_detached = true;
+        self
+    }
+
+    /// Sets whether calls run as tasks (feature `tasks`); see [`TaskMode`].
+    #[cfg(feature = "tasks")]
+    pub fn task_mode(mut self, mode: TaskMode) -> Self {
+        self.task_mode = mode;
         self
     }
 
@@ -318,6 +334,14 @@ impl Tool {
             let output = output.map(|(schema, _)| read(schema));
             super::validate::Checkers::compile(self.checks, &input_value, output.as_ref()).map_err(error)?
         };
+        #[cfg(feature = "tasks")]
+        let task = {
+            let hint = |hint: fn(&ToolAnnotations) -> Option<bool>| {
+                self.annotations.as_ref().and_then(hint).unwrap_or_default()
+            };
+            let is_repeatable = hint(|hints| hints.idempotent_hint) || hint(|hints| hints.read_only_hint);
+            TaskPolicy { mode: self.task_mode, is_repeatable }
+        };
         let definition = |era| {
             let output = output.filter(|(_, is_of_object)| era == Era::Modern || *is_of_object);
             self.write_definition(input, output.map(|(schema, _)| &**schema))
@@ -332,6 +356,8 @@ impl Tool {
             requires: self.requires,
             limit: self.limit,
             is_detached: self.is_detached,
+            #[cfg(feature = "tasks")]
+            task,
             rights: self.rights,
             handler: self.handler.bind(()),
         })
@@ -358,6 +384,8 @@ pub(crate) struct CompiledTool {
     requires: Vec<ClientCapability>,
     limit: Limit,
     is_detached: bool,
+    #[cfg(feature = "tasks")]
+    task: TaskPolicy,
     pub(crate) rights: Rights,
     handler: BoundHandler<ToolOutput>,
 }
@@ -372,6 +400,12 @@ impl CompiledTool {
         }
         let checked = self.requires.iter().try_for_each(|&capability| call.require(capability));
         if let Err(error) = checked.and_then(|()| call.check_headers(&self.mirrored)) {
+            return CallFuture::refused(error);
+        }
+        #[cfg(feature = "tasks")]
+        if self.task.mode == TaskMode::Required
+            && let Err(error) = require_tasks(&call, &self.name)
+        {
             return CallFuture::refused(error);
         }
         // These may end inside another registry's call, where the target is not known.
@@ -390,6 +424,21 @@ impl CompiledTool {
         future.limit = self.limit;
         future.name = name;
         future.detached = drain;
+        #[cfg(feature = "tasks")]
+        {
+            future.task = self.task;
+        }
         future
     }
+}
+
+/// Requires that a call can run as a task, before its handler begins.
+#[cfg(feature = "tasks")]
+fn require_tasks(call: &Call<'_>, name: &str) -> Result<(), CallError> {
+    call.require_tasks()?;
+    if call.settings.tasks.is_none() {
+        tracing::error!(name, "a tool must run as a task, and the manager has no `tasks` set");
+        return Err(RpcError::internal().into());
+    }
+    Ok(())
 }

@@ -10,6 +10,7 @@ use serde_json::Value;
 use super::ToolOutput;
 use crate::call::CallFuture;
 use crate::jsonrpc::RpcError;
+use crate::observe::line;
 
 /// The most faults that are reported for a value.
 const MAX_FAULTS: usize = 5;
@@ -77,7 +78,11 @@ impl Checkers {
             match checker.misfit(&value) {
                 None => Ok(output),
                 Some(misfit) => {
-                    tracing::error!(misfit, "the result of a tool does not fit its output schema");
+                    tracing::error!("the result of a tool does not fit its output schema");
+                    tracing::debug!(
+                        misfit = &*line(&misfit, MAX_FAULTS * MAX_TOLD),
+                        "how the result of a tool does not fit"
+                    );
                     Err(RpcError::internal().into())
                 }
             }

@@ -6,4 +6,5 @@
 mod conformance;
 mod examples;
 mod oauth;
+mod observed;
 mod stories;

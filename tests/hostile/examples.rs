@@ -13,6 +13,7 @@ const GREETING: Asking = Asking {
 };
 
 pub(crate) static QUICKSTART: Example = Example::QUICKSTART;
+pub(crate) static OBSERVED: Example = Example { name: "observed", ..Example::QUICKSTART };
 pub(crate) static HYPER_SERVER: Example = Example { name: "hyper_server", ..Example::QUICKSTART };
 pub(crate) static AXUM_APP: Example = Example {
     name: "axum_app",

@@ -9,8 +9,9 @@ mod examples;
 
 use test_support::hostile::{patience, target::Example};
 
-static ALL: [&Example; 7] = [
+static ALL: [&Example; 8] = [
     &examples::QUICKSTART,
+    &examples::OBSERVED,
     &examples::HYPER_SERVER,
     &examples::AXUM_APP,
     &examples::PER_TENANT,
@@ -21,6 +22,7 @@ static ALL: [&Example; 7] = [
 
 test_support::storms! {
     quickstart: crate::examples::QUICKSTART;
+    observed: crate::examples::OBSERVED;
     hyper_server: crate::examples::HYPER_SERVER;
     axum_app: crate::examples::AXUM_APP;
     per_tenant: crate::examples::PER_TENANT;

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::process::ExitCode;
 
+use path::Observed;
+
 use crate::Failure;
 use crate::client::Era;
 use crate::server::Server;
@@ -23,6 +25,13 @@ const TOLERANCE_BY_THE_CLOCK: Cost = Cost { instructions: 5, allocations: 10, lo
 
 /// The maximum number of instructions of a call on hyper, in percent of the hand-written server's.
 const MOST_OF_HAND_WRITTEN: u64 = 115;
+
+/// The workloads that are also measured with somebody who observes them.
+const OBSERVED: &[&str] = if cfg!(feature = "auth") { &[] } else { &["add_legacy", "add_modern"] };
+
+/// The most instructions that a request takes whose span a subscriber discards, in percent of one
+/// that nobody observes.
+const MOST_OBSERVED: u64 = 103;
 
 impl Cost {
     fn parts(self) -> [u64; 3] {
@@ -47,7 +56,8 @@ pub(crate) fn record() -> Result<(), Failure> {
         println!("{}", row(name, *cost));
     }
     let mut baseline = read_baseline()?;
-    baseline.insert(profile()?, costs);
+    // Those of the other build stay.
+    baseline.entry(profile()?).or_default().extend(costs);
     fs::write(BASELINE, serde_json::to_string_pretty(&baseline)? + "\n")?;
     Ok(())
 }
@@ -76,13 +86,23 @@ pub(crate) fn check() -> Result<ExitCode, Failure> {
             if is_dearer { "  DEARER" } else { "" }
         );
     }
-    for era in Era::ALL {
+    for &era in on_hyper() {
         let [ours, hand_written] = Server::ALL.map(|server| costs[&name_on_hyper(server, era)].instructions);
         let percent = ours * 100 / hand_written;
         is_fine &= ours * 100 <= hand_written * MOST_OF_HAND_WRITTEN;
         println!(
             "{} add on hyper: {percent} % of hand-written (at most {MOST_OF_HAND_WRITTEN} %)",
             era.name()
+        );
+    }
+    for &name in OBSERVED {
+        let discarded = costs[&format!("{}{name}", Observed::Discarded.prefix())].instructions;
+        let plain = costs[name].instructions;
+        let per_mille = (discarded * 1000 / plain).saturating_sub(1000);
+        is_fine &= discarded * 100 <= plain * MOST_OBSERVED;
+        let (whole, tenth, most) = (per_mille / 10, per_mille % 10, MOST_OBSERVED - 100);
+        println!(
+            "{name} with a subscriber that discards everything: {whole}.{tenth} % more (at most {most} %)"
         );
     }
     if is_fine {
@@ -97,12 +117,24 @@ fn measure() -> Result<Costs, Failure> {
     for name in path::NAMES {
         costs.insert(name.to_owned(), valgrind::in_memory(name)?);
     }
-    for era in Era::ALL {
+    for &name in OBSERVED {
+        for observed in [Observed::Discarded, Observed::Counted] {
+            let name = format!("{}{name}", observed.prefix());
+            let cost = valgrind::in_memory(&name)?;
+            costs.insert(name, cost);
+        }
+    }
+    for &era in on_hyper() {
         for server in Server::ALL {
             costs.insert(name_on_hyper(server, era), valgrind::on_hyper(server, &era.add())?);
         }
     }
     Ok(costs)
+}
+
+/// The eras of the calls on hyper; none in the build with tokens.
+fn on_hyper() -> &'static [Era] {
+    if cfg!(feature = "auth") { &[] } else { &Era::ALL }
 }
 
 fn name_on_hyper(server: Server, era: Era) -> String {

@@ -13,7 +13,7 @@ mod valgrind;
 use std::error::Error;
 use std::process::ExitCode;
 
-use path::Workload;
+use path::{Observed, Workload};
 
 use crate::server::Server;
 
@@ -36,11 +36,15 @@ fn main() -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Answers a workload's request `times` times.
+/// Answers a workload's request `times` times. A prefix of the name says how it is observed.
 fn run(name: &str, times: u32) -> Result<(), Failure> {
+    let observed = Observed::ALL.into_iter().rfind(|observed| name.starts_with(observed.prefix()));
+    let observed = observed.unwrap_or(Observed::Not);
+    observed.begin()?;
+    let name = &name[observed.prefix().len()..];
     let name = path::NAMES.into_iter().find(|known| *known == name);
     let name = name.ok_or_else(|| format!("the workloads are {}", path::NAMES.join(", ")))?;
-    let workload = Workload::new(name);
+    let workload = Workload::observed(name, observed);
     for _ in 0..times {
         workload.answer(workload.request());
     }

@@ -35,6 +35,7 @@ const TOOL: &[Known] = &[
     Known::new("time_limit", Takes::Value),
     Known::new("no_time_limit", Takes::Nothing).unlike("time_limit"),
     Known::new("detached", Takes::Nothing),
+    Known::new("task_mode", Takes::Value),
     Known::new("output_schema", Takes::Type),
     Known::new("with_output_schema", Takes::Value).unlike("output_schema"),
     Known::new("check_arguments", Takes::Nothing),

@@ -117,6 +117,7 @@ use crate::kind::Kind;
 /// | `annotations = ToolAnnotations { … }` | all hints |
 /// | `time_limit = Duration::from_secs(5)`, `no_time_limit` | how long a call may take |
 /// | `detached` | calls run to their end even if their client disconnects |
+/// | `task_mode = TaskMode::Required` | whether calls run as tasks (feature `tasks`) |
 /// | `visible_to = \|head\| …` | who may list and call it |
 /// | `scope = "…"` | a scope that the caller's token must grant (feature `auth`); repeatable |
 /// | `scopes_by = \|call: &Call<'_>\| …` | scopes that depend on the arguments (feature `auth`) |

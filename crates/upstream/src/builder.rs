@@ -13,6 +13,7 @@ use mcp_stateless::protocol::Era;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::error::UpstreamError;
+use super::observe::UpstreamObserver;
 use super::registry::Upstream;
 use super::settings::{Endpoint, Program, Settings, Target};
 use super::transport::{Connections, connections};
@@ -97,6 +98,7 @@ impl UpstreamBuilder {
             idle_timeout: Duration::from_secs(600),
             open_timeout: Duration::from_secs(30),
             call_timeout: None,
+            observer: None,
         };
         Self { settings, fault: None }
     }
@@ -241,6 +243,12 @@ impl UpstreamBuilder {
     /// [`tool_time_limit`](mcp_stateless::manager::ManagerBuilder::tool_time_limit) applies.
     pub fn call_timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
         self.settings.call_timeout = timeout.into();
+        self
+    }
+
+    /// Sets who counts what happens, for metrics; by default nobody.
+    pub fn observer(mut self, observer: impl UpstreamObserver) -> Self {
+        self.settings.observer = Some(Arc::new(observer));
         self
     }
 

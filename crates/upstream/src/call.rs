@@ -11,13 +11,14 @@ use futures_util::stream::FuturesUnordered;
 use http::HeaderMap;
 use mcp_stateless::ask::{AskError, InputRequired, Question};
 use mcp_stateless::call::CallError;
+use mcp_stateless::observe::TraceContext;
 use mcp_stateless::protocol::{Era, ErrorCode, RpcError};
 use mcp_stateless::{CallContext, ToolError};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
-use super::client::Request;
+use super::client::{Request, Trace};
 use super::failure::{Failure, unavailable};
 use super::inbox::{Event, Next};
 use super::kind::ListKind;
@@ -49,6 +50,15 @@ impl Method {
             Self::CallTool => "tools/call",
             Self::GetPrompt => "prompts/get",
             Self::ReadResource => "resources/read",
+        }
+    }
+
+    /// Returns the list that has the names of the targets.
+    fn list(self) -> ListKind {
+        match self {
+            Self::CallTool => ListKind::Tools,
+            Self::GetPrompt => ListKind::Prompts,
+            Self::ReadResource => ListKind::Resources,
         }
     }
 
@@ -208,7 +218,7 @@ impl UpstreamCall {
         // Capabilities and log levels can only be passed on between two modern peers.
         let passes_on = is_modern_client && upstream == Era::Modern;
         let own = self.cx.meta_json();
-        let mut members = Members::default();
+        let (mut members, mut trace) = (Members::default(), Members::default());
         // Most clients of the legacy era send no `_meta`.
         if own != "{}" {
             each_member(own, |name, value| match name {
@@ -216,6 +226,7 @@ impl UpstreamCall {
                 meta::LOG_LEVEL if passes_on => members.push_raw(name, value.get()),
                 meta::PROGRESS_TOKEN => {}
                 other if other.starts_with(meta::PREFIX) => {}
+                other if TraceContext::KEYS.contains(&other) => trace.push_raw(other, value.get()),
                 other => members.push_raw(other, value.get()),
             });
         }
@@ -226,6 +237,9 @@ impl UpstreamCall {
             members.push(meta::LOG_LEVEL, level);
         }
         request.meta = members;
+        let is_known = self.pool.settings.observer.is_some()
+            && self.pool.has(self.method.list(), &self.target) == Some(true);
+        request.trace = Some(Trace { cx: self.cx.clone(), own: trace, is_known });
     }
 
     /// Relays what the upstream sends until the outcome arrives, or until the reply has to ask the

@@ -1,10 +1,11 @@
 //! The client side of one connection: sending requests and awaiting their outcomes.
 
 use std::future::poll_fn;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::task::{Context, Waker};
 
 use http::{HeaderMap, HeaderName, HeaderValue};
+use mcp_stateless::CallContext;
 use mcp_stateless::protocol::{Era, Revision, header_value};
 use serde_json::value::RawValue;
 use tokio::runtime::Handle;
@@ -14,6 +15,8 @@ use super::failure::Failure;
 use super::inbox::{Inbox, Next};
 use super::message::{self, Members, Meta, Params};
 use super::meta;
+use super::observe::{Observable, Observed, ObservedSession, revision_of};
+use super::settings::Settings;
 use super::tasks::Aborting;
 use super::transport::{Exchange, Parcel, Transport};
 
@@ -31,6 +34,8 @@ pub(super) struct Request {
     pub(super) params: Params,
     /// Members of `_meta`, in addition to those that this client sets.
     pub(super) meta: Members,
+    /// The trace that a call belongs to.
+    pub(super) trace: Option<Trace>,
     /// The capabilities of the caller's client; `None` for [`CAPABILITIES`].
     pub(super) capabilities: Option<Box<RawValue>>,
     /// The value of the header `Mcp-Name` of the modern era.
@@ -45,8 +50,8 @@ pub(super) struct Request {
 
 impl Request {
     pub(super) fn new(method: &'static str, params: Params) -> Self {
-        let (meta, capabilities, name, mirrored, caller) = Default::default();
-        Self { method, params, meta, capabilities, name, mirrored, caller, is_call: false }
+        let (meta, trace, capabilities, name, mirrored, caller) = Default::default();
+        Self { method, params, meta, trace, capabilities, name, mirrored, caller, is_call: false }
     }
 
     /// Sets the forwarded headers of the caller.
@@ -56,11 +61,25 @@ impl Request {
     }
 }
 
+/// The trace that a call belongs to.
+pub(super) struct Trace {
+    pub(super) cx: CallContext,
+    /// The trace context that the client sent, as members of `_meta`.
+    pub(super) own: Members,
+    /// Whether the target is in the upstream's lists.
+    pub(super) is_known: bool,
+}
+
 /// The client side of one connection.
 pub(super) struct Client {
     pub(super) connection: Arc<Connection>,
     pub(super) transport: Transport,
+    settings: Arc<Settings>,
     era: OnceLock<Era>,
+    /// The name of the revision that is spoken, if it is known.
+    revision: OnceLock<&'static str>,
+    /// There from when the session is open until it has ended.
+    session: Mutex<Option<ObservedSession>>,
 }
 
 /// The capabilities that this client declares. What the caller's client really supports is checked
@@ -73,14 +92,27 @@ pub(super) const CLIENT_INFO: &str =
     concat!(r#"{"name":""#, env!("CARGO_PKG_NAME"), r#"","version":""#, env!("CARGO_PKG_VERSION"), r#""}"#);
 
 impl Client {
-    pub(super) fn new(connection: Arc<Connection>, transport: Transport) -> Arc<Self> {
-        Arc::new(Self { connection, transport, era: OnceLock::new() })
+    pub(super) fn new(
+        connection: Arc<Connection>,
+        transport: Transport,
+        settings: Arc<Settings>,
+    ) -> Arc<Self> {
+        let (era, revision, session) = (OnceLock::new(), OnceLock::new(), Mutex::default());
+        Arc::new(Self { connection, transport, settings, era, revision, session })
     }
 
     /// Sets the era and the revision of all later requests.
     pub(super) fn adopt(&self, era: Era, revision: &str) {
         let _ = self.era.set(era);
+        let _ = self.revision.set(revision_of(revision));
         self.transport.adopt(era, revision);
+        *self.session.lock().unwrap_or_else(PoisonError::into_inner) =
+            Some(ObservedSession::begin(&self.settings));
+    }
+
+    /// Notes that the session has ended.
+    pub(super) fn ended(&self) {
+        drop(self.session.lock().unwrap_or_else(PoisonError::into_inner).take());
     }
 
     fn era(&self) -> Era {
@@ -101,10 +133,22 @@ impl Client {
     }
 
     async fn send_in(self: &Arc<Self>, era: Era, request: Request, left: Left) -> Pending {
-        let Request { method, params, meta, capabilities, name, mirrored, caller, is_call } = request;
+        let Request { method, params, mut meta, trace, capabilities, name, mirrored, caller, is_call } =
+            request;
         let inbox = Arc::new(Inbox::default());
         let id = self.connection.register(&inbox, is_call);
-        let mut pending = Pending { client: Arc::clone(self), id, inbox, exchange: None, left: Some(left) };
+        let usual = if era == Era::Modern { MODERN } else { Revision::V2025_11_25 };
+        let revision = self.revision.get().copied().unwrap_or(usual.as_str());
+        let target = name.as_deref().map(|name| (name, trace.as_ref().is_some_and(|trace| trace.is_known)));
+        let observed = Observed::begin(&Observable { id, method, target, revision }, &self.settings);
+        if let Some(Trace { cx, own, .. }) = trace {
+            match observed.in_span(|| cx.trace_context()) {
+                Some(context) => context.iter().for_each(|(name, value)| meta.push(name, value)),
+                None => meta.append(&own),
+            }
+        }
+        let mut pending =
+            Pending { client: Arc::clone(self), id, inbox, exchange: None, left: Some(left), observed };
         let modern = [
             (meta::PROTOCOL_VERSION, MODERN_JSON),
             (meta::CLIENT_INFO, CLIENT_INFO),
@@ -174,6 +218,7 @@ pub(super) struct Pending {
     exchange: Option<Exchange>,
     /// `None` once the outcome has arrived.
     left: Option<Left>,
+    observed: Observed,
 }
 
 impl Pending {
@@ -190,8 +235,9 @@ impl Pending {
             self.inbox.poll_next(cx)
         });
         let next = next.await;
-        if matches!(next, Next::Outcome(_)) {
+        if let Next::Outcome(outcome) = &next {
             self.left = None;
+            self.observed.end(outcome);
         }
         next
     }

@@ -12,7 +12,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
 use super::counters::Counters;
-use super::failure::{Cause, Failure};
+use super::failure::{Cause, Failure, shown};
 use super::inbox::{Event, Inbox, Offered};
 use super::message::{self, Incoming, Message, Outcome, Params};
 use super::outgoing::Outgoing;
@@ -302,7 +302,7 @@ impl Connection {
             Incoming::Request { id, method, params } => self.question(id, &method, params, origin),
             Incoming::Notification { method, params } => {
                 if self.notice(&method, params, origin).is_none() {
-                    tracing::trace!(upstream = %self.upstream, %method, "a notification was ignored");
+                    tracing::trace!(upstream = %self.upstream, method = shown(&method), "a notification was ignored");
                 }
             }
         }

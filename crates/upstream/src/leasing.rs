@@ -15,7 +15,7 @@ use super::callers::{Caller, Full, Opened, Slot, wait_after};
 use super::connection::{Closing, News};
 use super::eras::other;
 use super::error::UpstreamError;
-use super::failure::Cause;
+use super::failure::{Cause, shown};
 use super::handshake::{Attempts, Unopened};
 use super::kind::ListKind;
 use super::pool::{Pool, lock};
@@ -261,7 +261,12 @@ impl OpeningTask {
         match &outcome {
             Ok(session) => tracing::debug!(session = session.id, "opened a session with an upstream"),
             Err(Refused::Lacks) => tracing::debug!("an upstream supports only one era"),
-            Err(Refused::Error(error)) => tracing::warn!(%error),
+            Err(Refused::Error(error)) => {
+                // Clients see this. The rest may contain text of the upstream.
+                let reason = error.told();
+                tracing::warn!(reason = reason.message(), "opening a session with an upstream failed");
+                tracing::debug!(error = shown(&error.to_string()), "the error of opening a session");
+            }
         }
         match self.pool.upgrade() {
             Some(pool) => pool.opened(&self, &outcome),

@@ -50,6 +50,7 @@
 //! - `transport`: the ways to an upstream, which send and receive texts.
 //! - `connection`, `question`, `inbox`: routing of messages. What all calls of a session share
 //!   never waits for one of them.
+//! - `observe`: a span for each request, and who counts them.
 //! - `message`, `failure`, `settings`: types that all of these use.
 //!
 //! Tasks are spawned for each session, for each request over HTTP that continues when its caller
@@ -77,6 +78,7 @@ mod listing;
 mod lists;
 mod message;
 mod meta;
+mod observe;
 mod outgoing;
 mod parked;
 mod pool;
@@ -91,6 +93,7 @@ mod watches;
 pub use builder::UpstreamBuilder;
 pub use error::UpstreamError;
 pub use info::{UpstreamInfo, UpstreamStats};
+pub use observe::{EndedUpstreamRequest, UpstreamEnd, UpstreamObserver};
 pub use registry::Upstream;
 
 /// Compiles the example of the README.

@@ -126,8 +126,9 @@ fn refresh(
 /// Returns the error for a client, and logs the full failure.
 pub(super) fn failed(failure: &Failure, upstream: &str) -> RpcError {
     if !matches!(failure, Failure::Rpc(_)) {
-        let cause = failure.cause().full();
-        tracing::warn!(upstream, cause, "a request to an upstream failed");
+        let cause = failure.cause();
+        tracing::warn!(upstream, cause = &*cause.words, "a request to an upstream failed");
+        tracing::debug!(upstream, detail = cause.detail, "why a request to an upstream failed");
     }
     failure.to_rpc(upstream)
 }

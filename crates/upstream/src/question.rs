@@ -8,6 +8,7 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 use tokio::sync::oneshot;
 
+use super::failure::shown;
 use super::message;
 use super::outgoing::Outgoing;
 
@@ -118,7 +119,7 @@ impl Questions {
 
     /// Answers a question with an error at once.
     pub(super) fn refuse(&self, id: &RawValue, error: RpcError) {
-        tracing::debug!(%error, "a question of an upstream is refused");
+        tracing::debug!(error = shown(&error.to_string()), "a question of an upstream is refused");
         self.outgoing.post(message::response(id, &Err(error)));
     }
 

@@ -80,11 +80,12 @@ impl Opening {
                 Transport::streams(streams, outgoing, &connection)
             }
         };
-        let client = Client::new(Arc::clone(&connection), transport);
+        let client = Client::new(Arc::clone(&connection), transport, Arc::clone(&self.settings));
         let (end, has_ended) = watch::channel(false);
         let guard = CloseOnDrop(Some(Arc::clone(&connection)));
         let (opened, about) = watch::channel(None);
         let (for_task, watches, place) = (Arc::clone(&client), self.watches, self.place);
+        let observed = Arc::clone(&client);
         tokio::spawn(async move {
             let (mut place, is_http) = (Some(place), for_task.transport.is_http());
             let listens = listen(for_task, about, watches);
@@ -104,6 +105,7 @@ impl Opening {
             }
             // Before the end is announced: whoever is notified may need the permit.
             drop(place);
+            observed.ended();
             ended();
             end.send_replace(true);
         });
@@ -288,7 +290,7 @@ async fn subscribe_to(client: &Arc<Client>, uri: &str, is_wanted: bool) {
         Ok(Err(failure)) => failure.cause().full(),
         Err(_) => format!("no response within {SUBSCRIBE_LIMIT:?}"),
     };
-    tracing::debug!(upstream = %client.connection.upstream, method, cause, "refused");
+    tracing::debug!(upstream = %client.connection.upstream, method, cause, "an upstream refused a subscription to a resource");
 }
 
 impl Session {

@@ -11,6 +11,8 @@ use http::{HeaderMap, HeaderName, Uri};
 use mcp_stateless::protocol::Era;
 use tokio::io::{AsyncRead, AsyncWrite};
 
+use super::observe::UpstreamObserver;
+
 /// Tells callers apart: what it returns is the key of a caller's session.
 pub(super) type Credential = dyn Fn(&Parts) -> Option<String> + Send + Sync;
 
@@ -27,6 +29,7 @@ pub(super) struct Settings {
     pub(super) idle_timeout: Duration,
     pub(super) open_timeout: Duration,
     pub(super) call_timeout: Option<Duration>,
+    pub(super) observer: Option<Arc<dyn UpstreamObserver>>,
 }
 
 /// A program that is run as a child.

@@ -15,6 +15,7 @@ use super::late::Caller;
 use super::refresh::{Listing, RefreshKey, listing};
 use crate::deadline::Deadline;
 use crate::jsonrpc::{ErrorCode, RpcError};
+use crate::observe::line;
 use crate::protocol::CacheHint;
 use crate::registry::page::{HIDDEN, LONGEST_REASON, MISSING, MOST_NOTES};
 use crate::registry::source::OwnedListRequest;
@@ -228,7 +229,8 @@ impl<'s> Merged<'s> {
     fn miss(&mut self, index: usize, error: &RpcError) {
         let name = &self.shared.parts[index].name;
         let reason: String = error.message().chars().take(LONGEST_REASON).collect();
-        tracing::debug!(%error, part = name, kind = self.kind.noun(), "a list of the catalog is missing");
+        let (kind, error) = (self.kind.noun(), &*line(error.message(), LONGEST_REASON));
+        tracing::debug!(part = name, kind, error, "a list of the catalog is missing for a client");
         self.missing.push(json!({"name": name, "reason": reason}));
         self.cache = Some(CacheHint::default());
     }
@@ -238,7 +240,7 @@ impl<'s> Merged<'s> {
         let [name, by] = [index, by].map(|index| &*self.shared.parts[index].name);
         self.shared.said_once(self.kind, item, || {
             tracing::warn!(
-                item,
+                item = &*line(item, LONGEST_REASON),
                 kind = self.kind.noun(),
                 shown = by,
                 hidden = name,

@@ -105,7 +105,8 @@ impl Part {
         tracing::warn!(
             part = self.name,
             kind = kind.noun(),
-            "the list has more than {MOST_PAGES} pages; names after them are not compared with those of others"
+            pages = MOST_PAGES,
+            "a list is too long: names after these pages are not compared with those of others"
         );
         Ok(names)
     }

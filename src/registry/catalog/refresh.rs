@@ -13,6 +13,8 @@ use super::Shared;
 use super::late::Caller;
 use super::part::Part;
 use crate::jsonrpc::RpcError;
+use crate::observe::line;
+use crate::registry::page::LONGEST_REASON;
 use crate::registry::source::OwnedListRequest;
 use crate::registry::{ItemKind, ListRequest, Page};
 
@@ -179,7 +181,14 @@ async fn run(
         let (part, kind) = (&*shared.parts[wanted.part].name, wanted.kind.noun());
         match &outcome {
             Err(error) if !has_failed => {
-                tracing::warn!(part, kind, %error, "a list of the catalog is missing; retrying until it arrives");
+                let (code, error) = (error.code().0, &*line(error.message(), LONGEST_REASON));
+                tracing::warn!(
+                    part,
+                    kind,
+                    code,
+                    "a list of the catalog is missing; retrying until it arrives"
+                );
+                tracing::debug!(part, kind, error, "why a list of the catalog is missing");
                 has_failed = true;
             }
             Ok(_) if has_failed => tracing::info!(part, kind, "a list of the catalog is available again"),

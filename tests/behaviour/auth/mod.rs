@@ -3,9 +3,10 @@
 mod attacks;
 mod challenges;
 mod dpop;
-mod issuer;
+pub(crate) mod issuer;
 mod keys;
 mod opaque;
+mod scenarios;
 mod scopes;
-mod server;
+pub(crate) mod server;
 mod streams;

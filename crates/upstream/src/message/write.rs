@@ -28,6 +28,14 @@ impl Members {
         json(&mut self.0, &value);
     }
 
+    /// Adds the members of another object.
+    pub(crate) fn append(&mut self, others: &Self) {
+        if !others.0.is_empty() {
+            self.separate();
+            self.0.extend_from_slice(&others.0);
+        }
+    }
+
     fn push_key(&mut self, name: &str) {
         self.separate();
         json(&mut self.0, &name);

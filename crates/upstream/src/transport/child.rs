@@ -11,6 +11,7 @@ use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
 use tokio::time::timeout;
 
 use super::lines::{Excess, Line, read_line};
+use crate::failure::shown;
 use crate::settings::Program;
 
 /// The number of bytes of a line of standard error that are kept, and the number of lines.
@@ -213,7 +214,7 @@ impl LastWords {
         while let Ok(Line::Whole) = read_line(&mut errors, &mut line, MOST_OF_LINE, Excess::Drop).await {
             let text = String::from_utf8_lossy(&line);
             let text = text.trim_end();
-            tracing::debug!(upstream, "{text}");
+            tracing::debug!(upstream, line = shown(text), "a child wrote to its standard error");
             if !text.is_empty() {
                 let mut lines = self.0.lock().unwrap_or_else(PoisonError::into_inner);
                 if lines.len() == LAST_LINES {

@@ -36,7 +36,7 @@ pub(super) async fn attend_streams(
     };
     let cause = tokio::select! {
         cause = lines::read(input, &connection) => {
-            tracing::warn!(upstream = %connection.upstream, "an upstream has ended: {}", cause.words);
+            tracing::warn!(upstream = %connection.upstream, cause = &*cause.words, "an upstream has ended");
             cause
         }
         () = connection.closed() => Cause::new("its session was closed"),
@@ -91,7 +91,8 @@ pub(super) async fn attend_child(
     if let Some(cause) = end {
         let cause = cause.detail(words.text());
         if !connection.is_closing() {
-            tracing::warn!(upstream = %connection.upstream, "an upstream has ended: {}", cause.full());
+            tracing::warn!(upstream = %connection.upstream, cause = &*cause.words, "an upstream has ended");
+            tracing::debug!(upstream = %connection.upstream, last_words = cause.detail, "what an upstream wrote last");
         }
         connection.end(&cause);
         child.kill().await;

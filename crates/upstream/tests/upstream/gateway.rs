@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::{BodyExt, Full};
-use mcp_stateless::manager::Body;
+use mcp_stateless::manager::{Body, ManagerBuilder};
 use mcp_stateless::{Principal, StatelessSessionManager};
 use mcp_stateless_upstream::{Upstream, UpstreamBuilder};
 use serde_json::{Value, json};
@@ -36,8 +36,18 @@ pub(super) struct Client<'g> {
 
 impl Gateway {
     pub(super) fn new(upstream: UpstreamBuilder) -> Self {
-        let manager = StatelessSessionManager::builder("gateway", "1.0.0").build().expect("valid settings");
-        Self { manager, upstream: upstream.build().expect("valid settings") }
+        Self::with(upstream, |manager| manager)
+    }
+
+    pub(super) fn with(
+        upstream: UpstreamBuilder,
+        set: impl FnOnce(ManagerBuilder) -> ManagerBuilder,
+    ) -> Self {
+        let manager = set(StatelessSessionManager::builder("gateway", "1.0.0")).build();
+        Self {
+            manager: manager.expect("valid settings"),
+            upstream: upstream.build().expect("valid settings"),
+        }
     }
 
     pub(super) fn client<'g>(&'g self, era: Era, caller: &'g str) -> Client<'g> {

@@ -8,6 +8,7 @@ mod cast;
 mod failures;
 mod gateway;
 mod http;
+mod observed;
 mod own;
 mod questions;
 mod sessions;

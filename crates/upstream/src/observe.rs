@@ -1,0 +1,396 @@
+//! What is observed of an upstream: a span for each request, and an observer for metrics.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::Duration;
+
+use mcp_stateless::observe::{Target, names};
+use mcp_stateless::protocol::{ErrorCode, Revision};
+use tokio::time::Instant;
+use tracing::Span;
+use tracing::field::Empty;
+use tracing::level_filters::LevelFilter;
+
+use super::failure::{Failure, shown};
+use super::message::each_member;
+use super::settings::{Settings, Target as Place};
+
+const LEVEL: tracing::Level = tracing::Level::INFO;
+/// The longest name in a span, in bytes.
+const MAX_NAME: usize = 256;
+
+/// Hears what happens between a host and an upstream, for metrics. Set by
+/// [`UpstreamBuilder::observer`](super::UpstreamBuilder::observer).
+///
+/// Every method does nothing unless it is implemented. They must be quick, and must not block. A
+/// panic is caught and logged. Sessions and calls that are open are counted by
+/// [`Upstream::stats`](super::Upstream::stats), which a host reads when it is scraped.
+pub trait UpstreamObserver: Send + Sync + 'static {
+    /// A request has ended: its result has arrived, it failed, or it was abandoned.
+    fn request_ended(&self, request: &EndedUpstreamRequest<'_>) {
+        let _ = request;
+    }
+
+    /// A session was opened.
+    fn session_opened(&self, upstream: &str) {
+        let _ = upstream;
+    }
+
+    /// A session has ended.
+    fn session_ended(&self, upstream: &str, duration: Duration) {
+        let _ = (upstream, duration);
+    }
+}
+
+impl<O: UpstreamObserver + ?Sized> UpstreamObserver for Arc<O> {
+    fn request_ended(&self, request: &EndedUpstreamRequest<'_>) {
+        (**self).request_ended(request);
+    }
+
+    fn session_opened(&self, upstream: &str) {
+        (**self).session_opened(upstream);
+    }
+
+    fn session_ended(&self, upstream: &str, duration: Duration) {
+        (**self).session_ended(upstream, duration);
+    }
+}
+
+/// A request to an upstream that has ended.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct EndedUpstreamRequest<'a> {
+    /// The label of the upstream.
+    pub upstream: &'a str,
+    /// The method.
+    pub method: &'static str,
+    /// What a call named. `None` for other requests, and unless the upstream's lists have it: else
+    /// clients could invent names.
+    pub target: Option<Target<'a>>,
+    /// The name of the revision, or `_OTHER` for one that is not known here.
+    pub revision: &'static str,
+    /// How messages travel: `tcp` or `pipe`.
+    pub transport: &'static str,
+    /// How it ended.
+    pub end: UpstreamEnd,
+    /// How long it took, from when it was sent.
+    pub duration: Duration,
+}
+
+/// How a request to an upstream ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum UpstreamEnd {
+    /// With a result.
+    Success,
+    /// With a tool's result that has `isError`.
+    ToolError,
+    /// With a JSON-RPC error.
+    Error(ErrorCode),
+    /// The upstream did not know the session.
+    Forgotten,
+    /// The session or the answer was lost.
+    Lost,
+    /// The upstream could not be reached.
+    Unreachable,
+    /// The upstream refused the request, or its answer could not be read.
+    Failed,
+    /// The upstream could not serve the request at the time.
+    Busy,
+    /// The caller left.
+    Cancelled,
+}
+
+impl UpstreamEnd {
+    /// Returns the value of `error.type`; `None` if the request did not fail.
+    pub fn error_type(self) -> Option<Cow<'static, str>> {
+        Some(Cow::Borrowed(match self {
+            Self::Success => return None,
+            Self::ToolError => "tool_error",
+            Self::Error(ErrorCode(code @ -32_768..=-32_000)) => return Some(code.to_string().into()),
+            Self::Error(_) => names::OTHER,
+            Self::Forgotten => "forgotten",
+            Self::Lost => "lost",
+            Self::Unreachable => "unreachable",
+            Self::Failed => "failed",
+            Self::Busy => "busy",
+            Self::Cancelled => "cancelled",
+        }))
+    }
+
+    /// Returns the code of the JSON-RPC error, if there is one.
+    pub fn error_code(self) -> Option<ErrorCode> {
+        match self {
+            Self::Error(code) => Some(code),
+            _ => None,
+        }
+    }
+
+    fn of(outcome: &Result<String, Failure>, method: &str) -> Self {
+        match outcome {
+            Ok(text) if method == "tools/call" && is_error(text) => Self::ToolError,
+            Ok(_) => Self::Success,
+            Err(Failure::Rpc(error)) => Self::Error(error.code()),
+            Err(Failure::Forgotten) => Self::Forgotten,
+            Err(Failure::Lost(_)) => Self::Lost,
+            Err(Failure::Unreachable(_)) => Self::Unreachable,
+            Err(Failure::Failed(_)) => Self::Failed,
+            Err(Failure::Busy(_)) => Self::Busy,
+        }
+    }
+}
+
+/// Whether a result has `isError`. Most texts do not even mention it.
+fn is_error(text: &str) -> bool {
+    let mut is_error = false;
+    if memchr::memmem::find(text.as_bytes(), b"\"isError\"").is_some() {
+        each_member(text, |name, value| is_error |= name == "isError" && value.get() == "true");
+    }
+    is_error
+}
+
+/// A request that is to be observed.
+#[derive(Clone, Copy)]
+pub(super) struct Observable<'a> {
+    pub(super) id: i64,
+    pub(super) method: &'static str,
+    /// What a call names, and whether the upstream's lists have it.
+    pub(super) target: Option<(&'a str, bool)>,
+    pub(super) revision: &'static str,
+}
+
+impl Observable<'_> {
+    fn named(&self, method: &str) -> Option<Cow<'_, str>> {
+        let (name, _) = self.target.filter(|_| self.method == method)?;
+        Some(if method == "resources/read" { fit(public_uri(name)) } else { fit(name) })
+    }
+}
+
+/// Returns a name in one short line. The parts of URIs that may be secret are left out.
+fn fit(name: &str) -> Cow<'_, str> {
+    let is_fit = name.len() <= MAX_NAME && name.bytes().all(|byte| matches!(byte, b'!'..=b'~'));
+    if is_fit { Cow::Borrowed(name) } else { Cow::Owned(shown(name)) }
+}
+
+/// Cuts a URI off before what may be secret: user information, query or fragment.
+fn public_uri(uri: &str) -> &str {
+    let end = uri.find(['?', '#']).unwrap_or(uri.len());
+    let authority = uri.find("://").map_or(end, |at| at + 3);
+    let path = uri[..end].get(authority..).and_then(|rest| rest.find('/')).map_or(end, |at| authority + at);
+    match uri.get(authority..path) {
+        Some(host) if host.contains('@') => &uri[..authority],
+        _ => &uri[..end],
+    }
+}
+
+/// What is observed of a request, until it is dropped.
+pub(super) struct Observed(Option<Box<ObservedRequest>>);
+
+struct ObservedRequest {
+    span: Span,
+    settings: Arc<Settings>,
+    method: &'static str,
+    /// There if an observer is to know it.
+    target: Option<Box<str>>,
+    revision: &'static str,
+    start: Instant,
+    end: UpstreamEnd,
+}
+
+impl Observed {
+    pub(super) fn begin(request: &Observable<'_>, settings: &Arc<Settings>) -> Self {
+        if LEVEL > LevelFilter::current() && settings.observer.is_none() {
+            return Self(None);
+        }
+        let span = new_span(request, settings);
+        if span.is_disabled() && settings.observer.is_none() {
+            return Self(None);
+        }
+        let target = request.target.filter(|(_, is_known)| *is_known && settings.observer.is_some());
+        let target = target.and_then(|_| request.named(request.method)).map(|name| name.into_owned().into());
+        let Observable { method, revision, .. } = *request;
+        let (settings, start) = (Arc::clone(settings), Instant::now());
+        // Nobody waits for the end of a subscription.
+        let is_subscription = method == "subscriptions/listen";
+        let end = if is_subscription { UpstreamEnd::Success } else { UpstreamEnd::Cancelled };
+        Self(Some(Box::new(ObservedRequest { span, settings, method, target, revision, start, end })))
+    }
+
+    /// Runs something in the span of the request.
+    pub(super) fn in_span<T>(&self, run: impl FnOnce() -> T) -> T {
+        match &self.0 {
+            Some(observed) => observed.span.in_scope(run),
+            None => run(),
+        }
+    }
+
+    /// Ends it with the outcome.
+    pub(super) fn end(&mut self, outcome: &Result<String, Failure>) {
+        if let Some(mut observed) = self.0.take() {
+            observed.end = UpstreamEnd::of(outcome, observed.method);
+        }
+    }
+}
+
+impl Drop for ObservedRequest {
+    fn drop(&mut self) {
+        let Self { span, settings, method, target, revision, start, end } = self;
+        if let Some(error_type) = end.error_type() {
+            span.record(names::ERROR_TYPE, &*error_type);
+            #[cfg(feature = "otel")]
+            span.record(otel::STATUS, "ERROR");
+        }
+        if let Some(code) = end.error_code() {
+            span.record(names::STATUS_CODE, &*code.to_string());
+        }
+        let target = target.as_deref().map(|name| match *method {
+            "resources/read" => Target::Resource(name),
+            "prompts/get" => Target::Prompt(name),
+            _ => Target::Tool(name),
+        });
+        tell(settings, |observer, upstream| {
+            observer.request_ended(&EndedUpstreamRequest {
+                upstream,
+                method,
+                target,
+                revision,
+                transport: transport(settings),
+                end: *end,
+                duration: start.elapsed(),
+            });
+        });
+    }
+}
+
+fn new_span(request: &Observable<'_>, settings: &Settings) -> Span {
+    macro_rules! upstream_span {
+        ($($otel:tt)*) => {
+            tracing::span!(
+                target: "mcp_stateless::upstream",
+                LEVEL,
+                "mcp.upstream_request",
+                $($otel)*
+                { names::METHOD } = request.method,
+                { names::TOOL } = request.named("tools/call").as_deref(),
+                { names::PROMPT } = request.named("prompts/get").as_deref(),
+                { names::RESOURCE } = request.named("resources/read").as_deref(),
+                { names::OPERATION } = (request.method == "tools/call").then_some(names::EXECUTE_TOOL),
+                { names::REQUEST_ID } = request.id,
+                { names::REVISION } = request.revision,
+                { names::UPSTREAM } = &*settings.name,
+                { names::TRANSPORT } = transport(settings),
+                { names::NETWORK_PROTOCOL } = settings.target.is_http().then_some("http"),
+                { names::SERVER_ADDRESS } = address(settings),
+                { names::SERVER_PORT } = port(settings),
+                { names::ERROR_TYPE } = Empty,
+                { names::STATUS_CODE } = Empty,
+            )
+        };
+    }
+    #[cfg(feature = "otel")]
+    return upstream_span!(
+        { otel::NAME } = %SpanName(request),
+        { otel::KIND } = "client",
+        { otel::STATUS } = Empty,
+    );
+    #[cfg(not(feature = "otel"))]
+    upstream_span!()
+}
+
+/// Attributes that `tracing-opentelemetry` reads.
+#[cfg(feature = "otel")]
+mod otel {
+    pub(super) const NAME: &str = "otel.name";
+    pub(super) const KIND: &str = "otel.kind";
+    pub(super) const STATUS: &str = "otel.status_code";
+}
+
+/// The name of a span: the method, and the name of the tool or the prompt.
+#[cfg(feature = "otel")]
+struct SpanName<'r, 'a>(&'r Observable<'a>);
+
+#[cfg(feature = "otel")]
+impl fmt::Display for SpanName<'_, '_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.0.method)?;
+        match self.0.named("tools/call").or_else(|| self.0.named("prompts/get")) {
+            Some(name) => write!(formatter, " {name}"),
+            None => Ok(()),
+        }
+    }
+}
+
+fn transport(settings: &Settings) -> &'static str {
+    if settings.target.is_http() { "tcp" } else { "pipe" }
+}
+
+fn address(settings: &Settings) -> Option<&str> {
+    match &settings.target {
+        Place::Http(endpoint) => endpoint.uri.host(),
+        Place::Stdio(_) | Place::Streams(_) => None,
+    }
+}
+
+fn port(settings: &Settings) -> Option<u16> {
+    match &settings.target {
+        Place::Http(endpoint) => endpoint.uri.port_u16(),
+        Place::Stdio(_) | Place::Streams(_) => None,
+    }
+}
+
+/// Returns the name of a revision, which may be anything that an upstream said.
+pub(super) fn revision_of(name: &str) -> &'static str {
+    Revision::from_name(name).map_or(names::OTHER, Revision::as_str)
+}
+
+/// A session that is open, until it is dropped.
+pub(super) struct ObservedSession {
+    settings: Arc<Settings>,
+    start: Instant,
+}
+
+impl ObservedSession {
+    pub(super) fn begin(settings: &Arc<Settings>) -> Self {
+        tell(settings, UpstreamObserver::session_opened);
+        Self { settings: Arc::clone(settings), start: Instant::now() }
+    }
+}
+
+impl Drop for ObservedSession {
+    fn drop(&mut self) {
+        tell(&self.settings, |observer, upstream| observer.session_ended(upstream, self.start.elapsed()));
+    }
+}
+
+/// Passes something on to the host's observer, which may panic.
+fn tell(settings: &Settings, tell: impl FnOnce(&dyn UpstreamObserver, &str)) {
+    if let Some(observer) = &settings.observer
+        && catch_unwind(AssertUnwindSafe(|| tell(&**observer, &settings.name))).is_err()
+    {
+        tracing::error!("an observer panicked");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{fit, is_error, public_uri};
+
+    #[test]
+    fn only_a_member_of_the_result_itself_makes_it_an_error() {
+        assert!(is_error(r#"{"content":[],"isError":true}"#));
+        for text in [r#"{"isError":false}"#, r#"{"a":{"isError":true}}"#, r#"{"a":"\"isError\":true"}"#] {
+            assert!(!is_error(text), "{text}");
+        }
+    }
+
+    #[test]
+    fn names_and_uris_are_shown_without_what_may_be_secret_or_break_the_line() {
+        assert_eq!(fit("add"), "add");
+        assert_eq!(fit("a\nb\u{1b}[2J"), "a b [2J");
+        assert_eq!(public_uri("db://host/a?secret"), "db://host/a");
+        assert_eq!(public_uri("db://user:secret@host/a"), "db://");
+        assert_eq!(public_uri("urn:x#secret"), "urn:x");
+    }
+}

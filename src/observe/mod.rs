@@ -1,0 +1,30 @@
+//! What happens in a server: one span for each request, an [`Observer`] for metrics, and how the
+//! traces of other processes are continued. The guide "Observing" (`guide::observing`) describes
+//! spans, metrics and logs.
+//!
+//! Independent of everything above: it sees requests, not the calls that serve them.
+
+mod end;
+mod line;
+pub mod names;
+mod observed;
+mod observer;
+#[cfg(feature = "otel")]
+mod propagation;
+mod refusal;
+mod settings;
+mod target;
+mod trace_context;
+
+pub use end::RequestEnd;
+pub(crate) use line::line;
+pub(crate) use observed::{Observed, ObservedRef};
+pub use observer::{EndedRequest, Observer, QuestionEnd, StreamKind};
+#[cfg(feature = "otel")]
+pub use propagation::Propagation;
+pub use refusal::RefusalKind;
+pub(crate) use settings::ObserveSettings;
+#[cfg(feature = "ask")]
+pub(crate) use settings::ParkedQuestion;
+pub use target::Target;
+pub use trace_context::TraceContext;

@@ -1,0 +1,380 @@
+//! What is observed of one request: its span, and its times for the observer.
+
+use std::borrow::Cow;
+use std::fmt;
+#[cfg(feature = "otel")]
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use tokio::time::Instant;
+use tracing::Span;
+use tracing::field::{Empty, display};
+use tracing::level_filters::LevelFilter;
+use tracing::span::Entered;
+
+use super::settings::tell_caught;
+use super::target::public_uri;
+use super::{EndedRequest, ObserveSettings, Observer, RequestEnd, Target, line, names};
+#[cfg(feature = "otel")]
+use super::{Propagation, TraceContext, names::otel};
+use crate::protocol::method::{Method, NamedBy};
+use crate::protocol::{Era, Revision};
+use crate::request::ValidRequest;
+
+/// The level of the spans, in the one place where it must be a constant.
+const LEVEL: tracing::Level = tracing::Level::INFO;
+
+/// The maximum length of a name, a URI or an id in a span, in bytes.
+const MAX_NAME: usize = 256;
+
+/// What is observed of a request. It ends when an end is noted, or else when it is dropped.
+///
+/// While a request is served at once, it borrows what it needs: nothing is allocated, and no count is
+/// written that other threads share.
+#[must_use]
+pub(crate) struct Observed<'s> {
+    span: Span,
+    counted: Option<Counted<'s>>,
+    state: State,
+}
+
+/// A reference to what is observed of a request, if anything is.
+///
+/// Those who serve a request pass this on, so that nothing larger than a pointer moves. Only a reply
+/// that is not ready [takes](Self::take) what is observed along.
+#[derive(Default)]
+pub(crate) struct ObservedRef<'o, 's>(Option<&'o mut Observed<'s>>);
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// It has ended, or nobody observes it.
+    Over,
+    Open,
+    /// It succeeds when its client leaves.
+    Listening,
+}
+
+/// What an observer is told at the end.
+struct Counted<'s> {
+    observer: ObserverHandle<'s>,
+    method: Method,
+    target: Option<(NamedBy, Cow<'s, str>)>,
+    revision: Revision,
+    start: Instant,
+}
+
+enum ObserverHandle<'s> {
+    Borrowed(&'s Arc<dyn Observer>),
+    Owned(Arc<dyn Observer>),
+}
+
+impl<'s> Observed<'s> {
+    /// Returns whether somebody observes requests. Costs two loads and comparisons.
+    #[inline]
+    pub(crate) fn is_wanted(settings: &ObserveSettings) -> bool {
+        LEVEL <= LevelFilter::current() || settings.observer.is_some()
+    }
+
+    /// Begins the span of a request.
+    // Inlined, because it has one caller, and what it returns is large.
+    #[inline]
+    pub(crate) fn begin(request: &ValidRequest<'_>, settings: &ObserveSettings) -> Self {
+        let span = new_span(request);
+        #[cfg(feature = "otel")]
+        if let Some(propagation) = &settings.propagation
+            && !span.is_disabled()
+        {
+            continue_trace(&**propagation, &span, request);
+        }
+        let state = if span.is_disabled() && settings.observer.is_none() { State::Over } else { State::Open };
+        Self { span, counted: None, state }
+    }
+
+    /// Begins to count the request. `is_known` says whether the registry has the target.
+    pub(crate) fn count(
+        &mut self,
+        request: &'s ValidRequest<'_>,
+        is_known: bool,
+        observer: &'s Arc<dyn Observer>,
+    ) {
+        self.counted = Some(Counted::begin(request, is_known, observer));
+    }
+
+    /// Enters the span, so that what is logged meanwhile belongs to it.
+    #[inline]
+    pub(crate) fn enter(&self) -> Option<Entered<'_>> {
+        (self.state != State::Over).then(|| self.span.enter())
+    }
+
+    /// Runs something in the span.
+    pub(crate) fn in_span<T>(&self, run: impl FnOnce() -> T) -> T {
+        let _entered = self.enter();
+        run()
+    }
+
+    /// Notes how the request ends, unless that is known already.
+    #[inline]
+    pub(crate) fn note(&mut self, end: RequestEnd) {
+        if self.state != State::Over {
+            self.state = State::Over;
+            if end != RequestEnd::Success {
+                record(&self.span, end);
+            }
+            if let Some(counted) = &self.counted {
+                counted.end(end);
+            }
+        }
+    }
+
+    pub(crate) fn by_ref(&mut self) -> ObservedRef<'_, 's> {
+        ObservedRef(Some(self))
+    }
+}
+
+impl ObservedRef<'_, '_> {
+    /// See [`Observed::enter`].
+    #[inline]
+    pub(crate) fn enter(&self) -> Option<Entered<'_>> {
+        self.0.as_ref().and_then(|observed| observed.enter())
+    }
+
+    /// See [`Observed::in_span`].
+    #[inline]
+    pub(crate) fn in_span<T>(&self, run: impl FnOnce() -> T) -> T {
+        let _entered = self.enter();
+        run()
+    }
+
+    /// See [`Observed::note`].
+    #[inline]
+    pub(crate) fn note(&mut self, end: RequestEnd) {
+        if let Some(observed) = &mut self.0 {
+            observed.note(end);
+        }
+    }
+
+    /// Notes the end that `end` returns. It is not called if nobody observes the request.
+    #[inline]
+    pub(crate) fn note_with(&mut self, end: impl FnOnce() -> RequestEnd) {
+        if let Some(observed) = &mut self.0 {
+            observed.note(end());
+        }
+    }
+
+    /// Notes that the request lasts until its client leaves.
+    pub(crate) fn listens(&mut self) {
+        if let Some(observed) = &mut self.0
+            && observed.state == State::Open
+        {
+            observed.state = State::Listening;
+        }
+    }
+
+    /// Takes it along, for a reply that outlives the request's body.
+    pub(crate) fn take(self) -> Observed<'static> {
+        let nothing = Observed { span: Span::none(), counted: None, state: State::Over };
+        self.0.map_or(nothing, |observed| Observed {
+            span: std::mem::replace(&mut observed.span, Span::none()),
+            counted: observed.counted.take().map(Counted::into_owned),
+            state: std::mem::replace(&mut observed.state, State::Over),
+        })
+    }
+}
+
+impl Drop for Observed<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        match self.state {
+            State::Over => {}
+            State::Open => self.note(RequestEnd::Cancelled),
+            State::Listening => self.note(RequestEnd::Success),
+        }
+    }
+}
+
+#[cfg(feature = "otel")]
+fn continue_trace(propagation: &dyn Propagation, span: &Span, request: &ValidRequest<'_>) {
+    let remote = TraceContext::of_meta(&request.params.meta);
+    let continued = || propagation.continue_trace(span, &remote);
+    if !remote.is_empty() && catch_unwind(AssertUnwindSafe(continued)).is_err() {
+        tracing::error!("a propagation panicked");
+    }
+}
+
+/// Records how a request ended that did not simply succeed.
+#[cold]
+fn record(span: &Span, end: RequestEnd) {
+    span.record(names::OUTCOME, end.as_str());
+    if let Some(error_type) = end.error_type() {
+        span.record(names::ERROR_TYPE, &*error_type);
+        #[cfg(feature = "otel")]
+        span.record(otel::STATUS, "ERROR");
+    }
+    if let Some(code) = end.error_code() {
+        span.record(names::STATUS_CODE, &*code.to_string());
+    }
+}
+
+impl<'s> Counted<'s> {
+    fn begin(request: &'s ValidRequest<'_>, is_known: bool, observer: &'s Arc<dyn Observer>) -> Self {
+        let (method, revision) = (request.method, request.revision);
+        tell_caught(&**observer, |observer| observer.request_started(method.as_str()));
+        let target = method.named_by().filter(|_| is_known);
+        let target = target.and_then(|named_by| {
+            let name = target_of(request, named_by)?;
+            Some((named_by, map(name, |name| line(name, MAX_NAME))))
+        });
+        Self { observer: ObserverHandle::Borrowed(observer), method, target, revision, start: Instant::now() }
+    }
+
+    fn into_owned(self) -> Counted<'static> {
+        let Self { observer, method, target, revision, start } = self;
+        let observer = ObserverHandle::Owned(match observer {
+            ObserverHandle::Borrowed(observer) => Arc::clone(observer),
+            ObserverHandle::Owned(observer) => observer,
+        });
+        let target = target.map(|(named_by, name)| (named_by, name.into_owned().into()));
+        Counted { observer, method, target, revision, start }
+    }
+
+    #[inline(never)]
+    fn end(&self, end: RequestEnd) {
+        let target = self.target.as_ref().map(|(named_by, name)| match (self.method, named_by) {
+            (_, NamedBy::Uri) => Target::Resource(name),
+            (Method::PromptsGet, _) => Target::Prompt(name),
+            // Ids of tasks are no targets: who knows one may be able to use the task.
+            _ => Target::Tool(name),
+        });
+        let ended = EndedRequest::new(self.method.as_str(), target, self.revision, end, self.start.elapsed());
+        let observer = match &self.observer {
+            ObserverHandle::Borrowed(observer) => observer,
+            ObserverHandle::Owned(observer) => observer,
+        };
+        tell_caught(&**observer, |observer| observer.request_ended(&ended));
+    }
+}
+
+/// Creates the span of a request, with everything that is known of it: a field that is recorded
+/// later costs as much as several now. Texts of clients are looked at when they are written.
+#[inline]
+fn new_span(request: &ValidRequest<'_>) -> Span {
+    macro_rules! request_span {
+        ($($known:tt)*) => {
+            tracing::span!(
+                target: "mcp_stateless::request",
+                LEVEL,
+                "mcp.request",
+                $($known)*
+                { names::REQUEST_ID } = %ShownId(request),
+                { names::REVISION } = request.revision.as_str(),
+                { names::ERA } = era(request.era()),
+                { names::OUTCOME } = Empty,
+                { names::ERROR_TYPE } = Empty,
+                { names::STATUS_CODE } = Empty,
+            )
+        };
+    }
+    #[cfg(feature = "otel")]
+    macro_rules! span {
+        ($($known:tt)*) => {
+            request_span!(
+                { otel::NAME } = %SpanName(request),
+                { otel::KIND } = "server",
+                { otel::STATUS } = Empty,
+                $($known)*
+            )
+        };
+    }
+    #[cfg(not(feature = "otel"))]
+    macro_rules! span {
+        ($($known:tt)*) => { request_span!($($known)*) };
+    }
+    // Most requests are calls of tools, of which more is known. Every field has its price.
+    if request.method == Method::ToolsCall {
+        return span!(
+            { names::METHOD } = "tools/call",
+            { names::TOOL } = %ShownTarget(request),
+            { names::OPERATION } = names::EXECUTE_TOOL,
+        );
+    }
+    let named = |method| (request.method == method).then(|| display(ShownTarget(request)));
+    span!(
+        { names::METHOD } = request.method.as_str(),
+        { names::PROMPT } = named(Method::PromptsGet),
+        { names::RESOURCE } = named(Method::ResourcesRead),
+    )
+}
+
+/// Returns the target of a request. Of a URI, parts that may be secret are left out.
+fn target_of<'a>(request: &ValidRequest<'a>, named_by: NamedBy) -> Option<Cow<'a, str>> {
+    let name = request.params.named(named_by)?.string()?;
+    Some(if named_by == NamedBy::Uri { map(name, public_uri) } else { name })
+}
+
+fn map(text: Cow<'_, str>, change: impl Fn(&str) -> Cow<'_, str>) -> Cow<'_, str> {
+    match text {
+        Cow::Borrowed(text) => change(text),
+        Cow::Owned(text) => Cow::Owned(change(&text).into_owned()),
+    }
+}
+
+/// Writes a text of a client that a subscriber may put between others as it is: escaped and in
+/// quotes, unless it has only such characters as names, URIs and ids usually have.
+fn write_text(formatter: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
+    let end = (0..=MAX_NAME).rev().find(|&end| text.is_char_boundary(end)).unwrap_or_default();
+    let (text, rest) = if text.len() > MAX_NAME { (&text[..end], "…") } else { (text, "") };
+    let is_usual = |byte| matches!(byte, b'!' | b'#'..=b'<' | b'>'..=b'~');
+    if !text.is_empty() && text.bytes().all(is_usual) {
+        write!(formatter, "{text}{rest}")
+    } else {
+        write!(formatter, "{text:?}{rest}")
+    }
+}
+
+/// What a request names, as it is shown.
+struct ShownTarget<'r, 'a>(&'r ValidRequest<'a>);
+
+impl fmt::Display for ShownTarget<'_, '_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let target = self.0.method.named_by().and_then(|named_by| target_of(self.0, named_by));
+        write_text(formatter, target.as_deref().unwrap_or_default())
+    }
+}
+
+/// The id of a request, as it is shown: a string without its quotes.
+struct ShownId<'r, 'a>(&'r ValidRequest<'a>);
+
+impl fmt::Display for ShownId<'_, '_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let json = self.0.id.as_json();
+        let text = json.strip_prefix('"').and_then(|json| json.strip_suffix('"'));
+        write_text(formatter, text.unwrap_or(json))
+    }
+}
+
+fn era(era: Era) -> &'static str {
+    match era {
+        Era::Legacy => "legacy",
+        Era::Modern => "modern",
+    }
+}
+
+/// The name of a span: the method, and the name of the tool or the prompt.
+#[cfg(feature = "otel")]
+struct SpanName<'r, 'a>(&'r ValidRequest<'a>);
+
+#[cfg(feature = "otel")]
+impl fmt::Display for SpanName<'_, '_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.0.method.as_str())?;
+        // URIs are too many for names.
+        let is_named = self.0.method.named_by() == Some(NamedBy::Name);
+        match target_of(self.0, NamedBy::Name).filter(|_| is_named) {
+            Some(name) => {
+                formatter.write_str(" ")?;
+                write_text(formatter, &name)
+            }
+            None => Ok(()),
+        }
+    }
+}

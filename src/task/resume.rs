@@ -1,0 +1,272 @@
+//! Takes up the tasks of replicas that have died.
+
+use std::collections::HashSet;
+use std::future::poll_fn;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+use http::request::Parts;
+use serde_json::value::RawValue;
+
+use super::config::TaskSettings;
+use super::data::{TaskData, error_json};
+use super::keeper::Keeper;
+use super::saved::SavedCall;
+use super::seal::{Part, open, seal};
+use super::work::work;
+use super::{TakenTask, TaskAnswer, TaskRecord, TaskState, TaskStep, TaskStoreError};
+use crate::ask::TaskLink;
+use crate::deadline::Deadline;
+use crate::jsonrpc::{ErrorCode, RpcError};
+use crate::principal::Principal;
+use crate::registry::{Has, Item, Registry};
+use crate::request::Refusal;
+use crate::settings::Settings;
+
+/// How many tasks are looked for at once.
+const AT_ONCE: usize = 64;
+/// How many tasks are remembered that this server cannot open.
+const MOST_FOREIGN: usize = 4096;
+/// How long the host's choice of a registry may take.
+const CHOICE_LIMIT: Duration = Duration::from_secs(10);
+
+/// Takes up tasks until the server shuts down.
+pub(crate) async fn run_tasks<C, R, F>(settings: &Arc<Settings>, choose: C)
+where
+    C: Fn(&mut Parts) -> F,
+    F: Future<Output = Result<R, Refusal>>,
+    R: Registry,
+{
+    let Some(tasks) = &settings.tasks else {
+        tracing::warn!("there are no tasks to run: the manager has no `tasks` set");
+        return;
+    };
+    let _runner = tasks.runner();
+    let mut ending = settings.drain.watch();
+    let mut released = tasks.released();
+    let mut resumer = Resumer { settings, tasks, choose, foreign: HashSet::new(), was_away: true };
+    while !settings.drain.is_closing() {
+        if resumer.take_up().await == AT_ONCE {
+            continue;
+        }
+        let mut pause = Deadline::new(tasks.lease / 3);
+        let mut nudged = pin!(tasks.nudge.notified());
+        poll_fn(|cx| {
+            while let Poll::Ready(Some(_)) = ending.poll_next(cx) {}
+            let mut is_released = nudged.as_mut().poll(cx).is_ready();
+            while let Poll::Ready(Some(_)) = released.poll_next(cx) {
+                is_released = true;
+            }
+            if settings.drain.is_closing() || is_released {
+                return Poll::Ready(());
+            }
+            pause.poll(cx)
+        })
+        .await;
+    }
+}
+
+struct Resumer<'s, C> {
+    settings: &'s Arc<Settings>,
+    tasks: &'s TaskSettings,
+    choose: C,
+    /// Tasks that are not this server's, or that it has no keys for.
+    foreign: HashSet<String>,
+    /// Whether the store was not available before. While it was away, leases have ended whose holders
+    /// live, and renew them within moments.
+    was_away: bool,
+}
+
+impl<C, R, F> Resumer<'_, C>
+where
+    C: Fn(&mut Parts) -> F,
+    F: Future<Output = Result<R, Refusal>>,
+    R: Registry,
+{
+    /// Takes up tasks whose lease is over. Returns how many there were.
+    async fn take_up(&mut self) -> usize {
+        let tasks = self.tasks;
+        // Those that are left alone come first, because their leases ended first.
+        let most = AT_ONCE + self.foreign.len();
+        let expired = match tasks.step(|store| store.expired(most)).await {
+            Ok(_) if std::mem::take(&mut self.was_away) => return 0,
+            Ok(expired) => expired,
+            Err(error) => {
+                tracing::warn!(%error, "the task store is not available");
+                self.was_away = true;
+                return 0;
+            }
+        };
+        let mut taken = 0;
+        for id in expired {
+            if self.settings.drain.is_closing() || self.foreign.contains(&id) {
+                continue;
+            }
+            match self.take(&id).await {
+                Ok(is_taken) => taken += usize::from(is_taken),
+                // Another replica was faster, or the task has ended.
+                Err(TaskStoreError::NotFound | TaskStoreError::Conflict(_) | TaskStoreError::Leased) => {}
+                Err(error) => tracing::warn!(%error, "the task store is not available"),
+            }
+        }
+        taken
+    }
+
+    /// Takes up a task. Returns `false` if it stays where it is.
+    async fn take(&mut self, id: &str) -> Result<bool, TaskStoreError> {
+        let tasks = self.tasks;
+        let record = tasks.step(|store| store.read(id)).await?;
+        let Some(data) = self.open::<TaskData>(Part::Data, &record, &record.data) else {
+            tracing::warn!("a task of another server, or sealed with keys that this one does not have");
+            if self.foreign.len() == MOST_FOREIGN {
+                self.foreign.clear();
+            }
+            self.foreign.insert(id.to_owned());
+            return Ok(false);
+        };
+        let TakenTask { record, call } = tasks.step(|store| store.take(id, tasks.lease)).await?;
+        if !data.is_repeatable && !data.begins_again {
+            return self.fail(record, data, cannot_repeat()).await.map(|()| true);
+        }
+        if data.runs >= tasks.max_runs {
+            return self.fail(record, data, too_often(tasks.max_runs)).await.map(|()| true);
+        }
+        let Some(call) = self.open::<SavedCall>(Part::Call, &record, &call) else {
+            return self.fail(record, data, RpcError::internal()).await.map(|()| true);
+        };
+        let owner = call.principal.as_deref().map(Principal::new);
+        let Ok(place) = tasks.places.take(owner.as_ref()) else {
+            // Another replica may have a place for it.
+            tasks.step(|store| store.release(id, record.token)).await?;
+            return Ok(false);
+        };
+        let answers = tasks.step(|store| store.answers(id)).await?;
+        let opened = answers.into_iter().filter_map(|TaskAnswer { question, answer }| {
+            Some((question, self.open::<Box<RawValue>>(Part::Answer(question), &record, &answer)?))
+        });
+        let link = Arc::new(TaskLink::resumed(data.questions.clone(), opened.collect()));
+        let mut head = call.head();
+        let Some(registry) = self.choose(&mut head).await else {
+            return self.fail(record, data, RpcError::internal()).await.map(|()| true);
+        };
+        if registry.has(Item::Tool(&call.target)) == Has::No {
+            // Perhaps that of a newer version, which other replicas have.
+            tracing::warn!(tool = data.tool, "a task whose tool this server does not have is left to others");
+            tasks.step(|store| store.release(id, record.token)).await?;
+            return Ok(false);
+        }
+        let (record, data) = self.begin_again(record, data).await?;
+        let Some(mut begun) = call.begin(&registry, head, &link, data.returned.clone(), self.settings) else {
+            return self.fail(record, data, RpcError::internal()).await.map(|()| true);
+        };
+        tracing::info!(tool = data.tool, "the call of a task begins again");
+        let limit = self.time_left(&record);
+        let work = work(begun.call.take(limit), begun.exchange, self.settings);
+        let keeper = Keeper::new(record, data, link, place, self.settings, tasks);
+        #[cfg(feature = "auth")]
+        let keeper = keeper.until(call.token_end());
+        keeper.spawn(work);
+        Ok(true)
+    }
+
+    fn open<T: serde::de::DeserializeOwned>(
+        &self,
+        part: Part,
+        record: &TaskRecord,
+        sealed: &[u8],
+    ) -> Option<T> {
+        open(part, &record.id, record.owner, sealed, self.settings)
+    }
+
+    /// Asks the host for the registry of a call; `None` if it refuses the caller, or takes too long.
+    async fn choose(&self, head: &mut Parts) -> Option<R> {
+        let mut choosing = pin!((self.choose)(head));
+        let mut deadline = Deadline::new(CHOICE_LIMIT);
+        let chosen = poll_fn(|cx| match choosing.as_mut().poll(cx) {
+            Poll::Ready(chosen) => Poll::Ready(Some(chosen)),
+            Poll::Pending => deadline.poll(cx).map(|()| None),
+        });
+        match chosen.await {
+            Some(Ok(registry)) => Some(registry),
+            Some(Err(refusal)) => {
+                tracing::warn!(%refusal, "the host refuses to begin the call of a task again");
+                None
+            }
+            None => {
+                tracing::error!(
+                    "the host's choice of a registry for a task took longer than {CHOICE_LIMIT:?}"
+                );
+                None
+            }
+        }
+    }
+
+    /// Notes in the store that the call runs again. One that has waited for answers only must not be
+    /// repeated from here on, unless its tool allows that.
+    async fn begin_again(
+        &self,
+        record: TaskRecord,
+        mut data: TaskData,
+    ) -> Result<(TaskRecord, TaskData), TaskStoreError> {
+        if !std::mem::take(&mut data.begins_again) {
+            data.runs += 1;
+        }
+        let open = record.open.clone();
+        let record = self.advance(record, &data, TaskState::Running, open).await?;
+        Ok((record, data))
+    }
+
+    /// Marks a task as failed.
+    async fn fail(
+        &self,
+        record: TaskRecord,
+        mut data: TaskData,
+        error: RpcError,
+    ) -> Result<(), TaskStoreError> {
+        tracing::warn!(tool = data.tool, "the task of a replica that has stopped is marked as failed");
+        data.status = Some(error.message().to_owned());
+        data.outcome = error_json(&error);
+        data.questions = Vec::new();
+        self.advance(record, &data, TaskState::Failed, Vec::new()).await.map(drop)
+    }
+
+    async fn advance(
+        &self,
+        record: TaskRecord,
+        data: &TaskData,
+        state: TaskState,
+        open: Vec<u32>,
+    ) -> Result<TaskRecord, TaskStoreError> {
+        let TaskRecord { id, owner, version, token, .. } = record;
+        let sealed = seal(Part::Data, &id, owner, data, self.settings);
+        let data = sealed.ok_or_else(|| TaskStoreError::unavailable("it cannot be sealed"))?;
+        let step = TaskStep { version, token: Some(token), state, data, open, keep: None };
+        let record = self.tasks.step(|store| store.advance(&id, step)).await?;
+        self.tasks.publish(&record);
+        Ok(record)
+    }
+
+    /// Returns how long the call may still run. The lease tells the time on the store's clock.
+    fn time_left(&self, record: &TaskRecord) -> Duration {
+        let now = record.leased_until.saturating_sub(millis(self.tasks.lease));
+        let end = record.expires_at.saturating_sub(millis(self.tasks.keep_for));
+        Duration::from_millis(end.saturating_sub(now)).max(Duration::from_secs(1))
+    }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+fn cannot_repeat() -> RpcError {
+    let message = "The server that ran this call has stopped, and the call cannot be repeated. It may have taken \
+                   effect in part";
+    RpcError::new(ErrorCode::INTERNAL_ERROR, message)
+}
+
+fn too_often(runs: u32) -> RpcError {
+    let message = format!("This call was begun {runs} times, and each time the server that ran it stopped");
+    RpcError::new(ErrorCode::INTERNAL_ERROR, message)
+}

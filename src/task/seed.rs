@@ -1,0 +1,262 @@
+//! A call that may become a task.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use http::StatusCode;
+use http::request::Parts;
+use tokio::runtime::Handle;
+use tokio::sync::oneshot;
+
+use super::config::TaskSettings;
+use super::data::{CreatedTask, TaskData, TaskView};
+use super::keeper::Keeper;
+use super::saved::SavedCall;
+use super::seal::{Part, TaskNames, seal};
+use super::work::work;
+use super::{NewTask, TaskRecord, TaskStoreError};
+use crate::ask::TaskLink;
+#[cfg(feature = "auth")]
+use crate::auth::{Access, TokenEnd};
+use crate::call::{CallKind, Exchange, GuardedCall, Output, TaskMode, TaskPolicy, WriteResult};
+use crate::deadline::Deadline;
+use crate::jsonrpc::{ErrorCode, RpcError};
+use crate::places::{Full, Place};
+use crate::principal::Principal;
+use crate::protocol::meta::Meta;
+use crate::protocol::{Revision, error};
+use crate::settings::Settings;
+
+/// A call that may become a task, and what it needs then.
+pub(crate) struct TaskSeed {
+    saved: SavedCall,
+    policy: TaskPolicy,
+    /// The time limit of the call itself.
+    own_limit: Option<Duration>,
+    tool: String,
+    stage: Stage,
+    #[cfg(feature = "auth")]
+    token_end: Option<TokenEnd>,
+}
+
+enum Stage {
+    /// Until the call has taken so long, or its handler wants it.
+    Waiting(Option<Deadline>),
+    /// Until the task is in the store.
+    Creating { created: oneshot::Receiver<Result<TaskRecord, TaskStoreError>>, data: TaskData, place: Place },
+}
+
+/// A task that is in the store, and does not run yet.
+pub(crate) struct NascentTask {
+    record: TaskRecord,
+    data: TaskData,
+    place: Place,
+    time_limit: Duration,
+    #[cfg(feature = "auth")]
+    token_end: Option<TokenEnd>,
+}
+
+/// Why a call does not become a task.
+#[derive(Debug)]
+pub(crate) enum NoTask {
+    /// There is no place for it.
+    Full(Full),
+    Store(TaskStoreError),
+    /// It could not be named or sealed, which has been logged.
+    Sealing,
+}
+
+impl NoTask {
+    /// Returns the error for a call that cannot run otherwise, and its HTTP status.
+    pub(crate) fn to_error(&self) -> (RpcError, StatusCode) {
+        let error = |message| RpcError::new(ErrorCode::INTERNAL_ERROR, message);
+        let of_caller =
+            "Too many tasks of this caller: the server's `max_running_per_principal` setting decides";
+        match self {
+            Self::Full(Full::ForPrincipal(_)) => (error(of_caller), StatusCode::TOO_MANY_REQUESTS),
+            Self::Full(Full::ForAll(_)) | Self::Store(TaskStoreError::Full) => {
+                (error("There is no room for more tasks: try again later"), StatusCode::SERVICE_UNAVAILABLE)
+            }
+            Self::Store(_) | Self::Sealing => {
+                (error("Tasks are not available now: try again later"), StatusCode::SERVICE_UNAVAILABLE)
+            }
+        }
+    }
+
+    /// Logs why a call goes on without being a task.
+    pub(crate) fn log(&self, tool: &str) {
+        match self {
+            Self::Full(full) => tracing::debug!(tool, %full, "a call does not become a task"),
+            Self::Store(error) => tracing::warn!(tool, %error, "a call does not become a task"),
+            Self::Sealing => {}
+        }
+    }
+}
+
+/// What a seed is made of.
+pub(crate) struct SeedParts<'a> {
+    pub(crate) target: &'a str,
+    pub(crate) arguments: &'a str,
+    pub(crate) meta: &'a Meta<'a>,
+    pub(crate) revision: Revision,
+    pub(crate) head: &'a Parts,
+}
+
+impl TaskSeed {
+    /// Returns the seed of a call, if it may become a task.
+    pub(crate) fn of<T: Output>(
+        call: &GuardedCall<T>,
+        parts: &SeedParts<'_>,
+        settings: &Settings,
+    ) -> Option<Box<Self>> {
+        let tasks = settings.tasks.as_ref()?;
+        let policy = call.task_policy();
+        let declared = parts.meta.client_capabilities;
+        if T::KIND != CallKind::Tool
+            || policy.mode == TaskMode::Never
+            || !error::declares_tasks(parts.revision.era(), declared)
+            || Handle::try_current().is_err()
+        {
+            return None;
+        }
+        let SeedParts { target, arguments, meta, revision, head } = *parts;
+        Some(Box::new(Self {
+            saved: SavedCall::new(target, arguments, meta, revision, head)?,
+            policy,
+            own_limit: call.own_limit(),
+            tool: call.name(target).to_owned(),
+            stage: Stage::Waiting(tasks.slow_after.map(Deadline::new)),
+            #[cfg(feature = "auth")]
+            token_end: Access::of(head).and_then(Access::end_of_calls),
+        }))
+    }
+
+    /// Returns the name of the tool.
+    pub(crate) fn tool(&self) -> &str {
+        &self.tool
+    }
+
+    /// Returns whether the call can only run as a task.
+    pub(crate) fn is_required(&self) -> bool {
+        self.policy.mode == TaskMode::Required
+    }
+
+    /// Polls until the call has become a task, or cannot.
+    pub(crate) fn poll(
+        &mut self,
+        cx: &mut Context<'_>,
+        exchange: Option<&Exchange>,
+        settings: &Arc<Settings>,
+    ) -> Poll<Result<NascentTask, NoTask>> {
+        if let Stage::Waiting(slow) = &mut self.stage {
+            let is_wanted = self.policy.starts_as_task()
+                || exchange.is_some_and(|exchange| exchange.asks.wish.watch(cx))
+                || slow.as_mut().is_some_and(|slow| slow.poll(cx).is_ready());
+            if !is_wanted {
+                return Poll::Pending;
+            }
+            match self.create(exchange, settings) {
+                Ok(stage) => self.stage = stage,
+                Err(error) => return Poll::Ready(Err(error)),
+            }
+        }
+        let Stage::Creating { created, .. } = &mut self.stage else { return Poll::Pending };
+        let created = ready!(Pin::new(created).poll(cx));
+        let created = created.unwrap_or_else(|_| Err(TaskStoreError::unavailable("the runtime shuts down")));
+        let Stage::Creating { data, place, .. } = std::mem::replace(&mut self.stage, Stage::Waiting(None))
+        else {
+            return Poll::Pending;
+        };
+        Poll::Ready(match created {
+            Ok(record) => Ok(NascentTask {
+                record,
+                data,
+                place,
+                time_limit: self.time_limit(settings),
+                #[cfg(feature = "auth")]
+                token_end: self.token_end.take(),
+            }),
+            Err(error) => Err(NoTask::Store(error)),
+        })
+    }
+
+    /// Creates the task in the store.
+    fn create(&mut self, exchange: Option<&Exchange>, settings: &Arc<Settings>) -> Result<Stage, NoTask> {
+        let Some(tasks) = &settings.tasks else { return Err(NoTask::Sealing) };
+        let owner = self.saved.principal.as_deref().map(Principal::new);
+        let place = tasks.places.take(owner.as_ref()).map_err(NoTask::Full)?;
+        let TaskNames { id, key, owner } = TaskNames::new(owner.as_ref(), settings).ok_or(NoTask::Sealing)?;
+        let mut data = TaskData::new(id, &self.tool, self.policy.is_repeatable);
+        if let Some(exchange) = exchange {
+            self.saved.add_answers(exchange.asks.answers());
+            data.status = exchange.asks.wish.status();
+        }
+        let task = NewTask {
+            call: seal(Part::Call, &key, owner, &self.saved, settings).ok_or(NoTask::Sealing)?,
+            data: seal(Part::Data, &key, owner, &data, settings).ok_or(NoTask::Sealing)?,
+            id: key,
+            owner,
+            lease: tasks.lease,
+            keep: self.time_limit(settings).saturating_add(tasks.keep_for),
+        };
+        let (sender, created) = oneshot::channel();
+        // Spawned, so that a task whose client hangs up meanwhile is deleted again.
+        tokio::spawn(create(task, sender, Arc::clone(settings)));
+        Ok(Stage::Creating { created, data, place })
+    }
+
+    fn time_limit(&self, settings: &Settings) -> Duration {
+        let default = settings.tasks.as_ref().map_or(Duration::ZERO, |tasks| tasks.time_limit);
+        self.own_limit.unwrap_or(default)
+    }
+}
+
+/// Creates a task for a call that waits for it. If the call waits no longer, or nobody knows whether
+/// the task is there, deletes it.
+async fn create(
+    task: NewTask,
+    waiting: oneshot::Sender<Result<TaskRecord, TaskStoreError>>,
+    settings: Arc<Settings>,
+) {
+    let Some(tasks) = &settings.tasks else { return };
+    let id = task.id.clone();
+    let created = tasks.step(|store| store.create(task)).await;
+    let is_certain = !matches!(created, Err(TaskStoreError::Unavailable(_)));
+    let is_there = created.is_ok();
+    let is_wanted = waiting.send(created).is_ok();
+    if (is_there && is_wanted) || (!is_there && is_certain) {
+        return;
+    }
+    // Before its lease is over and another replica takes it up.
+    let mut pause = Duration::from_millis(100);
+    while pause < tasks.lease && tasks.step(|store| store.delete(&id)).await.is_err() {
+        tokio::time::sleep(pause).await;
+        pause *= 3;
+    }
+}
+
+impl NascentTask {
+    /// Lets the call run on as the task. Returns what its client is told.
+    pub(crate) fn run<T: Output + WriteResult>(
+        self,
+        call: &mut GuardedCall<T>,
+        exchange: Option<&Arc<Exchange>>,
+        settings: &Arc<Settings>,
+        tasks: &TaskSettings,
+    ) -> CreatedTask {
+        let link = Arc::new(TaskLink::default());
+        if let Some(exchange) = exchange {
+            exchange.asks.become_task(&link);
+        }
+        let view = TaskView::new(self.record.clone(), self.data.clone(), tasks.poll_interval);
+        let work = work(call.take(self.time_limit), exchange.cloned(), settings);
+        tracing::debug!(tool = self.data.tool, "a call has become a task");
+        let keeper = Keeper::new(self.record, self.data, link, self.place, settings, tasks);
+        #[cfg(feature = "auth")]
+        let keeper = keeper.until(self.token_end);
+        keeper.spawn(work);
+        CreatedTask(view)
+    }
+}
