@@ -12,6 +12,7 @@ use std::time::Duration;
 use serde_json::value::RawValue;
 
 use super::purpose::{KeptPurpose, Purpose};
+use super::required::Required;
 use super::state::{AnswerState, Binding};
 #[cfg(feature = "tasks")]
 use super::task_link::TaskLink;
@@ -19,8 +20,7 @@ use super::task_link::TaskLink;
 use super::task_wish::TaskWish;
 use super::{Answers, AskError, InputRequired, Question};
 use crate::call::{CallContext, Exchange};
-use crate::call::{ResultWriter, WriteResult};
-use crate::jsonrpc::{ErrorCode, RpcError, write};
+use crate::jsonrpc::{ErrorCode, RpcError};
 use crate::observe::line;
 use crate::protocol::Era;
 use crate::settings::Settings;
@@ -421,34 +421,5 @@ impl Drop for CallEnd<'_> {
         if let Some(call) = call {
             call.wake();
         }
-    }
-}
-
-/// An `InputRequiredResult` (2026-07-28, Schema).
-pub(crate) struct Required {
-    questions: Vec<(String, Question)>,
-    state: String,
-}
-
-impl WriteResult for Required {
-    fn write(&self, writer: &mut ResultWriter<'_>) {
-        writer.open();
-        writer.string("resultType", "input_required");
-        if !self.questions.is_empty() {
-            write::key(writer.buffer, "inputRequests");
-            writer.open();
-            for (key, question) in &self.questions {
-                write::key(writer.buffer, key);
-                writer.open();
-                writer.string("method", question.method);
-                writer.json("params", &question.params);
-                writer.buffer.push(b'}');
-            }
-            writer.buffer.push(b'}');
-        }
-        writer.string("requestState", &self.state);
-        let meta = writer.open_meta();
-        writer.close_meta(meta);
-        writer.buffer.push(b'}');
     }
 }

@@ -29,6 +29,7 @@ mod parking;
 mod purpose;
 mod question;
 mod redeeming;
+mod required;
 mod sampling;
 #[cfg(feature = "schemas")]
 mod schema;

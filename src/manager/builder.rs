@@ -355,8 +355,8 @@ impl ManagerBuilder {
     /// down together, and share the limits on bytes in flight, calls in flight, listening clients, and
     /// calls that wait for answers.
     ///
-    /// The limits, also that of running tasks, the state keys, the answer bus and the answer guard are those of `other`; setting
-    /// them here has no effect. All other settings are the new manager's.
+    /// The limits, including that of running tasks, the state keys, the answer bus and the answer guard are
+    /// those of `other`; setting them here has no effect. All other settings are the new manager's.
     pub fn join(mut self, other: &StatelessSessionManager) -> Self {
         self.joined = Some(other.clone());
         self

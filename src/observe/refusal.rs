@@ -31,10 +31,10 @@ pub enum RefusalKind {
     TooManyBytes,
     /// There is no place for another listener.
     TooManyListeners,
-    /// There is no place for another call.
-    TooManyCalls,
     /// The answer cannot be passed on, because the bus between replicas is not connected.
     AnswerBusUnavailable,
+    /// There is no place for another call.
+    TooManyCalls,
     /// The server is shutting down.
     ShuttingDown,
     /// The body is not valid JSON.
@@ -70,8 +70,8 @@ impl RefusalKind {
             Self::BodyBroken => "body_broken",
             Self::TooManyBytes => "too_many_bytes",
             Self::TooManyListeners => "too_many_listeners",
-            Self::TooManyCalls => "too_many_calls",
             Self::AnswerBusUnavailable => "answer_bus_unavailable",
+            Self::TooManyCalls => "too_many_calls",
             Self::ShuttingDown => "shutting_down",
             Self::NotJson => "not_json",
             Self::InvalidRequest => "invalid_request",

@@ -6,6 +6,7 @@ use std::task::Context;
 
 use http::request::Parts;
 
+use super::answer;
 use super::call::{CallOrigin, PendingCall};
 use super::draft::Draft;
 use super::listen::{SubscriptionFilter, SubscriptionStream};
@@ -15,7 +16,7 @@ use super::reply::Reply;
 #[cfg(feature = "ask")]
 use super::unredeemed::UnredeemedCall;
 #[cfg(feature = "ask")]
-use crate::ask::{AnswersError, DeliveryOutcome};
+use crate::ask::AnswersError;
 use crate::call::{Call, CallError, CallFuture, Exchange, Output, Tags, TooManyCalls, WriteResult};
 use crate::completion::OwnedCompletionRequest;
 use crate::http::{Accepts, HttpFault};
@@ -28,7 +29,7 @@ use crate::protocol::error::method_not_found;
 use crate::protocol::method::{Method, NamedBy};
 use crate::protocol::{Era, LogLevel, Offer, Revision, ServerCapabilities};
 use crate::registry::{Answer, Has, Item, ListRequest, Page, Registry, guarded};
-use crate::request::{ClientAnswer, InBatch, Params, Refused, Rejection, Valid, ValidRequest};
+use crate::request::{InBatch, Params, Refused, Rejection, Valid, ValidRequest};
 use crate::resource::uri;
 use crate::settings::Settings;
 
@@ -51,7 +52,7 @@ impl<'r> Dispatcher<'r> {
         match valid {
             Valid::Notification => PendingBody::ready(Reply::Accepted),
             Valid::Request(request) => PendingBody::One(self.request(&request, head, cx)),
-            Valid::Answer(answer) => PendingBody::One(self.answer(answer, head)),
+            Valid::Answer(answer) => PendingBody::One(answer::deliver(answer, head, self.settings)),
             Valid::Batch(messages) => self.batch(messages, head, cx),
         }
     }
@@ -68,16 +69,10 @@ impl<'r> Dispatcher<'r> {
         let requests = messages.into_iter().filter_map(|message| match message {
             Ok(InBatch::Request(request)) => Some(quiet.request(&request, &mut head.clone(), cx)),
             // An answer in a batch gets no reply, so a rejected one cannot be reported.
-            #[cfg(feature = "ask")]
             Ok(InBatch::Answer(answer)) => {
-                let parking = &self.settings.ask.parking;
-                if let Some(answer) = parking.read(answer, head) {
-                    parking.send(answer);
-                }
+                answer::send(answer, head, self.settings);
                 None
             }
-            #[cfg(not(feature = "ask"))]
-            Ok(InBatch::Answer(_)) => None,
             Err(Refused { rejection, id }) => {
                 Some(PendingReply::Ready(Reply::refuse(rejection, id, self.settings)))
             }
@@ -309,15 +304,14 @@ impl<'r> Dispatcher<'r> {
                 Some(calls) => start_bounded(calls, call, start),
             }
         };
-        let mut origin = CallOrigin {
+        let origin = CallOrigin {
             target: &target,
             #[cfg(feature = "tasks")]
             arguments,
             #[cfg(feature = "tasks")]
             request,
-            head,
         };
-        let begun = PendingCall::begin(start, draft, observed, &mut origin, self.settings, cx);
+        let begun = PendingCall::begin(start, draft, observed, origin, head, self.settings, cx);
         begun.map(PendingReply::Ready)
     }
 
@@ -377,28 +371,6 @@ impl<'r> Dispatcher<'r> {
             }));
         }
         PendingReply::Ready(Reply::Subscription(Box::new(stream)))
-    }
-
-    /// Delivers a client's answer to the call that waits for it.
-    fn answer(&self, answer: ClientAnswer<'_>, head: &Parts) -> PendingReply<'r> {
-        let start = ReplyStart::new(ReplyId::Request(answer.id));
-        #[cfg(feature = "ask")]
-        if let Some(delivery) = self.settings.ask.parking.read(answer, head) {
-            let settings: &'r Settings = self.settings;
-            return PendingReply::Later(Box::pin(async move {
-                let rejection = match settings.ask.parking.deliver(delivery).await {
-                    DeliveryOutcome::Perhaps => return Reply::Accepted,
-                    DeliveryOutcome::Nowhere => Rejection::UnexpectedResponse,
-                    DeliveryOutcome::NotHere => Rejection::ResponseToAnotherReplica,
-                    DeliveryOutcome::Unavailable => Rejection::AnswerBusUnavailable,
-                };
-                SingleReply::refuse_with(rejection, start, settings).into()
-            }));
-        }
-        #[cfg(not(feature = "ask"))]
-        let _ = head;
-        let rejection = Rejection::UnexpectedResponse;
-        PendingReply::Ready(SingleReply::refuse_with(rejection, start, self.settings).into())
     }
 
     /// Returns the revision for the result of `initialize`. The server does not store it: the

@@ -23,9 +23,7 @@ pub(crate) enum Valid<'a> {
 #[expect(clippy::large_enum_variant, reason = "it is moved once, and nearly always a request")]
 pub(crate) enum InBatch<'a> {
     Request(ValidRequest<'a>),
-    Answer(
-        #[cfg_attr(not(feature = "ask"), expect(dead_code, reason = "nothing was asked"))] ClientAnswer<'a>,
-    ),
+    Answer(ClientAnswer<'a>),
 }
 
 /// The answer of a legacy client to a question.

@@ -8,17 +8,21 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::Poll;
 use std::time::Duration;
 
+use bytes::Bytes;
 use tokio::sync::Notify;
 
 use super::seal::topic;
 use super::{LocalTaskStore, StoreFuture, TaskRecord, TaskStore, TaskStoreError};
-use crate::changes::{ChangeBus, LocalBus};
+use crate::changes::{ChangeBus, LocalBus, Subscription};
 use crate::deadline::Deadline;
 use crate::error::ConfigError;
 use crate::places::Places;
 
 /// How long a store may take for a step.
 const STORE_LIMIT: Duration = Duration::from_secs(10);
+
+/// The topic on which replicas say that they have given a task back.
+const RELEASED: &str = "mcp-stateless.tasks.released";
 
 /// Settings for tasks, for [`ManagerBuilder::tasks`](crate::manager::ManagerBuilder::tasks).
 ///
@@ -202,7 +206,7 @@ pub(crate) struct TaskSettings {
     pub(super) is_shared: bool,
     /// How often the host runs [`run_tasks`](crate::StatelessSessionManager::run_tasks).
     runners: AtomicUsize,
-    /// Tells them that there is a task to take up.
+    /// Tells them that there is a task to take up, even if the bus is away.
     pub(super) nudge: Notify,
 }
 
@@ -229,6 +233,17 @@ impl TaskSettings {
     /// Tells the other replicas that a task has moved on.
     pub(super) fn publish(&self, record: &TaskRecord) {
         self.bus.publish(&topic(&record.id), record.version.to_string().into());
+    }
+
+    /// Tells all replicas that there is a task to take up.
+    pub(super) fn announce_released(&self) {
+        self.nudge.notify_one();
+        self.bus.publish(RELEASED, Bytes::new());
+    }
+
+    /// Subscribes to what [`announce_released`](Self::announce_released) tells.
+    pub(super) fn released(&self) -> Subscription {
+        self.bus.subscribe(RELEASED)
     }
 
     /// Returns whether this process takes up tasks.

@@ -139,8 +139,9 @@ impl WriteResult for CreatedTask {
         writer.open();
         writer.string("resultType", "task");
         self.0.write_task(writer.buffer);
-        writer.open_meta();
-        writer.buffer.extend_from_slice(b"}}");
+        let meta = writer.open_meta();
+        writer.close_meta(meta);
+        writer.buffer.push(b'}');
     }
 }
 
@@ -160,8 +161,9 @@ impl WriteResult for Acknowledged {
     fn write(&self, writer: &mut ResultWriter<'_>) {
         writer.open();
         writer.complete();
-        writer.open_meta();
-        writer.buffer.extend_from_slice(b"}}");
+        let meta = writer.open_meta();
+        writer.close_meta(meta);
+        writer.buffer.push(b'}');
     }
 }
 

@@ -21,7 +21,7 @@ use crate::ask::TaskLink;
 use crate::deadline::Deadline;
 use crate::jsonrpc::{ErrorCode, RpcError};
 use crate::principal::Principal;
-use crate::registry::Registry;
+use crate::registry::{Has, Item, Registry};
 use crate::request::Refusal;
 use crate::settings::Settings;
 
@@ -45,7 +45,8 @@ where
     };
     let _runner = tasks.runner();
     let mut ending = settings.drain.watch();
-    let mut resumer = Resumer { settings, tasks, choose, foreign: HashSet::new() };
+    let mut released = tasks.released();
+    let mut resumer = Resumer { settings, tasks, choose, foreign: HashSet::new(), was_away: true };
     while !settings.drain.is_closing() {
         if resumer.take_up().await == AT_ONCE {
             continue;
@@ -54,7 +55,11 @@ where
         let mut nudged = pin!(tasks.nudge.notified());
         poll_fn(|cx| {
             while let Poll::Ready(Some(_)) = ending.poll_next(cx) {}
-            if settings.drain.is_closing() || nudged.as_mut().poll(cx).is_ready() {
+            let mut is_released = nudged.as_mut().poll(cx).is_ready();
+            while let Poll::Ready(Some(_)) = released.poll_next(cx) {
+                is_released = true;
+            }
+            if settings.drain.is_closing() || is_released {
                 return Poll::Ready(());
             }
             pause.poll(cx)
@@ -69,6 +74,9 @@ struct Resumer<'s, C> {
     choose: C,
     /// Tasks that are not this server's, or that it has no keys for.
     foreign: HashSet<String>,
+    /// Whether the store was not available before. While it was away, leases have ended whose holders
+    /// live, and renew them within moments.
+    was_away: bool,
 }
 
 impl<C, R, F> Resumer<'_, C>
@@ -83,9 +91,11 @@ where
         // Those that are left alone come first, because their leases ended first.
         let most = AT_ONCE + self.foreign.len();
         let expired = match tasks.step(|store| store.expired(most)).await {
+            Ok(_) if std::mem::take(&mut self.was_away) => return 0,
             Ok(expired) => expired,
             Err(error) => {
                 tracing::warn!(%error, "the task store is not available");
+                self.was_away = true;
                 return 0;
             }
         };
@@ -141,6 +151,12 @@ where
         let Some(registry) = self.choose(&mut head).await else {
             return self.fail(record, data, RpcError::internal()).await.map(|()| true);
         };
+        if registry.has(Item::Tool(&call.target)) == Has::No {
+            // Perhaps that of a newer version, which other replicas have.
+            tracing::warn!(tool = data.tool, "a task whose tool this server does not have is left to others");
+            tasks.step(|store| store.release(id, record.token)).await?;
+            return Ok(false);
+        }
         let (record, data) = self.begin_again(record, data).await?;
         let Some(mut begun) = call.begin(&registry, head, &link, data.returned.clone(), self.settings) else {
             return self.fail(record, data, RpcError::internal()).await.map(|()| true);

@@ -17,7 +17,7 @@ pub(crate) enum Source {
         /// The name of the servers that the sentinels watch.
         name: String,
         /// How to connect to the server, except for its address.
-        server: ConnectionInfo,
+        server: Box<ConnectionInfo>,
     },
 }
 
@@ -50,7 +50,7 @@ impl Source {
         });
         let sentinels: Vec<_> = sentinels.collect::<Result<_, _>>()?;
         let first = hosts.split(',').next().unwrap_or_default();
-        let server = connect(&format!("{scheme}://{user}{first}{path}"))?;
+        let server = Box::new(connect(&format!("{scheme}://{user}{first}{path}"))?);
         Ok(Self::Sentinels { sentinels, name: name.to_owned(), server })
     }
 }

@@ -128,6 +128,16 @@ async fn a_call_that_ends_its_replica_each_time_does_not_end_all() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_host_says_how_often_a_call_is_begun() {
+    let fleet = Fleet::new();
+    let id = fleet.doomed().begin("idempotent", json!({"seconds": 1000})).await;
+    let last = fleet.replica_with(|tasks| tasks.max_runs(1), |builder| builder);
+    last.run_tasks();
+    let reply = last.client().finish_task(&id).await;
+    assert!(reply.error().1.contains("begun 1 times"), "{:?}", reply.message);
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_host_restores_what_it_had_put_into_the_request() {
     #[derive(Clone)]
     struct Tenant(String);
@@ -207,4 +217,35 @@ async fn the_tasks_of_other_servers_are_left_alone() {
     assert_eq!(status(&own.client().task(&id).await).0, "working", "nobody has marked it as failed");
     own.run_tasks();
     assert!(own.client().finish_task(&id).await.error().1.contains("cannot be repeated"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_was_away_ends_no_task_whose_replica_lives() {
+    let store = super::flaky::Flaky::over(Fleet::new().store);
+    let fleet = Fleet::with_store(store.clone());
+    let (one, other) = (fleet.replica(), fleet.replica());
+    one.run_tasks();
+    other.run_tasks();
+    for away in [40, 41, 45, 49, 300] {
+        let id = one.client().call("required", json!({"seconds": 1000})).await.task_id().to_owned();
+        tokio::time::sleep(Duration::from_secs(100)).await;
+        store.set_down(true);
+        tokio::time::sleep(Duration::from_secs(away)).await;
+        store.set_down(false);
+        assert_eq!(other.client().finish_task(&id).await.text(), "after 1000 s", "away for {away} s");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_task_whose_tool_a_replica_does_not_have_is_left_to_others() {
+    let fleet = Fleet::new();
+    let id = fleet.doomed().begin("idempotent", json!({"seconds": 10})).await;
+    let older = fleet.replica();
+    let manager = older.manager.clone();
+    tokio::spawn(async move { manager.run_tasks(ToolRegistry::builder().build().expect("valid")).await });
+    tokio::time::sleep(Duration::from_secs(300)).await;
+    assert_eq!(status(&older.client().task(&id).await).0, "working");
+    let newer = fleet.replica();
+    newer.run_tasks();
+    assert_eq!(newer.client().finish_task(&id).await.text(), "after 10 s");
 }

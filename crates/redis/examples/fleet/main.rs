@@ -54,9 +54,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         .with_writer(std::io::stderr)
         .init();
     let mut args = std::env::args().skip(1);
-    let address = match (args.next().as_deref(), args.next()) {
-        (Some("--addr"), Some(address)) => address,
-        _ => return Err("usage: --addr HOST:PORT".into()),
+    let (Some("--addr"), Some(address)) = (args.next().as_deref(), args.next()) else {
+        return Err("usage: --addr HOST:PORT".into());
     };
     let keys: StateKeys = std::env::var("STATE_KEYS").map_err(|_| "STATE_KEYS is not set")?.parse()?;
     let url = std::env::var("REDIS_URL").map_err(|_| "REDIS_URL is not set")?;

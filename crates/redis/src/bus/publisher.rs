@@ -107,13 +107,13 @@ impl Outbox {
     }
 }
 
-async fn publish(channels: Channels, mut receiver: mpsc::Receiver<Waiting>, room: Arc<Room>) {
+async fn publish(channels: Channels, mut outbox: mpsc::Receiver<Waiting>, room: Arc<Room>) {
     let mut lost = Lost::default();
     let mut batch = Vec::with_capacity(AT_ONCE);
     loop {
         tokio::select! {
-            received = receiver.recv_many(&mut batch, AT_ONCE) => {
-                if received == 0 {
+            count = outbox.recv_many(&mut batch, AT_ONCE) => {
+                if count == 0 {
                     return;
                 }
             }

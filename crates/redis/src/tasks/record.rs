@@ -1,5 +1,7 @@
 //! What the scripts return.
 
+use std::fmt::Write as _;
+
 use bytes::Bytes;
 use mcp_stateless::task::{TaskAnswer, TaskRecord, TaskState, TaskStoreError};
 use redis::{FromRedisValue, Value};
@@ -95,7 +97,11 @@ pub(super) fn questions(open: &[u32]) -> String {
 }
 
 pub(super) fn hexadecimal(bytes: &[u8; 32]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    bytes.iter().fold(String::with_capacity(64), |mut digits, byte| {
+        // Writing to a `String` cannot fail.
+        let _ = write!(digits, "{byte:02x}");
+        digits
+    })
 }
 
 fn read_hexadecimal(digits: &str) -> Option<[u8; 32]> {

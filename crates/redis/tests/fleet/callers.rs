@@ -13,7 +13,7 @@ async fn no_caller_sees_answers_cancels_or_hears_of_the_tasks_of_another_on_any_
     let report = Report::new();
     let [ada, bob] = ["ada", "bob"].map(|caller| Client::new(fleet.nginx.port, caller, &report));
     let work = json!({"number": 7, "milliseconds": 200});
-    let created = ada.send(&Message::call("create", "square_if_sure", work)).await;
+    let created = ada.send(&Message::call("create", "square_if_sure", &work)).await;
     let id = created["result"]["taskId"].as_str().expect("a task").to_owned();
     let unknown = json!({"taskId": "0".repeat(id.len())});
     let nobody = bob.send(&Message::modern("get", "tasks/get", unknown)).await["error"].clone();

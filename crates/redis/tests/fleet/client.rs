@@ -65,7 +65,7 @@ impl Message {
     }
 
     /// A call of a tool, in 2026-07-28.
-    pub(crate) fn call(what: &'static str, tool: &str, arguments: Value) -> Self {
+    pub(crate) fn call(what: &'static str, tool: &str, arguments: &Value) -> Self {
         Self::modern(what, "tools/call", json!({"name": tool, "arguments": arguments}))
     }
 
@@ -76,7 +76,7 @@ impl Message {
     }
 
     /// A call of a tool, in the legacy era.
-    pub(crate) fn legacy_call(what: &'static str, tool: &str, arguments: Value) -> Self {
+    pub(crate) fn legacy_call(what: &'static str, tool: &str, arguments: &Value) -> Self {
         let params = json!({"name": tool, "arguments": arguments});
         Self::legacy(what, &json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}))
     }
@@ -170,7 +170,7 @@ impl Client {
             // Long enough after a death for nginx to know it, and soon enough if Redis is away.
             tokio::time::sleep(Duration::from_millis(if tries == 1 { 100 } else { 500 })).await;
         }
-        self.report.fault(format!("{what} never succeeds"));
+        self.report.fault(&format!("{what} never succeeds"));
         panic!("{what} never succeeds: {}", self.report);
     }
 

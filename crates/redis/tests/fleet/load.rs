@@ -33,9 +33,9 @@ pub(crate) async fn add(client: Client, goes: Goes) {
     while goes.on() {
         let arguments = json!({"a": number, "b": 1});
         let message = if number % 2 == 0 {
-            Message::call("add", "add", arguments)
+            Message::call("add", "add", &arguments)
         } else {
-            Message::legacy_call("add, legacy", "add", arguments)
+            Message::legacy_call("add, legacy", "add", &arguments)
         };
         number += 1;
         let answer = client.send(&message).await;
@@ -55,7 +55,7 @@ pub(crate) async fn pause(client: Client, goes: Goes) {
 
 fn require(client: &Client, answer: &Value, text: &str) {
     if answer["result"]["content"][0]["text"] != text {
-        client.report().fault(format!("expected {text:?}: {answer}"));
+        client.report().fault(&format!("expected {text:?}: {answer}"));
     }
 }
 
@@ -96,7 +96,7 @@ pub(crate) async fn order(client: Client, goes: Goes) {
 
 /// Is asked, in the legacy era: the answer may reach another replica than the one whose call waits.
 pub(crate) async fn order_legacy(client: Client, goes: Goes) {
-    let call = Message::legacy_call("order, legacy", "order", json!({"dish": "soup"}));
+    let call = Message::legacy_call("order, legacy", "order", &json!({"dish": "soup"}));
     while goes.on() {
         client
             .persist("order, legacy", async || {
@@ -116,7 +116,7 @@ pub(crate) async fn order_legacy(client: Client, goes: Goes) {
                     let accepted = client.send(&answer).await;
                     // Or nobody waits for it any more: the call is lost as well, or has its answer.
                     if !accepted.is_null() && accepted["error"]["code"] != -32600 {
-                        client.report().fault(format!("an answer got {accepted}"));
+                        client.report().fault(&format!("an answer got {accepted}"));
                     }
                 }
             })
@@ -138,10 +138,10 @@ pub(crate) async fn count(client: Client, sums: Sums, goes: Goes) {
             return;
         }
         let name = COUNTERS[number % COUNTERS.len()];
-        let answer = client.send(&Message::call("count", "count", json!({"name": name}))).await;
+        let answer = client.send(&Message::call("count", "count", &json!({"name": name}))).await;
         let text = answer["result"]["content"][0]["text"].as_str().unwrap_or_default();
         let Ok(sum) = text.parse::<u64>() else {
-            client.report().fault(format!("expected a sum: {answer}"));
+            client.report().fault(&format!("expected a sum: {answer}"));
             continue;
         };
         let mut sums = sums.0.lock().await;
@@ -188,7 +188,7 @@ pub(crate) async fn listen(client: Client, sums: Sums, goes: Goes) {
                     let answer = client.send(&read).await;
                     let text = answer["result"]["contents"][0]["text"].as_str().unwrap_or_default();
                     let Ok(sum) = text.parse() else {
-                        client.report().fault(format!("expected a sum: {answer}"));
+                        client.report().fault(&format!("expected a sum: {answer}"));
                         continue;
                     };
                     let name = uri.trim_start_matches("counter://").to_owned();
@@ -216,7 +216,7 @@ async fn check(client: &Client, sums: &Sums, known: &BTreeMap<String, u64>) {
     for (name, (sum, at)) in sums.0.lock().await.iter() {
         let heard = known.get(name).copied().unwrap_or_default();
         if heard < *sum && at.elapsed() > HEARD_WITHIN {
-            client.report().fault(format!(
+            client.report().fault(&format!(
                 "a listener knows {heard} of {name}, which is {sum} since {:?}",
                 at.elapsed()
             ));

@@ -197,7 +197,7 @@ async fn a_fleet_without_trouble_loses_nothing() {
     let report = Report::new();
     let client = Client::new(fleet.nginx.port, "ada", &report);
     for number in 0..30 {
-        let answer = client.send(&Message::call("add", "add", json!({"a": number, "b": 1}))).await;
+        let answer = client.send(&Message::call("add", "add", &json!({"a": number, "b": 1}))).await;
         assert_eq!(answer["result"]["content"][0]["text"], (number + 1).to_string());
     }
     let tasks = (0..4).map(|number| tasks::one(&client, number));

@@ -155,9 +155,8 @@ impl Drop for Nginx {
 }
 
 fn write_replicas(directory: &Path, replicas: &[u16]) {
-    let lines: String =
-        replicas.iter().map(|port| format!("server 127.0.0.1:{port} max_fails=0;\n")).collect();
-    fs::write(directory.join("replicas.conf"), lines).expect("a file");
+    let lines: Vec<_> = replicas.iter().map(|port| format!("server 127.0.0.1:{port} max_fails=0;")).collect();
+    fs::write(directory.join("replicas.conf"), lines.join("\n")).expect("a file");
 }
 
 /// Three replicas behind nginx, and Redis.

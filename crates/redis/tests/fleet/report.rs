@@ -123,7 +123,7 @@ impl Report {
         }
     }
 
-    pub(crate) fn fault(&self, fault: String) {
+    pub(crate) fn fault(&self, fault: &str) {
         let mut figures = self.lock();
         let at = figures.start.elapsed();
         figures.faults.push(format!("{at:?}: {fault}"));

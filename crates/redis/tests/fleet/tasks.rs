@@ -27,12 +27,12 @@ pub(crate) async fn run(
     let mut tries = 0;
     let created = client.persist("create a task", async || {
         tries += 1;
-        client.once(&Message::call("create a task", tool, arguments(tries))).await
+        client.once(&Message::call("create a task", tool, &arguments(tries))).await
     });
     let created = created.await;
     let result = &created["result"];
     if result["resultType"] != "task" {
-        client.report().fault(format!("expected a task: {created}"));
+        client.report().fault(&format!("expected a task: {created}"));
         return (String::new(), End::Failed(created.to_string()));
     }
     let id = result["taskId"].as_str().unwrap_or_default().to_owned();
@@ -69,12 +69,12 @@ async fn finish(client: &Client, id: &str) -> End {
                 }
             }
             _ => {
-                client.report().fault(format!("a task is lost: {answer}"));
+                client.report().fault(&format!("a task is lost: {answer}"));
                 return End::Failed(answer.to_string());
             }
         }
     }
-    client.report().fault(format!("a task does not end: {id}"));
+    client.report().fault(&format!("a task does not end: {id}"));
     End::Failed("it does not end".to_owned())
 }
 
@@ -87,7 +87,7 @@ async fn require_same(client: &Client, id: &str, result: &Value) {
     for _ in 0..3 {
         let answer = get(client, id).await;
         if answer["result"]["result"] != *result {
-            client.report().fault(format!("a task that ended with {result} is now {answer}"));
+            client.report().fault(&format!("a task that ended with {result} is now {answer}"));
         }
     }
 }
@@ -108,7 +108,7 @@ pub(crate) async fn one(client: &Client, number: u64) {
     match run(client, tool, arguments).await {
         (id, End::Completed(result)) => {
             if result["content"][0]["text"] != *expected {
-                client.report().fault(format!("{tool} {number} ended with {result}"));
+                client.report().fault(&format!("{tool} {number} ended with {result}"));
             }
             require_same(client, &id, &result).await;
             client.report().task(if tool == "book" {
@@ -122,10 +122,10 @@ pub(crate) async fn one(client: &Client, number: u64) {
             // in a Redis that was away.
             let is_alone = why.contains("The counters cannot be reached now");
             if !why.contains("has stopped") && !is_alone {
-                client.report().fault(format!("{tool} {number} failed without a reason: {why}"));
+                client.report().fault(&format!("{tool} {number} failed without a reason: {why}"));
             }
             client.report().task("failed with their replica, because they must not be repeated");
         }
-        (_, End::Failed(why)) => client.report().fault(format!("{tool} {number} failed: {why}")),
+        (_, End::Failed(why)) => client.report().fault(&format!("{tool} {number} failed: {why}")),
     }
 }

@@ -30,8 +30,8 @@ async fn of_many_requests_with_the_same_state_at_once_one_is_served() {
     let all = replicas.iter().cycle().take(30).map(|replica| async {
         replica.greet(Some(&state)).await.next().await.expect("a message").get("result").is_some()
     });
-    let served = futures_util::future::join_all(all).await;
-    assert_eq!(served.into_iter().filter(|is_served| *is_served).count(), 1);
+    let all = futures_util::future::join_all(all).await;
+    assert_eq!(all.into_iter().filter(|is_greeted| *is_greeted).count(), 1);
 }
 
 #[tokio::test]

@@ -49,7 +49,7 @@ pub(crate) fn quick(url: impl Into<String>) -> RedisBuilder {
     Redis::builder(url)
         .prefix("test")
         .response_timeout(Duration::from_millis(500))
-        .command_timeout(Duration::from_millis(1000))
+        .command_timeout(Duration::from_secs(1))
 }
 
 async fn greet(_: NoArguments, cx: CallContext) -> Result<String, AskError> {

@@ -80,6 +80,16 @@ fn requests(example: &Example) -> Vec<(&'static str, Value)> {
                 "context": {"arguments": {"arg2": "b"}},
             }),
         ),
+        ("tasks/get", json!({"taskId": "0123456789abcdef0123456789abcdef"})),
+        (
+            "tasks/update",
+            json!({
+                "taskId": "0123456789abcdef0123456789abcdef",
+                "inputResponses": {"x": {"action": "accept", "content": {"y": 1}}},
+            }),
+        ),
+        ("tasks/cancel", json!({"taskId": "0123456789abcdef0123456789abcdef"})),
+        ("subscriptions/listen", json!({"notifications": {"taskIds": ["0123456789abcdef0123456789abcdef"]}})),
         ("tools/call", json!({"name": "test_x_mcp_header", "arguments": {"region": "west"}})),
         (
             "tools/call",
@@ -274,7 +284,7 @@ fn case(http: &Http, era: Era, body: &Value, path: &[Step], change: &Change) -> 
         // The headers follow the change, so that they are not the only fault.
         let header = match path {
             [Step::Key(key)] if key == "method" => Some("Mcp-Method"),
-            [_, Step::Key(key)] if key == "name" || key == "uri" => Some("Mcp-Name"),
+            [_, Step::Key(key)] if ["name", "uri", "taskId"].contains(&&**key) => Some("Mcp-Name"),
             _ => None,
         };
         if let (Era::Modern, Some(header), Some(text)) = (era, header, text.filter(|text| text.len() < 4096))

@@ -30,7 +30,10 @@ fn with_meta(era: Era, mut params: Value) -> Value {
         let meta = json!({
             "io.modelcontextprotocol/protocolVersion": MODERN,
             "io.modelcontextprotocol/clientInfo": {"name": "hostile", "version": "1"},
-            "io.modelcontextprotocol/clientCapabilities": {"elicitation": {}, "sampling": {}, "roots": {}},
+            "io.modelcontextprotocol/clientCapabilities": {
+                "elicitation": {}, "sampling": {}, "roots": {},
+                "extensions": {"io.modelcontextprotocol/tasks": {}},
+            },
         });
         match (params.get_mut("_meta").and_then(Value::as_object_mut), meta) {
             (Some(known), Value::Object(meta)) => known.extend(meta),
@@ -67,7 +70,7 @@ impl Http {
             request = request.with("Mcp-Method", &encoded(method));
         }
         let params = &body["params"];
-        match params["name"].as_str().or(params["uri"].as_str()) {
+        match ["name", "uri", "taskId"].iter().find_map(|name| params[*name].as_str()) {
             Some(name) => request.with("Mcp-Name", &encoded(name)),
             None => request,
         }

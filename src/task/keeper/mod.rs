@@ -1,21 +1,22 @@
 //! Keeps a task that runs in this process: stores what its handler reports and asks, brings the
 //! answers, renews the lease, and stores the end.
 
+mod steps;
+
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use bytes::Bytes;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until, timeout};
 
+use super::TaskRecord;
 use super::config::TaskSettings;
-use super::data::{TaskData, error_json};
-use super::seal::{Part, open, seal, topic};
+use super::data::TaskData;
+use super::seal::topic;
 use super::work::{Ended, Work};
-use super::{TaskAnswer, TaskRecord, TaskState, TaskStep, TaskStoreError};
 use crate::ask::{InputRequired, TaskLink};
 #[cfg(feature = "auth")]
 use crate::auth::TokenEnd;
@@ -29,11 +30,8 @@ use crate::settings::Settings;
 const STATUS_EVERY: Duration = Duration::from_secs(1);
 /// After which time a step is taken again when the store was not available.
 const RETRY: Duration = Duration::from_secs(1);
-/// After which time a step is taken again when the store had no room.
-const WHEN_FULL: Duration = Duration::from_secs(30);
 /// How long the work that is cancelled may take to stop, before its lease is given back.
 const STOPPING: Duration = Duration::from_secs(1);
-
 /// Ten years in milliseconds: more than any task is kept.
 const FAR: u64 = 10 * 365 * 86_400_000;
 
@@ -78,16 +76,6 @@ enum Event {
     RuntimeEnds,
     #[cfg(feature = "auth")]
     TokenExpired,
-}
-
-/// Why a step was not taken.
-enum Trouble {
-    /// The task is no longer this keeper's.
-    Gone(&'static str),
-    /// The store has no room for it.
-    Full,
-    /// The store is not available.
-    Later,
 }
 
 impl Keeper {
@@ -172,7 +160,7 @@ impl Keeper {
                 }
             };
             if let Err(why) = outcome {
-                tracing::debug!(tool = self.data.tool, why, "a task is no longer this process's");
+                tracing::info!(tool = self.data.tool, why, "a task is no longer this process's");
                 return stop(work).await;
             }
         }
@@ -235,107 +223,6 @@ impl Keeper {
         }
     }
 
-    async fn store_report(&mut self, tasks: &TaskSettings) -> Result<(), &'static str> {
-        self.store_at = None;
-        self.stored_at = Instant::now();
-        match self.advance(TaskState::Running, tasks).await {
-            Ok(()) => Ok(()),
-            Err(Trouble::Gone(why)) => Err(why),
-            Err(Trouble::Later) => {
-                self.store_at = Some(Instant::now() + RETRY);
-                Ok(())
-            }
-            Err(Trouble::Full) => {
-                tracing::error!(tool = self.data.tool, "the task store has no room for what a task reports");
-                self.store_at = Some(Instant::now() + WHEN_FULL);
-                Ok(())
-            }
-        }
-    }
-
-    async fn renew(&mut self, tasks: &TaskSettings) -> Result<(), &'static str> {
-        self.renew_at = Instant::now() + tasks.lease / 3;
-        let (id, token) = (self.record.id.clone(), self.record.token);
-        match tasks.step(|store| store.renew(&id, token, tasks.lease)).await {
-            Ok(record) => self.absorb(record, tasks).await,
-            Err(TaskStoreError::Unavailable(error)) => {
-                log_unavailable(&*error);
-                self.renew_at = Instant::now() + RETRY.min(tasks.lease / 3);
-                Ok(())
-            }
-            Err(error) => Err(gone(&error)),
-        }
-    }
-
-    /// Takes over what the store knows, and brings the answers that have come.
-    async fn absorb(&mut self, record: TaskRecord, tasks: &TaskSettings) -> Result<(), &'static str> {
-        let is_answered = self.record.open.iter().any(|number| !record.open.contains(number));
-        if is_answered {
-            let answers = match tasks.step(|store| store.answers(&record.id)).await {
-                Ok(answers) => answers,
-                Err(TaskStoreError::Unavailable(error)) => {
-                    log_unavailable(&*error);
-                    self.renew_at = Instant::now() + RETRY;
-                    return Ok(());
-                }
-                Err(error) => return Err(gone(&error)),
-            };
-            for answer in answers {
-                let TaskAnswer { question, answer } = answer;
-                let opened = open(Part::Answer(question), &record.id, record.owner, &answer, &self.settings);
-                if let Some(json) = opened {
-                    self.link.fill(question, json);
-                } else {
-                    tracing::error!("an answer to a task does not open");
-                }
-            }
-        }
-        self.record = record;
-        Ok(())
-    }
-
-    /// Moves the task on in the store.
-    async fn advance(&mut self, state: TaskState, tasks: &TaskSettings) -> Result<(), Trouble> {
-        loop {
-            let mut open = Vec::new();
-            if !state.is_final() {
-                let report = self.link.report();
-                open = report.open;
-                self.data.questions = report.questions;
-                self.data.status = report.status.or(self.data.status.take());
-            }
-            let TaskRecord { id, owner, version, token, .. } = &self.record;
-            let Some(data) = seal(Part::Data, id, *owner, &self.data, &self.settings) else {
-                return Err(Trouble::Later);
-            };
-            let (id, version, token) = (id.clone(), *version, Some(*token));
-            let step = TaskStep { version, token, state, data: data.clone(), open, keep: None };
-            match tasks.step(|store| store.advance(&id, step)).await {
-                Ok(record) => {
-                    tasks.publish(&record);
-                    return self.absorb(record, tasks).await.map_err(Trouble::Gone);
-                }
-                Err(TaskStoreError::Conflict(now)) if is_same(&now, state, &data) => return Ok(()),
-                // Answers have come meanwhile.
-                Err(TaskStoreError::Conflict(now))
-                    if !now.state.is_final() && now.token == self.record.token =>
-                {
-                    let version = self.record.version;
-                    self.absorb(*now, tasks).await.map_err(Trouble::Gone)?;
-                    if self.record.version == version {
-                        return Err(Trouble::Later);
-                    }
-                }
-                Err(TaskStoreError::Full) => return Err(Trouble::Full),
-                Err(TaskStoreError::Unavailable(error)) => {
-                    log_unavailable(&*error);
-                    return Err(Trouble::Later);
-                }
-                Err(error) => return Err(Trouble::Gone(gone(&error))),
-            }
-        }
-    }
-
     /// Asks questions that the handler has returned. Returns the work that waits for the answers.
     fn ask(&mut self, required: InputRequired, tasks: &TaskSettings) -> Result<Work, RpcError> {
         if !tasks.takes_up() {
@@ -369,73 +256,9 @@ impl Keeper {
         }))
     }
 
-    /// Stores the end of the task. Tries until it is stored, or the task is gone.
-    async fn end(mut self, ended: Ended, tasks: &TaskSettings) {
-        self.link.close();
-        let mut state = self.set_outcome(ended);
-        let mut pause = RETRY / 10;
-        loop {
-            match self.advance(state, tasks).await {
-                Ok(()) => return,
-                Err(Trouble::Gone(why)) => {
-                    tracing::debug!(tool = self.data.tool, why, "the end of a task is not stored");
-                    return;
-                }
-                Err(Trouble::Full) if state == TaskState::Completed => {
-                    tracing::error!(tool = self.data.tool, "the task store has no room for a result");
-                    let message = "The result is larger than the server keeps";
-                    state = self.set_outcome(Ended::Error(RpcError::new(ErrorCode::INTERNAL_ERROR, message)));
-                }
-                Err(Trouble::Full | Trouble::Later)
-                    if self.settings.drain.gives_up() || self.ends_at <= Instant::now() =>
-                {
-                    tracing::error!(tool = self.data.tool, "the end of a task could not be stored");
-                    return;
-                }
-                Err(Trouble::Full | Trouble::Later) => {
-                    tokio::time::sleep(pause).await;
-                    pause = (pause * 2).min(RETRY);
-                }
-            }
-        }
-    }
-
-    fn set_outcome(&mut self, ended: Ended) -> TaskState {
-        self.data.questions = Vec::new();
-        self.data.begins_again = false;
-        self.data.returned = None;
-        match ended {
-            Ended::Result(json) => {
-                self.data.status = None;
-                self.data.outcome = Some(json);
-                TaskState::Completed
-            }
-            Ended::Error(error) => {
-                self.data.status = Some(error.message().to_owned());
-                self.data.outcome = error_json(&error);
-                TaskState::Failed
-            }
-            // Not an end.
-            Ended::Asked(_) | Ended::Answered => TaskState::Running,
-        }
-    }
-
     /// Returns whether another replica can go on with the task.
     fn can_hand_over(&self, tasks: &TaskSettings) -> bool {
         tasks.is_shared && (self.data.is_repeatable || self.data.begins_again)
-    }
-
-    /// Gives the lease back, for any replica to take up the task.
-    async fn hand_over(mut self, tasks: &TaskSettings) {
-        if self.store_at.is_some() {
-            // What is lost is asked or reported again.
-            let _ = self.advance(TaskState::Running, tasks).await;
-        }
-        let TaskRecord { id, token, .. } = &self.record;
-        if let Err(error) = tasks.step(|store| store.release(id, *token)).await {
-            tracing::debug!(tool = self.data.tool, %error, "the lease of a task is not given back");
-        }
-        tasks.nudge.notify_one();
     }
 }
 
@@ -443,24 +266,6 @@ impl Keeper {
 async fn stop(work: JoinHandle<Ended>) {
     work.abort();
     let _ = timeout(STOPPING, work).await;
-}
-
-/// Whether a task is as a step that was taken again has left it.
-fn is_same(now: &TaskRecord, state: TaskState, data: &Bytes) -> bool {
-    state.is_final() && now.state == state && now.data == data
-}
-
-/// Says why a task is no longer this process's.
-fn gone(error: &TaskStoreError) -> &'static str {
-    match error {
-        TaskStoreError::Conflict(now) if now.state == TaskState::Cancelled => "it was cancelled",
-        TaskStoreError::NotFound => "it has expired",
-        _ => "another replica has taken it up",
-    }
-}
-
-fn log_unavailable(error: &(dyn std::error::Error + 'static)) {
-    tracing::warn!(error, "the task store is not available");
 }
 
 fn shut_down() -> RpcError {
