@@ -132,15 +132,16 @@ mod tests {
 
     #[test]
     fn what_is_replaced_is_replaced_for_all_threads() {
-        let value = Replaceable::new(0);
+        let (value, newest) = (Replaceable::new(0), AtomicUsize::new(0));
         std::thread::scope(|scope| {
             for _ in 0..8 {
                 scope.spawn(|| {
-                    let mut latest = 0;
-                    while latest < 1_000 {
-                        let now = **value.get();
-                        assert!(now >= latest, "{now} after {latest}");
-                        latest = now;
+                    let mut now = 0;
+                    while now < 1_000 {
+                        let before = newest.load(Ordering::SeqCst);
+                        now = **value.get();
+                        assert!(now >= before, "{now} after {before}");
+                        newest.fetch_max(now, Ordering::SeqCst);
                     }
                 });
             }

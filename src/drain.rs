@@ -25,6 +25,8 @@ const END: &str = "end";
 #[derive(Debug, Default)]
 pub(crate) struct Drain {
     is_closing: AtomicBool,
+    /// Whether the server is going to shut down, although it still serves.
+    is_announced: AtomicBool,
     /// Whether tasks that still run are to end at once.
     #[cfg(feature = "tasks")]
     gives_up: AtomicBool,
@@ -115,6 +117,16 @@ impl Drain {
         })
         .await;
         self.in_flight()
+    }
+
+    /// Notes that the server is going to shut down.
+    pub(crate) fn announce(&self) {
+        self.is_announced.store(true, Ordering::SeqCst);
+    }
+
+    /// Whether the server is shutting down, or going to.
+    pub(crate) fn is_announced(&self) -> bool {
+        self.is_closing() || self.is_announced.load(Ordering::SeqCst)
     }
 
     /// Subscribes to the phases of shutting down: look at [`is_closing`](Self::is_closing) and

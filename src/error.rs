@@ -25,9 +25,9 @@ impl ConfigError {
         Self(fault.to_owned())
     }
 
-    #[cfg(feature = "ask")]
-    pub(crate) fn state_keys() -> Self {
-        Self("state keys must be 64 hexadecimal digits each, with commas between them".to_owned())
+    #[cfg(any(feature = "ask", feature = "auth"))]
+    pub(crate) fn keys(kind: &str) -> Self {
+        Self(format!("{kind} must be 64 hexadecimal digits each, with commas between them"))
     }
 }
 

@@ -138,6 +138,8 @@ mod error;
     feature = "tower",
 ))]
 pub mod guide;
+#[cfg(any(feature = "ask", feature = "auth"))]
+mod hex_keys;
 mod http;
 mod jsonrpc;
 pub mod manager;

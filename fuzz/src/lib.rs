@@ -3,6 +3,7 @@
 //! The requests are answered in memory, by a future that never has to wait.
 
 mod asking;
+mod authorization;
 mod everything;
 mod gateway;
 mod server;
@@ -23,6 +24,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 pub use crate::asking::{answers, state};
+pub use crate::authorization::authorization;
 use crate::everything::Everything;
 pub use crate::gateway::mcp_servers;
 use crate::server::Server;

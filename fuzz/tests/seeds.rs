@@ -28,6 +28,11 @@ fn no_state_opens_but_the_very_one_that_was_sealed() {
 }
 
 #[test]
+fn no_credentials_are_accepted_but_those_that_were_signed() {
+    each("authorization", mcp_stateless_fuzz::authorization);
+}
+
+#[test]
 fn no_answer_keeps_the_right_one_from_its_call() {
     each("answers", mcp_stateless_fuzz::answers);
 }

@@ -15,9 +15,9 @@ use crate::principal::Principal;
 /// twice; see [`ManagerBuilder::answer_guard`](crate::manager::ManagerBuilder::answer_guard).
 ///
 /// Replicas must agree, so implement this over a store that they share and that decides
-/// atomically, such as Redis with `SET id 1 NX EX seconds`. A message bus does not suffice: it
-/// does not reply, so two replicas could both believe to be first. A single process uses
-/// [`LocalAnswerGuard`].
+/// atomically. The crate `mcp-stateless-redis` has one; this is the idea of it. A message bus does
+/// not suffice: it does not reply, so two replicas could both believe to be first. A single process
+/// uses [`LocalAnswerGuard`].
 ///
 /// ```
 /// use std::error::Error;
@@ -44,7 +44,8 @@ pub trait AnswerGuard: Send + Sync + 'static {
     ///
     /// # Errors
     /// When it cannot decide, for example because the store is unreachable. The error is logged,
-    /// the client gets `-32603`, and the handler is not called.
+    /// the client gets 503 with `-32603` and `Retry-After`, and the handler is not called. If the
+    /// state was redeemed nevertheless, a second try gets `-32602`.
     fn redeem<'a>(&'a self, redemption: &'a Redemption) -> Redeeming<'a>;
 }
 
@@ -91,7 +92,7 @@ impl Redemption {
 ///
 /// It remembers each redeemed state until that has expired. By default it remembers 65,536 states
 /// of callers with a [`Principal`], at most an eighth of them for each caller, and as many again
-/// of callers without one. At a bound, further states are refused with `-32603` until others have
+/// of callers without one. At a bound, further states are refused with 503 until others have
 /// expired. They are not redeemed, so the client may try again. A state takes about 200 bytes.
 #[derive(Debug)]
 pub struct LocalAnswerGuard {

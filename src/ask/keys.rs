@@ -7,6 +7,7 @@ use chacha20poly1305::aead::{Aead, Payload};
 use chacha20poly1305::{KeyInit, XChaCha20Poly1305, XNonce};
 
 use crate::error::ConfigError;
+use crate::hex_keys;
 
 const NONCE: usize = 24;
 
@@ -74,21 +75,8 @@ impl FromStr for StateKeys {
     /// # Errors
     /// When a key is not 64 hexadecimal digits. The error does not repeat the text.
     fn from_str(text: &str) -> Result<Self, ConfigError> {
-        let keys: Option<_> = text.split(',').map(|key| parse_key(key.trim()).map(cipher)).collect();
-        keys.map(Self).ok_or_else(ConfigError::state_keys)
+        Ok(Self(hex_keys::parse(text, "state keys")?.into_iter().map(cipher).collect()))
     }
-}
-
-/// Parses 64 hexadecimal digits.
-fn parse_key(text: &str) -> Option<[u8; 32]> {
-    let mut key = [0; 32];
-    if text.len() != 64 || !text.bytes().all(|digit| digit.is_ascii_hexdigit()) {
-        return None;
-    }
-    for (at, byte) in key.iter_mut().enumerate() {
-        *byte = u8::from_str_radix(&text[2 * at..2 * at + 2], 16).ok()?;
-    }
-    Some(key)
 }
 
 fn cipher(key: [u8; 32]) -> XChaCha20Poly1305 {

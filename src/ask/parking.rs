@@ -15,7 +15,7 @@ use serde_json::value::RawValue;
 
 use super::{AskError, Question};
 use crate::call::Exchange;
-use crate::changes::{ChangeBus, News, Reach, Subscription};
+use crate::changes::{CONNECT_LIMIT, ChangeBus, News, Reach, Subscription};
 use crate::deadline::Deadline;
 use crate::jsonrpc::{ErrorCode, RpcError, write};
 use crate::observe::{ObserveSettings, ParkedQuestion, QuestionEnd};
@@ -44,6 +44,17 @@ pub(super) struct Replica {
     has_told: AtomicBool,
 }
 
+/// How long a bus may take to deliver an answer.
+const DELIVERY_LIMIT: Duration = Duration::from_secs(10);
+
+/// An answer on its way to the call that waits for it. It borrows nothing from its request.
+pub(crate) struct AnswerDelivery {
+    topic: String,
+    message: Bytes,
+    /// Whether this replica asked the question.
+    is_ours: bool,
+}
+
 /// Where an answer was delivered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum DeliveryOutcome {
@@ -53,6 +64,8 @@ pub(crate) enum DeliveryOutcome {
     Nowhere,
     /// Nowhere; the question came from another replica, or from this one before a restart.
     NotHere,
+    /// Nowhere, because the bus cannot be reached.
+    Unavailable,
 }
 
 /// An answer in a message on the bus.
@@ -79,19 +92,33 @@ struct Failure {
 }
 
 impl Parking {
-    /// Delivers an answer to the call that waits for it, if there is one.
-    pub(crate) fn deliver(&self, answer: ClientAnswer<'_>, head: &Parts) -> DeliveryOutcome {
-        let Some(id) = QuestionId::read(answer.id.as_json()) else { return DeliveryOutcome::Nowhere };
-        let Ok(message) = serde_json::from_str(answer.text) else { return DeliveryOutcome::Nowhere };
+    /// Reads an answer; `None` if no question has its id.
+    pub(crate) fn read(&self, answer: ClientAnswer<'_>, head: &Parts) -> Option<AnswerDelivery> {
+        let id = QuestionId::read(answer.id.as_json())?;
+        let message = serde_json::from_str(answer.text).ok()?;
         let principal = Principal::of(head).map(|principal| Cow::Borrowed(principal.as_str()));
-        let Ok(delivery) = serde_json::to_vec(&Delivery { principal, message }) else {
-            return DeliveryOutcome::Nowhere;
-        };
-        if self.bus.publish(&id.topic(), delivery.into()) == Reach::Perhaps {
-            return DeliveryOutcome::Perhaps;
-        }
-        if id.replica == self.replica.name {
-            return DeliveryOutcome::Nowhere;
+        let message = serde_json::to_vec(&Delivery { principal, message }).ok()?.into();
+        Some(AnswerDelivery { topic: id.topic(), message, is_ours: id.replica == self.replica.name })
+    }
+
+    /// Sends an answer whose client gets no reply, and so cannot hear that nobody waits for it.
+    pub(crate) fn send(&self, answer: AnswerDelivery) {
+        self.bus.publish(&answer.topic, answer.message);
+    }
+
+    /// Delivers an answer to the call that waits for it, if there is one.
+    pub(crate) async fn deliver(&self, answer: AnswerDelivery) -> DeliveryOutcome {
+        let mut delivering = self.bus.deliver(&answer.topic, answer.message);
+        let mut deadline = Deadline::new(DELIVERY_LIMIT);
+        let reach = poll_fn(|cx| match delivering.as_mut().poll(cx) {
+            Poll::Ready(reach) => Poll::Ready(reach),
+            Poll::Pending => deadline.poll(cx).map(|()| Reach::Unavailable),
+        });
+        match reach.await {
+            Reach::Perhaps => return DeliveryOutcome::Perhaps,
+            Reach::Unavailable => return DeliveryOutcome::Unavailable,
+            Reach::Nobody if answer.is_ours => return DeliveryOutcome::Nowhere,
+            Reach::Nobody => {}
         }
         // Logged once, because anyone can make up such an id.
         if !self.replica.has_told.swap(true, Ordering::Relaxed) {
@@ -126,6 +153,18 @@ impl Parking {
         let id = random_id().ok_or(AskError::Unreachable("the system has no random numbers"))?;
         let id = QuestionId { replica: &self.replica.name, question: &id };
         let mut answers = self.bus.subscribe(&id.topic());
+        // The answer may come at once, and must find the call.
+        let mut deadline = Deadline::new(CONNECT_LIMIT);
+        let is_connected = poll_fn(|cx| match answers.poll_connected(cx) {
+            Poll::Ready(()) => Poll::Ready(true),
+            Poll::Pending => deadline.poll(cx).map(|()| false),
+        });
+        if !is_connected.await {
+            tracing::warn!("a call cannot ask its client: the `answer_bus` is not connected");
+            return Err(AskError::Rpc(RpcError::unavailable(
+                "The client cannot be asked now: the server's `answer_bus` is not connected. Try again later",
+            )));
+        }
         let id = id.to_string();
         let parked = ParkedQuestion::begin(observe);
         exchange.outbox.send(|buffer| write_question(buffer, &id, question)).await;

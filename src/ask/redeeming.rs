@@ -11,7 +11,7 @@ use http::request::Parts;
 use super::state::refusal;
 use super::{AskSettings, Redemption};
 use crate::deadline::Deadline;
-use crate::jsonrpc::{ErrorCode, RpcError};
+use crate::jsonrpc::RpcError;
 use crate::observe::line;
 
 /// The maximum length of a logged error, in bytes.
@@ -27,7 +27,8 @@ pub(super) struct RedeemedMark(pub(super) String);
 /// again.
 ///
 /// # Errors
-/// `-32602` if the state was redeemed before, `-32603` if the guard cannot decide.
+/// `-32602` if the state was redeemed before, `-32603` with status 503 if the guard cannot
+/// decide.
 pub(crate) async fn redeem(
     redemption: Redemption,
     head: &mut Parts,
@@ -39,8 +40,7 @@ pub(crate) async fn redeem(
 }
 
 async fn ask_guard(redemption: &Redemption, settings: &AskSettings) -> Result<(), RpcError> {
-    let unknown =
-        || RpcError::new(ErrorCode::INTERNAL_ERROR, "The answers cannot be taken now: try again later");
+    let unknown = || RpcError::unavailable("The answers cannot be taken now: try again later");
     let Some(guard) = &settings.guard else { return Err(unknown()) };
     let mut redeeming = pin!(async { guard.redeem(redemption).await });
     let mut deadline = Deadline::new(LIMIT);

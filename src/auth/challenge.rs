@@ -33,7 +33,11 @@ impl Challenge {
     }
 }
 
-/// Whether a text is a valid scope (RFC 6749, section 3.3). It needs no escaping in a challenge.
+/// Whether a resource can require this scope. It must be valid (RFC 6749, section 3.3), so that it needs
+/// no escaping in a challenge. `offline_access` requests a refresh token, which only concerns the
+/// authorization server (2026-07-28, Authorization, "Refresh Tokens").
 pub(crate) fn is_scope(text: &str) -> bool {
-    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'"' && byte != b'\\')
+    !text.is_empty()
+        && text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'"' && byte != b'\\')
+        && text != "offline_access"
 }

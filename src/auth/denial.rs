@@ -20,17 +20,19 @@ pub(crate) struct Denial {
     pub(crate) message: String,
     /// The values of `WWW-Authenticate`.
     pub(crate) challenges: Vec<HeaderValue>,
+    /// The value of `DPoP-Nonce`.
+    pub(crate) nonce: Option<HeaderValue>,
 }
 
 impl Denial {
     fn new(status: StatusCode, message: &str, challenges: impl IntoIterator<Item = Challenge>) -> Self {
         let challenges = challenges.into_iter().filter_map(Challenge::into_value).collect();
-        Self { status, message: message.to_owned(), challenges }
+        Self { status, message: message.to_owned(), challenges, nonce: None }
     }
 
     pub(super) fn insufficient(missing: &InsufficientScope) -> Self {
         let challenges = missing.challenge.iter().cloned().collect();
-        Self { status: StatusCode::FORBIDDEN, message: missing.to_string(), challenges }
+        Self { status: StatusCode::FORBIDDEN, message: missing.to_string(), challenges, nonce: None }
     }
 }
 
@@ -69,16 +71,21 @@ impl Policy {
         Denial::new(StatusCode::UNAUTHORIZED, &format!("Unauthorized: {message}"), [challenge])
     }
 
-    /// Returns the refusal of a request that does not prove possession of the token's key.
-    pub(super) fn unproven(&self, fault: DpopFault) -> Denial {
+    /// Returns the refusal of a request that does not prove possession of the token's key, with the nonce
+    /// for the next proof if proofs need one.
+    pub(super) fn unproven(&self, fault: DpopFault, nonce: Option<HeaderValue>) -> Denial {
         if fault == DpopFault::TooMany {
             let message = "Too many proofs of possession: try again later";
             return Denial::new(StatusCode::SERVICE_UNAVAILABLE, message, []);
         }
         tracing::debug!(reason = &*line(&fault.to_string(), MAX_REASON), "a proof of possession was refused");
-        let challenge =
-            self.challenge(Scheme::Dpop, Some((fault.code(), "The proof of possession is not valid")));
-        Denial::new(StatusCode::UNAUTHORIZED, &format!("Unauthorized: {fault}"), [challenge])
+        let description = match fault {
+            DpopFault::Nonce => "The proof of possession needs the nonce of this response",
+            _ => "The proof of possession is not valid",
+        };
+        let challenge = self.challenge(Scheme::Dpop, Some((fault.code(), description)));
+        let denial = Denial::new(StatusCode::UNAUTHORIZED, &format!("Unauthorized: {fault}"), [challenge]);
+        Denial { nonce, ..denial }
     }
 
     fn challenge(&self, scheme: Scheme, error: Option<(&str, &str)>) -> Challenge {

@@ -13,6 +13,7 @@ use subtle::ConstantTimeEq as _;
 use super::credentials::Scheme;
 use super::digest::sha256;
 use super::jose::{Jws, PublicKey};
+use super::nonces::{NextNonce, NonceAge, NonceKeys};
 use super::replays::{ReplayCache, Seen};
 use super::resource::canonical;
 use super::token::{PresentedToken, VerifiedToken};
@@ -41,11 +42,13 @@ pub enum DpopPolicy {
 #[derive(Debug)]
 pub(super) struct DpopChecker {
     replays: ReplayCache,
+    /// Set if each proof needs a nonce of the server.
+    pub(super) nonces: Option<NonceKeys>,
 }
 
 impl Default for DpopChecker {
     fn default() -> Self {
-        Self { replays: ReplayCache::new(MAX_AGE + MAX_AHEAD) }
+        Self { replays: ReplayCache::new(MAX_AGE + MAX_AHEAD), nonces: None }
     }
 }
 
@@ -64,6 +67,8 @@ pub(super) enum DpopFault {
     /// The scheme does not match the token's binding.
     Token(&'static str),
     Proof(&'static str),
+    /// The proof is valid, but has no nonce that the server accepts.
+    Nonce,
     /// No more proofs can be remembered.
     TooMany,
 }
@@ -74,6 +79,7 @@ impl DpopFault {
         match self {
             Self::Token(_) | Self::TooMany => "invalid_token",
             Self::Proof(_) => "invalid_dpop_proof",
+            Self::Nonce => "use_dpop_nonce",
         }
     }
 }
@@ -82,6 +88,7 @@ impl fmt::Display for DpopFault {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(match self {
             Self::Token(fault) | Self::Proof(fault) => fault,
+            Self::Nonce => "the proof needs the nonce of this response",
             Self::TooMany => "too many proofs are remembered",
         })
     }
@@ -102,6 +109,7 @@ struct ProofClaims {
     htu: String,
     iat: f64,
     ath: String,
+    nonce: Option<String>,
 }
 
 impl ProofHeader {
@@ -119,15 +127,16 @@ impl ProofHeader {
 }
 
 impl DpopChecker {
-    /// Checks that a bound token comes with a valid proof, and an unbound one as a bearer token.
+    /// Checks that a bound token comes with a valid proof, and an unbound one as a bearer token. Returns
+    /// the nonce for the client's next request if its current one is about to expire.
     pub(super) fn check(
         &self,
         possession: &Possession<'_>,
         presented: PresentedToken<'_>,
-    ) -> Result<(), DpopFault> {
+    ) -> Result<Option<NextNonce>, DpopFault> {
         use DpopFault::{Proof, Token};
         let thumbprint = match (possession.scheme, possession.token.key_thumbprint()) {
-            (Scheme::Bearer, None) if possession.policy == DpopPolicy::WhenBound => return Ok(()),
+            (Scheme::Bearer, None) if possession.policy == DpopPolicy::WhenBound => return Ok(None),
             (Scheme::Bearer, None) => return Err(Token("the access token must be bound to a key")),
             (Scheme::Bearer, Some(_)) => {
                 return Err(Token("the access token is bound to a key: use the DPoP scheme"));
@@ -140,22 +149,36 @@ impl DpopChecker {
             ProofHeader::None => return Err(Proof("the proof is missing")),
             ProofHeader::Several => return Err(Proof("there is more than one proof")),
         };
-        let id = verify(proof.trim_matches([' ', '\t']), thumbprint, possession.method, presented)?;
-        match self.replays.see(thumbprint, &id, presented.now) {
-            Seen::First => Ok(()),
+        let claims = verify(proof.trim_matches([' ', '\t']), thumbprint, possession.method, presented)?;
+        let next = self.check_nonce(claims.nonce.as_deref(), presented)?;
+        match self.replays.see(thumbprint, &claims.jti, presented.now) {
+            Seen::First => Ok(next),
             Seen::Again => Err(Proof("the proof has already been used")),
             Seen::TooMany => Err(DpopFault::TooMany),
         }
     }
+
+    fn check_nonce(
+        &self,
+        nonce: Option<&str>,
+        presented: PresentedToken<'_>,
+    ) -> Result<Option<NextNonce>, DpopFault> {
+        let Some(keys) = &self.nonces else { return Ok(None) };
+        match nonce.and_then(|nonce| keys.age(nonce, presented.resource, presented.now)) {
+            Some(NonceAge::Current) => Ok(None),
+            Some(NonceAge::Last) => Ok(keys.current(presented.resource, presented.now).map(NextNonce)),
+            None => Err(DpopFault::Nonce),
+        }
+    }
 }
 
-/// Verifies a proof (section 4.3) and returns its `jti`.
+/// Verifies a proof (section 4.3), except for its nonce. Returns its claims.
 fn verify(
     proof: &str,
     thumbprint: &str,
     method: &Method,
     presented: PresentedToken<'_>,
-) -> Result<String, DpopFault> {
+) -> Result<ProofClaims, DpopFault> {
     let fault = DpopFault::Proof;
     if proof.len() > MAX_PROOF {
         return Err(fault("the proof is too long"));
@@ -190,7 +213,7 @@ fn verify(
     if !is_equal(&key.thumbprint(), thumbprint) {
         return Err(fault("the access token is bound to another key"));
     }
-    Ok(claims.jti)
+    Ok(claims)
 }
 
 fn is_recent(iat: f64, now: SystemTime) -> bool {

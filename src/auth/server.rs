@@ -13,6 +13,7 @@ use super::credentials::{self, Credentials};
 use super::denial::Denial;
 use super::dpop::{DpopChecker, DpopPolicy, Possession, ProofHeader};
 use super::lifetime::{Clock, Lifetime, Recheck};
+use super::nonces::NonceKeys;
 use super::policy::{CallsAtExpiry, ListedItems, Policy};
 use super::resource::ResourceUrl;
 use super::token::PresentedToken;
@@ -153,6 +154,25 @@ impl ResourceServer {
         self
     }
 
+    /// Requires a nonce of this server in each proof, so that a proof cannot be created in advance (RFC
+    /// 9449, section 9). By default, proofs need no nonce.
+    ///
+    /// A request whose proof has no nonce or an expired one gets 401 with `use_dpop_nonce` and a new
+    /// nonce, and the client repeats it. A client that keeps sending requests gets the next nonce before
+    /// its current one expires. All replicas need the same keys.
+    ///
+    /// ```
+    /// # use mcp_stateless::auth::{ApiKeys, NonceKeys, ResourceServer};
+    /// # let server = ResourceServer::new("https://mcp.example.com/mcp", ApiKeys::new("keys"))?;
+    /// # let text = "aa".repeat(32);
+    /// let server = server.dpop_nonces(text.parse()?);
+    /// # Ok::<(), mcp_stateless::ConfigError>(())
+    /// ```
+    pub fn dpop_nonces(mut self, keys: NonceKeys) -> Self {
+        self.dpop.nonces = Some(keys);
+        self
+    }
+
     /// Sets what happens to a streaming call when its token expires; by default it finishes.
     pub fn calls_at_expiry(mut self, rule: CallsAtExpiry) -> Self {
         Arc::make_mut(&mut self.policy).calls_at_expiry = rule;
@@ -190,7 +210,10 @@ impl ResourceServer {
             method: &head.method,
             policy: self.policy.dpop,
         };
-        self.dpop.check(&possession, presented).map_err(|fault| self.policy.unproven(fault))?;
+        let next_nonce = self.dpop.check(&possession, presented).map_err(|fault| {
+            let nonce = self.dpop.nonces.as_ref().and_then(|keys| keys.current(&self.resource, now));
+            self.policy.unproven(fault, nonce)
+        })?;
         if !self.policy.required.iter().all(|scope| self.policy.grants(&token, scope)) {
             return Err(Denial::insufficient(&self.policy.insufficient(&token, &[])));
         }
@@ -199,6 +222,9 @@ impl ResourceServer {
             Arc::new(Recheck { verifier, resource: self.resource.clone(), secret })
         });
         let lifetime = Lifetime { clock: Arc::clone(&self.clock), recheck };
+        if let Some(nonce) = next_nonce {
+            head.extensions.insert(nonce);
+        }
         head.extensions.insert(token.principal().clone());
         head.extensions.insert(Access::judged(token, Arc::clone(&self.policy), lifetime));
         Ok(())
@@ -208,7 +234,7 @@ impl ResourceServer {
 fn checked<S: Into<Box<str>>>(scopes: impl IntoIterator<Item = S>) -> Result<Vec<Box<str>>, ConfigError> {
     let scopes = scopes.into_iter().map(Into::into).collect::<Vec<Box<str>>>();
     match scopes.iter().find(|scope| !is_scope(scope)) {
-        Some(scope) => Err(ConfigError::new(format!("{scope:?} is not a valid scope"))),
+        Some(scope) => Err(ConfigError::new(format!("{scope:?} is not a scope that a resource can require"))),
         None => Ok(scopes),
     }
 }

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use crate::deadline::Deadline;
 use crate::jsonrpc::RpcError;
+use crate::places::Place;
 
 /// The answer of a [`Registry`](crate::Registry): ready now, or a future. A ready answer does not
 /// allocate.
@@ -66,6 +67,20 @@ impl<'a, T> Answer<'a, T> {
         match self.0 {
             AnswerKind::Ready(answer) => Answer::ready(answer.map(change)),
             AnswerKind::Later(answer) => Answer::later(async move { answer.await.map(change) }),
+        }
+    }
+
+    /// Holds a place among the calls in flight until the value is there.
+    pub(crate) fn holding(self, place: Place) -> Self
+    where
+        T: 'a,
+    {
+        match self.0 {
+            AnswerKind::Ready(_) => self,
+            AnswerKind::Later(answer) => Self::later(async move {
+                let _place = place;
+                answer.await
+            }),
         }
     }
 

@@ -242,7 +242,6 @@ impl CallContext {
     /// `otel`) that knows the span. A proxy then passes on what the client sent:
     /// [`traceparent`](Self::traceparent), [`tracestate`](Self::tracestate) and
     /// [`baggage`](Self::baggage).
-    #[cfg_attr(not(feature = "otel"), expect(clippy::unused_self, reason = "nothing is propagated"))]
     pub fn trace_context(&self) -> Option<TraceContext> {
         #[cfg(feature = "otel")]
         if let Some(propagation) = &self.0.propagation {

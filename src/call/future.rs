@@ -11,6 +11,7 @@ use super::{CallError, GuardedCall, IntoOutput, Output, Surroundings};
 #[cfg(feature = "tasks")]
 use super::{TaskMode, TaskPolicy};
 use crate::drain::Drain;
+use crate::places::Place;
 
 /// The work of one call, as a [`Registry`](crate::Registry) returns it to the manager. Its output
 /// is a `T`, such as a [`ToolOutput`](crate::ToolOutput).
@@ -125,6 +126,17 @@ impl<T: Output> CallFuture<T> {
             task: self.task,
             ..Self::new(around(inner))
         }
+    }
+
+    /// Holds a place among the calls in flight until the work has ended or is dropped.
+    pub(crate) fn holding(mut self, place: Place) -> Self {
+        if let CallWork::Boxed(work) = self.work {
+            self.work = CallWork::Boxed(Box::pin(async move {
+                let _place = place;
+                work.await
+            }));
+        }
+        self
     }
 
     /// Maps the result.

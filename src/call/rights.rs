@@ -176,7 +176,7 @@ impl Rights {
     #[cfg(feature = "auth")]
     pub(crate) fn check(&self) -> Result<(), String> {
         let wrong = self.scopes.always.iter().find(|scope| !crate::auth::is_scope(scope));
-        wrong.map_or(Ok(()), |scope| Err(format!("{scope:?} is not a scope")))
+        wrong.map_or(Ok(()), |scope| Err(format!("{scope:?} is not a scope that a resource can require")))
     }
 
     #[cfg(not(feature = "auth"))]

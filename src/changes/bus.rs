@@ -1,13 +1,16 @@
 //! The bus that carries messages between replicas.
 
 use std::fmt;
-use std::sync::Arc;
+use std::future::ready;
+use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::request::Parts;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 use super::Change;
 use super::source::Permission;
@@ -15,11 +18,14 @@ use crate::registry::guarded;
 
 /// Carries messages to all subscribers of a topic, on every replica of a server.
 ///
-/// A single process uses the [`LocalBus`](crate::changes::LocalBus). Replicas share a bus over
-/// Redis, NATS or the like, where a topic is a channel and a message its payload. Messages are
-/// opaque. They may hold answers of users, so the channel must be as private as the requests. A
-/// lost message breaks nothing, but a call may wait until its timeout, and a client may miss a
-/// change.
+/// A single process uses the [`LocalBus`](crate::changes::LocalBus). Replicas share a bus, where a
+/// topic is a channel and a message its payload: the one over Redis of the crate
+/// `mcp-stateless-redis`, or another. Messages are opaque. They may hold answers of users, so the
+/// channel must be as private as the requests. A lost message breaks nothing, but a call may wait
+/// until its timeout, and a client may miss a change.
+///
+/// A bus whose connection can be lost creates its subscriptions with [`Subscription::connecting`],
+/// and calls [`BusSender::miss`] when messages may have been lost.
 pub trait ChangeBus: Send + Sync + 'static {
     /// Sends a message to all subscribers of `topic`. It must not block: spawn a task for work
     /// that takes time.
@@ -28,7 +34,22 @@ pub trait ChangeBus: Send + Sync + 'static {
     /// Subscribes to `topic`: creates a [`Subscription`], and puts messages into its sender until
     /// that is [closed](BusSender::is_closed).
     fn subscribe(&self, topic: &str) -> Subscription;
+
+    /// Sends a message to the one subscriber of `topic`, and returns how far it got. The answer of a
+    /// legacy client is sent this way, and its request is answered accordingly: with 202, with 400
+    /// if [nobody](Reach::Nobody) waits for it, or with 503 and `Retry-After` if the bus is
+    /// [unavailable](Reach::Unavailable).
+    ///
+    /// By default this is [`publish`](Self::publish). Implement it for a bus that can confirm that a
+    /// message has arrived, within a few seconds.
+    fn deliver<'a>(&'a self, topic: &'a str, message: Bytes) -> Delivering<'a> {
+        Box::pin(ready(self.publish(topic, message)))
+    }
 }
+
+/// The future of [`ChangeBus::deliver`]. It has ten seconds to complete; after that the bus counts as
+/// [unavailable](Reach::Unavailable).
+pub type Delivering<'a> = Pin<Box<dyn Future<Output = Reach> + Send + 'a>>;
 
 /// Whether a message reaches anyone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,15 +58,23 @@ pub enum Reach {
     Nobody,
     /// The topic may have subscribers.
     Perhaps,
+    /// The bus cannot be reached. The message was not sent, and may be sent again later.
+    Unavailable,
 }
 
 /// How many messages are kept for a slow subscriber.
 const CAPACITY: usize = 64;
 
+/// How long a subscriber waits for a subscription that is connecting.
+pub(crate) const CONNECT_LIMIT: Duration = Duration::from_secs(2);
+
 /// The messages of a topic, as they arrive. Dropping it unsubscribes.
 pub struct Subscription {
-    receiver: mpsc::Receiver<Bytes>,
+    receiver: mpsc::Receiver<News>,
     missed: Arc<AtomicBool>,
+    /// Resolves when the subscription is connected. `None` from then on, or once the subscriber does
+    /// not wait for it.
+    connecting: Option<oneshot::Receiver<()>>,
     on_drop: Option<Box<dyn FnOnce() + Send>>,
     /// A change is delivered only if all of them allow it.
     permissions: Vec<Permission>,
@@ -54,15 +83,17 @@ pub struct Subscription {
 /// The queue into which a bus puts the messages of a [`Subscription`].
 #[derive(Clone, Debug)]
 pub struct BusSender {
-    sender: mpsc::Sender<Bytes>,
+    sender: mpsc::Sender<News>,
     missed: Arc<AtomicBool>,
+    /// Present until the subscription is connected.
+    connecting: Arc<Mutex<Option<oneshot::Sender<()>>>>,
 }
 
 /// An item of a subscription.
 #[derive(Debug, PartialEq)]
 pub(crate) enum News {
     Message(Bytes),
-    /// Messages were lost because they arrived faster than they were taken.
+    /// Messages were lost, because they arrived faster than they were taken, or with a connection.
     Missed,
 }
 
@@ -70,10 +101,28 @@ impl Subscription {
     /// Creates a subscription and the sender of its messages. Up to 64 messages are kept for a
     /// slow subscriber, which is told when more were lost.
     pub fn new() -> (BusSender, Self) {
+        Self::with(None, None)
+    }
+
+    /// Creates a subscription whose messages arrive only once its sender is
+    /// [connected](BusSender::connected), because a server must be told of it first. Subscribers
+    /// wait for that, up to two seconds, before they rely on it: a stream of changes before it is
+    /// acknowledged, and a call before it asks its client. A stream of changes then begins without a
+    /// connection, and is told to look again when there is one; a question fails.
+    pub fn connecting() -> (BusSender, Self) {
+        let (connected, connecting) = oneshot::channel();
+        Self::with(Some(connected), Some(connecting))
+    }
+
+    fn with(
+        connected: Option<oneshot::Sender<()>>,
+        connecting: Option<oneshot::Receiver<()>>,
+    ) -> (BusSender, Self) {
         let (sender, receiver) = mpsc::channel(CAPACITY);
         let missed = Arc::new(AtomicBool::new(false));
-        let sender = BusSender { sender, missed: Arc::clone(&missed) };
-        (sender, Self { receiver, missed, on_drop: None, permissions: Vec::new() })
+        let connected = Arc::new(Mutex::new(connected));
+        let sender = BusSender { sender, missed: Arc::clone(&missed), connecting: connected };
+        (sender, Self { receiver, missed, connecting, on_drop: None, permissions: Vec::new() })
     }
 
     /// Runs `end` when the subscription is dropped.
@@ -99,14 +148,31 @@ impl Subscription {
         self.permissions.iter().all(|permission| guarded(|| permission(change, head)).unwrap_or(false))
     }
 
-    /// Polls the next message; `None` when the bus has closed.
+    /// Waits until the subscription is connected, or the bus has closed.
+    pub(crate) fn poll_connected(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if let Some(connecting) = &mut self.connecting {
+            let _connected = std::task::ready!(Pin::new(connecting).poll(cx));
+            self.connecting = None;
+        }
+        Poll::Ready(())
+    }
+
+    /// Polls the next message; `None` when the bus has closed. From now on a connection that comes
+    /// late is reported as a loss.
     pub(crate) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<News>> {
+        if let Some(mut connecting) = self.connecting.take() {
+            connecting.close();
+            // It was connected while nobody waited any more.
+            if connecting.try_recv().is_ok() {
+                self.missed.store(true, Ordering::Release);
+            }
+        }
         let next = self.receiver.poll_recv(cx);
         // What is lost came after what was kept.
         if next.is_pending() && self.missed.swap(false, Ordering::AcqRel) {
             return Poll::Ready(Some(News::Missed));
         }
-        next.map(|message| message.map(News::Message))
+        next
     }
 }
 
@@ -127,7 +193,27 @@ impl fmt::Debug for Subscription {
 impl BusSender {
     /// Delivers a message, or notes that it was lost because the subscriber is too slow.
     pub fn send(&self, message: Bytes) {
-        if let Err(mpsc::error::TrySendError::Full(_)) = self.sender.try_send(message) {
+        self.put(News::Message(message));
+    }
+
+    /// Notes that messages may have been lost, for example because the connection to a server was.
+    /// The client of a stream of changes is told to look again at everything that it watches.
+    pub fn miss(&self) {
+        self.put(News::Missed);
+    }
+
+    /// Notes that messages arrive from now on. If the subscriber has not waited for that, or was
+    /// told so before, messages may have been lost in between: the same as [`miss`](Self::miss).
+    pub fn connected(&self) {
+        // No code panics while it holds the lock.
+        let first = self.connecting.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if first.is_none_or(|first| first.send(()).is_err()) {
+            self.miss();
+        }
+    }
+
+    fn put(&self, news: News) {
+        if let Err(mpsc::error::TrySendError::Full(_)) = self.sender.try_send(news) {
             self.missed.store(true, Ordering::Release);
         }
     }
@@ -146,6 +232,7 @@ impl BusSender {
 #[cfg(test)]
 mod tests {
     use std::future::poll_fn;
+    use std::task::Poll;
 
     use bytes::Bytes;
 
@@ -164,5 +251,25 @@ mod tests {
         assert_eq!(poll_fn(|cx| subscription.poll_next(cx)).await, Some(News::Missed));
         drop(sender);
         assert_eq!(poll_fn(|cx| subscription.poll_next(cx)).await, None);
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_was_waited_for_loses_nothing_and_any_later_one_may() {
+        let (sender, mut waits) = Subscription::connecting();
+        assert!(poll_fn(|cx| Poll::Ready(waits.poll_connected(cx))).await.is_pending());
+        sender.connected();
+        poll_fn(|cx| waits.poll_connected(cx)).await;
+        sender.send(Bytes::from_static(b"news"));
+        let next = poll_fn(|cx| waits.poll_next(cx)).await;
+        assert_eq!(next, Some(News::Message(Bytes::from_static(b"news"))));
+        sender.connected();
+        assert_eq!(poll_fn(|cx| waits.poll_next(cx)).await, Some(News::Missed));
+
+        let (sender, mut is_impatient) = Subscription::connecting();
+        assert!(poll_fn(|cx| Poll::Ready(is_impatient.poll_next(cx))).await.is_pending());
+        sender.connected();
+        assert_eq!(poll_fn(|cx| is_impatient.poll_next(cx)).await, Some(News::Missed));
+        drop(sender);
+        assert_eq!(poll_fn(|cx| is_impatient.poll_next(cx)).await, None);
     }
 }

@@ -5,8 +5,8 @@ mod bus;
 mod local;
 mod source;
 
-pub(crate) use bus::News;
-pub use bus::{BusSender, ChangeBus, Reach, Subscription};
+pub use bus::{BusSender, ChangeBus, Delivering, Reach, Subscription};
+pub(crate) use bus::{CONNECT_LIMIT, News};
 pub use local::LocalBus;
 pub use source::{Change, Changes};
 pub(crate) use source::{ChangeStream, ReplaceableChanges};

@@ -218,6 +218,17 @@ struct Followed {
 }
 
 impl ChangeStream {
+    /// Waits until every subscription is connected.
+    pub(crate) fn poll_connected(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut all = Poll::Ready(());
+        for followed in &mut self.followed {
+            if followed.subscription.poll_connected(cx).is_pending() {
+                all = Poll::Pending;
+            }
+        }
+        all
+    }
+
     /// Returns the next message and its source; `None` when a bus has closed.
     pub(crate) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<(usize, News)>> {
         loop {

@@ -8,7 +8,7 @@
 //! | [`asking`] | asking the client's user in the middle of a call |
 //! | [`tasks`] | calls that take longer than a client wants to wait |
 //! | [`authorization`] | access tokens, scopes, challenges |
-//! | [`deploying`] | hosts, keys, principals, CORS, proxies, Kubernetes, serverless functions |
+//! | [`deploying`] | hosts, principals, CORS, replicas, shutting down, nginx, Kubernetes, serverless functions |
 //! | [`observing`] | spans, metrics, logs, OpenTelemetry |
 //! | [`registries`] | serving items from a database or another system |
 //! | [`from_rmcp`] | coming from the official SDK |

@@ -43,8 +43,8 @@ impl Hosts {
 /// The usual names of this machine.
 const LOOPBACK: [&[u8]; 3] = [b"127.0.0.1", b"localhost", b"[::1]"];
 
-/// Returns whether the bytes after a host are no port, or one of at most four digits, which every
-/// such number is.
+/// Returns whether the bytes after a host are empty, or a port. It accepts at most four digits, because
+/// any such number is a port.
 fn is_any_port(rest: &[u8]) -> bool {
     match rest {
         [] => true,

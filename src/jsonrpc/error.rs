@@ -52,12 +52,13 @@ pub struct RpcError {
     code: ErrorCode,
     message: Cow<'static, str>,
     data: Option<Box<RawValue>>,
+    is_temporary: bool,
 }
 
 impl RpcError {
     /// Creates an error with a code and a message.
     pub fn new(code: ErrorCode, message: impl Into<Cow<'static, str>>) -> Self {
-        Self { code, message: message.into(), data: None }
+        Self { code, message: message.into(), data: None, is_temporary: false }
     }
 
     /// Creates an error for invalid parameters (`-32602`).
@@ -92,6 +93,13 @@ impl RpcError {
         Self::new(ErrorCode::INTERNAL_ERROR, "Internal error")
     }
 
+    /// Creates an error for something that the server needs and cannot reach now, such as a store
+    /// (`-32603`). The request has had no effect, and may be sent again: the reply has the status 503
+    /// and `Retry-After: 1`, unless it is a stream already or one of a batch.
+    pub fn unavailable(message: impl Into<Cow<'static, str>>) -> Self {
+        Self { is_temporary: true, ..Self::new(ErrorCode::INTERNAL_ERROR, message) }
+    }
+
     /// Sets the `data` member. A value that cannot be serialised is omitted.
     #[must_use]
     pub fn with_data(mut self, data: impl Serialize) -> Self {
@@ -102,6 +110,12 @@ impl RpcError {
     /// Returns the code.
     pub fn code(&self) -> ErrorCode {
         self.code
+    }
+
+    /// Returns whether the request may succeed when it is sent again, as [`unavailable`](Self::unavailable)
+    /// says.
+    pub fn is_temporary(&self) -> bool {
+        self.is_temporary
     }
 
     /// Returns the message.

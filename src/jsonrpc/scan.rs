@@ -185,6 +185,8 @@ impl<'a> Scanner<'a> {
     }
 
     /// Scans a string. Returns whether it has no escapes.
+    // Inlined, it would be part of functions that save registers.
+    #[inline(never)]
     fn string(&mut self) -> Result<bool, ScanFault> {
         let Some(end) = self.end_of_short_string() else { return self.long_string() };
         self.at = end + 1;
@@ -198,7 +200,7 @@ impl<'a> Scanner<'a> {
         special::find_near(bytes, self.at + 1).filter(|&end| bytes[end] == b'"')
     }
 
-    /// Out of line, because a short string needs none of its registers and stack.
+    // Inlined, it would make short strings save registers.
     #[inline(never)]
     fn long_string(&mut self) -> Result<bool, ScanFault> {
         let bytes = self.text.as_bytes();
@@ -223,6 +225,7 @@ impl<'a> Scanner<'a> {
         Ok(Cow::Borrowed(text))
     }
 
+    // As above.
     #[inline(never)]
     fn long_text(&mut self) -> Result<Cow<'a, str>, ScanFault> {
         let start = self.at + 1;

@@ -13,10 +13,15 @@ const NEAR: usize = 16;
 /// Returns the offset of the first quote, backslash or control character from `at` on.
 #[inline]
 pub(super) fn find(bytes: &[u8], at: usize) -> Option<usize> {
-    find_near(bytes, at).or_else(|| find_far(bytes, at + NEAR))
+    let marks = match bytes.get(at..)?.first_chunk::<NEAR>() {
+        Some(block) => marks(block),
+        None => marks(&padded::<NEAR>(bytes, at)),
+    };
+    if marks == 0 { find_far(bytes, at + NEAR) } else { Some(at + marks.trailing_zeros() as usize) }
 }
 
-/// Like [`find`], but only within a short distance.
+/// Like [`find`], but only within the first bytes. It calls no function, so its caller need not save
+/// registers.
 #[inline]
 pub(super) fn find_near(bytes: &[u8], at: usize) -> Option<usize> {
     let bytes = bytes.get(at..)?;
@@ -116,7 +121,7 @@ fn marks_of_word(word: u64) -> u64 {
 mod tests {
     use proptest::prelude::*;
 
-    use super::{BLOCK, find, is_special, marks, marks_of_words};
+    use super::{BLOCK, NEAR, find, find_near, is_special, marks, marks_of_words};
 
     proptest! {
         #[test]
@@ -126,11 +131,13 @@ mod tests {
             place in any::<prop::sample::Index>(),
             at in 0_usize..310,
         ) {
-            prop_assert_eq!(find(&bytes, at), None);
+            prop_assert_eq!((find(&bytes, at), find_near(&bytes, at)), (None, None));
             let mut bytes = bytes;
             let place = place.index(bytes.len() + 1);
             bytes.insert(place, special);
             prop_assert_eq!(find(&bytes, at), (at <= place).then_some(place));
+            let is_near = (at..at + NEAR).contains(&place);
+            prop_assert_eq!(find_near(&bytes, at), is_near.then_some(place));
         }
 
         #[test]

@@ -7,7 +7,7 @@ use http::request::Parts;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 
 use super::handle::StatelessSessionManager;
-use crate::auth::{Denial, ResourceServer};
+use crate::auth::{DPOP_NONCE, Denial, ResourceServer};
 use crate::http::{Fields, retry_after};
 use crate::reply::{Body, with_status};
 use crate::request::{Refusal, Rejection};
@@ -95,6 +95,9 @@ impl From<Denial> for Rejection {
         let mut refusal = Refusal::new(denial.status, denial.message);
         for challenge in denial.challenges {
             refusal = refusal.header(header::WWW_AUTHENTICATE, challenge);
+        }
+        if let Some(nonce) = denial.nonce {
+            refusal = refusal.header(DPOP_NONCE, nonce);
         }
         if denial.status == StatusCode::SERVICE_UNAVAILABLE {
             for (name, value) in retry_after("5") {

@@ -9,6 +9,7 @@ use http::{Request, Response};
 use http_body::{Frame, SizeHint};
 
 use super::authorize::Authorize;
+use crate::auth::{DPOP_NONCE, NextNonce};
 use crate::reply::Body;
 
 impl Authorize {
@@ -71,7 +72,14 @@ impl<D, E> AuthorizeFuture<D, E> {
     {
         Self(Box::pin(async move {
             match authorize.check(request).await {
-                Ok(request) => Ok(serve(request).await?.map(|body| AuthorizeBody(Either::Served(body)))),
+                Ok(request) => {
+                    let next_nonce = request.extensions().get::<NextNonce>().cloned();
+                    let mut response = serve(request).await?.map(|body| AuthorizeBody(Either::Served(body)));
+                    if let Some(nonce) = next_nonce {
+                        response.headers_mut().insert(DPOP_NONCE, nonce.value().clone());
+                    }
+                    Ok(response)
+                }
                 Err(response) => Ok(response.map(|body| AuthorizeBody(Either::Own(body)))),
             }
         }))

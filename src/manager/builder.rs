@@ -5,14 +5,13 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
+use super::bounds::{Bounds, SharedBounds};
 use super::handle::StatelessSessionManager;
 use crate::call::{ErrorMaps, FailedCall, ResultTexts, ShownErrors, ToolError};
 use crate::error::ConfigError;
-use crate::http::budget::Budget;
 use crate::http::origin::{AllowedHost, AllowedOrigin, Hosts, OriginPolicy, Origins};
 use crate::http::{AcceptRule, HttpPolicy};
 use crate::observe::{ObserveSettings, Observer};
-use crate::places::Places;
 use crate::protocol::{CacheHint, Era, Icon, Implementation, OwnCapabilities, ServedRevisions};
 use crate::settings::Settings;
 
@@ -38,14 +37,12 @@ pub struct ManagerBuilder {
     error_maps: ErrorMaps,
     logging: bool,
     cache_hint: CacheHint,
-    max_bytes_in_flight: usize,
-    max_listeners: usize,
-    max_listeners_per_principal: Option<usize>,
+    pub(super) bounds: Bounds,
     #[cfg(feature = "ask")]
     pub(crate) ask: crate::ask::AskBuilder,
+    observe: ObserveSettings,
     #[cfg(feature = "tasks")]
     pub(crate) tasks: Option<crate::task::Tasks>,
-    observe: ObserveSettings,
     eras: Vec<Era>,
     joined: Option<StatelessSessionManager>,
 }
@@ -74,14 +71,12 @@ impl ManagerBuilder {
             error_maps: ErrorMaps::default(),
             logging: true,
             cache_hint: CacheHint::default(),
-            max_bytes_in_flight: 64 * 1024 * 1024,
-            max_listeners: 1024,
-            max_listeners_per_principal: None,
+            bounds: Bounds::default(),
             #[cfg(feature = "ask")]
             ask: crate::ask::AskBuilder::default(),
+            observe: ObserveSettings::default(),
             #[cfg(feature = "tasks")]
             tasks: None,
-            observe: ObserveSettings::default(),
             eras: vec![Era::Modern, Era::Legacy],
             joined: None,
         }
@@ -350,39 +345,6 @@ impl ManagerBuilder {
         self
     }
 
-    /// Sets how many bytes all bodies being read may hold together; 64 MiB by default, which is
-    /// sixteen bodies of the default [`max_body_size`](Self::max_body_size). Beyond it, requests
-    /// get 503 with `Retry-After`.
-    ///
-    /// A body counts from when it has to wait for more data until it is complete, with the bytes
-    /// that have arrived; its declared length does not matter. A body that arrives in one piece, as
-    /// nearly all do, does not count, so it is served even while slow bodies use up the limit. The
-    /// limit is thus what clients that send large bodies slowly can make the server hold, for up to
-    /// the [`read_timeout`](Self::read_timeout). Raise it if many clients send bodies of megabytes
-    /// at the same time.
-    pub fn max_bytes_in_flight(mut self, bytes: usize) -> Self {
-        self.max_bytes_in_flight = bytes;
-        self
-    }
-
-    /// Sets how many clients may listen to changes at the same time; 1024 by default. Beyond it,
-    /// clients get 503 with `Retry-After`.
-    ///
-    /// Callers without a [`Principal`](crate::Principal) cannot be told apart. They share a second
-    /// limit of the same size, so that they cannot lock out the callers that have one.
-    pub fn max_listeners(mut self, listeners: usize) -> Self {
-        self.max_listeners = listeners;
-        self
-    }
-
-    /// Sets how many clients of one [`Principal`](crate::Principal) may listen to changes at the
-    /// same time; an eighth of [`max_listeners`](Self::max_listeners) by default, and at least one.
-    /// Beyond it, clients get 429 with `Retry-After`.
-    pub fn max_listeners_per_principal(mut self, listeners: usize) -> Self {
-        self.max_listeners_per_principal = Some(listeners);
-        self
-    }
-
     /// Serves only this era. By default both are served, on one endpoint.
     pub fn only(mut self, era: Era) -> Self {
         self.eras = vec![era];
@@ -390,11 +352,11 @@ impl ManagerBuilder {
     }
 
     /// Joins the new manager to another one, for a host that serves several names. Both are shut
-    /// down together, and share the limits on bytes in flight, listening clients, and calls that
-    /// wait for answers.
+    /// down together, and share the limits on bytes in flight, calls in flight, listening clients, and
+    /// calls that wait for answers.
     ///
-    /// The limits, also that of running tasks, the state keys, the answer bus and the answer guard are those of `other`; setting
-    /// them here has no effect. All other settings are the new manager's.
+    /// The limits, including that of running tasks, the state keys, the answer bus and the answer guard are
+    /// those of `other`; setting them here has no effect. All other settings are the new manager's.
     pub fn join(mut self, other: &StatelessSessionManager) -> Self {
         self.joined = Some(other.clone());
         self
@@ -411,13 +373,11 @@ impl ManagerBuilder {
             return Err(ConfigError::unreadable_origin(&unreadable));
         }
         let joined = self.joined.as_ref().map(StatelessSessionManager::settings);
-        let (body_budget, listeners, drain) = if let Some(joined) = joined {
-            (Arc::clone(&joined.http.body_budget), joined.listeners.clone(), Arc::clone(&joined.drain))
-        } else {
-            let each = self.max_listeners_per_principal.unwrap_or((self.max_listeners / 8).max(1));
-            let listeners = Places::new(self.max_listeners, each);
-            (Arc::new(Budget::new(self.max_bytes_in_flight)), listeners, Arc::default())
+        let SharedBounds { body_budget, listeners, calls } = match joined {
+            Some(joined) => SharedBounds::of(joined),
+            None => self.bounds.build(),
         };
+        let drain = joined.map_or_else(Arc::default, |joined| Arc::clone(&joined.drain));
         #[cfg(feature = "tasks")]
         let tasks = match self.tasks.take().filter(|_| self.eras.contains(&Era::Modern)) {
             None => None,
@@ -445,6 +405,7 @@ impl ManagerBuilder {
             logging: self.logging,
             cache_hint: self.cache_hint,
             listeners,
+            calls,
             drain,
             observe: self.observe,
             #[cfg(feature = "ask")]

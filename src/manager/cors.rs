@@ -84,7 +84,7 @@ impl CorsGrant {
             headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
             headers.insert(
                 header::ACCESS_CONTROL_EXPOSE_HEADERS,
-                HeaderValue::from_static("www-authenticate, retry-after, allow"),
+                HeaderValue::from_static("www-authenticate, retry-after, allow, dpop-nonce"),
             );
         }
     }

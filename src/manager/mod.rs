@@ -6,11 +6,14 @@ mod asking;
 mod authorize;
 #[cfg(all(feature = "auth", any(feature = "hyper", feature = "tower")))]
 mod authorize_service;
+mod bounding;
+mod bounds;
 mod builder;
 mod cors;
 #[cfg(any(feature = "hyper", feature = "tower"))]
 mod cors_service;
 mod handle;
+mod health;
 #[cfg(any(feature = "hyper", feature = "tower"))]
 mod service;
 #[cfg(feature = "tasks")]

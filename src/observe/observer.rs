@@ -51,8 +51,8 @@ pub trait Observer: Send + Sync + 'static {
     }
 
     /// A request was refused before it was served. Most refusals concern requests that were not
-    /// started; a bound on listeners is checked after the start, so those requests also end with an
-    /// error.
+    /// started; bounds on listeners and calls are checked after the start, so those requests also end
+    /// with an error.
     fn request_refused(&self, refusal: RefusalKind) {
         let _ = refusal;
     }

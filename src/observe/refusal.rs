@@ -31,6 +31,10 @@ pub enum RefusalKind {
     TooManyBytes,
     /// There is no place for another listener.
     TooManyListeners,
+    /// The answer cannot be passed on, because the bus between replicas is not connected.
+    AnswerBusUnavailable,
+    /// There is no place for another call.
+    TooManyCalls,
     /// The server is shutting down.
     ShuttingDown,
     /// The body is not valid JSON.
@@ -66,6 +70,8 @@ impl RefusalKind {
             Self::BodyBroken => "body_broken",
             Self::TooManyBytes => "too_many_bytes",
             Self::TooManyListeners => "too_many_listeners",
+            Self::AnswerBusUnavailable => "answer_bus_unavailable",
+            Self::TooManyCalls => "too_many_calls",
             Self::ShuttingDown => "shutting_down",
             Self::NotJson => "not_json",
             Self::InvalidRequest => "invalid_request",
@@ -82,6 +88,7 @@ impl RefusalKind {
         match rejection {
             Rejection::ShuttingDown => Self::ShuttingDown,
             Rejection::TooManyListeners(_) => Self::TooManyListeners,
+            Rejection::TooManyCalls(_) => Self::TooManyCalls,
             #[cfg(any(feature = "hyper", feature = "tower"))]
             Rejection::NotFound(_) => Self::Path,
             Rejection::Http(fault) => Self::of_fault(fault),
@@ -89,6 +96,8 @@ impl RefusalKind {
             Rejection::InvalidRequest(_) | Rejection::UnexpectedResponse => Self::InvalidRequest,
             #[cfg(feature = "ask")]
             Rejection::ResponseToAnotherReplica => Self::InvalidRequest,
+            #[cfg(feature = "ask")]
+            Rejection::AnswerBusUnavailable => Self::AnswerBusUnavailable,
             Rejection::UnsupportedVersion { .. } => Self::UnsupportedVersion,
             Rejection::HeaderMismatch(_) => Self::HeaderMismatch,
             Rejection::InvalidMeta(_) => Self::InvalidMeta,

@@ -6,6 +6,7 @@ use std::task::Context;
 
 use http::request::Parts;
 
+use super::answer;
 use super::call::{CallOrigin, PendingCall};
 use super::draft::Draft;
 use super::listen::{SubscriptionFilter, SubscriptionStream};
@@ -15,19 +16,20 @@ use super::reply::Reply;
 #[cfg(feature = "ask")]
 use super::unredeemed::UnredeemedCall;
 #[cfg(feature = "ask")]
-use crate::ask::{AnswersError, DeliveryOutcome};
+use crate::ask::AnswersError;
 use crate::call::{Call, CallFuture, Exchange, Output, Tags, WriteResult};
 use crate::completion::OwnedCompletionRequest;
 use crate::http::{Accepts, HttpFault};
 use crate::jsonrpc::write::{ReplyId, ReplyStart};
 use crate::jsonrpc::{Raw, RpcError};
 use crate::observe::{Observed, ObservedRef, Observer};
+use crate::places::{Full, Place, Places};
 use crate::principal::Principal;
 use crate::protocol::error::method_not_found;
 use crate::protocol::method::{Method, NamedBy};
 use crate::protocol::{Era, LogLevel, Offer, Revision, ServerCapabilities};
 use crate::registry::{Answer, Has, Item, ListRequest, Page, Registry, guarded};
-use crate::request::{ClientAnswer, InBatch, Params, Refused, Rejection, Valid, ValidRequest};
+use crate::request::{InBatch, Params, Refused, Rejection, Valid, ValidRequest};
 use crate::resource::uri;
 use crate::settings::Settings;
 
@@ -50,7 +52,7 @@ impl<'r> Dispatcher<'r> {
         match valid {
             Valid::Notification => PendingBody::ready(Reply::Accepted),
             Valid::Request(request) => PendingBody::One(self.request(&request, head, cx)),
-            Valid::Answer(answer) => PendingBody::ready(self.answer(answer, head)),
+            Valid::Answer(answer) => PendingBody::One(answer::deliver(answer, head, self.settings)),
             Valid::Batch(messages) => self.batch(messages, head, cx),
         }
     }
@@ -68,7 +70,7 @@ impl<'r> Dispatcher<'r> {
             Ok(InBatch::Request(request)) => Some(quiet.request(&request, &mut head.clone(), cx)),
             // An answer in a batch gets no reply, so a rejected one cannot be reported.
             Ok(InBatch::Answer(answer)) => {
-                self.answer(answer, head);
+                answer::send(answer, head, self.settings);
                 None
             }
             Err(Refused { rejection, id }) => {
@@ -164,11 +166,15 @@ impl<'r> Dispatcher<'r> {
                 list(request, head, observed, settings, r#"{"resourceTemplates":["#, list_templates)
             }
             (Method::CompletionComplete, _) if has.completions => {
+                let place = match take_place(settings, head) {
+                    Ok(place) => place,
+                    Err(full) => return too_many_calls(full, request, observed, settings),
+                };
                 let (params, draft) = (request.params.rare_params(), draft(request));
                 match OwnedCompletionRequest::read(params, take_head(head), request.revision, settings) {
                     Ok(owned) => {
-                        let completing =
-                            observed.in_span(|| Answer::of(|| registry.complete(owned.borrow())));
+                        let complete = || hold(place, || registry.complete(owned.borrow()));
+                        let completing = observed.in_span(|| Answer::of(complete));
                         PendingReply::of_answer(completing, draft, observed, settings, Draft::output)
                     }
                     Err(error) => PendingReply::ready(draft.error(&error), observed),
@@ -267,8 +273,12 @@ impl<'r> Dispatcher<'r> {
                 return Ok(PendingReply::Unredeemed(Box::new(unredeemed)));
             }
         };
+        let place = match take_place(self.settings, head) {
+            Ok(place) => place,
+            Err(full) => return Ok(too_many_calls(full, request, observed, self.settings)),
+        };
         let start = |exchange: &mut Option<Arc<Exchange>>, head: &mut Parts| {
-            start(Call {
+            let call = Call {
                 target: &target,
                 written: &written,
                 called: &target,
@@ -286,16 +296,21 @@ impl<'r> Dispatcher<'r> {
                 #[cfg(feature = "ask")]
                 answers,
                 exchange,
-            })
+            };
+            match place {
+                None => start(call),
+                Some(place) => start_holding(place, call, start),
+            }
         };
-        let origin = CallOrigin {
+        let mut origin = CallOrigin {
             target: &target,
             #[cfg(feature = "tasks")]
             arguments,
             #[cfg(feature = "tasks")]
             request,
+            head,
         };
-        let begun = PendingCall::begin(start, draft, observed, origin, head, self.settings, cx);
+        let begun = PendingCall::begin(start, draft, observed, &mut origin, self.settings, cx);
         begun.map(PendingReply::Ready)
     }
 
@@ -306,32 +321,31 @@ impl<'r> Dispatcher<'r> {
         mut observed: ObservedRef<'_, '_>,
     ) -> PendingReply<'r> {
         let draft = draft(request);
-        let ended = PendingReply::ready;
         let id = ReplyId::Request(request.id);
         let refuse = |rejection| SingleReply::refuse(rejection, id, self.settings);
         if !self.accepts.takes_stream() {
-            return ended(refuse(HttpFault::NotAcceptable.into()), observed);
+            return PendingReply::ready(refuse(HttpFault::NotAcceptable.into()), observed);
         }
         if request.id.as_json().len() > MAX_SUBSCRIPTION_ID {
             let fault = "the `id` of a subscription must have at most 1024 bytes";
-            return ended(refuse(Rejection::InvalidRequest(fault)), observed);
+            return PendingReply::ready(refuse(Rejection::InvalidRequest(fault)), observed);
         }
         let wanted = request.params.rare_params().notifications.map_or("null", Raw::text);
         let honoured = |wanted: SubscriptionFilter| guarded(|| wanted.honoured(self.registry, head));
         let wanted = match SubscriptionFilter::read(wanted).and_then(honoured) {
             Ok(wanted) => wanted,
-            Err(error) => return ended(draft.error(&error), observed),
+            Err(error) => return PendingReply::ready(draft.error(&error), observed),
         };
         #[cfg(feature = "tasks")]
         if wanted.has_tasks()
             && self.settings.has_tasks()
             && let Err(error) = super::tasks::require(request)
         {
-            return ended(draft.error(&error), observed);
+            return PendingReply::ready(draft.error(&error), observed);
         }
         let place = match self.settings.listeners.take(Principal::of(head)) {
             Ok(place) => place,
-            Err(full) => return ended(refuse(Rejection::TooManyListeners(full)), observed),
+            Err(full) => return PendingReply::ready(refuse(Rejection::TooManyListeners(full)), observed),
         };
         observed.listens();
         let listener = self.settings.drain.listen(place);
@@ -358,19 +372,6 @@ impl<'r> Dispatcher<'r> {
         PendingReply::Ready(Reply::Subscription(Box::new(stream)))
     }
 
-    /// Delivers a client's answer to the call that waits for it.
-    fn answer(&self, answer: ClientAnswer<'_>, head: &Parts) -> Reply {
-        #[cfg(feature = "ask")]
-        let rejection = match self.settings.ask.parking.deliver(answer, head) {
-            DeliveryOutcome::Perhaps => return Reply::Accepted,
-            DeliveryOutcome::Nowhere => Rejection::UnexpectedResponse,
-            DeliveryOutcome::NotHere => Rejection::ResponseToAnotherReplica,
-        };
-        #[cfg(not(feature = "ask"))]
-        let (rejection, _) = (Rejection::UnexpectedResponse, head);
-        Reply::refuse(rejection, ReplyId::Request(answer.id), self.settings)
-    }
-
     /// Returns the revision for the result of `initialize`. The server does not store it: the
     /// client repeats it in a header of every request.
     fn negotiate(&self, request: &ValidRequest<'_>) -> Revision {
@@ -387,6 +388,50 @@ impl<'r> Dispatcher<'r> {
 /// Starts the reply to a request.
 fn draft(request: &ValidRequest<'_>) -> Draft {
     Draft { start: ReplyStart::new(ReplyId::Request(request.id)), era: request.era() }
+}
+
+/// Takes a place among the calls in flight, if the host bounds them.
+#[inline]
+fn take_place(settings: &Settings, head: &Parts) -> Result<Option<Place>, Full> {
+    // Not inlined, because few hosts do.
+    #[cold]
+    #[inline(never)]
+    fn take(calls: &Places, head: &Parts) -> Result<Option<Place>, Full> {
+        calls.take(Principal::of(head)).map(Some)
+    }
+    settings.calls.as_ref().map_or(Ok(None), |calls| take(calls, head))
+}
+
+/// Starts a call that holds a place until it ends.
+#[cold]
+#[inline(never)]
+fn start_holding<T: Output>(
+    place: Place,
+    call: Call<'_>,
+    start: impl FnOnce(Call<'_>) -> CallFuture<T>,
+) -> CallFuture<T> {
+    start(call).holding(place)
+}
+
+/// Asks a registry, and holds the place until the answer is there.
+#[inline]
+fn hold<'r, T: 'r>(place: Option<Place>, ask: impl FnOnce() -> Answer<'r, T>) -> Answer<'r, T> {
+    match place {
+        None => ask(),
+        Some(place) => ask().holding(place),
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn too_many_calls<'r>(
+    full: Full,
+    request: &ValidRequest<'_>,
+    observed: ObservedRef<'_, '_>,
+    settings: &Settings,
+) -> PendingReply<'r> {
+    let id = ReplyId::Request(request.id);
+    PendingReply::ready(SingleReply::refuse(Rejection::TooManyCalls(full), id, settings), observed)
 }
 
 /// Takes the head, and leaves an empty one.
@@ -414,8 +459,12 @@ fn list<'r>(
             return PendingReply::ready(draft.error(&error), observed);
         }
     };
+    let place = match take_place(settings, head) {
+        Ok(place) => place,
+        Err(full) => return too_many_calls(full, request, observed, settings),
+    };
     let request = ListRequest { cursor, head, revision: request.revision, settings: Some(settings) };
-    let listing = observed.in_span(|| Answer::of(|| list(request)));
+    let listing = observed.in_span(|| Answer::of(|| hold(place, || list(request))));
     PendingReply::of_answer(listing, draft, observed, settings, move |draft, page, settings| {
         draft.list(opening, page, settings)
     })

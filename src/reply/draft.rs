@@ -8,7 +8,6 @@ use super::message::{ResultMessage, SingleReply};
 #[cfg(feature = "auth")]
 use crate::auth::InsufficientScope;
 use crate::call::{ResultWriter, WriteResult};
-#[cfg(feature = "tasks")]
 use crate::http::retry_after;
 use crate::jsonrpc::write::ReplyStart;
 use crate::jsonrpc::{ErrorCode, RpcError};
@@ -56,8 +55,12 @@ impl Draft {
     /// Writes an error reply.
     pub(crate) fn error(self, error: &RpcError) -> SingleReply {
         let code = code_of(error, self.era);
-        let status = status_of(code, self.era);
-        SingleReply::Error { status, code, message: self.start.error(error, code), headers: Box::default() }
+        let (status, headers) = if error.is_temporary() {
+            (StatusCode::SERVICE_UNAVAILABLE, Box::new(retry_after("1")))
+        } else {
+            (status_of(code, self.era), Box::default())
+        };
+        SingleReply::Error { status, code, message: self.start.error(error, code), headers }
     }
 
     /// The reply to a call whose caller lacks a scope. The status and the challenge are lost where
@@ -77,7 +80,8 @@ impl Draft {
     /// The reply to a request that may succeed when it is sent again later.
     #[cfg(feature = "tasks")]
     pub(crate) fn later(self, error: &RpcError, status: StatusCode) -> SingleReply {
-        let (code, headers) = (error.code(), Box::new(retry_after("1")));
+        let headers = Box::new(retry_after("1"));
+        let code = error.code();
         SingleReply::Error { status, code, message: self.start.error(error, code), headers }
     }
 

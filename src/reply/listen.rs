@@ -14,7 +14,7 @@ use super::draft::Draft;
 use super::message::SingleReply;
 #[cfg(feature = "auth")]
 use crate::auth::{Access, TokenEnd};
-use crate::changes::{Change, ChangeStream, News};
+use crate::changes::{CONNECT_LIMIT, Change, ChangeStream, News};
 use crate::deadline::Deadline;
 use crate::drain::ListenerGuard;
 use crate::http::sse::{KEEP_ALIVE, event};
@@ -130,7 +130,8 @@ pub(crate) struct SubscriptionStream {
     observed: Observed<'static>,
     settings: Arc<Settings>,
     keep_alive: Deadline,
-    is_acknowledged: bool,
+    /// How long to wait for a connection of the bus before the acknowledgement; `None` from then on.
+    connecting: Option<Deadline>,
     /// When the token that opened the stream is no longer accepted.
     #[cfg(feature = "auth")]
     token_end: Option<TokenEnd>,
@@ -175,7 +176,7 @@ impl SubscriptionStream {
             observed,
             keep_alive: Deadline::new(settings.keep_alive),
             settings,
-            is_acknowledged: false,
+            connecting: Some(Deadline::new(CONNECT_LIMIT)),
         }
     }
 
@@ -216,7 +217,12 @@ impl SubscriptionStream {
             return Poll::Ready(None);
         }
         let mut events = Vec::new();
-        if !std::mem::replace(&mut self.is_acknowledged, true) {
+        if let Some(deadline) = &mut self.connecting {
+            // Changes that follow the acknowledgement must not be missed.
+            if self.changes.poll_connected(cx).is_pending() {
+                std::task::ready!(deadline.poll(cx));
+            }
+            self.connecting = None;
             self.acknowledge(&mut events);
         }
         let mut is_over = self.listener.end.poll_next(cx).is_ready();

@@ -18,10 +18,15 @@ pub(crate) enum SingleReply {
 impl SingleReply {
     /// Returns the error reply to a rejected request.
     pub(crate) fn refuse(rejection: Rejection, id: ReplyId<'_>, settings: &Settings) -> Self {
+        Self::refuse_with(rejection, ReplyStart::new(id), settings)
+    }
+
+    /// Returns the error reply to a rejected request, whose reply has been started.
+    pub(crate) fn refuse_with(rejection: Rejection, start: ReplyStart, settings: &Settings) -> Self {
         settings.observe.refused(&rejection);
         let error = rejection.to_error();
         let (status, code) = (rejection.status(), error.code());
-        let message = ReplyStart::new(id).error(&error, code);
+        let message = start.error(&error, code);
         Self::Error { status, code, message, headers: Box::new(rejection.into_headers()) }
     }
 

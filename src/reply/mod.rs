@@ -2,6 +2,7 @@
 //! [streams](stream) and [subscriptions](listen), and the only place that
 //! [builds a response](respond).
 
+mod answer;
 mod body;
 mod call;
 #[cfg(feature = "tasks")]

@@ -81,6 +81,20 @@ impl<'r> PendingReply<'r> {
         Self::Ready(reply.into())
     }
 
+    /// Waits for a reply in the span of its request.
+    pub(super) fn later(
+        reply: impl Future<Output = SingleReply> + Send + 'r,
+        observed: ObservedRef<'_, '_>,
+    ) -> Self {
+        let mut observed = observed.take();
+        Self::Later(Box::pin(async move {
+            let mut reply = pin!(reply);
+            let reply = poll_fn(|cx| observed.in_span(|| reply.as_mut().poll(cx))).await;
+            observed.note(reply.end());
+            reply.into()
+        }))
+    }
+
     /// Writes a registry's answer with `write`: at once if the answer is ready, else later.
     pub(crate) fn of_answer<T: Send + 'r>(
         answer: Answer<'r, T>,
@@ -96,16 +110,7 @@ impl<'r> PendingReply<'r> {
         };
         match answer.at_once() {
             Ok(answer) => Self::ready(write(draft, answer), observed),
-            Err(later) => {
-                let mut observed = observed.take();
-                Self::Later(Box::pin(async move {
-                    let mut later = pin!(later.within(limit));
-                    let answer = poll_fn(|cx| observed.in_span(|| later.as_mut().poll(cx))).await;
-                    let reply = write(draft, answer);
-                    observed.note(reply.end());
-                    reply.into()
-                }))
-            }
+            Err(later) => Self::later(async move { write(draft, later.within(limit).await) }, observed),
         }
     }
 

@@ -1,12 +1,11 @@
 //! Replies to `tasks/get`, `tasks/update` and `tasks/cancel`.
 
-use std::future::poll_fn;
-use std::pin::pin;
 use std::sync::Arc;
 
 use http::request::Parts;
 
 use super::draft::Draft;
+use super::message::SingleReply;
 use super::pending::PendingReply;
 use crate::ask;
 use crate::call::WriteResult;
@@ -41,38 +40,35 @@ pub(super) fn request<'r>(
     };
     let task = TaskRequest::new(&id, head, settings);
     match method {
-        TaskMethod::Get => later(draft, observed, settings, async move { task.get().await }),
+        TaskMethod::Get => {
+            PendingReply::later(async move { write(draft, task.get().await, settings) }, observed)
+        }
         TaskMethod::Update => {
             let missing = || RpcError::invalid_params("`inputResponses` must be an object");
             let answers = Params::present(params.input_responses).ok_or_else(missing);
-            match answers.and_then(ask::read_answers) {
-                Ok(answers) => later(draft, observed, settings, async move {
-                    task.update(answers).await.map(|()| Acknowledged)
-                }),
-                Err(error) => PendingReply::ready(draft.error(&error), observed),
-            }
+            let answers = match answers.and_then(ask::read_answers) {
+                Ok(answers) => answers,
+                Err(error) => return PendingReply::ready(draft.error(&error), observed),
+            };
+            let update = async move {
+                let updated = task.update(answers).await;
+                write(draft, updated.map(|()| Acknowledged), settings)
+            };
+            PendingReply::later(update, observed)
         }
         TaskMethod::Cancel => {
-            later(draft, observed, settings, async move { task.cancel().await.map(|()| Acknowledged) })
+            let cancel = async move {
+                let cancelled = task.cancel().await;
+                write(draft, cancelled.map(|()| Acknowledged), settings)
+            };
+            PendingReply::later(cancel, observed)
         }
     }
 }
 
-/// Writes the result of a step in the store.
-fn later<'r>(
-    draft: Draft,
-    observed: ObservedRef<'_, '_>,
-    settings: &'r Arc<Settings>,
-    step: impl Future<Output = Result<impl WriteResult, TaskFault>> + Send + 'r,
-) -> PendingReply<'r> {
-    let mut observed = observed.take();
-    PendingReply::Later(Box::pin(async move {
-        let mut step = pin!(step);
-        let reply = match poll_fn(|cx| observed.in_span(|| step.as_mut().poll(cx))).await {
-            Ok(result) => draft.output(&result, settings),
-            Err(fault) => draft.task_fault(&fault),
-        };
-        observed.note(reply.end());
-        reply.into()
-    }))
+fn write(draft: Draft, result: Result<impl WriteResult, TaskFault>, settings: &Settings) -> SingleReply {
+    match result {
+        Ok(result) => draft.output(&result, settings),
+        Err(fault) => draft.task_fault(&fault),
+    }
 }

@@ -19,6 +19,8 @@ pub(crate) enum Rejection {
     ShuttingDown,
     #[error("{}", too_many_listeners(.0))]
     TooManyListeners(Full),
+    #[error("{}", too_many_calls(.0))]
+    TooManyCalls(Full),
     #[cfg(any(feature = "hyper", feature = "tower"))]
     #[error("Not found: this server is mounted at {0}")]
     NotFound(std::sync::Arc<str>),
@@ -36,6 +38,11 @@ pub(crate) enum Rejection {
          answer. Either the answer is too late, or the replicas do not share an `answer_bus`"
     )]
     ResponseToAnotherReplica,
+    #[cfg(feature = "ask")]
+    #[error(
+        "The answer cannot be passed on now: the server's `answer_bus` is not connected. Send it again later"
+    )]
+    AnswerBusUnavailable,
     #[error("Unsupported protocol version")]
     UnsupportedVersion { requested: String, supported: Vec<&'static str> },
     #[error("Header mismatch: {0}")]
@@ -49,8 +56,12 @@ pub(crate) enum Rejection {
 impl Rejection {
     pub(crate) fn status(&self) -> StatusCode {
         match self {
-            Self::ShuttingDown | Self::TooManyListeners(Full::ForAll(_)) => StatusCode::SERVICE_UNAVAILABLE,
-            Self::TooManyListeners(Full::ForPrincipal(_)) => StatusCode::TOO_MANY_REQUESTS,
+            Self::ShuttingDown
+            | Self::TooManyListeners(Full::ForAll(_))
+            | Self::TooManyCalls(Full::ForAll(_)) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::TooManyListeners(Full::ForPrincipal(_)) | Self::TooManyCalls(Full::ForPrincipal(_)) => {
+                StatusCode::TOO_MANY_REQUESTS
+            }
             #[cfg(any(feature = "hyper", feature = "tower"))]
             Self::NotFound(_) => StatusCode::NOT_FOUND,
             Self::Http(fault) => fault.status(),
@@ -63,6 +74,8 @@ impl Rejection {
             | Self::InvalidMeta(_) => StatusCode::BAD_REQUEST,
             #[cfg(feature = "ask")]
             Self::ResponseToAnotherReplica => StatusCode::BAD_REQUEST,
+            #[cfg(feature = "ask")]
+            Self::AnswerBusUnavailable => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
 
@@ -70,8 +83,10 @@ impl Rejection {
     pub(crate) fn into_headers(self) -> HeaderMap {
         match self {
             Self::Http(fault) => fault.headers(),
-            // Another replica can serve it at once.
-            Self::ShuttingDown => retry_after("1"),
+            // Another replica can serve it at once; and most calls end within moments.
+            Self::ShuttingDown | Self::TooManyCalls(_) => retry_after("1"),
+            #[cfg(feature = "ask")]
+            Self::AnswerBusUnavailable => retry_after("1"),
             // Subscriptions last longer than requests.
             Self::TooManyListeners(_) => retry_after("10"),
             Self::Refused(refusal) => refusal.headers,
@@ -87,8 +102,11 @@ impl Rejection {
             Self::InvalidMeta(_) => ErrorCode::INVALID_PARAMS,
             Self::ShuttingDown
             | Self::Http(HttpFault::TooManyBytes(_))
-            | Self::TooManyListeners(Full::ForAll(_)) => ErrorCode::INTERNAL_ERROR,
+            | Self::TooManyListeners(Full::ForAll(_))
+            | Self::TooManyCalls(Full::ForAll(_)) => ErrorCode::INTERNAL_ERROR,
             Self::Refused(refusal) if refusal.status.is_server_error() => ErrorCode::INTERNAL_ERROR,
+            #[cfg(feature = "ask")]
+            Self::AnswerBusUnavailable => ErrorCode::INTERNAL_ERROR,
             _ => ErrorCode::INVALID_REQUEST,
         }
     }
@@ -121,6 +139,20 @@ fn too_many_listeners(full: &Full) -> String {
         }
         Full::ForPrincipal(most) => format!(
             "Too many open subscription streams of this caller: the server's `max_listeners_per_principal` setting allows {most}"
+        ),
+    }
+}
+
+fn too_many_calls(full: &Full) -> String {
+    match full {
+        Full::ForAll(most) => {
+            format!(
+                "Too many calls in flight: the server's `max_calls` setting allows {most}. Try again later"
+            )
+        }
+        Full::ForPrincipal(most) => format!(
+            "Too many calls of this caller in flight: the server's `max_calls_per_principal` setting allows {most}. \
+             Try again later"
         ),
     }
 }

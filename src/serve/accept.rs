@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::future::{IntoFuture, poll_fn};
 use std::io;
+use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -17,13 +18,14 @@ use tokio::sync::oneshot;
 use tokio::task::{Id, JoinError, JoinSet};
 
 use super::activity::Activity;
-use super::builder::{BoxError, BoxFuture, Ended, Limits, ManagerSource, Serve};
+use super::builder::{BoxError, BoxFuture, Ended, Limits, Serve};
 use super::connection;
 use super::io::GuardedIo;
 use super::listener::{Listener, Socket};
 use super::service::CountedService;
 use super::stream::StreamExecutor;
 use crate::deadline::Deadline;
+use crate::manager::StatelessSessionManager;
 
 /// How long to wait when no connection can be accepted, at first and at most.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(1));
@@ -54,27 +56,58 @@ where
     S: tower_service::Service<Request<Incoming>, Future: Send, Error: Into<BoxError>>,
     B: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
 {
-    let Serve { listener, service, mut shutdown, managers, drain_timeout, max_connections, limits } = serve;
-    let mut connections = Connections { tasks: JoinSet::new(), ends: HashMap::new(), limits, service };
-    let mut doorway = Doorway { listener, pause: None, waiting: None };
-    poll_fn(|cx| {
-        loop {
-            if shutdown.as_mut().poll(cx).is_ready() {
-                return Poll::Ready(());
-            }
-            // Wakes the loop when the next connection ends.
-            let _ = connections.poll_reap(cx);
-            if connections.tasks.len() >= max_connections {
-                return Poll::Pending;
-            }
-            let socket = ready!(doorway.poll_accept(cx));
-            connections.serve(socket);
+    let Serve { listener, service, shutdown, managers, announce_for, drain_timeout, max_connections, limits } =
+        serve;
+    let connections = Connections { tasks: JoinSet::new(), ends: HashMap::new(), limits, service };
+    let doorway = Doorway { listener, pause: None, waiting: None };
+    let mut server = Server { connections, doorway, max_connections };
+    server.serve_until(shutdown).await;
+    let managers: Vec<_> = managers.into_iter().flat_map(|managers| managers()).collect();
+    if !announce_for.is_zero() {
+        for manager in &managers {
+            manager.announce_shut_down();
         }
-    })
-    .await;
+        let mut announced = Deadline::new(announce_for);
+        server.serve_until(poll_fn(|cx| announced.poll(cx))).await;
+    }
     // From here on the operating system refuses new connections.
-    drop(doorway);
-    connections.drain(managers, drain_timeout).await
+    drop(server.doorway);
+    server.connections.drain(managers, drain_timeout).await
+}
+
+/// A server that accepts connections.
+struct Server<L, S> {
+    connections: Connections<S>,
+    doorway: Doorway<L>,
+    max_connections: usize,
+}
+
+impl<L, S, B> Server<L, S>
+where
+    L: Listener,
+    S: tower_service::Service<Request<Incoming>, Response = Response<B>> + Clone + Send + 'static,
+    S: tower_service::Service<Request<Incoming>, Future: Send, Error: Into<BoxError>>,
+    B: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
+{
+    async fn serve_until(&mut self, end: impl Future<Output = ()>) {
+        let Self { connections, doorway, max_connections } = self;
+        let mut end = pin!(end);
+        poll_fn(|cx| {
+            loop {
+                if end.as_mut().poll(cx).is_ready() {
+                    return Poll::Ready(());
+                }
+                // Wakes the loop when the next connection ends.
+                let _ = connections.poll_reap(cx);
+                if connections.tasks.len() >= *max_connections {
+                    return Poll::Pending;
+                }
+                let socket = ready!(doorway.poll_accept(cx));
+                connections.serve(socket);
+            }
+        })
+        .await;
+    }
 }
 
 /// A listener that recovers from errors.
@@ -167,9 +200,8 @@ impl<S> Connections<S> {
     }
 
     /// Lets requests in flight finish until the time is over, then cuts the remaining connections.
-    async fn drain(mut self, managers: Vec<ManagerSource>, timeout: Duration) -> Ended {
-        let managers = managers.into_iter().flat_map(|managers| managers());
-        let closing = managers.map(|manager| async move { manager.shut_down(timeout).await });
+    async fn drain(mut self, managers: Vec<StatelessSessionManager>, timeout: Duration) -> Ended {
+        let closing = managers.into_iter().map(|manager| async move { manager.shut_down(timeout).await });
         let closing: JoinSet<usize> = closing.collect();
         self.ends.clear();
         let mut deadline = Deadline::new(timeout);

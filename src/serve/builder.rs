@@ -20,6 +20,7 @@ pub struct Serve<L, S> {
     pub(super) service: S,
     pub(super) shutdown: BoxFuture<()>,
     pub(super) managers: Vec<ManagerSource>,
+    pub(super) announce_for: Duration,
     pub(super) drain_timeout: Duration,
     pub(super) max_connections: usize,
     pub(super) limits: Limits,
@@ -52,6 +53,7 @@ impl<L, S> Serve<L, S> {
             service,
             shutdown: Box::pin(pending()),
             managers: Vec::new(),
+            announce_for: Duration::ZERO,
             drain_timeout: Duration::from_secs(10),
             max_connections: default_max_connections(),
             limits: Limits {
@@ -130,13 +132,28 @@ impl<L, S> Serve<L, S> {
     }
 
     /// Shuts down the managers that `managers` returns, as [`drain`](Self::drain) does. The
-    /// function is called when the server shuts down; it is for servers that create managers
-    /// while they serve.
+    /// function is called when the server shuts down, before it
+    /// [announces](Self::announce_for) that; it is for servers that create managers while they
+    /// serve.
     pub fn drain_with<M>(mut self, managers: impl FnOnce() -> M + Send + 'static) -> Self
     where
         M: IntoIterator<Item = StatelessSessionManager>,
     {
         self.managers.push(Box::new(|| managers().into_iter().collect()));
+        self
+    }
+
+    /// Sets how long the server continues to accept and to serve after the signal to shut down, while
+    /// the [`readiness`](StatelessSessionManager::readiness) of its [drained](Self::drain) managers
+    /// says that it will end; not at all by default.
+    ///
+    /// A balancer that checks the readiness needs some time to notice, and until then sends requests
+    /// that would be refused. Make it longer than the interval of the checks times the number of
+    /// failures that the balancer waits for; 5 to 10 s in Kubernetes, where this replaces a `preStop`
+    /// hook that sleeps. The platform must wait for it and for the
+    /// [`drain_timeout`](Self::drain_timeout) before it kills the process.
+    pub fn announce_for(mut self, time: Duration) -> Self {
+        self.announce_for = time;
         self
     }
 
@@ -155,6 +172,7 @@ impl<L, S> fmt::Debug for Serve<L, S> {
             .debug_struct("Serve")
             .field("limits", &self.limits)
             .field("max_connections", &self.max_connections)
+            .field("announce_for", &self.announce_for)
             .field("drain_timeout", &self.drain_timeout)
             .finish_non_exhaustive()
     }

@@ -74,7 +74,8 @@
 //! When the future of [`shutdown_on`](Serve::shutdown_on) completes, the listener and idle
 //! connections are closed, subscriptions end with their result, and requests in flight finish.
 //! Connections that are still open after the [`drain_timeout`](Serve::drain_timeout) are cut, so
-//! a client that is stuck does not keep the process alive.
+//! a client that is stuck does not keep the process alive. With
+//! [`announce_for`](Serve::announce_for), all of this begins only when balancers had the time to notice.
 //!
 //! [`max_body_size`]: crate::manager::ManagerBuilder::max_body_size
 //! [`read_timeout`]: crate::manager::ManagerBuilder::read_timeout

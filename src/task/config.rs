@@ -13,6 +13,7 @@ use tokio::sync::Notify;
 
 use super::seal::topic;
 use super::{LocalTaskStore, StoreFuture, TaskRecord, TaskStore, TaskStoreError};
+use crate::call::chain;
 use crate::changes::{ChangeBus, LocalBus, Subscription};
 use crate::deadline::Deadline;
 use crate::error::ConfigError;
@@ -48,6 +49,7 @@ pub struct Tasks {
     keep_for: Duration,
     lease: Duration,
     poll_interval: Duration,
+    max_runs: u32,
     max_running: usize,
     max_running_per_principal: Option<usize>,
 }
@@ -76,6 +78,7 @@ impl Tasks {
             keep_for: Duration::from_secs(3600),
             lease: Duration::from_secs(30),
             poll_interval: Duration::from_secs(1),
+            max_runs: 5,
             max_running: 1024,
             max_running_per_principal: None,
         }
@@ -125,6 +128,14 @@ impl Tasks {
         self
     }
 
+    /// Sets how often the call of a task is begun, at most, because the replicas that ran it have died;
+    /// 5 by default, and at least once. After that the task is marked as failed: a call that ends its
+    /// replica each time must not end all of them.
+    pub fn max_runs(mut self, runs: u32) -> Self {
+        self.max_runs = runs.max(1);
+        self
+    }
+
     /// Sets how many tasks this process runs at the same time; 1024 by default. Callers without a
     /// [`Principal`](crate::Principal) share a second limit of the same size. At the limit, slow
     /// calls do not become tasks, and tools that must run as tasks are refused with 503.
@@ -159,6 +170,7 @@ impl Tasks {
             keep_for: self.keep_for,
             lease: self.lease,
             poll_interval: self.poll_interval,
+            max_runs: self.max_runs,
             places: joined
                 .map_or_else(|| Places::new(self.max_running, each), |joined| joined.places.clone()),
             is_shared: self.is_shared,
@@ -189,6 +201,7 @@ pub(crate) struct TaskSettings {
     pub(super) keep_for: Duration,
     pub(super) lease: Duration,
     pub(super) poll_interval: Duration,
+    pub(super) max_runs: u32,
     pub(super) places: Places,
     /// Whether other replicas can take up tasks.
     pub(super) is_shared: bool,
@@ -244,6 +257,11 @@ impl TaskSettings {
         self.runners.fetch_add(1, Ordering::SeqCst);
         Runner(self)
     }
+}
+
+/// Logs that a step was not taken, with the reason of the store.
+pub(super) fn log_unavailable(error: &TaskStoreError) {
+    tracing::warn!(error = chain(error), "the task store is not available");
 }
 
 /// Takes up tasks.

@@ -148,7 +148,8 @@ async fn a_guard_that_cannot_tell_redeems_nothing_and_calls_nothing() {
         let guard = log.keep();
         let answer = site.send(call_again("greet", &required, ada())).await;
         drop(guard);
-        assert_eq!(answer.error(), (200, -32603));
+        assert_eq!(answer.error(), (503, -32603));
+        assert_eq!(answer.headers["retry-after"], "1");
         assert!(!answer.text().contains("secret") && answer.error_message().contains("try again"));
         assert!(log.text().contains("ERROR"), "{}", log.text());
         flag.store(false, Ordering::SeqCst);

@@ -1,4 +1,4 @@
-//! Checks what `ARCHITECTURE.md` says about the tests.
+//! Checks what `ARCHITECTURE.md` and `SECURITY.md` say about the tests.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -39,36 +39,64 @@ fn function(line: &str) -> Option<&str> {
         .then(|| after.split(['(', '<']).next().unwrap_or_default())
 }
 
-/// Returns the names in the second column of the tables of behaviours.
-fn named_tests(text: &str) -> Vec<&str> {
+/// Returns the rows of the tables with this heading: the names in the second column of each.
+fn named_tests<'t>(text: &'t str, heading: &str) -> Vec<Vec<&'t str>> {
     let mut is_table = false;
-    let mut names = Vec::new();
+    let mut rows = Vec::new();
     for line in text.lines() {
-        is_table = line.starts_with('|') && (is_table || line.starts_with("| behaviour | test |"));
-        let tests = line.trim_matches('|').split_once(" | ").filter(|_| is_table).map(|(_, tests)| tests);
-        names.extend(tests.into_iter().flat_map(|tests| tests.split('`').skip(1).step_by(2)));
+        let is_heading = line.starts_with(heading);
+        is_table = line.starts_with('|') && (is_table || is_heading);
+        let tests = line.trim_matches('|').split_once(" | ").map(|(_, tests)| tests);
+        if let Some(tests) = tests.filter(|_| is_table && !is_heading) {
+            rows.push(tests.split('`').skip(1).step_by(2).collect());
+        }
     }
-    names
+    rows
+}
+
+fn ends_with(module: &str, end: &str) -> bool {
+    module == end || module.ends_with(&format!("::{end}"))
+}
+
+/// Whether there is a function with this name, whose module may be abbreviated at its beginning.
+fn is_function(functions: &BTreeMap<String, Vec<String>>, name: &str) -> bool {
+    name.rsplit_once("::").is_some_and(|(module_end, function)| {
+        functions.iter().any(|(module, of_module)| {
+            ends_with(module, module_end) && of_module.iter().any(|it| it == function)
+        })
+    })
+}
+
+#[test]
+fn every_attack_in_the_security_policy_names_tests_that_are_there() {
+    let text = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/SECURITY.md")).expect("the text");
+    let functions = functions();
+    let attacks = named_tests(&text, "| attack | test |");
+    assert!(attacks.len() > 20, "only {} attacks are named", attacks.len());
+    for tests in attacks {
+        assert!(!tests.is_empty(), "an attack without a test");
+        for test in tests {
+            assert!(is_function(&functions, test), "SECURITY.md names {test}, which is not there");
+        }
+    }
 }
 
 #[test]
 fn every_test_that_the_architecture_names_is_there() {
     let text = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/ARCHITECTURE.md")).expect("the text");
     let functions = functions();
-    let ends_with = |module: &str, end: &str| module == end || module.ends_with(&format!("::{end}"));
     let is_there = |name: &&str| {
         // Unit tests are in a module of their file.
         let name = name.trim_end_matches("::tests").replace('/', "::").replace("::tests::", "::");
         let name = name.trim_end_matches("_*");
         functions.keys().any(|module| ends_with(module, name) || module.starts_with(name))
-            || match name.rsplit_once("::") {
-                Some((module_end, function)) => functions.iter().any(|(module, of_module)| {
-                    ends_with(module, module_end) && of_module.iter().any(|it| it == function)
-                }),
-                None => functions.values().flatten().any(|it| it.starts_with(name)),
+            || if name.contains("::") {
+                is_function(&functions, name)
+            } else {
+                functions.values().flatten().any(|it| it.starts_with(name))
             }
     };
-    let names = named_tests(&text);
+    let names = named_tests(&text, "| behaviour | test |").concat();
     assert!(names.len() > 100, "only {} tests are named", names.len());
     let missing: Vec<_> = names.into_iter().filter(|name| !is_there(name)).collect();
     assert!(missing.is_empty(), "ARCHITECTURE.md names what is not there: {missing:#?}");

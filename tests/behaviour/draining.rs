@@ -76,6 +76,29 @@ async fn new_requests_are_refused() {
     assert_eq!(answer.send(Post::legacy("ping", &json!({}))).await.status, 503);
 }
 
+#[tokio::test]
+async fn a_process_is_ready_until_its_end_is_announced_and_alive_after_it() {
+    let site = site();
+    let probe = async |response| {
+        let answer = crate::support::Answer::read(response).await;
+        (answer.status.as_u16(), answer.text().to_owned(), answer.headers.contains_key("retry-after"))
+    };
+    assert_eq!(probe(site.manager.readiness()).await, (200, "ready\n".to_owned(), false));
+    assert_eq!(probe(site.manager.liveness()).await, (200, "alive\n".to_owned(), false));
+    site.manager.announce_shut_down();
+    let not_ready = (503, "shutting down\n".to_owned(), true);
+    assert_eq!(probe(site.manager.readiness()).await, not_ready);
+    // Until the balancer has noticed, requests are served.
+    assert_eq!(site.send(Post::legacy("ping", &json!({}))).await.status, 200);
+    site.manager.shut_down(Duration::ZERO).await;
+    assert_eq!(probe(site.manager.readiness()).await, not_ready);
+    assert_eq!(probe(site.manager.liveness()).await.0, 200);
+    // An end that was not announced is one as well.
+    let other = self::site();
+    other.manager.shut_down(Duration::ZERO).await;
+    assert_eq!(probe(other.manager.readiness()).await, not_ready);
+}
+
 #[tokio::test(start_paused = true)]
 async fn calls_under_way_come_to_their_end_and_are_waited_for() {
     for (tool, meta) in

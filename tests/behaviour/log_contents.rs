@@ -289,7 +289,7 @@ async fn ask() {
     }
 }
 
-fn leaks<'f>(fields: &'f Fields) -> impl Iterator<Item = &'static str> + 'f {
+fn leaks(fields: &Fields) -> impl Iterator<Item = &'static str> + '_ {
     SECRETS.into_iter().filter(|secret| fields.values().any(|value| value.contains(secret)))
 }
 

@@ -379,6 +379,27 @@ async fn requests_under_way_end_and_stuck_clients_are_cut_when_the_server_stops(
 }
 
 #[tokio::test]
+async fn a_server_that_announces_its_end_serves_until_the_time_is_over() {
+    let running = Running::start(|serve| serve.announce_for(Duration::from_secs(2))).await;
+    let Running { server, address, stop, serving } = running;
+    let manager = &server.manager;
+    assert_eq!(manager.readiness().status(), 200);
+    drop(stop);
+    test_support::wait::until("it says so", async || manager.readiness().status() == 503).await;
+    // New connections are accepted, and their requests served.
+    let socket = TcpStream::connect(address).await.expect("it accepts");
+    let (mut client, connection) =
+        hyper::client::conn::http1::handshake(TokioIo::new(socket)).await.expect("HTTP/1.1");
+    tokio::spawn(connection);
+    let answer = client.send_request(add()).await.expect("a response");
+    assert_eq!(Answer::read(answer).await.tool_text(), "3");
+    assert!(!serving.is_finished());
+    let ended = tokio::time::timeout(HANG, serving).await.expect("it ends").expect("no panic");
+    assert_eq!(ended, Ended::default());
+    assert!(TcpStream::connect(address).await.is_err());
+}
+
+#[tokio::test]
 async fn a_server_with_nothing_under_way_ends_before_its_time_is_over() {
     let running = Running::start(|serve| serve.drain_timeout(100 * HANG)).await;
     let mut http2 = running.http2().await;

@@ -82,6 +82,40 @@ async fn each_tenant_of_per_tenant_has_its_own_tools() {
     );
 }
 
+/// Sends a call to the example `rate_limited`, and returns the status, when to try again, and the reply.
+async fn limited(url: &str, key: &str, params: Value) -> (u16, Option<u64>, Value) {
+    let body = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params});
+    let authorization = format!("Bearer {key}");
+    let headers =
+        [(header::CONTENT_TYPE.as_str(), "application/json"), ("authorization", authorization.as_str())];
+    let (status, headers, body) = send(Method::POST, url, &headers, body.to_string()).await;
+    let wait = headers.get(header::RETRY_AFTER).map(|value| value.to_str().expect("ASCII"));
+    let wait = wait.map(|seconds| seconds.parse().expect("seconds"));
+    (status.as_u16(), wait, serde_json::from_str(&body).unwrap_or_default())
+}
+
+#[tokio::test]
+async fn a_caller_of_rate_limited_who_sends_too_much_waits_and_others_notice_nothing() {
+    let server = ExampleServer::start("rate_limited").await;
+    let [ada, bob] = ["ada-0123456789abcdef", "bob-0123456789abcdef"];
+    let add = || json!({"name": "add", "arguments": {"a": 1, "b": 2}});
+    let mut served = 0;
+    // Places become free meanwhile, but more slowly than a request takes.
+    let (wait, answer) = loop {
+        let (status, wait, answer) = limited(server.url(), ada, add()).await;
+        match status {
+            200 => served += 1,
+            429 => break (wait.expect("when to try again"), answer),
+            other => panic!("{other}: {answer}"),
+        }
+        assert!(served < 100, "there is no limit");
+    };
+    assert!(served >= 5 && (1..=4).contains(&wait), "{served} {wait}");
+    assert_eq!(answer["error"]["code"], -32600, "{answer}");
+    assert_eq!(limited(server.url(), bob, add()).await.0, 200);
+    assert_eq!(limited(server.url(), "unknown", add()).await.0, 401);
+}
+
 #[tokio::test]
 async fn whoever_listens_to_live_resources_hears_of_each_note() {
     let server = ExampleServer::start("live_resources").await;

@@ -19,16 +19,15 @@ const TOLERANCE: Cost = Cost { instructions: 2, allocations: 0, locks: 0 };
 /// The tolerance for a call over a socket: the number of wake-ups varies by one or two locks.
 const TOLERANCE_ON_HYPER: Cost = Cost { instructions: 2, allocations: 0, locks: 3 };
 
-/// The tolerance for a workload whose notifications are batched by time: under valgrind, fewer fit
-/// into a batch.
-const TOLERANCE_BY_THE_CLOCK: Cost = Cost { instructions: 25, allocations: 50, locks: 50 };
+/// The tolerance for a workload whose notifications are batched by time: under valgrind on a busy
+/// machine, not all fit into one batch.
+const TOLERANCE_BY_THE_CLOCK: Cost = Cost { instructions: 5, allocations: 10, locks: 10 };
 
-/// The maximum number of instructions of a call on hyper, in percent of the hand-written server's:
-/// 115, plus one because the code layout varies between builds.
-const MOST_OF_HAND_WRITTEN: u64 = 116;
+/// The maximum number of instructions of a call on hyper, in percent of the hand-written server's.
+const MOST_OF_HAND_WRITTEN: u64 = 115;
 
 /// The workloads that are also measured with somebody who observes them.
-const OBSERVED: [&str; 2] = ["add_legacy", "add_modern"];
+const OBSERVED: &[&str] = if cfg!(feature = "auth") { &[] } else { &["add_legacy", "add_modern"] };
 
 /// The most instructions that a request takes whose span a subscriber discards, in percent of one
 /// that nobody observes.
@@ -57,7 +56,8 @@ pub(crate) fn record() -> Result<(), Failure> {
         println!("{}", row(name, *cost));
     }
     let mut baseline = read_baseline()?;
-    baseline.insert(profile()?, costs);
+    // Those of the other build stay.
+    baseline.entry(profile()?).or_default().extend(costs);
     fs::write(BASELINE, serde_json::to_string_pretty(&baseline)? + "\n")?;
     Ok(())
 }
@@ -86,7 +86,7 @@ pub(crate) fn check() -> Result<ExitCode, Failure> {
             if is_dearer { "  DEARER" } else { "" }
         );
     }
-    for era in Era::ALL {
+    for &era in on_hyper() {
         let [ours, hand_written] = Server::ALL.map(|server| costs[&name_on_hyper(server, era)].instructions);
         let percent = ours * 100 / hand_written;
         is_fine &= ours * 100 <= hand_written * MOST_OF_HAND_WRITTEN;
@@ -95,7 +95,7 @@ pub(crate) fn check() -> Result<ExitCode, Failure> {
             era.name()
         );
     }
-    for name in OBSERVED {
+    for &name in OBSERVED {
         let discarded = costs[&format!("{}{name}", Observed::Discarded.prefix())].instructions;
         let plain = costs[name].instructions;
         let per_mille = (discarded * 1000 / plain).saturating_sub(1000);
@@ -117,19 +117,24 @@ fn measure() -> Result<Costs, Failure> {
     for name in path::NAMES {
         costs.insert(name.to_owned(), valgrind::in_memory(name)?);
     }
-    for name in OBSERVED {
+    for &name in OBSERVED {
         for observed in [Observed::Discarded, Observed::Counted] {
             let name = format!("{}{name}", observed.prefix());
             let cost = valgrind::in_memory(&name)?;
             costs.insert(name, cost);
         }
     }
-    for era in Era::ALL {
+    for &era in on_hyper() {
         for server in Server::ALL {
             costs.insert(name_on_hyper(server, era), valgrind::on_hyper(server, &era.add())?);
         }
     }
     Ok(costs)
+}
+
+/// The eras of the calls on hyper; none in the build with tokens.
+fn on_hyper() -> &'static [Era] {
+    if cfg!(feature = "auth") { &[] } else { &Era::ALL }
 }
 
 fn name_on_hyper(server: Server, era: Era) -> String {

@@ -2,6 +2,8 @@
 //! request path is measured.
 
 mod observed;
+#[cfg(feature = "auth")]
+mod token;
 
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
@@ -36,11 +38,14 @@ struct Countdown {
 pub struct Workload {
     name: &'static str,
     manager: StatelessSessionManager,
+    #[cfg(feature = "auth")]
+    authorize: mcp_stateless::manager::Authorize,
     tools: ToolRegistry,
     request: Request<Full<Bytes>>,
 }
 
 /// The workloads, by name.
+#[cfg(not(feature = "auth"))]
 pub const NAMES: [&str; 9] = [
     "add_legacy",
     "add_modern",
@@ -52,6 +57,11 @@ pub const NAMES: [&str; 9] = [
     "progress_10",
     "refused_host",
 ];
+
+/// The workloads with a token, by name. They need a separate build, because the feature `auth` changes how
+/// the compiler arranges the code of all others.
+#[cfg(feature = "auth")]
+pub const NAMES: [&str; 2] = ["token_legacy", "token_modern"];
 
 impl Workload {
     /// Creates the workload with this name.
@@ -72,6 +82,11 @@ impl Workload {
         let (request, expected) = match name {
             "add_legacy" => (legacy("tools/call", &add()), r#""text":"30""#),
             "add_modern" => (modern("tools/call", add()), r#""text":"30""#),
+            // The same calls with a token whose signature was checked before.
+            #[cfg(feature = "auth")]
+            "token_legacy" => (with_token(legacy("tools/call", &add())), r#""text":"30""#),
+            #[cfg(feature = "auth")]
+            "token_modern" => (with_token(modern("tools/call", add())), r#""text":"30""#),
             "list_2" | "list_100" => (legacy("tools/list", &json!({})), r#""name":"add""#),
             "initialize" => (
                 legacy("initialize", &json!({"protocolVersion": "2025-11-25", "capabilities": {}})),
@@ -96,7 +111,14 @@ impl Workload {
             builder = builder.observer(observed::Count::default());
         }
         let manager = builder.build().expect("valid settings");
-        let workload = Self { name, manager, tools: tools(if name == "list_100" { 98 } else { 0 }), request };
+        let workload = Self {
+            name,
+            #[cfg(feature = "auth")]
+            authorize: token::authorize(&manager),
+            manager,
+            tools: tools(if name == "list_100" { 98 } else { 0 }),
+            request,
+        };
         let reply = workload.answer(workload.request());
         assert!(String::from_utf8_lossy(&reply).contains(expected), "{name}: {reply:?}");
         workload
@@ -130,6 +152,11 @@ impl Workload {
     /// Answers a request. Returns the body of the reply.
     pub fn answer(&self, request: Request<Full<Bytes>>) -> Bytes {
         run(async {
+            #[cfg(feature = "auth")]
+            let request = match self.authorize.check(request).await {
+                Ok(request) => request,
+                Err(refused) => panic!("the token is refused: {refused:?}"),
+            };
             let response = self.manager.handle(request, &self.tools).await;
             match response.into_body().collect().await {
                 Ok(body) => body.to_bytes(),
@@ -203,6 +230,12 @@ fn modern(method: &'static str, mut params: Value) -> Request<Full<Bytes>> {
     if let Some(name) = params["name"].as_str() {
         headers.insert("mcp-name", name.parse().expect("a header value"));
     }
+    request
+}
+
+#[cfg(feature = "auth")]
+fn with_token(mut request: Request<Full<Bytes>>) -> Request<Full<Bytes>> {
+    request.headers_mut().insert("authorization", token::bearer());
     request
 }
 

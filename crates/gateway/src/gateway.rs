@@ -10,7 +10,9 @@ use axum::routing::any;
 use mcp_stateless::manager::{Body, Refusal};
 use mcp_stateless::{Catalog, Registry, RegistryError, StatelessSessionManager};
 
+use crate::authorization::{Authorization, METADATA};
 use crate::callers::Callers;
+use crate::config::Settings;
 use crate::error::Kind;
 use crate::managers::{Identity, Managers};
 use crate::options::Options;
@@ -33,18 +35,23 @@ pub(crate) struct Gateway {
     choices: Mutex<Vec<(Vec<usize>, Catalog)>>,
     managers: Managers,
     callers: Callers,
+    /// There if callers need a token.
+    authorization: Option<Authorization>,
 }
 
 /// The registry and the manager for a request.
 type Chosen = (Identity, Result<Arc<dyn Registry>, Refusal>);
 
 impl Gateway {
-    pub(crate) fn new(servers: &[Arc<Server>], options: &Options) -> Result<Self, Kind> {
+    pub(crate) fn new(servers: &[Arc<Server>], options: &Options, settings: &Settings) -> Result<Self, Kind> {
+        let managers = Managers::new(options, settings)?;
+        let authorize = |auth| Authorization::new(auth, servers, managers.first());
         Ok(Self {
             servers: servers.to_vec(),
             all: joined(servers)?,
             choices: Mutex::default(),
-            managers: Managers::new(options)?,
+            authorization: settings.auth.as_ref().map(authorize).transpose()?,
+            managers,
             callers: Callers::new(options.caller_header.clone()),
         })
     }
@@ -54,7 +61,16 @@ impl Gateway {
         let paths = ["", "/", "/{server}", "/{server}/"].map(|path| format!("{ROOT}{path}"));
         let answer =
             |State(gateway): State<Arc<Self>>, request: Request| async move { gateway.answer(request).await };
-        let routes = paths.iter().fold(axum::Router::new(), |router, path| router.route(path, any(answer)));
+        let mut routes =
+            paths.iter().fold(axum::Router::new(), |router, path| router.route(path, any(answer)));
+        if self.authorization.as_ref().is_some_and(|authorization| authorization.has_metadata) {
+            let tell = |State(gateway): State<Arc<Self>>, request: Request| async move {
+                gateway.tell_metadata(request).await
+            };
+            for path in ["", "/", "/{*resource}"] {
+                routes = routes.route(&format!("{METADATA}{path}"), any(tell));
+            }
+        }
         routes.with_state(Arc::clone(self))
     }
 
@@ -64,7 +80,13 @@ impl Gateway {
     }
 
     async fn answer(&self, mut request: Request) -> Response<Body> {
-        if let Some(caller) = self.callers.of(request.headers()) {
+        if let Some(authorization) = &self.authorization {
+            let server = self.find(name_in(request.uri().path()));
+            match authorization.check(server, request).await {
+                Ok(checked) => request = checked,
+                Err(response) => return response,
+            }
+        } else if let Some(caller) = self.callers.of(request.headers()) {
             request.extensions_mut().insert(caller);
         }
         let (identity, registry) = self.choose(request.uri().path(), request.headers()).await;
@@ -73,16 +95,20 @@ impl Gateway {
             Err(error) => {
                 // All managers have the same settings as the first, which was valid.
                 tracing::error!(%error, "cannot create a manager");
-                let mut response = Response::new(Body::default());
-                *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
-                response
+                empty(StatusCode::INTERNAL_SERVER_ERROR)
             }
         }
     }
 
+    /// Answers a request for the metadata of an endpoint.
+    async fn tell_metadata(&self, request: Request) -> Response<Body> {
+        let Some(authorization) = &self.authorization else { return empty(StatusCode::NOT_FOUND) };
+        authorization.metadata(request).await.unwrap_or_else(|_| empty(StatusCode::NOT_FOUND))
+    }
+
     async fn choose(&self, path: &str, headers: &HeaderMap) -> Chosen {
         let refuse = |status, why: String| (Identity::of_all(&self.servers), Err(Refusal::new(status, why)));
-        match path.strip_prefix(ROOT).unwrap_or(path).trim_matches('/') {
+        match name_in(path) {
             "" => match self.named(headers) {
                 Ok(None) => (Identity::of_all(&self.servers), Ok(Arc::new(self.all.clone()))),
                 Ok(Some(chosen)) => self.some(chosen).await,
@@ -183,6 +209,17 @@ impl Gateway {
             |error: RegistryError| Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string());
         (Identity::of_all(&servers), registry.map_err(refuse))
     }
+}
+
+/// Returns the name of the server in a path; empty for all servers.
+fn name_in(path: &str) -> &str {
+    path.strip_prefix(ROOT).unwrap_or(path).trim_matches('/')
+}
+
+fn empty(status: StatusCode) -> Response<Body> {
+    let mut response = Response::new(Body::default());
+    *response.status_mut() = status;
+    response
 }
 
 /// Joins servers in order, each with its name as the prefix. All callers share their lists.

@@ -6,6 +6,7 @@
 
 pub mod config;
 
+mod authorization;
 mod callers;
 mod error;
 mod gateway;

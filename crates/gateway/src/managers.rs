@@ -7,6 +7,7 @@ use mcp_stateless::changes::LocalBus;
 use mcp_stateless::manager::ManagerBuilder;
 use mcp_stateless::{ConfigError, StatelessSessionManager};
 
+use crate::config::Settings;
 use crate::error::Kind;
 use crate::options::Options;
 use crate::servers::Server;
@@ -81,7 +82,7 @@ pub(crate) struct Managers {
 impl Managers {
     /// # Errors
     /// If the system has no randomness, or the name of a host is not valid.
-    pub(crate) fn new(options: &Options) -> Result<Self, Kind> {
+    pub(crate) fn new(options: &Options, settings: &Settings) -> Result<Self, Kind> {
         // Calls wait for answers only in this process, so no other process needs the key.
         let mut key = [0; 32];
         getrandom::fill(&mut key)?;
@@ -90,7 +91,12 @@ impl Managers {
             .state_keys(StateKeys::new(key))
             .answer_bus(Arc::new(LocalBus::default()))
             .max_bytes_in_flight(in_flight);
-        let (hosts, max_body) = (options.allowed_hosts.clone(), options.max_body);
+        let builder = settings.max_calls.into_iter().fold(builder, ManagerBuilder::max_calls);
+        let each = settings.max_calls_per_caller;
+        let builder = each.into_iter().fold(builder, ManagerBuilder::max_calls_per_principal);
+        let (mut hosts, max_body) = (options.allowed_hosts.clone(), options.max_body);
+        // What clients write in their URLs, a proxy passes on in `Host`.
+        hosts.extend(settings.auth.iter().filter_map(|auth| host_of(&auth.public_url)));
         let first = with_settings(builder, &hosts, max_body).build()?;
         Ok(Self { first, hosts, max_body, made: Mutex::default() })
     }
@@ -124,6 +130,12 @@ impl Managers {
         }
         with_settings(builder, &self.hosts, self.max_body).build()
     }
+}
+
+/// Returns the host of a URL, with its port.
+fn host_of(url: &str) -> Option<String> {
+    let url: axum::http::Uri = url.parse().ok()?;
+    url.authority().map(ToString::to_string)
 }
 
 /// Applies the settings that all managers share.

@@ -9,15 +9,17 @@ use clap::Parser;
 const UNITS: [(&str, usize); 4] = [("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30), ("", 1)];
 
 const AFTER_HELP: &str = "\
-All servers are at /mcp, their tools and prompts named SERVER-NAME, and each alone at
-/mcp/SERVER. The header `x-mcp-servers: A,B` chooses servers at /mcp.
+All servers are joined at /mcp, with tools and prompts named SERVER-NAME. Each is also served
+separately, with its original names, at /mcp/SERVER. The header `x-mcp-servers: A,B` selects
+servers at /mcp.
 
-Callers that send different credentials (Authorization, Api-Key, X-Api-Key or
-X-Litellm-Api-Key) have different sessions with each server. Callers that send none share one
-session, and with it whatever the server remembers in it.
+Callers with different credentials (Authorization, Api-Key, X-Api-Key or X-Litellm-Api-Key)
+have separate sessions with each server. Callers without credentials share one session,
+including everything that the server stores in it. With \"auth\" in the member \"gateway\" of
+the file, only callers with a token are served, each with separate sessions.
 
-Exit status: 0 on success, 1 when a server is down (--check), 2 when the command line, the
-configuration or the names of the tools are wrong.";
+Exit status: 0 on success, 1 if a server is down (--check), 2 if the command line, the
+configuration or the names of the tools are invalid.";
 
 /// Serves the MCP servers of an mcpServers file at one endpoint, without sessions.
 #[derive(Debug, Parser)]

@@ -9,7 +9,7 @@ use tokio::net::TcpListener;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
-use crate::config::Config;
+use crate::config::{Config, Settings};
 use crate::error::{Error, Kind};
 use crate::gateway::Gateway;
 use crate::names;
@@ -48,6 +48,9 @@ pub async fn run(options: Options) -> Result<Outcome, Error> {
     for warning in &config.warnings {
         eprintln!("warning: {warning}");
     }
+    if config.gateway.auth.is_some() && options.caller_header.is_some() {
+        eprintln!("warning: --caller-header has no effect: callers are told apart by their tokens");
+    }
     let mut servers = Vec::new();
     for server in config.servers {
         match Server::new(server) {
@@ -59,14 +62,19 @@ pub async fn run(options: Options) -> Result<Outcome, Error> {
     if servers.is_empty() {
         return Err(Kind::NoServers.into());
     }
-    let outcome = work(&options, &servers, Box::pin(signals)).await;
+    let outcome = work(&options, &config.gateway, &servers, Box::pin(signals)).await;
     // Ends all children in every case.
     let closing = servers.into_iter().map(|server| async move { server.upstream.shut_down().await });
     closing.collect::<JoinSet<_>>().join_all().await;
     Ok(outcome?)
 }
 
-async fn work(options: &Options, servers: &[Arc<Server>], mut signals: Signals) -> Result<Outcome, Kind> {
+async fn work(
+    options: &Options,
+    settings: &Settings,
+    servers: &[Arc<Server>],
+    mut signals: Signals,
+) -> Result<Outcome, Kind> {
     // A check waits as long as each server's own limits allow.
     let limit = if options.check { Duration::MAX } else { START_LIMIT };
     let findings = tokio::select! {
@@ -81,7 +89,7 @@ async fn work(options: &Options, servers: &[Arc<Server>], mut signals: Signals) 
             server.found(info);
         }
     }
-    let gateway = Arc::new(Gateway::new(servers, options)?);
+    let gateway = Arc::new(Gateway::new(servers, options, settings)?);
     if options.check {
         println!();
         for tool in &tools {

@@ -21,6 +21,9 @@ from dataclasses import dataclass
 import anyio
 
 CLIENTS_AT_ONCE = 20
+# How long a client waits for a server that has died, and how often it tries.
+ANSWER_SECONDS = 10
+MOST_TRIES = 20
 INVALID_PARAMS = -32602
 
 
@@ -38,6 +41,13 @@ def answering(answer, ElicitResult):
 class Refused(Exception):
     code: int
     message: str
+
+
+def is_wrong(fault):
+    """Whether a failure is a wrong answer, rather than none."""
+    if isinstance(fault, BaseExceptionGroup):
+        return any(is_wrong(each) for each in fault.exceptions)
+    return isinstance(fault, (AssertionError, KeyboardInterrupt))
 
 
 def expect(what, actual, expected):
@@ -198,6 +208,35 @@ class Stories:
                 await anyio.sleep(0.05)
             expect("the writer", await client.call("write_note", {"text": "tea"}), ("noted for ada", False))
             expect("how often the user was asked", len(app.visits), 2)
+
+    async def outliving(self, seconds):
+        """Servers die all the time. What fails succeeds when it is done again, with a new connection."""
+
+        def answer(message):
+            return {"guests": 4} if "how many" in message else {"sure": True}
+
+        async def works(number):
+            with anyio.fail_after(ANSWER_SECONDS):
+                async with self._connect(answer) as client:
+                    for a in range(number, number + 5):
+                        await self._adds(client, a, 1)
+                    ordered = await client.call("order", {"dish": "soup"})
+                    expect("the result", ordered, ("Ordered soup for 4.", False))
+
+        end, calls, most = anyio.current_time() + int(seconds), 0, 0
+        while anyio.current_time() < end:
+            for tries in range(1, MOST_TRIES + 1):
+                try:
+                    await works(calls)
+                    break
+                except AssertionError:
+                    raise
+                except BaseException as fault:
+                    if is_wrong(fault) or tries == MOST_TRIES:
+                        raise
+                    await anyio.sleep(0.3)
+            calls, most = calls + 6, max(most, tries)
+        print(f"outlived: {calls}, {most}", flush=True)
 
     async def cancelling(self):
         async with self._connect() as client:

@@ -29,17 +29,26 @@ pub struct Client {
 
 impl Client {
     pub async fn goes_through(&self, stories: &[&str], url: &str) {
+        match self.library {
+            Library::Rmcp => rmcp_client::goes_through(stories, self.era, self.revision, url).await,
+            _ => script::succeeds(self.command(stories, url)).await,
+        }
+    }
+
+    /// Returns the command that goes through `stories`.
+    ///
+    /// # Panics
+    /// For `rmcp`, which is not a program.
+    pub fn command(&self, stories: &[&str], url: &str) -> Command {
         let mut command = match self.library {
             Library::Python1 => python(setup::python_1(), "mcp1.py"),
             Library::Python2 => python(setup::python_2(), "mcp2.py"),
             Library::TypeScript1 => node("sdk1.mjs"),
             Library::TypeScript2 => node("sdk2.mjs"),
-            Library::Rmcp => {
-                return rmcp_client::goes_through(stories, self.era, self.revision, url).await;
-            }
+            Library::Rmcp => panic!("rmcp is not a program"),
         };
         command.args([self.era, self.revision, url]).args(stories);
-        script::succeeds(command).await;
+        command
     }
 
     pub fn assert_stateless(&self, exchange: &Exchange) {

@@ -11,6 +11,9 @@ pub mod proxy;
 pub mod rmcp_client;
 pub mod script;
 pub mod server;
+#[cfg(unix)]
+pub mod services;
 pub mod setup;
+pub mod suite;
 pub mod upstreams;
 pub mod wait;

@@ -8,11 +8,16 @@ use tokio::{process::Command, time::timeout};
 const LIMIT: Duration = Duration::from_secs(120);
 
 /// Runs `command` to its end.
-pub async fn run(mut command: Command) -> Output {
+pub async fn run(command: Command) -> Output {
+    run_for(command, LIMIT).await
+}
+
+/// Runs `command` to its end, which takes no longer than `limit`.
+pub async fn run_for(mut command: Command, limit: Duration) -> Output {
     let what = format!("{command:?}");
-    timeout(LIMIT, command.kill_on_drop(true).output())
+    timeout(limit, command.kill_on_drop(true).output())
         .await
-        .unwrap_or_else(|_| panic!("{what} did not end within {LIMIT:?}"))
+        .unwrap_or_else(|_| panic!("{what} did not end within {limit:?}"))
         .unwrap_or_else(|error| panic!("{what}: {error}"))
 }
 

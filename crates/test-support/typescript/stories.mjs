@@ -19,6 +19,9 @@ import assert from 'node:assert/strict';
 import { setTimeout } from 'node:timers/promises';
 
 const CLIENTS_AT_ONCE = 20;
+// How long a client waits for a server that has died, and how often it tries.
+const ANSWER_MILLISECONDS = 10_000;
+const MOST_TRIES = 20;
 const INVALID_PARAMS = -32602;
 // In the legacy era a cancelled call may go on a little, and its client wonders at the updates.
 const LATE_PROGRESS = /progress notification for an unknown token/;
@@ -165,6 +168,44 @@ class Stories {
             await gets('write_note', { text: 'tea' }, 'noted for ada');
             assert.equal(app.visits.length, 2, 'how often the user was asked');
         }, undefined, app);
+    }
+
+    // Servers die all the time. What fails succeeds when it is done again, with a new connection.
+    async outliving(seconds) {
+        const answer = message => (message.includes('how many') ? { guests: 4 } : { sure: true });
+        const works = async number => {
+            const client = await this.connect(answer);
+            try {
+                for (let a = number; a < number + 5; a += 1) {
+                    const sum = await client.call('add', { a, b: 1 });
+                    assert.deepEqual(sum, { text: String(a + 1), isError: false }, `add(${a}, 1)`);
+                }
+                const ordered = await client.call('order', { dish: 'soup' });
+                assert.deepEqual(ordered, { text: 'Ordered soup for 4.', isError: false });
+            } finally {
+                await client.close();
+            }
+        };
+        const late = () => setTimeout(ANSWER_MILLISECONDS).then(() => Promise.reject(new Error('no answer in time')));
+        const end = Date.now() + 1000 * seconds;
+        let [calls, most] = [0, 0];
+        while (Date.now() < end) {
+            for (let tries = 1; ; tries += 1) {
+                try {
+                    const working = works(calls);
+                    working.catch(() => {});
+                    await Promise.race([working, late()]);
+                    most = Math.max(most, tries);
+                    break;
+                } catch (error) {
+                    if (error instanceof assert.AssertionError || tries === MOST_TRIES) throw error;
+                    await setTimeout(300);
+                }
+            }
+            calls += 6;
+        }
+        console.log(`outlived: ${calls}, ${most}`);
+        process.exit(0);
     }
 
     async cancelling() {

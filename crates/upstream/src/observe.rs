@@ -353,7 +353,7 @@ pub(super) struct ObservedSession {
 
 impl ObservedSession {
     pub(super) fn begin(settings: &Arc<Settings>) -> Self {
-        tell(settings, |observer, upstream| observer.session_opened(upstream));
+        tell(settings, UpstreamObserver::session_opened);
         Self { settings: Arc::clone(settings), start: Instant::now() }
     }
 }

@@ -11,38 +11,38 @@ use super::server::{METADATA_URL, Protected, challenges};
 use crate::support::{Answer, Era, Post};
 
 /// A client with a key.
-struct Client<'a> {
+pub(crate) struct Client<'a> {
     issuer: &'a Issuer,
-    key: SigningKey,
+    pub(crate) key: SigningKey,
 }
 
 impl<'a> Client<'a> {
-    fn new(issuer: &'a Issuer, key: SigningKey) -> Self {
+    pub(crate) fn new(issuer: &'a Issuer, key: SigningKey) -> Self {
         Self { issuer, key }
     }
 
     /// Returns a token that is bound to the client's key.
-    fn token(&self) -> String {
+    pub(crate) fn token(&self) -> String {
         self.issuer.token(|claims| claims["cnf"] = json!({"jkt": self.key.thumbprint()}))
     }
 
-    fn claims(&self, token: &str, id: &str) -> Value {
+    pub(crate) fn claims(&self, token: &str, id: &str) -> Value {
         json!({
             "jti": id, "htm": "POST", "htu": RESOURCE, "iat": self.issuer.seconds(),
             "ath": base64(sha256(token)),
         })
     }
 
-    fn header(&self) -> Value {
+    pub(crate) fn header(&self) -> Value {
         json!({"typ": "dpop+jwt", "jwk": self.key.jwk()})
     }
 
-    fn proof(&self, token: &str, id: &str) -> String {
+    pub(crate) fn proof(&self, token: &str, id: &str) -> String {
         self.key.sign(self.header(), &self.claims(token, id))
     }
 }
 
-fn post(token: &str, proof: &str) -> Post {
+pub(crate) fn post(token: &str, proof: &str) -> Post {
     let post = Post::call(Era::Modern, "whoami", json!({}));
     post.header("authorization", &format!("DPoP {token}")).header("dpop", proof)
 }

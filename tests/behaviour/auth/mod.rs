@@ -6,6 +6,7 @@ mod dpop;
 pub(crate) mod issuer;
 mod keys;
 mod opaque;
+mod scenarios;
 mod scopes;
 pub(crate) mod server;
 mod streams;

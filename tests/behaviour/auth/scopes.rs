@@ -275,7 +275,7 @@ async fn a_middleware_sees_that_a_scope_is_missing() {
 
 #[test]
 fn a_scope_that_is_none_is_refused_when_the_registry_is_built() {
-    for scope in ["", "a b", "a\"b", "a\\b", "é", "a\nb"] {
+    for scope in ["", "a b", "a\"b", "a\\b", "é", "a\nb", "offline_access"] {
         let tool = Tool::new("a", "", async || "").scope(scope);
         assert!(ToolRegistry::builder().register(tool).build().is_err(), "{scope:?}");
         let prompt = Prompt::new("a", "", async || "").scope(scope);

@@ -2,11 +2,15 @@
 
 use std::time::Duration;
 
+use http::Method;
 use mcp_stateless::ask::StateKeys;
 use mcp_stateless::auth::{ApiKeys, CallsAtExpiry, Introspection, ResourceServer, TokenVerifier};
 use mcp_stateless::changes::{Change, Changes};
-use mcp_stateless::registry::Live;
-use mcp_stateless::{CallContext, Catalog, Registry, StatelessSessionManager, ToolRegistry};
+use mcp_stateless::registry::{Filtered, Item, Live};
+use mcp_stateless::{
+    CallContext, Catalog, Principal, Registry, Resource, ResourceRegistry, StatelessSessionManager,
+    ToolRegistry,
+};
 use serde_json::{Value, json};
 use tokio::time::{Instant, advance, timeout};
 
@@ -201,6 +205,39 @@ async fn the_question_of_a_call_is_answered_by_its_caller_alone() {
     }
     assert_eq!(server.send(&ada, answer(&result)).await.status, 202);
     assert_eq!(wire.message().await["result"]["content"][0]["text"], "Hello, Ada");
+}
+
+/// A stream belongs to the request that opened it: no id lets another caller join it or end it.
+#[tokio::test]
+async fn the_stream_of_a_call_is_its_callers_alone() {
+    let issuer = Issuer::new();
+    let (ada, bob) = (issuer.token(|_| {}), issuer.token(|claims| claims["sub"] = "bob".into()));
+    let memo = |name: &str| Resource::new(format!("memo:{name}"), name, async || "memo");
+    let memos = ResourceRegistry::builder().register(memo("ada")).register(memo("bob"));
+    let live = Live::new(memos.build().expect("valid resources"), Changes::in_process());
+    let own = Filtered::new(live.clone(), |item: Item<'_>, head: &http::request::Parts| {
+        let principal = head.extensions.get::<Principal>().expect("a caller");
+        matches!(item, Item::Resource(uri) if principal.as_str().ends_with(uri.trim_start_matches("memo:")))
+    });
+    let server = Guarded::new(&issuer, issuer.verifier(), own);
+    let both = || listen(&json!({"resourceSubscriptions": ["memo:ada", "memo:bob"]}));
+    // Both have the same id.
+    let (mut adas, mut bobs) = (server.open(&ada, both()).await, server.open(&bob, both()).await);
+    for (wire, uri) in [(&mut adas, "memo:ada"), (&mut bobs, "memo:bob")] {
+        let honoured = &wire.message().await["params"]["notifications"];
+        assert_eq!(*honoured, json!({"resourceSubscriptions": [uri]}));
+    }
+    let cancel = r#"{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":1}}"#;
+    assert_eq!(server.send(&bob, Post::raw(cancel)).await.status, 202);
+    for (method, header) in [(Method::GET, "last-event-id"), (Method::DELETE, "mcp-session-id")] {
+        let answer = server.send(&bob, Post::raw("").method(method).header(header, "1")).await;
+        assert_eq!(answer.status, 405);
+    }
+    for uri in ["memo:ada", "memo:bob"] {
+        live.resource_updated(uri);
+    }
+    assert_eq!(adas.message().await["params"]["uri"], "memo:ada");
+    assert_eq!(bobs.message().await["params"]["uri"], "memo:bob");
 }
 
 #[tokio::test]

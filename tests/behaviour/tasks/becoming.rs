@@ -79,6 +79,7 @@ impl Reports {
     /// Write a report
     #[tool(task_mode = TaskMode::Required)]
     async fn write() -> &'static str {
+        tokio::task::yield_now().await;
         "written"
     }
 }

@@ -128,6 +128,16 @@ async fn a_call_that_ends_its_replica_each_time_does_not_end_all() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_host_says_how_often_a_call_is_begun() {
+    let fleet = Fleet::new();
+    let id = fleet.doomed().begin("idempotent", json!({"seconds": 1000})).await;
+    let last = fleet.replica_with(|tasks| tasks.max_runs(1), |builder| builder);
+    last.run_tasks();
+    let reply = last.client().finish_task(&id).await;
+    assert!(reply.error().1.contains("begun 1 times"), "{:?}", reply.message);
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_host_restores_what_it_had_put_into_the_request() {
     #[derive(Clone)]
     struct Tenant(String);

@@ -76,6 +76,34 @@ pub(crate) enum Fault {
     Era(String),
     #[error("must be more than 0")]
     Duration,
+    #[error("is not known here")]
+    Unknown,
+    #[error("must be a whole number, and at least 1")]
+    Count,
+    #[error("needs a \"publicUrl\": the URL of /mcp as clients write it")]
+    NoPublicUrl,
+    #[error(
+        "must be a URL of https (or of http on a loopback host), without a query, a fragment and user information"
+    )]
+    PublicUrl,
+    #[error("needs an \"issuer\" or \"apiKeys\"")]
+    NoCredentials,
+    #[error("needs an \"issuer\"")]
+    NoIssuer,
+    #[error("must be a URL of https (or of http on a loopback host), without a query and a fragment")]
+    AuthorizationServer,
+    #[error(
+        "must be a list of scopes: words without spaces, quotes and backslashes, other than \"offline_access\""
+    )]
+    Scopes,
+    #[error("needs a key for each caller")]
+    NoKeys,
+    #[error(
+        "must have at least 22 of the characters A-Z a-z 0-9 - . _ ~ + /, as 128 random bits in base64 have"
+    )]
+    Key,
+    #[error("is the key of another caller")]
+    SameKey,
     #[error("the variable {0} is not set and has no default")]
     Unset(String),
     #[error("{0:?} is not one of ${{NAME}}, ${{NAME:-default}} and ${{env:NAME}}")]

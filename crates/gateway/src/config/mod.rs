@@ -12,6 +12,8 @@
 //! each run of other characters becomes a `_`, and those at the ends are dropped. A server whose
 //! changed name is taken is left out.
 //!
+//! A faulty member `gateway`, the settings of the gateway itself, makes the whole file unusable.
+//!
 //! `${NAME}` and `${env:NAME}` in a string stand for a variable of the environment, and
 //! `${NAME:-default}` for `default` if it is unset or empty. `serverUrl` and `httpUrl` mean the
 //! same as `url`.
@@ -22,6 +24,7 @@ mod expand;
 mod field;
 mod name;
 mod rules;
+mod settings;
 
 use std::collections::HashSet;
 use std::path::Path;
@@ -31,9 +34,10 @@ pub(crate) use self::entry::{Entry, Transport};
 pub use self::error::ConfigError;
 use self::error::{ErrorKind, Fault};
 use self::expand::Variable;
-use self::field::{Field, File, take};
+use self::field::{Field, File, take, take_as};
 use self::name::{fits, fitted};
 pub(crate) use self::rules::ToolRules;
+pub(crate) use self::settings::{Auth, Settings};
 
 /// The servers in a file.
 #[derive(Debug)]
@@ -43,6 +47,8 @@ pub struct Config {
     /// Warnings for the user with their places: members without effect, and servers that are left
     /// out or renamed.
     pub warnings: Vec<String>,
+    /// The settings of the gateway itself.
+    pub(crate) gateway: Settings,
 }
 
 /// A server in the file. Its `Debug` shows only the name, because environments and headers hold
@@ -91,7 +97,9 @@ impl Config {
             (None, None) => return Err(whole.fault(Fault::Lists)),
         };
 
-        let mut config = Self { servers: Vec::new(), warnings: Vec::new() };
+        let gateway = take_as(&mut fields, "gateway", |field| Settings::read(field, &variable))?;
+        let gateway = gateway.unwrap_or_default();
+        let mut config = Self { servers: Vec::new(), warnings: Vec::new(), gateway };
         for field in &fields {
             config.warn(field, "ignored");
         }

@@ -28,7 +28,7 @@ fn prefixed(servers: &[&str]) -> Vec<String> {
     servers.iter().flat_map(|server| TOOLS.map(|tool| format!("{server}-{tool}"))).collect()
 }
 
-async fn open(url: &str, headers: &[(&str, &str)], message: &Value) -> Response<Incoming> {
+pub(super) async fn open(url: &str, headers: &[(&str, &str)], message: &Value) -> Response<Incoming> {
     let client = Client::builder(TokioExecutor::new()).build_http();
     let mut request = Request::post(url.parse::<Uri>().expect("a URL"))
         .header("content-type", "application/json")
@@ -41,7 +41,12 @@ async fn open(url: &str, headers: &[(&str, &str)], message: &Value) -> Response<
 }
 
 /// Returns the status and the JSON-RPC message of an answer to a client of an earlier revision.
-async fn post(url: &str, headers: &[(&str, &str)], method: &str, params: Value) -> (StatusCode, Value) {
+pub(super) async fn post(
+    url: &str,
+    headers: &[(&str, &str)],
+    method: &str,
+    params: Value,
+) -> (StatusCode, Value) {
     let message = json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params});
     let response = open(url, headers, &message).await;
     let status = response.status();
@@ -70,7 +75,7 @@ async fn tools(url: &str, headers: &[(&str, &str)]) -> Vec<String> {
 }
 
 /// Returns the text of a tool's answer, or the message of an error.
-async fn call(url: &str, headers: &[(&str, &str)], tool: &str) -> String {
+pub(super) async fn call(url: &str, headers: &[(&str, &str)], tool: &str) -> String {
     let params = json!({"name": tool, "arguments": {"a": 10, "b": 20}});
     let (_, answer) = post(url, headers, "tools/call", params).await;
     let text = answer["result"]["content"][0]["text"].as_str().or(answer["error"]["message"].as_str());

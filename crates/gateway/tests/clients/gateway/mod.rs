@@ -1,5 +1,6 @@
 //! Endpoints of the gateway, their callers, and failing servers.
 
+mod authorization;
 mod clients;
 mod endpoints;
 mod running;

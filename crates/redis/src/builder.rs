@@ -1,0 +1,106 @@
+//! Setting up.
+
+use std::fmt;
+use std::time::Duration;
+
+use redis::{ClientTlsConfig, TlsCertificates};
+
+use crate::error::Error;
+use crate::handle::Redis;
+use crate::link::{Limits, Link};
+use crate::random::random;
+use crate::source::{Source, check_prefix};
+
+/// A builder of [`Redis`], created by [`Redis::builder`].
+#[must_use]
+pub struct RedisBuilder {
+    url: String,
+    prefix: String,
+    limits: Limits,
+    root_certificates: Option<Vec<u8>>,
+    client_certificate: Option<ClientTlsConfig>,
+}
+
+impl Redis {
+    /// Creates a builder with the [URL](crate#addresses) of Redis.
+    pub fn builder(url: impl Into<String>) -> RedisBuilder {
+        RedisBuilder::new(url.into())
+    }
+}
+
+impl RedisBuilder {
+    fn new(url: String) -> Self {
+        Self {
+            url,
+            prefix: "mcp-stateless".to_owned(),
+            limits: Limits { response: Duration::from_secs(2), patience: Duration::from_secs(5) },
+            root_certificates: None,
+            client_certificate: None,
+        }
+    }
+
+    /// Sets the text before the names of all keys and channels; `mcp-stateless` by default. Replicas
+    /// of one server share it, and different servers in one Redis need different ones: 1 to 128 of the
+    /// characters `A-Z`, `a-z`, `0-9` and `._:-/`.
+    ///
+    /// Keys begin with `{prefix}:` with braces, which puts them on one node of a Redis Cluster, and so
+    /// do channels. The rights of a user in Redis are thus `~{prefix}:*` and `&{prefix}:*`.
+    pub fn prefix(mut self, prefix: impl Into<String>) -> Self {
+        self.prefix = prefix.into();
+        self
+    }
+
+    /// Sets how long a connection, and the response to one command, may take; 2 s by default. After
+    /// that the connection counts as lost.
+    pub fn response_timeout(mut self, timeout: Duration) -> Self {
+        self.limits.response = timeout;
+        self
+    }
+
+    /// Sets how long a command may take in all, with its tries on new connections; 5 s by default, and
+    /// at least the [`response_timeout`](Self::response_timeout). So a Redis that is away for less is
+    /// not noticed by clients. Once it has been away for longer, commands fail at once.
+    pub fn command_timeout(mut self, timeout: Duration) -> Self {
+        self.limits.patience = timeout;
+        self
+    }
+
+    /// Trusts these certificates, in PEM, instead of those of the system. For URLs with TLS.
+    pub fn root_certificates(mut self, pem: impl Into<Vec<u8>>) -> Self {
+        self.root_certificates = Some(pem.into());
+        self
+    }
+
+    /// Presents a certificate to Redis: a chain and its key, in PEM. For URLs with TLS.
+    pub fn client_certificate(mut self, chain: impl Into<Vec<u8>>, key: impl Into<Vec<u8>>) -> Self {
+        self.client_certificate = Some(ClientTlsConfig { client_cert: chain.into(), client_key: key.into() });
+        self
+    }
+
+    /// Builds the handle. Nothing is connected before it is used.
+    ///
+    /// # Errors
+    /// When the URL, the prefix or a certificate is not valid, or the system has no random numbers.
+    pub fn build(mut self) -> Result<Redis, Error> {
+        check_prefix(&self.prefix)?;
+        self.limits.patience = self.limits.patience.max(self.limits.response);
+        let certificates = (self.root_certificates.is_some() || self.client_certificate.is_some()).then_some(
+            TlsCertificates { client_tls: self.client_certificate, root_cert: self.root_certificates },
+        );
+        let source = Source::read(&self.url, certificates.as_ref())?;
+        let prefix = format!("{{{}}}", self.prefix);
+        let link = Link::new(source, format!("{prefix}:"), self.limits);
+        Ok(Redis::new(link, prefix, random()?))
+    }
+}
+
+/// Shows neither the URL, which may hold a password, nor the certificates.
+impl fmt::Debug for RedisBuilder {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("RedisBuilder")
+            .field("prefix", &self.prefix)
+            .field("limits", &self.limits)
+            .finish_non_exhaustive()
+    }
+}

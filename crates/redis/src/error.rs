@@ -1,0 +1,44 @@
+//! Errors.
+
+use std::sync::Arc;
+
+use redis::RedisError;
+
+/// Why Redis could not be used. The message is for the host: it may name hosts, but contains no
+/// password.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error(transparent)]
+pub struct Error(#[from] ErrorKind);
+
+#[derive(Clone, Debug, thiserror::Error)]
+pub(crate) enum ErrorKind {
+    #[error("the URL of Redis is not valid: {0}")]
+    Url(String),
+    #[error("{0}")]
+    Setting(&'static str),
+    #[error("Redis is not reachable{}", because(.0.as_deref()))]
+    Away(Option<Arc<str>>),
+    #[error("Redis did not do what it was asked: {0}")]
+    Refused(#[source] RedisError),
+    #[error("Redis answered something that was not asked")]
+    Nonsense,
+}
+
+fn because(reason: Option<&str>) -> String {
+    reason.map(|reason| format!(": {reason}")).unwrap_or_default()
+}
+
+impl Error {
+    /// Returns whether a later try may succeed, because Redis could not be reached.
+    pub fn is_temporary(&self) -> bool {
+        matches!(self.0, ErrorKind::Away(_))
+    }
+
+    pub(crate) fn url(fault: impl Into<String>) -> Self {
+        ErrorKind::Url(fault.into()).into()
+    }
+
+    pub(crate) fn away(reason: Option<Arc<str>>) -> Self {
+        ErrorKind::Away(reason).into()
+    }
+}

@@ -1,0 +1,7 @@
+//! Tasks.
+
+mod record;
+mod scripts;
+mod store;
+
+pub use store::RedisTaskStore;

@@ -1,0 +1,13 @@
+//! What the guide to deploying shows.
+
+use std::fs;
+
+/// The text of the guide is part of another package, so it repeats the configuration.
+#[test]
+fn the_guide_shows_the_configuration_with_which_the_fleet_is_tested() {
+    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
+    let guide = fs::read_to_string(format!("{root}/src/guide/deploying.md")).expect("the guide");
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/fleet/nginx.conf");
+    let configuration = fs::read_to_string(file).expect("the configuration");
+    assert!(guide.contains(&format!("```nginx\n{configuration}```")), "{file} is not in the guide");
+}

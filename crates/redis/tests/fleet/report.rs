@@ -1,0 +1,245 @@
+//! The figures of a run.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::{Duration, Instant};
+
+/// What has happened, shared by all clients.
+#[derive(Clone)]
+pub(crate) struct Report(Arc<Mutex<Figures>>);
+
+struct Figures {
+    start: Instant,
+    /// Requests, each try counted, by what they were for.
+    requests: BTreeMap<&'static str, usize>,
+    /// When replicas were killed.
+    kills: Vec<Kill>,
+    /// When Redis was away, from and to.
+    absences: Vec<(Instant, Option<Instant>)>,
+    /// Requests that were lost because their replica was killed.
+    lost: usize,
+    /// Requests that were answered with 503 and an invitation to try again.
+    postponed: usize,
+    /// What should not have happened.
+    faults: Vec<String>,
+    /// How often one request was lost, at most, by what it was for.
+    most_losses: BTreeMap<&'static str, usize>,
+    /// How long one request has taken with all its tries, and what it was for.
+    longest: (Duration, &'static str),
+    /// How often a task was seen to go on with another replica.
+    moved: usize,
+    /// How long after the death of its replica a task was seen to go on with another one.
+    taken_over: Vec<Duration>,
+    tasks: BTreeMap<&'static str, usize>,
+    changes: usize,
+    longest_until_heard: Duration,
+}
+
+struct Kill {
+    process: u32,
+    start: Instant,
+    dead: Option<Instant>,
+}
+
+/// How much longer than the killing itself requests fail that were under way.
+const SLACK: Duration = Duration::from_millis(100);
+/// How much longer than Redis is away requests may be refused.
+const RECOVERY: Duration = Duration::from_secs(3);
+
+impl Report {
+    pub(crate) fn new() -> Self {
+        Self(Arc::new(Mutex::new(Figures {
+            start: Instant::now(),
+            requests: BTreeMap::new(),
+            kills: Vec::new(),
+            absences: Vec::new(),
+            lost: 0,
+            postponed: 0,
+            faults: Vec::new(),
+            most_losses: BTreeMap::new(),
+            longest: (Duration::ZERO, "none"),
+            moved: 0,
+            taken_over: Vec::new(),
+            tasks: BTreeMap::new(),
+            changes: 0,
+            longest_until_heard: Duration::ZERO,
+        })))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Figures> {
+        self.0.lock().expect("no holder panics")
+    }
+
+    pub(crate) fn request(&self, what: &'static str) {
+        *self.lock().requests.entry(what).or_default() += 1;
+    }
+
+    pub(crate) fn killing(&self, process: u32) {
+        self.lock().kills.push(Kill { process, start: Instant::now(), dead: None });
+    }
+
+    pub(crate) fn killed(&self) {
+        if let Some(kill) = self.lock().kills.last_mut() {
+            kill.dead = Some(Instant::now());
+        }
+    }
+
+    pub(crate) fn redis_leaves(&self) {
+        self.lock().absences.push((Instant::now(), None));
+    }
+
+    pub(crate) fn redis_returns(&self) {
+        if let Some((_, end)) = self.lock().absences.last_mut() {
+            *end = Some(Instant::now());
+        }
+    }
+
+    /// Notes that a request was lost, which only those may be whose replica was killed meanwhile.
+    pub(crate) fn lost(&self, what: &str, since: Instant, why: &str) {
+        let mut figures = self.lock();
+        let is_explained =
+            figures.kills.iter().any(|kill| kill.dead.is_none_or(|dead| dead + SLACK >= since));
+        if is_explained {
+            figures.lost += 1;
+        } else {
+            let at = figures.start.elapsed();
+            figures.faults.push(format!("{at:?}: {what} was lost, and no replica was killed: {why}"));
+        }
+    }
+
+    /// Notes that a request was invited to try again, which only happens while Redis is away.
+    pub(crate) fn postponed(&self, what: &str, since: Instant, why: &str) {
+        let mut figures = self.lock();
+        let is_explained = figures
+            .absences
+            .iter()
+            .any(|(from, to)| *from <= Instant::now() && to.is_none_or(|to| to + RECOVERY >= since));
+        if is_explained {
+            figures.postponed += 1;
+        } else {
+            let at = figures.start.elapsed();
+            figures.faults.push(format!("{at:?}: {what} was refused, and Redis was there: {why}"));
+        }
+    }
+
+    pub(crate) fn fault(&self, fault: &str) {
+        let mut figures = self.lock();
+        let at = figures.start.elapsed();
+        figures.faults.push(format!("{at:?}: {fault}"));
+    }
+
+    /// Notes that a request has succeeded after so many losses, and how long that took.
+    pub(crate) fn succeeded(&self, what: &'static str, losses: usize, took: Duration) {
+        let mut figures = self.lock();
+        let most = figures.most_losses.entry(what).or_default();
+        *most = losses.max(*most);
+        figures.longest = figures.longest.max((took, what));
+    }
+
+    /// Notes that a task goes on with another replica than this process.
+    pub(crate) fn moved(&self, from: &str) {
+        let mut figures = self.lock();
+        figures.moved += 1;
+        let kill = figures.kills.iter().find(|kill| from.ends_with(&format!(" {}", kill.process)));
+        let after = kill.map(|kill| kill.start.elapsed());
+        figures.taken_over.extend(after);
+    }
+
+    pub(crate) fn task(&self, end: &'static str) {
+        *self.lock().tasks.entry(end).or_default() += 1;
+    }
+
+    pub(crate) fn heard(&self, after: Duration) {
+        let mut figures = self.lock();
+        figures.changes += 1;
+        figures.longest_until_heard = figures.longest_until_heard.max(after);
+    }
+
+    pub(crate) fn tasks_ended(&self) -> usize {
+        self.lock().tasks.values().sum()
+    }
+
+    /// Returns how often a task was seen to go on with another replica.
+    pub(crate) fn moves(&self) -> usize {
+        self.lock().moved
+    }
+
+    pub(crate) fn seconds(&self) -> u64 {
+        self.lock().start.elapsed().as_secs()
+    }
+
+    /// Returns how many requests were sent again.
+    pub(crate) fn retried(&self) -> usize {
+        let figures = self.lock();
+        figures.lost + figures.postponed
+    }
+
+    pub(crate) fn kills(&self) -> usize {
+        self.lock().kills.len()
+    }
+
+    /// Requires that nothing has happened that should not have.
+    pub(crate) fn assert_faultless(&self, log: impl FnOnce() -> String) {
+        let figures = self.lock();
+        let faults = &figures.faults;
+        assert!(
+            faults.is_empty(),
+            "{} faults, such as {:#?}\n{self_}\n{}",
+            faults.len(),
+            &faults[..faults.len().min(20)],
+            log(),
+            self_ = *figures,
+        );
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.lock().fmt(formatter)
+    }
+}
+
+impl fmt::Display for Figures {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let line = |formatter: &mut fmt::Formatter<'_>, name: &str, value: String| {
+            writeln!(formatter, "| {name} | {value} |")
+        };
+        writeln!(formatter, "| | |\n|---|--:|")?;
+        line(formatter, "seconds", format!("{:.0}", self.start.elapsed().as_secs_f64()))?;
+        line(formatter, "replicas killed", self.kills.len().to_string())?;
+        line(formatter, "requests", self.requests.values().sum::<usize>().to_string())?;
+        for (what, count) in &self.requests {
+            line(formatter, &format!("· {what}"), count.to_string())?;
+        }
+        line(formatter, "lost with their replica, and sent again", self.lost.to_string())?;
+        line(formatter, "refused while Redis was away, and sent again", self.postponed.to_string())?;
+        line(formatter, "failed otherwise", self.faults.len().to_string())?;
+        if let Some((what, losses)) = self.most_losses.iter().max_by_key(|(_, losses)| **losses) {
+            line(formatter, &format!("most losses of one request ({what})"), losses.to_string())?;
+        }
+        let (longest, what) = self.longest;
+        let longest = format!("{:.1}", longest.as_secs_f64());
+        line(formatter, &format!("longest request with all its tries, s ({what})"), longest)?;
+        for (end, count) in &self.tasks {
+            line(formatter, &format!("tasks {end}"), count.to_string())?;
+        }
+        line(formatter, "tasks seen to go on with another replica", self.moved.to_string())?;
+        let mut taken = self.taken_over.clone();
+        taken.sort();
+        if let (Some(median), Some(last)) = (taken.get(taken.len() / 2), taken.last()) {
+            line(
+                formatter,
+                "· after the death of their replica, median, s",
+                format!("{:.1}", median.as_secs_f64()),
+            )?;
+            line(
+                formatter,
+                "· after the death of their replica, at most, s",
+                format!("{:.1}", last.as_secs_f64()),
+            )?;
+        }
+        line(formatter, "changes heard", self.changes.to_string())?;
+        line(formatter, "· at most after, s", format!("{:.1}", self.longest_until_heard.as_secs_f64()))
+    }
+}
