@@ -9,6 +9,8 @@ use crate::ask::{AskError, InputRequired};
 #[cfg(feature = "auth")]
 use crate::auth::InsufficientScope;
 use crate::jsonrpc::RpcError;
+use crate::places::Full;
+use crate::request::Rejection;
 
 type AnyError = Box<dyn Error + Send + Sync>;
 
@@ -101,9 +103,22 @@ pub enum CallError {
     /// Patterns, "Multi Round-Trip Requests").
     #[cfg(feature = "ask")]
     InputRequired(Box<InputRequired>),
+    /// Too many calls are in flight: HTTP 429 or 503. Created by the manager, if the host
+    /// [bounds](crate::manager::ManagerBuilder::max_calls) them.
+    TooManyCalls(TooManyCalls),
     /// The caller's token lacks a scope: HTTP 403.
     #[cfg(feature = "auth")]
     InsufficientScope(Box<InsufficientScope>),
+}
+
+/// The bound on calls in flight that was reached: the caller's own, or that of all callers.
+#[derive(Clone, Copy, Debug)]
+pub struct TooManyCalls(pub(crate) Full);
+
+impl fmt::Display for TooManyCalls {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        Rejection::TooManyCalls(self.0).fmt(formatter)
+    }
 }
 
 impl CallError {
@@ -156,6 +171,7 @@ impl fmt::Display for CallError {
             Self::Failed(error) => error.fmt(formatter),
             #[cfg(feature = "ask")]
             Self::InputRequired(_) => formatter.write_str("the client must answer questions first"),
+            Self::TooManyCalls(full) => full.fmt(formatter),
             #[cfg(feature = "auth")]
             Self::InsufficientScope(missing) => missing.fmt(formatter),
         }

@@ -101,19 +101,30 @@ impl<T: Output> GuardedCall<T> {
         limit.filter(|_| !self.task.has_default_limit)
     }
 
+    /// Moves the call out, and leaves one that stays pending.
+    #[cfg(feature = "tasks")]
+    pub(crate) fn hold(&mut self) -> Self {
+        Self {
+            work: self.work.take(),
+            deadline: self.deadline.take(),
+            name: self.name.clone(),
+            detached: self.detached.take(),
+            idle: self.idle.take(),
+            task: std::mem::take(&mut self.task),
+        }
+    }
+
     /// Moves the call out, to run on as a task. `limit` is its time limit, unless it has set one. It
     /// is no longer detached: dropping it cancels the work.
     #[cfg(feature = "tasks")]
     pub(crate) fn take(&mut self, limit: Duration) -> Self {
         let own = self.own_limit();
-        Self {
-            work: self.work.take(),
-            deadline: if own.is_some() { self.deadline.take() } else { Some(Deadline::new(limit)) },
-            name: self.name.clone(),
-            detached: None,
-            idle: self.idle.take(),
-            task: std::mem::take(&mut self.task),
+        let mut call = self.hold();
+        call.detached = None;
+        if own.is_none() {
+            call.deadline = Some(Deadline::new(limit));
         }
+        call
     }
 
     /// Cancels the work, also that of a call that was spawned because it is detached.

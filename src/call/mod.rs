@@ -27,7 +27,7 @@ pub use context::CallContext;
 pub(crate) use context::Exchange;
 #[cfg(feature = "test-util")]
 pub(crate) use context::LogFrom;
-pub use error::{CallError, ToolError};
+pub use error::{CallError, TooManyCalls, ToolError};
 pub(crate) use error_map::ErrorMaps;
 pub use extract::{Extension, FromCall, FromRef, State};
 pub(crate) use failure::ShownErrors;

@@ -42,9 +42,9 @@ impl ManagerBuilder {
     /// A call is any request that runs a handler or queries a registry: calls of tools, prompts and
     /// resources, completions and lists. It counts from when it starts until its handler has ended, or
     /// is dropped because the client disconnects. A streaming call counts while its handler runs, also
-    /// while a legacy call waits for its client's answer. A [detached](crate::Tool::detached) call
-    /// counts until its task has ended. In the modern era, a question ends its call, and the answer
-    /// starts another.
+    /// while a legacy call waits for its client's answer. A [detached](crate::Tool::detached) call, or
+    /// one that goes on as a task, counts until its work has ended. In the modern era, a question ends
+    /// its call, and the answer starts another.
     ///
     /// Answers and notifications of clients, subscriptions, and requests that the manager answers
     /// itself, such as `server/discover`, do not count, and are always served. Each request of a batch

@@ -239,15 +239,12 @@ impl<'s> Counted<'s> {
 
     #[inline(never)]
     fn end(&self, end: RequestEnd) {
-        let target = match &self.target {
-            None => None,
-            Some((NamedBy::Uri, name)) => Some(Target::Resource(name)),
-            Some((NamedBy::Name, name)) if self.method == Method::PromptsGet => Some(Target::Prompt(name)),
-            Some((NamedBy::Name, name)) => Some(Target::Tool(name)),
-            // Whoever has the id of a task of an unidentified caller can read it.
-            #[cfg(feature = "tasks")]
-            Some((NamedBy::TaskId, _)) => None,
-        };
+        let target = self.target.as_ref().map(|(named_by, name)| match (self.method, named_by) {
+            (_, NamedBy::Uri) => Target::Resource(name),
+            (Method::PromptsGet, _) => Target::Prompt(name),
+            // Ids of tasks are no targets: who knows one may be able to use the task.
+            _ => Target::Tool(name),
+        });
         let ended = EndedRequest::new(self.method.as_str(), target, self.revision, end, self.start.elapsed());
         let observer = match &self.observer {
             ObserverHandle::Borrowed(observer) => observer,

@@ -6,6 +6,8 @@ use std::task::{Context, Poll};
 
 use http::request::Parts;
 
+#[cfg(feature = "tasks")]
+use super::call_as_task::AtStart;
 use super::draft::Draft;
 use super::message::SingleReply;
 use super::reply::Reply;
@@ -16,6 +18,7 @@ use crate::call::{
 use crate::http::sse::event;
 use crate::jsonrpc::RpcError;
 use crate::observe::{Observed, ObservedRef, RequestEnd};
+use crate::request::Rejection;
 #[cfg(feature = "tasks")]
 use crate::request::ValidRequest;
 use crate::settings::Settings;
@@ -31,77 +34,71 @@ pub(crate) struct PendingCall<T: Output> {
     /// `None` once the reply has been written.
     pub(super) draft: Option<Draft>,
     pub(super) observed: Observed<'static>,
-    /// Present while the call may become a task.
+    /// There while the call may become a task.
     #[cfg(feature = "tasks")]
     pub(super) seed: Option<Box<TaskSeed>>,
+    /// A call that is a task from its start, while it is not in the store yet. `call` is then empty.
+    #[cfg(feature = "tasks")]
+    pub(super) held: Option<Box<GuardedCall<T>>>,
     /// Whether the call goes on as a task, apart from this.
     #[cfg(feature = "tasks")]
     pub(super) is_task: bool,
 }
 
-/// The request of a call, while its body is there.
+/// The request of a call, as long as its body is there.
+#[derive(Clone, Copy)]
 pub(crate) struct CallOrigin<'a> {
     pub(crate) target: &'a str,
     #[cfg(feature = "tasks")]
     pub(crate) arguments: &'a str,
     #[cfg(feature = "tasks")]
     pub(crate) request: &'a ValidRequest<'a>,
-    /// Empty once the call has an exchange, which then owns it.
-    pub(crate) head: &'a mut Parts,
 }
 
 impl<T: Output + WriteResult> PendingCall<T> {
-    /// Starts a call with `start`, and polls it for the first time. Returns the reply if it is ready:
-    /// the calls of most handlers are, and need no box.
+    /// Starts a call with `start`, which may take the head, and polls it for the first time. Returns
+    /// the reply if it is ready: the calls of most handlers are, and need no box.
     pub(crate) fn begin(
         start: impl FnOnce(&mut Option<Arc<Exchange>>, &mut Parts) -> CallFuture<T>,
         draft: Draft,
         observed: ObservedRef<'_, '_>,
-        origin: &mut CallOrigin<'_>,
+        origin: CallOrigin<'_>,
+        head: &mut Parts,
         settings: &Arc<Settings>,
         cx: &mut Context<'_>,
     ) -> Result<Reply, Box<Self>> {
         let target = origin.target;
         let mut exchange = None;
-        let (mut call, mut polled);
+        let mut call;
+        let mut polled = Poll::Pending;
+        #[cfg(feature = "tasks")]
+        let at_start;
         {
-            let entered = observed.enter();
-            call = GuardedCall::start(|| start(&mut exchange, origin.head), settings);
+            let _entered = observed.enter();
+            call = GuardedCall::start(|| start(&mut exchange, head), settings);
             #[cfg(feature = "tasks")]
-            if call.task_policy().starts_as_task() {
-                drop(entered);
-                let pending = Self::new(call, exchange, draft, observed);
-                return pending.begin_as_task(origin, settings, cx);
+            {
+                at_start = AtStart::of(&call, exchange.as_deref(), origin, head, settings);
             }
-            call.begin(exchange.as_ref(), Some(settings), target);
-            polled = call.poll(cx, surroundings(exchange.as_ref(), settings, target));
-            drop(entered);
+            #[cfg(feature = "tasks")]
+            let is_called = matches!(at_start, AtStart::Call);
+            #[cfg(not(feature = "tasks"))]
+            let is_called = true;
+            if is_called {
+                call.begin(exchange.as_ref(), Some(settings), target);
+                polled = call.poll(cx, surroundings(exchange.as_ref(), settings, target));
+            }
         }
         if let Poll::Ready(outcome) = &mut polled {
             let reply = write(draft, outcome, &call, exchange.as_ref(), observed, settings, target);
-            return Ok(match exchange {
-                None => reply.into(),
+            return Ok(match &exchange {
                 Some(exchange) => finish(exchange.close(), reply),
+                None => reply.into(),
             });
         }
         call.keep_name(target);
-        #[cfg_attr(not(feature = "tasks"), expect(unused_mut))]
-        let mut pending = Self::new(call, exchange, draft, observed);
-        #[cfg(feature = "tasks")]
-        pending.plant(origin, settings);
-        match pending.starts_stream(cx) {
-            Some(exchange) => Ok(pending.stream(exchange, settings)),
-            None => Err(pending),
-        }
-    }
-
-    fn new(
-        call: GuardedCall<T>,
-        exchange: Option<Arc<Exchange>>,
-        draft: Draft,
-        observed: ObservedRef<'_, '_>,
-    ) -> Box<Self> {
-        Box::new(Self {
+        #[cfg_attr(not(feature = "tasks"), expect(unused_mut, reason = "no call becomes a task"))]
+        let mut pending = Box::new(Self {
             call,
             exchange,
             draft: Some(draft),
@@ -109,8 +106,18 @@ impl<T: Output + WriteResult> PendingCall<T> {
             #[cfg(feature = "tasks")]
             seed: None,
             #[cfg(feature = "tasks")]
+            held: None,
+            #[cfg(feature = "tasks")]
             is_task: false,
-        })
+        });
+        #[cfg(feature = "tasks")]
+        if let Some(refused) = pending.plant(at_start, origin, head, settings) {
+            return Ok(refused.into());
+        }
+        match pending.starts_stream(cx) {
+            Some(exchange) => Ok(pending.stream(exchange, settings)),
+            None => Err(pending),
+        }
     }
 
     /// Runs the handler to its end, or until it waits after it has sent a notification. In that case
@@ -132,31 +139,30 @@ impl<T: Output + WriteResult> PendingCall<T> {
         });
         match first.await {
             First::Event(exchange) => self.stream(exchange, settings),
-            First::Reply(reply) => finish(self.close(), reply),
+            First::Reply(reply) if self.exchange.is_some() => finish(self.close(), reply),
+            First::Reply(reply) => reply.into(),
         }
     }
 
     /// Returns the exchange if there are notifications to start a stream with.
-    pub(super) fn starts_stream(&self, cx: &mut Context<'_>) -> Option<Arc<Exchange>> {
+    fn starts_stream(&self, cx: &mut Context<'_>) -> Option<Arc<Exchange>> {
         self.exchange.as_ref().filter(|exchange| exchange.outbox.starts_stream(cx)).map(Arc::clone)
     }
 
     /// Polls a call that outlives the body, and so has kept its name.
-    fn poll(&mut self, cx: &mut Context<'_>, settings: &Arc<Settings>) -> Poll<SingleReply> {
-        #[cfg(feature = "tasks")]
-        if self.seed.is_some() {
-            return self.poll_seed(cx, settings);
-        }
-        self.poll_call(cx, settings)
-    }
-
-    pub(super) fn poll_call(&mut self, cx: &mut Context<'_>, settings: &Settings) -> Poll<SingleReply> {
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>, settings: &Arc<Settings>) -> Poll<SingleReply> {
         let Self { call, exchange, draft, observed, .. } = self;
         let mut polled = {
             let _entered = observed.enter();
             call.poll(cx, surroundings(exchange.as_ref(), settings, ""))
         };
-        let Poll::Ready(outcome) = &mut polled else { return Poll::Pending };
+        let Poll::Ready(outcome) = &mut polled else {
+            #[cfg(feature = "tasks")]
+            if self.seed.is_some() {
+                return self.poll_seed(cx, settings);
+            }
+            return Poll::Pending;
+        };
         match draft.take() {
             Some(draft) => {
                 Poll::Ready(write(draft, outcome, call, exchange.as_ref(), observed.by_ref(), settings, ""))
@@ -165,7 +171,7 @@ impl<T: Output + WriteResult> PendingCall<T> {
         }
     }
 
-    pub(super) fn stream(self: Box<Self>, exchange: Arc<Exchange>, settings: &Arc<Settings>) -> Reply {
+    fn stream(self: Box<Self>, exchange: Arc<Exchange>, settings: &Arc<Settings>) -> Reply {
         Reply::Stream(Box::new(CallStream::new(self, exchange, Arc::clone(settings))))
     }
 }
@@ -183,7 +189,7 @@ fn surroundings<'a>(
 }
 
 /// Returns the reply of a handler that is done, with the notifications that it has sent.
-pub(super) fn finish(leftovers: Leftovers, reply: SingleReply) -> Reply {
+fn finish(leftovers: Leftovers, reply: SingleReply) -> Reply {
     let Leftovers { mut events, dropped } = leftovers;
     if dropped > 0 {
         tracing::debug!(dropped, "notifications dropped: the client does not accept a stream");
@@ -221,6 +227,7 @@ fn write<T: Output + WriteResult>(
         Err(CallError::Rpc(error)) => draft.error(error),
         // Unreachable: a failure is never answered with another failure.
         Err(CallError::Failed(_)) => draft.error(&RpcError::internal()),
+        Err(CallError::TooManyCalls(too_many)) => draft.refuse(Rejection::TooManyCalls(too_many.0), settings),
         #[cfg(feature = "auth")]
         Err(CallError::InsufficientScope(missing)) => draft.forbidden(missing),
         #[cfg(feature = "ask")]
@@ -246,7 +253,13 @@ fn write<T: Output + WriteResult>(
 
 impl<T: Output + WriteResult> CallInFlight for PendingCall<T> {
     fn poll_reply(&mut self, cx: &mut Context<'_>, settings: &Arc<Settings>) -> Poll<SingleReply> {
-        self.poll(cx, settings)
+        let reply = std::task::ready!(self.poll(cx, settings));
+        // A task that is being created is deleted again.
+        #[cfg(feature = "tasks")]
+        {
+            self.seed = None;
+        }
+        Poll::Ready(reply)
     }
 
     #[cfg(feature = "auth")]

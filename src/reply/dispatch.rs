@@ -17,13 +17,13 @@ use super::reply::Reply;
 use super::unredeemed::UnredeemedCall;
 #[cfg(feature = "ask")]
 use crate::ask::AnswersError;
-use crate::call::{Call, CallFuture, Exchange, Output, Tags, WriteResult};
+use crate::call::{Call, CallError, CallFuture, Exchange, Output, Tags, TooManyCalls, WriteResult};
 use crate::completion::OwnedCompletionRequest;
 use crate::http::{Accepts, HttpFault};
 use crate::jsonrpc::write::{ReplyId, ReplyStart};
 use crate::jsonrpc::{Raw, RpcError};
 use crate::observe::{Observed, ObservedRef, Observer};
-use crate::places::{Full, Place, Places};
+use crate::places::{Full, Places};
 use crate::principal::Principal;
 use crate::protocol::error::method_not_found;
 use crate::protocol::method::{Method, NamedBy};
@@ -166,15 +166,21 @@ impl<'r> Dispatcher<'r> {
                 list(request, head, observed, settings, r#"{"resourceTemplates":["#, list_templates)
             }
             (Method::CompletionComplete, _) if has.completions => {
-                let place = match take_place(settings, head) {
-                    Ok(place) => place,
-                    Err(full) => return too_many_calls(full, request, observed, settings),
-                };
                 let (params, draft) = (request.params.rare_params(), draft(request));
                 match OwnedCompletionRequest::read(params, take_head(head), request.revision, settings) {
                     Ok(owned) => {
-                        let complete = || hold(place, || registry.complete(owned.borrow()));
+                        let mut full = None;
+                        let asked = owned.borrow();
+                        let complete = || match &settings.calls {
+                            None => registry.complete(asked),
+                            Some(calls) => {
+                                ask_bounded(calls, asked.head, &mut full, || registry.complete(asked))
+                            }
+                        };
                         let completing = observed.in_span(|| Answer::of(complete));
+                        if let Some(full) = full {
+                            return too_many_calls(full, draft, observed, settings);
+                        }
                         PendingReply::of_answer(completing, draft, observed, settings, Draft::output)
                     }
                     Err(error) => PendingReply::ready(draft.error(&error), observed),
@@ -273,10 +279,6 @@ impl<'r> Dispatcher<'r> {
                 return Ok(PendingReply::Unredeemed(Box::new(unredeemed)));
             }
         };
-        let place = match take_place(self.settings, head) {
-            Ok(place) => place,
-            Err(full) => return Ok(too_many_calls(full, request, observed, self.settings)),
-        };
         let start = |exchange: &mut Option<Arc<Exchange>>, head: &mut Parts| {
             let call = Call {
                 target: &target,
@@ -297,20 +299,19 @@ impl<'r> Dispatcher<'r> {
                 answers,
                 exchange,
             };
-            match place {
+            match &self.settings.calls {
                 None => start(call),
-                Some(place) => start_holding(place, call, start),
+                Some(calls) => start_bounded(calls, call, start),
             }
         };
-        let mut origin = CallOrigin {
+        let origin = CallOrigin {
             target: &target,
             #[cfg(feature = "tasks")]
             arguments,
             #[cfg(feature = "tasks")]
             request,
-            head,
         };
-        let begun = PendingCall::begin(start, draft, observed, &mut origin, self.settings, cx);
+        let begun = PendingCall::begin(start, draft, observed, origin, head, self.settings, cx);
         begun.map(PendingReply::Ready)
     }
 
@@ -390,35 +391,36 @@ fn draft(request: &ValidRequest<'_>) -> Draft {
     Draft { start: ReplyStart::new(ReplyId::Request(request.id)), era: request.era() }
 }
 
-/// Takes a place among the calls in flight, if the host bounds them.
-#[inline]
-fn take_place(settings: &Settings, head: &Parts) -> Result<Option<Place>, Full> {
-    // Not inlined, because few hosts do.
-    #[cold]
-    #[inline(never)]
-    fn take(calls: &Places, head: &Parts) -> Result<Option<Place>, Full> {
-        calls.take(Principal::of(head)).map(Some)
-    }
-    settings.calls.as_ref().map_or(Ok(None), |calls| take(calls, head))
-}
-
-/// Starts a call that holds a place until it ends.
+/// Starts a call that holds a place until it ends, or refuses it. Not inlined, so that it costs nothing
+/// if calls are not bounded.
 #[cold]
 #[inline(never)]
-fn start_holding<T: Output>(
-    place: Place,
+fn start_bounded<T: Output>(
+    calls: &Places,
     call: Call<'_>,
     start: impl FnOnce(Call<'_>) -> CallFuture<T>,
 ) -> CallFuture<T> {
-    start(call).holding(place)
+    match calls.take(Principal::of(call.head)) {
+        Ok(place) => start(call).holding(place),
+        Err(full) => CallFuture::refused(CallError::TooManyCalls(TooManyCalls(full))),
+    }
 }
 
-/// Asks a registry, and holds the place until the answer is there.
-#[inline]
-fn hold<'r, T: 'r>(place: Option<Place>, ask: impl FnOnce() -> Answer<'r, T>) -> Answer<'r, T> {
-    match place {
-        None => ask(),
-        Some(place) => ask().holding(place),
+/// Asks a registry, and holds a place until the answer is ready. Without a place, sets `full` instead.
+#[cold]
+#[inline(never)]
+fn ask_bounded<'r, T: 'r>(
+    calls: &Places,
+    head: &Parts,
+    full: &mut Option<Full>,
+    ask: impl FnOnce() -> Answer<'r, T>,
+) -> Answer<'r, T> {
+    match calls.take(Principal::of(head)) {
+        Ok(place) => ask().holding(place),
+        Err(error) => {
+            *full = Some(error);
+            Answer::ready(Err(RpcError::internal()))
+        }
     }
 }
 
@@ -426,12 +428,11 @@ fn hold<'r, T: 'r>(place: Option<Place>, ask: impl FnOnce() -> Answer<'r, T>) ->
 #[inline(never)]
 fn too_many_calls<'r>(
     full: Full,
-    request: &ValidRequest<'_>,
+    draft: Draft,
     observed: ObservedRef<'_, '_>,
     settings: &Settings,
 ) -> PendingReply<'r> {
-    let id = ReplyId::Request(request.id);
-    PendingReply::ready(SingleReply::refuse(Rejection::TooManyCalls(full), id, settings), observed)
+    PendingReply::ready(draft.refuse(Rejection::TooManyCalls(full), settings), observed)
 }
 
 /// Takes the head, and leaves an empty one.
@@ -459,12 +460,16 @@ fn list<'r>(
             return PendingReply::ready(draft.error(&error), observed);
         }
     };
-    let place = match take_place(settings, head) {
-        Ok(place) => place,
-        Err(full) => return too_many_calls(full, request, observed, settings),
-    };
     let request = ListRequest { cursor, head, revision: request.revision, settings: Some(settings) };
-    let listing = observed.in_span(|| Answer::of(|| hold(place, || list(request))));
+    let mut full = None;
+    let ask = || match &settings.calls {
+        None => list(request),
+        Some(calls) => ask_bounded(calls, head, &mut full, || list(request)),
+    };
+    let listing = observed.in_span(|| Answer::of(ask));
+    if let Some(full) = full {
+        return too_many_calls(full, draft, observed, settings);
+    }
     PendingReply::of_answer(listing, draft, observed, settings, move |draft, page, settings| {
         draft.list(opening, page, settings)
     })

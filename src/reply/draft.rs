@@ -13,6 +13,7 @@ use crate::jsonrpc::write::ReplyStart;
 use crate::jsonrpc::{ErrorCode, RpcError};
 use crate::protocol::{Era, Revision, ServerCapabilities, meta};
 use crate::registry::Page;
+use crate::request::Rejection;
 use crate::settings::Settings;
 #[cfg(feature = "tasks")]
 use crate::task::TaskFault;
@@ -94,6 +95,11 @@ impl Draft {
         } else {
             self.error(&error)
         }
+    }
+
+    /// Writes the reply to a request that is rejected after its reply was started.
+    pub(crate) fn refuse(self, rejection: Rejection, settings: &Settings) -> SingleReply {
+        SingleReply::refuse_with(rejection, self.start, settings)
     }
 
     /// Writes an `EmptyResult` (legacy era).

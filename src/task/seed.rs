@@ -138,11 +138,6 @@ impl TaskSeed {
         }))
     }
 
-    /// Returns whether the call must not be polled yet, because it is a task from its start.
-    pub(crate) fn holds_call(&self) -> bool {
-        self.policy.starts_as_task()
-    }
-
     /// Returns the name of the tool, for the log.
     pub(crate) fn tool(&self) -> &str {
         &self.tool

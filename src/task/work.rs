@@ -71,8 +71,9 @@ impl<T: Output + WriteResult> CallWork<T> {
                 raw(json).map_or_else(|| Ended::Error(RpcError::internal()), Ended::Result)
             }
             Err(CallError::Rpc(error)) => Ended::Error(error),
-            // Unreachable: a failure is never answered with another failure.
-            Err(CallError::Failed(_)) => Ended::Error(RpcError::internal()),
+            // Unreachable: a failure is never answered with another failure, and a refused call does not
+            // become a task.
+            Err(CallError::Failed(_) | CallError::TooManyCalls(_)) => Ended::Error(RpcError::internal()),
             #[cfg(feature = "auth")]
             Err(CallError::InsufficientScope(missing)) => {
                 Ended::Error(RpcError::new(ErrorCode::INVALID_REQUEST, missing.to_string()))

@@ -78,8 +78,7 @@ struct Reports;
 impl Reports {
     /// Write a report
     #[tool(task_mode = TaskMode::Required)]
-    async fn write() -> &'static str {
-        tokio::task::yield_now().await;
+    fn write() -> &'static str {
         "written"
     }
 }
