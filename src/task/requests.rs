@@ -6,7 +6,7 @@ use std::sync::Arc;
 use http::request::Parts;
 use serde_json::value::RawValue;
 
-use super::config::TaskSettings;
+use super::config::{TaskSettings, log_unavailable};
 use super::data::{TaskData, TaskView};
 use super::seal::{Part, TaskNames, open, seal};
 use super::{TaskAnswer, TaskRecord, TaskState, TaskStep, TaskStoreError};
@@ -132,7 +132,7 @@ fn fault(error: &TaskStoreError) -> TaskFault {
         TaskStoreError::NotFound => TaskFault::NotFound,
         TaskStoreError::Full => TaskFault::Full,
         error => {
-            tracing::error!(%error, "the task store is not available");
+            log_unavailable(error);
             TaskFault::Unavailable
         }
     }

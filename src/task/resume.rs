@@ -10,7 +10,7 @@ use std::time::Duration;
 use http::request::Parts;
 use serde_json::value::RawValue;
 
-use super::config::TaskSettings;
+use super::config::{TaskSettings, log_unavailable};
 use super::data::{TaskData, error_json};
 use super::keeper::Keeper;
 use super::saved::SavedCall;
@@ -18,8 +18,10 @@ use super::seal::{Part, open, seal};
 use super::work::work;
 use super::{TakenTask, TaskAnswer, TaskRecord, TaskState, TaskStep, TaskStoreError};
 use crate::ask::TaskLink;
+use crate::call::MAX_NAME;
 use crate::deadline::Deadline;
 use crate::jsonrpc::{ErrorCode, RpcError};
+use crate::observe::line;
 use crate::principal::Principal;
 use crate::registry::{Has, Item, Registry};
 use crate::request::Refusal;
@@ -94,7 +96,7 @@ where
             Ok(_) if std::mem::take(&mut self.was_away) => return 0,
             Ok(expired) => expired,
             Err(error) => {
-                tracing::warn!(%error, "the task store is not available");
+                log_unavailable(&error);
                 self.was_away = true;
                 return 0;
             }
@@ -108,7 +110,7 @@ where
                 Ok(is_taken) => taken += usize::from(is_taken),
                 // Another replica was faster, or the task has ended.
                 Err(TaskStoreError::NotFound | TaskStoreError::Conflict(_) | TaskStoreError::Leased) => {}
-                Err(error) => tracing::warn!(%error, "the task store is not available"),
+                Err(error) => log_unavailable(&error),
             }
         }
         taken
@@ -191,13 +193,15 @@ where
         match chosen.await {
             Some(Ok(registry)) => Some(registry),
             Some(Err(refusal)) => {
-                tracing::warn!(%refusal, "the host refuses to begin the call of a task again");
+                let reason = refusal.to_string();
+                tracing::warn!(
+                    reason = &*line(&reason, MAX_NAME),
+                    "the host refuses to begin the call of a task again"
+                );
                 None
             }
             None => {
-                tracing::error!(
-                    "the host's choice of a registry for a task took longer than {CHOICE_LIMIT:?}"
-                );
+                tracing::error!("the host takes too long to choose the registry of a task");
                 None
             }
         }
