@@ -99,18 +99,18 @@ async fn a_caller_of_rate_limited_who_sends_too_much_waits_and_others_notice_not
     let server = ExampleServer::start("rate_limited").await;
     let [ada, bob] = ["ada-0123456789abcdef", "bob-0123456789abcdef"];
     let add = || json!({"name": "add", "arguments": {"a": 1, "b": 2}});
-    let mut served = 0;
+    let mut calls = 0;
     // Places become free meanwhile, but more slowly than a request takes.
     let (wait, answer) = loop {
         let (status, wait, answer) = limited(server.url(), ada, add()).await;
         match status {
-            200 => served += 1,
+            200 => calls += 1,
             429 => break (wait.expect("when to try again"), answer),
             other => panic!("{other}: {answer}"),
         }
-        assert!(served < 100, "there is no limit");
+        assert!(calls < 100, "there is no limit");
     };
-    assert!(served >= 5 && (1..=4).contains(&wait), "{served} {wait}");
+    assert!(calls >= 5 && (1..=4).contains(&wait), "{calls} {wait}");
     assert_eq!(answer["error"]["code"], -32600, "{answer}");
     assert_eq!(limited(server.url(), bob, add()).await.0, 200);
     assert_eq!(limited(server.url(), "unknown", add()).await.0, 401);

@@ -261,9 +261,9 @@ async fn scope_challenge() {
             // All that the operation needs, in one challenge.
             assert_eq!(challenge.scopes(), *needed, "{method} {params}");
             assert_eq!(challenge.get("resource_metadata"), Some(METADATA_URL));
-            let served = send(operation(), "full").await;
-            assert_eq!(served.status, 200);
-            assert!(served.json()["result"].is_object(), "{served:?}");
+            let granted = send(operation(), "full").await;
+            assert_eq!(granted.status, 200);
+            assert!(granted.json()["result"].is_object(), "{granted:?}");
         }
     }
 }

@@ -78,7 +78,7 @@ struct Reports;
 impl Reports {
     /// Write a report
     #[tool(task_mode = TaskMode::Required)]
-    async fn write() -> &'static str {
+    fn write() -> &'static str {
         "written"
     }
 }

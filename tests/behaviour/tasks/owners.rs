@@ -129,7 +129,9 @@ mod spy {
         }
 
         fn answer<'a>(&'a self, id: &'a str, answers: Vec<TaskAnswer>) -> StoreFuture<'a, TaskRecord> {
-            answers.iter().for_each(|answer| self.note(&answer.answer));
+            for answer in &answers {
+                self.note(&answer.answer);
+            }
             self.store.answer(id, answers)
         }
 

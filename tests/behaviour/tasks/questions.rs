@@ -102,7 +102,7 @@ async fn a_client_is_asked_for_nothing_that_it_does_not_declare() {
     let client = alone(|tasks| tasks).client();
     let bare = client.capabilities(json!({"extensions": {"io.modelcontextprotocol/tasks": {}}}));
     let reply = bare.call("confirm", json!({})).await;
-    let (code, _) = (bare.finish_task(reply.task_id()).await.error().0, ());
+    let code = bare.finish_task(reply.task_id()).await.error().0;
     assert_eq!(code, mcp_stateless::protocol::ErrorCode::MISSING_CLIENT_CAPABILITY);
 }
 
