@@ -29,6 +29,8 @@ struct LinkState {
     /// A question's number is its index.
     questions: Vec<Asked>,
     is_closed: bool,
+    /// Whether questions stay open although nobody waits for them.
+    is_frozen: bool,
 }
 
 struct Asked {
@@ -148,6 +150,9 @@ impl TaskLink {
     /// Closes a question that nobody waits for any longer.
     pub(super) fn withdraw(&self, number: u32) {
         let mut state = self.lock();
+        if state.is_frozen {
+            return;
+        }
         let Some(asked) = state.questions.get_mut(number as usize) else { return };
         if std::mem::take(&mut asked.is_open) {
             self.changed.notify_one();
@@ -176,6 +181,11 @@ impl TaskLink {
         let state = self.lock();
         let answered = |asked: &Asked| Some((asked.question.key.clone(), asked.answer.clone()?));
         state.questions.iter().filter_map(answered).collect()
+    }
+
+    /// Leaves questions open when the handler is dropped, because another replica goes on.
+    pub(crate) fn freeze(&self) {
+        self.lock().is_frozen = true;
     }
 
     /// Lets questions wait again after the handler has ended: those that it has returned.

@@ -15,7 +15,7 @@ use crate::observe::line;
 /// The maximum length of a logged error, in bytes.
 const MAX_LOGGED: usize = 4096;
 /// The maximum length of a logged name, in bytes.
-const MAX_NAME: usize = 256;
+pub(crate) const MAX_NAME: usize = 256;
 
 /// Why a handler failed: with an error, a panic, its time limit, or invalid arguments. Created by a
 /// [`ToolError`](crate::ToolError).
@@ -294,7 +294,7 @@ fn message(error: &(dyn Error + Send + Sync)) -> Option<String> {
 }
 
 /// Returns an error with its sources, on one line with a limited length.
-fn chain(error: &(dyn Error + 'static)) -> String {
+pub(crate) fn chain(error: &(dyn Error + 'static)) -> String {
     let mut text = String::new();
     // `Display` and `source` are the host's code, and may panic.
     let written = catch_unwind(AssertUnwindSafe(|| {

@@ -32,6 +32,8 @@ pub(crate) use error_map::ErrorMaps;
 pub use extract::{Extension, FromCall, FromRef, State};
 pub(crate) use failure::ShownErrors;
 pub use failure::{CallKind, FailedCall, HandlerError};
+#[cfg(feature = "tasks")]
+pub(crate) use failure::{MAX_NAME, chain};
 pub use future::CallFuture;
 pub(crate) use future::Limit;
 pub(crate) use guarded::{GuardedCall, Surroundings};

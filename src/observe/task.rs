@@ -23,7 +23,7 @@ impl ObservedTask {
             "mcp.task",
             { names::TOOL } = tool,
         );
-        span.follows_from(&Span::current());
+        span.follows_from(Span::current());
         let observer = settings.observer.clone();
         if let Some(observer) = &observer {
             tell_caught(&**observer, Observer::task_started);

@@ -7,8 +7,9 @@ use http::request::Parts;
 
 use super::call::{CallOrigin, PendingCall};
 use super::message::SingleReply;
-use crate::call::{CallKind, Exchange, GuardedCall, Output, TaskMode, WriteResult};
+use crate::call::{CallKind, Exchange, GuardedCall, MAX_NAME, Output, TaskMode, WriteResult};
 use crate::jsonrpc::RpcError;
+use crate::observe::line;
 use crate::protocol::error;
 use crate::settings::Settings;
 use crate::task::{NoTask, SeedParts, TaskSeed};
@@ -57,7 +58,7 @@ fn of_task<T: Output>(
     let request = origin.request;
     let missing = error::require_tasks(request.era(), request.params.meta.client_capabilities).err();
     AtStart::Refused(missing.unwrap_or_else(|| {
-        let name = call.name(origin.target);
+        let name = &*line(call.name(origin.target), MAX_NAME);
         tracing::error!(name, "a call must run as a task, and the server cannot run tasks");
         RpcError::internal()
     }))

@@ -115,10 +115,10 @@ impl<'r> Dispatcher<'r> {
         &self,
         request: &ValidRequest<'_>,
         head: &mut Parts,
-        observer: &Arc<dyn Observer>,
+        told: &Arc<dyn Observer>,
         cx: &mut Context<'_>,
     ) -> PendingReply<'r> {
-        let counted = Counted::begin(request, self.has_target(request), observer);
+        let counted = Counted::begin(request, self.has_target(request), told);
         let mut observed = Observed::begin(request, Some(&counted), &self.settings.observe);
         self.observed_request(request, head, observed.by_ref(), cx)
     }

@@ -13,6 +13,7 @@ use tokio::sync::Notify;
 
 use super::seal::topic;
 use super::{LocalTaskStore, StoreFuture, TaskRecord, TaskStore, TaskStoreError};
+use crate::call::chain;
 use crate::changes::{ChangeBus, LocalBus, Subscription};
 use crate::deadline::Deadline;
 use crate::error::ConfigError;
@@ -256,6 +257,11 @@ impl TaskSettings {
         self.runners.fetch_add(1, Ordering::SeqCst);
         Runner(self)
     }
+}
+
+/// Logs that a step was not taken, with the reason of the store.
+pub(super) fn log_unavailable(error: &TaskStoreError) {
+    tracing::warn!(error = chain(error), "the task store is not available");
 }
 
 /// Takes up tasks.

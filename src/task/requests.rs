@@ -6,12 +6,11 @@ use std::sync::Arc;
 use http::request::Parts;
 use serde_json::value::RawValue;
 
-use super::config::TaskSettings;
+use super::config::{TaskSettings, log_unavailable};
 use super::data::{TaskData, TaskView};
 use super::seal::{Part, TaskNames, open, seal};
 use super::{TaskAnswer, TaskRecord, TaskState, TaskStep, TaskStoreError};
 use crate::jsonrpc::{ErrorCode, RpcError};
-use crate::observe::error_line;
 use crate::principal::Principal;
 use crate::settings::Settings;
 
@@ -133,8 +132,7 @@ fn fault(error: &TaskStoreError) -> TaskFault {
         TaskStoreError::NotFound => TaskFault::NotFound,
         TaskStoreError::Full => TaskFault::Full,
         error => {
-            let error = error_line(&error);
-            tracing::error!(error, "the task store is not available");
+            log_unavailable(error);
             TaskFault::Unavailable
         }
     }

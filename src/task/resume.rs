@@ -10,7 +10,7 @@ use std::time::Duration;
 use http::request::Parts;
 use serde_json::value::RawValue;
 
-use super::config::TaskSettings;
+use super::config::{TaskSettings, log_unavailable};
 use super::data::{TaskData, error_json};
 use super::keeper::Keeper;
 use super::saved::SavedCall;
@@ -18,9 +18,10 @@ use super::seal::{Part, open, seal};
 use super::work::work;
 use super::{TakenTask, TaskAnswer, TaskRecord, TaskState, TaskStep, TaskStoreError};
 use crate::ask::TaskLink;
+use crate::call::MAX_NAME;
 use crate::deadline::Deadline;
 use crate::jsonrpc::{ErrorCode, RpcError};
-use crate::observe::error_line;
+use crate::observe::line;
 use crate::principal::Principal;
 use crate::registry::{Has, Item, Registry};
 use crate::request::Refusal;
@@ -192,16 +193,15 @@ where
         match chosen.await {
             Some(Ok(registry)) => Some(registry),
             Some(Err(refusal)) => {
-                tracing::warn!("the host refuses to begin the call of a task again");
-                let reason = error_line(&refusal);
-                tracing::debug!(reason, "why the host refuses to begin the call of a task again");
+                let reason = refusal.to_string();
+                tracing::warn!(
+                    reason = &*line(&reason, MAX_NAME),
+                    "the host refuses to begin the call of a task again"
+                );
                 None
             }
             None => {
-                tracing::error!(
-                    limit = ?CHOICE_LIMIT,
-                    "the host's choice of a registry for a task took longer than its limit"
-                );
+                tracing::error!("the host takes too long to choose the registry of a task");
                 None
             }
         }
@@ -273,8 +273,4 @@ fn cannot_repeat() -> RpcError {
 fn too_often(runs: u32) -> RpcError {
     let message = format!("This call was begun {runs} times, and each time the server that ran it stopped");
     RpcError::new(ErrorCode::INTERNAL_ERROR, message)
-}
-
-fn log_unavailable(error: &TaskStoreError) {
-    tracing::warn!(error = error_line(error), "the task store is not available");
 }

@@ -20,10 +20,12 @@ use super::{NewTask, TaskRecord, TaskStoreError};
 use crate::ask::TaskLink;
 #[cfg(feature = "auth")]
 use crate::auth::{Access, TokenEnd};
-use crate::call::{CallKind, Exchange, GuardedCall, Output, TaskMode, TaskPolicy, WriteResult};
+use crate::call::{
+    CallKind, Exchange, GuardedCall, MAX_NAME, Output, TaskMode, TaskPolicy, WriteResult, chain,
+};
 use crate::deadline::Deadline;
 use crate::jsonrpc::{ErrorCode, RpcError};
-use crate::observe::error_line;
+use crate::observe::line;
 use crate::places::{Full, Place};
 use crate::principal::Principal;
 use crate::protocol::meta::Meta;
@@ -89,11 +91,10 @@ impl NoTask {
     /// Logs why a call goes on without being a task.
     pub(crate) fn log(&self, tool: &str) {
         match self {
-            Self::Full(full) => tracing::debug!(tool, %full, "a call does not become a task"),
-            Self::Store(error) => {
-                let error = error_line(&error);
-                tracing::warn!(tool, error, "a call does not become a task");
+            Self::Full(full) => {
+                tracing::debug!(tool, reason = full.to_string(), "there is no place for a task");
             }
+            Self::Store(error) => tracing::warn!(tool, error = chain(error), "a call does not become a task"),
             Self::Sealing => {}
         }
     }
@@ -130,14 +131,14 @@ impl TaskSeed {
             saved: SavedCall::new(target, arguments, meta, revision, head)?,
             policy,
             own_limit: call.own_limit(),
-            tool: call.name(target).to_owned(),
+            tool: line(call.name(target), MAX_NAME).into_owned(),
             stage: Stage::Waiting(tasks.slow_after.map(Deadline::new)),
             #[cfg(feature = "auth")]
             token_end: Access::of(head).and_then(Access::end_of_calls),
         }))
     }
 
-    /// Returns the name of the tool.
+    /// Returns the name of the tool, for the log.
     pub(crate) fn tool(&self) -> &str {
         &self.tool
     }

@@ -149,6 +149,7 @@ impl Keeper {
                 Event::Store => self.store_report(tasks).await,
                 Event::Renew => self.renew(tasks).await,
                 Event::Closing if self.can_hand_over(tasks) => {
+                    self.link.freeze();
                     stop(work).await;
                     return self.hand_over(tasks).await;
                 }

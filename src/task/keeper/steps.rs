@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use super::{Keeper, RETRY};
 use crate::jsonrpc::{ErrorCode, RpcError};
 use crate::observe::{TaskEnd, error_line};
-use crate::task::config::TaskSettings;
+use crate::task::config::{TaskSettings, log_unavailable};
 use crate::task::data::error_json;
 use crate::task::seal::{Part, open, seal};
 use crate::task::work::Ended;
@@ -51,8 +51,8 @@ impl Keeper {
         let (id, token) = (self.record.id.clone(), self.record.token);
         match tasks.step(|store| store.renew(&id, token, tasks.lease)).await {
             Ok(record) => self.absorb(record, tasks).await,
-            Err(TaskStoreError::Unavailable(error)) => {
-                log_unavailable(&*error);
+            Err(error @ TaskStoreError::Unavailable(_)) => {
+                log_unavailable(&error);
                 self.renew_at = Instant::now() + RETRY.min(tasks.lease / 3);
                 Ok(())
             }
@@ -66,8 +66,8 @@ impl Keeper {
         if is_answered {
             let answers = match tasks.step(|store| store.answers(&record.id)).await {
                 Ok(answers) => answers,
-                Err(TaskStoreError::Unavailable(error)) => {
-                    log_unavailable(&*error);
+                Err(error @ TaskStoreError::Unavailable(_)) => {
+                    log_unavailable(&error);
                     self.renew_at = Instant::now() + RETRY;
                     return Ok(());
                 }
@@ -120,8 +120,8 @@ impl Keeper {
                     }
                 }
                 Err(TaskStoreError::Full) => return Err(Trouble::Full),
-                Err(TaskStoreError::Unavailable(error)) => {
-                    log_unavailable(&*error);
+                Err(error @ TaskStoreError::Unavailable(_)) => {
+                    log_unavailable(&error);
                     return Err(Trouble::Later);
                 }
                 Err(error) => return Err(Trouble::Gone(gone(&error))),
@@ -186,10 +186,11 @@ impl Keeper {
 
     /// Gives the lease back, for any replica to take up the task.
     pub(super) async fn hand_over(mut self, tasks: &TaskSettings) {
-        if self.store_at.is_some() {
-            // What is lost is asked or reported again.
-            let _ = self.advance(TaskState::Running, tasks).await;
+        // A run that its replica ends by itself does not count. If this step is lost, it does.
+        if !self.data.begins_again {
+            self.data.runs = self.data.runs.saturating_sub(1);
         }
+        let _ = self.advance(TaskState::Running, tasks).await;
         let TaskRecord { id, token, .. } = &self.record;
         if let Err(error) = tasks.step(|store| store.release(id, *token)).await {
             let error = error_line(&error);
@@ -212,9 +213,4 @@ fn gone(error: &TaskStoreError) -> &'static str {
         TaskStoreError::NotFound => "it has expired",
         _ => "another replica has taken it up",
     }
-}
-
-fn log_unavailable(error: &(dyn std::error::Error + 'static)) {
-    let error = error_line(error);
-    tracing::warn!(error, "the task store is not available");
 }

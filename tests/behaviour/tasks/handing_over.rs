@@ -29,6 +29,40 @@ async fn tasks_that_may_be_repeated_are_handed_over_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn questions_stay_open_while_a_task_is_handed_over() {
+    let fleet = Fleet::new();
+    let (first, second) = (fleet.replica(), fleet.replica());
+    let id = first.client().call("confirm", json!({})).await.task_id().to_owned();
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    let asked = second.client().task(&id).await["inputRequests"].clone();
+    assert_eq!(first.manager.shut_down(Duration::from_secs(60)).await, 0);
+    // Nobody runs it now.
+    let task = second.client().task(&id).await;
+    assert_eq!((&task["inputRequests"], status(&task).0), (&asked, "input_required"));
+    let answer = json!({"action": "accept", "content": {"really": true}});
+    second.client().answer_task(&id, "confirm", answer).await;
+    second.run_tasks();
+    let done = second.client().finish_task(&id).await;
+    assert_eq!((done.text().as_str(), done.questions), ("really: true", 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_task_that_is_handed_over_often_is_not_given_up() {
+    let fleet = Fleet::new();
+    let mut replica = fleet.replica();
+    let id = replica.client().call("idempotent", json!({"seconds": 60})).await.task_id().to_owned();
+    for _ in 0..10 {
+        fleet.probe.until(|probe| probe.running() == 1).await;
+        let next = fleet.replica();
+        next.run_tasks();
+        tokio::time::sleep(Duration::from_secs(30)).await;
+        assert_eq!(replica.manager.shut_down(Duration::from_secs(60)).await, 0);
+        replica = next;
+    }
+    assert_eq!(replica.client().finish_task(&id).await.text(), "after 60 s");
+}
+
+#[tokio::test(start_paused = true)]
 async fn other_tasks_may_finish_and_are_failed_at_the_deadline() {
     let fleet = Fleet::new();
     let (first, second) = (fleet.replica(), fleet.replica());
