@@ -15,7 +15,7 @@ use http::{Request, Response};
 use crate::http::admit::{self, Admitted};
 use crate::http::{Accepts, Fields, HttpFault, VersionHeader, read};
 #[cfg(feature = "ask")]
-use crate::observe::{Observed, ObservedRef};
+use crate::observe::{ObservedRef, PendingObserved};
 use crate::registry::Registry;
 use crate::reply::{Body, Dispatcher, PendingBody, Reply, respond, take_head};
 use crate::request::{Refusal, Rejection, Valid, agree, unread_id};
@@ -192,8 +192,9 @@ where
                         let dispatcher = Dispatcher { registry: &registry, settings, accepts };
                         let mut observed = observed;
                         let again = poll_fn(|cx| {
-                            let observed = observed.by_ref();
-                            Poll::Ready(begin_again(&dispatcher, version, &mut head, &body, observed, cx))
+                            Poll::Ready(observed.again(|observed| {
+                                begin_again(&dispatcher, version, &mut head, &body, observed, cx)
+                            }))
                         });
                         again.await
                     }
@@ -270,7 +271,7 @@ fn begin<'r>(
 
 /// The head of a request whose state has been redeemed, and what was observed of it so far.
 #[cfg(feature = "ask")]
-type Redeemed = (Parts, Observed<'static>);
+type Redeemed = (Parts, PendingObserved);
 
 /// Boxed: awaited inline, it would enlarge the future of every request.
 #[cfg(feature = "ask")]

@@ -18,7 +18,7 @@ mod trace_context;
 
 pub use end::RequestEnd;
 pub(crate) use line::line;
-pub(crate) use observed::{Observed, ObservedRef};
+pub(crate) use observed::{Counted, Observed, ObservedRef, PendingObserved};
 pub use observer::{EndedRequest, Observer, QuestionEnd, StreamKind};
 #[cfg(feature = "otel")]
 pub use propagation::Propagation;

@@ -27,14 +27,12 @@ const LEVEL: tracing::Level = tracing::Level::INFO;
 /// The maximum length of a name, a URI or an id in a span, in bytes.
 const MAX_NAME: usize = 256;
 
-/// What is observed of a request. It ends when an end is noted, or else when it is dropped.
-///
-/// While a request is served at once, it borrows what it needs: nothing is allocated, and no count is
-/// written that other threads share.
+/// What is observed of a request that is served at once. It borrows what it needs: nothing is
+/// allocated, no count is written that other threads share, and only a span has to be dropped.
 #[must_use]
 pub(crate) struct Observed<'s> {
     span: Span,
-    counted: Option<Counted<'s>>,
+    counted: Option<&'s Counted<'s>>,
     state: State,
 }
 
@@ -44,6 +42,15 @@ pub(crate) struct Observed<'s> {
 /// that is not ready [takes](Self::take) what is observed along.
 #[derive(Default)]
 pub(crate) struct ObservedRef<'o, 's>(Option<&'o mut Observed<'s>>);
+
+/// What is observed of a request whose reply is not ready. It ends when an end is noted, or else when
+/// it is dropped.
+#[must_use]
+pub(crate) struct PendingObserved {
+    span: Span,
+    counted: Option<Counted<'static>>,
+    state: State,
+}
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum State {
@@ -55,7 +62,7 @@ enum State {
 }
 
 /// What an observer is told at the end.
-struct Counted<'s> {
+pub(crate) struct Counted<'s> {
     observer: ObserverHandle<'s>,
     method: Method,
     target: Option<(NamedBy, Cow<'s, str>)>,
@@ -75,10 +82,15 @@ impl<'s> Observed<'s> {
         LEVEL <= LevelFilter::current() || settings.observer.is_some()
     }
 
-    /// Begins the span of a request.
-    // Inlined, because it has one caller, and what it returns is large.
-    #[inline]
-    pub(crate) fn begin(request: &ValidRequest<'_>, settings: &ObserveSettings) -> Self {
+    /// Begins the span of a request, which may also be counted.
+    #[expect(clippy::inline_always, reason = "what it returns is large, and it is not inlined otherwise")]
+    #[inline(always)]
+    pub(crate) fn begin(
+        request: &ValidRequest<'_>,
+        counted: Option<&'s Counted<'s>>,
+        #[cfg_attr(not(feature = "otel"), expect(unused_variables, reason = "no trace is continued"))]
+        settings: &ObserveSettings,
+    ) -> Self {
         let span = new_span(request);
         #[cfg(feature = "otel")]
         if let Some(propagation) = &settings.propagation
@@ -86,44 +98,8 @@ impl<'s> Observed<'s> {
         {
             continue_trace(&**propagation, &span, request);
         }
-        let state = if span.is_disabled() && settings.observer.is_none() { State::Over } else { State::Open };
-        Self { span, counted: None, state }
-    }
-
-    /// Begins to count the request. `is_known` says whether the registry has the target.
-    pub(crate) fn count(
-        &mut self,
-        request: &'s ValidRequest<'_>,
-        is_known: bool,
-        observer: &'s Arc<dyn Observer>,
-    ) {
-        self.counted = Some(Counted::begin(request, is_known, observer));
-    }
-
-    /// Enters the span, so that what is logged meanwhile belongs to it.
-    #[inline]
-    pub(crate) fn enter(&self) -> Option<Entered<'_>> {
-        (self.state != State::Over).then(|| self.span.enter())
-    }
-
-    /// Runs something in the span.
-    pub(crate) fn in_span<T>(&self, run: impl FnOnce() -> T) -> T {
-        let _entered = self.enter();
-        run()
-    }
-
-    /// Notes how the request ends, unless that is known already.
-    #[inline]
-    pub(crate) fn note(&mut self, end: RequestEnd) {
-        if self.state != State::Over {
-            self.state = State::Over;
-            if end != RequestEnd::Success {
-                record(&self.span, end);
-            }
-            if let Some(counted) = &self.counted {
-                counted.end(end);
-            }
-        }
+        let state = if span.is_disabled() && counted.is_none() { State::Over } else { State::Open };
+        Self { span, counted, state }
     }
 
     pub(crate) fn by_ref(&mut self) -> ObservedRef<'_, 's> {
@@ -132,32 +108,25 @@ impl<'s> Observed<'s> {
 }
 
 impl ObservedRef<'_, '_> {
-    /// See [`Observed::enter`].
+    /// Enters the span, so that what is logged meanwhile belongs to it.
     #[inline]
     pub(crate) fn enter(&self) -> Option<Entered<'_>> {
-        self.0.as_ref().and_then(|observed| observed.enter())
+        self.0.as_ref().map(|observed| observed.span.enter())
     }
 
-    /// See [`Observed::in_span`].
+    /// Runs something in the span.
     #[inline]
     pub(crate) fn in_span<T>(&self, run: impl FnOnce() -> T) -> T {
         let _entered = self.enter();
         run()
     }
 
-    /// See [`Observed::note`].
-    #[inline]
-    pub(crate) fn note(&mut self, end: RequestEnd) {
-        if let Some(observed) = &mut self.0 {
-            observed.note(end);
-        }
-    }
-
-    /// Notes the end that `end` returns. It is not called if nobody observes the request.
+    /// Notes that the request ends as `end` returns, unless its end is known already. `end` is not
+    /// called if nobody observes the request.
     #[inline]
     pub(crate) fn note_with(&mut self, end: impl FnOnce() -> RequestEnd) {
-        if let Some(observed) = &mut self.0 {
-            observed.note(end());
+        if let Some(Observed { span, counted, state }) = &mut self.0 {
+            note(span, *counted, state, end());
         }
     }
 
@@ -171,23 +140,63 @@ impl ObservedRef<'_, '_> {
     }
 
     /// Takes it along, for a reply that outlives the request's body.
-    pub(crate) fn take(self) -> Observed<'static> {
-        let nothing = Observed { span: Span::none(), counted: None, state: State::Over };
-        self.0.map_or(nothing, |observed| Observed {
+    pub(crate) fn take(self) -> PendingObserved {
+        let nothing = PendingObserved { span: Span::none(), counted: None, state: State::Over };
+        self.0.map_or(nothing, |observed| PendingObserved {
             span: std::mem::replace(&mut observed.span, Span::none()),
-            counted: observed.counted.take().map(Counted::into_owned),
+            counted: observed.counted.take().map(Counted::to_owned),
             state: std::mem::replace(&mut observed.state, State::Over),
         })
     }
 }
 
-impl Drop for Observed<'_> {
+impl PendingObserved {
+    /// Enters the span, so that what is logged meanwhile belongs to it.
     #[inline]
+    pub(crate) fn enter(&self) -> Entered<'_> {
+        self.span.enter()
+    }
+
+    /// Runs something in the span.
+    pub(crate) fn in_span<T>(&self, run: impl FnOnce() -> T) -> T {
+        self.span.in_scope(run)
+    }
+
+    /// Notes how the request ends, unless that is known already.
+    pub(crate) fn note(&mut self, end: RequestEnd) {
+        note(&self.span, self.counted.as_ref(), &mut self.state, end);
+    }
+
+    /// Serves the request again with `serve`, which may take it along.
+    #[cfg(feature = "ask")]
+    pub(crate) fn again<T>(&mut self, serve: impl FnOnce(ObservedRef<'_, '_>) -> T) -> T {
+        let span = std::mem::replace(&mut self.span, Span::none());
+        let state = std::mem::replace(&mut self.state, State::Over);
+        let counted = self.counted.take();
+        let mut observed = Observed { span, counted: counted.as_ref(), state };
+        serve(observed.by_ref())
+    }
+}
+
+impl Drop for PendingObserved {
     fn drop(&mut self) {
         match self.state {
             State::Over => {}
             State::Open => self.note(RequestEnd::Cancelled),
             State::Listening => self.note(RequestEnd::Success),
+        }
+    }
+}
+
+#[inline]
+fn note(span: &Span, counted: Option<&Counted<'_>>, state: &mut State, end: RequestEnd) {
+    if *state != State::Over {
+        *state = State::Over;
+        if end != RequestEnd::Success {
+            record(span, end);
+        }
+        if let Some(counted) = counted {
+            counted.end(end);
         }
     }
 }
@@ -216,7 +225,12 @@ fn record(span: &Span, end: RequestEnd) {
 }
 
 impl<'s> Counted<'s> {
-    fn begin(request: &'s ValidRequest<'_>, is_known: bool, observer: &'s Arc<dyn Observer>) -> Self {
+    /// Begins to count a request. `is_known` says whether the registry has the target.
+    pub(crate) fn begin(
+        request: &'s ValidRequest<'_>,
+        is_known: bool,
+        observer: &'s Arc<dyn Observer>,
+    ) -> Self {
         let (method, revision) = (request.method, request.revision);
         tell_caught(&**observer, |observer| observer.request_started(method.as_str()));
         let target = method.named_by().filter(|_| is_known);
@@ -227,14 +241,18 @@ impl<'s> Counted<'s> {
         Self { observer: ObserverHandle::Borrowed(observer), method, target, revision, start: Instant::now() }
     }
 
-    fn into_owned(self) -> Counted<'static> {
-        let Self { observer, method, target, revision, start } = self;
-        let observer = ObserverHandle::Owned(match observer {
-            ObserverHandle::Borrowed(observer) => Arc::clone(observer),
+    /// Returns the same, without borrowing anything.
+    fn to_owned(&self) -> Counted<'static> {
+        let observer = ObserverHandle::Owned(Arc::clone(self.observer()));
+        let target = self.target.as_ref().map(|(named_by, name)| (*named_by, name.to_string().into()));
+        Counted { observer, target, ..*self }
+    }
+
+    fn observer(&self) -> &Arc<dyn Observer> {
+        match &self.observer {
+            ObserverHandle::Borrowed(observer) => observer,
             ObserverHandle::Owned(observer) => observer,
-        });
-        let target = target.map(|(named_by, name)| (named_by, name.into_owned().into()));
-        Counted { observer, method, target, revision, start }
+        }
     }
 
     #[inline(never)]
@@ -246,11 +264,7 @@ impl<'s> Counted<'s> {
             _ => Target::Tool(name),
         });
         let ended = EndedRequest::new(self.method.as_str(), target, self.revision, end, self.start.elapsed());
-        let observer = match &self.observer {
-            ObserverHandle::Borrowed(observer) => observer,
-            ObserverHandle::Owned(observer) => observer,
-        };
-        tell_caught(&**observer, |observer| observer.request_ended(&ended));
+        tell_caught(&**self.observer(), |observer| observer.request_ended(&ended));
     }
 }
 
@@ -265,9 +279,9 @@ fn new_span(request: &ValidRequest<'_>) -> Span {
                 LEVEL,
                 "mcp.request",
                 $($known)*
-                { names::REQUEST_ID } = %ShownId(request),
-                { names::REVISION } = request.revision.as_str(),
-                { names::ERA } = era(request.era()),
+                { names::REQUEST_ID } = display(ShownId(request)),
+                { names::REVISION } = display(request.revision),
+                { names::ERA } = display(ShownEra(request)),
                 { names::OUTCOME } = Empty,
                 { names::ERROR_TYPE } = Empty,
                 { names::STATUS_CODE } = Empty,
@@ -278,7 +292,7 @@ fn new_span(request: &ValidRequest<'_>) -> Span {
     macro_rules! span {
         ($($known:tt)*) => {
             request_span!(
-                { otel::NAME } = %SpanName(request),
+                { otel::NAME } = display(SpanName(request)),
                 { otel::KIND } = "server",
                 { otel::STATUS } = Empty,
                 $($known)*
@@ -293,7 +307,7 @@ fn new_span(request: &ValidRequest<'_>) -> Span {
     if request.method == Method::ToolsCall {
         return span!(
             { names::METHOD } = "tools/call",
-            { names::TOOL } = %ShownTarget(request),
+            { names::TOOL } = display(ShownTarget(request)),
             { names::OPERATION } = names::EXECUTE_TOOL,
         );
     }
@@ -352,10 +366,15 @@ impl fmt::Display for ShownId<'_, '_> {
     }
 }
 
-fn era(era: Era) -> &'static str {
-    match era {
-        Era::Legacy => "legacy",
-        Era::Modern => "modern",
+/// The era of a request, as it is shown.
+struct ShownEra<'r, 'a>(&'r ValidRequest<'a>);
+
+impl fmt::Display for ShownEra<'_, '_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self.0.era() {
+            Era::Legacy => "legacy",
+            Era::Modern => "modern",
+        })
     }
 }
 

@@ -17,7 +17,7 @@ use crate::call::{
 };
 use crate::http::sse::event;
 use crate::jsonrpc::RpcError;
-use crate::observe::{Observed, ObservedRef, RequestEnd};
+use crate::observe::{ObservedRef, PendingObserved, RequestEnd};
 use crate::request::Rejection;
 #[cfg(feature = "tasks")]
 use crate::request::ValidRequest;
@@ -33,7 +33,7 @@ pub(crate) struct PendingCall<T: Output> {
     pub(super) exchange: Option<Arc<Exchange>>,
     /// `None` once the reply has been written.
     pub(super) draft: Option<Draft>,
-    pub(super) observed: Observed<'static>,
+    pub(super) observed: PendingObserved,
     /// There while the call may become a task.
     #[cfg(feature = "tasks")]
     pub(super) seed: Option<Box<TaskSeed>>,
@@ -61,7 +61,7 @@ impl<T: Output + WriteResult> PendingCall<T> {
     pub(crate) fn begin(
         start: impl FnOnce(&mut Option<Arc<Exchange>>, &mut Parts) -> CallFuture<T>,
         draft: Draft,
-        observed: ObservedRef<'_, '_>,
+        mut observed: ObservedRef<'_, '_>,
         origin: CallOrigin<'_>,
         head: &mut Parts,
         settings: &Arc<Settings>,
@@ -90,7 +90,9 @@ impl<T: Output + WriteResult> PendingCall<T> {
             }
         }
         if let Poll::Ready(outcome) = &mut polled {
-            let reply = write(draft, outcome, &call, exchange.as_ref(), observed, settings, target);
+            let mut end = None;
+            let reply = write(draft, outcome, &call, exchange.as_ref(), &mut end, settings, target);
+            observed.note_with(|| end.unwrap_or_else(|| reply.end()));
             return Ok(match &exchange {
                 Some(exchange) => finish(exchange.close(), reply),
                 None => reply.into(),
@@ -165,7 +167,10 @@ impl<T: Output + WriteResult> PendingCall<T> {
         };
         match draft.take() {
             Some(draft) => {
-                Poll::Ready(write(draft, outcome, call, exchange.as_ref(), observed.by_ref(), settings, ""))
+                let mut end = None;
+                let reply = write(draft, outcome, call, exchange.as_ref(), &mut end, settings, "");
+                observed.note(end.unwrap_or_else(|| reply.end()));
+                Poll::Ready(reply)
             }
             None => Poll::Pending,
         }
@@ -201,14 +206,15 @@ fn finish(leftovers: Leftovers, reply: SingleReply) -> Reply {
     Reply::Events(events)
 }
 
-/// Writes the reply for the outcome of a handler, and notes how the request ends. The outcome is left
+/// Writes the reply for the outcome of a handler. Sets how the request ends, if the reply does not
+/// tell. The outcome is left
 /// in place, because moving a result is expensive.
 fn write<T: Output + WriteResult>(
     draft: Draft,
     outcome: &mut Result<T, CallError>,
     call: &GuardedCall<T>,
     exchange: Option<&Arc<Exchange>>,
-    mut observed: ObservedRef<'_, '_>,
+    end: &mut Option<RequestEnd>,
     settings: &Settings,
     target: &str,
 ) -> SingleReply {
@@ -217,10 +223,10 @@ fn write<T: Output + WriteResult>(
     if let Err(CallError::Failed(error)) = outcome {
         *outcome = error.answer(call.name(target), &settings.shown_errors);
     }
-    let reply = match outcome {
+    match outcome {
         Ok(output) => {
             if output.is_error() {
-                observed.note(RequestEnd::ToolError);
+                *end = Some(RequestEnd::ToolError);
             }
             draft.output(output, settings)
         }
@@ -240,15 +246,13 @@ fn write<T: Output + WriteResult>(
             });
             match questions {
                 Ok(questions) => {
-                    observed.note(RequestEnd::InputRequired);
+                    *end = Some(RequestEnd::InputRequired);
                     draft.output(&questions, settings)
                 }
                 Err(error) => draft.error(&error),
             }
         }
-    };
-    observed.note_with(|| reply.end());
-    reply
+    }
 }
 
 impl<T: Output + WriteResult> CallInFlight for PendingCall<T> {

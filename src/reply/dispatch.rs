@@ -22,7 +22,7 @@ use crate::completion::OwnedCompletionRequest;
 use crate::http::{Accepts, HttpFault};
 use crate::jsonrpc::write::{ReplyId, ReplyStart};
 use crate::jsonrpc::{Raw, RpcError};
-use crate::observe::{Observed, ObservedRef, Observer};
+use crate::observe::{Counted, Observed, ObservedRef, Observer};
 use crate::places::{Full, Places};
 use crate::principal::Principal;
 use crate::protocol::error::method_not_found;
@@ -102,21 +102,25 @@ impl<'r> Dispatcher<'r> {
         head: &mut Parts,
         cx: &mut Context<'_>,
     ) -> PendingReply<'r> {
-        let mut observed = Observed::begin(request, &self.settings.observe);
-        if let Some(observer) = &self.settings.observe.observer {
-            self.count(request, observer, &mut observed);
+        let observe = &self.settings.observe;
+        if let Some(observer) = &observe.observer {
+            return self.count(request, head, observer, cx);
         }
+        let mut observed = Observed::begin(request, None, observe);
         self.observed_request(request, head, observed.by_ref(), cx)
     }
 
     #[inline(never)]
-    fn count<'s>(
+    fn count(
         &self,
-        request: &'s ValidRequest<'_>,
-        observer: &'s Arc<dyn Observer>,
-        watched: &mut Observed<'s>,
-    ) {
-        watched.count(request, self.has_target(request), observer);
+        request: &ValidRequest<'_>,
+        head: &mut Parts,
+        told: &Arc<dyn Observer>,
+        cx: &mut Context<'_>,
+    ) -> PendingReply<'r> {
+        let counted = Counted::begin(request, self.has_target(request), told);
+        let mut observed = Observed::begin(request, Some(&counted), &self.settings.observe);
+        self.observed_request(request, head, observed.by_ref(), cx)
     }
 
     /// Starts a request that may be observed already. A reply that is not ready takes `observed`

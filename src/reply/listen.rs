@@ -19,7 +19,7 @@ use crate::deadline::Deadline;
 use crate::drain::ListenerGuard;
 use crate::http::sse::{KEEP_ALIVE, event};
 use crate::jsonrpc::{RpcError, write};
-use crate::observe::{Observed, RequestEnd, StreamKind};
+use crate::observe::{PendingObserved, RequestEnd, StreamKind};
 use crate::protocol::{Offer, meta};
 use crate::registry::Registry;
 use crate::resource::uri;
@@ -127,7 +127,7 @@ pub(crate) struct SubscriptionStream {
     listener: ListenerGuard,
     /// `None` once the final result has been written.
     draft: Option<Draft>,
-    observed: Observed<'static>,
+    observed: PendingObserved,
     settings: Arc<Settings>,
     keep_alive: Deadline,
     /// How long to wait for a connection of the bus before the acknowledgement; `None` from then on.
@@ -147,7 +147,7 @@ impl SubscriptionStream {
         changes: ChangeStream,
         listener: ListenerGuard,
         draft: Draft,
-        observed: Observed<'static>,
+        observed: PendingObserved,
         settings: Arc<Settings>,
     ) -> Self {
         settings.observe.tell(|observer| observer.stream_opened(StreamKind::Subscription));

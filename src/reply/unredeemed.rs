@@ -8,7 +8,7 @@ use http::request::Parts;
 use super::draft::Draft;
 use super::message::SingleReply;
 use crate::ask::{self, Redemption};
-use crate::observe::Observed;
+use crate::observe::PendingObserved;
 use crate::settings::Settings;
 
 /// A call whose state is not redeemed yet.
@@ -16,7 +16,7 @@ pub(crate) struct UnredeemedCall {
     pub(crate) head: Parts,
     pub(crate) redemption: Redemption,
     pub(crate) draft: Draft,
-    pub(crate) observed: Observed<'static>,
+    pub(crate) observed: PendingObserved,
 }
 
 impl UnredeemedCall {
@@ -25,7 +25,7 @@ impl UnredeemedCall {
     pub(crate) async fn redeem(
         mut self,
         settings: &Settings,
-    ) -> Result<(Parts, Observed<'static>), SingleReply> {
+    ) -> Result<(Parts, PendingObserved), SingleReply> {
         let redeemed = {
             let mut redeeming = pin!(ask::redeem(self.redemption, &mut self.head, &settings.ask));
             poll_fn(|cx| self.observed.in_span(|| redeeming.as_mut().poll(cx))).await

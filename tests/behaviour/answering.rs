@@ -302,6 +302,9 @@ async fn no_header_of_a_request_is_in_its_response() {
         names.sort_unstable();
         assert_eq!((answer.status.as_u16(), &names[..]), (status, expected));
     }
+    // Nor does a large head leave much memory behind.
+    let post = (0..60).fold(add(), |post, number| post.header(&format!("x-{number}"), "x"));
+    assert!(server.handle(post).await.headers().capacity() < 30);
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 //! What is observed of an upstream: a span for each request, and an observer for metrics.
 
 use std::borrow::Cow;
+#[cfg(feature = "otel")]
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;

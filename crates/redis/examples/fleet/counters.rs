@@ -1,11 +1,16 @@
 //! Counters, which the replicas share: what this server is about.
 
+use std::time::Duration;
+
 use mcp_stateless::ToolError;
 use mcp_stateless::changes::{Change, Changes};
 use mcp_stateless::protocol::RpcError;
+use redis::AsyncConnectionConfig;
 use redis::aio::MultiplexedConnection;
 use tokio::sync::Mutex;
 
+/// How long Redis may take to answer.
+const LIMIT: Duration = Duration::from_secs(2);
 /// How long a counter is kept that nobody counts, in seconds.
 const KEPT: u64 = 600;
 
@@ -46,6 +51,13 @@ impl Counters {
         Ok(sum.unwrap_or(0))
     }
 
+    async fn connect(&self) -> redis::RedisResult<MultiplexedConnection> {
+        let config = AsyncConnectionConfig::new()
+            .set_connection_timeout(Some(LIMIT))
+            .set_response_timeout(Some(LIMIT));
+        self.client.get_multiplexed_async_connection_with_config(&config).await
+    }
+
     /// Runs commands on a connection that is made anew after an error.
     async fn run<T: redis::FromRedisValue>(&self, pipe: &redis::Pipeline) -> Result<T, ToolError> {
         let away = |error: redis::RedisError| {
@@ -55,7 +67,7 @@ impl Counters {
         let mut shared = self.connection.lock().await;
         let mut connection = match shared.clone() {
             Some(connection) => connection,
-            None => self.client.get_multiplexed_async_connection().await.map_err(away)?,
+            None => self.connect().await.map_err(away)?,
         };
         *shared = Some(connection.clone());
         drop(shared);

@@ -9,6 +9,7 @@ use test_support::server::{ExampleServer, example, free_port};
 use test_support::services::{Directory, RedisServer, program};
 use test_support::wait;
 use tokio::process::{Child, Command};
+use tokio::sync::{Mutex, MutexGuard};
 
 const CONFIGURATION: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/fleet/nginx.conf");
 const KEYS: &str = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
@@ -159,17 +160,22 @@ fn write_replicas(directory: &Path, replicas: &[u16]) {
     fs::write(directory.join("replicas.conf"), lines.join("\n")).expect("a file");
 }
 
+/// One fleet at a time: they share the processors, and judge by the clock.
+static ONE_AT_A_TIME: Mutex<()> = Mutex::const_new(());
+
 /// Three replicas behind nginx, and Redis.
 pub(crate) struct Fleet {
     pub(crate) replicas: Vec<Replica>,
     pub(crate) nginx: Nginx,
     pub(crate) redis: RedisServer,
     directory: Directory,
+    _turn: MutexGuard<'static, ()>,
 }
 
 impl Fleet {
     /// Starts a fleet. `name` differs from those of other tests.
     pub(crate) async fn start(name: &str, times: Times) -> Self {
+        let turn = ONE_AT_A_TIME.lock().await;
         let directory = Directory::new(&format!("fleet-{name}"));
         let redis = RedisServer::start().await;
         let log = directory.path().join("replicas.log");
@@ -180,7 +186,7 @@ impl Fleet {
         }
         let ports: Vec<_> = replicas.iter().map(|replica| replica.port).collect();
         let nginx = Nginx::start(directory.path(), &ports).await;
-        Self { replicas, nginx, redis, directory }
+        Self { replicas, nginx, redis, directory, _turn: turn }
     }
 
     pub(crate) fn url(&self) -> String {
