@@ -143,6 +143,7 @@ fn only_values_that_cannot_forge_a_line_are_written_as_they_are() {
         "?pause",
         "after = ?since.elapsed()",
         "limit = ?deadline.length()",
+        "limit = ?CHOICE_LIMIT",
         "write_timeout = ?this.write_timeout",
     ];
     for ((package, level, event), arguments) in events() {

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until, timeout};
+use tracing::Instrument as _;
 
 use super::TaskRecord;
 use super::config::TaskSettings;
@@ -23,6 +24,7 @@ use crate::auth::TokenEnd;
 use crate::changes::Subscription;
 use crate::drain::Serving;
 use crate::jsonrpc::{ErrorCode, RpcError};
+use crate::observe::ObservedTask;
 use crate::places::Place;
 use crate::settings::Settings;
 
@@ -56,6 +58,7 @@ pub(super) struct Keeper {
     ends_at: Instant,
     #[cfg(feature = "auth")]
     token_end: Option<TokenEnd>,
+    observed: ObservedTask,
     _place: Place,
     /// Counts the task as in flight.
     _serving: Serving,
@@ -98,6 +101,7 @@ impl Keeper {
             stored_at: now,
             ends_at: now
                 + Duration::from_millis(record.expires_at.saturating_sub(record.created_at).min(FAR)),
+            observed: ObservedTask::begin(&data.tool, &settings.observe),
             record,
             data,
             link,
@@ -118,8 +122,9 @@ impl Keeper {
     /// Spawns the work and the keeper, each on its own, so that a handler that blocks its thread does
     /// not stop the keeper.
     pub(super) fn spawn(self, work: Work) {
-        let work = tokio::spawn(work);
-        tokio::spawn(self.keep(work));
+        let span = self.observed.span();
+        let work = tokio::spawn(work.instrument(span.clone()));
+        tokio::spawn(self.keep(work).instrument(span));
     }
 
     async fn keep(mut self, mut work: JoinHandle<Ended>) {
@@ -130,7 +135,7 @@ impl Keeper {
                 Event::Ended(Ended::Asked(required)) => match self.ask(*required, tasks) {
                     Ok(_) if self.is_closing => return self.hand_over(tasks).await,
                     Ok(answers) => {
-                        work = tokio::spawn(answers);
+                        work = tokio::spawn(answers.instrument(self.observed.span()));
                         Ok(())
                     }
                     Err(error) => return self.end(Ended::Error(error), tasks).await,
