@@ -150,6 +150,9 @@ impl Workload {
     }
 
     /// Answers a request. Returns the body of the reply.
+    ///
+    /// # Panics
+    /// If the request is refused before it is handled.
     pub fn answer(&self, request: Request<Full<Bytes>>) -> Bytes {
         run(async {
             #[cfg(feature = "auth")]
