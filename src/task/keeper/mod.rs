@@ -11,12 +11,13 @@ use std::time::Duration;
 
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until, timeout};
+use tracing::Instrument as _;
 
 use super::TaskRecord;
 use super::config::TaskSettings;
 use super::data::TaskData;
 use super::seal::topic;
-use super::work::{Ended, Work};
+use super::work::{Ended, Work, span};
 use crate::ask::{InputRequired, TaskLink};
 #[cfg(feature = "auth")]
 use crate::auth::TokenEnd;
@@ -118,8 +119,9 @@ impl Keeper {
     /// Spawns the work and the keeper, each on its own, so that a handler that blocks its thread does
     /// not stop the keeper.
     pub(super) fn spawn(self, work: Work) {
-        let work = tokio::spawn(work);
-        tokio::spawn(self.keep(work));
+        let span = span(&self.data.tool);
+        let work = tokio::spawn(work.instrument(span.clone()));
+        tokio::spawn(self.keep(work).instrument(span));
     }
 
     async fn keep(mut self, mut work: JoinHandle<Ended>) {
