@@ -3,7 +3,9 @@
 
 use std::fmt;
 
-use mcp_stateless::observe::{EndedRequest, Observer, QuestionEnd, RefusalKind, StreamKind, Target, names};
+use mcp_stateless::observe::{
+    EndedRequest, Observer, QuestionEnd, RefusalKind, StreamKind, Target, TaskEnd, names,
+};
 use prometheus_client::encoding::text;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -25,6 +27,8 @@ pub(crate) struct Metrics {
     streams: Family<Labels, Gauge>,
     parked: Gauge,
     questions: Family<Labels, Counter>,
+    running_tasks: Gauge,
+    ended_tasks: Family<Labels, Counter>,
 }
 
 /// Returns a name as Prometheus writes it.
@@ -46,8 +50,20 @@ impl Metrics {
             streams: Family::default(),
             parked: Gauge::default(),
             questions: Family::default(),
+            running_tasks: Gauge::default(),
+            ended_tasks: Family::default(),
         };
-        let Self { registry, durations, active, refused, streams, parked, questions } = &mut metrics;
+        let Self {
+            registry,
+            durations,
+            active,
+            refused,
+            streams,
+            parked,
+            questions,
+            running_tasks,
+            ended_tasks,
+        } = &mut metrics;
         let help = "The duration of a request";
         registry.register_with_unit(name(names::SERVER_DURATION), help, Unit::Seconds, durations.clone());
         registry.register(name(names::ACTIVE_REQUESTS), "Requests in flight", active.clone());
@@ -55,6 +71,16 @@ impl Metrics {
         registry.register(name(names::OPEN_STREAMS), "Open streams", streams.clone());
         registry.register(name(names::PARKED_QUESTIONS), "Questions without an answer yet", parked.clone());
         registry.register(name(names::ENDED_QUESTIONS), "Questions that have ended", questions.clone());
+        registry.register(
+            name(names::RUNNING_TASKS),
+            "Tasks that run in this process",
+            running_tasks.clone(),
+        );
+        registry.register(
+            name(names::ENDED_TASKS),
+            "Tasks that have ended in this process",
+            ended_tasks.clone(),
+        );
         metrics
     }
 
@@ -109,5 +135,13 @@ impl Observer for Metrics {
     fn question_ended(&self, end: QuestionEnd) {
         self.parked.dec();
         self.questions.get_or_create(&vec![label(names::QUESTION, end.as_str())]).inc();
+    }
+    fn task_started(&self) {
+        self.running_tasks.inc();
+    }
+
+    fn task_ended(&self, end: TaskEnd) {
+        self.running_tasks.dec();
+        self.ended_tasks.get_or_create(&vec![label(names::TASK, end.as_str())]).inc();
     }
 }

@@ -12,10 +12,8 @@ use super::state::refusal;
 use super::{AskSettings, Redemption};
 use crate::deadline::Deadline;
 use crate::jsonrpc::RpcError;
-use crate::observe::line;
+use crate::observe::error_line;
 
-/// The maximum length of a logged error, in bytes.
-const MAX_LOGGED: usize = 512;
 /// How long a guard may take.
 const LIMIT: Duration = Duration::from_secs(10);
 
@@ -53,10 +51,7 @@ async fn ask_guard(redemption: &Redemption, settings: &AskSettings) -> Result<()
         Ok(true) => Ok(()),
         Ok(false) => Err(refusal()),
         Err(error) => {
-            tracing::error!(
-                error = &*line(&error.to_string(), MAX_LOGGED),
-                "the answer guard could not redeem a state"
-            );
+            tracing::error!(error = error_line(&error), "the answer guard could not redeem a state");
             Err(unknown())
         }
     }

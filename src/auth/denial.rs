@@ -8,10 +8,7 @@ use super::dpop::{ALGORITHMS, DpopFault, DpopPolicy};
 use super::insufficient::InsufficientScope;
 use super::policy::Policy;
 use super::verifier::{TokenError, TokenErrorKind};
-use crate::observe::line;
-
-/// The maximum length of a logged reason, in bytes.
-const MAX_REASON: usize = 512;
+use crate::observe::error_line;
 
 /// The HTTP refusal of a request.
 #[derive(Debug)]
@@ -58,15 +55,12 @@ impl Policy {
             TokenErrorKind::Invalid => "The access token is not valid for this resource",
             TokenErrorKind::Expired => "The access token has expired",
             TokenErrorKind::Unavailable => {
-                tracing::warn!(
-                    error = &*line(&error.to_string(), MAX_REASON),
-                    "access tokens cannot be verified"
-                );
+                tracing::warn!(error = error_line(error), "access tokens cannot be verified");
                 let message = "Access tokens cannot be verified now: try again later";
                 return Denial::new(StatusCode::SERVICE_UNAVAILABLE, message, []);
             }
         };
-        tracing::debug!(reason = &*line(&error.to_string(), MAX_REASON), "an access token was refused");
+        tracing::debug!(reason = error_line(error), "an access token was refused");
         let challenge = self.challenge(scheme, Some(("invalid_token", message)));
         Denial::new(StatusCode::UNAUTHORIZED, &format!("Unauthorized: {message}"), [challenge])
     }
@@ -78,7 +72,7 @@ impl Policy {
             let message = "Too many proofs of possession: try again later";
             return Denial::new(StatusCode::SERVICE_UNAVAILABLE, message, []);
         }
-        tracing::debug!(reason = &*line(&fault.to_string(), MAX_REASON), "a proof of possession was refused");
+        tracing::debug!(reason = error_line(&fault), "a proof of possession was refused");
         let description = match fault {
             DpopFault::Nonce => "The proof of possession needs the nonce of this response",
             _ => "The proof of possession is not valid",

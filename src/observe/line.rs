@@ -1,6 +1,12 @@
 //! Texts of others in logs and spans.
 
 use std::borrow::Cow;
+#[cfg(any(feature = "ask", feature = "auth"))]
+use std::fmt;
+
+/// The maximum length of a logged error, in bytes.
+#[cfg(any(feature = "ask", feature = "auth"))]
+const MAX_ERROR: usize = 512;
 
 /// Returns a text on one line of at most `most` bytes, and a few more where it was cut.
 ///
@@ -19,6 +25,12 @@ pub(crate) fn line(text: &str, most: usize) -> Cow<'_, str> {
         if misleads(letter) { line.extend(letter.escape_default()) } else { line.push(letter) }
     }
     Cow::Owned(line)
+}
+
+/// Returns what an error says, on one line of at most 512 bytes.
+#[cfg(any(feature = "ask", feature = "auth"))]
+pub(crate) fn error_line(error: &(impl fmt::Display + ?Sized)) -> String {
+    line(&error.to_string(), MAX_ERROR).into_owned()
 }
 
 fn is_printable_ascii(text: &str) -> bool {

@@ -32,6 +32,8 @@ pub const REFUSAL: &str = "mcp_stateless.refusal";
 pub const STREAM: &str = "mcp_stateless.stream";
 /// How a parked question ended. See [`QuestionEnd::as_str`](super::QuestionEnd::as_str).
 pub const QUESTION: &str = "mcp_stateless.question";
+/// How a task ended in a process. See [`TaskEnd::as_str`](super::TaskEnd::as_str).
+pub const TASK: &str = "mcp_stateless.task";
 /// The label of an upstream.
 pub const UPSTREAM: &str = "mcp_stateless.upstream";
 /// How messages travel: `tcp` or `pipe`.
@@ -67,6 +69,10 @@ pub const OPEN_STREAMS: &str = "mcp_stateless.server.open_streams";
 pub const PARKED_QUESTIONS: &str = "mcp_stateless.server.parked_questions";
 /// How many parked questions have ended, by [`QUESTION`].
 pub const ENDED_QUESTIONS: &str = "mcp_stateless.server.ended_questions";
+/// The number of tasks that run in this process.
+pub const RUNNING_TASKS: &str = "mcp_stateless.server.running_tasks";
+/// How many tasks have ended in this process, by [`TASK`].
+pub const ENDED_TASKS: &str = "mcp_stateless.server.ended_tasks";
 /// The number of open sessions with an upstream, by [`UPSTREAM`].
 pub const OPEN_SESSIONS: &str = "mcp_stateless.client.open_sessions";
 

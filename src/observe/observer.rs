@@ -75,6 +75,15 @@ pub trait Observer: Send + Sync + 'static {
     fn question_ended(&self, end: QuestionEnd) {
         let _ = end;
     }
+
+    /// A task begins to run in this process: a call became a task, or was taken over from another
+    /// replica.
+    fn task_started(&self) {}
+
+    /// A task no longer runs in this process.
+    fn task_ended(&self, end: TaskEnd) {
+        let _ = end;
+    }
 }
 
 /// A request that has ended.
@@ -151,6 +160,32 @@ impl QuestionEnd {
     }
 }
 
+/// How a task that ran in this process ended here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum TaskEnd {
+    /// With a result, which may report an error.
+    Completed,
+    /// With an error.
+    Failed,
+    /// It was given back, for any replica to take up.
+    Released,
+    /// It was cancelled or deleted, another replica has it, or this process ends.
+    Gone,
+}
+
+impl TaskEnd {
+    /// Returns a name: `completed`, `failed`, `released` or `gone`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Completed => "completed",
+            Self::Failed => "failed",
+            Self::Released => "released",
+            Self::Gone => "gone",
+        }
+    }
+}
+
 impl<O: Observer + ?Sized> Observer for Arc<O> {
     fn request_started(&self, method: &'static str) {
         (**self).request_started(method);
@@ -178,5 +213,13 @@ impl<O: Observer + ?Sized> Observer for Arc<O> {
 
     fn question_ended(&self, end: QuestionEnd) {
         (**self).question_ended(end);
+    }
+
+    fn task_started(&self) {
+        (**self).task_started();
+    }
+
+    fn task_ended(&self, end: TaskEnd) {
+        (**self).task_ended(end);
     }
 }

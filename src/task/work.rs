@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use serde_json::value::RawValue;
-use tracing::Span;
 
 use super::data::raw;
 use crate::ask::InputRequired;
@@ -14,7 +13,6 @@ use crate::call::{CallError, Exchange, GuardedCall, Output, ResultWriter, Surrou
 #[cfg(feature = "auth")]
 use crate::jsonrpc::ErrorCode;
 use crate::jsonrpc::RpcError;
-use crate::observe::names;
 use crate::protocol::Era;
 use crate::settings::Settings;
 
@@ -40,20 +38,6 @@ pub(super) fn work<T: Output + WriteResult>(
 ) -> Work {
     let mut work = CallWork { call, exchange, settings: Arc::clone(settings) };
     Box::pin(poll_fn(move |cx| work.poll(cx)))
-}
-
-/// Creates the span of a task, which follows from that of the request that it is created in.
-pub(super) fn span(tool: &str) -> Span {
-    let span = tracing::info_span!(
-        target: "mcp_stateless::task",
-        // A child would keep the span of the request open.
-        parent: None,
-        "mcp.task",
-        { names::TOOL } = tool,
-        { names::OPERATION } = names::EXECUTE_TOOL,
-    );
-    span.follows_from(Span::current());
-    span
 }
 
 struct CallWork<T: Output> {

@@ -37,6 +37,7 @@ fn rows() -> BTreeSet<Line> {
     for line in GUIDE.lines() {
         match line {
             "Of `mcp-stateless-upstream`:" => package = "crates/upstream/src",
+            "Of `mcp-stateless-redis`:" => package = "crates/redis/src",
             "Of `mcp-gateway`:" => package = "crates/gateway/src",
             _ => {}
         }
@@ -89,7 +90,7 @@ fn arguments(source: &str) -> (&str, &str) {
 fn events() -> Vec<(Line, String)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut events = Vec::new();
-    for package in ["src", "crates/upstream/src", "crates/gateway/src"] {
+    for package in ["src", "crates/upstream/src", "crates/redis/src", "crates/gateway/src"] {
         let mut files = Vec::new();
         rust_files(&root.join(package), &mut files);
         for file in files {
@@ -129,6 +130,7 @@ fn only_values_that_cannot_forge_a_line_are_written_as_they_are() {
         "kind = %T::KIND",
         "error = %self.error",
         "%status",
+        "%full",
         // Of the host.
         "%upstream",
         "upstream = %self.upstream",
@@ -140,7 +142,9 @@ fn only_values_that_cannot_forge_a_line_are_written_as_they_are() {
         "errors = ?system.errors",
         // Durations.
         "?pause",
+        "after = ?since.elapsed()",
         "limit = ?deadline.length()",
+        "limit = ?CHOICE_LIMIT",
         "write_timeout = ?this.write_timeout",
     ];
     for ((package, level, event), arguments) in events() {

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use mcp_stateless::changes::Changes;
 use mcp_stateless::manager::Refusal;
-use mcp_stateless::observe::{EndedRequest, Observer, QuestionEnd, RefusalKind, StreamKind, names};
+use mcp_stateless::observe::{EndedRequest, Observer, QuestionEnd, RefusalKind, StreamKind, TaskEnd, names};
 use mcp_stateless::registry::Live;
 use serde_json::json;
 
@@ -21,15 +21,22 @@ use crate::support::{Answer, Era, Post, Server};
 
 /// Writes down what it hears, one line for each.
 #[derive(Clone, Default)]
-struct Notes(Arc<Mutex<String>>);
+pub(crate) struct Notes(Arc<Mutex<String>>);
 
 impl Notes {
     fn note(&self, line: &str) {
         writeln!(self.0.lock().expect("no panic"), "{line}").expect("a string takes everything");
     }
 
-    fn take(&self) -> String {
+    pub(crate) fn take(&self) -> String {
         std::mem::take(&mut *self.0.lock().expect("no panic"))
+    }
+
+    /// Waits until this has been written down.
+    pub(crate) async fn until(&self, line: &str) {
+        while !self.0.lock().expect("no panic").contains(line) {
+            tokio::task::yield_now().await;
+        }
     }
 }
 
@@ -62,6 +69,14 @@ impl Observer for Notes {
 
     fn question_ended(&self, end: QuestionEnd) {
         self.note(&format!("question {}", end.as_str()));
+    }
+
+    fn task_started(&self) {
+        self.note("task started");
+    }
+
+    fn task_ended(&self, end: TaskEnd) {
+        self.note(&format!("task {}", end.as_str()));
     }
 }
 

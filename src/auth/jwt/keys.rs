@@ -10,13 +10,10 @@ use crate::auth::fetch::{FetchError, HttpClient, TIME_LIMIT, fetch};
 use crate::auth::jose::{Algorithm, KeySet, PublicKey};
 use crate::auth::verifier::TokenError;
 use crate::deadline::within;
-use crate::observe::line;
+use crate::observe::error_line;
 
 /// The pause after a failed fetch while the known keys can still be used.
 const SOFT_RETRY: Duration = Duration::from_secs(60);
-
-/// The maximum length of a logged error, in bytes.
-const MAX_LOGGED: usize = 512;
 
 /// Where the keys of an issuer come from.
 pub(super) enum KeySource {
@@ -132,12 +129,7 @@ impl FetchedKeys {
         *last = Some(Instant::now());
         let fetched = within(TIME_LIMIT, self.fetch(issuer)).await;
         let keys = fetched.unwrap_or(Err(FetchError::TimedOut)).inspect_err(|error| {
-            let error = error.to_string();
-            tracing::warn!(
-                issuer,
-                error = &*line(&error, MAX_LOGGED),
-                "fetching the keys of an issuer failed"
-            );
+            tracing::warn!(issuer, error = error_line(error), "fetching the keys of an issuer failed");
         })?;
         let known = Arc::new(Known { keys, since: Instant::now() });
         *self.known.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&known));

@@ -17,13 +17,14 @@ use super::TaskRecord;
 use super::config::TaskSettings;
 use super::data::TaskData;
 use super::seal::topic;
-use super::work::{Ended, Work, span};
+use super::work::{Ended, Work};
 use crate::ask::{InputRequired, TaskLink};
 #[cfg(feature = "auth")]
 use crate::auth::TokenEnd;
 use crate::changes::Subscription;
 use crate::drain::Serving;
 use crate::jsonrpc::{ErrorCode, RpcError};
+use crate::observe::ObservedTask;
 use crate::places::Place;
 use crate::settings::Settings;
 
@@ -57,6 +58,7 @@ pub(super) struct Keeper {
     ends_at: Instant,
     #[cfg(feature = "auth")]
     token_end: Option<TokenEnd>,
+    observed: ObservedTask,
     _place: Place,
     /// Counts the task as in flight.
     _serving: Serving,
@@ -99,6 +101,7 @@ impl Keeper {
             stored_at: now,
             ends_at: now
                 + Duration::from_millis(record.expires_at.saturating_sub(record.created_at).min(FAR)),
+            observed: ObservedTask::begin(&data.tool, &settings.observe),
             record,
             data,
             link,
@@ -119,7 +122,7 @@ impl Keeper {
     /// Spawns the work and the keeper, each on its own, so that a handler that blocks its thread does
     /// not stop the keeper.
     pub(super) fn spawn(self, work: Work) {
-        let span = span(&self.data.tool);
+        let span = self.observed.span();
         let work = tokio::spawn(work.instrument(span.clone()));
         tokio::spawn(self.keep(work).instrument(span));
     }
@@ -132,7 +135,7 @@ impl Keeper {
                 Event::Ended(Ended::Asked(required)) => match self.ask(*required, tasks) {
                     Ok(_) if self.is_closing => return self.hand_over(tasks).await,
                     Ok(answers) => {
-                        work = tokio::spawn(answers);
+                        work = tokio::spawn(answers.instrument(self.observed.span()));
                         Ok(())
                     }
                     Err(error) => return self.end(Ended::Error(error), tasks).await,

@@ -7,6 +7,7 @@ use tokio::time::Instant;
 
 use super::{Keeper, RETRY};
 use crate::jsonrpc::{ErrorCode, RpcError};
+use crate::observe::{TaskEnd, error_line};
 use crate::task::config::{TaskSettings, log_unavailable};
 use crate::task::data::error_json;
 use crate::task::seal::{Part, open, seal};
@@ -135,7 +136,11 @@ impl Keeper {
         let mut pause = RETRY / 10;
         loop {
             match self.advance(state, tasks).await {
-                Ok(()) => return,
+                Ok(()) => {
+                    let is_result = state == TaskState::Completed;
+                    self.observed.note(if is_result { TaskEnd::Completed } else { TaskEnd::Failed });
+                    return;
+                }
                 Err(Trouble::Gone(why)) => {
                     tracing::debug!(tool = self.data.tool, why, "the end of a task is not stored");
                     return;
@@ -188,8 +193,10 @@ impl Keeper {
         let _ = self.advance(TaskState::Running, tasks).await;
         let TaskRecord { id, token, .. } = &self.record;
         if let Err(error) = tasks.step(|store| store.release(id, *token)).await {
-            tracing::debug!(tool = self.data.tool, %error, "the lease of a task is not given back");
+            let error = error_line(&error);
+            tracing::debug!(tool = self.data.tool, error, "the lease of a task is not given back");
         }
+        self.observed.note(TaskEnd::Released);
         tasks.announce_released();
     }
 }

@@ -6,7 +6,7 @@ mod ending;
 mod flaky;
 mod handing_over;
 mod listening;
-mod observing;
+mod observed;
 mod owners;
 mod questions;
 mod resuming;
