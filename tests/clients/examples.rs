@@ -12,7 +12,7 @@ use test_support::server::{ExampleServer, example, run_example};
 use tokio::process::Command;
 
 /// The examples that serve.
-const SERVERS: [&str; 8] = [
+const SERVERS: [&str; 9] = [
     "ask_the_user",
     "axum_app",
     "everything",
@@ -21,6 +21,7 @@ const SERVERS: [&str; 8] = [
     "observed",
     "per_tenant",
     "quickstart",
+    "tasks",
 ];
 
 /// Sends one request over a new connection.

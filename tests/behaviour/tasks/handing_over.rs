@@ -52,7 +52,8 @@ async fn a_task_that_is_handed_over_often_is_not_given_up() {
     let mut replica = fleet.replica();
     let id = replica.client().call("idempotent", json!({"seconds": 60})).await.task_id().to_owned();
     for _ in 0..10 {
-        fleet.probe.until(|probe| probe.running() == 1).await;
+        let runs = fleet.probe.until(|probe| probe.running() == 1);
+        tokio::time::timeout(Duration::from_secs(600), runs).await.expect("it goes on");
         let next = fleet.replica();
         next.run_tasks();
         tokio::time::sleep(Duration::from_secs(30)).await;
