@@ -15,12 +15,11 @@ use mcp_stateless_upstream::Upstream;
 use crate::catalogue::{SERVER_NAME, SERVER_VERSION};
 
 pub(super) fn service(upstream: Option<SocketAddr>) -> Result<McpService<Fixed<Upstream>>, BoxError> {
-    let upstream = match upstream {
-        Some(addr) => Upstream::http(format!("http://{addr}/mcp")).build()?,
-        None => {
-            let program = OsString::from(std::env::current_exe()?);
-            Upstream::stdio(program).arg("serve-stdio").build()?
-        }
+    let upstream = if let Some(addr) = upstream {
+        Upstream::http(format!("http://{addr}/mcp")).build()?
+    } else {
+        let program = OsString::from(std::env::current_exe()?);
+        Upstream::stdio(program).arg("serve-stdio").build()?
     };
     let manager = StatelessSessionManager::builder(SERVER_NAME, SERVER_VERSION).build()?;
     Ok(manager.service(upstream))
