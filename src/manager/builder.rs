@@ -316,8 +316,7 @@ impl ManagerBuilder {
         self
     }
 
-    /// Sets who counts what happens, for metrics; by default nobody. A second call replaces the
-    /// first.
+    /// Sets an observer, for metrics; by default there is none. A second call replaces the first.
     ///
     /// Spans and logs need no setting: they go to the subscriber of `tracing`. See the guide
     /// "Observing".

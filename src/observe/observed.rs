@@ -38,8 +38,8 @@ pub(crate) struct Observed<'s> {
 
 /// A reference to what is observed of a request, if anything is.
 ///
-/// Those who serve a request pass this on, so that nothing larger than a pointer moves. Only a reply
-/// that is not ready [takes](Self::take) what is observed along.
+/// The functions that serve a request pass this on, so that nothing larger than a pointer moves. Only
+/// a reply that is not ready [takes](Self::take) what is observed with it.
 #[derive(Default)]
 pub(crate) struct ObservedRef<'o, 's>(Option<&'o mut Observed<'s>>);
 
@@ -139,7 +139,7 @@ impl ObservedRef<'_, '_> {
         }
     }
 
-    /// Takes it along, for a reply that outlives the request's body.
+    /// Moves what is observed into a reply that is not ready.
     pub(crate) fn take(self) -> PendingObserved {
         let nothing = PendingObserved { span: Span::none(), counted: None, state: State::Over };
         self.0.map_or(nothing, |observed| PendingObserved {

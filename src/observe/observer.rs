@@ -1,4 +1,4 @@
-//! The trait of those who count.
+//! The trait for metrics.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::{RefusalKind, RequestEnd, Target};
 use crate::protocol::Revision;
 
-/// Hears what happens in a manager, for metrics. Set by
+/// Receives what happens in a manager, for metrics. Set by
 /// [`ManagerBuilder::observer`](crate::manager::ManagerBuilder::observer).
 ///
 /// Every method does nothing unless it is implemented. The methods run on the thread that serves

@@ -22,19 +22,19 @@ use crate::completion::OwnedCompletionRequest;
 use crate::http::{Accepts, HttpFault};
 use crate::jsonrpc::write::{ReplyId, ReplyStart};
 use crate::jsonrpc::{Raw, RpcError};
-use crate::observe::{Counted, Observed, ObservedRef, Observer};
+use crate::observe::{Observed, ObservedRef};
 use crate::places::{Full, Places};
 use crate::principal::Principal;
 use crate::protocol::error::method_not_found;
 use crate::protocol::method::{Method, NamedBy};
 use crate::protocol::{Era, LogLevel, Offer, Revision, ServerCapabilities};
-use crate::registry::{Answer, Has, Item, ListRequest, Page, Registry, guarded};
+use crate::registry::{Answer, ListRequest, Page, Registry, guarded};
 use crate::request::{InBatch, Params, Refused, Rejection, Valid, ValidRequest};
 use crate::resource::uri;
 use crate::settings::Settings;
 
 /// The maximum length of a requested URI, in bytes. It bounds the cost of normalising it.
-const MAX_URI: usize = 64 * 1024;
+pub(super) const MAX_URI: usize = 64 * 1024;
 /// The maximum length of a subscription's id, in bytes. Every message of the stream repeats it.
 const MAX_SUBSCRIPTION_ID: usize = 1024;
 
@@ -95,36 +95,8 @@ impl<'r> Dispatcher<'r> {
         self.observed_request(request, head, ObservedRef::default(), cx)
     }
 
-    #[inline(never)]
-    fn observe(
-        &self,
-        request: &ValidRequest<'_>,
-        head: &mut Parts,
-        cx: &mut Context<'_>,
-    ) -> PendingReply<'r> {
-        let observe = &self.settings.observe;
-        if let Some(observer) = &observe.observer {
-            return self.count(request, head, observer, cx);
-        }
-        let mut observed = Observed::begin(request, None, observe);
-        self.observed_request(request, head, observed.by_ref(), cx)
-    }
-
-    #[inline(never)]
-    fn count(
-        &self,
-        request: &ValidRequest<'_>,
-        head: &mut Parts,
-        told: &Arc<dyn Observer>,
-        cx: &mut Context<'_>,
-    ) -> PendingReply<'r> {
-        let counted = Counted::begin(request, self.has_target(request), told);
-        let mut observed = Observed::begin(request, Some(&counted), &self.settings.observe);
-        self.observed_request(request, head, observed.by_ref(), cx)
-    }
-
-    /// Starts a request that may be observed already. A reply that is not ready takes `observed`
-    /// along.
+    /// Starts a request whose observation has begun, if it is observed. A reply that is not ready takes
+    /// `observed` with it.
     pub(crate) fn observed_request(
         &self,
         request: &ValidRequest<'_>,
@@ -199,24 +171,6 @@ impl<'r> Dispatcher<'r> {
             }
             _ => PendingReply::ready(self.answer_at_once(request, has), observed),
         }
-    }
-
-    /// Returns whether the registry certainly has what the request names.
-    fn has_target(&self, request: &ValidRequest<'_>) -> bool {
-        let has = self.registry.capabilities();
-        let target = request.method.named_by().and_then(|named_by| request.params.named(named_by)?.string());
-        let Some(target) = target else { return false };
-        let canonical;
-        let item = match request.method {
-            Method::ToolsCall if has.tools != Offer::Nothing => Item::Tool(&target),
-            Method::PromptsGet if has.prompts != Offer::Nothing => Item::Prompt(&target),
-            Method::ResourcesRead if has.resources != Offer::Nothing && target.len() <= MAX_URI => {
-                canonical = uri::canonical(&target);
-                Item::Resource(&canonical)
-            }
-            _ => return false,
-        };
-        guarded(|| self.registry.has(item)).is_ok_and(|has| has == Has::Yes)
     }
 
     /// Answers the methods that need nothing from the registry except its capabilities.

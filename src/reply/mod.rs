@@ -11,6 +11,7 @@ mod dispatch;
 mod draft;
 mod listen;
 mod message;
+mod observe;
 mod pending;
 #[expect(clippy::module_inception, reason = "the reply itself")]
 mod reply;

@@ -6,6 +6,8 @@ use std::sync::{Arc, Mutex};
 use tracing::subscriber::DefaultGuard;
 use tracing_subscriber::fmt::MakeWriter;
 
+use super::recorder::subscribe;
+
 #[derive(Clone, Default)]
 pub(crate) struct Log(Arc<Mutex<Vec<u8>>>);
 
@@ -13,7 +15,7 @@ impl Log {
     /// Captures the log until the guard is dropped.
     pub(crate) fn keep(&self) -> DefaultGuard {
         let lines = tracing_subscriber::fmt().without_time().with_ansi(false).with_writer(self.clone());
-        tracing::subscriber::set_default(lines.with_max_level(tracing::Level::TRACE).finish())
+        subscribe(lines.with_max_level(tracing::Level::TRACE).finish())
     }
 
     pub(crate) fn text(&self) -> String {

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard};
 
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
-use tracing::subscriber::DefaultGuard;
-use tracing::{Event, Level, Subscriber};
+use tracing::subscriber::{DefaultGuard, NoSubscriber};
+use tracing::{Dispatch, Event, Level, Subscriber};
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt as _};
 use tracing_subscriber::registry::{LookupSpan, Registry};
 
@@ -45,7 +45,7 @@ pub(crate) struct Records {
 impl Recorder {
     /// Records until the guard is dropped.
     pub(crate) fn keep(&self) -> DefaultGuard {
-        tracing::subscriber::set_default(Registry::default().with(self.clone()))
+        subscribe(Registry::default().with(self.clone()))
     }
 
     fn lock(&self) -> MutexGuard<'_, Records> {
@@ -74,6 +74,18 @@ impl Recorder {
             Err(spans) => panic!("not one span: {spans:#?}"),
         }
     }
+}
+
+/// Makes `subscriber` that of this thread until the guard is dropped.
+///
+/// While a process has one subscriber only, `tracing` asks the thread that reaches an event first
+/// whether anyone wants it. That may be a thread of another test, which has none, so there are always
+/// two more.
+pub(crate) fn subscribe(subscriber: impl Into<Dispatch>) -> DefaultGuard {
+    static OTHERS: LazyLock<[Dispatch; 2]> =
+        LazyLock::new(|| std::array::from_fn(|_| Dispatch::new(NoSubscriber::new())));
+    LazyLock::force(&OTHERS);
+    tracing::dispatcher::set_default(&subscriber.into())
 }
 
 impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Recorder {

@@ -246,7 +246,7 @@ impl UpstreamBuilder {
         self
     }
 
-    /// Sets who counts what happens, for metrics; by default nobody.
+    /// Sets an observer, for metrics; by default there is none.
     pub fn observer(mut self, observer: impl UpstreamObserver) -> Self {
         self.settings.observer = Some(Arc::new(observer));
         self

@@ -76,9 +76,9 @@ pub(super) struct Client {
     pub(super) transport: Transport,
     settings: Arc<Settings>,
     era: OnceLock<Era>,
-    /// The name of the revision that is spoken, if it is known.
+    /// The name of the revision in use, once it is known.
     revision: OnceLock<&'static str>,
-    /// There from when the session is open until it has ended.
+    /// Set while the session is open.
     session: Mutex<Option<ObservedSession>>,
 }
 
@@ -110,7 +110,7 @@ impl Client {
             Some(ObservedSession::begin(&self.settings));
     }
 
-    /// Notes that the session has ended.
+    /// Records the end of the session.
     pub(super) fn ended(&self) {
         drop(self.session.lock().unwrap_or_else(PoisonError::into_inner).take());
     }

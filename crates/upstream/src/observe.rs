@@ -22,7 +22,7 @@ const LEVEL: tracing::Level = tracing::Level::INFO;
 /// The longest name in a span, in bytes.
 const MAX_NAME: usize = 256;
 
-/// Hears what happens between a host and an upstream, for metrics. Set by
+/// Receives what happens between a host and an upstream, for metrics. Set by
 /// [`UpstreamBuilder::observer`](super::UpstreamBuilder::observer).
 ///
 /// Every method does nothing unless it is implemented. They must be quick, and must not block. A
@@ -152,7 +152,7 @@ fn is_error(text: &str) -> bool {
     is_error
 }
 
-/// A request that is to be observed.
+/// The facts about a request that are observed.
 #[derive(Clone, Copy)]
 pub(super) struct Observable<'a> {
     pub(super) id: i64,
@@ -193,7 +193,7 @@ struct ObservedRequest {
     span: Span,
     settings: Arc<Settings>,
     method: &'static str,
-    /// There if an observer is to know it.
+    /// Set if an observer is to be told.
     target: Option<Box<str>>,
     revision: &'static str,
     start: Instant,

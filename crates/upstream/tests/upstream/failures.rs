@@ -9,6 +9,7 @@ use serde_json::json;
 
 use super::cast::{Member, eventually, is_alive, processes_with, python};
 use super::gateway::{Era, Gateway, Params, error, text};
+use super::observed::subscribe;
 
 #[tokio::test]
 async fn a_crash_fails_the_calls_under_way_and_the_next_call_works() {
@@ -157,7 +158,7 @@ impl Log {
     fn begin(&self) -> tracing::subscriber::DefaultGuard {
         let log = self.clone();
         let subscriber = tracing_subscriber::fmt().with_max_level(tracing::Level::DEBUG).with_ansi(false);
-        tracing::subscriber::set_default(subscriber.with_writer(move || log.clone()).finish())
+        subscribe(subscriber.with_writer(move || log.clone()).finish())
     }
 
     fn text(&self) -> String {

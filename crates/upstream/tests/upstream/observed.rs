@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::{self, Write as _};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, LazyLock, Mutex};
 use std::time::Duration;
 
 use mcp_stateless::call::NoArguments;
@@ -13,7 +13,8 @@ use mcp_stateless_upstream::{EndedUpstreamRequest, Upstream, UpstreamBuilder, Up
 use serde_json::{Value, json};
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
-use tracing::{Span, Subscriber};
+use tracing::subscriber::{DefaultGuard, NoSubscriber};
+use tracing::{Dispatch, Span, Subscriber};
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt as _};
 use tracing_subscriber::registry::{LookupSpan, Registry};
 
@@ -38,6 +39,18 @@ async fn server() -> UpstreamBuilder {
     let app = axum::Router::new().route_service("/mcp", manager.service(tools));
     tokio::spawn(async move { axum::serve(listener, app).await });
     Upstream::http(format!("http://{address}/mcp?secret")).name("inner")
+}
+
+/// Makes `subscriber` that of this thread until the guard is dropped.
+///
+/// While a process has one subscriber only, `tracing` asks the thread that reaches an event first
+/// whether anyone wants it. That may be a thread of another test, which has none, so there are always
+/// two more.
+pub(crate) fn subscribe(subscriber: impl Into<Dispatch>) -> DefaultGuard {
+    static OTHERS: LazyLock<[Dispatch; 2]> =
+        LazyLock::new(|| std::array::from_fn(|_| Dispatch::new(NoSubscriber::new())));
+    LazyLock::force(&OTHERS);
+    tracing::dispatcher::set_default(&subscriber.into())
 }
 
 #[derive(Clone, Debug)]
@@ -105,7 +118,7 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Recorder {
 #[tokio::test]
 async fn each_request_to_an_upstream_is_a_client_span_within_that_of_its_call() {
     let recorder = Recorder::default();
-    let _guard = tracing::subscriber::set_default(Registry::default().with(recorder.clone()));
+    let _guard = subscribe(Registry::default().with(recorder.clone()));
     for (era, spoken, revision) in [
         (Era::Legacy, protocol::Era::Legacy, "2025-11-25"),
         (Era::Modern, protocol::Era::Modern, "2026-07-28"),
@@ -184,7 +197,7 @@ fn is_to_upstream(span: &Span) -> bool {
 
 #[tokio::test]
 async fn the_context_of_the_span_to_the_upstream_travels_on() {
-    let _guard = tracing::subscriber::set_default(Registry::default());
+    let _guard = subscribe(Registry::default());
     let gateway = Gateway::with(server().await, |manager| manager.propagation(Tracer));
     for era in Era::BOTH {
         let meta = json!({"traceparent": PARENT, "tracestate": "rojo=1", "com.example/x": 1});
