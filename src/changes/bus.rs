@@ -162,7 +162,7 @@ impl Subscription {
     pub(crate) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<News>> {
         if let Some(mut connecting) = self.connecting.take() {
             connecting.close();
-            // It was connected while nobody waited any more.
+            // It was connected after the last waiter had left.
             if connecting.try_recv().is_ok() {
                 self.missed.store(true, Ordering::Release);
             }

@@ -61,7 +61,7 @@ enum State {
     Listening,
 }
 
-/// What an observer is told at the end.
+/// The data that an observer gets at the end.
 pub(crate) struct Counted<'s> {
     observer: ObserverHandle<'s>,
     method: Method,

@@ -1,4 +1,4 @@
-//! Answers of legacy clients, which are requests of their own.
+//! Answers of legacy clients, which are separate requests.
 
 use http::request::Parts;
 

@@ -40,7 +40,7 @@ pub(crate) struct PendingCall<T: Output> {
     /// A call that is a task from its start, while it is not in the store yet. `call` is then empty.
     #[cfg(feature = "tasks")]
     pub(super) held: Option<Box<GuardedCall<T>>>,
-    /// Whether the call goes on as a task, apart from this.
+    /// Whether the call continues as a separate task.
     #[cfg(feature = "tasks")]
     pub(super) is_task: bool,
 }

@@ -19,10 +19,10 @@ use crate::deadline::Deadline;
 use crate::error::ConfigError;
 use crate::places::Places;
 
-/// How long a store may take for a step.
+/// The time limit of one store operation.
 const STORE_LIMIT: Duration = Duration::from_secs(10);
 
-/// The topic on which replicas say that they have given a task back.
+/// The topic on which replicas announce that they have released a task.
 const RELEASED: &str = "mcp-stateless.tasks.released";
 
 /// Settings for tasks, for [`ManagerBuilder::tasks`](crate::manager::ManagerBuilder::tasks).
@@ -55,18 +55,18 @@ pub struct Tasks {
 }
 
 impl Tasks {
-    /// Keeps tasks in this process, in a [`LocalTaskStore`]. They end with it.
+    /// Stores tasks in this process, in a [`LocalTaskStore`]. They end with the process.
     pub fn in_process() -> Self {
         let store = Arc::new(LocalTaskStore::new());
         Self { is_shared: false, ..Self::shared(store, Arc::new(LocalBus::default())) }
     }
 
-    /// Keeps tasks in a store that all replicas share. What one replica changes, it tells the others
-    /// over `bus`; news that get lost are found within a third of the [`lease`](Self::lease).
+    /// Stores tasks in a store that all replicas share. A replica announces its changes to the others
+    /// over `bus`; a lost announcement is noticed within a third of the [`lease`](Self::lease).
     ///
     /// The replicas need the same
     /// [`state_keys`](crate::manager::ManagerBuilder::state_keys), and each has to run
-    /// [`run_tasks`](crate::StatelessSessionManager::run_tasks), which takes up the work of replicas
+    /// [`run_tasks`](crate::StatelessSessionManager::run_tasks), which takes over the tasks of replicas
     /// that have died.
     pub fn shared(store: Arc<dyn TaskStore>, bus: Arc<dyn ChangeBus>) -> Self {
         Self {
@@ -88,8 +88,8 @@ impl Tasks {
     /// tasks and its tool's [mode](crate::task::TaskMode) allows it. By default no call becomes a
     /// task only because it is slow.
     ///
-    /// The call goes on where it is: nothing runs twice, and nothing is lost. While there is no room
-    /// for another task, or the store is not available, its client waits as if there were no tasks.
+    /// The call continues where it is: nothing runs twice, and nothing is lost. If there is no room for
+    /// another task, or if the store is not available, the client waits as if there were no tasks.
     pub fn slow_calls_after(mut self, time: Duration) -> Self {
         self.slow_after = Some(time);
         self
@@ -114,9 +114,9 @@ impl Tasks {
         self
     }
 
-    /// Sets after which time without a sign of life a replica counts as dead, and another one takes
-    /// up its tasks; 30 s by default, and at least a second. Each running task is renewed in the store
-    /// three times in this time.
+    /// Sets the time without a renewal after which a replica counts as dead, and another one takes over
+    /// its tasks; 30 s by default, and at least one second. Each running task is renewed three times
+    /// during this time.
     pub fn lease(mut self, time: Duration) -> Self {
         self.lease = time.max(Duration::from_secs(1));
         self
@@ -128,9 +128,9 @@ impl Tasks {
         self
     }
 
-    /// Sets how often the call of a task is begun, at most, because the replicas that ran it have died;
-    /// 5 by default, and at least once. After that the task is marked as failed: a call that ends its
-    /// replica each time must not end all of them.
+    /// Sets how many times the call of a task is started at most, when the replicas that run it die; 5
+    /// by default, and at least 1. After that the task is marked as failed: a call that kills its
+    /// replica each time must not kill all of them.
     pub fn max_runs(mut self, runs: u32) -> Self {
         self.max_runs = runs.max(1);
         self
@@ -203,7 +203,7 @@ pub(crate) struct TaskSettings {
     pub(super) poll_interval: Duration,
     pub(super) max_runs: u32,
     pub(super) places: Places,
-    /// Whether other replicas can take up tasks.
+    /// Whether other replicas can take over tasks.
     pub(super) is_shared: bool,
     /// How often the host runs [`run_tasks`](crate::StatelessSessionManager::run_tasks).
     runners: AtomicUsize,
@@ -212,7 +212,7 @@ pub(crate) struct TaskSettings {
 }
 
 impl TaskSettings {
-    /// Takes a step in the store, within a limit of time.
+    /// Runs a store operation within the time limit.
     pub(super) async fn step<'s, T>(
         &'s self,
         step: impl FnOnce(&'s dyn TaskStore) -> StoreFuture<'s, T>,
@@ -231,23 +231,23 @@ impl TaskSettings {
         .await
     }
 
-    /// Tells the other replicas that a task has moved on.
+    /// Announces to the other replicas that a task has changed.
     pub(super) fn publish(&self, record: &TaskRecord) {
         self.bus.publish(&topic(&record.id), record.version.to_string().into());
     }
 
-    /// Tells all replicas that there is a task to take up.
+    /// Announces to all replicas that there is a task to take over.
     pub(super) fn announce_released(&self) {
         self.nudge.notify_one();
         self.bus.publish(RELEASED, Bytes::new());
     }
 
-    /// Subscribes to what [`announce_released`](Self::announce_released) tells.
+    /// Subscribes to the announcements of [`announce_released`](Self::announce_released).
     pub(super) fn released(&self) -> Subscription {
         self.bus.subscribe(RELEASED)
     }
 
-    /// Returns whether this process takes up tasks.
+    /// Returns whether this process takes over tasks.
     pub(super) fn takes_up(&self) -> bool {
         self.runners.load(Ordering::SeqCst) > 0
     }

@@ -1,4 +1,4 @@
-//! What is told of a task, and how it is written for clients.
+//! The data of a task that clients can see, and its JSON.
 
 use std::time::Duration;
 

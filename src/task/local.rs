@@ -13,14 +13,14 @@ use super::store::{
     NewTask, StoreFuture, TakenTask, TaskAnswer, TaskRecord, TaskState, TaskStep, TaskStore, TaskStoreError,
 };
 
-/// What a task takes besides its call, data and answers, in bytes.
+/// The overhead of a task in addition to its call, data and answers, in bytes.
 const OVERHEAD: usize = 512;
 
-/// A [`TaskStore`] for a server of one process. What it keeps ends with the process.
+/// A [`TaskStore`] for a server with one process. Its tasks end with the process.
 ///
-/// By default it keeps 4,096 tasks in 64 MiB of callers with a
-/// [`Principal`](crate::Principal), of which each caller has at most an eighth, and as much again of
-/// callers without one. At a bound, further tasks are refused until others have expired.
+/// By default it has room for 4,096 tasks in 64 MiB for callers with a
+/// [`Principal`](crate::Principal), of which each caller gets at most an eighth, and for as many again
+/// for callers without one. At a limit, further tasks are refused until others have expired.
 pub struct LocalTaskStore {
     started: Instant,
     /// The time at `started`, in milliseconds since 1970.
@@ -61,8 +61,8 @@ impl LocalTaskStore {
         Self::with_capacity(4_096, 64 * 1024 * 1024)
     }
 
-    /// Creates a store for so many tasks, in so many bytes; an eighth of both for each caller, and
-    /// at least one task.
+    /// Creates a store with limits on the number and the total size of tasks. Each caller gets an
+    /// eighth of both, and at least one task.
     pub fn with_capacity(tasks: usize, bytes: usize) -> Self {
         let started_at = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         Self {
@@ -215,7 +215,7 @@ impl LocalTaskStore {
         tasks.change(id, |Stored { record, .. }| record.leased_until = later(now, lease))
     }
 
-    /// Checks that there is room for so many more bytes of a task.
+    /// Checks that there is room for more bytes of a task.
     fn grow(&self, tasks: &Tasks, id: &str, bytes: usize) -> Result<(), TaskStoreError> {
         let (all, own) = tasks.used(tasks.find(id)?.record.owner);
         let needed = Room { tasks: 0, bytes };

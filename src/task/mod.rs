@@ -1,20 +1,20 @@
 //! Work that outlives its request: the extension `io.modelcontextprotocol/tasks`.
 //!
-//! A manager with [`ManagerBuilder::tasks`](crate::manager::ManagerBuilder::tasks) answers a call with
-//! the handle of a task where the client declares the extension, and the [`TaskMode`] of the tool or
-//! the slowness of the call says so. The client asks for the result with `tasks/get`, brings answers to
-//! questions with `tasks/update`, ends the task with `tasks/cancel`, and hears of it with
-//! `subscriptions/listen`. Handlers run as tasks unchanged.
+//! A manager with [`ManagerBuilder::tasks`](crate::manager::ManagerBuilder::tasks) can return the
+//! handle of a task from a call, if the client declares the extension. The [`TaskMode`] of the tool and
+//! the duration of the call decide when. The client polls the result with `tasks/get`, sends answers to
+//! questions with `tasks/update`, ends the task with `tasks/cancel`, and receives notifications with
+//! `subscriptions/listen`. Handlers run as tasks without changes.
 //!
-//! What is known of a task lies in a [`TaskStore`], so that any replica answers these requests. A task
-//! belongs to the [`Principal`](crate::Principal) of its call; for all others it does not exist. The
-//! tasks of callers without a principal are protected by their ids alone, which are 128 random bits.
+//! Tasks are stored in a [`TaskStore`], so any replica can answer these requests. A task belongs to the
+//! [`Principal`](crate::Principal) of its call; for all other callers it does not exist. The tasks of
+//! callers without a principal are only protected by their ids, which are 128 random bits.
 //!
-//! The replica that runs a task holds its lease, and renews it. If the replica dies, another one, which
-//! runs [`run_tasks`](crate::StatelessSessionManager::run_tasks), takes the lease: it begins the call
-//! again if the tool is idempotent or read-only, and otherwise marks the task as failed.
+//! The replica that runs a task holds its lease and renews it. If the replica dies, another one that
+//! runs [`run_tasks`](crate::StatelessSessionManager::run_tasks) takes the lease. It restarts the call
+//! if the tool is idempotent or read-only, and otherwise marks the task as failed.
 //!
-//! The [guide](../guide/tasks/index.html) describes the whole.
+//! See also the [guide](../guide/tasks/index.html).
 
 mod config;
 mod data;

@@ -29,7 +29,7 @@ pub(crate) struct TaskRequest {
 /// Why a request about a task fails.
 #[derive(Debug)]
 pub(crate) enum TaskFault {
-    /// There is no such task, or it has expired, or it belongs to somebody else.
+    /// The task does not exist, has expired, or belongs to another caller.
     NotFound,
     /// The store is not available.
     Unavailable,
@@ -59,7 +59,7 @@ impl TaskRequest {
         Ok(TaskView::new(record, data, self.tasks()?.poll_interval))
     }
 
-    /// Brings answers to its questions, by their keys. Those to unknown and to answered ones are
+    /// Stores answers to its questions, by their keys. Answers to unknown and to answered questions are
     /// ignored.
     pub(crate) async fn update(&self, mut answers: BTreeMap<String, Box<RawValue>>) -> Result<(), TaskFault> {
         let tasks = self.tasks()?;

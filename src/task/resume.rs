@@ -1,4 +1,4 @@
-//! Takes up the tasks of replicas that have died.
+//! Takes over the tasks of replicas that have died.
 
 use std::collections::HashSet;
 use std::future::poll_fn;
@@ -27,9 +27,9 @@ use crate::registry::{Has, Item, Registry};
 use crate::request::Refusal;
 use crate::settings::Settings;
 
-/// How many tasks are looked for at once.
+/// The maximum number of tasks in one search.
 const AT_ONCE: usize = 64;
-/// How many tasks are remembered that this server cannot open.
+/// The maximum number of remembered tasks that this server cannot open.
 const MOST_FOREIGN: usize = 4096;
 /// How long the host's choice of a registry may take.
 const CHOICE_LIMIT: Duration = Duration::from_secs(10);
@@ -252,7 +252,7 @@ where
         Ok(record)
     }
 
-    /// Returns how long the call may still run. The lease tells the time on the store's clock.
+    /// Returns how long the call may still run. The store's time is derived from the lease.
     fn time_left(&self, record: &TaskRecord) -> Duration {
         let now = record.leased_until.saturating_sub(millis(self.tasks.lease));
         let end = record.expires_at.saturating_sub(millis(self.tasks.keep_for));

@@ -64,7 +64,7 @@ pub(crate) struct NascentTask {
 /// Why a call does not become a task.
 #[derive(Debug)]
 pub(crate) enum NoTask {
-    /// There is no place for it.
+    /// There is no room for it.
     Full(Full),
     Store(TaskStoreError),
     /// It could not be named or sealed, which has been logged.
@@ -88,7 +88,7 @@ impl NoTask {
         }
     }
 
-    /// Logs why a call goes on without being a task.
+    /// Logs why a call continues without becoming a task.
     pub(crate) fn log(&self, tool: &str) {
         match self {
             Self::Full(full) => {
@@ -243,7 +243,7 @@ async fn create(
 }
 
 impl NascentTask {
-    /// Lets the call run on as the task. Returns what its client is told.
+    /// Lets the call continue as the task. Returns the task's data for its client.
     pub(crate) fn run<T: Output + WriteResult>(
         self,
         call: &mut GuardedCall<T>,

@@ -1,4 +1,4 @@
-//! Where tasks are kept.
+//! The trait of task stores.
 
 use std::error::Error;
 use std::fmt;
@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use thiserror::Error;
 
-/// Keeps tasks, and decides which replica works on each.
+/// A store of tasks. It decides which replica works on each task.
 ///
 /// Replicas share a store, such as one in Redis. A single process uses the
 /// [`LocalTaskStore`](crate::task::LocalTaskStore). Each method is one atomic step: other replicas
@@ -17,51 +17,51 @@ use thiserror::Error;
 ///
 /// # What a store sees
 ///
-/// Arguments, results, questions and answers reach a store sealed with the server's state keys: as
-/// [`Bytes`] that it neither reads nor changes. Only what it needs to decide is plain: the members of
-/// a [`TaskRecord`]. Callers appear as digests. The ids in a store are digests as well, of those that
-/// clients use, so who reads a store cannot use its tasks.
+/// Arguments, results, questions and answers are sealed with the server's state keys: the store gets
+/// [`Bytes`] that it neither reads nor changes. Only the members of a [`TaskRecord`], which the store
+/// needs for its decisions, are plain. Callers appear as digests. The ids in a store are digests of
+/// those that clients use, so a reader of the store cannot access its tasks.
 ///
 /// # Time
 ///
 /// A store has one clock, because those of replicas differ: durations go in, and milliseconds since
 /// 1970 on the store's clock come out.
 ///
-/// A task is there until [`expires_at`](TaskRecord::expires_at), in whatever state; after that every
-/// method behaves as if it had never existed, and the store deletes it by itself.
+/// A task exists until [`expires_at`](TaskRecord::expires_at), in any state. After that, every method
+/// behaves as if it had never existed, and the store deletes it.
 ///
 /// # States
 ///
-/// A task starts as [`Running`](TaskState::Running). The other states are final: once a task is in
-/// one, nothing changes it any more but its deletion. When a task becomes final, the store also
+/// A task starts as [`Running`](TaskState::Running). The other states are final: a task in one of them
+/// can only be deleted. When a task becomes final, the store also
 /// deletes its call and its answers, closes its questions, and ends its lease.
 ///
 /// # Leases
 ///
-/// A replica that works on a task holds its lease, and renews it while it works. A lease whose time
-/// is over can be taken by another replica, which gets the next, larger token. From then on,
-/// whatever the former holder tries with its own token fails with [`TaskStoreError::Leased`], so a
-/// replica that was thought dead cannot write. Tokens decide, not time: a holder that is late may
-/// go on as long as nobody has taken the lease.
+/// A replica that works on a task holds its lease, and renews it while it works. An expired lease can
+/// be taken by another replica, which gets the next, larger token. From then on, every step of the
+/// former holder with its old token fails with [`TaskStoreError::Leased`], so a replica that was
+/// presumed dead cannot write. Tokens decide, not time: a late holder may continue as long as nobody
+/// has taken the lease.
 ///
 /// # Questions
 ///
 /// A question of a task has a number. It is open from the step that [names it](TaskStep::open) until
-/// it has an answer, or until a later step names it no more. An answer is stored if its question is
+/// it has an answer, or until a later step no longer names it. An answer is stored if its question is
 /// open, and ignored otherwise, so each question gets at most one. A question with an answer never
 /// opens again.
 ///
 /// # Errors
 ///
-/// Every method may fail with [`TaskStoreError::Unavailable`]. The step may have happened or not; the
-/// caller finds out by reading. A store should give up after a few seconds rather than wait.
+/// Every method may fail with [`TaskStoreError::Unavailable`]. The step may or may not have happened;
+/// the caller finds out by reading. A store should fail after a few seconds instead of waiting.
 pub trait TaskStore: Send + Sync + 'static {
-    /// Creates a task, with version 1, token 1 and a lease for its creator. When the future is done,
-    /// every replica finds the task, and it survives whatever the store promises to survive.
+    /// Creates a task, with version 1, token 1 and a lease for its creator. When the future completes,
+    /// every replica can find the task, and it is as durable as the store promises.
     ///
     /// # Errors
-    /// [`Full`](TaskStoreError::Full) when there is no room for it, in all or for its owner;
-    /// [`Conflict`](TaskStoreError::Conflict) when there is a task with this id.
+    /// [`Full`](TaskStoreError::Full) if there is no room for it, in total or for its owner;
+    /// [`Conflict`](TaskStoreError::Conflict) if there is a task with this id.
     fn create(&self, task: NewTask) -> StoreFuture<'_, TaskRecord>;
 
     /// Reads a task.
@@ -70,18 +70,17 @@ pub trait TaskStore: Send + Sync + 'static {
     /// [`NotFound`](TaskStoreError::NotFound).
     fn read<'a>(&'a self, id: &'a str) -> StoreFuture<'a, TaskRecord>;
 
-    /// Moves a task on, by compare-and-set, and adds 1 to its version. Returns the task as it is
-    /// then.
+    /// Changes a task by compare-and-set, and adds 1 to its version. Returns the changed task.
     ///
     /// # Errors
     /// In this order: [`NotFound`](TaskStoreError::NotFound); [`Conflict`](TaskStoreError::Conflict)
-    /// when the task is in a final state; [`Leased`](TaskStoreError::Leased) when the step has a token
-    /// and the task another; `Conflict` when the task has another version than the step expects;
-    /// [`Full`](TaskStoreError::Full) when the step makes the task larger than there is room for.
+    /// if the task is in a final state; [`Leased`](TaskStoreError::Leased) if the step has a token and
+    /// the task has another one; `Conflict` if the task has another version than the step expects;
+    /// [`Full`](TaskStoreError::Full) if there is no room for the larger task.
     fn advance<'a>(&'a self, id: &'a str, step: TaskStep) -> StoreFuture<'a, TaskRecord>;
 
     /// Stores those of `answers` whose questions are open, and closes these questions. Adds 1 to the
-    /// version if there were any. Returns the task as it is then. A task in a final state has no open
+    /// version if there were any. Returns the changed task. A task in a final state has no open
     /// questions.
     ///
     /// # Errors
@@ -95,34 +94,34 @@ pub trait TaskStore: Send + Sync + 'static {
     /// [`NotFound`](TaskStoreError::NotFound).
     fn answers<'a>(&'a self, id: &'a str) -> StoreFuture<'a, Vec<TaskAnswer>>;
 
-    /// Returns the ids of running tasks whose lease's time is over, at most so many, those first
-    /// whose lease ended first. Another replica may take them before the caller does.
+    /// Returns the ids of running tasks with expired leases, at most `most`, ordered by the times at
+    /// which their leases expired. Another replica may take them before the caller does.
     fn expired(&self, most: usize) -> StoreFuture<'_, Vec<String>>;
 
-    /// Takes a lease whose time is over, for the duration `lease` from now: adds 1 to the token. The
-    /// version stays.
+    /// Takes an expired lease for the duration `lease` from now, and adds 1 to the token. The version
+    /// does not change.
     ///
     /// # Errors
-    /// [`NotFound`](TaskStoreError::NotFound); [`Conflict`](TaskStoreError::Conflict) when the task is
-    /// in a final state; [`Leased`](TaskStoreError::Leased) when the time of its lease is not over.
+    /// [`NotFound`](TaskStoreError::NotFound); [`Conflict`](TaskStoreError::Conflict) if the task is
+    /// in a final state; [`Leased`](TaskStoreError::Leased) if its lease has not expired.
     fn take<'a>(&'a self, id: &'a str, lease: Duration) -> StoreFuture<'a, TakenTask>;
 
-    /// Renews the lease with this token, for the duration `lease` from now. The version stays. Returns
-    /// the task, from which the holder learns of new answers even if it has not heard of them.
+    /// Renews the lease with this token for the duration `lease` from now. The version does not change.
+    /// Returns the task, so that the holder learns of new answers even if their announcement was lost.
     ///
     /// # Errors
-    /// [`NotFound`](TaskStoreError::NotFound); [`Conflict`](TaskStoreError::Conflict) when the task is
-    /// in a final state; [`Leased`](TaskStoreError::Leased) when the task has another token.
+    /// [`NotFound`](TaskStoreError::NotFound); [`Conflict`](TaskStoreError::Conflict) if the task is
+    /// in a final state; [`Leased`](TaskStoreError::Leased) if the task has another token.
     fn renew<'a>(&'a self, id: &'a str, token: u64, lease: Duration) -> StoreFuture<'a, TaskRecord>;
 
-    /// Ends the time of the lease with this token, so that another replica can take it at once. The
-    /// version and the token stay.
+    /// Expires the lease with this token, so that another replica can take it immediately. The version
+    /// and the token do not change.
     ///
     /// # Errors
     /// Those of [`renew`](Self::renew).
     fn release<'a>(&'a self, id: &'a str, token: u64) -> StoreFuture<'a, ()>;
 
-    /// Deletes a task, in whatever state. It is no error if there is none.
+    /// Deletes a task in any state. Does nothing if there is none.
     fn delete<'a>(&'a self, id: &'a str) -> StoreFuture<'a, ()>;
 }
 
@@ -140,18 +139,18 @@ pub struct NewTask {
     /// The call that the task runs, sealed. It never changes; only who [takes](TaskStore::take) the
     /// task reads it.
     pub call: Bytes,
-    /// What is told of the task, sealed.
+    /// The sealed data of the task: its status, questions and result.
     pub data: Bytes,
     /// How long the creator has the lease.
     pub lease: Duration,
-    /// After which time the task is deleted.
+    /// The time after which the task is deleted.
     pub keep: Duration,
 }
 
-/// What a store knows of a task, except its call and its answers.
+/// The data of a task in a store, except its call and its answers.
 ///
-/// A store has to store every member, so members are public and complete: a new one is an error of
-/// the compiler in every store, as it should be.
+/// A store must store every member. The members are public and the list is complete, so that a new
+/// member is a compiler error in every store.
 #[derive(Clone, PartialEq, Eq)]
 pub struct TaskRecord {
     /// The id.
@@ -164,7 +163,7 @@ pub struct TaskRecord {
     pub version: u64,
     /// The fencing token: how often the lease was taken, including by its creator.
     pub token: u64,
-    /// When the time of the lease is over, in milliseconds since 1970; 0 in a final state.
+    /// When the lease expires, in milliseconds since 1970; 0 in a final state.
     pub leased_until: u64,
     /// When the task was created, in milliseconds since 1970.
     pub created_at: u64,
@@ -174,7 +173,7 @@ pub struct TaskRecord {
     pub expires_at: u64,
     /// The numbers of its open questions, in ascending order.
     pub open: Vec<u32>,
-    /// What is told of the task, sealed.
+    /// The sealed data of the task: its status, questions and result.
     pub data: Bytes,
 }
 
@@ -202,12 +201,12 @@ pub struct TaskStep {
     pub token: Option<u64>,
     /// The next state, which may be the same.
     pub state: TaskState,
-    /// What is told of the task from now on, sealed.
+    /// The new sealed data of the task.
     pub data: Bytes,
     /// The questions that are open from now on, in ascending order, except those that have an answer.
     /// Ignored in a final state.
     pub open: Vec<u32>,
-    /// After which time from now the task is deleted; `None` leaves it as it was.
+    /// The time from now after which the task is deleted; `None` leaves it unchanged.
     pub keep: Option<Duration>,
 }
 
@@ -236,7 +235,7 @@ pub enum TaskStoreError {
     /// There is no such task, or it has expired.
     #[error("there is no such task")]
     NotFound,
-    /// The task is not as the caller expects. It is in the error as it is now.
+    /// The task differs from what the caller expects. The error contains its current state.
     #[error("the task has moved on")]
     Conflict(Box<TaskRecord>),
     /// Another replica holds the lease.
@@ -245,7 +244,7 @@ pub enum TaskStoreError {
     /// The store has no room. It may have some when other tasks have expired.
     #[error("the task store has no room")]
     Full,
-    /// The store cannot be reached. The step may have happened or not. Try again.
+    /// The store cannot be reached. The step may or may not have happened. Try again.
     #[error("the task store is not available")]
     Unavailable(#[source] Box<dyn Error + Send + Sync>),
 }

@@ -30,11 +30,11 @@ pub(crate) struct TaskWatch {
 struct WatchedTask {
     request: Arc<TaskRequest>,
     news: Subscription,
-    /// The version that the client was told of.
+    /// The version that the client knows.
     told: u64,
     /// Whether there may be something new.
     is_stale: bool,
-    /// What the client is told first.
+    /// The first notification for the client.
     first: Option<TaskView>,
     reading: Option<Reading>,
 }

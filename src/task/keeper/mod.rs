@@ -262,7 +262,7 @@ impl Keeper {
         }))
     }
 
-    /// Returns whether another replica can go on with the task.
+    /// Returns whether another replica can continue the task.
     fn can_hand_over(&self, tasks: &TaskSettings) -> bool {
         tasks.is_shared && (self.data.is_repeatable || self.data.begins_again)
     }
