@@ -40,7 +40,7 @@
 //! Each file imports only from those below it:
 //!
 //! - `builder`, `registry`: the public interface, for setting up and as a registry.
-//! - `call`, `parked`: a call, which may ask its client.
+//! - `call`, `rounds`, `parked`: a call, which may ask its client.
 //! - `listing`: requests that survive the loss of a session, and lists that survive more.
 //! - `leasing`, `pool`, `callers`, `known`, `eras`: opening and sharing sessions, their owners, and
 //!   the eras that they use.
@@ -84,6 +84,7 @@ mod parked;
 mod pool;
 mod question;
 mod registry;
+mod rounds;
 mod session;
 mod settings;
 mod tasks;
