@@ -50,7 +50,7 @@
 //! - `transport`: the ways to an upstream, which send and receive texts.
 //! - `connection`, `question`, `inbox`: routing of messages. What all calls of a session share
 //!   never waits for one of them.
-//! - `observe`: a span for each request, and who counts them.
+//! - `observe`: a span for each request; `observer`: who counts them.
 //! - `message`, `failure`, `settings`: types that all of these use.
 //!
 //! Tasks are spawned for each session, for each request over HTTP that continues when its caller
@@ -79,6 +79,7 @@ mod lists;
 mod message;
 mod meta;
 mod observe;
+mod observer;
 mod outgoing;
 mod parked;
 mod pool;
@@ -93,7 +94,7 @@ mod watches;
 pub use builder::UpstreamBuilder;
 pub use error::UpstreamError;
 pub use info::{UpstreamInfo, UpstreamStats};
-pub use observe::{EndedUpstreamRequest, UpstreamEnd, UpstreamObserver};
+pub use observer::{EndedUpstreamRequest, UpstreamEnd, UpstreamObserver};
 pub use registry::Upstream;
 
 /// Compiles the example of the README.
