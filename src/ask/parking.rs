@@ -123,7 +123,7 @@ impl Parking {
         // Logged once, because anyone can make up such an id.
         if !self.replica.has_told.swap(true, Ordering::Relaxed) {
             tracing::warn!(
-                "an answer to another replica's question finds no call: replicas must share an `answer_bus`"
+                "no call waits for the answer to another replica's question: replicas must share an `answer_bus`"
             );
         }
         DeliveryOutcome::NotHere

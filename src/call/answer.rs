@@ -99,7 +99,7 @@ impl<'a, T> Answer<'a, T> {
             }
             let Some(deadline) = &mut deadline else { return Poll::Pending };
             ready!(deadline.poll(cx));
-            tracing::error!(limit = ?deadline.length(), "a registry took longer than its limit");
+            tracing::error!(limit = ?deadline.length(), "a registry exceeded its time limit");
             Poll::Ready(Err(RpcError::internal()))
         })
         .await

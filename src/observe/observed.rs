@@ -206,7 +206,7 @@ fn continue_trace(propagation: &dyn Propagation, span: &Span, request: &ValidReq
     let remote = TraceContext::of_meta(&request.params.meta);
     let continued = || propagation.continue_trace(span, &remote);
     if !remote.is_empty() && catch_unwind(AssertUnwindSafe(continued)).is_err() {
-        tracing::error!("a propagation panicked");
+        tracing::error!("the propagation panicked");
     }
 }
 

@@ -45,7 +45,7 @@ impl ObserveSettings {
 /// Calls the host's observer, which may panic.
 pub(super) fn tell_caught(observer: &dyn Observer, tell: impl FnOnce(&dyn Observer)) {
     if catch_unwind(AssertUnwindSafe(|| tell(observer))).is_err() {
-        tracing::error!("an observer panicked");
+        tracing::error!("the observer panicked");
     }
 }
 

@@ -241,7 +241,7 @@ fn write<T: Output + WriteResult>(
             let questions =
                 exchange.map(|exchange| exchange.asks.required(std::mem::take(&mut **required), exchange));
             let questions = questions.unwrap_or_else(|| {
-                tracing::error!("a handler that takes no context asked the client");
+                tracing::error!("a handler without a context returned questions");
                 Err(RpcError::internal())
             });
             match questions {

@@ -120,7 +120,7 @@ impl TaskRequest {
             return Err(TaskFault::NotFound);
         }
         let Some(data) = open(Part::Data, key, *owner, &record.data, &self.settings) else {
-            tracing::error!("a task does not open: do all replicas have the same `state_keys`?");
+            tracing::error!("a task cannot be opened: do all replicas have the same `state_keys`?");
             return Err(TaskFault::NotFound);
         };
         Ok((record, data))

@@ -121,7 +121,7 @@ where
         let tasks = self.tasks;
         let record = tasks.step(|store| store.read(id)).await?;
         let Some(data) = self.open::<TaskData>(Part::Data, &record, &record.data) else {
-            tracing::warn!("a task of another server, or sealed with keys that this one does not have");
+            tracing::warn!("a task cannot be opened: it belongs to another server, or was sealed with other keys");
             if self.foreign.len() == MOST_FOREIGN {
                 self.foreign.clear();
             }
@@ -155,7 +155,7 @@ where
         };
         if registry.has(Item::Tool(&call.target)) == Has::No {
             // Perhaps that of a newer version, which other replicas have.
-            tracing::warn!(tool = data.tool, "a task whose tool this server does not have is left to others");
+            tracing::warn!(tool = data.tool, "a task is left to other replicas: this server does not have its tool");
             tasks.step(|store| store.release(id, record.token)).await?;
             return Ok(false);
         }
@@ -163,7 +163,7 @@ where
         let Some(mut begun) = call.begin(&registry, head, &link, data.returned.clone(), self.settings) else {
             return self.fail(record, data, RpcError::internal()).await.map(|()| true);
         };
-        tracing::info!(tool = data.tool, "the call of a task begins again");
+        tracing::info!(tool = data.tool, "the call of a task is restarted");
         let limit = self.time_left(&record);
         let work = work(begun.call.take(limit), begun.exchange, self.settings);
         let keeper = Keeper::new(record, data, link, place, self.settings, tasks);
@@ -196,12 +196,12 @@ where
                 let reason = refusal.to_string();
                 tracing::warn!(
                     reason = &*line(&reason, MAX_NAME),
-                    "the host refuses to begin the call of a task again"
+                    "the host refused to restart the call of a task"
                 );
                 None
             }
             None => {
-                tracing::error!("the host takes too long to choose the registry of a task");
+                tracing::error!("choosing the registry of a task took too long");
                 None
             }
         }

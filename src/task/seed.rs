@@ -92,9 +92,9 @@ impl NoTask {
     pub(crate) fn log(&self, tool: &str) {
         match self {
             Self::Full(full) => {
-                tracing::debug!(tool, reason = full.to_string(), "there is no place for a task");
+                tracing::debug!(tool, reason = full.to_string(), "too many tasks are running");
             }
-            Self::Store(error) => tracing::warn!(tool, error = chain(error), "a call does not become a task"),
+            Self::Store(error) => tracing::warn!(tool, error = chain(error), "a call could not become a task"),
             Self::Sealing => {}
         }
     }

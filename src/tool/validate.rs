@@ -78,10 +78,10 @@ impl Checkers {
             match checker.misfit(&value) {
                 None => Ok(output),
                 Some(misfit) => {
-                    tracing::error!("the result of a tool does not fit its output schema");
+                    tracing::error!("the result of a tool does not match its output schema");
                     tracing::debug!(
                         misfit = &*line(&misfit, MAX_FAULTS * MAX_TOLD),
-                        "how the result of a tool does not fit"
+                        "why the result of a tool does not match its output schema"
                     );
                     Err(RpcError::internal().into())
                 }

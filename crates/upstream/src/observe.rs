@@ -370,7 +370,7 @@ fn tell(settings: &Settings, tell: impl FnOnce(&dyn UpstreamObserver, &str)) {
     if let Some(observer) = &settings.observer
         && catch_unwind(AssertUnwindSafe(|| tell(&**observer, &settings.name))).is_err()
     {
-        tracing::error!("an observer panicked");
+        tracing::error!("the observer panicked");
     }
 }
 

@@ -244,7 +244,7 @@ impl<'s> Merged<'s> {
                 kind = self.kind.noun(),
                 shown = by,
                 hidden = name,
-                "two registries of the catalog have it"
+                "two registries of the catalog have the same item"
             );
         });
         self.hidden.push(json!({"name": name, "item": item, "by": by}));

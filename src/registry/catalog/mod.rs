@@ -170,7 +170,7 @@ impl CatalogBuilder {
                     return Err(RegistryError::new(
                         kind.noun(),
                         twin,
-                        "two registries of the catalog have it",
+                        "two registries of the catalog have the same item",
                     ));
                 }
                 taken.extend(own);

@@ -106,7 +106,7 @@ impl Part {
             part = self.name,
             kind = kind.noun(),
             pages = MOST_PAGES,
-            "a list is too long: names after these pages are not compared with those of others"
+            "a list is too long: names after these pages are not checked for duplicates"
         );
         Ok(names)
     }

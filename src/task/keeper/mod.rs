@@ -166,7 +166,7 @@ impl Keeper {
                 }
             };
             if let Err(why) = outcome {
-                tracing::info!(tool = self.data.tool, why, "a task is no longer this process's");
+                tracing::info!(tool = self.data.tool, why, "a task no longer belongs to this process");
                 return stop(work).await;
             }
         }
@@ -234,7 +234,7 @@ impl Keeper {
         if !tasks.takes_up() {
             tracing::error!(
                 tool = self.data.tool,
-                "a task returned questions: only a server that runs `run_tasks` can begin it again"
+                "a task returned questions: only a server that calls `run_tasks` can restart it"
             );
             return Err(RpcError::internal());
         }

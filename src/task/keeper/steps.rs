@@ -39,7 +39,7 @@ impl Keeper {
                 Ok(())
             }
             Err(Trouble::Full) => {
-                tracing::error!(tool = self.data.tool, "the task store has no room for what a task reports");
+                tracing::error!(tool = self.data.tool, "the task store has no room for the progress of a task");
                 self.store_at = Some(Instant::now() + WHEN_FULL);
                 Ok(())
             }
@@ -79,7 +79,7 @@ impl Keeper {
                 if let Some(json) = opened {
                     self.link.fill(question, json);
                 } else {
-                    tracing::error!("an answer to a task does not open");
+                    tracing::error!("an answer to a task could not be opened");
                 }
             }
         }
@@ -142,7 +142,7 @@ impl Keeper {
                     return;
                 }
                 Err(Trouble::Gone(why)) => {
-                    tracing::debug!(tool = self.data.tool, why, "the end of a task is not stored");
+                    tracing::debug!(tool = self.data.tool, why, "the end of a task was not stored");
                     return;
                 }
                 Err(Trouble::Full) if state == TaskState::Completed => {
@@ -194,7 +194,7 @@ impl Keeper {
         let TaskRecord { id, token, .. } = &self.record;
         if let Err(error) = tasks.step(|store| store.release(id, *token)).await {
             let error = error_line(&error);
-            tracing::debug!(tool = self.data.tool, error, "the lease of a task is not given back");
+            tracing::debug!(tool = self.data.tool, error, "the lease of a task was not released");
         }
         self.observed.note(TaskEnd::Released);
         tasks.announce_released();
