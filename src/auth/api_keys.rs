@@ -9,8 +9,8 @@ use super::digest::{Digest, sha256};
 use super::token::{PresentedToken, VerifiedToken};
 use super::verifier::{TokenError, TokenVerifier, Verification};
 
-/// API keys that the host issues itself, one for each caller. This is the simplest setup: it needs
-/// no authorization server. Clients send their key as a bearer token.
+/// API keys that the host issues itself. This is the simplest setup, because it needs no authorization
+/// server. Clients send their key as a bearer token.
 ///
 /// Only digests of the keys are stored. A presented key is compared with every digest in constant
 /// time, which suits up to a few hundred keys. A key should have at least 128 random bits. Keys do
