@@ -18,9 +18,9 @@ pub(crate) enum ErrorKind {
     Setting(&'static str),
     #[error("Redis is not reachable{}", because(.0.as_deref()))]
     Away(Option<Arc<str>>),
-    #[error("Redis did not do what it was asked: {0}")]
+    #[error("Redis refused a command: {0}")]
     Refused(#[source] RedisError),
-    #[error("Redis answered something that was not asked")]
+    #[error("Redis sent an unexpected response")]
     Nonsense,
 }
 

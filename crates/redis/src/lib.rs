@@ -17,7 +17,7 @@
 //!     .answer_guard(redis.answer_guard()) // each answer is accepted once
 //!     .build()?;
 //! // To notify the clients of all replicas of changes: `Changes::over(Arc::new(redis.bus()), "tools")`.
-//! // To share tasks: `Tasks::shared(redis.task_store(), Arc::new(redis.bus()))`.
+//! // To share tasks: `Tasks::shared(Arc::new(redis.task_store()), Arc::new(redis.bus()))`.
 //! # Ok(())
 //! # }
 //! ```
