@@ -72,8 +72,8 @@ impl Completion {
     /// revision: `resultType`, and the server's name in `_meta`.
     ///
     /// # Errors
-    /// If the text is not a JSON object, is nested more than 128 levels deep, or if `completion` is
-    /// not an object.
+    /// Returns an error if the text is not a JSON object, is nested more than 128 levels deep, or if
+    /// `completion` is not an object.
     pub fn from_json(json: impl Into<String>) -> Result<Self, InvalidOutput> {
         let raw = RawOutput::read(json.into(), Main::Object("completion"), |_, _| {})?;
         Ok(Self { raw: Some(raw), ..Self::default() })

@@ -43,8 +43,8 @@ pub trait AnswerGuard: Send + Sync + 'static {
     /// on any replica; the client then gets `-32602`.
     ///
     /// # Errors
-    /// When it cannot decide, for example because the store is unreachable. The error is logged,
-    /// the client gets 503 with `-32603` and `Retry-After`, and the handler is not called. If the
+    /// Returns an error if it cannot decide, for example because the store is unreachable. The error is
+    /// logged, the client gets 503 with `-32603` and `Retry-After`, and the handler is not called. If the
     /// state was redeemed nevertheless, a second try gets `-32602`.
     fn redeem<'a>(&'a self, redemption: &'a Redemption) -> Redeeming<'a>;
 }

@@ -73,7 +73,7 @@ impl FromStr for StateKeys {
     type Err = ConfigError;
 
     /// # Errors
-    /// When a key is not 64 hexadecimal digits. The error does not repeat the text.
+    /// Returns an error if a key is not 64 hexadecimal digits. The error does not repeat the text.
     fn from_str(text: &str) -> Result<Self, ConfigError> {
         Ok(Self(hex_keys::parse(text, "state keys")?.into_iter().map(cipher).collect()))
     }

@@ -11,8 +11,8 @@ use crate::deadline::Deadline;
 use crate::jsonrpc::RpcError;
 use crate::places::Place;
 
-/// The answer of a [`Registry`](crate::Registry): ready now, or a future. A ready answer does not
-/// allocate.
+/// The answer of a [`Registry`](crate::Registry): a value that is ready, or a future. A ready answer does
+/// not allocate.
 #[must_use]
 pub struct Answer<'a, T>(AnswerKind<'a, T>);
 

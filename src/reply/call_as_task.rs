@@ -14,13 +14,13 @@ use crate::protocol::error;
 use crate::settings::Settings;
 use crate::task::{NoTask, SeedParts, TaskSeed};
 
-/// What happens to a call before it is polled.
+/// What to do with a call before it is polled.
 pub(super) enum AtStart {
-    /// It is polled.
+    /// Poll it.
     Call,
-    /// It is a task from its start, and must not be polled before that is in the store.
+    /// The call is a task from its start. It must not be polled before the task is in the store.
     Task(Box<TaskSeed>),
-    /// It must be a task, and cannot.
+    /// The call must be a task, but cannot become one.
     Refused(RpcError),
 }
 
@@ -79,8 +79,7 @@ fn seed<T: Output>(
 }
 
 impl<T: Output + WriteResult> PendingCall<T> {
-    /// Notes what is needed in case the call becomes a task. Returns the reply to a call that is
-    /// refused.
+    /// Stores the data that is needed if the call becomes a task. Returns the reply if the call is refused.
     pub(super) fn plant(
         &mut self,
         at_start: AtStart,
@@ -110,7 +109,7 @@ impl<T: Output + WriteResult> PendingCall<T> {
         None
     }
 
-    /// Polls what makes a task of a call that is not done yet.
+    /// Polls the creation of a task for a call that is not done yet.
     #[cold]
     pub(super) fn poll_seed(&mut self, cx: &mut Context<'_>, settings: &Arc<Settings>) -> Poll<SingleReply> {
         let (Some(seed), Some(tasks)) = (&mut self.seed, &settings.tasks) else { return Poll::Pending };
@@ -130,7 +129,7 @@ impl<T: Output + WriteResult> PendingCall<T> {
         }
     }
 
-    /// Goes on with a call that does not become a task.
+    /// Continues a call that could not become a task.
     fn go_on(&mut self, why: &NoTask, cx: &mut Context<'_>, settings: &Arc<Settings>) -> Poll<SingleReply> {
         let Some(seed) = self.seed.take() else { return Poll::Pending };
         self.observed.in_span(|| why.log(seed.tool()));
@@ -150,7 +149,7 @@ impl<T: Output + WriteResult> PendingCall<T> {
         self.poll(cx, settings)
     }
 
-    /// Tells a handler that wants its call to become a task that it does not.
+    /// Wakes a handler that waits for its call to become a task: it does not.
     fn settle_wish(&self) {
         if let Some(exchange) = &self.exchange {
             exchange.asks.wish.settle(false);

@@ -10,7 +10,7 @@ use std::io;
 /// earlier signals do.
 ///
 /// # Errors
-/// When the operating system refuses the handlers.
+/// Returns an error if the operating system refuses the handlers.
 ///
 /// # Panics
 /// Outside a Tokio runtime whose I/O is enabled.

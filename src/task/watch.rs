@@ -45,7 +45,7 @@ impl TaskWatch {
     /// Watches those of `ids` that are tasks of the caller. Each is read once.
     ///
     /// # Errors
-    /// When the store is not available.
+    /// Returns an error if the store is not available.
     pub(crate) async fn new(
         ids: BTreeSet<String>,
         head: &Parts,

@@ -65,7 +65,7 @@ impl Authorization {
     /// Answers a request for the metadata of a resource.
     ///
     /// # Errors
-    /// If there is no such resource, and the request has a valid token.
+    /// Returns an error if there is no such resource, and the request has a valid token.
     pub(crate) async fn metadata(&self, request: Request) -> Result<Response<Body>, Request> {
         let resource = request.uri().path().strip_prefix(METADATA).unwrap_or_default();
         let name = resource.strip_prefix(&self.path).and_then(|rest| rest.strip_prefix('/'));

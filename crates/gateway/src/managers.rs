@@ -81,7 +81,7 @@ pub(crate) struct Managers {
 
 impl Managers {
     /// # Errors
-    /// If the system has no randomness, or the name of a host is not valid.
+    /// Returns an error if the system has no randomness, or the name of a host is not valid.
     pub(crate) fn new(options: &Options, settings: &Settings) -> Result<Self, Kind> {
         // Calls wait for answers only in this process, so no other process needs the key.
         let mut key = [0; 32];

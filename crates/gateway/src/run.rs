@@ -40,8 +40,8 @@ pub enum Outcome {
 /// warnings to standard error. Ends all children before it returns. Requires a Tokio runtime.
 ///
 /// # Errors
-/// If the configuration or an option cannot be used, if names of tools collide, or if the address
-/// cannot be bound.
+/// Returns an error if the configuration or an option cannot be used, if names of tools collide, or if the
+/// address cannot be bound.
 pub async fn run(options: Options) -> Result<Outcome, Error> {
     let signals = serve::signals().map_err(Kind::Signals)?;
     let config = Config::read(&options.config).map_err(Kind::from)?;

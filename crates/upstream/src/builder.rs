@@ -255,7 +255,8 @@ impl UpstreamBuilder {
     /// Builds the upstream. Nothing is started or sent before the first call.
     ///
     /// # Errors
-    /// If a setting is not valid or does not apply to the transport. The error names the first one.
+    /// Returns an error if a setting is not valid or does not apply to the transport. The error names the
+    /// first one.
     pub fn build(self) -> Result<Upstream, UpstreamError> {
         let Self { mut settings, mut fault } = self;
         if settings.max_sessions == 0 {
