@@ -20,7 +20,7 @@ use crate::protocol::{OwnMeta, meta_setter};
 use crate::request::{Params, RareParams};
 use crate::settings::Settings;
 
-/// The most values that a completion may have (2026-07-28, Schema, `CompleteResult`).
+/// The maximum number of values of a completion (2026-07-28, Schema, `CompleteResult`).
 const MAX_VALUES: usize = 100;
 
 /// The value to complete: the arguments of a completer, which is a
@@ -50,7 +50,7 @@ const MAX_VALUES: usize = 100;
 pub struct Completing {
     /// The text that the user has typed so far.
     pub value: String,
-    /// The other arguments, as far as they are known.
+    /// The other arguments that are known so far.
     #[serde(default)]
     pub context: BTreeMap<String, String>,
 }
@@ -96,7 +96,7 @@ impl Completion {
         self
     }
 
-    /// Says that there are more suggestions than were given, if their number is not known.
+    /// Declares that there are more suggestions than were given, if their number is not known.
     #[must_use]
     pub fn has_more(mut self) -> Self {
         self.has_more = true;
@@ -144,7 +144,7 @@ pub struct CompletionRequest<'a> {
     pub completing: Completing,
     /// The head of the HTTP request.
     pub head: &'a http::request::Parts,
-    /// The revision of the protocol that the request speaks.
+    /// The revision of the protocol that the request uses.
     pub revision: crate::protocol::Revision,
     pub(crate) settings: Option<&'a Arc<Settings>>,
 }

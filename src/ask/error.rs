@@ -26,8 +26,8 @@ pub enum AskError {
     TimedOut(Duration),
     /// The call has ended, and cannot ask.
     Ended,
-    /// The request is answered with this error, such as a capability that the client did not
-    /// declare.
+    /// A JSON-RPC error, which becomes the reply, for example because the client did not declare a
+    /// capability.
     Rpc(RpcError),
 }
 

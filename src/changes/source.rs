@@ -48,7 +48,7 @@ impl<'a> Change<'a> {
     }
 }
 
-/// A channel on which a registry publishes changes, and from which listening clients hear of them
+/// A channel on which a registry publishes changes, and which notifies listening clients
 /// (2026-07-28, Patterns, "Subscriptions"). Clones share the channel.
 ///
 /// ```
