@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use std::thread::available_parallelism;
 
-/// The most cells; a thread beyond them shares one with another thread.
+/// The maximum number of cells; a thread beyond them shares one with another thread.
 const MOST: usize = 64;
 
 /// One value for each thread that runs at the same time, each on separate cache lines.
@@ -76,7 +76,7 @@ impl<T> Replaceable<T> {
     /// Replaces the value for all threads at once. Returns the one before.
     pub(crate) fn replace(&self, value: T) -> InUse<T> {
         let value = Arc::new(value);
-        // All are locked first, so that nobody gets the old value once somebody has the new one.
+        // All are locked first, so that no thread gets the old value after another has got the new one.
         let locked = self.0.iter().map(|cell| cell.write().unwrap_or_else(PoisonError::into_inner));
         let mut locked: Vec<_> = locked.collect();
         let replaced = locked.iter_mut().map(|cell| replace(&mut **cell, counted_apart(&value)));

@@ -101,7 +101,7 @@ impl Parking {
         Some(AnswerDelivery { topic: id.topic(), message, is_ours: id.replica == self.replica.name })
     }
 
-    /// Sends an answer whose client gets no reply, and so cannot hear that nobody waits for it.
+    /// Sends an answer in a message that gets no reply, so the outcome cannot be reported.
     pub(crate) fn send(&self, answer: AnswerDelivery) {
         self.bus.publish(&answer.topic, answer.message);
     }

@@ -1,4 +1,4 @@
-//! Redeems the state that a request brings, before the request is served.
+//! Redeems the state of a request before the request is served.
 
 use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};

@@ -34,7 +34,7 @@ pub enum DpopPolicy {
     /// A bound token needs a proof with each request. Unbound tokens are accepted without one.
     #[default]
     WhenBound,
-    /// Only bound tokens are accepted, and the metadata says so.
+    /// Only bound tokens are accepted. The metadata tells clients about it.
     Required,
 }
 

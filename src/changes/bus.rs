@@ -142,7 +142,7 @@ impl Subscription {
         self.missed.store(true, Ordering::Release);
     }
 
-    /// Whether a caller may hear of a change now. A panic in a permission allows nothing.
+    /// Returns whether a caller may be notified of a change now. If a permission panics, it may not.
     pub(crate) fn may_hear(&self, change: Change<'_>, head: &Parts) -> bool {
         self.permissions.iter().all(|permission| guarded(|| permission(change, head)).unwrap_or(false))
     }

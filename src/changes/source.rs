@@ -69,7 +69,7 @@ struct Source {
     current: Option<Arc<Current>>,
 }
 
-/// Whether the caller of a request may hear of a change.
+/// Returns whether the caller of a request may be notified of a change.
 pub(super) type Permission = Arc<dyn Fn(Change<'_>, &Parts) -> bool + Send + Sync>;
 
 type Current = dyn Fn() -> Changes + Send + Sync;

@@ -207,7 +207,7 @@ pub(crate) struct TaskSettings {
     pub(super) is_shared: bool,
     /// How often the host runs [`run_tasks`](crate::StatelessSessionManager::run_tasks).
     runners: AtomicUsize,
-    /// Tells them that there is a task to take up, even if the bus is away.
+    /// Notifies the processes that look for tasks, even if the bus is unavailable.
     pub(super) nudge: Notify,
 }
 

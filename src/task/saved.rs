@@ -51,7 +51,7 @@ pub(super) struct SavedCall {
     state: Option<Box<RawValue>>,
 }
 
-/// A call that has begun again.
+/// A call that was restarted.
 pub(super) struct BegunCall {
     pub(super) call: GuardedCall<ToolOutput>,
     pub(super) exchange: Option<Arc<Exchange>>,

@@ -12,10 +12,10 @@ use crate::call::CallFuture;
 use crate::jsonrpc::RpcError;
 use crate::observe::line;
 
-/// The most faults that are reported for a value.
+/// The maximum number of faults that are reported for a value.
 const MAX_FAULTS: usize = 5;
 
-/// The most bytes that are reported for one fault.
+/// The maximum number of bytes that are reported for one fault.
 const MAX_TOLD: usize = 500;
 
 /// The parts of a call that are checked.

@@ -18,7 +18,7 @@ use crate::report::{self, Table};
 use crate::servers::Server;
 use crate::text::shown;
 
-/// Completes when the gateway is told to stop.
+/// Completes when the gateway receives a signal to stop.
 type Signals = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// How long the start waits for a server's answer. Slower servers are asked in the background.

@@ -79,7 +79,7 @@ impl Shared {
                     }
                     continue;
                 }
-                // The part has no such list, and says so with an error.
+                // The part has no such list, which it reports as an error.
                 MergeState::Done(Err(error)) if error.code() == ErrorCode::METHOD_NOT_FOUND => {
                     merged.is_any_there = true;
                     continue;

@@ -32,7 +32,7 @@ use crate::settings::Settings;
 const STATUS_EVERY: Duration = Duration::from_secs(1);
 /// After which time a step is taken again when the store was not available.
 const RETRY: Duration = Duration::from_secs(1);
-/// How long the work that is cancelled may take to stop, before its lease is given back.
+/// How long cancelled work may take to stop before its lease is released.
 const STOPPING: Duration = Duration::from_secs(1);
 /// Ten years in milliseconds: more than any task is kept.
 const FAR: u64 = 10 * 365 * 86_400_000;

@@ -60,7 +60,7 @@ impl Keeper {
         }
     }
 
-    /// Takes over what the store knows, and brings the answers that have come.
+    /// Takes over the record of the store, and delivers the answers that have arrived.
     async fn absorb(&mut self, record: TaskRecord, tasks: &TaskSettings) -> Result<(), &'static str> {
         let is_answered = self.record.open.iter().any(|number| !record.open.contains(number));
         if is_answered {
@@ -184,7 +184,7 @@ impl Keeper {
         }
     }
 
-    /// Gives the lease back, for any replica to take up the task.
+    /// Releases the lease, so that any replica can continue the task.
     pub(super) async fn hand_over(mut self, tasks: &TaskSettings) {
         // A run that its replica ends by itself does not count. If this step is lost, it does.
         if !self.data.begins_again {
@@ -206,7 +206,7 @@ fn is_same(now: &TaskRecord, state: TaskState, data: &Bytes) -> bool {
     state.is_final() && now.state == state && now.data == data
 }
 
-/// Says why a task is no longer this process's.
+/// Returns why a task no longer belongs to this process.
 fn gone(error: &TaskStoreError) -> &'static str {
     match error {
         TaskStoreError::Conflict(now) if now.state == TaskState::Cancelled => "it was cancelled",
