@@ -217,7 +217,7 @@ impl OwnedCompletionRequest {
         }
 
         fn read<T: DeserializeOwned>(name: &str, param: Option<Raw<'_>>) -> Result<T, RpcError> {
-            let misfit = |fault: String| RpcError::invalid_params(format!("`{name}` does not fit: {fault}"));
+            let misfit = |fault: String| RpcError::invalid_params(format!("`{name}` is not valid: {fault}"));
             // `serde` would accept an array for a struct as well.
             let param = param.filter(|param| param.is_object());
             let param = param.ok_or_else(|| misfit("it must be an object".to_owned()))?;

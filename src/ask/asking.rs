@@ -221,7 +221,7 @@ impl Asks {
         exchange: &Arc<Exchange>,
     ) -> Result<Required, RpcError> {
         if self.era == Era::Legacy {
-            let reason = "This asks the client in a way that only clients of 2026-07-28 understand";
+            let reason = "This returns questions, which only clients of 2026-07-28 support";
             return Err(RpcError::new(ErrorCode::INVALID_REQUEST, reason));
         }
         let cx = CallContext::new(Arc::clone(exchange));

@@ -148,7 +148,7 @@ impl CallContext {
             let fault = fault.trim_start_matches("Invalid arguments: ");
             match self.revision().era() {
                 Era::Modern => {
-                    let fault = format!("The answer to `{key}` does not fit: {fault}");
+                    let fault = format!("The answer to `{key}` is not valid: {fault}");
                     AskError::Rpc(RpcError::invalid_params(fault))
                 }
                 Era::Legacy => AskError::Misfit(fault.to_owned()),

@@ -144,10 +144,10 @@ impl Parking {
         let principal = Principal::of(&exchange.head);
         let _place = self.places.take(principal).map_err(|full| match full {
             Full::ForAll(_) => AskError::Unreachable(
-                "too many calls wait for answers (the server's `max_parked` setting decides)",
+                "too many calls wait for answers (the server's `max_parked` setting limits them)",
             ),
             Full::ForPrincipal(_) => AskError::Unreachable(
-                "too many calls wait for answers of this caller (the server's `max_parked_per_principal` setting decides)",
+                "too many calls wait for answers of this caller (the server's `max_parked_per_principal` setting limits them)",
             ),
         })?;
         let id = random_id().ok_or(AskError::Unreachable("the system has no random numbers"))?;

@@ -107,7 +107,7 @@ impl AnswerState {
         if returned < limit && !self.answers.is_empty() {
             tracing::warn!(size, limit, "a client's answers are larger than `max_state_size` allows");
             return RpcError::invalid_params(
-                "The answers are larger than this server keeps from round to round",
+                "The answers are larger than this server allows",
             );
         }
         tracing::error!(size, limit, "the state of a call is larger than `max_state_size` allows");

@@ -40,7 +40,7 @@ pub(crate) enum Rejection {
     ResponseToAnotherReplica,
     #[cfg(feature = "ask")]
     #[error(
-        "The answer cannot be passed on now: the server's `answer_bus` is not connected. Send it again later"
+        "The answer cannot be delivered now: the server's `answer_bus` is not connected. Send it again later"
     )]
     AnswerBusUnavailable,
     #[error("Unsupported protocol version")]

@@ -271,6 +271,6 @@ fn cannot_repeat() -> RpcError {
 }
 
 fn too_often(runs: u32) -> RpcError {
-    let message = format!("This call was begun {runs} times, and each time the server that ran it stopped");
+    let message = format!("This call was started {runs} times, and each time the server that ran it stopped");
     RpcError::new(ErrorCode::INTERNAL_ERROR, message)
 }

@@ -76,7 +76,7 @@ impl NoTask {
     pub(crate) fn to_error(&self) -> (RpcError, StatusCode) {
         let error = |message| RpcError::new(ErrorCode::INTERNAL_ERROR, message);
         let of_caller =
-            "Too many tasks of this caller: the server's `max_running_per_principal` setting decides";
+            "Too many running tasks of this caller: the server's `max_running_per_principal` setting limits them";
         match self {
             Self::Full(Full::ForPrincipal(_)) => (error(of_caller), StatusCode::TOO_MANY_REQUESTS),
             Self::Full(Full::ForAll(_)) | Self::Store(TaskStoreError::Full) => {

@@ -147,7 +147,7 @@ impl Keeper {
                 }
                 Err(Trouble::Full) if state == TaskState::Completed => {
                     tracing::error!(tool = self.data.tool, "the task store has no room for a result");
-                    let message = "The result is larger than the server keeps";
+                    let message = "The result is larger than the server can store";
                     state = self.set_outcome(Ended::Error(RpcError::new(ErrorCode::INTERNAL_ERROR, message)));
                 }
                 Err(Trouble::Full | Trouble::Later)
