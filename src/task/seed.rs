@@ -45,7 +45,7 @@ pub(crate) struct TaskSeed {
 }
 
 enum Stage {
-    /// Until the call has taken so long, or its handler wants it.
+    /// Until the call has taken long enough, or its handler requests it.
     Waiting(Option<Deadline>),
     /// Until the task is in the store.
     Creating { created: oneshot::Receiver<Result<TaskRecord, TaskStoreError>>, data: TaskData, place: Place },

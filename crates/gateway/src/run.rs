@@ -29,9 +29,9 @@ const DRAIN_LIMIT: Duration = Duration::from_secs(10);
 /// How a run ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// The gateway was told to stop, or all checked servers are up.
+    /// The gateway got a signal to stop, or all checked servers are up.
     Success,
-    /// A checked server is down, or the gateway was told to stop before all had answered.
+    /// A checked server is down, or a signal to stop arrived before all had answered.
     Down,
 }
 

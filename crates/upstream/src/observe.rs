@@ -1,4 +1,4 @@
-//! What is observed of an upstream: a span for each request, and an observer for metrics.
+//! The observation of an upstream: a span for each request, and an observer for metrics.
 
 use std::borrow::Cow;
 #[cfg(feature = "otel")]
@@ -22,24 +22,24 @@ const LEVEL: tracing::Level = tracing::Level::INFO;
 /// The longest name in a span, in bytes.
 const MAX_NAME: usize = 256;
 
-/// Receives what happens between a host and an upstream, for metrics. Set by
+/// Receives the requests and sessions of an upstream, for metrics. Set with
 /// [`UpstreamBuilder::observer`](super::UpstreamBuilder::observer).
 ///
-/// Every method does nothing unless it is implemented. They must be quick, and must not block. A
-/// panic is caught and logged. Sessions and calls that are open are counted by
-/// [`Upstream::stats`](super::Upstream::stats), which a host reads when it is scraped.
+/// By default, each method does nothing. The methods must be fast and must not block. A panic is caught
+/// and logged. For the numbers of open sessions and calls in flight, read
+/// [`Upstream::stats`](super::Upstream::stats) when metrics are collected.
 pub trait UpstreamObserver: Send + Sync + 'static {
-    /// A request has ended: its result has arrived, it failed, or it was abandoned.
+    /// Called when a request has ended: its result has arrived, it failed, or it was abandoned.
     fn request_ended(&self, request: &EndedUpstreamRequest<'_>) {
         let _ = request;
     }
 
-    /// A session was opened.
+    /// Called when a session was opened.
     fn session_opened(&self, upstream: &str) {
         let _ = upstream;
     }
 
-    /// A session has ended.
+    /// Called when a session has ended.
     fn session_ended(&self, upstream: &str, duration: Duration) {
         let _ = (upstream, duration);
     }
@@ -67,16 +67,16 @@ pub struct EndedUpstreamRequest<'a> {
     pub upstream: &'a str,
     /// The method.
     pub method: &'static str,
-    /// What a call named. `None` for other requests, and unless the upstream's lists have it: else
-    /// clients could invent names.
+    /// The tool, prompt or resource of a call. `None` for other requests, and if the upstream's lists do not
+    /// have it, because clients could otherwise create new names.
     pub target: Option<Target<'a>>,
-    /// The name of the revision, or `_OTHER` for one that is not known here.
+    /// The name of the revision, or `_OTHER` if it is not known.
     pub revision: &'static str,
-    /// How messages travel: `tcp` or `pipe`.
+    /// The transport: `tcp` or `pipe`.
     pub transport: &'static str,
-    /// How it ended.
+    /// How the request ended.
     pub end: UpstreamEnd,
-    /// How long it took, from when it was sent.
+    /// The time since the request was sent.
     pub duration: Duration,
 }
 
@@ -100,7 +100,7 @@ pub enum UpstreamEnd {
     Failed,
     /// The upstream could not serve the request at the time.
     Busy,
-    /// The caller left.
+    /// The caller abandoned the request.
     Cancelled,
 }
 
@@ -143,7 +143,7 @@ impl UpstreamEnd {
     }
 }
 
-/// Whether a result has `isError`. Most texts do not even mention it.
+/// Returns whether a result has `isError`. Most texts do not contain this name, and are not parsed.
 fn is_error(text: &str) -> bool {
     let mut is_error = false;
     if memchr::memmem::find(text.as_bytes(), b"\"isError\"").is_some() {
@@ -152,12 +152,12 @@ fn is_error(text: &str) -> bool {
     is_error
 }
 
-/// The facts about a request that are observed.
+/// The data of a request that is observed.
 #[derive(Clone, Copy)]
 pub(super) struct Observable<'a> {
     pub(super) id: i64,
     pub(super) method: &'static str,
-    /// What a call names, and whether the upstream's lists have it.
+    /// The target of a call, and whether the upstream's lists have it.
     pub(super) target: Option<(&'a str, bool)>,
     pub(super) revision: &'static str,
 }
@@ -169,13 +169,13 @@ impl Observable<'_> {
     }
 }
 
-/// Returns a name in one short line. The parts of URIs that may be secret are left out.
+/// Returns a name on one line of bounded length. The parts of a URI that may be secret are removed.
 fn fit(name: &str) -> Cow<'_, str> {
     let is_fit = name.len() <= MAX_NAME && name.bytes().all(|byte| matches!(byte, b'!'..=b'~'));
     if is_fit { Cow::Borrowed(name) } else { Cow::Owned(shown(name)) }
 }
 
-/// Cuts a URI off before what may be secret: user information, query or fragment.
+/// Removes the parts of a URI that may be secret: user information, query and fragment.
 fn public_uri(uri: &str) -> &str {
     let end = uri.find(['?', '#']).unwrap_or(uri.len());
     let authority = uri.find("://").map_or(end, |at| at + 3);
@@ -186,14 +186,14 @@ fn public_uri(uri: &str) -> &str {
     }
 }
 
-/// What is observed of a request, until it is dropped.
+/// The observation of a request. The request ends when this is dropped.
 pub(super) struct Observed(Option<Box<ObservedRequest>>);
 
 struct ObservedRequest {
     span: Span,
     settings: Arc<Settings>,
     method: &'static str,
-    /// Set if an observer is to be told.
+    /// Set if there is an observer.
     target: Option<Box<str>>,
     revision: &'static str,
     start: Instant,
@@ -213,7 +213,7 @@ impl Observed {
         let target = target.and_then(|_| request.named(request.method)).map(|name| name.into_owned().into());
         let Observable { method, revision, .. } = *request;
         let (settings, start) = (Arc::clone(settings), Instant::now());
-        // Nobody waits for the end of a subscription.
+        // The duration of a subscription means nothing.
         let is_subscription = method == "subscriptions/listen";
         let end = if is_subscription { UpstreamEnd::Success } else { UpstreamEnd::Cancelled };
         Self(Some(Box::new(ObservedRequest { span, settings, method, target, revision, start, end })))
@@ -227,7 +227,7 @@ impl Observed {
         }
     }
 
-    /// Ends it with the outcome.
+    /// Ends the request with its outcome.
     pub(super) fn end(&mut self, outcome: &Result<String, Failure>) {
         if let Some(mut observed) = self.0.take() {
             observed.end = UpstreamEnd::of(outcome, observed.method);
@@ -341,7 +341,7 @@ fn port(settings: &Settings) -> Option<u16> {
     }
 }
 
-/// Returns the name of a revision, which may be anything that an upstream said.
+/// Returns the name of a known revision, or `_OTHER` for any other text from an upstream.
 pub(super) fn revision_of(name: &str) -> &'static str {
     Revision::from_name(name).map_or(names::OTHER, Revision::as_str)
 }
@@ -365,7 +365,7 @@ impl Drop for ObservedSession {
     }
 }
 
-/// Passes something on to the host's observer, which may panic.
+/// Calls the host's observer, and catches panics.
 fn tell(settings: &Settings, tell: impl FnOnce(&dyn UpstreamObserver, &str)) {
     if let Some(observer) = &settings.observer
         && catch_unwind(AssertUnwindSafe(|| tell(&**observer, &settings.name))).is_err()

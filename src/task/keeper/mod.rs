@@ -1,4 +1,4 @@
-//! Keeps a task that runs in this process: stores what its handler reports and asks, brings the
+//! Keeps a task that runs in this process: stores the reports and questions of its handler, delivers the
 //! answers, renews the lease, and stores the end.
 
 mod steps;
@@ -28,9 +28,9 @@ use crate::observe::ObservedTask;
 use crate::places::Place;
 use crate::settings::Settings;
 
-/// How often a status message is stored, at most.
+/// The minimum interval between two stored status messages.
 const STATUS_EVERY: Duration = Duration::from_secs(1);
-/// After which time a step is taken again when the store was not available.
+/// The time after which a step is repeated if the store was not available.
 const RETRY: Duration = Duration::from_secs(1);
 /// How long cancelled work may take to stop before its lease is released.
 const STOPPING: Duration = Duration::from_secs(1);
@@ -44,9 +44,9 @@ pub(super) struct Keeper {
     record: TaskRecord,
     data: TaskData,
     link: Arc<TaskLink>,
-    /// Says when another replica has moved the task on.
+    /// Notifies when another replica has changed the task.
     news: Subscription,
-    /// Says when the server shuts down.
+    /// Notifies when the server shuts down.
     ending: Subscription,
     is_closing: bool,
     /// When the lease is to be renewed.
@@ -67,11 +67,11 @@ pub(super) struct Keeper {
 /// What a keeper reacts to.
 enum Event {
     Ended(Ended),
-    /// The handler has reported or asked something.
+    /// The handler has reported progress or asked a question.
     Reported,
     /// A report is to be stored.
     Store,
-    /// The lease is to be renewed, or there are news.
+    /// The lease is to be renewed, or another replica has changed the task.
     Renew,
     Closing,
     GivingUp,

@@ -14,12 +14,12 @@ use crate::task::seal::{Part, open, seal};
 use crate::task::work::Ended;
 use crate::task::{TaskAnswer, TaskRecord, TaskState, TaskStep, TaskStoreError};
 
-/// After which time a step is taken again when the store had no room.
+/// The time after which a step is repeated if the store had no room.
 const WHEN_FULL: Duration = Duration::from_secs(30);
 
 /// Why a step was not taken.
 enum Trouble {
-    /// The task is no longer this keeper's.
+    /// The task no longer belongs to this keeper.
     Gone(&'static str),
     /// The store has no room for it.
     Full,
@@ -186,7 +186,7 @@ impl Keeper {
 
     /// Releases the lease, so that any replica can continue the task.
     pub(super) async fn hand_over(mut self, tasks: &TaskSettings) {
-        // A run that its replica ends by itself does not count. If this step is lost, it does.
+        // A run that ends with a handover does not count toward `max_runs`. If this step is lost, it counts.
         if !self.data.begins_again {
             self.data.runs = self.data.runs.saturating_sub(1);
         }
