@@ -33,17 +33,17 @@ pub struct ApiKeys {
 
 impl ApiKeys {
     /// Creates an empty set of keys. `issuer` becomes part of the callers'
-    /// [`Principal`](crate::Principal)s and tells them apart from those of an authorization server.
+    /// [`Principal`](crate::Principal)s, and distinguishes them from those of an authorization server.
     pub fn new(issuer: impl Into<Arc<str>>) -> Self {
         Self { issuer: issuer.into(), keys: Vec::new() }
     }
 
-    /// Adds a caller's key and the scopes that it grants.
-    pub fn key<S: Into<Box<str>>>(
+    /// Adds a caller's key and the scopes that it grants: `[]` if the server has none.
+    pub fn key<'s>(
         mut self,
         key: &str,
         caller: impl Into<Arc<str>>,
-        scopes: impl IntoIterator<Item = S>,
+        scopes: impl IntoIterator<Item = &'s str>,
     ) -> Self {
         let token = VerifiedToken::new(Arc::clone(&self.issuer), caller).scopes(scopes);
         self.keys.push((sha256(key.as_bytes()), token));
