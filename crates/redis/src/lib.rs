@@ -28,7 +28,7 @@
 //! |---|---|
 //! | `redis://user:password@host:port/database` | one server; all parts except the host are optional |
 //! | `rediss://…` | the same with TLS |
-//! | `redis://host,host:port/…` | several servers, such as the nodes of a Cluster; the first that is usable is used |
+//! | `redis://host,host:port/…` | several servers, such as the nodes of a Cluster; the first usable one is used |
 //! | `redis+sentinel://user:password@host,host:port/name/database` | the server that these sentinels call `name`; user and password are those of the server. With TLS: `rediss+sentinel://` |
 //! | `unix:///path?db=…&user=…&pass=…` | one server at a Unix socket |
 //!
