@@ -112,8 +112,8 @@ impl RpcError {
         self.code
     }
 
-    /// Returns whether the error was created with [`unavailable`](Self::unavailable), so that the request may
-    /// succeed later.
+    /// Returns whether the error was created with [`unavailable`](Self::unavailable), so that the request
+    /// may succeed later.
     pub fn is_temporary(&self) -> bool {
         self.is_temporary
     }
