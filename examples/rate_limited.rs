@@ -76,9 +76,8 @@ fn too_many(wait: Duration) -> Response {
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let signals = serve::signals()?;
     let listener = common::listen().await?;
-    let keys = ApiKeys::new("keys")
-        .key("ada-0123456789abcdef", "ada", [])
-        .key("bob-0123456789abcdef", "bob", []);
+    let keys =
+        ApiKeys::new("keys").key("ada-0123456789abcdef", "ada", []).key("bob-0123456789abcdef", "bob", []);
     let server = ResourceServer::new(&format!("http://{}/mcp", listener.local_addr()?), keys)?;
     let manager = StatelessSessionManager::builder("rate_limited", "1.0.0")
         .max_calls_per_principal(MOST_CALLS)

@@ -121,7 +121,9 @@ where
         let tasks = self.tasks;
         let record = tasks.step(|store| store.read(id)).await?;
         let Some(data) = self.open::<TaskData>(Part::Data, &record, &record.data) else {
-            tracing::warn!("a task cannot be opened: it belongs to another server, or was sealed with other keys");
+            tracing::warn!(
+                "a task cannot be opened: it belongs to another server, or was sealed with other keys"
+            );
             if self.foreign.len() == MOST_FOREIGN {
                 self.foreign.clear();
             }
@@ -155,7 +157,10 @@ where
         };
         if registry.has(Item::Tool(&call.target)) == Has::No {
             // It may belong to a newer version of the server, which other replicas run.
-            tracing::warn!(tool = data.tool, "a task is left to other replicas: this server does not have its tool");
+            tracing::warn!(
+                tool = data.tool,
+                "a task is left to other replicas: this server does not have its tool"
+            );
             tasks.step(|store| store.release(id, record.token)).await?;
             return Ok(false);
         }

@@ -75,8 +75,7 @@ impl NoTask {
     /// Returns the error for a call that cannot run otherwise, and its HTTP status.
     pub(crate) fn to_error(&self) -> (RpcError, StatusCode) {
         let error = |message| RpcError::new(ErrorCode::INTERNAL_ERROR, message);
-        let of_caller =
-            "Too many running tasks of this caller: the server's `max_running_per_principal` setting limits them";
+        let of_caller = "Too many running tasks of this caller: the server's `max_running_per_principal` setting limits them";
         match self {
             Self::Full(Full::ForPrincipal(_)) => (error(of_caller), StatusCode::TOO_MANY_REQUESTS),
             Self::Full(Full::ForAll(_)) | Self::Store(TaskStoreError::Full) => {
@@ -94,7 +93,9 @@ impl NoTask {
             Self::Full(full) => {
                 tracing::debug!(tool, reason = full.to_string(), "too many tasks are running");
             }
-            Self::Store(error) => tracing::warn!(tool, error = chain(error), "a call could not become a task"),
+            Self::Store(error) => {
+                tracing::warn!(tool, error = chain(error), "a call could not become a task")
+            }
             Self::Sealing => {}
         }
     }

@@ -39,7 +39,10 @@ impl Keeper {
                 Ok(())
             }
             Err(Trouble::Full) => {
-                tracing::error!(tool = self.data.tool, "the task store has no room for the progress of a task");
+                tracing::error!(
+                    tool = self.data.tool,
+                    "the task store has no room for the progress of a task"
+                );
                 self.store_at = Some(Instant::now() + WHEN_FULL);
                 Ok(())
             }

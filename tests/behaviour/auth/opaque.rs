@@ -102,11 +102,8 @@ async fn an_issuer_that_is_down_makes_no_token_invalid() {
 #[tokio::test]
 async fn an_api_key_is_one_callers_and_no_authorization_server_is_named() {
     let issuer = Issuer::new();
-    let keys = ApiKeys::new("keys").key("first-key", "builder", ["tickets:write"]).key(
-        "second-key",
-        "reader",
-        [],
-    );
+    let keys =
+        ApiKeys::new("keys").key("first-key", "builder", ["tickets:write"]).key("second-key", "reader", []);
     let server = Protected::with(&issuer, keys.clone(), |server| server);
     assert_eq!(server.call("close", "first-key").await.tool_text(), "closed");
     assert!(server.call("whoami", "second-key").await.tool_text().contains("keys reader"));
