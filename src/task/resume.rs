@@ -276,6 +276,7 @@ fn cannot_repeat() -> RpcError {
 }
 
 fn too_often(runs: u32) -> RpcError {
-    let message = format!("This call was started {runs} times, and each time the server that ran it stopped");
+    let message =
+        format!("Every server that ran this call has stopped. It is not started again (runs: {runs})");
     RpcError::new(ErrorCode::INTERNAL_ERROR, message)
 }
