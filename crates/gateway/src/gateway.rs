@@ -36,7 +36,7 @@ pub(crate) struct Gateway {
     choices: Mutex<Vec<(Vec<usize>, Catalog)>>,
     managers: Managers,
     callers: Callers,
-    /// There if callers need a token.
+    /// Present if callers need a token.
     authorization: Option<Authorization>,
     /// Done once a refused host or origin was logged.
     refused: Once,

@@ -15,20 +15,29 @@ use tokio::{
     time::timeout,
 };
 
-use crate::{server::free_port, setup::scratch, wait};
+use crate::{
+    server::free_port,
+    setup::{self, scratch},
+    wait,
+};
 
 /// Only bounds how long one exchange with a server can take.
 const LIMIT: Duration = Duration::from_secs(2);
 
-/// Returns the path of a program, which may be in a directory of the administrator.
+/// Returns the path of a program. Installs it if it is missing.
 ///
 /// # Panics
-/// When it is not installed. The message says what installs it.
+/// When it cannot be installed. The message says why.
 pub fn program(name: &str) -> PathBuf {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let directories = std::env::split_paths(&path).chain(["/usr/sbin".into(), "/usr/local/sbin".into()]);
-    let found = directories.map(|directory| directory.join(name)).find(|path| path.is_file());
-    found.unwrap_or_else(|| panic!("{name} is not installed: run `.ci/services`, which installs it"))
+    let found = || {
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let directories = std::env::split_paths(&path).chain(["/usr/sbin".into(), "/usr/local/sbin".into()]);
+        directories.map(|directory| directory.join(name)).find(|path| path.is_file())
+    };
+    found().unwrap_or_else(|| {
+        setup::services().unwrap_or_else(|reason| panic!("{name} is missing: {reason}"));
+        found().unwrap_or_else(|| panic!("{name} is not in PATH"))
+    })
 }
 
 /// A directory that is deleted when it is dropped.

@@ -1,4 +1,5 @@
-//! Installs the published clients and servers below the target directory, once for the tests of all packages, anew whenever their lock files change.
+//! Installs the published clients and servers below the target directory, once for the tests of all
+//! packages, anew whenever their lock files change.
 
 use std::{
     fs::{self, File},
@@ -66,10 +67,15 @@ pub fn node() -> PathBuf {
     typescript("node_modules/node/bin/node")
 }
 
+/// Installs Redis and nginx for the whole machine, where they are missing.
+pub fn services() -> Result<(), String> {
+    run(&mut Command::new(source("install-services"))).map(drop)
+}
+
 fn path(installed: &Installed) -> &Path {
     match &**installed {
         Ok(path) => path,
-        Err(reason) => panic!("the published clients and servers are not installed: {reason}"),
+        Err(reason) => panic!("what this test needs is not installed: {reason}"),
     }
 }
 

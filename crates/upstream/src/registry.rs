@@ -79,7 +79,7 @@ impl Upstream {
     /// upstream says about itself.
     ///
     /// # Errors
-    /// If it cannot be opened. A list that it fails to return is empty, and one of the
+    /// Returns an error if it cannot be opened. A list that it fails to return is empty, and one of the
     /// [`failed_lists`](UpstreamInfo::failed_lists).
     pub async fn probe(&self) -> Result<UpstreamInfo, UpstreamError> {
         let (pool, key, headers) = (self.pool(), None, HeaderMap::new());

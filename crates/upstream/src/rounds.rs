@@ -66,7 +66,7 @@ impl Required {
     /// Returns what an upstream asks for; `None` if this is the final result.
     ///
     /// # Errors
-    /// If the text is not a result that is known.
+    /// Returns an error if the text is not a known kind of result.
     pub(super) fn read(text: &str, upstream: &str) -> Result<Option<Self>, RpcError> {
         // Results of the legacy era have no `resultType`. The key may contain escapes.
         let may_have_kind =
@@ -95,7 +95,7 @@ impl Required {
     /// Gets the client's answers, which are sent in the round `number`.
     ///
     /// # Errors
-    /// If the reply has to ask the client, or if the client cannot be asked.
+    /// Returns an error if the reply has to ask the client, or if the client cannot be asked.
     pub(super) async fn ask(self, cx: &CallContext, number: u32, upstream: &str) -> Result<Round, ToolError> {
         if number > MOST_ROUNDS {
             return Err(unavailable(upstream, "asked too many times").into());

@@ -60,7 +60,7 @@ pub(super) struct RunningChild {
 /// Starts a program in its own process group.
 ///
 /// # Errors
-/// If the system cannot start it. The cause names what is missing.
+/// Returns an error if the system cannot start it. The cause names what is missing.
 pub(super) fn start(program: &Program) -> Result<(RunningChild, Streams), Cause> {
     spawn(program).map_err(|error| refused(program, &error))
 }
