@@ -28,7 +28,7 @@ pub enum UpstreamError {
         /// The label of the upstream.
         upstream: String,
         /// The cause: an HTTP status and the first line of the body, or how the child ended and the
-        /// last lines of its standard error.
+        /// last lines that it wrote to its standard error, or to its standard output besides messages.
         reason: String,
         /// The same for clients.
         words: String,

@@ -141,8 +141,7 @@ pub(super) async fn open(client: &Arc<Client>, allowed: Attempts) -> Result<Abou
                     }
                 }
             },
-            // A server of the legacy era may end when it gets anything but `initialize`.
-            () = sleep_until(patience), if second.is_some_and(|era| era == Era::Legacy || may_be_modern) => {
+            () = sleep_until(patience), if second.is_some() => {
                 attempts.extend(second.take().map(|second| attempt(client, second)));
             }
         }

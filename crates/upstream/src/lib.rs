@@ -26,6 +26,8 @@
 //! - A call that the upstream has not started, because it forgot the session or did not read its
 //!   input, is repeated in another session. Any other call that loses its session fails with an
 //!   error that gives this reason.
+//! - A child that ends at a request of the modern era, like servers that accept nothing before
+//!   `initialize`, is started again with `initialize` alone.
 //! - A session that cannot be opened is retried after a wait that doubles up to 10 s. Calls in
 //!   between fail immediately.
 //! - A list that does not arrive within 0.8 s is answered with the last one that the same caller

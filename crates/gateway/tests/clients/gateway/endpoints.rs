@@ -10,7 +10,7 @@ use hyper_util::{client::legacy::Client, rt::TokioExecutor};
 use serde_json::{Value, json};
 use test_support::{
     server::{self, ExampleServer, free_port},
-    upstreams as cast,
+    setup, upstreams as cast,
     wait::{LIMIT, until},
 };
 use tokio::{process::Command, time::timeout};
@@ -260,6 +260,25 @@ async fn clients_within_a_web_page_are_served_if_its_origin_is() {
     }
 }
 
+#[tokio::test]
+async fn a_refused_host_is_logged_with_the_option_that_accepts_it() {
+    let quickstart = ExampleServer::start("quickstart").await;
+    let config = Config::of(&json!({ "one": cast::http(&quickstart) }));
+    let path = setup::scratch().join(format!("refused-{}", std::process::id()));
+    let mut command = config.command();
+    command.args(["--addr", "127.0.0.1:0"]).stderr(std::fs::File::create(&path).expect("a file"));
+    let gateway = ExampleServer::run(command).await;
+    for host in ["mcp.example.com", "other.example.com"] {
+        let message = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/list"});
+        assert_eq!(open(gateway.url(), &[("host", host)], &message).await.status(), 403);
+    }
+    gateway.ends_by("TERM").await;
+    let log = std::fs::read_to_string(&path).expect("a log");
+    std::fs::remove_file(&path).expect("removed");
+    let explained: Vec<_> = log.lines().filter(|line| line.contains("--allow-host")).collect();
+    assert!(matches!(explained[..], [line] if line.contains("mcp.example.com")), "{log}");
+}
+
 /// A child whose tool `env` returns the names of its variables, whose tool `meta` returns the `_meta`
 /// of its call, and whose tool `task` can only be called as a task.
 const ENVIRONMENT: &str = "
@@ -346,7 +365,7 @@ async fn the_trace_of_a_client_reaches_the_server() {
     let mut modern = trace.clone();
     modern["io.modelcontextprotocol/protocolVersion"] = json!(VERSION);
     modern["io.modelcontextprotocol/clientCapabilities"] = json!({});
-    let tool = |path| if path.is_empty() { "child-meta" } else { "meta" };
+    let tool = |path: &str| if path.is_empty() { "child-meta" } else { "meta" };
     for path in ["", "/child"] {
         let headers =
             [("mcp-protocol-version", VERSION), ("mcp-method", "tools/call"), ("mcp-name", tool(path))];
