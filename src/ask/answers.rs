@@ -76,6 +76,11 @@ impl Answers {
         Ok(Self(Some(Box::new(Brought { state: state.unwrap_or_default(), now }))))
     }
 
+    /// Returns whether the request brings answers or a state.
+    pub(crate) fn are_there(&self) -> bool {
+        self.0.is_some()
+    }
+
     /// Answers and a state for a test.
     #[cfg(feature = "test-util")]
     pub(crate) fn given(

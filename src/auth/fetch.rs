@@ -52,7 +52,8 @@ type AnyError = Box<dyn Error + Send + Sync>;
 /// ```
 pub trait HttpClient: Send + Sync + 'static {
     /// Sends a request and reads the whole response. Implementations must not follow redirects, and
-    /// must not read more than `max_body` bytes. The caller drops the future after its time limit.
+    /// must not read more than `max_body` bytes. The caller drops the future after its time limit. If a
+    /// client hangs up meanwhile, nothing polls the future until another request needs the answer.
     ///
     /// # Errors
     /// Returns an error if the request fails, or if the body is larger than `max_body`.

@@ -252,7 +252,9 @@ pub(super) fn log_rpc(kind: CallKind, name: &str, error: &RpcError) {
 /// Logs a call whose caller lacks a scope.
 #[cfg(feature = "auth")]
 pub(super) fn log_refused(kind: CallKind, name: &str, missing: &crate::auth::InsufficientScope) {
-    tracing::debug!(%kind, name = &*line(name, MAX_NAME), missing = missing.to_string(), "a call was refused");
+    let missing = missing.to_string();
+    let (name, missing) = (&*line(name, MAX_NAME), &*line(&missing, MAX_LOGGED));
+    tracing::debug!(%kind, name, missing, "a call was refused");
 }
 
 /// Logs a result that reports an error.

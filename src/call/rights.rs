@@ -204,8 +204,8 @@ macro_rules! rights_setters {
         /// extensions, not by a header, which any client can send.
         ///
         /// `sees` runs for each call and each list, and must not block. A list with items that are
-        /// not visible to everyone is always private, because other callers may see other items. To
-        /// set a rule for a whole registry, see `visible_by_tags` of its builder, and
+        /// not visible to everyone is always private, because other callers may see other items; so
+        /// are the contents of such a resource. To set a rule for a whole registry, see `visible_by_tags` of its builder, and
         /// [`Filtered`](crate::registry::Filtered).
         pub fn visible_to(
             mut self,

@@ -27,6 +27,9 @@ impl ErrorCode {
     /// There is no such resource, in revisions before 2026-07-28. Replies of 2026-07-28 have
     /// [`INVALID_PARAMS`](Self::INVALID_PARAMS) instead.
     pub const RESOURCE_NOT_FOUND: Self = Self(-32_002);
+    /// The user must visit a URL first, in 2025-11-25. Replies of 2026-07-28 have
+    /// [`INTERNAL_ERROR`](Self::INTERNAL_ERROR) instead: there, a call that needs this ends with a question.
+    pub const URL_ELICITATION_REQUIRED: Self = Self(-32_042);
     /// HTTP headers and body disagree (2026-07-28).
     pub const HEADER_MISMATCH: Self = Self(-32_020);
     /// The request needs a capability that the client did not declare (2026-07-28).

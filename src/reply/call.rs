@@ -7,7 +7,8 @@ use std::task::{Context, Poll};
 use http::request::Parts;
 
 #[cfg(feature = "tasks")]
-use super::call_as_task::AtStart;
+use super::call_origin::AtStart;
+use super::call_origin::CallOrigin;
 use super::draft::Draft;
 use super::message::SingleReply;
 use super::reply::Reply;
@@ -19,8 +20,6 @@ use crate::http::sse::event;
 use crate::jsonrpc::RpcError;
 use crate::observe::{ObservedRef, PendingObserved, RequestEnd};
 use crate::request::Rejection;
-#[cfg(feature = "tasks")]
-use crate::request::ValidRequest;
 use crate::settings::Settings;
 #[cfg(feature = "tasks")]
 use crate::task::TaskSeed;
@@ -43,16 +42,6 @@ pub(crate) struct PendingCall<T: Output> {
     /// Whether the call continues as a separate task.
     #[cfg(feature = "tasks")]
     pub(super) is_task: bool,
-}
-
-/// The request of a call, as long as its body is there.
-#[derive(Clone, Copy)]
-pub(crate) struct CallOrigin<'a> {
-    pub(crate) target: &'a str,
-    #[cfg(feature = "tasks")]
-    pub(crate) arguments: &'a str,
-    #[cfg(feature = "tasks")]
-    pub(crate) request: &'a ValidRequest<'a>,
 }
 
 impl<T: Output + WriteResult> PendingCall<T> {
@@ -78,7 +67,7 @@ impl<T: Output + WriteResult> PendingCall<T> {
             call = GuardedCall::start(|| start(&mut exchange, head), settings);
             #[cfg(feature = "tasks")]
             {
-                at_start = AtStart::of(&call, exchange.as_deref(), origin, head, settings);
+                at_start = origin.at_start(&call, exchange.as_deref(), head, settings);
             }
             #[cfg(feature = "tasks")]
             let is_called = matches!(at_start, AtStart::Call);

@@ -5,78 +5,12 @@ use std::task::{Context, Poll};
 
 use http::request::Parts;
 
-use super::call::{CallOrigin, PendingCall};
+use super::call::PendingCall;
+use super::call_origin::{AtStart, CallOrigin};
 use super::message::SingleReply;
-use crate::call::{CallKind, Exchange, GuardedCall, MAX_NAME, Output, TaskMode, WriteResult};
-use crate::jsonrpc::RpcError;
-use crate::observe::line;
-use crate::protocol::error;
+use crate::call::{Output, WriteResult};
 use crate::settings::Settings;
-use crate::task::{NoTask, SeedParts, TaskSeed};
-
-/// What to do with a call before it is polled.
-pub(super) enum AtStart {
-    /// Poll it.
-    Call,
-    /// The call is a task from its start. It must not be polled before the task is in the store.
-    Task(Box<TaskSeed>),
-    /// The call must be a task, but cannot become one.
-    Refused(RpcError),
-}
-
-impl AtStart {
-    #[inline]
-    pub(super) fn of<T: Output>(
-        call: &GuardedCall<T>,
-        exchange: Option<&Exchange>,
-        origin: CallOrigin<'_>,
-        head: &Parts,
-        settings: &Settings,
-    ) -> Self {
-        if call.task_policy().starts_as_task() {
-            of_task(call, exchange, origin, head, settings)
-        } else {
-            Self::Call
-        }
-    }
-}
-
-#[cold]
-fn of_task<T: Output>(
-    call: &GuardedCall<T>,
-    exchange: Option<&Exchange>,
-    origin: CallOrigin<'_>,
-    head: &Parts,
-    settings: &Settings,
-) -> AtStart {
-    if let Some(seed) = seed(call, exchange, origin, head, settings) {
-        return AtStart::Task(seed);
-    }
-    if T::KIND != CallKind::Tool || call.task_policy().mode != TaskMode::Required {
-        return AtStart::Call;
-    }
-    let request = origin.request;
-    let missing = error::require_tasks(request.era(), request.params.meta.client_capabilities).err();
-    AtStart::Refused(missing.unwrap_or_else(|| {
-        let name = &*line(call.name(origin.target), MAX_NAME);
-        tracing::error!(name, "a call must run as a task, and the server cannot run tasks");
-        RpcError::internal()
-    }))
-}
-
-fn seed<T: Output>(
-    call: &GuardedCall<T>,
-    exchange: Option<&Exchange>,
-    origin: CallOrigin<'_>,
-    head: &Parts,
-    settings: &Settings,
-) -> Option<Box<TaskSeed>> {
-    let CallOrigin { target, arguments, request } = origin;
-    // The exchange owns the head.
-    let head = exchange.map_or(head, |exchange| &exchange.head);
-    let (meta, revision) = (&request.params.meta, request.revision);
-    TaskSeed::of(call, &SeedParts { target, arguments, meta, revision, head }, settings)
-}
+use crate::task::NoTask;
 
 impl<T: Output + WriteResult> PendingCall<T> {
     /// Stores the data that is needed if the call becomes a task. Returns the reply if the call is refused.
@@ -99,7 +33,7 @@ impl<T: Output + WriteResult> PendingCall<T> {
                 self.held = Some(Box::new(self.call.hold()));
             }
             AtStart::Call if settings.has_tasks() => {
-                self.seed = seed(&self.call, self.exchange.as_deref(), origin, head, settings);
+                self.seed = origin.seed(&self.call, self.exchange.as_deref(), head, settings);
                 if self.seed.is_none() {
                     self.settle_wish();
                 }

@@ -9,11 +9,11 @@ use super::message::{ResultMessage, SingleReply};
 use crate::auth::InsufficientScope;
 use crate::call::{ResultWriter, WriteResult};
 use crate::http::retry_after;
-use crate::jsonrpc::write::ReplyStart;
+use crate::jsonrpc::write::{ReplyId, ReplyStart};
 use crate::jsonrpc::{ErrorCode, RpcError};
 use crate::protocol::{Era, Revision, ServerCapabilities, meta};
 use crate::registry::Page;
-use crate::request::Rejection;
+use crate::request::{Rejection, ValidRequest};
 use crate::settings::Settings;
 #[cfg(feature = "tasks")]
 use crate::task::TaskFault;
@@ -22,6 +22,7 @@ use crate::task::TaskFault;
 fn code_of(error: &RpcError, era: Era) -> ErrorCode {
     match (error.code(), era) {
         (ErrorCode::RESOURCE_NOT_FOUND, Era::Modern) => ErrorCode::INVALID_PARAMS,
+        (ErrorCode::URL_ELICITATION_REQUIRED, Era::Modern) => ErrorCode::INTERNAL_ERROR,
         (code, _) => code,
     }
 }
@@ -53,6 +54,12 @@ pub(crate) struct Draft {
 }
 
 impl Draft {
+    /// Starts the reply to a request.
+    #[inline]
+    pub(super) fn of(request: &ValidRequest<'_>) -> Self {
+        Self { start: ReplyStart::new(ReplyId::Request(request.id)), era: request.era() }
+    }
+
     /// Writes an error reply.
     pub(crate) fn error(self, error: &RpcError) -> SingleReply {
         let code = code_of(error, self.era);

@@ -137,6 +137,14 @@ impl ResourceOutput {
         self
     }
 
+    /// Makes the result stale at once, because it depends on answers of the client (2026-07-28, Server,
+    /// "Caching").
+    #[cfg(feature = "ask")]
+    pub(crate) fn uncached(mut self) -> Self {
+        self.cache = Some(CacheHint::default());
+        self
+    }
+
     /// Adds what the handler left out.
     pub(crate) fn complete(&mut self, uri: &str, mime_type: Option<&str>, cache: CacheHint) {
         for content in &mut self.contents {

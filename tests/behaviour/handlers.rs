@@ -16,6 +16,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use crate::log::Log;
+use crate::site::joined;
 
 struct Tracker {
     first: u64,
@@ -266,11 +267,7 @@ fn of_parts() -> Catalog {
         .with_state(app)
         .resource("a:first", "first", first)
         .register_template(ResourceTemplate::new("a:template/{id}", "by name", first).complete("id", names));
-    let catalog = Catalog::builder()
-        .add(tools.build().expect("valid tools"))
-        .add(prompts.build().expect("valid prompts"))
-        .add(resources.build().expect("valid resources"));
-    catalog.build().expect("no collisions")
+    joined(tools.build(), prompts.build(), resources.build())
 }
 
 #[tokio::test]

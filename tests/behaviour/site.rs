@@ -2,7 +2,9 @@
 
 use http::{HeaderMap, Response, StatusCode};
 use mcp_stateless::manager::{Body, ManagerBuilder};
-use mcp_stateless::{Registry, StatelessSessionManager};
+use mcp_stateless::{
+    Catalog, PromptRegistry, Registry, RegistryError, ResourceRegistry, StatelessSessionManager, ToolRegistry,
+};
 use serde_json::{Value, json};
 
 use crate::support::{Answer, Era, Post, next_frame};
@@ -60,6 +62,19 @@ impl<R: Registry> Site<R> {
             }
         }
     }
+}
+
+/// Joins registries that have been built.
+pub(crate) fn joined(
+    tools: Result<ToolRegistry, RegistryError>,
+    prompts: Result<PromptRegistry, RegistryError>,
+    resources: Result<ResourceRegistry, RegistryError>,
+) -> Catalog {
+    let catalog = Catalog::builder()
+        .add(tools.expect("valid tools"))
+        .add(prompts.expect("valid prompts"))
+        .add(resources.expect("valid resources"));
+    catalog.build().expect("no collisions")
 }
 
 /// A stream that is read incrementally.

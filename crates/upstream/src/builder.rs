@@ -13,7 +13,7 @@ use mcp_stateless::protocol::Era;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::error::UpstreamError;
-use super::observe::UpstreamObserver;
+use super::observer::UpstreamObserver;
 use super::registry::Upstream;
 use super::settings::{Endpoint, Program, Settings, Target};
 use super::transport::{Connections, connections};

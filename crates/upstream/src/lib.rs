@@ -50,7 +50,7 @@
 //! - `transport`: the ways to an upstream, which send and receive texts.
 //! - `connection`, `question`, `inbox`: routing of messages. What all calls of a session share
 //!   never waits for one of them.
-//! - `observe`: a span for each request, and the observer.
+//! - `observe`: a span for each request. `observer`: the trait for metrics.
 //! - `message`, `failure`, `settings`: types that all of these use.
 //!
 //! Tokio tasks are spawned for each session, for each HTTP request that continues without its caller, for
@@ -78,6 +78,7 @@ mod lists;
 mod message;
 mod meta;
 mod observe;
+mod observer;
 mod outgoing;
 mod parked;
 mod pool;
@@ -92,7 +93,7 @@ mod watches;
 pub use builder::UpstreamBuilder;
 pub use error::UpstreamError;
 pub use info::{UpstreamInfo, UpstreamStats};
-pub use observe::{EndedUpstreamRequest, UpstreamEnd, UpstreamObserver};
+pub use observer::{EndedUpstreamRequest, UpstreamEnd, UpstreamObserver};
 pub use registry::Upstream;
 
 /// Compiles the example of the README.

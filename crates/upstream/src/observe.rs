@@ -1,14 +1,13 @@
-//! The observation of an upstream: a span for each request, and an observer for metrics.
+//! The observation of an upstream: a span for each request, and calls of its observer.
 
 use std::borrow::Cow;
 #[cfg(feature = "otel")]
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::time::Duration;
 
 use mcp_stateless::observe::{Target, names};
-use mcp_stateless::protocol::{ErrorCode, Revision};
+use mcp_stateless::protocol::Revision;
 use tokio::time::Instant;
 use tracing::Span;
 use tracing::field::Empty;
@@ -16,130 +15,24 @@ use tracing::level_filters::LevelFilter;
 
 use super::failure::{Failure, shown};
 use super::message::each_member;
+use super::observer::{EndedUpstreamRequest, UpstreamEnd, UpstreamObserver};
 use super::settings::{Settings, Target as Place};
 
 const LEVEL: tracing::Level = tracing::Level::INFO;
 /// The longest name in a span, in bytes.
 const MAX_NAME: usize = 256;
 
-/// Receives the requests and sessions of an upstream, for metrics. Set with
-/// [`UpstreamBuilder::observer`](super::UpstreamBuilder::observer).
-///
-/// By default, each method does nothing. The methods must be fast and must not block. A panic is caught
-/// and logged. For the numbers of open sessions and calls in flight, read
-/// [`Upstream::stats`](super::Upstream::stats) when metrics are collected.
-pub trait UpstreamObserver: Send + Sync + 'static {
-    /// Called when a request has ended: its result has arrived, it failed, or it was abandoned.
-    fn request_ended(&self, request: &EndedUpstreamRequest<'_>) {
-        let _ = request;
-    }
-
-    /// Called when a session was opened.
-    fn session_opened(&self, upstream: &str) {
-        let _ = upstream;
-    }
-
-    /// Called when a session has ended.
-    fn session_ended(&self, upstream: &str, duration: Duration) {
-        let _ = (upstream, duration);
-    }
-}
-
-impl<O: UpstreamObserver + ?Sized> UpstreamObserver for Arc<O> {
-    fn request_ended(&self, request: &EndedUpstreamRequest<'_>) {
-        (**self).request_ended(request);
-    }
-
-    fn session_opened(&self, upstream: &str) {
-        (**self).session_opened(upstream);
-    }
-
-    fn session_ended(&self, upstream: &str, duration: Duration) {
-        (**self).session_ended(upstream, duration);
-    }
-}
-
-/// A request to an upstream that has ended.
-#[derive(Clone, Copy, Debug)]
-#[non_exhaustive]
-pub struct EndedUpstreamRequest<'a> {
-    /// The label of the upstream.
-    pub upstream: &'a str,
-    /// The method.
-    pub method: &'static str,
-    /// The tool, prompt or resource of a call. `None` for other requests, and if the upstream's lists do not
-    /// have it, because clients could otherwise create new names.
-    pub target: Option<Target<'a>>,
-    /// The name of the revision, or `_OTHER` if it is not known.
-    pub revision: &'static str,
-    /// The transport: `tcp` or `pipe`.
-    pub transport: &'static str,
-    /// How the request ended.
-    pub end: UpstreamEnd,
-    /// The time since the request was sent.
-    pub duration: Duration,
-}
-
-/// How a request to an upstream ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum UpstreamEnd {
-    /// With a result.
-    Success,
-    /// With a tool's result that has `isError`.
-    ToolError,
-    /// With a JSON-RPC error.
-    Error(ErrorCode),
-    /// The upstream did not know the session.
-    Forgotten,
-    /// The session or the answer was lost.
-    Lost,
-    /// The upstream could not be reached.
-    Unreachable,
-    /// The upstream refused the request, or its answer could not be read.
-    Failed,
-    /// The upstream could not serve the request at the time.
-    Busy,
-    /// The caller abandoned the request.
-    Cancelled,
-}
-
-impl UpstreamEnd {
-    /// Returns the value of `error.type`; `None` if the request did not fail.
-    pub fn error_type(self) -> Option<Cow<'static, str>> {
-        Some(Cow::Borrowed(match self {
-            Self::Success => return None,
-            Self::ToolError => "tool_error",
-            Self::Error(ErrorCode(code @ -32_768..=-32_000)) => return Some(code.to_string().into()),
-            Self::Error(_) => names::OTHER,
-            Self::Forgotten => "forgotten",
-            Self::Lost => "lost",
-            Self::Unreachable => "unreachable",
-            Self::Failed => "failed",
-            Self::Busy => "busy",
-            Self::Cancelled => "cancelled",
-        }))
-    }
-
-    /// Returns the code of the JSON-RPC error, if there is one.
-    pub fn error_code(self) -> Option<ErrorCode> {
-        match self {
-            Self::Error(code) => Some(code),
-            _ => None,
-        }
-    }
-
-    fn of(outcome: &Result<String, Failure>, method: &str) -> Self {
-        match outcome {
-            Ok(text) if method == "tools/call" && is_error(text) => Self::ToolError,
-            Ok(_) => Self::Success,
-            Err(Failure::Rpc(error)) => Self::Error(error.code()),
-            Err(Failure::Forgotten) => Self::Forgotten,
-            Err(Failure::Lost(_)) => Self::Lost,
-            Err(Failure::Unreachable(_)) => Self::Unreachable,
-            Err(Failure::Failed(_)) => Self::Failed,
-            Err(Failure::Busy(_)) => Self::Busy,
-        }
+/// Returns how a request with this outcome ended.
+fn end_of(outcome: &Result<String, Failure>, method: &str) -> UpstreamEnd {
+    match outcome {
+        Ok(text) if method == "tools/call" && is_error(text) => UpstreamEnd::ToolError,
+        Ok(_) => UpstreamEnd::Success,
+        Err(Failure::Rpc(error)) => UpstreamEnd::Error(error.code()),
+        Err(Failure::Forgotten) => UpstreamEnd::Forgotten,
+        Err(Failure::Lost(_)) => UpstreamEnd::Lost,
+        Err(Failure::Unreachable(_)) => UpstreamEnd::Unreachable,
+        Err(Failure::Failed(_)) => UpstreamEnd::Failed,
+        Err(Failure::Busy(_)) => UpstreamEnd::Busy,
     }
 }
 
@@ -230,7 +123,7 @@ impl Observed {
     /// Ends the request with its outcome.
     pub(super) fn end(&mut self, outcome: &Result<String, Failure>) {
         if let Some(mut observed) = self.0.take() {
-            observed.end = UpstreamEnd::of(outcome, observed.method);
+            observed.end = end_of(outcome, observed.method);
         }
     }
 }

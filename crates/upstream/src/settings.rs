@@ -11,7 +11,7 @@ use http::{HeaderMap, HeaderName, Uri};
 use mcp_stateless::protocol::Era;
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::observe::UpstreamObserver;
+use super::observer::UpstreamObserver;
 
 /// Distinguishes callers: returns the key of a caller's session.
 pub(super) type Credential = dyn Fn(&Parts) -> Option<String> + Send + Sync;
