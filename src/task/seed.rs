@@ -94,7 +94,7 @@ impl NoTask {
                 tracing::debug!(tool, reason = full.to_string(), "too many tasks are running");
             }
             Self::Store(error) => {
-                tracing::warn!(tool, error = chain(error), "a call could not become a task")
+                tracing::warn!(tool, error = chain(error), "a call could not become a task");
             }
             Self::Sealing => {}
         }
