@@ -94,7 +94,7 @@ impl NoTask {
                 tracing::debug!(tool, reason = full.to_string(), "too many tasks are running");
             }
             Self::Store(error) => {
-                tracing::warn!(tool, error = chain(error), "a call could not become a task")
+                tracing::warn!(tool, error = chain(error), "a call could not become a task");
             }
             Self::Sealing => {}
         }
@@ -219,8 +219,8 @@ impl TaskSeed {
     }
 }
 
-/// Creates a task for a call that waits for it. If the call waits no longer, or nobody knows whether
-/// the task is there, deletes it.
+/// Creates a task for a call that waits for it. Deletes the task if the call no longer waits, or if it is
+/// not known whether the task was created.
 async fn create(
     task: NewTask,
     waiting: oneshot::Sender<Result<TaskRecord, TaskStoreError>>,
