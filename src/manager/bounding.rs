@@ -46,8 +46,8 @@ impl ManagerBuilder {
     /// one that goes on as a task, counts until its work has ended. In the modern era, a question ends
     /// its call, and the answer starts another.
     ///
-    /// Answers and notifications of clients, subscriptions, and requests that the manager answers
-    /// itself, such as `server/discover`, do not count, and are always served. Each request of a batch
+    /// Answers and notifications of clients, subscriptions, requests about tasks, and requests that the
+    /// manager answers itself, such as `server/discover`, do not count, and are always served. Each request of a batch
     /// counts: those beyond the bound are refused within the reply, and the others run.
     ///
     /// Callers without a [`Principal`](crate::Principal) cannot be told apart. They share a second
