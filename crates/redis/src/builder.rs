@@ -9,7 +9,7 @@ use crate::error::Error;
 use crate::handle::Redis;
 use crate::link::{Limits, Link};
 use crate::random::random;
-use crate::source::{Source, check_prefix};
+use crate::source::{SentinelUser, Source, check_prefix};
 
 /// A builder of [`Redis`], created by [`Redis::builder`].
 #[must_use]
@@ -19,6 +19,7 @@ pub struct RedisBuilder {
     limits: Limits,
     root_certificates: Option<Vec<u8>>,
     client_certificate: Option<ClientTlsConfig>,
+    sentinel_user: Option<SentinelUser>,
 }
 
 impl Redis {
@@ -36,6 +37,7 @@ impl RedisBuilder {
             limits: Limits { response: Duration::from_secs(2), patience: Duration::from_secs(5) },
             root_certificates: None,
             client_certificate: None,
+            sentinel_user: None,
         }
     }
 
@@ -77,6 +79,14 @@ impl RedisBuilder {
         self
     }
 
+    /// Sets the user with which to connect to sentinels, and its password; none by default. User and
+    /// password in the URL are those of the server. Sentinels with `requirepass` alone have the user
+    /// `default`.
+    pub fn sentinel_user(mut self, name: impl Into<String>, password: impl Into<String>) -> Self {
+        self.sentinel_user = Some(SentinelUser { name: name.into(), password: password.into() });
+        self
+    }
+
     /// Builds the handle. Nothing is connected before it is used.
     ///
     /// # Errors
@@ -87,14 +97,14 @@ impl RedisBuilder {
         let certificates = (self.root_certificates.is_some() || self.client_certificate.is_some()).then_some(
             TlsCertificates { client_tls: self.client_certificate, root_cert: self.root_certificates },
         );
-        let source = Source::read(&self.url, certificates.as_ref())?;
+        let source = Source::read(&self.url, certificates.as_ref(), self.sentinel_user.as_ref())?;
         let prefix = format!("{{{}}}", self.prefix);
         let link = Link::new(source, format!("{prefix}:"), self.limits);
         Ok(Redis::new(link, prefix, random()?))
     }
 }
 
-/// Shows neither the URL, which may hold a password, nor the certificates.
+/// Shows neither the URL, which may hold a password, nor the certificates, nor the user of sentinels.
 impl fmt::Debug for RedisBuilder {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter

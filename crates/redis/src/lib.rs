@@ -34,8 +34,11 @@
 //! `%2F`.
 //!
 //! **Sentinel**: when a replica is promoted, the next command finds it. Redis replicates
-//! asynchronously: what was written just before may be lost. Sentinels that need a password are not
-//! supported.
+//! asynchronously, so what was written just before may be lost: a task that a client has been told of, the
+//! end of one (its call is then begun again if it may be, and otherwise marked as failed), an answer, or
+//! that a state was redeemed. `min-replicas-to-write 1` on the servers shortens the time in which a server
+//! that is cut off goes on taking writes. Sentinels that need a password get that of
+//! [`sentinel_user`](RedisBuilder::sentinel_user).
 //!
 //! **Cluster**: a server's keys lie on one node, because its steps span several keys, and this crate
 //! follows that node when it changes. Another prefix may lie on another node. With TLS, the nodes must
@@ -54,6 +57,9 @@
 //!   they must survive a crash of the machine as well.
 //! - `maxmemory` with `maxmemory-policy noeviction`: an evicted key would be a lost task, or a state
 //!   that can be redeemed again. Every key has an expiry, so nothing has to be evicted.
+//! - Clocks that agree, if one Redis can take the place of another. Leases and expiries are times of
+//!   the server: one whose clock is a lease ahead gives tasks to other replicas while theirs live. No task
+//!   has two writers even then, but a call that may not be repeated is marked as failed.
 //! - A user for each server, with the rights `~{prefix}:*`, `&{prefix}:*`, and `+@all -@dangerous
 //!   -@admin`. The braces are part of the names.
 //!
