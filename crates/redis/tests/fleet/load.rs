@@ -73,10 +73,6 @@ pub(crate) async fn order(client: Client, goes: Goes) {
                 loop {
                     let answer = client.once(&Message::modern("order", "tools/call", params.clone())).await?;
                     let result = &answer["result"];
-                    if answer["error"]["code"] == -32602 {
-                        // The state was redeemed by a request that was lost: the client starts again.
-                        return Err(Failure::Lost(answer.to_string()));
-                    }
                     if result["resultType"] != "input_required" {
                         require(&client, &answer, "Ordered soup for 4.");
                         return Ok(());
@@ -101,10 +97,16 @@ pub(crate) async fn order_legacy(client: Client, goes: Goes) {
         client
             .persist("order, legacy", async || {
                 let mut stream = client.open(&call).await?;
+                let mut is_refused = false;
                 loop {
                     let Some(message) = stream.next().await? else {
-                        return Err(Failure::Lost("the stream ends early".to_owned()));
+                        return Err(stream.lost("the stream ends early"));
                     };
+                    if is_refused {
+                        client
+                            .report()
+                            .fault(&format!("an answer is refused, and its call lives: {message}"));
+                    }
                     if message["method"] != "elicitation/create" {
                         let message = settled(message)?;
                         require(&client, &message, "Ordered soup for 4.");
@@ -113,9 +115,13 @@ pub(crate) async fn order_legacy(client: Client, goes: Goes) {
                     let result = answer_to(message["params"]["message"].as_str().unwrap_or_default());
                     let answer = json!({"jsonrpc": "2.0", "id": message["id"], "result": result});
                     let answer = Message::legacy("answer, legacy", &answer);
-                    let accepted = client.send(&answer).await;
-                    // Or nobody waits for it any more: the call is lost as well, or has its answer.
-                    if !accepted.is_null() && accepted["error"]["code"] != -32600 {
+                    // If the call is lost, each try is in flight for the second in which the bus looks for
+                    // somebody who waits for it: long enough to be lost with the next replica.
+                    let (accepted, losses) = client.send_counting(&answer).await;
+                    if accepted["error"]["code"] == -32600 {
+                        // Nobody waits for it: the call is lost, or a try that was lost has reached it.
+                        is_refused = losses == 0;
+                    } else if !accepted.is_null() {
                         client.report().fault(&format!("an answer got {accepted}"));
                     }
                 }
@@ -174,7 +180,7 @@ pub(crate) async fn listen(client: Client, sums: Sums, goes: Goes) {
                     check(&client, &sums, &known).await;
                     continue;
                 };
-                let Some(message) = next? else { return Err(Failure::Lost("it ends".to_owned())) };
+                let Some(message) = next? else { return Err(stream.lost("it ends")) };
                 let changed = match message["method"].as_str() {
                     // Whatever changed before was not heard.
                     Some("notifications/subscriptions/acknowledged") => uris.clone(),

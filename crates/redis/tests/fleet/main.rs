@@ -6,6 +6,9 @@
 //!
 //! runs the long form: two minutes, 200 tasks, and Redis paused for ten seconds; and prints its
 //! figures. Without `FLEET=long` it is the same in little.
+//!
+//! A request may be lost only if the replica that had it, as nginx says, was killed while it was in
+//! flight. One that is sent again is a new request, which may be lost with another replica.
 
 mod callers;
 mod client;

@@ -5,6 +5,8 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
+use crate::client::Loss;
+
 /// What has happened, shared by all clients.
 #[derive(Clone)]
 pub(crate) struct Report(Arc<Mutex<Figures>>);
@@ -19,12 +21,14 @@ struct Figures {
     absences: Vec<(Instant, Option<Instant>)>,
     /// Requests that were lost because their replica was killed.
     lost: usize,
+    /// How long after the death of its replica the client has learned of a loss, at most.
+    longest_until_lost: Duration,
     /// Requests that were answered with 503 and an invitation to try again.
     postponed: usize,
     /// What should not have happened.
     faults: Vec<String>,
-    /// How often one request was lost, at most, by what it was for.
-    most_losses: BTreeMap<&'static str, usize>,
+    /// How many requests were lost so often one after another, by that number.
+    losses: BTreeMap<usize, usize>,
     /// How long one request has taken with all its tries, and what it was for.
     longest: (Duration, &'static str),
     /// How often a task was seen to go on with another replica.
@@ -38,12 +42,23 @@ struct Figures {
 
 struct Kill {
     process: u32,
+    port: u16,
     start: Instant,
     dead: Option<Instant>,
 }
 
-/// How much longer than the killing itself requests fail that were under way.
-const SLACK: Duration = Duration::from_millis(100);
+impl Kill {
+    /// Returns whether a request that was under way since then was lost with this replica.
+    fn explains(&self, since: Instant, loss: &Loss) -> bool {
+        let is_near = |dead: Instant| dead + UNNOTICED >= since && dead + NOTICED >= loss.at;
+        loss.replica == Some(self.port) && self.start <= loss.at && self.dead.is_none_or(is_near)
+    }
+}
+
+/// For how long nginx may send requests to a replica that is dead, on a connection of before.
+const UNNOTICED: Duration = Duration::from_millis(100);
+/// How long after its replica has died a client may learn that a request is lost.
+const NOTICED: Duration = Duration::from_millis(250);
 /// How much longer than Redis is away requests may be refused.
 const RECOVERY: Duration = Duration::from_secs(3);
 
@@ -55,9 +70,10 @@ impl Report {
             kills: Vec::new(),
             absences: Vec::new(),
             lost: 0,
+            longest_until_lost: Duration::ZERO,
             postponed: 0,
             faults: Vec::new(),
-            most_losses: BTreeMap::new(),
+            losses: BTreeMap::new(),
             longest: (Duration::ZERO, "none"),
             moved: 0,
             taken_over: Vec::new(),
@@ -75,8 +91,8 @@ impl Report {
         *self.lock().requests.entry(what).or_default() += 1;
     }
 
-    pub(crate) fn killing(&self, process: u32) {
-        self.lock().kills.push(Kill { process, start: Instant::now(), dead: None });
+    pub(crate) fn killing(&self, process: u32, port: u16) {
+        self.lock().kills.push(Kill { process, port, start: Instant::now(), dead: None });
     }
 
     pub(crate) fn killed(&self) {
@@ -95,17 +111,25 @@ impl Report {
         }
     }
 
-    /// Notes that a request was lost, which only those may be whose replica was killed meanwhile.
-    pub(crate) fn lost(&self, what: &str, since: Instant, why: &str) {
+    /// Notes that a request was lost, which it may only be together with the replica that had it.
+    pub(crate) fn lost(&self, what: &str, since: Instant, loss: &Loss) {
         let mut figures = self.lock();
-        let is_explained =
-            figures.kills.iter().any(|kill| kill.dead.is_none_or(|dead| dead + SLACK >= since));
-        if is_explained {
-            figures.lost += 1;
-        } else {
-            let at = figures.start.elapsed();
-            figures.faults.push(format!("{at:?}: {what} was lost, and no replica was killed: {why}"));
-        }
+        let Some(kill) = figures.kills.iter().find(|kill| kill.explains(since, loss)) else {
+            let at = |time: Instant| time.duration_since(figures.start);
+            let kills = figures.kills.iter().filter(|kill| loss.replica == Some(kill.port));
+            let kills: Vec<_> = kills.map(|kill| at(kill.start)).collect();
+            let fault = format!(
+                "{what} was lost from {:?} to {:?}, and not with its replica, which was killed at {kills:?}: {}",
+                at(since),
+                at(loss.at),
+                loss.why,
+            );
+            figures.faults.push(fault);
+            return;
+        };
+        let after = kill.dead.map(|dead| loss.at.saturating_duration_since(dead)).unwrap_or_default();
+        figures.lost += 1;
+        figures.longest_until_lost = figures.longest_until_lost.max(after);
     }
 
     /// Notes that a request was invited to try again, which only happens while Redis is away.
@@ -132,8 +156,9 @@ impl Report {
     /// Notes that a request has succeeded after so many losses, and how long that took.
     pub(crate) fn succeeded(&self, what: &'static str, losses: usize, took: Duration) {
         let mut figures = self.lock();
-        let most = figures.most_losses.entry(what).or_default();
-        *most = losses.max(*most);
+        if losses > 0 {
+            *figures.losses.entry(losses).or_default() += 1;
+        }
         figures.longest = figures.longest.max((took, what));
     }
 
@@ -212,12 +237,14 @@ impl fmt::Display for Figures {
         for (what, count) in &self.requests {
             line(formatter, &format!("· {what}"), count.to_string())?;
         }
-        line(formatter, "lost with their replica, and sent again", self.lost.to_string())?;
+        line(formatter, "lost with the replica that had them, and sent again", self.lost.to_string())?;
+        for (times, count) in &self.losses {
+            line(formatter, &format!("· calls that succeeded when sent {times} × more"), count.to_string())?;
+        }
+        let longest = format!("{:.3}", self.longest_until_lost.as_secs_f64());
+        line(formatter, "· noticed after the death of their replica, at most, s", longest)?;
         line(formatter, "refused while Redis was away, and sent again", self.postponed.to_string())?;
         line(formatter, "failed otherwise", self.faults.len().to_string())?;
-        if let Some((what, losses)) = self.most_losses.iter().max_by_key(|(_, losses)| **losses) {
-            line(formatter, &format!("most losses of one request ({what})"), losses.to_string())?;
-        }
         let (longest, what) = self.longest;
         let longest = format!("{:.1}", longest.as_secs_f64());
         line(formatter, &format!("longest request with all its tries, s ({what})"), longest)?;
