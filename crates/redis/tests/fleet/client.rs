@@ -1,5 +1,6 @@
 //! A client that follows the protocol: it sends again what was lost or postponed.
 
+use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -164,35 +165,22 @@ impl Client {
 
     /// Sends a message until it has an answer.
     pub(crate) async fn send(&self, message: &Message) -> Value {
-        self.send_counting(message).await.0
-    }
-
-    /// Sends a message until it has an answer. Returns how often it was lost, too.
-    pub(crate) async fn send_counting(&self, message: &Message) -> (Value, usize) {
-        self.persist_counting(message.what, async || self.once(message).await).await
+        self.persist(message.what, async || self.once(message).await).await
     }
 
     /// Tries something until it succeeds, and notes every failure.
     pub(crate) async fn persist<T>(
         &self,
         what: &'static str,
-        once: impl AsyncFnMut() -> Result<T, Failure>,
-    ) -> T {
-        self.persist_counting(what, once).await.0
-    }
-
-    async fn persist_counting<T>(
-        &self,
-        what: &'static str,
         mut once: impl AsyncFnMut() -> Result<T, Failure>,
-    ) -> (T, usize) {
+    ) -> T {
         let (start, mut losses) = (Instant::now(), 0);
         for tries in 1..=MOST_TRIES {
             let since = Instant::now();
             match once().await {
                 Ok(done) => {
                     self.report.succeeded(what, losses, start.elapsed());
-                    return (done, losses);
+                    return done;
                 }
                 Err(failure) => {
                     losses += usize::from(matches!(failure, Failure::Lost(_)));
@@ -235,6 +223,8 @@ pub(crate) struct Stream {
     /// The port of the replica that sends it.
     replica: Option<u16>,
     messages: mpsc::UnboundedReceiver<Result<Value, Failure>>,
+    /// Messages that came while nothing but a loss was waited for.
+    early: VecDeque<Value>,
     reader: AbortHandle,
 }
 
@@ -247,7 +237,8 @@ impl Stream {
                 let _ = sender.send(Err(Failure::lost(replica, why)));
             }
         };
-        Self { status, replica, messages, reader: tokio::spawn(reader).abort_handle() }
+        let reader = tokio::spawn(reader).abort_handle();
+        Self { status, replica, messages, early: VecDeque::new(), reader }
     }
 
     /// Says that it has ended, and should not have.
@@ -257,7 +248,26 @@ impl Stream {
 
     /// Waits for the next message; `None` at the end.
     pub(crate) async fn next(&mut self) -> Result<Option<Value>, Failure> {
-        self.messages.recv().await.transpose()
+        match self.early.pop_front() {
+            Some(message) => Ok(Some(message)),
+            None => self.messages.recv().await.transpose(),
+        }
+    }
+
+    /// Returns whether there are more messages.
+    pub(crate) fn goes_on(&self) -> bool {
+        !self.early.is_empty()
+    }
+
+    /// Waits until it is lost, and for ever if it is not.
+    pub(crate) async fn breaks(&mut self) -> Failure {
+        loop {
+            match self.messages.recv().await {
+                Some(Ok(message)) => self.early.push_back(message),
+                Some(Err(failure)) => return failure,
+                None => std::future::pending().await,
+            }
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use tokio::sync::Mutex;
 
-use crate::client::{Client, Failure, Message, settled};
+use crate::client::{Client, Failure, Message, Stream, settled};
 
 /// Whether the clients are to go on.
 #[derive(Clone, Default)]
@@ -115,11 +115,9 @@ pub(crate) async fn order_legacy(client: Client, goes: Goes) {
                     let result = answer_to(message["params"]["message"].as_str().unwrap_or_default());
                     let answer = json!({"jsonrpc": "2.0", "id": message["id"], "result": result});
                     let answer = Message::legacy("answer, legacy", &answer);
-                    // If the call is lost, each try is in flight for the second in which the bus looks for
-                    // somebody who waits for it: long enough to be lost with the next replica.
-                    let (accepted, losses) = client.send_counting(&answer).await;
+                    let (accepted, losses) = bring(&client, &answer, &mut stream).await?;
                     if accepted["error"]["code"] == -32600 {
-                        // Nobody waits for it: the call is lost, or a try that was lost has reached it.
+                        // Nobody waits for it: a try that was lost has reached the call, or the call is lost.
                         is_refused = losses == 0;
                     } else if !accepted.is_null() {
                         client.report().fault(&format!("an answer got {accepted}"));
@@ -128,6 +126,39 @@ pub(crate) async fn order_legacy(client: Client, goes: Goes) {
             })
             .await;
         tokio::time::sleep(PACE).await;
+    }
+}
+
+/// Sends an answer until it is accepted, or the stream of its call shows that it has arrived. Returns how
+/// often it was lost, too.
+///
+/// An answer that nobody waits for is in flight for a second, in which its replica looks for the call, and
+/// may be lost with one replica after another. So a client goes on no longer than it has to.
+async fn bring(client: &Client, answer: &Message, stream: &mut Stream) -> Result<(Value, usize), Failure> {
+    let (start, mut losses) = (Instant::now(), 0);
+    loop {
+        let since = Instant::now();
+        let sent = tokio::select! {
+            sent = client.once(answer) => sent,
+            failure = stream.breaks() => return Err(failure),
+        };
+        match sent {
+            Ok(accepted) => {
+                client.report().succeeded("answer, legacy", losses, start.elapsed());
+                return Ok((accepted, losses));
+            }
+            Err(failure) => {
+                losses += usize::from(matches!(failure, Failure::Lost(_)));
+                client.note("answer, legacy", since, &failure);
+            }
+        }
+        tokio::select! {
+            () = tokio::time::sleep(Duration::from_millis(100)) => {}
+            failure = stream.breaks() => return Err(failure),
+        }
+        if stream.goes_on() {
+            return Ok((Value::Null, losses));
+        }
     }
 }
 

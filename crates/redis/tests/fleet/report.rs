@@ -27,8 +27,8 @@ struct Figures {
     postponed: usize,
     /// What should not have happened.
     faults: Vec<String>,
-    /// How many requests were lost so often one after another, by that number.
-    losses: BTreeMap<usize, usize>,
+    /// How many requests were lost so often one after another, by that number and what they were for.
+    losses: BTreeMap<(usize, &'static str), usize>,
     /// How long one request has taken with all its tries, and what it was for.
     longest: (Duration, &'static str),
     /// How often a task was seen to go on with another replica.
@@ -157,7 +157,7 @@ impl Report {
     pub(crate) fn succeeded(&self, what: &'static str, losses: usize, took: Duration) {
         let mut figures = self.lock();
         if losses > 0 {
-            *figures.losses.entry(losses).or_default() += 1;
+            *figures.losses.entry((losses, what)).or_default() += 1;
         }
         figures.longest = figures.longest.max((took, what));
     }
@@ -238,8 +238,12 @@ impl fmt::Display for Figures {
             line(formatter, &format!("· {what}"), count.to_string())?;
         }
         line(formatter, "lost with the replica that had them, and sent again", self.lost.to_string())?;
-        for (times, count) in &self.losses {
-            line(formatter, &format!("· calls that succeeded when sent {times} × more"), count.to_string())?;
+        let (once, more): (Vec<_>, Vec<_>) = self.losses.iter().partition(|((times, _), _)| *times == 1);
+        let once: usize = once.into_iter().map(|(_, count)| count).sum();
+        line(formatter, "· succeeded when sent once more", once.to_string())?;
+        for ((times, what), count) in more {
+            let name = format!("· succeeded when sent {times} times more ({what})");
+            line(formatter, &name, count.to_string())?;
         }
         let longest = format!("{:.3}", self.longest_until_lost.as_secs_f64());
         line(formatter, "· noticed after the death of their replica, at most, s", longest)?;
