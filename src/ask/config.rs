@@ -119,7 +119,7 @@ impl AskBuilder {
             let missing = missing.join(" and no ");
             tracing::warn!(
                 missing,
-                "calls that ask their clients can be answered in this process only: a setting is missing"
+                "questions to clients can only be answered in this process: a setting is missing"
             );
         }
         let sealer = self.sealer.unwrap_or_else(|| match StateKeys::random() {

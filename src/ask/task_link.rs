@@ -1,4 +1,4 @@
-//! What the handler of a task reports and asks, and the answers that it gets.
+//! The connection between the handler of a task and its keeper: reports, questions and answers.
 
 use std::pin::Pin;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -11,11 +11,11 @@ use tokio::sync::Notify;
 
 use super::{AskError, Question};
 
-/// The most questions of a task, each of which stays known until the task ends.
+/// The maximum number of questions of a task. Each is stored until the task ends.
 const MOST_QUESTIONS: usize = 256;
 
-/// Connects the handler of a task with the keeper of the task, who stores what the handler reports
-/// and asks, and brings the answers.
+/// Connects the handler of a task with the keeper of the task, which stores the handler's reports and
+/// questions, and delivers the answers.
 #[derive(Default)]
 pub(crate) struct TaskLink {
     state: Mutex<LinkState>,
@@ -29,7 +29,7 @@ struct LinkState {
     /// A question's number is its index.
     questions: Vec<Asked>,
     is_closed: bool,
-    /// Whether questions stay open although nobody waits for them.
+    /// Whether questions stay open although the handler no longer waits for them.
     is_frozen: bool,
 }
 
@@ -37,8 +37,8 @@ struct Asked {
     question: TaskQuestion,
     answer: Option<Box<RawValue>>,
     is_open: bool,
-    /// Whether the handler has asked it in this run. A handler that another replica has begun again
-    /// asks the questions of the run before.
+    /// Whether the handler has asked the question in this run. A restarted handler asks the questions of
+    /// the previous run again.
     is_used: bool,
     waker: Option<Waker>,
 }
@@ -51,11 +51,11 @@ pub(crate) struct TaskQuestion {
     pub(crate) params: Map<String, Value>,
 }
 
-/// What the keeper of a task stores.
+/// The state of a handler that the keeper stores.
 pub(crate) struct TaskReport {
     pub(crate) status: Option<String>,
     pub(crate) questions: Vec<TaskQuestion>,
-    /// The numbers of those without an answer, in ascending order.
+    /// The numbers of the questions without an answer, in ascending order.
     pub(crate) open: Vec<u32>,
 }
 
@@ -147,7 +147,7 @@ impl TaskLink {
         Poll::Pending
     }
 
-    /// Closes a question that nobody waits for any longer.
+    /// Closes a question that the handler no longer waits for.
     pub(super) fn withdraw(&self, number: u32) {
         let mut state = self.lock();
         if state.is_frozen {
@@ -159,7 +159,7 @@ impl TaskLink {
         }
     }
 
-    /// Brings an answer. The first one counts.
+    /// Delivers an answer. Only the first one is used.
     pub(crate) fn fill(&self, number: u32, answer: Box<RawValue>) {
         let waker = {
             let mut state = self.lock();
@@ -183,12 +183,12 @@ impl TaskLink {
         state.questions.iter().filter_map(answered).collect()
     }
 
-    /// Leaves questions open when the handler is dropped, because another replica goes on.
+    /// Leaves questions open when the handler is dropped, because another replica continues the task.
     pub(crate) fn freeze(&self) {
         self.lock().is_frozen = true;
     }
 
-    /// Lets questions wait again after the handler has ended: those that it has returned.
+    /// Opens the questions again that the handler has returned, after the handler has ended.
     pub(crate) fn reopen(&self) {
         self.lock().is_closed = false;
     }

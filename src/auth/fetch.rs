@@ -18,7 +18,7 @@ use rustls::RootCertStore;
 
 use crate::deadline::within;
 
-/// The time limit of a request to an authorization server, and of waiting for its turn.
+/// The time limit of a request to an authorization server, and of waiting for other requests before it.
 pub(super) const TIME_LIMIT: Duration = Duration::from_secs(10);
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);
 /// The maximum size of a response, in bytes.
@@ -93,7 +93,7 @@ pub(super) enum FetchError {
     Malformed(&'static str),
 }
 
-/// Formats an error with its sources, which hold the reason of a failed connection.
+/// Formats an error with its sources, which contain the reason of a failed connection.
 fn chain(error: &(dyn Error + 'static)) -> String {
     let mut text = error.to_string();
     let mut next = error.source();

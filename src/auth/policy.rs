@@ -27,11 +27,12 @@ pub enum ListedItems {
 /// always end then.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum CallsAtExpiry {
-    /// The call finishes, within its time limit. It was allowed when it began, and a client cannot
-    /// tell how far a cancelled call has come.
+    /// The call finishes within its time limit. It was allowed when it started, and a client could not
+    /// know what effects a cancelled call has had.
     #[default]
     Finish,
-    /// The call is cancelled, and its stream ends with an error. Meant for tools that stream for long.
+    /// The call is cancelled, and its stream ends with an error. Use this for tools that stream for a long
+    /// time.
     End,
 }
 

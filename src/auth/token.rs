@@ -187,7 +187,7 @@ impl VerifiedToken {
         self.0.expires_at.is_some_and(|end| end <= now)
     }
 
-    /// Whether both tokens grant the same to the same caller. The order of scopes says nothing.
+    /// Returns whether both tokens grant the same scopes, in any order, to the same caller.
     pub(super) fn grants_as(&self, other: &Self) -> bool {
         let scopes = |token: &Self| -> BTreeSet<Box<str>> { token.0.scopes.iter().cloned().collect() };
         self.principal() == other.principal() && scopes(self) == scopes(other)
@@ -202,7 +202,7 @@ impl VerifiedToken {
     }
 }
 
-/// What a token said, as it is kept with a task that outlives its request (feature `tasks`).
+/// The content of a token, as it is stored with a task that outlives its request (feature `tasks`).
 #[cfg(feature = "tasks")]
 #[derive(serde::Deserialize, serde::Serialize)]
 pub(crate) struct SavedToken {
@@ -217,7 +217,7 @@ pub(crate) struct SavedToken {
 
 #[cfg(feature = "tasks")]
 impl VerifiedToken {
-    /// Copies what the token says. It cannot be verified again.
+    /// Copies the content of the token. The copy cannot be verified again.
     pub(crate) fn save(&self) -> SavedToken {
         SavedToken {
             principal: self.principal().as_str().to_owned(),

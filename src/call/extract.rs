@@ -145,7 +145,7 @@ impl<S> FromCall<S> for Option<Principal> {
     }
 }
 
-/// Missing, it is a fault of the host, as a missing [`Extension`] is: the request has not passed a
+/// A missing access is a bug of the host, like a missing [`Extension`]: the request has not passed a
 /// [`ResourceServer`](crate::auth::ResourceServer).
 #[cfg(feature = "auth")]
 impl<S> FromCall<S> for Access {

@@ -189,7 +189,7 @@ impl HandlerError {
             Cause::Misfit => tracing::debug!(%kind, name, "the arguments of a call are invalid"),
             Cause::Declared => {
                 tracing::info!(%kind, name, reference, "a handler failed with an error for its client");
-                // For the client alone: it may repeat what the client sent.
+                // At `debug`, because the message may repeat what the client sent.
                 tracing::debug!(%kind, name, reference, error = chain(&*self.error), "the error for the client");
             }
             Cause::TimedOut => {

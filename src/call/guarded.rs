@@ -35,7 +35,7 @@ pub(crate) struct GuardedCall<T: Output> {
     task: CallAsTask,
 }
 
-/// What matters once a call becomes a task.
+/// The data that is needed if a call becomes a task.
 #[cfg(feature = "tasks")]
 #[derive(Default)]
 struct CallAsTask {
@@ -114,7 +114,7 @@ impl<T: Output> GuardedCall<T> {
         }
     }
 
-    /// Moves the call out, to run on as a task. `limit` is its time limit, unless it has set one. It
+    /// Moves the call out, to continue as a task. `limit` is its time limit, unless it has set one. It
     /// is no longer detached: dropping it cancels the work.
     #[cfg(feature = "tasks")]
     pub(crate) fn take(&mut self, limit: Duration) -> Self {
@@ -127,7 +127,7 @@ impl<T: Output> GuardedCall<T> {
         call
     }
 
-    /// Cancels the work, also that of a call that was spawned because it is detached.
+    /// Cancels the work, including the spawned work of a detached call.
     #[cfg(feature = "tasks")]
     pub(crate) fn cancel(&mut self) {
         if let Some(detached) = self.task.detached.take() {
@@ -177,7 +177,7 @@ impl<T: Output> GuardedCall<T> {
             #[cfg(feature = "tasks")]
             task: CallAsTask::default(),
         };
-        // That of the request, which the task may outlive.
+        // The span of the request, which the spawned work may outlive.
         let span = tracing::Span::current();
         let task = runtime.spawn(async move {
             let surroundings =

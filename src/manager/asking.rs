@@ -41,8 +41,8 @@ impl ManagerBuilder {
     /// guard does not make handlers idempotent. It does not prove who answers either; see
     /// [`InputRequired`](crate::ask::InputRequired).
     ///
-    /// The guards of all replicas must share their memory. A request with a state is parsed twice
-    /// and waits for the guard; other requests are not affected.
+    /// The guards of all replicas must share their storage. A request with a state is parsed twice
+    /// and waits for the guard. Other requests are not affected.
     pub fn answer_guard(mut self, guard: impl AnswerGuard) -> Self {
         self.ask.guard = Some(Arc::new(guard));
         self
@@ -58,10 +58,10 @@ impl ManagerBuilder {
         self
     }
 
-    /// Sets the bus that carries answers from the replica that receives them to the replica whose
+    /// Sets the bus that delivers answers from the replica that receives them to the replica whose
     /// call waits, in revisions before 2026-07-28. Without a bus, both must be the same process,
-    /// and a warning is logged: an answer that reaches another replica is refused with an error
-    /// that names this setting, and the call waits until its
+    /// and a warning is logged when the manager is built. An answer that reaches another replica is then
+    /// refused with an error that names this setting, and the call waits until its
     /// [`answer_timeout`](Self::answer_timeout).
     pub fn answer_bus(mut self, bus: Arc<dyn ChangeBus>) -> Self {
         self.ask.bus = Some(bus);

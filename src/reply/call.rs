@@ -33,7 +33,7 @@ pub(crate) struct PendingCall<T: Output> {
     /// `None` once the reply has been written.
     pub(super) draft: Option<Draft>,
     pub(super) observed: PendingObserved,
-    /// There while the call may become a task.
+    /// Present while the call may become a task.
     #[cfg(feature = "tasks")]
     pub(super) seed: Option<Box<TaskSeed>>,
     /// A call that is a task from its start, while it is not in the store yet. `call` is then empty.
@@ -195,9 +195,8 @@ fn finish(leftovers: Leftovers, reply: SingleReply) -> Reply {
     Reply::Events(events)
 }
 
-/// Writes the reply for the outcome of a handler. Sets how the request ends, if the reply does not
-/// tell. The outcome is left
-/// in place, because moving a result is expensive.
+/// Writes the reply for the outcome of a handler. Sets `end` if the reply does not determine how the request
+/// ends. The outcome is left in place, because moving a result is expensive.
 fn write<T: Output + WriteResult>(
     draft: Draft,
     outcome: &mut Result<T, CallError>,
@@ -230,7 +229,7 @@ fn write<T: Output + WriteResult>(
             let questions =
                 exchange.map(|exchange| exchange.asks.required(std::mem::take(&mut **required), exchange));
             let questions = questions.unwrap_or_else(|| {
-                tracing::error!("a handler that takes no context asked the client");
+                tracing::error!("a handler without a context returned questions");
                 Err(RpcError::internal())
             });
             match questions {

@@ -13,8 +13,7 @@ use crate::settings::Settings;
 use crate::task::NoTask;
 
 impl<T: Output + WriteResult> PendingCall<T> {
-    /// Notes what is needed in case the call becomes a task. Returns the reply to a call that is
-    /// refused.
+    /// Stores the data that is needed if the call becomes a task. Returns the reply if the call is refused.
     pub(super) fn plant(
         &mut self,
         at_start: AtStart,
@@ -44,7 +43,7 @@ impl<T: Output + WriteResult> PendingCall<T> {
         None
     }
 
-    /// Polls what makes a task of a call that is not done yet.
+    /// Polls the creation of a task for a call that is not done yet.
     #[cold]
     pub(super) fn poll_seed(&mut self, cx: &mut Context<'_>, settings: &Arc<Settings>) -> Poll<SingleReply> {
         let (Some(seed), Some(tasks)) = (&mut self.seed, &settings.tasks) else { return Poll::Pending };
@@ -64,7 +63,7 @@ impl<T: Output + WriteResult> PendingCall<T> {
         }
     }
 
-    /// Goes on with a call that does not become a task.
+    /// Continues a call that could not become a task.
     fn go_on(&mut self, why: &NoTask, cx: &mut Context<'_>, settings: &Arc<Settings>) -> Poll<SingleReply> {
         let Some(seed) = self.seed.take() else { return Poll::Pending };
         self.observed.in_span(|| why.log(seed.tool()));
@@ -84,7 +83,7 @@ impl<T: Output + WriteResult> PendingCall<T> {
         self.poll(cx, settings)
     }
 
-    /// Tells a handler that wants its call to become a task that it does not.
+    /// Wakes a handler that waits for its call to become a task: it does not.
     fn settle_wish(&self) {
         if let Some(exchange) = &self.exchange {
             exchange.asks.wish.settle(false);

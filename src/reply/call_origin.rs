@@ -14,7 +14,7 @@ use crate::{
     task::{SeedParts, TaskSeed},
 };
 
-/// The request of a call, as long as its body is there.
+/// The request of a call, while its body is available.
 #[derive(Clone, Copy)]
 pub(crate) struct CallOrigin<'a> {
     pub(crate) target: &'a str,
@@ -24,14 +24,14 @@ pub(crate) struct CallOrigin<'a> {
     pub(crate) request: &'a ValidRequest<'a>,
 }
 
-/// What happens to a call before it is polled.
+/// What to do with a call before it is polled.
 #[cfg(feature = "tasks")]
 pub(super) enum AtStart {
-    /// It is polled.
+    /// Poll it.
     Call,
-    /// It is a task from its start, and must not be polled before that is in the store.
+    /// The call is a task from its start. It must not be polled before the task is in the store.
     Task(Box<TaskSeed>),
-    /// It must be a task, and cannot.
+    /// The call must be a task, but cannot become one.
     Refused(RpcError),
 }
 
@@ -75,7 +75,7 @@ impl CallOrigin<'_> {
         }))
     }
 
-    /// Returns what is needed in case the call becomes a task, if it may.
+    /// Returns the data that is needed if the call becomes a task, or `None` if it cannot.
     pub(super) fn seed<T: Output>(
         self,
         call: &GuardedCall<T>,

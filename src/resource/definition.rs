@@ -34,7 +34,7 @@ pub struct Resource<S = ()> {
     handler: StatefulHandler<S, ResourceOutput>,
 }
 
-/// The most bytes of a name.
+/// The maximum length of a name, in bytes.
 const MAX_NAME: usize = 1024;
 
 /// The parts that resources and templates share.

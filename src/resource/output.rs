@@ -93,8 +93,8 @@ impl ResourceOutput {
     /// revision: `resultType`, the server's name in `_meta`, `ttlMs` and `cacheScope`.
     ///
     /// # Errors
-    /// If the text is not a JSON object, is nested more than 128 levels deep, or if `contents` is
-    /// not an array.
+    /// Returns an error if the text is not a JSON object, is nested more than 128 levels deep, or if
+    /// `contents` is not an array.
     pub fn from_json(json: impl Into<String>) -> Result<Self, InvalidOutput> {
         let (mut ttl, mut scope) = (None, None);
         let raw = RawOutput::read(json.into(), Main::Array("contents"), |key, value| match key {

@@ -84,12 +84,12 @@ impl Tasks {
         }
     }
 
-    /// Turns a call into a task when it has not ended after this time, if its client can ask about
-    /// tasks and its tool's [mode](crate::task::TaskMode) allows it. By default no call becomes a
-    /// task only because it is slow.
+    /// Turns a call into a task when it has not ended after this time, if its client supports tasks and its
+    /// tool's [mode](crate::task::TaskMode) allows it. By default, no call becomes a task only because it is
+    /// slow.
     ///
-    /// The call continues where it is: nothing runs twice, and nothing is lost. If there is no room for
-    /// another task, or if the store is not available, the client waits as if there were no tasks.
+    /// The call is not interrupted or restarted. If a limit of tasks is reached, or if the store is not
+    /// available, the client waits for the result.
     pub fn slow_calls_after(mut self, time: Duration) -> Self {
         self.slow_after = Some(time);
         self
@@ -207,7 +207,7 @@ pub(crate) struct TaskSettings {
     pub(super) is_shared: bool,
     /// How often the host runs [`run_tasks`](crate::StatelessSessionManager::run_tasks).
     runners: AtomicUsize,
-    /// Tells them that there is a task to take up, even if the bus is away.
+    /// Notifies the processes that look for tasks, even if the bus is unavailable.
     pub(super) nudge: Notify,
 }
 

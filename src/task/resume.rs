@@ -34,7 +34,7 @@ const MOST_FOREIGN: usize = 4096;
 /// How long the host's choice of a registry may take.
 const CHOICE_LIMIT: Duration = Duration::from_secs(10);
 
-/// Takes up tasks until the server shuts down.
+/// Takes over tasks until the server shuts down.
 pub(crate) async fn run_tasks<C, R, F>(settings: &Arc<Settings>, choose: C)
 where
     C: Fn(&mut Parts) -> F,
@@ -74,10 +74,10 @@ struct Resumer<'s, C> {
     settings: &'s Arc<Settings>,
     tasks: &'s TaskSettings,
     choose: C,
-    /// Tasks that are not this server's, or that it has no keys for.
+    /// Tasks of other servers, or that were sealed with other keys.
     foreign: HashSet<String>,
-    /// Whether the store was not available before. While it was away, leases have ended whose holders
-    /// live, and renew them within moments.
+    /// Whether the store was unavailable at the last search. Leases have then expired although their holders
+    /// are alive and are about to renew them, so one search is skipped.
     was_away: bool,
 }
 
@@ -87,10 +87,10 @@ where
     F: Future<Output = Result<R, Refusal>>,
     R: Registry,
 {
-    /// Takes up tasks whose lease is over. Returns how many there were.
+    /// Takes over tasks with expired leases. Returns their number.
     async fn take_up(&mut self) -> usize {
         let tasks = self.tasks;
-        // Those that are left alone come first, because their leases ended first.
+        // The foreign tasks come first, because their leases expired first.
         let most = AT_ONCE + self.foreign.len();
         let expired = match tasks.step(|store| store.expired(most)).await {
             Ok(_) if std::mem::take(&mut self.was_away) => return 0,
@@ -116,12 +116,14 @@ where
         taken
     }
 
-    /// Takes up a task. Returns `false` if it stays where it is.
+    /// Takes over a task. Returns `false` if it is left to other replicas.
     async fn take(&mut self, id: &str) -> Result<bool, TaskStoreError> {
         let tasks = self.tasks;
         let record = tasks.step(|store| store.read(id)).await?;
         let Some(data) = self.open::<TaskData>(Part::Data, &record, &record.data) else {
-            tracing::warn!("a task of another server, or sealed with keys that this one does not have");
+            tracing::warn!(
+                "a task cannot be opened: it belongs to another server, or was sealed with other keys"
+            );
             if self.foreign.len() == MOST_FOREIGN {
                 self.foreign.clear();
             }
@@ -154,8 +156,11 @@ where
             return self.fail(record, data, RpcError::internal()).await.map(|()| true);
         };
         if registry.has(Item::Tool(&call.target)) == Has::No {
-            // Perhaps that of a newer version, which other replicas have.
-            tracing::warn!(tool = data.tool, "a task whose tool this server does not have is left to others");
+            // It may belong to a newer version of the server, which other replicas run.
+            tracing::warn!(
+                tool = data.tool,
+                "a task is left to other replicas: this server does not have its tool"
+            );
             tasks.step(|store| store.release(id, record.token)).await?;
             return Ok(false);
         }
@@ -163,7 +168,7 @@ where
         let Some(mut begun) = call.begin(&registry, head, &link, data.returned.clone(), self.settings) else {
             return self.fail(record, data, RpcError::internal()).await.map(|()| true);
         };
-        tracing::info!(tool = data.tool, "the call of a task begins again");
+        tracing::info!(tool = data.tool, "the call of a task is restarted");
         let limit = self.time_left(&record);
         let work = work(begun.call.take(limit), begun.exchange, self.settings);
         let keeper = Keeper::new(record, data, link, place, self.settings, tasks);
@@ -196,19 +201,19 @@ where
                 let reason = refusal.to_string();
                 tracing::warn!(
                     reason = &*line(&reason, MAX_NAME),
-                    "the host refuses to begin the call of a task again"
+                    "the host refused to restart the call of a task"
                 );
                 None
             }
             None => {
-                tracing::error!("the host takes too long to choose the registry of a task");
+                tracing::error!("choosing the registry of a task took too long");
                 None
             }
         }
     }
 
-    /// Notes in the store that the call runs again. One that has waited for answers only must not be
-    /// repeated from here on, unless its tool allows that.
+    /// Records in the store that the call runs again. From here on, a call that has only waited for answers
+    /// must not be repeated either, unless its tool allows it.
     async fn begin_again(
         &self,
         record: TaskRecord,
@@ -271,6 +276,7 @@ fn cannot_repeat() -> RpcError {
 }
 
 fn too_often(runs: u32) -> RpcError {
-    let message = format!("This call was begun {runs} times, and each time the server that ran it stopped");
+    let message =
+        format!("Every server that ran this call has stopped. It is not started again (runs: {runs})");
     RpcError::new(ErrorCode::INTERNAL_ERROR, message)
 }

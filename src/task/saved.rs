@@ -1,4 +1,4 @@
-//! The call of a task, as another replica can begin it again.
+//! The saved call of a task, which another replica can restart.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -20,12 +20,12 @@ use crate::registry::Registry;
 use crate::settings::Settings;
 use crate::tool::ToolOutput;
 
-/// Headers that carry what a caller proves itself with. They are not kept: the caller has been
-/// authenticated, and is kept as a principal.
+/// Headers with credentials. They are not stored: the caller has been authenticated, and is stored as a
+/// principal.
 const CREDENTIALS: [HeaderName; 4] =
     [header::AUTHORIZATION, header::COOKIE, header::PROXY_AUTHORIZATION, HeaderName::from_static("dpop")];
 
-/// What a call is made of, without a body to borrow from.
+/// The parts of a call, which borrow nothing from its body.
 #[derive(Deserialize, Serialize)]
 pub(super) struct SavedCall {
     pub(super) target: String,
@@ -51,14 +51,14 @@ pub(super) struct SavedCall {
     state: Option<Box<RawValue>>,
 }
 
-/// A call that has begun again.
+/// A call that was restarted.
 pub(super) struct BegunCall {
     pub(super) call: GuardedCall<ToolOutput>,
     pub(super) exchange: Option<Arc<Exchange>>,
 }
 
 impl SavedCall {
-    /// Copies what is needed from a request. `None` if a part is not what it was checked to be.
+    /// Copies the needed parts of a request. Returns `None` if a part cannot be parsed.
     pub(super) fn new(
         target: &str,
         arguments: &str,
@@ -91,8 +91,7 @@ impl SavedCall {
         self.state = answers.state().map(RawValue::to_owned);
     }
 
-    /// Returns a head like that of the request, without credentials, and without what the host has put
-    /// into its extensions.
+    /// Returns a copy of the request's head, without credentials and without the host's extensions.
     pub(super) fn head(&self) -> Parts {
         let (mut head, ()) = http::Request::new(()).into_parts();
         head.method = http::Method::POST;
@@ -120,8 +119,8 @@ impl SavedCall {
         Some(Access::new(token.restore()).end())
     }
 
-    /// Begins the call again. `returned` is the state that the handler has set together with the
-    /// questions that it returned before, in the task.
+    /// Restarts the call. `returned` is the state that the handler has set together with the questions that
+    /// it returned before in the task.
     pub(super) fn begin(
         &self,
         registry: &dyn Registry,

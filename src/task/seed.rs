@@ -45,7 +45,7 @@ pub(crate) struct TaskSeed {
 }
 
 enum Stage {
-    /// Until the call has taken so long, or its handler wants it.
+    /// Until the call has taken long enough, or its handler requests it.
     Waiting(Option<Deadline>),
     /// Until the task is in the store.
     Creating { created: oneshot::Receiver<Result<TaskRecord, TaskStoreError>>, data: TaskData, place: Place },
@@ -75,8 +75,7 @@ impl NoTask {
     /// Returns the error for a call that cannot run otherwise, and its HTTP status.
     pub(crate) fn to_error(&self) -> (RpcError, StatusCode) {
         let error = |message| RpcError::new(ErrorCode::INTERNAL_ERROR, message);
-        let of_caller =
-            "Too many tasks of this caller: the server's `max_running_per_principal` setting decides";
+        let of_caller = "Too many running tasks of this caller: the server's `max_running_per_principal` setting limits them";
         match self {
             Self::Full(Full::ForPrincipal(_)) => (error(of_caller), StatusCode::TOO_MANY_REQUESTS),
             Self::Full(Full::ForAll(_)) | Self::Store(TaskStoreError::Full) => {
@@ -92,9 +91,11 @@ impl NoTask {
     pub(crate) fn log(&self, tool: &str) {
         match self {
             Self::Full(full) => {
-                tracing::debug!(tool, reason = full.to_string(), "there is no place for a task");
+                tracing::debug!(tool, reason = full.to_string(), "too many tasks are running");
             }
-            Self::Store(error) => tracing::warn!(tool, error = chain(error), "a call does not become a task"),
+            Self::Store(error) => {
+                tracing::warn!(tool, error = chain(error), "a call could not become a task")
+            }
             Self::Sealing => {}
         }
     }

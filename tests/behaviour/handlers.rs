@@ -317,7 +317,7 @@ async fn a_completer_that_fails_is_logged_and_masked_like_a_call() {
         ("undeclared", "Internal error (reference "),
         ("declared", "not now"),
         ("panics", "Internal error (reference "),
-        ("asks", "The call is over"),
+        ("asks", "The call has ended"),
     ] {
         let log = Log::default();
         let logging = log.keep();

@@ -319,7 +319,7 @@ async fn no_secret_is_logged_at_a_default_level() {
         // Not at any level.
         for never in ["TOKEN", "ARGUMENT", "RESULT", "META", "PROGRESS", "HANDLERSTATE", "PROMPTED", "CURSOR"]
         {
-            let quoted = ["how the result of a tool does not fit"].contains(&&**text);
+            let quoted = ["why the result of a tool does not match its output schema"].contains(&&**text);
             let is_there = event.fields.values().any(|value| value.contains(never));
             assert!(!is_there || (quoted && never == "ARGUMENT"), "{never}: {event:?}");
         }

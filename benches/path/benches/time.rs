@@ -4,7 +4,7 @@ use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 use path::{NAMES, Workload};
 
 fn time(criterion: &mut Criterion) {
-    for name in NAMES {
+    for &name in NAMES {
         let workload = Workload::new(name);
         criterion.bench_function(name, |bencher| {
             bencher.iter_batched(

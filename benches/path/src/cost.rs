@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::process::ExitCode;
 
-use path::Observed;
+use path::Variant;
 
 use crate::Failure;
 use crate::client::Era;
@@ -26,12 +26,19 @@ const TOLERANCE_BY_THE_CLOCK: Cost = Cost { instructions: 5, allocations: 10, lo
 /// The maximum number of instructions of a call on hyper, in percent of the hand-written server's.
 const MOST_OF_HAND_WRITTEN: u64 = 115;
 
+/// Whether this is the build without more features, in which most is measured.
+const IS_ALONE: bool = cfg!(not(any(feature = "auth", feature = "tasks")));
+
 /// The workloads that are also measured with somebody who observes them.
-const OBSERVED: &[&str] = if cfg!(feature = "auth") { &[] } else { &["add_legacy", "add_modern"] };
+const OBSERVED: &[&str] = if IS_ALONE { &["add_legacy", "add_modern"] } else { &[] };
 
 /// The most instructions that a request takes whose span a subscriber discards, in percent of one
 /// that nobody observes.
 const MOST_OBSERVED: u64 = 103;
+
+/// The most instructions that a call takes which does not become a task where it could, in percent of one on a
+/// manager without tasks.
+const MOST_WITH_TASKS: u64 = 101;
 
 impl Cost {
     fn parts(self) -> [u64; 3] {
@@ -96,14 +103,12 @@ pub(crate) fn check() -> Result<ExitCode, Failure> {
         );
     }
     for &name in OBSERVED {
-        let discarded = costs[&format!("{}{name}", Observed::Discarded.prefix())].instructions;
-        let plain = costs[name].instructions;
-        let per_mille = (discarded * 1000 / plain).saturating_sub(1000);
-        is_fine &= discarded * 100 <= plain * MOST_OBSERVED;
-        let (whole, tenth, most) = (per_mille / 10, per_mille % 10, MOST_OBSERVED - 100);
-        println!(
-            "{name} with a subscriber that discards everything: {whole}.{tenth} % more (at most {most} %)"
-        );
+        let variants = [Variant::Plain, Variant::Discarded];
+        is_fine &= is_within(&costs, name, variants, MOST_OBSERVED, "a subscriber that discards everything");
+    }
+    for &name in path::BESIDE_TASKS {
+        let variants = [Variant::WithoutTasks, Variant::WithTasks];
+        is_fine &= is_within(&costs, name, variants, MOST_WITH_TASKS, "tasks");
     }
     if is_fine {
         return Ok(ExitCode::SUCCESS);
@@ -112,14 +117,26 @@ pub(crate) fn check() -> Result<ExitCode, Failure> {
     Ok(ExitCode::FAILURE)
 }
 
+/// Compares two variants of a workload, and prints the difference. Returns whether the second one takes at most
+/// `most` percent of the instructions of the first.
+fn is_within(costs: &Costs, name: &str, variants: [Variant; 2], most: u64, with: &str) -> bool {
+    let of = |variant: Variant| costs[&format!("{}{name}", variant.prefix())].instructions;
+    let [before, after] = variants.map(of);
+    let per_mille = (after * 1000 / before).saturating_sub(1000);
+    let (whole, tenth, most_more) = (per_mille / 10, per_mille % 10, most - 100);
+    println!("{name} with {with}: {whole}.{tenth} % more (at most {most_more} %)");
+    after * 100 <= before * most
+}
+
 fn measure() -> Result<Costs, Failure> {
+    let plain = path::NAMES.iter().map(|name| (*name, &[Variant::Plain][..]));
+    let observed = OBSERVED.iter().map(|name| (*name, &[Variant::Discarded, Variant::Counted][..]));
+    let beside_tasks =
+        path::BESIDE_TASKS.iter().map(|name| (*name, &[Variant::WithoutTasks, Variant::WithTasks][..]));
     let mut costs = Costs::new();
-    for name in path::NAMES {
-        costs.insert(name.to_owned(), valgrind::in_memory(name)?);
-    }
-    for &name in OBSERVED {
-        for observed in [Observed::Discarded, Observed::Counted] {
-            let name = format!("{}{name}", observed.prefix());
+    for (name, variants) in plain.chain(observed).chain(beside_tasks) {
+        for variant in variants {
+            let name = format!("{}{name}", variant.prefix());
             let cost = valgrind::in_memory(&name)?;
             costs.insert(name, cost);
         }
@@ -132,9 +149,9 @@ fn measure() -> Result<Costs, Failure> {
     Ok(costs)
 }
 
-/// The eras of the calls on hyper; none in the build with tokens.
+/// The eras of the calls on hyper; none in the build with more features.
 fn on_hyper() -> &'static [Era] {
-    if cfg!(feature = "auth") { &[] } else { &Era::ALL }
+    if IS_ALONE { &Era::ALL } else { &[] }
 }
 
 fn name_on_hyper(server: Server, era: Era) -> String {

@@ -4,6 +4,7 @@
 mod observed;
 #[cfg(feature = "auth")]
 mod token;
+mod variant;
 
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
@@ -16,7 +17,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-pub use observed::Observed;
+pub use variant::Variant;
 
 #[derive(Deserialize, JsonSchema)]
 struct Add {
@@ -38,15 +39,16 @@ struct Countdown {
 pub struct Workload {
     name: &'static str,
     manager: StatelessSessionManager,
+    /// Checks the token, if the requests have one.
     #[cfg(feature = "auth")]
-    authorize: mcp_stateless::manager::Authorize,
+    authorize: Option<mcp_stateless::manager::Authorize>,
     tools: ToolRegistry,
     request: Request<Full<Bytes>>,
 }
 
 /// The workloads, by name.
-#[cfg(not(feature = "auth"))]
-pub const NAMES: [&str; 9] = [
+#[cfg(not(any(feature = "auth", feature = "tasks")))]
+pub const NAMES: &[&str] = &[
     "add_legacy",
     "add_modern",
     "list_2",
@@ -58,10 +60,19 @@ pub const NAMES: [&str; 9] = [
     "refused_host",
 ];
 
-/// The workloads with a token, by name. They need a separate build, because the feature `auth` changes how
-/// the compiler arranges the code of all others.
-#[cfg(feature = "auth")]
-pub const NAMES: [&str; 2] = ["token_legacy", "token_modern"];
+/// The workloads of the build with more features, by name. They need a separate build, because these features
+/// change how the compiler arranges the code of all others.
+#[cfg(any(feature = "auth", feature = "tasks"))]
+pub const NAMES: &[&str] = &[
+    #[cfg(feature = "auth")]
+    "token_legacy",
+    #[cfg(feature = "auth")]
+    "token_modern",
+];
+
+/// The workloads that are measured on a manager without tasks and on one with tasks.
+pub const BESIDE_TASKS: &[&str] =
+    if cfg!(feature = "tasks") { &["add_legacy", "add_modern", "add_declared"] } else { &[] };
 
 impl Workload {
     /// Creates the workload with this name.
@@ -69,19 +80,24 @@ impl Workload {
     /// # Panics
     /// If there is no such workload, or if its reply is not the expected one.
     pub fn new(name: &'static str) -> Self {
-        Self::observed(name, Observed::Not)
+        Self::variant(name, Variant::Plain)
     }
 
-    /// Creates the workload with this name, which is counted if that is how it is observed.
+    /// Creates a variant of the workload with this name.
     ///
     /// # Panics
-    /// When there is no such workload, or its reply is not as expected.
-    pub fn observed(name: &'static str, observed: Observed) -> Self {
+    /// When there is no such workload or variant in this build, or its reply is not as expected.
+    pub fn variant(name: &'static str, variant: Variant) -> Self {
         let call = |name: &str, arguments: Value| json!({"name": name, "arguments": arguments});
         let add = || call("add", json!({"a": 10, "b": 20}));
         let (request, expected) = match name {
             "add_legacy" => (legacy("tools/call", &add()), r#""text":"30""#),
             "add_modern" => (modern("tools/call", add()), r#""text":"30""#),
+            // The client can ask about tasks.
+            "add_declared" => {
+                let capabilities = json!({"extensions": {"io.modelcontextprotocol/tasks": {}}});
+                (by_client("tools/call", add(), &capabilities), r#""text":"30""#)
+            }
             // The same calls with a token whose signature was checked before.
             #[cfg(feature = "auth")]
             "token_legacy" => (with_token(legacy("tools/call", &add())), r#""text":"30""#),
@@ -107,14 +123,19 @@ impl Workload {
             other => panic!("there is no workload {other}"),
         };
         let mut builder = StatelessSessionManager::builder("path", "1.0.0");
-        if observed == Observed::Counted {
+        if variant == Variant::Counted {
             builder = builder.observer(observed::Count::default());
+        }
+        #[cfg(feature = "tasks")]
+        if variant == Variant::WithTasks {
+            let slow = std::time::Duration::from_secs(10);
+            builder = builder.tasks(mcp_stateless::task::Tasks::in_process().slow_calls_after(slow));
         }
         let manager = builder.build().expect("valid settings");
         let workload = Self {
             name,
             #[cfg(feature = "auth")]
-            authorize: token::authorize(&manager),
+            authorize: name.starts_with("token_").then(|| token::authorize(&manager)),
             manager,
             tools: tools(if name == "list_100" { 98 } else { 0 }),
             request,
@@ -156,9 +177,12 @@ impl Workload {
     pub fn answer(&self, request: Request<Full<Bytes>>) -> Bytes {
         run(async {
             #[cfg(feature = "auth")]
-            let request = match self.authorize.check(request).await {
-                Ok(request) => request,
-                Err(refused) => panic!("the token is refused: {refused:?}"),
+            let request = match &self.authorize {
+                Some(authorize) => match authorize.check(request).await {
+                    Ok(request) => request,
+                    Err(refused) => panic!("the token is refused: {refused:?}"),
+                },
+                None => request,
             };
             let response = self.manager.handle(request, &self.tools).await;
             match response.into_body().collect().await {
@@ -220,11 +244,16 @@ fn legacy(method: &str, params: &Value) -> Request<Full<Bytes>> {
     request
 }
 
-fn modern(method: &'static str, mut params: Value) -> Request<Full<Bytes>> {
+fn modern(method: &'static str, params: Value) -> Request<Full<Bytes>> {
+    by_client(method, params, &json!({}))
+}
+
+/// A request of 2026-07-28 by a client with these capabilities.
+fn by_client(method: &'static str, mut params: Value, capabilities: &Value) -> Request<Full<Bytes>> {
     params["_meta"] = json!({
         "io.modelcontextprotocol/protocolVersion": "2026-07-28",
         "io.modelcontextprotocol/clientInfo": {"name": "bench", "version": "1.0.0"},
-        "io.modelcontextprotocol/clientCapabilities": {},
+        "io.modelcontextprotocol/clientCapabilities": capabilities,
     });
     let mut request = post(&json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params}));
     let headers = request.headers_mut();

@@ -13,7 +13,7 @@ mod valgrind;
 use std::error::Error;
 use std::process::ExitCode;
 
-use path::{Observed, Workload};
+use path::{Variant, Workload};
 
 use crate::server::Server;
 
@@ -36,15 +36,18 @@ fn main() -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Answers a workload's request `times` times. A prefix of the name says how it is observed.
+/// Answers a workload's request `times` times. A prefix of the name says which variant.
 fn run(name: &str, times: u32) -> Result<(), Failure> {
-    let observed = Observed::ALL.into_iter().rfind(|observed| name.starts_with(observed.prefix()));
-    let observed = observed.unwrap_or(Observed::Not);
-    observed.begin()?;
-    let name = &name[observed.prefix().len()..];
-    let name = path::NAMES.into_iter().find(|known| *known == name);
-    let name = name.ok_or_else(|| format!("the workloads are {}", path::NAMES.join(", ")))?;
-    let workload = Workload::observed(name, observed);
+    let variant = Variant::ALL.into_iter().rfind(|variant| name.starts_with(variant.prefix()));
+    let variant = variant.unwrap_or(Variant::Plain);
+    variant.begin()?;
+    let name = &name[variant.prefix().len()..];
+    let mut known = path::NAMES.iter().chain(path::BESIDE_TASKS);
+    let name = known.find(|known| **known == name).ok_or_else(|| format!("there is no workload {name}"))?;
+    let workload = Workload::variant(name, variant);
+    // In a runtime, without which no call becomes a task.
+    let runtime = server::runtime()?;
+    let _entered = path::BESIDE_TASKS.contains(name).then(|| runtime.enter());
     for _ in 0..times {
         workload.answer(workload.request());
     }

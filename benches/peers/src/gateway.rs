@@ -10,7 +10,6 @@ use std::{
 
 use nix::{
     fcntl::{FcntlArg, OFlag, fcntl},
-    time::ClockId,
     unistd::Pid,
 };
 
@@ -20,17 +19,11 @@ use crate::{
     era::Era,
     load::Until,
     process::{self, Cores, Server},
+    window::{Cpu, Latency, Spent, Times},
     workload,
 };
 
 const CALLERS: [usize; 2] = [1, 32];
-
-/// The number and length of measurements.
-pub(crate) struct Times {
-    pub(crate) rounds: usize,
-    pub(crate) window: Duration,
-    pub(crate) warm_up: Duration,
-}
 
 /// The upstream of the gateway.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -59,13 +52,11 @@ impl Upstream {
     }
 }
 
-/// The result of one window, in microseconds.
+/// The result of one window.
 struct Sample {
-    /// CPU time per call of the process that receives the calls, and its share in user space.
-    cpu: f64,
-    user: f64,
-    p50: f64,
-    p99: f64,
+    /// CPU time per call of the process that receives the calls.
+    cpu: Cpu,
+    latency: Latency,
     calls_per_second: f64,
 }
 
@@ -101,26 +92,19 @@ pub(crate) fn run(times: &Times, cores: Cores) -> io::Result<()> {
 /// Prints the medians. Returns the median latency.
 fn print(start: &str, samples: &[Sample]) -> f64 {
     let of = |member: fn(&Sample) -> f64| median(samples.iter().map(member).collect());
-    let p50 = of(|sample| sample.p50);
-    let (cpu, user, p99) = (of(|sample| sample.cpu), of(|sample| sample.user), of(|sample| sample.p99));
+    let (cpu, user) = (of(|sample| sample.cpu.all), of(|sample| sample.cpu.user));
+    let (p50, p99) = (of(|sample| sample.latency.p50), of(|sample| sample.latency.p99));
     let calls = of(|sample| sample.calls_per_second);
     println!("{start} | {cpu:.1} | {user:.1} | {p50:.1} | {p99:.1} | {calls:.0} |");
     p50
-}
-
-/// Starts a hidden command of this program.
-fn start(arguments: &[&str], cores: Cores) -> io::Result<Server> {
-    let mut command = Command::new(std::env::current_exe()?);
-    command.args(arguments);
-    Server::start(command, cores)
 }
 
 /// The server over HTTP; `None` for a child process, which the gateway starts.
 fn behind(upstream: Upstream, cores: Cores) -> io::Result<Option<Server>> {
     Ok(match upstream {
         Upstream::Stdio => None,
-        Upstream::Http => Some(start(&["serve-upstream"], cores)?),
-        Upstream::Sessions => Some(start(&["serve-upstream", "--sessions"], cores)?),
+        Upstream::Http => Some(Server::of_this_program(&["serve-upstream"], cores)?),
+        Upstream::Sessions => Some(Server::of_this_program(&["serve-upstream", "--sessions"], cores)?),
     })
 }
 
@@ -133,8 +117,10 @@ fn through_gateway(
 ) -> io::Result<Sample> {
     let behind = behind(upstream, cores)?;
     let gateway = match &behind {
-        Some(server) => start(&["serve-gateway", "--upstream", &server.addr().to_string()], cores)?,
-        None => start(&["serve-gateway"], cores)?,
+        Some(server) => {
+            Server::of_this_program(&["serve-gateway", "--upstream", &server.addr().to_string()], cores)?
+        }
+        None => Server::of_this_program(&["serve-gateway"], cores)?,
     };
     over_http(&gateway, era, callers, times)
 }
@@ -163,37 +149,12 @@ fn over_http(server: &Server, era: Era, callers: usize, times: &Times) -> io::Re
     sample(run.latencies, run.elapsed, &before, &Spent::until_now(server.pid())?)
 }
 
-/// The CPU time of a process.
-struct Spent {
-    all: Duration,
-    /// The user time, as counted by the kernel's ticks.
-    user: Duration,
-    system: Duration,
-}
-
-impl Spent {
-    fn until_now(process: Pid) -> io::Result<Self> {
-        let (user, system) = process::user_and_system(process)?;
-        Ok(Self { all: ClockId::pid_cpu_clock_id(process)?.now()?.into(), user, system })
-    }
-}
-
 #[expect(clippy::cast_precision_loss)]
-fn sample(mut latencies: Vec<u32>, elapsed: Duration, before: &Spent, after: &Spent) -> io::Result<Sample> {
-    latencies.sort_unstable();
-    let quantile = |percent: usize| latencies.get(latencies.len() * percent / 100);
-    let (Some(&p50), Some(&p99)) = (quantile(50), quantile(99)) else {
-        return Err(io::Error::other("no reply in the window"));
-    };
+fn sample(latencies: Vec<u32>, elapsed: Duration, before: &Spent, after: &Spent) -> io::Result<Sample> {
     let calls = latencies.len() as f64;
-    let cpu = after.all.saturating_sub(before.all).as_secs_f64() * 1e6 / calls;
-    let user = after.user.saturating_sub(before.user).as_secs_f64();
-    let ticks = user + after.system.saturating_sub(before.system).as_secs_f64();
     Ok(Sample {
-        cpu,
-        user: cpu * user / ticks.max(f64::MIN_POSITIVE),
-        p50: f64::from(p50) / 1000.0,
-        p99: f64::from(p99) / 1000.0,
+        cpu: after.each_since(before, calls),
+        latency: Latency::of(latencies)?,
         calls_per_second: calls / elapsed.as_secs_f64(),
     })
 }
@@ -217,14 +178,9 @@ const ANSWER: &[u8] =
 
 impl Direct {
     fn start(cores: Cores) -> io::Result<Self> {
-        process::pin(cores.server_core)?;
-        let child = Command::new(std::env::current_exe()?)
-            .arg("serve-stdio")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn();
-        process::pin(cores.client_core)?;
-        let mut child = child?;
+        let mut command = Command::new(std::env::current_exe()?);
+        command.arg("serve-stdio").stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = process::spawn(&mut command, cores)?;
         let input = child.stdin.take().expect("standard input is piped");
         let output = child.stdout.take().expect("standard output is piped");
         fcntl(&output, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;

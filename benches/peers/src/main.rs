@@ -21,6 +21,10 @@ mod report;
 mod sample;
 mod server;
 mod soak;
+#[cfg(feature = "tasks")]
+mod tasks;
+#[cfg(any(feature = "gateway", feature = "tasks"))]
+mod window;
 mod workload;
 
 use std::{io, process::ExitCode};
@@ -54,25 +58,31 @@ fn run(options: &Options) -> io::Result<()> {
         Some(Action::ServeStdio) => return server::stdio::run(),
         _ => {}
     }
+    #[cfg(feature = "tasks")]
+    if let Some(Action::ServeTasks { redis }) = &options.action {
+        return server::run_tasks(redis.as_deref());
+    }
     let cores = options.cores;
     process::raise_open_files()?;
     process::pin(cores.client_core)?;
-    match options.action {
+    match &options.action {
         Some(Action::Allocations) => {
             let servers = options.rust_peers(Name::value_variants());
             allocations::run(&servers, &options.workloads()?, cores)
         }
         Some(Action::Soak { millions }) => {
             let servers = options.rust_peers(&[Name::Ours]);
-            servers.iter().try_for_each(|peer| soak::run(peer, millions, cores))
+            servers.iter().try_for_each(|peer| soak::run(peer, *millions, cores))
         }
         Some(Action::Idle { connections, in_flight }) => {
             let servers = options.rust_peers(&[Name::Limit, Name::Ours]);
-            let state = if in_flight { State::InFlight } else { State::Idle };
-            idle::run(&servers, connections, state, cores)
+            let state = if *in_flight { State::InFlight } else { State::Idle };
+            idle::run(&servers, *connections, state, cores)
         }
         #[cfg(feature = "gateway")]
         Some(Action::Gateway) => gateway::run(&options.times(), cores),
+        #[cfg(feature = "tasks")]
+        Some(Action::Tasks { redis }) => tasks::run(redis.as_deref(), &options.times(), cores),
         _ => compare(options),
     }
 }

@@ -97,6 +97,22 @@ pub(crate) enum Action {
     #[cfg(feature = "gateway")]
     #[command(hide = true)]
     ServeStdio,
+    /// Measures the life of a task, with a store in the process and with one in Redis. Needs the
+    /// feature `tasks`.
+    #[cfg(feature = "tasks")]
+    Tasks {
+        /// The URL of the Redis to use, such as `redis://127.0.0.1:6379`, instead of one that this command
+        /// starts. Nothing else should use it meanwhile.
+        #[arg(long)]
+        redis: Option<String>,
+    },
+    /// The server whose calls are tasks.
+    #[cfg(feature = "tasks")]
+    #[command(hide = true)]
+    ServeTasks {
+        #[arg(long)]
+        redis: Option<String>,
+    },
     /// Reports the memory that a connection takes.
     Idle {
         #[arg(long, default_value_t = 10_000)]
@@ -135,11 +151,11 @@ impl Options {
         if self.quick { (1, 300, 100) } else { (self.rounds, self.window_ms, self.warm_up_ms) }
     }
 
-    #[cfg(feature = "gateway")]
-    pub(crate) fn times(&self) -> crate::gateway::Times {
+    #[cfg(any(feature = "gateway", feature = "tasks"))]
+    pub(crate) fn times(&self) -> crate::window::Times {
         let (rounds, window, warm_up) = self.rounds();
         let (window, warm_up) = (Duration::from_millis(window), Duration::from_millis(warm_up));
-        crate::gateway::Times { rounds, window, warm_up }
+        crate::window::Times { rounds, window, warm_up }
     }
 
     pub(crate) fn plan(&self) -> io::Result<Plan> {

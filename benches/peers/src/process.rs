@@ -93,6 +93,15 @@ pub(crate) fn user_and_system(process: Pid) -> io::Result<(Duration, Duration)> 
     next().zip(next()).ok_or_else(|| io::Error::other("no times of the server"))
 }
 
+/// Starts a process on the server's core.
+pub(crate) fn spawn(command: &mut Command, cores: Cores) -> io::Result<Child> {
+    // A child inherits the core of its parent.
+    pin(cores.server_core)?;
+    let child = command.spawn();
+    pin(cores.client_core)?;
+    child
+}
+
 /// A running server. It ends when this is dropped.
 pub(crate) struct Server {
     child: Child,
@@ -106,11 +115,7 @@ const START: Duration = Duration::from_secs(60);
 
 impl Server {
     pub(crate) fn start(mut command: Command, cores: Cores) -> io::Result<Self> {
-        // A child inherits the core of its parent.
-        pin(cores.server_core)?;
-        let child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
-        pin(cores.client_core)?;
-        let mut child = child?;
+        let mut child = spawn(command.stdin(Stdio::piped()).stdout(Stdio::piped()), cores)?;
         let commands = child.stdin.take().expect("standard input is piped");
         let output = child.stdout.take().expect("standard output is piped");
         let (sender, lines) = channel();
@@ -124,6 +129,14 @@ impl Server {
         let mut server = Self { child, commands, lines, addr: SocketAddr::from(([127, 0, 0, 1], 0)) };
         server.addr = server.announced()?;
         Ok(server)
+    }
+
+    /// Starts a hidden command of this program.
+    #[cfg(any(feature = "gateway", feature = "tasks"))]
+    pub(crate) fn of_this_program(arguments: &[&str], cores: Cores) -> io::Result<Self> {
+        let mut command = Command::new(std::env::current_exe()?);
+        command.args(arguments);
+        Self::start(command, cores)
     }
 
     /// Returns the address from the line that a server writes when it is ready.

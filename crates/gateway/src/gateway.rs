@@ -35,7 +35,7 @@ pub(crate) struct Gateway {
     choices: Mutex<Vec<(Vec<usize>, Catalog)>>,
     managers: Managers,
     callers: Callers,
-    /// There if callers need a token.
+    /// Present if callers need a token.
     authorization: Option<Authorization>,
 }
 

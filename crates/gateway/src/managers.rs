@@ -20,7 +20,7 @@ const LOOPBACK: [&str; 3] = ["localhost", "127.0.0.1", "[::1]"];
 /// How many managers are cached. Clients of an evicted one are still served.
 const MOST: usize = 64;
 
-/// The least bytes that all bodies in flight may occupy, and how many of the largest they may be.
+/// The minimum of `max_bytes_in_flight`, and the minimum number of bodies of the largest size.
 const LEAST_IN_FLIGHT: usize = 64 << 20;
 const BODIES_IN_FLIGHT: usize = 16;
 
@@ -81,7 +81,7 @@ pub(crate) struct Managers {
 
 impl Managers {
     /// # Errors
-    /// If the system has no randomness, or the name of a host is not valid.
+    /// Returns an error if the system has no randomness, or the name of a host is not valid.
     pub(crate) fn new(options: &Options, settings: &Settings) -> Result<Self, Kind> {
         // Calls wait for answers only in this process, so no other process needs the key.
         let mut key = [0; 32];
@@ -95,7 +95,7 @@ impl Managers {
         let each = settings.max_calls_per_caller;
         let builder = each.into_iter().fold(builder, ManagerBuilder::max_calls_per_principal);
         let (mut hosts, max_body) = (options.allowed_hosts.clone(), options.max_body);
-        // What clients write in their URLs, a proxy passes on in `Host`.
+        // A proxy may forward the host of the public URL in `Host`.
         hosts.extend(settings.auth.iter().filter_map(|auth| host_of(&auth.public_url)));
         let first = with_settings(builder, &hosts, max_body).build()?;
         Ok(Self { first, hosts, max_body, made: Mutex::default() })

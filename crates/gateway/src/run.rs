@@ -18,7 +18,7 @@ use crate::report::{self, Table};
 use crate::servers::Server;
 use crate::text::shown;
 
-/// Completes when the gateway is told to stop.
+/// Completes when the gateway receives a signal to stop.
 type Signals = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// How long the start waits for a server's answer. Slower servers are asked in the background.
@@ -29,9 +29,9 @@ const DRAIN_LIMIT: Duration = Duration::from_secs(10);
 /// How a run ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// The gateway was told to stop, or all checked servers are up.
+    /// The gateway got a signal to stop, or all checked servers are up.
     Success,
-    /// A checked server is down, or the gateway was told to stop before all had answered.
+    /// A checked server is down, or a signal to stop arrived before all had answered.
     Down,
 }
 
@@ -40,8 +40,8 @@ pub enum Outcome {
 /// warnings to standard error. Ends all children before it returns. Requires a Tokio runtime.
 ///
 /// # Errors
-/// If the configuration or an option cannot be used, if names of tools collide, or if the address
-/// cannot be bound.
+/// Returns an error if the configuration or an option cannot be used, if names of tools collide, or if the
+/// address cannot be bound.
 pub async fn run(options: Options) -> Result<Outcome, Error> {
     let signals = serve::signals().map_err(Kind::Signals)?;
     let config = Config::read(&options.config).map_err(Kind::from)?;

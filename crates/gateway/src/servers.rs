@@ -52,7 +52,7 @@ impl Server {
         Ok(Self { name, transport, upstream, registry, tools, about: RwLock::default() })
     }
 
-    /// Returns what it last said about itself, if anything.
+    /// Returns the server's latest information about itself, if there is any.
     pub(crate) fn about(&self) -> Option<Arc<UpstreamInfo>> {
         self.about.read().unwrap_or_else(PoisonError::into_inner).clone()
     }

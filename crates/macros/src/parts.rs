@@ -2,7 +2,7 @@
 
 use syn::{GenericArgument, PathArguments, PathSegment, Type};
 
-/// The most parts of a call that a handler takes.
+/// The maximum number of parts of a call that a handler takes.
 pub(crate) const MAX_PARTS: usize = 4;
 
 /// Whether a parameter of this type is a part of a call. A macro sees only how a type is written,

@@ -1,4 +1,4 @@
-//! Where Redis is: the addresses of a URL.
+//! The addresses of Redis, parsed from a URL.
 
 use redis::io::tcp::TcpSettings;
 use redis::{
@@ -7,9 +7,9 @@ use redis::{
 
 use crate::error::{Error, ErrorKind};
 
-/// Where to look for Redis.
+/// The addresses of Redis.
 pub(crate) enum Source {
-    /// Servers, of which the first that can be used is used.
+    /// Servers; the first usable one is used.
     Servers(Vec<ConnectionInfo>),
     /// Sentinels, which know the address of a server.
     Sentinels {
@@ -22,7 +22,7 @@ pub(crate) enum Source {
 }
 
 impl Source {
-    /// Reads a URL. Certificates replace those of the system, and need a URL with TLS.
+    /// Parses a URL. The certificates replace those of the system, and are only valid for a URL with TLS.
     pub(crate) fn read(url: &str, certificates: Option<&TlsCertificates>) -> Result<Self, Error> {
         let (scheme, rest) = url.split_once("://").ok_or_else(|| Error::url("it has no scheme"))?;
         let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
@@ -69,7 +69,7 @@ fn connection(url: &str, certificates: Option<&TlsCertificates>) -> Result<Conne
             client.get_connection_info().clone()
         }
     };
-    // Commands are small, and must not wait for others to be sent with.
+    // Commands are small, and must not wait to be sent together with others.
     let tcp = TcpSettings::default().set_nodelay(true);
     let settings = info.redis_settings().clone().set_protocol(ProtocolVersion::RESP2);
     Ok(info.set_tcp_settings(tcp).set_redis_settings(settings))
@@ -94,22 +94,22 @@ pub(crate) fn host_and_port(text: &str) -> Option<(&str, u16)> {
     Some((host, port.parse().ok()?))
 }
 
-/// Makes sure that TLS has a cryptography. A host that has chosen one keeps it.
+/// Installs a cryptography provider for TLS, unless the host has installed one.
 pub(crate) fn prepare_tls(info: &ConnectionInfo) {
     let is_tls = matches!(info.addr(), ConnectionAddr::TcpTls { .. });
     if is_tls && rustls::crypto::CryptoProvider::get_default().is_none() {
-        // An error says that another thread has just chosen one.
+        // Fails if another thread has just installed one.
         let _ = rustls::crypto::ring::default_provider().install_default();
     }
 }
 
-/// Opens a client; it does not connect yet.
+/// Creates a client, which does not connect yet.
 pub(crate) fn client(info: &ConnectionInfo) -> RedisResult<Client> {
     prepare_tls(info);
     Client::open(info.clone())
 }
 
-/// Checks the text before the names of all keys and channels.
+/// Checks the prefix of the names of all keys and channels.
 pub(crate) fn check_prefix(prefix: &str) -> Result<(), Error> {
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._:-/".contains(&byte);
     if prefix.is_empty() || prefix.len() > 128 || !prefix.bytes().all(is_plain) {

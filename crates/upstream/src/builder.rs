@@ -196,7 +196,7 @@ impl UpstreamBuilder {
         self
     }
 
-    /// Always speaks this era with the upstream.
+    /// Always uses this era with the upstream.
     ///
     /// By default, the era of each client is used if the upstream supports it, so that clients can
     /// do everything they could do directly. Otherwise the other era is used, and questions are
@@ -208,7 +208,7 @@ impl UpstreamBuilder {
         self
     }
 
-    /// Sets how callers are told apart: calls with the same key share a session, and calls without
+    /// Sets how callers are distinguished: calls with the same key share a session, and calls without
     /// a key count as one caller, unless their forwarded headers differ. Defaults to the request's
     /// [`Principal`](mcp_stateless::Principal).
     ///
@@ -220,8 +220,8 @@ impl UpstreamBuilder {
         self
     }
 
-    /// Sets how many sessions or children may be open at the same time; 100 by default. At the
-    /// bound, the session that was idle the longest is closed.
+    /// Sets how many sessions or children may be open at the same time; 100 by default. When the limit is
+    /// reached, the session that was idle the longest is closed.
     pub fn max_sessions(mut self, sessions: usize) -> Self {
         self.settings.max_sessions = sessions;
         self
@@ -255,7 +255,8 @@ impl UpstreamBuilder {
     /// Builds the upstream. Nothing is started or sent before the first call.
     ///
     /// # Errors
-    /// If a setting is not valid or does not apply to the transport. The error names the first one.
+    /// Returns an error if a setting is not valid or does not apply to the transport. The error names the
+    /// first one.
     pub fn build(self) -> Result<Upstream, UpstreamError> {
         let Self { mut settings, mut fault } = self;
         if settings.max_sessions == 0 {

@@ -180,7 +180,7 @@ impl Client {
     /// Sends a notification.
     ///
     /// # Errors
-    /// If the upstream does not accept it.
+    /// Returns an error if the upstream does not accept it.
     pub(super) async fn notify(&self, method: &'static str) -> Result<(), Failure> {
         self.transport.notify(message::notification(method, None), &self.connection).await
     }

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use mcp_stateless::protocol::{ErrorCode, RpcError};
 
-/// The most characters that are shown of an upstream's text.
+/// The maximum number of characters that are shown of an upstream's text.
 const SHOWN: usize = 300;
 
 /// Why something failed.

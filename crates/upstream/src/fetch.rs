@@ -85,7 +85,7 @@ impl FetchedList {
     /// Adds a page.
     ///
     /// # Errors
-    /// If it cannot be parsed. The error says why.
+    /// Returns an error if it cannot be parsed. The error says why.
     fn add(&mut self, kind: ListKind, text: &str) -> Result<(), &'static str> {
         let result = members(text).ok_or("it is not an object")?;
         let definitions = result.get(kind.member()).ok_or("it has no list")?;
@@ -164,7 +164,7 @@ impl FetchedList {
     /// Returns the list as one page.
     ///
     /// # Errors
-    /// If a definition is not an object, or is nested too deep.
+    /// Returns an error if a definition is not an object, or is nested too deep.
     pub(super) fn page(&self) -> Result<Page, Failure> {
         let page = Page::from_json(self.definitions.iter().map(|definition| &**definition))
             .map_err(|fault| Failure::failed(format!("its list cannot be read: {fault}")))?;

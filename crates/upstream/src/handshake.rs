@@ -98,8 +98,8 @@ type Attempt = BoxFuture<'static, (Era, Result<About, Failure>)>;
 /// supports it.
 ///
 /// # Errors
-/// If the upstream accepts neither, or the connection fails. Does not end before the upstream
-/// answers: the caller limits the time.
+/// Returns an error if the upstream accepts neither, or the connection fails. Does not end before the
+/// upstream answers: the caller limits the time.
 pub(super) async fn open(client: &Arc<Client>, attempts: Attempts) -> Result<About, Unopened> {
     let Attempts { first, mut second, is_probe, may_be_modern } = attempts;
     let prefers_modern = second.is_some() && may_be_modern;

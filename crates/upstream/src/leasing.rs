@@ -265,7 +265,10 @@ impl OpeningTask {
                 // Clients see this. The rest may contain text of the upstream.
                 let reason = error.told();
                 tracing::warn!(reason = reason.message(), "opening a session with an upstream failed");
-                tracing::debug!(error = shown(&error.to_string()), "the error of opening a session");
+                tracing::debug!(
+                    error = shown(&error.to_string()),
+                    "why opening a session with an upstream failed"
+                );
             }
         }
         match self.pool.upgrade() {

@@ -1,4 +1,4 @@
-//! What is observed of an upstream: a span for each request, and what the observer is told.
+//! The observation of an upstream: a span for each request, and calls of its observer.
 
 use std::borrow::Cow;
 #[cfg(feature = "otel")]
@@ -22,7 +22,7 @@ const LEVEL: tracing::Level = tracing::Level::INFO;
 /// The longest name in a span, in bytes.
 const MAX_NAME: usize = 256;
 
-/// Returns how a request ended that has this outcome.
+/// Returns how a request with this outcome ended.
 fn end_of(outcome: &Result<String, Failure>, method: &str) -> UpstreamEnd {
     match outcome {
         Ok(text) if method == "tools/call" && is_error(text) => UpstreamEnd::ToolError,
@@ -36,7 +36,7 @@ fn end_of(outcome: &Result<String, Failure>, method: &str) -> UpstreamEnd {
     }
 }
 
-/// Whether a result has `isError`. Most texts do not even mention it.
+/// Returns whether a result has `isError`. Most texts do not contain this name, and are not parsed.
 fn is_error(text: &str) -> bool {
     let mut is_error = false;
     if memchr::memmem::find(text.as_bytes(), b"\"isError\"").is_some() {
@@ -45,12 +45,12 @@ fn is_error(text: &str) -> bool {
     is_error
 }
 
-/// The facts about a request that are observed.
+/// The data of a request that is observed.
 #[derive(Clone, Copy)]
 pub(super) struct Observable<'a> {
     pub(super) id: i64,
     pub(super) method: &'static str,
-    /// What a call names, and whether the upstream's lists have it.
+    /// The target of a call, and whether the upstream's lists have it.
     pub(super) target: Option<(&'a str, bool)>,
     pub(super) revision: &'static str,
 }
@@ -62,13 +62,13 @@ impl Observable<'_> {
     }
 }
 
-/// Returns a name in one short line. The parts of URIs that may be secret are left out.
+/// Returns a name on one line of bounded length. The parts of a URI that may be secret are removed.
 fn fit(name: &str) -> Cow<'_, str> {
     let is_fit = name.len() <= MAX_NAME && name.bytes().all(|byte| matches!(byte, b'!'..=b'~'));
     if is_fit { Cow::Borrowed(name) } else { Cow::Owned(shown(name)) }
 }
 
-/// Cuts a URI off before what may be secret: user information, query or fragment.
+/// Removes the parts of a URI that may be secret: user information, query and fragment.
 fn public_uri(uri: &str) -> &str {
     let end = uri.find(['?', '#']).unwrap_or(uri.len());
     let authority = uri.find("://").map_or(end, |at| at + 3);
@@ -79,14 +79,14 @@ fn public_uri(uri: &str) -> &str {
     }
 }
 
-/// What is observed of a request, until it is dropped.
+/// The observation of a request. The request ends when this is dropped.
 pub(super) struct Observed(Option<Box<ObservedRequest>>);
 
 struct ObservedRequest {
     span: Span,
     settings: Arc<Settings>,
     method: &'static str,
-    /// Set if an observer is to be told.
+    /// Set if there is an observer.
     target: Option<Box<str>>,
     revision: &'static str,
     start: Instant,
@@ -106,7 +106,7 @@ impl Observed {
         let target = target.and_then(|_| request.named(request.method)).map(|name| name.into_owned().into());
         let Observable { method, revision, .. } = *request;
         let (settings, start) = (Arc::clone(settings), Instant::now());
-        // Nobody waits for the end of a subscription.
+        // The duration of a subscription means nothing.
         let is_subscription = method == "subscriptions/listen";
         let end = if is_subscription { UpstreamEnd::Success } else { UpstreamEnd::Cancelled };
         Self(Some(Box::new(ObservedRequest { span, settings, method, target, revision, start, end })))
@@ -120,7 +120,7 @@ impl Observed {
         }
     }
 
-    /// Ends it with the outcome.
+    /// Ends the request with its outcome.
     pub(super) fn end(&mut self, outcome: &Result<String, Failure>) {
         if let Some(mut observed) = self.0.take() {
             observed.end = end_of(outcome, observed.method);
@@ -234,7 +234,7 @@ fn port(settings: &Settings) -> Option<u16> {
     }
 }
 
-/// Returns the name of a revision, which may be anything that an upstream said.
+/// Returns the name of a known revision, or `_OTHER` for any other text from an upstream.
 pub(super) fn revision_of(name: &str) -> &'static str {
     Revision::from_name(name).map_or(names::OTHER, Revision::as_str)
 }
@@ -258,12 +258,12 @@ impl Drop for ObservedSession {
     }
 }
 
-/// Passes something on to the host's observer, which may panic.
+/// Calls the host's observer, and catches panics.
 fn tell(settings: &Settings, tell: impl FnOnce(&dyn UpstreamObserver, &str)) {
     if let Some(observer) = &settings.observer
         && catch_unwind(AssertUnwindSafe(|| tell(&**observer, &settings.name))).is_err()
     {
-        tracing::error!("an observer panicked");
+        tracing::error!("the observer panicked");
     }
 }
 

@@ -7,24 +7,24 @@ use std::time::Duration;
 use mcp_stateless::observe::{RequestEnd, Target};
 use mcp_stateless::protocol::ErrorCode;
 
-/// Receives what happens between a host and an upstream, for metrics. Set by
+/// Receives the requests and sessions of an upstream, for metrics. Set with
 /// [`UpstreamBuilder::observer`](super::UpstreamBuilder::observer).
 ///
-/// Every method does nothing unless it is implemented. They must be quick, and must not block. A
-/// panic is caught and logged. Sessions and calls that are open are counted by
-/// [`Upstream::stats`](super::Upstream::stats), which a host reads when it is scraped.
+/// By default, each method does nothing. The methods must be fast and must not block. A panic is caught
+/// and logged. For the numbers of open sessions and calls in flight, read
+/// [`Upstream::stats`](super::Upstream::stats) when metrics are collected.
 pub trait UpstreamObserver: Send + Sync + 'static {
-    /// A request has ended: its result has arrived, it failed, or it was abandoned.
+    /// Called when a request has ended: its result has arrived, it failed, or it was abandoned.
     fn request_ended(&self, request: &EndedUpstreamRequest<'_>) {
         let _ = request;
     }
 
-    /// A session was opened.
+    /// Called when a session was opened.
     fn session_opened(&self, upstream: &str) {
         let _ = upstream;
     }
 
-    /// A session has ended.
+    /// Called when a session has ended.
     fn session_ended(&self, upstream: &str, duration: Duration) {
         let _ = (upstream, duration);
     }
@@ -52,16 +52,16 @@ pub struct EndedUpstreamRequest<'a> {
     pub upstream: &'a str,
     /// The method.
     pub method: &'static str,
-    /// What a call named. `None` for other requests, and unless the upstream's lists have it: else
-    /// clients could invent names.
+    /// The tool, prompt or resource of a call. `None` for other requests, and if the upstream's lists do not
+    /// have it, because clients could otherwise create new names.
     pub target: Option<Target<'a>>,
-    /// The name of the revision, or `_OTHER` for one that is not known here.
+    /// The name of the revision, or `_OTHER` if it is not known.
     pub revision: &'static str,
-    /// How messages travel: `tcp` or `pipe`.
+    /// The transport: `tcp` or `pipe`.
     pub transport: &'static str,
-    /// How it ended.
+    /// How the request ended.
     pub end: UpstreamEnd,
-    /// How long it took, from when it was sent.
+    /// The time since the request was sent.
     pub duration: Duration,
 }
 
@@ -85,7 +85,7 @@ pub enum UpstreamEnd {
     Failed,
     /// The upstream could not serve the request at the time.
     Busy,
-    /// The caller left.
+    /// The caller abandoned the request.
     Cancelled,
 }
 

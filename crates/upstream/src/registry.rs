@@ -79,7 +79,7 @@ impl Upstream {
     /// upstream says about itself.
     ///
     /// # Errors
-    /// If it cannot be opened, or does not answer its lists.
+    /// Returns an error if it cannot be opened, or does not answer its lists.
     pub async fn probe(&self) -> Result<UpstreamInfo, UpstreamError> {
         let (pool, key, headers) = (self.pool(), None, HeaderMap::new());
         let mut names = Vec::with_capacity(ListKind::ALL.len());

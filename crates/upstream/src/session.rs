@@ -64,7 +64,7 @@ impl Opening {
     /// Opens the session. `ended` runs when it is over, in every case.
     ///
     /// # Errors
-    /// If it cannot be opened.
+    /// Returns an error if it cannot be opened.
     pub(super) async fn open(self, ended: impl FnOnce() + Send + 'static) -> Result<Arc<Session>, Unopened> {
         let (connection, ends) = Connection::new(Arc::clone(&self.settings.name), self.counters, self.news);
         let Ends { outgoing, abandoned } = ends;

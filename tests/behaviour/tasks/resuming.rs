@@ -123,7 +123,7 @@ async fn a_call_that_ends_its_replica_each_time_does_not_end_all() {
     let last = fleet.replica();
     last.run_tasks();
     let reply = last.client().finish_task(&id).await;
-    assert!(reply.error().1.contains("begun 5 times"), "{:?}", reply.message);
+    assert!(reply.error().1.contains("(runs: 5)"), "{:?}", reply.message);
     assert_eq!(fleet.probe.running(), 0);
 }
 
@@ -134,7 +134,7 @@ async fn a_host_says_how_often_a_call_is_begun() {
     let last = fleet.replica_with(|tasks| tasks.max_runs(1), |builder| builder);
     last.run_tasks();
     let reply = last.client().finish_task(&id).await;
-    assert!(reply.error().1.contains("begun 1 times"), "{:?}", reply.message);
+    assert!(reply.error().1.contains("(runs: 1)"), "{:?}", reply.message);
 }
 
 #[tokio::test(start_paused = true)]

@@ -28,8 +28,8 @@ impl Connection {
 
     pub(super) fn source(&mut self) -> &mut TcpStream {
         match self {
-            Self::Http1(connection) => &mut connection.socket.stream,
-            Self::Http2(connection) => &mut connection.socket.stream,
+            Self::Http1(connection) => connection.socket.source(),
+            Self::Http2(connection) => connection.socket.source(),
         }
     }
 
@@ -80,7 +80,7 @@ pub(super) struct Socket {
 }
 
 impl Socket {
-    fn connect(addr: SocketAddr) -> io::Result<Self> {
+    pub(super) fn connect(addr: SocketAddr) -> io::Result<Self> {
         // Blocks, because the handshake is not measured.
         let stream = std::net::TcpStream::connect(addr)?;
         stream.set_nodelay(true)?;
@@ -88,6 +88,10 @@ impl Socket {
         setsockopt(&stream, sockopt::Linger, &nix::libc::linger { l_onoff: 1, l_linger: 0 })?;
         stream.set_nonblocking(true)?;
         Ok(Self { stream: TcpStream::from_std(stream) })
+    }
+
+    pub(super) fn source(&mut self) -> &mut TcpStream {
+        &mut self.stream
     }
 
     /// Writes as much as the socket accepts. Returns the number of bytes.

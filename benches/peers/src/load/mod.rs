@@ -9,6 +9,8 @@ mod http1;
 mod http2;
 mod reply;
 mod request;
+#[cfg(feature = "tasks")]
+mod tasks;
 
 use std::{
     io,
@@ -19,6 +21,8 @@ use std::{
 use mio::{Events, Interest, Poll, Token};
 
 use self::connection::Connection;
+#[cfg(feature = "tasks")]
+pub(crate) use self::tasks::{TaskLoad, TaskRequests};
 pub(crate) use self::{reply::Reply, request::Request};
 use crate::http::Http;
 

@@ -10,6 +10,8 @@ mod official;
 mod ours;
 #[cfg(feature = "gateway")]
 pub(crate) mod stdio;
+#[cfg(feature = "tasks")]
+mod tasks;
 
 use std::{
     error::Error,
@@ -96,6 +98,20 @@ pub(crate) fn run_gateway(upstream: Option<SocketAddr>) -> io::Result<()> {
     runtime.block_on(async {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let service = gateway::service(upstream).map_err(io::Error::other)?;
+        announce(&listener)?;
+        accept(listener, Http::Http1, service).await
+    })
+}
+
+/// Runs the server whose calls are tasks until standard input ends, with a store in Redis or in the
+/// process.
+#[cfg(feature = "tasks")]
+pub(crate) fn run_tasks(redis: Option<&str>) -> io::Result<()> {
+    control::spawn();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
+    runtime.block_on(async {
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let service = tasks::service(redis).await.map_err(io::Error::other)?;
         announce(&listener)?;
         accept(listener, Http::Http1, service).await
     })

@@ -9,7 +9,7 @@
 //! | `includeTools`, `enabledTools`, `enabled_tools`, `allowed_tools`, `tools` | the only tools that are served | Gemini CLI; Codex; LiteLLM; GitHub Copilot, where `*` is all |
 //! | `tool_timeout_sec`, `startup_timeout_sec`, `startup_timeout_ms` | limits of a call and of opening | Codex |
 //! | `timeout` | the limit of a call | see [`Unit`] |
-//! | `era` | `legacy` or `modern`: the era that is spoken with the server | |
+//! | `era` | `legacy` or `modern`: the era to use with the server | |
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

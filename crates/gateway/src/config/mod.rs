@@ -70,7 +70,7 @@ impl Config {
     /// Reads a file, with the variables of this process's environment.
     ///
     /// # Errors
-    /// If the file cannot be read, is not valid JSON, or has no server that can be used.
+    /// Returns an error if the file cannot be read, is not valid JSON, or has no server that can be used.
     pub fn read(path: &Path) -> Result<Self, ConfigError> {
         let text =
             fs::read_to_string(path).map_err(|source| ErrorKind::Read { path: path.to_owned(), source })?;
@@ -81,7 +81,7 @@ impl Config {
     /// a variable.
     ///
     /// # Errors
-    /// If the text is not valid JSON, or has no server that can be used.
+    /// Returns an error if the text is not valid JSON, or has no server that can be used.
     pub fn parse(
         file: &str,
         text: &str,

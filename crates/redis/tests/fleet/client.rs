@@ -1,4 +1,4 @@
-//! A client that follows the protocol: it sends again what was lost or postponed.
+//! A client that repeats requests that were lost or refused with 503.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -18,9 +18,9 @@ pub(crate) const MODERN: &str = "2026-07-28";
 const LEGACY: &str = "2025-11-25";
 const TASKS: &str = "io.modelcontextprotocol/tasks";
 
-/// How long a part of a response may take to come. Streams have a comment every 15 s.
+/// The longest pause between two parts of a response. Streams have a comment every 15 s.
 const LIMIT: Duration = Duration::from_secs(30);
-/// How often a request is sent, at most.
+/// The maximum number of attempts for a request.
 const MOST_TRIES: usize = 40;
 
 /// A client of one caller.
@@ -31,19 +31,19 @@ pub(crate) struct Client {
     report: Report,
 }
 
-/// Why a try has failed.
+/// Why an attempt has failed.
 #[derive(Debug)]
 pub(crate) enum Failure {
-    /// It was sent and lost.
+    /// The request was sent, and got no response.
     Lost(String),
-    /// It was not done, and may be sent again.
+    /// The request was refused, and may be sent again.
     Postponed(String),
 }
 
 /// A message to send.
 #[derive(Clone)]
 pub(crate) struct Message {
-    /// What it is for, in the report.
+    /// The purpose of the message, for the report.
     what: &'static str,
     body: String,
     headers: Vec<(&'static str, String)>,
@@ -124,13 +124,13 @@ impl Client {
                 let said = stream.next().await.ok().flatten().unwrap_or_default();
                 Err(Failure::Postponed(said.to_string()))
             }
-            // Of nginx, whose request was sent and lost.
+            // From nginx: the request was sent to a replica and lost.
             StatusCode::BAD_GATEWAY | StatusCode::GATEWAY_TIMEOUT => Err(Failure::Lost(status.to_string())),
             _ => Ok(stream),
         }
     }
 
-    /// Sends a message and reads the one that ends its response, once.
+    /// Sends a message once, and returns the last message of the response.
     pub(crate) async fn once(&self, message: &Message) -> Result<Value, Failure> {
         let mut stream = self.open(message).await?;
         loop {
@@ -143,12 +143,12 @@ impl Client {
         }
     }
 
-    /// Sends a message until it has an answer.
+    /// Sends a message until it gets an answer.
     pub(crate) async fn send(&self, message: &Message) -> Value {
         self.persist(message.what, async || self.once(message).await).await
     }
 
-    /// Tries something until it succeeds, and notes every failure.
+    /// Repeats an operation until it succeeds, and records every failure.
     pub(crate) async fn persist<T>(
         &self,
         what: &'static str,
@@ -167,7 +167,7 @@ impl Client {
                     self.note(what, since, &failure);
                 }
             }
-            // Long enough after a death for nginx to know it, and soon enough if Redis is away.
+            // The first pause is long enough for nginx to notice a dead replica.
             tokio::time::sleep(Duration::from_millis(if tries == 1 { 100 } else { 500 })).await;
         }
         self.report.fault(&format!("{what} never succeeds"));
@@ -182,7 +182,7 @@ impl Client {
     }
 }
 
-/// An error of the server within a stream invites to try again, without a status.
+/// Treats an internal error inside a stream, which has no status, like a 503.
 pub(crate) fn settled(message: Value) -> Result<Value, Failure> {
     if message["error"]["code"] == -32603 {
         Err(Failure::Postponed(message.to_string()))
@@ -208,7 +208,7 @@ impl Stream {
             }
             let frame = timeout(LIMIT, self.body.frame()).await;
             let Some(frame) = frame.map_err(|_| Failure::Lost("a stream is silent".to_owned()))? else {
-                // One message that is no event.
+                // A single message, not an event stream.
                 let text = std::mem::take(&mut self.text);
                 return Ok(serde_json::from_str(&text).ok());
             };

@@ -1,4 +1,4 @@
-//! What clients do all the time, and what they require of it.
+//! The clients that run during a test, and their assertions.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use tokio::sync::Mutex;
 
 use crate::client::{Client, Failure, Message, settled};
 
-/// Whether the clients are to go on.
+/// Whether the clients should continue.
 #[derive(Clone, Default)]
 pub(crate) struct Goes(Arc<AtomicBool>);
 
@@ -24,10 +24,10 @@ impl Goes {
     }
 }
 
-/// How long clients wait between two requests.
+/// The pause of a client between two requests.
 const PACE: Duration = Duration::from_millis(10);
 
-/// Adds, in both eras.
+/// Calls a tool, in both eras.
 pub(crate) async fn add(client: Client, goes: Goes) {
     let mut number = 0;
     while goes.on() {
@@ -44,7 +44,7 @@ pub(crate) async fn add(client: Client, goes: Goes) {
     }
 }
 
-/// Waits for calls that take a while and stream their progress.
+/// Calls a tool that takes a while and streams its progress.
 pub(crate) async fn pause(client: Client, goes: Goes) {
     while goes.on() {
         let params = json!({"name": "pause", "arguments": {"milliseconds": 200}});
@@ -64,7 +64,7 @@ fn answer_to(message: &str) -> Value {
     json!({"action": "accept", "content": content})
 }
 
-/// Is asked, in 2026-07-28: each round may reach another replica.
+/// Calls a tool that asks, in 2026-07-28. Each round may reach another replica.
 pub(crate) async fn order(client: Client, goes: Goes) {
     while goes.on() {
         client
@@ -94,7 +94,7 @@ pub(crate) async fn order(client: Client, goes: Goes) {
     }
 }
 
-/// Is asked, in the legacy era: the answer may reach another replica than the one whose call waits.
+/// Calls a tool that asks, in the legacy era. The answer may reach another replica than the call.
 pub(crate) async fn order_legacy(client: Client, goes: Goes) {
     let call = Message::legacy_call("order, legacy", "order", &json!({"dish": "soup"}));
     while goes.on() {
@@ -114,7 +114,7 @@ pub(crate) async fn order_legacy(client: Client, goes: Goes) {
                     let answer = json!({"jsonrpc": "2.0", "id": message["id"], "result": result});
                     let answer = Message::legacy("answer, legacy", &answer);
                     let accepted = client.send(&answer).await;
-                    // Or nobody waits for it any more: the call is lost as well, or has its answer.
+                    // Or no call waits for the answer: the call is lost, or already has the answer.
                     if !accepted.is_null() && accepted["error"]["code"] != -32600 {
                         client.report().fault(&format!("an answer got {accepted}"));
                     }
@@ -125,13 +125,13 @@ pub(crate) async fn order_legacy(client: Client, goes: Goes) {
     }
 }
 
-/// The sums of counters: what they are, and when they became so.
+/// The values of the counters, and when they have changed.
 #[derive(Clone, Default)]
 pub(crate) struct Sums(Arc<Mutex<BTreeMap<String, (u64, Instant)>>>);
 
 pub(crate) const COUNTERS: [&str; 3] = ["apples", "pears", "plums"];
 
-/// Counts, by which resources change.
+/// Increments counters, which changes resources.
 pub(crate) async fn count(client: Client, sums: Sums, goes: Goes) {
     for number in 0.. {
         if !goes.on() {
@@ -154,11 +154,11 @@ pub(crate) async fn count(client: Client, sums: Sums, goes: Goes) {
     }
 }
 
-/// How long after a change a listener may not know of it: the subscription may have to be made again,
-/// and Redis may be away.
+/// The time within which a listener must be notified of a change: it may have to subscribe again, and
+/// Redis may be unavailable.
 const HEARD_WITHIN: Duration = Duration::from_secs(20);
 
-/// Listens to counters, and reads those that have changed, but never looks by itself.
+/// Subscribes to counters, and reads a counter only when it is notified of a change.
 pub(crate) async fn listen(client: Client, sums: Sums, goes: Goes) {
     let uris: Vec<_> = COUNTERS.iter().map(|name| format!("counter://{name}")).collect();
     let wanted = json!({"notifications": {"resourceSubscriptions": uris}});
@@ -176,7 +176,7 @@ pub(crate) async fn listen(client: Client, sums: Sums, goes: Goes) {
                 };
                 let Some(message) = next? else { return Err(Failure::Lost("it ends".to_owned())) };
                 let changed = match message["method"].as_str() {
-                    // Whatever changed before was not heard.
+                    // Changes before the subscription were not reported, so read all counters.
                     Some("notifications/subscriptions/acknowledged") => uris.clone(),
                     Some("notifications/resources/updated") => {
                         vec![message["params"]["uri"].as_str().unwrap_or_default().to_owned()]

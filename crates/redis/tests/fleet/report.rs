@@ -5,31 +5,31 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
-/// What has happened, shared by all clients.
+/// The figures of a run, which all clients share.
 #[derive(Clone)]
 pub(crate) struct Report(Arc<Mutex<Figures>>);
 
 struct Figures {
     start: Instant,
-    /// Requests, each try counted, by what they were for.
+    /// The number of requests, including repeated ones, by purpose.
     requests: BTreeMap<&'static str, usize>,
     /// When replicas were killed.
     kills: Vec<Kill>,
-    /// When Redis was away, from and to.
+    /// The times at which Redis became unavailable and available.
     absences: Vec<(Instant, Option<Instant>)>,
-    /// Requests that were lost because their replica was killed.
+    /// The number of requests that were lost because their replica was killed.
     lost: usize,
-    /// Requests that were answered with 503 and an invitation to try again.
+    /// The number of requests that got 503 with `Retry-After`.
     postponed: usize,
-    /// What should not have happened.
+    /// Unexpected events.
     faults: Vec<String>,
-    /// How often one request was lost, at most, by what it was for.
+    /// The maximum number of losses of one request, by purpose.
     most_losses: BTreeMap<&'static str, usize>,
-    /// How long one request has taken with all its tries, and what it was for.
+    /// The longest time of one request including all attempts, and its purpose.
     longest: (Duration, &'static str),
-    /// How often a task was seen to go on with another replica.
+    /// How often a task was continued by another replica.
     moved: usize,
-    /// How long after the death of its replica a task was seen to go on with another one.
+    /// The times between the death of a replica and the takeover of its task by another one.
     taken_over: Vec<Duration>,
     tasks: BTreeMap<&'static str, usize>,
     changes: usize,
@@ -42,9 +42,9 @@ struct Kill {
     dead: Option<Instant>,
 }
 
-/// How much longer than the killing itself requests fail that were under way.
+/// For how long after a kill requests to the replica may still fail.
 const SLACK: Duration = Duration::from_millis(100);
-/// How much longer than Redis is away requests may be refused.
+/// For how long after Redis is back requests may still be refused.
 const RECOVERY: Duration = Duration::from_secs(3);
 
 impl Report {
@@ -95,7 +95,7 @@ impl Report {
         }
     }
 
-    /// Notes that a request was lost, which only those may be whose replica was killed meanwhile.
+    /// Records that a request was lost, which is only allowed if a replica was killed meanwhile.
     pub(crate) fn lost(&self, what: &str, since: Instant, why: &str) {
         let mut figures = self.lock();
         let is_explained =
@@ -108,7 +108,7 @@ impl Report {
         }
     }
 
-    /// Notes that a request was invited to try again, which only happens while Redis is away.
+    /// Records that a request got 503, which is only allowed while Redis is unavailable.
     pub(crate) fn postponed(&self, what: &str, since: Instant, why: &str) {
         let mut figures = self.lock();
         let is_explained = figures
@@ -129,7 +129,7 @@ impl Report {
         figures.faults.push(format!("{at:?}: {fault}"));
     }
 
-    /// Notes that a request has succeeded after so many losses, and how long that took.
+    /// Records that a request has succeeded, after how many losses and how much time.
     pub(crate) fn succeeded(&self, what: &'static str, losses: usize, took: Duration) {
         let mut figures = self.lock();
         let most = figures.most_losses.entry(what).or_default();
@@ -137,7 +137,7 @@ impl Report {
         figures.longest = figures.longest.max((took, what));
     }
 
-    /// Notes that a task goes on with another replica than this process.
+    /// Records that another replica than this process has continued a task.
     pub(crate) fn moved(&self, from: &str) {
         let mut figures = self.lock();
         figures.moved += 1;
@@ -160,7 +160,7 @@ impl Report {
         self.lock().tasks.values().sum()
     }
 
-    /// Returns how often a task was seen to go on with another replica.
+    /// Returns how often a task was continued by another replica.
     pub(crate) fn moves(&self) -> usize {
         self.lock().moved
     }
@@ -179,7 +179,7 @@ impl Report {
         self.lock().kills.len()
     }
 
-    /// Requires that nothing has happened that should not have.
+    /// Asserts that nothing unexpected has happened.
     pub(crate) fn assert_faultless(&self, log: impl FnOnce() -> String) {
         let figures = self.lock();
         let faults = &figures.faults;

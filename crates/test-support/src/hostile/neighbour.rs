@@ -59,7 +59,7 @@ impl Record {
     /// Compares with how it was served before.
     ///
     /// # Errors
-    /// If the storm affected the neighbour. The error says how.
+    /// Returns an error if the storm affected the neighbour. The error says how.
     pub fn compare(&self, before: &Self) -> Result<(), String> {
         if let Some(failure) = self.failures.first() {
             return Err(format!("{} of {} calls failed: {failure}", self.failures.len(), self.calls));

@@ -92,7 +92,7 @@ impl Process {
     /// Waits until it holds no more than in `calm`.
     ///
     /// # Errors
-    /// If it keeps resources. The error names them.
+    /// Returns an error if it keeps resources. The error names them.
     pub async fn recovers(self, calm: Usage) -> Result<Usage, String> {
         let deadline = Instant::now() + RECOVERY;
         loop {

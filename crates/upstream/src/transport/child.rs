@@ -66,7 +66,7 @@ pub(super) struct RunningChild {
 /// Starts a program in its own process group.
 ///
 /// # Errors
-/// If the system cannot start it.
+/// Returns an error if the system cannot start it.
 pub(super) fn start(program: &Program) -> io::Result<(RunningChild, Streams)> {
     let mut command = Command::new(&program.command);
     command.args(&program.args).env_clear();

@@ -42,7 +42,7 @@ impl Requests {
     /// Queues a request for the writer.
     ///
     /// # Errors
-    /// If the upstream does not read its input.
+    /// Returns an error if the upstream does not read its input.
     pub(super) async fn send(&self, id: i64, request: Message) -> Result<(), Failure> {
         let request = match self.0.try_send((id, request)) {
             Ok(()) => return Ok(()),

@@ -41,7 +41,7 @@ impl Transport {
     /// Starts a child process.
     ///
     /// # Errors
-    /// If the process cannot be started.
+    /// Returns an error if the process cannot be started.
     pub(super) fn child(
         program: &Program,
         others: mpsc::Receiver<Message>,
@@ -87,7 +87,7 @@ impl Transport {
     /// including failures of the request's stream.
     ///
     /// # Errors
-    /// If the request cannot be sent.
+    /// Returns an error if the request cannot be sent.
     pub(super) async fn send(&self, parcel: Parcel) -> Result<Option<Exchange>, Failure> {
         match self {
             Self::Lines(requests) => requests.send(parcel.id, parcel.text).await.map(|()| None),
@@ -98,7 +98,7 @@ impl Transport {
     /// Sends a notification, before any later request.
     ///
     /// # Errors
-    /// If the upstream does not accept it.
+    /// Returns an error if the upstream does not accept it.
     pub(super) async fn notify(&self, message: Message, connection: &Connection) -> Result<(), Failure> {
         match self {
             Self::Http(http) => http.notify(message).await,

@@ -92,7 +92,7 @@ pub(super) async fn attend_child(
         let cause = cause.detail(words.text());
         if !connection.is_closing() {
             tracing::warn!(upstream = %connection.upstream, cause = &*cause.words, "an upstream has ended");
-            tracing::debug!(upstream = %connection.upstream, last_words = cause.detail, "what an upstream wrote last");
+            tracing::debug!(upstream = %connection.upstream, last_words = cause.detail, "the last output of an upstream");
         }
         connection.end(&cause);
         child.kill().await;

@@ -37,6 +37,13 @@ impl Connection {
         }
     }
 
+    /// Replaces the request, whose replies may have another length.
+    #[cfg(feature = "tasks")]
+    pub(super) fn set_request(&mut self, request: &Request) {
+        self.request = request.http1();
+        self.uniform = Uniform::default();
+    }
+
     pub(super) fn keep_reply(&mut self) {
         self.parser.keep_body();
     }
