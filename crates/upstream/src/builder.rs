@@ -311,7 +311,7 @@ fn is_reserved(name: &HeaderName) -> bool {
 fn connect(endpoint: &Endpoint) -> Result<Connections, String> {
     let uri: &Uri = &endpoint.uri;
     if !matches!(uri.scheme_str(), Some("http" | "https")) || uri.host().is_none() {
-        return Err("its URL must be one of http:// or https://".to_owned());
+        return Err("its URL is not a valid one of http:// or https://".to_owned());
     }
     connections(endpoint).map_err(|error| error.to_string())
 }

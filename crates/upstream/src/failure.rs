@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use mcp_stateless::protocol::{ErrorCode, RpcError};
 
 /// The maximum number of characters that are shown of an upstream's text.
-const SHOWN: usize = 300;
+pub(super) const SHOWN: usize = 300;
 
 /// Why something failed.
 #[derive(Clone, Debug)]

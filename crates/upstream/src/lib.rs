@@ -26,6 +26,8 @@
 //! - A call that the upstream has not started, because it forgot the session or did not read its
 //!   input, is repeated in another session. Any other call that loses its session fails with an
 //!   error that gives this reason.
+//! - A child that ends at a request of the modern era, like servers that accept nothing before
+//!   `initialize`, is started again with `initialize` alone.
 //! - A session that cannot be opened is retried after a wait that doubles up to 10 s. Calls in
 //!   between fail immediately.
 //! - A list that does not arrive within 0.8 s is answered with the last one that the same caller
@@ -40,7 +42,7 @@
 //! Each file imports only from those below it:
 //!
 //! - `builder`, `registry`: the public interface, for setting up and as a registry.
-//! - `call`, `parked`: a call, which may ask its client.
+//! - `call`, `rounds`, `parked`: a call, which may ask its client.
 //! - `listing`: requests that survive the loss of a session, and lists that survive more.
 //! - `leasing`, `pool`, `callers`, `known`, `eras`: opening and sharing sessions, their owners, and
 //!   the eras that they use.
@@ -84,6 +86,7 @@ mod parked;
 mod pool;
 mod question;
 mod registry;
+mod rounds;
 mod session;
 mod settings;
 mod tasks;

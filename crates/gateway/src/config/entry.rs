@@ -80,7 +80,10 @@ impl Entry {
         if let Some(field) = take(&mut fields, "timeout") {
             match unit.seconds(field.number()?) {
                 Some(scale) => call_timeout = call_timeout.or(Some(seconds(&field, scale)?)),
-                None => warn(&field, "ignored: it may be in seconds or in milliseconds"),
+                None => warn(
+                    &field,
+                    "ignored, because it may be in seconds or in milliseconds; use \"tool_timeout_sec\"",
+                ),
             }
         }
         let era = take_as(&mut fields, "era", era)?;
@@ -115,7 +118,11 @@ impl Transport {
                 })
             }
             [address] => {
-                check_kinds(&kinds, "url", &["http", "streamable-http", "streamableHttp"])?;
+                check_kinds(
+                    &kinds,
+                    "url",
+                    &["http", "streamable-http", "streamable_http", "streamableHttp"],
+                )?;
                 let url = address.string(variable)?;
                 if !url.starts_with("http://") && !url.starts_with("https://") {
                     return Err(address.fault(Fault::Scheme));

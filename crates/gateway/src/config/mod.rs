@@ -87,7 +87,8 @@ impl Config {
         text: &str,
         variable: impl Fn(&str) -> Option<String>,
     ) -> Result<Self, ConfigError> {
-        let file = File { name: file, text };
+        // Some editors write a byte order mark.
+        let file = File { name: file, text: text.strip_prefix('\u{feff}').unwrap_or(text) };
         let value = file.parse()?;
         let whole = Field::whole(file, &value);
         let mut fields = whole.object()?;
@@ -225,6 +226,12 @@ mod tests {
         let Transport::Http { url, headers } = &config.servers[1].entry.transport else { panic!("not HTTP") };
         assert_eq!(url, "https://h/mcp");
         assert_eq!(headers, &BTreeMap::from([("X".to_owned(), "y".to_owned())]));
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_skipped() {
+        let text = format!("\u{feff}{}", server(r#""command": "c", "args": 1"#));
+        left_out(&text, "2:25: mcpServers.one.args: must be a list");
     }
 
     #[test]

@@ -10,6 +10,7 @@ mod link;
 mod parcel;
 mod sse;
 mod stdio;
+mod words;
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -23,6 +24,7 @@ pub(super) use self::exchange::Exchange;
 use self::http::Http;
 use self::lines::Requests;
 pub(super) use self::parcel::Parcel;
+pub(super) use self::words::LastWords;
 use super::connection::Connection;
 use super::failure::{Cause, Failure};
 use super::message::Message;
@@ -38,7 +40,7 @@ pub(super) enum Transport {
 }
 
 impl Transport {
-    /// Starts a child process.
+    /// Starts a child process, which leaves its other texts in `words`.
     ///
     /// # Errors
     /// Returns an error if the process cannot be started.
@@ -46,12 +48,11 @@ impl Transport {
         program: &Program,
         others: mpsc::Receiver<Message>,
         connection: &Arc<Connection>,
+        words: &Arc<LastWords>,
     ) -> Result<(Self, Work), Cause> {
-        let (child, streams) = child::start(program).map_err(|error| {
-            Cause::new(format!("it cannot be started: {}", error.kind())).detail(error.to_string())
-        })?;
+        let (child, streams) = child::start(program)?;
         let (requests, to_write) = Requests::new(others);
-        let work = stdio::attend_child(child, streams, to_write, Arc::clone(connection));
+        let work = stdio::attend_child(child, streams, to_write, Arc::clone(connection), Arc::clone(words));
         Ok((Self::Lines(requests), Box::pin(work)))
     }
 

@@ -31,6 +31,7 @@ async fn everything(gateway: &Gateway) {
         let missing = client.ask("resources/read", Params(json!({"uri": "math://nothing"}))).await;
         let code = if era == Era::Modern { -32_602 } else { -32_002 };
         assert_eq!(missing["error"]["code"], code, "{missing}");
+        assert_eq!(missing["error"]["message"], "Unknown resource: math://nothing");
         let kind = if era == Era::Modern { json!("complete") } else { Value::Null };
         assert_eq!(prompt["result"]["resultType"], kind);
     }
