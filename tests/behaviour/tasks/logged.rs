@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use mcp_stateless::ask::{ElicitResult, InputRequired, Question};
 use mcp_stateless::protocol::{ErrorCode, RpcError};
+use mcp_stateless::registry::ToolRegistryBuilder;
 use mcp_stateless::task::{LocalTaskStore, TaskMode};
 use mcp_stateless::{CallContext, Tool, ToolError, ToolRegistry};
 use serde_json::{Value, json};
@@ -46,7 +47,7 @@ fn tools() -> ToolRegistry {
     let tools = tools.map(|tool| tool.task_mode(TaskMode::Required));
     tools
         .into_iter()
-        .fold(ToolRegistry::builder(), |builder, tool| builder.register(tool))
+        .fold(ToolRegistry::builder(), ToolRegistryBuilder::register)
         .build()
         .expect("valid tools")
 }
