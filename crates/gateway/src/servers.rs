@@ -39,6 +39,7 @@ impl Server {
             Some(limit) => builder.call_timeout(limit),
             None => builder,
         };
+        let builder = builder.client_info("mcp-gateway", env!("CARGO_PKG_VERSION"));
         let upstream = builder.name(name.as_str()).era(entry.era).build()?;
         let registry: Arc<dyn Registry> = if tools.are_empty() {
             Arc::new(upstream.clone())

@@ -10,6 +10,7 @@ use http::request::Parts;
 use http::{HeaderName, HeaderValue, Uri};
 use mcp_stateless::Principal;
 use mcp_stateless::protocol::Era;
+use serde_json::json;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::error::UpstreamError;
@@ -98,6 +99,7 @@ impl UpstreamBuilder {
             idle_timeout: Duration::from_secs(600),
             open_timeout: Duration::from_secs(30),
             call_timeout: None,
+            client_info: client_info(env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION")),
             observer: None,
         };
         Self { settings, fault: None }
@@ -246,6 +248,13 @@ impl UpstreamBuilder {
         self
     }
 
+    /// Sets the name and the version that the upstream receives as those of its client. Defaults to
+    /// those of this crate.
+    pub fn client_info(mut self, name: &str, version: &str) -> Self {
+        self.settings.client_info = client_info(name, version);
+        self
+    }
+
     /// Sets an observer, for metrics; by default there is none.
     pub fn observer(mut self, observer: impl UpstreamObserver) -> Self {
         self.settings.observer = Some(Arc::new(observer));
@@ -306,6 +315,10 @@ fn is_reserved(name: &HeaderName) -> bool {
         "upgrade",
     ];
     of_message.contains(&name) || name.starts_with("mcp-")
+}
+
+fn client_info(name: &str, version: &str) -> String {
+    json!({"name": name, "version": version}).to_string()
 }
 
 fn connect(endpoint: &Endpoint) -> Result<Connections, String> {

@@ -11,7 +11,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep_until, timeout};
 
-use super::client::{CAPABILITIES, CLIENT_INFO, Client, MODERN, Request};
+use super::client::{CAPABILITIES, Client, MODERN, Request};
 use super::failure::{Cause, Failure};
 use super::message::Params;
 use super::meta;
@@ -202,7 +202,7 @@ fn attempt(client: &Arc<Client>, era: Era) -> Attempt {
                 let params = Params::new()
                     .with("protocolVersion", Revision::V2025_11_25.as_str())
                     .raw("capabilities", CAPABILITIES)
-                    .raw("clientInfo", CLIENT_INFO);
+                    .raw("clientInfo", client.info());
                 Request::new("initialize", params)
             }
         };

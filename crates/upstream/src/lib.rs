@@ -28,6 +28,8 @@
 //!   error that gives this reason.
 //! - A child that ends at a request of the modern era, like servers that accept nothing before
 //!   `initialize`, is started again with `initialize` alone.
+//! - A child that ends at a request of the modern era, like servers that accept nothing before
+//!   `initialize`, is started again with `initialize` alone.
 //! - A session that cannot be opened is retried after a wait that doubles up to 10 s. Calls in
 //!   between fail immediately.
 //! - A list that does not arrive within 0.8 s is answered with the last one that the same caller

@@ -29,6 +29,8 @@ pub(super) struct Settings {
     pub(super) idle_timeout: Duration,
     pub(super) open_timeout: Duration,
     pub(super) call_timeout: Option<Duration>,
+    /// The JSON of the `clientInfo` that the upstream receives.
+    pub(super) client_info: String,
     pub(super) observer: Option<Arc<dyn UpstreamObserver>>,
 }
 

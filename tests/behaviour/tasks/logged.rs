@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use mcp_stateless::ask::{ElicitResult, InputRequired, Question};
 use mcp_stateless::protocol::{ErrorCode, RpcError};
-use mcp_stateless::registry::ToolRegistryBuilder;
 use mcp_stateless::task::{LocalTaskStore, TaskMode};
 use mcp_stateless::{CallContext, Tool, ToolError, ToolRegistry};
 use serde_json::{Value, json};
@@ -45,11 +44,11 @@ fn tools() -> ToolRegistry {
         Tool::new("panic", "", panic),
     ];
     let tools = tools.map(|tool| tool.task_mode(TaskMode::Required));
-    tools
-        .into_iter()
-        .fold(ToolRegistry::builder(), ToolRegistryBuilder::register)
-        .build()
-        .expect("valid tools")
+    let mut registry = ToolRegistry::builder();
+    for tool in tools {
+        registry = registry.register(tool);
+    }
+    registry.build().expect("valid tools")
 }
 
 /// Lets tasks begin, ask, be answered, cancelled, refused, taken up and given up, and end in every way.

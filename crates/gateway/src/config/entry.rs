@@ -80,10 +80,12 @@ impl Entry {
         if let Some(field) = take(&mut fields, "timeout") {
             match unit.seconds(field.number()?) {
                 Some(scale) => call_timeout = call_timeout.or(Some(seconds(&field, scale)?)),
-                None => warn(
-                    &field,
-                    "ignored, because it may be in seconds or in milliseconds; use \"tool_timeout_sec\"",
-                ),
+                None => {
+                    warn(
+                        &field,
+                        "ignored: it may be in seconds or in milliseconds; use \"tool_timeout_sec\"",
+                    );
+                }
             }
         }
         let era = take_as(&mut fields, "era", era)?;

@@ -231,7 +231,7 @@ mod tests {
     #[test]
     fn a_byte_order_mark_is_skipped() {
         let text = format!("\u{feff}{}", server(r#""command": "c", "args": 1"#));
-        left_out(&text, "2:25: mcpServers.one.args: must be a list");
+        left_out(&text, "2:26: mcpServers.one.args: must be a list");
     }
 
     #[test]
