@@ -116,7 +116,7 @@ impl AskBuilder {
             missing.push("`answer_bus`");
         }
         if !missing.is_empty() {
-            let missing = missing.join(" and no ");
+            let missing = missing.join(", ");
             tracing::warn!(
                 missing,
                 "questions to clients can only be answered in this process: a setting is missing"

@@ -1,5 +1,6 @@
 //! Access tokens, before and after verification.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -186,9 +187,10 @@ impl VerifiedToken {
         self.0.expires_at.is_some_and(|end| end <= now)
     }
 
-    /// Returns whether both tokens grant the same scopes to the same caller.
+    /// Returns whether both tokens grant the same scopes, in any order, to the same caller.
     pub(super) fn grants_as(&self, other: &Self) -> bool {
-        self.principal() == other.principal() && self.granted().eq(other.granted())
+        let scopes = |token: &Self| -> BTreeSet<Box<str>> { token.0.scopes.iter().cloned().collect() };
+        self.principal() == other.principal() && scopes(self) == scopes(other)
     }
 
     pub(super) fn recheck(&self) -> Option<Duration> {

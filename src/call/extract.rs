@@ -39,7 +39,7 @@ use crate::principal::Principal;
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be taken from a call whose state is `{S}`",
     label = "not a part of a call",
-    note = "parts of a call are `State<T>` (with the builder's state), `Extension<T>`, `Principal`, \
+    note = "parts of a call are `State<T>` (with the builder's state), `Extension<T>`, `Principal`, `Access`, \
             `CallContext` and `http::HeaderMap`; implement `FromCall<S>` for a part of your own",
     note = "`State<T>` takes the type of the state, or a part of it that implements `FromRef<{S}>`: write \
             `.with_state(state)` before the handler is added",

@@ -71,6 +71,8 @@ impl ManagerBuilder {
     /// Sets how many calls may wait for answers at the same time, in revisions before 2026-07-28;
     /// 1024 by default. Callers without a [`Principal`](crate::Principal) share a second limit of
     /// the same size. At the limit a question fails immediately, with an error that names this setting.
+    /// A handler that returns that error ends its call with a result that `isError`, and not with 503: it
+    /// has begun, and may have taken effect.
     pub fn max_parked(mut self, calls: usize) -> Self {
         self.ask.max_parked = calls;
         self
@@ -78,7 +80,7 @@ impl ManagerBuilder {
 
     /// Sets how many of these calls one [`Principal`](crate::Principal) may have; an eighth of
     /// [`max_parked`](Self::max_parked) by default, and at least one. Beyond it a question
-    /// fails immediately, with an error that names this setting.
+    /// fails immediately as well.
     pub fn max_parked_per_principal(mut self, calls: usize) -> Self {
         self.ask.max_parked_per_principal = Some(calls);
         self

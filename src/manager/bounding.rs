@@ -46,9 +46,9 @@ impl ManagerBuilder {
     /// call, and a call that has become a task, count until their work has ended. In the modern era, a
     /// question ends its call, and the answer starts another call.
     ///
-    /// Answers and notifications of clients, subscriptions, and requests that the manager answers
-    /// itself, such as `server/discover`, do not count, and are always served. Each request of a batch
-    /// counts: those beyond the limit are refused in the reply, and the others run.
+    /// Answers and notifications of clients, subscriptions, requests about tasks, and requests that the
+    /// manager answers itself, such as `server/discover`, do not count, and are always served. Each request
+    /// of a batch counts: those beyond the limit are refused in the reply, and the others run.
     ///
     /// Callers without a [`Principal`](crate::Principal) cannot be told apart. They share a second
     /// limit of the same size, so that they cannot lock out the callers that have one.

@@ -335,12 +335,11 @@ fn map(text: Cow<'_, str>, change: impl Fn(&str) -> Cow<'_, str>) -> Cow<'_, str
 /// Writes text from a client, which a subscriber may print without escaping it. The text is quoted and
 /// escaped if it contains characters that are unusual in names, URIs and ids.
 fn write_text(formatter: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
-    let (text, rest) = match text.len() {
-        0..=MAX_NAME => (text, ""),
-        _ => {
-            let end = (0..=MAX_NAME).rev().find(|&end| text.is_char_boundary(end)).unwrap_or_default();
-            (&text[..end], "…")
-        }
+    let (text, rest) = if text.len() <= MAX_NAME {
+        (text, "")
+    } else {
+        let end = (0..=MAX_NAME).rev().find(|&end| text.is_char_boundary(end)).unwrap_or_default();
+        (&text[..end], "…")
     };
     let is_usual = |byte| matches!(byte, b'!' | b'#'..=b'<' | b'>'..=b'~');
     if !text.is_empty() && text.bytes().all(is_usual) {

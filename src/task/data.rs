@@ -117,7 +117,7 @@ impl TaskView {
         write::key(buffer, "inputRequests");
         buffer.push(b'{');
         let open = self.record.open.iter().filter_map(|number| self.data.questions.get(*number as usize));
-        for TaskQuestion { key, method, params } in open {
+        for TaskQuestion { key, method, params, .. } in open {
             write::key(buffer, key);
             buffer.push(b'{');
             write::key(buffer, "method");

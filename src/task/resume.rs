@@ -50,7 +50,7 @@ where
     let mut released = tasks.released();
     let mut resumer = Resumer { settings, tasks, choose, foreign: HashSet::new(), was_away: true };
     while !settings.drain.is_closing() {
-        if resumer.take_up().await == AT_ONCE {
+        if resumer.take_up().await {
             continue;
         }
         let mut pause = Deadline::new(tasks.lease / 3);
@@ -87,40 +87,42 @@ where
     F: Future<Output = Result<R, Refusal>>,
     R: Registry,
 {
-    /// Takes over tasks with expired leases. Returns their number.
-    async fn take_up(&mut self) -> usize {
+    /// Takes over tasks with expired leases. Returns whether there may be more.
+    async fn take_up(&mut self) -> bool {
         let tasks = self.tasks;
         // The foreign tasks come first, because their leases expired first.
         let most = AT_ONCE + self.foreign.len();
         let expired = match tasks.step(|store| store.expired(most)).await {
-            Ok(_) if std::mem::take(&mut self.was_away) => return 0,
+            Ok(_) if std::mem::take(&mut self.was_away) => return false,
             Ok(expired) => expired,
             Err(error) => {
                 log_unavailable(&error);
                 self.was_away = true;
-                return 0;
+                return false;
             }
         };
-        let mut taken = 0;
+        let (is_full, mut gone) = (expired.len() == most, 0);
         for id in expired {
             if self.settings.drain.is_closing() || self.foreign.contains(&id) {
                 continue;
             }
             match self.take(&id).await {
-                Ok(is_taken) => taken += usize::from(is_taken),
+                Ok(is_taken) => gone += usize::from(is_taken),
                 // Another replica was faster, or the task has ended.
-                Err(TaskStoreError::NotFound | TaskStoreError::Conflict(_) | TaskStoreError::Leased) => {}
+                Err(TaskStoreError::NotFound | TaskStoreError::Conflict(_) | TaskStoreError::Leased) => {
+                    gone += 1;
+                }
                 Err(error) => log_unavailable(&error),
             }
         }
-        taken
+        is_full && gone > 0
     }
 
     /// Takes over a task. Returns `false` if it is left to other replicas.
     async fn take(&mut self, id: &str) -> Result<bool, TaskStoreError> {
         let tasks = self.tasks;
         let record = tasks.step(|store| store.read(id)).await?;
-        let Some(data) = self.open::<TaskData>(Part::Data, &record, &record.data) else {
+        if self.open::<TaskData>(Part::Data, &record, &record.data).is_none() {
             tracing::warn!(
                 "a task cannot be opened: it belongs to another server, or was sealed with other keys"
             );
@@ -129,8 +131,10 @@ where
             }
             self.foreign.insert(id.to_owned());
             return Ok(false);
-        };
+        }
         let TakenTask { record, call } = tasks.step(|store| store.take(id, tasks.lease)).await?;
+        // Its former replica may have moved it on since it was read.
+        let Some(data) = self.open::<TaskData>(Part::Data, &record, &record.data) else { return Ok(false) };
         if !data.is_repeatable && !data.begins_again {
             return self.fail(record, data, cannot_repeat()).await.map(|()| true);
         }
@@ -150,7 +154,7 @@ where
         let opened = answers.into_iter().filter_map(|TaskAnswer { question, answer }| {
             Some((question, self.open::<Box<RawValue>>(Part::Answer(question), &record, &answer)?))
         });
-        let link = Arc::new(TaskLink::resumed(data.questions.clone(), opened.collect()));
+        let link = Arc::new(TaskLink::resumed(data.questions.clone(), &record.open, opened.collect()));
         let mut head = call.head();
         let Some(registry) = self.choose(&mut head).await else {
             return self.fail(record, data, RpcError::internal()).await.map(|()| true);
@@ -222,8 +226,7 @@ where
         if !std::mem::take(&mut data.begins_again) {
             data.runs += 1;
         }
-        let open = record.open.clone();
-        let record = self.advance(record, &data, TaskState::Running, open).await?;
+        let record = self.advance(record, &data, TaskState::Running).await?;
         Ok((record, data))
     }
 
@@ -238,23 +241,33 @@ where
         data.status = Some(error.message().to_owned());
         data.outcome = error_json(&error);
         data.questions = Vec::new();
-        self.advance(record, &data, TaskState::Failed, Vec::new()).await.map(drop)
+        self.advance(record, &data, TaskState::Failed).await.map(drop)
     }
 
+    /// Moves a task on, and leaves its questions open.
     async fn advance(
         &self,
-        record: TaskRecord,
+        mut record: TaskRecord,
         data: &TaskData,
         state: TaskState,
-        open: Vec<u32>,
     ) -> Result<TaskRecord, TaskStoreError> {
-        let TaskRecord { id, owner, version, token, .. } = record;
-        let sealed = seal(Part::Data, &id, owner, data, self.settings);
+        let sealed = seal(Part::Data, &record.id, record.owner, data, self.settings);
         let data = sealed.ok_or_else(|| TaskStoreError::unavailable("it cannot be sealed"))?;
-        let step = TaskStep { version, token: Some(token), state, data, open, keep: None };
-        let record = self.tasks.step(|store| store.advance(&id, step)).await?;
-        self.tasks.publish(&record);
-        Ok(record)
+        loop {
+            let TaskRecord { id, version, token, open, .. } = record;
+            let step = TaskStep { version, token: Some(token), state, data: data.clone(), open, keep: None };
+            match self.tasks.step(|store| store.advance(&id, step)).await {
+                Ok(record) => {
+                    self.tasks.publish(&record);
+                    return Ok(record);
+                }
+                // An answer has come meanwhile, which the keeper brings to its question.
+                Err(TaskStoreError::Conflict(now)) if !now.state.is_final() && now.token == token => {
+                    record = *now;
+                }
+                Err(error) => return Err(error),
+            }
+        }
     }
 
     /// Returns how long the call may still run. The store's time is derived from the lease.

@@ -9,6 +9,7 @@ use http::StatusCode;
 use http::request::Parts;
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
+use tokio::time::timeout;
 
 use super::config::TaskSettings;
 use super::data::{CreatedTask, TaskData, TaskView};
@@ -48,8 +49,12 @@ enum Stage {
     /// Until the call has taken long enough, or its handler requests it.
     Waiting(Option<Deadline>),
     /// Until the task is in the store.
-    Creating { created: oneshot::Receiver<Result<TaskRecord, TaskStoreError>>, data: TaskData, place: Place },
+    Creating { created: oneshot::Receiver<Created>, data: TaskData, place: Place },
 }
+
+/// What the store said, and what the call tells when it goes on as the task. If that is dropped, the
+/// call has ended otherwise.
+type Created = (Result<TaskRecord, TaskStoreError>, oneshot::Sender<()>);
 
 /// A task that is in the store, and does not run yet.
 pub(crate) struct NascentTask {
@@ -94,7 +99,7 @@ impl NoTask {
                 tracing::debug!(tool, reason = full.to_string(), "too many tasks are running");
             }
             Self::Store(error) => {
-                tracing::warn!(tool, error = chain(error), "a call could not become a task")
+                tracing::warn!(tool, error = chain(error), "a call could not become a task");
             }
             Self::Sealing => {}
         }
@@ -170,22 +175,25 @@ impl TaskSeed {
         }
         let Stage::Creating { created, .. } = &mut self.stage else { return Poll::Pending };
         let created = ready!(Pin::new(created).poll(cx));
-        let created = created.unwrap_or_else(|_| Err(TaskStoreError::unavailable("the runtime shuts down")));
         let Stage::Creating { data, place, .. } = std::mem::replace(&mut self.stage, Stage::Waiting(None))
         else {
             return Poll::Pending;
         };
-        Poll::Ready(match created {
-            Ok(record) => Ok(NascentTask {
-                record,
-                data,
-                place,
-                time_limit: self.time_limit(settings),
-                #[cfg(feature = "auth")]
-                token_end: self.token_end.take(),
-            }),
-            Err(error) => Err(NoTask::Store(error)),
-        })
+        let shut_down = || TaskStoreError::unavailable("the runtime shuts down");
+        let (created, claim) = created.map_err(|_| NoTask::Store(shut_down()))?;
+        let record = created.map_err(NoTask::Store)?;
+        if claim.send(()).is_err() {
+            let late = TaskStoreError::unavailable("the task was deleted, because its client does not read");
+            return Poll::Ready(Err(NoTask::Store(late)));
+        }
+        Poll::Ready(Ok(NascentTask {
+            record,
+            data,
+            place,
+            time_limit: self.time_limit(settings),
+            #[cfg(feature = "auth")]
+            token_end: self.token_end.take(),
+        }))
     }
 
     /// Creates the task in the store.
@@ -219,20 +227,20 @@ impl TaskSeed {
     }
 }
 
-/// Creates a task for a call that waits for it. If the call waits no longer, or nobody knows whether
-/// the task is there, deletes it.
-async fn create(
-    task: NewTask,
-    waiting: oneshot::Sender<Result<TaskRecord, TaskStoreError>>,
-    settings: Arc<Settings>,
-) {
+/// Creates a task for a call that waits for it. Deletes the task if the call has ended otherwise, or if it
+/// is not known whether the task was created.
+async fn create(task: NewTask, waiting: oneshot::Sender<Created>, settings: Arc<Settings>) {
     let Some(tasks) = &settings.tasks else { return };
     let id = task.id.clone();
     let created = tasks.step(|store| store.create(task)).await;
     let is_certain = !matches!(created, Err(TaskStoreError::Unavailable(_)));
     let is_there = created.is_ok();
-    let is_wanted = waiting.send(created).is_ok();
-    if (is_there && is_wanted) || (!is_there && is_certain) {
+    let (claim, claimed) = oneshot::channel();
+    // The value is dropped if nobody waits for it, or if nobody polls for it any more. A call whose client
+    // does not read its stream is not polled, and must not leave its lease to other replicas.
+    let _ = waiting.send((created, claim));
+    let is_claimed = async { timeout(tasks.lease / 3, claimed).await.is_ok_and(|claimed| claimed.is_ok()) };
+    if (!is_there && is_certain) || (is_there && is_claimed.await) {
         return;
     }
     // Before its lease is over and another replica takes it up.
@@ -259,6 +267,7 @@ impl NascentTask {
         let view = TaskView::new(self.record.clone(), self.data.clone(), tasks.poll_interval);
         let work = work(call.take(self.time_limit), exchange.cloned(), settings);
         tracing::debug!(tool = self.data.tool, "a call has become a task");
+        tasks.note_use();
         let keeper = Keeper::new(self.record, self.data, link, self.place, settings, tasks);
         #[cfg(feature = "auth")]
         let keeper = keeper.until(self.token_end);

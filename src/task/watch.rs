@@ -81,7 +81,6 @@ impl TaskWatch {
             let _ = self.look_again.poll(cx);
         }
         if self.needs_retry && self.retry.poll(cx).is_ready() {
-            self.retry.reset();
             self.needs_retry = false;
         }
         let mut at = 0;
@@ -96,6 +95,8 @@ impl TaskWatch {
                 Poll::Ready(Err(TaskFault::NotFound)) => drop(self.tasks.swap_remove(at)),
                 Poll::Ready(Err(_)) => {
                     self.needs_retry = true;
+                    self.retry.reset();
+                    // A deadline that was reset wakes only once it is polled.
                     let _ = self.retry.poll(cx);
                 }
                 Poll::Pending => at += 1,

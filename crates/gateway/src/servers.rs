@@ -11,7 +11,7 @@ use tokio::sync::Notify;
 use crate::config::{self, ToolRules, Transport};
 use crate::text::shown;
 
-/// How long a server that is down is left alone before the next attempt, at first and at most.
+/// The first and the longest pause before a server that is down is asked again.
 const FIRST_DELAY: Duration = Duration::from_secs(1);
 const LONGEST_DELAY: Duration = Duration::from_secs(60);
 /// How often to check whether a server was restarted.

@@ -9,7 +9,7 @@ use crate::error::Error;
 use crate::handle::Redis;
 use crate::link::{Limits, Link};
 use crate::random::random;
-use crate::source::{Source, check_prefix};
+use crate::source::{SentinelUser, Source, check_prefix};
 
 /// A builder of [`Redis`], created by [`Redis::builder`].
 #[must_use]
@@ -19,6 +19,7 @@ pub struct RedisBuilder {
     limits: Limits,
     root_certificates: Option<Vec<u8>>,
     client_certificate: Option<ClientTlsConfig>,
+    sentinel_user: Option<SentinelUser>,
 }
 
 impl Redis {
@@ -36,6 +37,7 @@ impl RedisBuilder {
             limits: Limits { response: Duration::from_secs(2), patience: Duration::from_secs(5) },
             root_certificates: None,
             client_certificate: None,
+            sentinel_user: None,
         }
     }
 
@@ -78,6 +80,13 @@ impl RedisBuilder {
         self
     }
 
+    /// Sets the user for connections to sentinels, and its password; none by default. The user and password
+    /// in the URL are those of the server. For sentinels with only `requirepass`, the user is `default`.
+    pub fn sentinel_user(mut self, name: impl Into<String>, password: impl Into<String>) -> Self {
+        self.sentinel_user = Some(SentinelUser { name: name.into(), password: password.into() });
+        self
+    }
+
     /// Builds the handle, which connects when it is first used.
     ///
     /// # Errors
@@ -89,14 +98,14 @@ impl RedisBuilder {
         let certificates = (self.root_certificates.is_some() || self.client_certificate.is_some()).then_some(
             TlsCertificates { client_tls: self.client_certificate, root_cert: self.root_certificates },
         );
-        let source = Source::read(&self.url, certificates.as_ref())?;
+        let source = Source::read(&self.url, certificates.as_ref(), self.sentinel_user.as_ref())?;
         let prefix = format!("{{{}}}", self.prefix);
         let link = Link::new(source, format!("{prefix}:"), self.limits);
         Ok(Redis::new(link, prefix, random()?))
     }
 }
 
-/// Omits the URL, which may contain a password, and the certificates.
+/// Omits the URL, which may contain a password, the certificates, and the user of sentinels.
 impl fmt::Debug for RedisBuilder {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter

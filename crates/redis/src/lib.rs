@@ -36,8 +36,11 @@
 //! URLs, for example `@` as `%40` and `/` as `%2F`.
 //!
 //! **Sentinel**: when a replica is promoted, the next command uses the new server. Redis replicates
-//! asynchronously, so the last writes before a failover may be lost. Sentinels that require a password are
-//! not supported.
+//! asynchronously, so the last writes before a failover may be lost: a task that a client already knows, the
+//! end of a task (its call is then restarted if that is allowed, and otherwise marked as failed), an answer,
+//! or the fact that a state was redeemed. With `min-replicas-to-write 1`, a server that is cut off stops
+//! accepting writes sooner. For sentinels that require a password, set
+//! [`sentinel_user`](RedisBuilder::sentinel_user).
 //!
 //! **Cluster**: all keys of a server are on one node, because its scripts use several keys. If their slot
 //! moves to another node, the connection follows. Servers with different prefixes may be on different
@@ -57,6 +60,9 @@
 //!   survive a crash of the machine, set `appendfsync always`.
 //! - `maxmemory` with `maxmemory-policy noeviction`. An evicted key would be a lost task, or a state that
 //!   can be redeemed again. Every key has an expiry, so nothing has to be evicted.
+//! - Synchronised clocks, if one Redis server can replace another. Leases and expiries use the server's
+//!   time: a server whose clock is ahead by a lease gives tasks to other replicas while theirs still run.
+//!   Even then no task has two writers, but a call that must not be repeated is marked as failed.
 //! - A separate user for each server, with the permissions `~{prefix}:*`, `&{prefix}:*` and
 //!   `+@all -@dangerous -@admin`. The braces are part of the names.
 //!

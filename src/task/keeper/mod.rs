@@ -244,15 +244,20 @@ impl Keeper {
         for (key, question) in questions {
             let number = self
                 .link
-                .ask(&key, question)
+                .ask_returned(&key, question)
                 .map_err(|error| RpcError::new(ErrorCode::INTERNAL_ERROR, error.to_string()))?;
             numbers.push(number);
         }
+        self.link.withdraw_unused();
         self.data.returned = returned;
         self.data.begins_again = true;
         self.store_at = Some(Instant::now());
-        let link = Arc::clone(&self.link);
+        let (link, pause) = (Arc::clone(&self.link), tasks.poll_interval);
         Ok(Box::pin(async move {
+            if numbers.is_empty() {
+                // When a client would call again that has got such a result.
+                tokio::time::sleep(pause).await;
+            }
             for number in numbers {
                 if link.answer(number).await.is_err() {
                     std::future::pending::<()>().await;

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
 use tokio::time::Instant;
 
 use super::{Keeper, RETRY};
@@ -65,7 +64,9 @@ impl Keeper {
 
     /// Takes over the record of the store, and delivers the answers that have arrived.
     async fn absorb(&mut self, record: TaskRecord, tasks: &TaskSettings) -> Result<(), &'static str> {
-        let is_answered = self.record.open.iter().any(|number| !record.open.contains(number));
+        // What the handler waits for decides: this process may not know that a question has reached the
+        // store. A question that is not there yet costs a look in vain.
+        let is_answered = self.link.open().iter().any(|number| !record.open.contains(number));
         if is_answered {
             let answers = match tasks.step(|store| store.answers(&record.id)).await {
                 Ok(answers) => answers,
@@ -105,13 +106,18 @@ impl Keeper {
                 return Err(Trouble::Later);
             };
             let (id, version, token) = (id.clone(), *version, Some(*token));
-            let step = TaskStep { version, token, state, data: data.clone(), open, keep: None };
+            let step = TaskStep { version, token, state, data, open, keep: None };
             match tasks.step(|store| store.advance(&id, step)).await {
                 Ok(record) => {
                     tasks.publish(&record);
                     return self.absorb(record, tasks).await.map_err(Trouble::Gone);
                 }
-                Err(TaskStoreError::Conflict(now)) if is_same(&now, state, &data) => return Ok(()),
+                // An earlier try has succeeded: nobody else has this token.
+                Err(TaskStoreError::Conflict(now))
+                    if state.is_final() && now.state == state && now.token == self.record.token =>
+                {
+                    return Ok(());
+                }
                 // Answers have come meanwhile.
                 Err(TaskStoreError::Conflict(now))
                     if !now.state.is_final() && now.token == self.record.token =>
@@ -202,11 +208,6 @@ impl Keeper {
         self.observed.note(TaskEnd::Released);
         tasks.announce_released();
     }
-}
-
-/// Whether a task is as a step that was taken again has left it.
-fn is_same(now: &TaskRecord, state: TaskState, data: &Bytes) -> bool {
-    state.is_final() && now.state == state && now.data == data
 }
 
 /// Returns why a task no longer belongs to this process.

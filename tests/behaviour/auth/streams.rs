@@ -271,6 +271,18 @@ async fn a_subscription_ends_when_the_token_that_opened_it_comes_to_grant_someth
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_subscription_lasts_while_its_token_grants_the_same_in_another_order() {
+    let issuer = Issuer::new();
+    let (registry, _changes) = live();
+    let server = Guarded::new(&issuer, introspection(&issuer), registry);
+    let grant = |scope| json!({"active": true, "sub": "ada", "aud": RESOURCE, "scope": scope});
+    issuer.say_of("opaque", grant("read write"));
+    let mut wire = listener(&server, "opaque").await;
+    issuer.say_of("opaque", grant("write read"));
+    assert!(timeout(Duration::from_secs(1000), wire.next()).await.is_err());
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_subscription_of_a_key_that_does_not_expire_lasts() {
     let issuer = Issuer::new();
     let (registry, changes) = live();

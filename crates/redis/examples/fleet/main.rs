@@ -7,8 +7,17 @@
 //! cargo run -p mcp-stateless-redis --example fleet -- --addr 127.0.0.1:8001
 //! ```
 //!
-//! Start others at other ports, and nginx in front of them with the `nginx.conf` beside this file. The token
-//! in `Authorization` identifies the caller; a real server would verify it.
+//! Start another at port 8002, and nginx in front of both with the `nginx.conf` beside this file:
+//!
+//! ```sh
+//! mkdir -p fleet/temp && cp crates/redis/examples/fleet/nginx.conf fleet/
+//! echo 'server 127.0.0.1:8001 max_fails=0; server 127.0.0.1:8002 max_fails=0;' > fleet/replicas.conf
+//! echo 'listen 127.0.0.1:8000;' > fleet/listen.conf
+//! nginx -p fleet -c nginx.conf -e nginx.log
+//! ```
+//!
+//! The token in `Authorization` identifies the caller; a real server would verify it. To stop nginx, add
+//! `-s quit` to its command.
 //!
 //! Optional environment variables, in seconds:
 //!

@@ -131,7 +131,7 @@ async fn publish(channels: Channels, mut outbox: mpsc::Receiver<Waiting>, room: 
         let sent = join_all(sent).await;
         for (waiting, sent) in batch.drain(..).zip(sent) {
             if let Err(error) = sent {
-                tracing::warn!(%error, "a change could not be published; listeners will be told to look again");
+                tracing::warn!(%error, "a change could not be published; its listeners will be notified later");
                 lost.add(&waiting.topic);
             }
         }

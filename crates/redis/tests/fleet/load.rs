@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use tokio::sync::Mutex;
 
-use crate::client::{Client, Failure, Message, settled};
+use crate::client::{Client, Failure, Message, Stream, settled};
 
 /// Whether the clients should continue.
 #[derive(Clone, Default)]
@@ -73,10 +73,6 @@ pub(crate) async fn order(client: Client, goes: Goes) {
                 loop {
                     let answer = client.once(&Message::modern("order", "tools/call", params.clone())).await?;
                     let result = &answer["result"];
-                    if answer["error"]["code"] == -32602 {
-                        // The state was redeemed by a request that was lost: the client starts again.
-                        return Err(Failure::Lost(answer.to_string()));
-                    }
                     if result["resultType"] != "input_required" {
                         require(&client, &answer, "Ordered soup for 4.");
                         return Ok(());
@@ -101,10 +97,16 @@ pub(crate) async fn order_legacy(client: Client, goes: Goes) {
         client
             .persist("order, legacy", async || {
                 let mut stream = client.open(&call).await?;
+                let mut is_refused = false;
                 loop {
                     let Some(message) = stream.next().await? else {
-                        return Err(Failure::Lost("the stream ends early".to_owned()));
+                        return Err(stream.lost("the stream ends early"));
                     };
+                    if is_refused {
+                        client
+                            .report()
+                            .fault(&format!("an answer is refused, and its call lives: {message}"));
+                    }
                     if message["method"] != "elicitation/create" {
                         let message = settled(message)?;
                         require(&client, &message, "Ordered soup for 4.");
@@ -113,15 +115,50 @@ pub(crate) async fn order_legacy(client: Client, goes: Goes) {
                     let result = answer_to(message["params"]["message"].as_str().unwrap_or_default());
                     let answer = json!({"jsonrpc": "2.0", "id": message["id"], "result": result});
                     let answer = Message::legacy("answer, legacy", &answer);
-                    let accepted = client.send(&answer).await;
-                    // Or no call waits for the answer: the call is lost, or already has the answer.
-                    if !accepted.is_null() && accepted["error"]["code"] != -32600 {
+                    let (accepted, losses) = bring(&client, &answer, &mut stream).await?;
+                    if accepted["error"]["code"] == -32600 {
+                        // No call waits for it: an attempt that was lost has reached the call, or the call is lost.
+                        is_refused = losses == 0;
+                    } else if !accepted.is_null() {
                         client.report().fault(&format!("an answer got {accepted}"));
                     }
                 }
             })
             .await;
         tokio::time::sleep(PACE).await;
+    }
+}
+
+/// Sends an answer until it is accepted, or until the stream of its call shows that it has arrived. Also
+/// returns how often it was lost.
+///
+/// An answer for which no call waits is in flight for a second, in which its replica looks for the call, and
+/// may be lost with one replica after another. So a client does not continue longer than necessary.
+async fn bring(client: &Client, answer: &Message, stream: &mut Stream) -> Result<(Value, usize), Failure> {
+    let (start, mut losses) = (Instant::now(), 0);
+    loop {
+        let since = Instant::now();
+        let sent = tokio::select! {
+            sent = client.once(answer) => sent,
+            failure = stream.breaks() => return Err(failure),
+        };
+        match sent {
+            Ok(accepted) => {
+                client.report().succeeded("answer, legacy", losses, start.elapsed());
+                return Ok((accepted, losses));
+            }
+            Err(failure) => {
+                losses += usize::from(matches!(failure, Failure::Lost(_)));
+                client.note("answer, legacy", since, &failure);
+            }
+        }
+        tokio::select! {
+            () = tokio::time::sleep(Duration::from_millis(100)) => {}
+            failure = stream.breaks() => return Err(failure),
+        }
+        if stream.goes_on() {
+            return Ok((Value::Null, losses));
+        }
     }
 }
 
@@ -174,7 +211,7 @@ pub(crate) async fn listen(client: Client, sums: Sums, goes: Goes) {
                     check(&client, &sums, &known).await;
                     continue;
                 };
-                let Some(message) = next? else { return Err(Failure::Lost("it ends".to_owned())) };
+                let Some(message) = next? else { return Err(stream.lost("it ends")) };
                 let changed = match message["method"].as_str() {
                     // Changes before the subscription were not reported, so read all counters.
                     Some("notifications/subscriptions/acknowledged") => uris.clone(),

@@ -6,6 +6,9 @@
 //! ```sh
 //! FLEET=long cargo test -p mcp-stateless-redis --test fleet -- --nocapture
 //! ```
+//!
+//! A request may only be lost if its replica, which nginx names in the response, was killed while it was in
+//! flight. When it is sent again, it is a new request, which may be lost with another replica.
 
 mod callers;
 mod client;

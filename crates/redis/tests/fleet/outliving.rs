@@ -110,7 +110,8 @@ async fn trouble(fleet: &mut Fleet, report: &Report, scale: &Scale) {
             fleet.replicas[dead].start().await;
         }
         let victim = turn % fleet.replicas.len();
-        report.killing(fleet.replicas[victim].process());
+        let replica = &fleet.replicas[victim];
+        report.killing(replica.process(), replica.port);
         fleet.replicas[victim].kill().await;
         report.killed();
         dead = Some(victim);

@@ -14,6 +14,9 @@ use tokio::sync::{Mutex, MutexGuard};
 const CONFIGURATION: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/fleet/nginx.conf");
 const KEYS: &str = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
 
+/// The header in which nginx names the replicas that got a request, the last one last.
+pub(crate) const REPLICA_HEADER: &str = "replica";
+
 /// The pause between two checks of nginx.
 const PAUSE: Duration = Duration::from_millis(10);
 
@@ -96,7 +99,10 @@ impl Nginx {
         let port = free_port();
         fs::create_dir_all(directory.join("temp")).expect("a directory");
         fs::copy(CONFIGURATION, directory.join("nginx.conf")).expect("the configuration");
-        fs::write(directory.join("listen.conf"), format!("listen 127.0.0.1:{port};\n")).expect("a file");
+        // Responses say which replica had their requests.
+        let listen =
+            format!("listen 127.0.0.1:{port};\nadd_header {REPLICA_HEADER} $upstream_addr always;\n");
+        fs::write(directory.join("listen.conf"), listen).expect("a file");
         write_replicas(directory, replicas);
         let mut command = Command::new(program("nginx"));
         command.arg("-p").arg(directory).arg("-c").arg(directory.join("nginx.conf"));
