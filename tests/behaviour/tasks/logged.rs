@@ -44,11 +44,11 @@ fn tools() -> ToolRegistry {
         Tool::new("panic", "", panic),
     ];
     let tools = tools.map(|tool| tool.task_mode(TaskMode::Required));
-    tools
-        .into_iter()
-        .fold(ToolRegistry::builder(), |builder, tool| builder.register(tool))
-        .build()
-        .expect("valid tools")
+    let mut registry = ToolRegistry::builder();
+    for tool in tools {
+        registry = registry.register(tool);
+    }
+    registry.build().expect("valid tools")
 }
 
 /// Lets tasks begin, ask, be answered, cancelled, refused, taken up and given up, and end in every way.

@@ -81,7 +81,10 @@ impl Entry {
             match unit.seconds(field.number()?) {
                 Some(scale) => call_timeout = call_timeout.or(Some(seconds(&field, scale)?)),
                 None => {
-                    warn(&field, "ignored: it may be in seconds or in milliseconds; use \"tool_timeout_sec\"");
+                    warn(
+                        &field,
+                        "ignored: it may be in seconds or in milliseconds; use \"tool_timeout_sec\"",
+                    );
                 }
             }
         }
