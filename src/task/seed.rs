@@ -6,14 +6,13 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use http::StatusCode;
-use http::request::Parts;
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
 use super::config::TaskSettings;
 use super::data::{CreatedTask, TaskData, TaskView};
 use super::keeper::Keeper;
-use super::saved::SavedCall;
+use super::saved::{KeptCall, SeedParts};
 use super::seal::{Part, TaskNames, seal};
 use super::work::work;
 use super::{NewTask, TaskRecord, TaskStoreError};
@@ -28,13 +27,12 @@ use crate::jsonrpc::{ErrorCode, RpcError};
 use crate::observe::line;
 use crate::places::{Full, Place};
 use crate::principal::Principal;
-use crate::protocol::meta::Meta;
-use crate::protocol::{Revision, error};
+use crate::protocol::error;
 use crate::settings::Settings;
 
 /// A call that may become a task, and what it needs then.
 pub(crate) struct TaskSeed {
-    saved: SavedCall,
+    kept: KeptCall,
     policy: TaskPolicy,
     /// The time limit of the call itself.
     own_limit: Option<Duration>,
@@ -100,41 +98,35 @@ impl NoTask {
     }
 }
 
-/// What a seed is made of.
-pub(crate) struct SeedParts<'a> {
-    pub(crate) target: &'a str,
-    pub(crate) arguments: &'a str,
-    pub(crate) meta: &'a Meta<'a>,
-    pub(crate) revision: Revision,
-    pub(crate) head: &'a Parts,
-}
-
 impl TaskSeed {
     /// Returns the seed of a call, if it may become a task.
     pub(crate) fn of<T: Output>(
         call: &GuardedCall<T>,
         parts: &SeedParts<'_>,
+        exchange: Option<&Exchange>,
         settings: &Settings,
     ) -> Option<Box<Self>> {
         let tasks = settings.tasks.as_ref()?;
         let policy = call.task_policy();
         let declared = parts.meta.client_capabilities;
+        // Only a handler with an exchange can wish to become a task.
+        let can_become = policy.starts_as_task() || tasks.slow_after.is_some() || exchange.is_some();
         if T::KIND != CallKind::Tool
             || policy.mode == TaskMode::Never
+            || !can_become
             || !error::declares_tasks(parts.revision.era(), declared)
             || Handle::try_current().is_err()
         {
             return None;
         }
-        let SeedParts { target, arguments, meta, revision, head } = *parts;
         Some(Box::new(Self {
-            saved: SavedCall::new(target, arguments, meta, revision, head)?,
+            kept: KeptCall::new(parts, exchange),
             policy,
             own_limit: call.own_limit(),
-            tool: line(call.name(target), MAX_NAME).into_owned(),
+            tool: line(call.name(parts.target), MAX_NAME).into_owned(),
             stage: Stage::Waiting(tasks.slow_after.map(Deadline::new)),
             #[cfg(feature = "auth")]
-            token_end: Access::of(head).and_then(Access::end_of_calls),
+            token_end: Access::of(parts.head).and_then(Access::end_of_calls),
         }))
     }
 
@@ -190,16 +182,19 @@ impl TaskSeed {
     /// Creates the task in the store.
     fn create(&mut self, exchange: Option<&Exchange>, settings: &Arc<Settings>) -> Result<Stage, NoTask> {
         let Some(tasks) = &settings.tasks else { return Err(NoTask::Sealing) };
-        let owner = self.saved.principal.as_deref().map(Principal::new);
+        let saved = self.kept.save(exchange).ok_or_else(|| {
+            tracing::error!("a call could not be stored");
+            NoTask::Sealing
+        })?;
+        let owner = saved.principal.as_deref().map(Principal::new);
         let place = tasks.places.take(owner.as_ref()).map_err(NoTask::Full)?;
         let TaskNames { id, key, owner } = TaskNames::new(owner.as_ref(), settings).ok_or(NoTask::Sealing)?;
         let mut data = TaskData::new(id, &self.tool, self.policy.is_repeatable);
         if let Some(exchange) = exchange {
-            self.saved.add_answers(exchange.asks.answers());
             data.status = exchange.asks.wish.status();
         }
         let task = NewTask {
-            call: seal(Part::Call, &key, owner, &self.saved, settings).ok_or(NoTask::Sealing)?,
+            call: seal(Part::Call, &key, owner, &saved, settings).ok_or(NoTask::Sealing)?,
             data: seal(Part::Data, &key, owner, &data, settings).ok_or(NoTask::Sealing)?,
             id: key,
             owner,
