@@ -14,7 +14,7 @@ use super::config::{TaskSettings, log_unavailable};
 use super::data::{TaskData, error_json};
 use super::keeper::Keeper;
 use super::saved::SavedCall;
-use super::seal::{Part, open, seal};
+use super::seal::{Part, open, seal, topic};
 use super::work::work;
 use super::{TakenTask, TaskAnswer, TaskRecord, TaskState, TaskStep, TaskStoreError};
 use crate::ask::TaskLink;
@@ -128,6 +128,7 @@ where
             self.foreign.insert(id.to_owned());
             return Ok(false);
         };
+        let news = tasks.bus.subscribe(&topic(id));
         let TakenTask { record, call } = tasks.step(|store| store.take(id, tasks.lease)).await?;
         if !data.is_repeatable && !data.begins_again {
             return self.fail(record, data, cannot_repeat()).await.map(|()| true);
@@ -166,7 +167,7 @@ where
         tracing::info!(tool = data.tool, "the call of a task begins again");
         let limit = self.time_left(&record);
         let work = work(begun.call.take(limit), begun.exchange, self.settings);
-        let keeper = Keeper::new(record, data, link, place, self.settings, tasks);
+        let keeper = Keeper::new(record, data, link, place, news, self.settings, tasks);
         #[cfg(feature = "auth")]
         let keeper = keeper.until(call.token_end());
         keeper.spawn(work);

@@ -13,7 +13,7 @@ use super::config::TaskSettings;
 use super::data::{CreatedTask, TaskData, TaskView};
 use super::keeper::Keeper;
 use super::saved::{KeptCall, SeedParts};
-use super::seal::{Part, TaskNames, seal};
+use super::seal::{Part, TaskNames, seal, topic};
 use super::work::work;
 use super::{NewTask, TaskRecord, TaskStoreError};
 use crate::ask::TaskLink;
@@ -22,6 +22,7 @@ use crate::auth::{Access, TokenEnd};
 use crate::call::{
     CallKind, Exchange, GuardedCall, MAX_NAME, Output, TaskMode, TaskPolicy, WriteResult, chain,
 };
+use crate::changes::Subscription;
 use crate::deadline::Deadline;
 use crate::jsonrpc::{ErrorCode, RpcError};
 use crate::observe::line;
@@ -46,7 +47,12 @@ enum Stage {
     /// Until the call has taken so long, or its handler wants it.
     Waiting(Option<Deadline>),
     /// Until the task is in the store.
-    Creating { created: oneshot::Receiver<Result<TaskRecord, TaskStoreError>>, data: TaskData, place: Place },
+    Creating {
+        created: oneshot::Receiver<Result<TaskRecord, TaskStoreError>>,
+        data: TaskData,
+        place: Place,
+        news: Subscription,
+    },
 }
 
 /// A task that is in the store, and does not run yet.
@@ -54,6 +60,7 @@ pub(crate) struct NascentTask {
     record: TaskRecord,
     data: TaskData,
     place: Place,
+    news: Subscription,
     time_limit: Duration,
     #[cfg(feature = "auth")]
     token_end: Option<TokenEnd>,
@@ -162,15 +169,20 @@ impl TaskSeed {
         let Stage::Creating { created, .. } = &mut self.stage else { return Poll::Pending };
         let created = ready!(Pin::new(created).poll(cx));
         let created = created.unwrap_or_else(|_| Err(TaskStoreError::unavailable("the runtime shuts down")));
-        let Stage::Creating { data, place, .. } = std::mem::replace(&mut self.stage, Stage::Waiting(None))
+        let Stage::Creating { data, place, mut news, .. } =
+            std::mem::replace(&mut self.stage, Stage::Waiting(None))
         else {
             return Poll::Pending;
         };
+        // If it comes later, the keeper looks whether it has missed anything. Its client does not know the
+        // task before.
+        let _ = news.poll_connected(cx);
         Poll::Ready(match created {
             Ok(record) => Ok(NascentTask {
                 record,
                 data,
                 place,
+                news,
                 time_limit: self.time_limit(settings),
                 #[cfg(feature = "auth")]
                 token_end: self.token_end.take(),
@@ -201,10 +213,12 @@ impl TaskSeed {
             lease: tasks.lease,
             keep: self.time_limit(settings).saturating_add(tasks.keep_for),
         };
+        // Together with the creation, so that it is connected by then.
+        let news = tasks.bus.subscribe(&topic(&task.id));
         let (sender, created) = oneshot::channel();
         // Spawned, so that a task whose client hangs up meanwhile is deleted again.
         tokio::spawn(create(task, sender, Arc::clone(settings)));
-        Ok(Stage::Creating { created, data, place })
+        Ok(Stage::Creating { created, data, place, news })
     }
 
     fn time_limit(&self, settings: &Settings) -> Duration {
@@ -253,7 +267,7 @@ impl NascentTask {
         let view = TaskView::new(self.record.clone(), self.data.clone(), tasks.poll_interval);
         let work = work(call.take(self.time_limit), exchange.cloned(), settings);
         tracing::debug!(tool = self.data.tool, "a call has become a task");
-        let keeper = Keeper::new(self.record, self.data, link, self.place, settings, tasks);
+        let keeper = Keeper::new(self.record, self.data, link, self.place, self.news, settings, tasks);
         #[cfg(feature = "auth")]
         let keeper = keeper.until(self.token_end);
         keeper.spawn(work);
