@@ -2,8 +2,8 @@
 //!
 //! `cargo run --example ask_the_user --features ask,serve -- --addr 127.0.0.1:8000`
 //!
-//! Replicas share the keys in `STATE_KEYS`, 64 hexadecimal digits each. Without it, only the
-//! process that asked a client of 2026-07-28 can continue with its answer.
+//! Replicas share the keys in the environment variable `STATE_KEYS`, of 64 hexadecimal digits each. Without
+//! it, only the process that has asked a client of 2026-07-28 can continue with its answer.
 
 use mcp_stateless::ask::{AskError, StateKeys};
 use mcp_stateless::serve::{self, serve};

@@ -1,5 +1,5 @@
-//! A service in an axum application with its own routes, state and authentication. The user that
-//! the middleware finds reaches the tool, and is the principal for bounds and answers.
+//! A service in an axum application with its own routes, state and authentication. The middleware passes
+//! the user to the tool, and identifies the caller for limits and answers.
 //!
 //! `cargo run --example axum_app --features serve -- --addr 127.0.0.1:8000`, then send requests with
 //! the header `authorization: Bearer ada-secret`.
@@ -26,7 +26,7 @@ struct User {
     name: &'static str,
 }
 
-/// The application's middleware. The only part about MCP is the principal.
+/// The application's middleware. Only the principal is specific to MCP.
 async fn authenticate(
     State(users): State<Users>,
     mut request: Request,
@@ -40,7 +40,7 @@ async fn authenticate(
     Ok(next.run(request).await)
 }
 
-/// A tool that takes the calling user.
+/// A tool that receives the user.
 async fn whoami(Extension(user): Extension<User>) -> &'static str {
     user.name
 }

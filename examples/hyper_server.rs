@@ -1,9 +1,9 @@
-//! The tools of `common/tools.rs` without a framework, and with custom bounds.
+//! The tools of `common/tools.rs` without a framework, and with custom limits.
 //!
 //! `cargo run --example hyper_server --features serve -- --addr 127.0.0.1:8000`
 //!
-//! [`serve`](mcp_stateless::serve) is a loop around hyper with the bounds that a public server
-//! needs. A server with its own connections passes the same service to hyper:
+//! [`serve`](mcp_stateless::serve) is a loop around hyper with the limits that a public server
+//! needs. If you accept connections yourself, pass the same service to hyper:
 //! `hyper::server::conn::http1::Builder::new().serve_connection(io, service)`.
 
 use std::time::Duration;

@@ -1,8 +1,8 @@
-//! Notes that clients can read, and whose changes they can watch.
+//! Notes that clients can read and subscribe to.
 //!
-//! `cargo run --example live_resources --features serve -- --addr 127.0.0.1:8000`, then listen:
-//! a `subscriptions/listen` with `{"resourcesListChanged": true,
-//! "resourceSubscriptions": ["note://milk"]}`, and call `write_note`.
+//! `cargo run --example live_resources --features serve -- --addr 127.0.0.1:8000`, then send
+//! `subscriptions/listen` with `{"resourcesListChanged": true, "resourceSubscriptions": ["note://milk"]}`,
+//! and call `write_note`.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -18,13 +18,14 @@ use serde::Deserialize;
 
 mod common;
 
-/// The most notes, and the most bytes of each: whatever clients can add to needs a limit.
+/// The maximum number of notes, and the maximum size of each. Everything that clients can add to needs a
+/// limit.
 const MOST_NOTES: usize = 100;
 const MOST_BYTES: usize = 10_000;
 
 #[derive(Deserialize, JsonSchema)]
 struct Note {
-    /// What it is about, in one word.
+    /// The topic, in one word.
     about: String,
     text: String,
 }

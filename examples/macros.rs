@@ -1,4 +1,6 @@
-//! The shortest server: a method with a doc comment is a tool.
+//! The shortest server: each method is a tool, and its doc comment is the description.
+//!
+//! `cargo run --example macros --features macros,serve`
 
 use mcp_stateless::{StatelessSessionManager, serve, tools};
 

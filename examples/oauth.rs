@@ -1,13 +1,13 @@
-//! A notes server that only admits callers with an access token from an authorization server. Each
-//! caller reads its own notes. Writing a note needs a second scope, which a client requests from its
-//! user after a call without it has been refused.
+//! A notes server that only accepts requests with an access token from an authorization server. Each caller
+//! can read its own notes. Writing a note needs a second scope. A client requests it from its user after a
+//! call without it was refused.
 //!
 //! `ISSUER=https://login.example.com cargo run --example oauth --features auth,serve`
 //!
 //! The authorization server must issue JWTs for the resource `http://127.0.0.1:8000/mcp` (RFC 8707)
-//! with the scopes `notes:read` and `notes:write`. Connect any client that supports OAuth: it
-//! discovers the authorization server from the first refusal. Behind a proxy, set `PUBLIC_URL` to the
-//! URL that clients use.
+//! with the scopes `notes:read` and `notes:write`. Then connect any client that supports OAuth. It finds
+//! the authorization server through the response to its first request. Behind a proxy, set `PUBLIC_URL` to
+//! the URL that clients use.
 
 use std::collections::HashMap;
 use std::env;
@@ -25,7 +25,7 @@ mod common;
 
 const MOST_NOTES: usize = 100;
 
-/// The notes of each caller. A principal is an issuer and a subject.
+/// The notes of each caller. A principal consists of an issuer and a subject.
 type Notes = Arc<Mutex<HashMap<Principal, Vec<String>>>>;
 
 #[derive(Deserialize, JsonSchema)]
@@ -67,15 +67,15 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let local = format!("http://{}/mcp", listener.local_addr()?);
     let public_url = env::var("PUBLIC_URL").unwrap_or(local);
     let server = ResourceServer::new(&public_url, JwtVerifier::new(issuer)?.leeway(Duration::from_secs(2)))?
-        // Needed by every request, and part of the first challenge.
+        // Every request needs this scope, and the first challenge names it.
         .scopes(["notes:read"])?
-        // A client can only request the scope of a tool that is listed.
+        // A client can only request the scope of a tool that it has seen in the list.
         .listed(ListedItems::All)
         .name("Notes");
 
     let manager = StatelessSessionManager::builder("oauth", env!("CARGO_PKG_VERSION")).build()?;
     let service = manager.authorize(server).wrap(manager.service(tools()?).at("/mcp"));
-    // CORS goes outside, because a preflight carries no token.
+    // CORS must be outside of the authorization, because preflights have no token.
     serve(listener, manager.cors().wrap(service)).shutdown_on(signals).drain(&manager).await;
     Ok(())
 }

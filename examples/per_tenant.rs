@@ -1,5 +1,5 @@
-//! Each tenant has its own tools: the registry is chosen for each request by its head. A layer in
-//! front makes the tenant the caller, so that no tenant uses up shared resources.
+//! Each tenant has its own tools: the head of each request determines its registry. A layer identifies the
+//! caller by the tenant, so that no tenant can use up shared resources.
 //!
 //! `cargo run --example per_tenant --features serve -- --addr 127.0.0.1:8000`, then send requests
 //! with the header `x-tenant: bakery` or `x-tenant: garage`.

@@ -1,8 +1,8 @@
-//! Limits for each caller: how often it may send requests, and how many of its calls may be in flight.
-//! A caller that is refused reads when to try again, and the others notice nothing.
+//! Limits for each caller: the rate of its requests, and the number of its calls in flight. A caller that
+//! exceeds a limit gets 429 with `Retry-After`, and other callers are not affected.
 //!
-//! The rate is the application's, as a layer between the authorization, which knows the caller, and the
-//! service. The bound on calls in flight is a setting of the manager, which knows when a call has ended.
+//! The rate limit is a layer of the application, between the authorization, which identifies the caller, and
+//! the service. The limit of calls in flight is a setting of the manager, which knows when a call has ended.
 //!
 //! `cargo run --example rate_limited --features auth,serve`, then send requests with the header
 //! `authorization: Bearer ada-0123456789abcdef`.
@@ -24,12 +24,12 @@ use mcp_stateless::{Principal, StatelessSessionManager};
 
 mod common;
 
-/// How many requests a caller may send at once, and how many each minute.
+/// The maximum number of requests of a caller at once, and in each minute.
 const BURST: NonZeroU32 = NonZeroU32::new(5).unwrap();
 const EACH_MINUTE: NonZeroU32 = NonZeroU32::new(20).unwrap();
-/// How many of its calls may be in flight.
+/// The maximum number of calls of a caller in flight.
 const MOST_CALLS: usize = 4;
-/// How many callers are remembered before those that have waited long enough are forgotten.
+/// The number of callers at which those whose limit has recovered are removed.
 const MOST_CALLERS: usize = 10_000;
 
 struct Rates {
@@ -43,7 +43,7 @@ impl Rates {
         Self { clock: DefaultClock::default(), limiter: RateLimiter::keyed(quota) }
     }
 
-    /// Returns how long the caller has to wait before its next request.
+    /// Counts a request. The error is the time that the caller has to wait before its next request.
     fn check(&self, caller: &Principal) -> Result<(), Duration> {
         if self.limiter.len() > MOST_CALLERS {
             self.limiter.retain_recent();
@@ -52,7 +52,7 @@ impl Rates {
     }
 }
 
-/// The layer. Only callers whose token was verified get here, so nobody can use up the rate of others.
+/// The layer. It only gets requests with a verified token, so no one can use up the rate of another caller.
 async fn limit(State(rates): State<Arc<Rates>>, request: Request, next: Next) -> Response {
     match request.extensions().get::<Principal>().map(|caller| rates.check(caller)) {
         Some(Err(wait)) => too_many(wait),
@@ -60,14 +60,14 @@ async fn limit(State(rates): State<Arc<Rates>>, request: Request, next: Next) ->
     }
 }
 
-/// A refusal as MCP clients understand it: a JSON-RPC error. It has no id, because the body was not read.
+/// Returns the refusal as a JSON-RPC error. It has no id, because the body was not read.
 fn too_many(wait: Duration) -> Response {
     let error = r#"{"jsonrpc":"2.0","error":{"code":-32600,"message":"Too many requests: try again later"}}"#;
     let mut response = Response::new(Body::from(error));
     *response.status_mut() = StatusCode::TOO_MANY_REQUESTS;
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, header::HeaderValue::from_static("application/json"));
-    // In whole seconds, and not too early.
+    // In whole seconds, rounded up.
     headers.insert(header::RETRY_AFTER, (wait.as_secs() + 1).into());
     response
 }
@@ -76,11 +76,8 @@ fn too_many(wait: Duration) -> Response {
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let signals = serve::signals()?;
     let listener = common::listen().await?;
-    let keys = ApiKeys::new("keys").key("ada-0123456789abcdef", "ada", [""; 0]).key(
-        "bob-0123456789abcdef",
-        "bob",
-        [""; 0],
-    );
+    let keys =
+        ApiKeys::new("keys").key("ada-0123456789abcdef", "ada", []).key("bob-0123456789abcdef", "bob", []);
     let server = ResourceServer::new(&format!("http://{}/mcp", listener.local_addr()?), keys)?;
     let manager = StatelessSessionManager::builder("rate_limited", "1.0.0")
         .max_calls_per_principal(MOST_CALLS)
@@ -88,7 +85,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let app = axum::Router::new()
         .route_service("/mcp", manager.service(common::tools::all()?))
         .layer(middleware::from_fn_with_state(Arc::new(Rates::new()), limit))
-        // Outside of the limit, which needs to know the caller.
+        // Added after the rate limit, so that it runs before it.
         .layer(manager.authorize(server));
     serve(listener, app).shutdown_on(signals).drain(&manager).await;
     Ok(())

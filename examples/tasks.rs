@@ -1,8 +1,8 @@
-//! A report that takes its time, as a task.
+//! A tool that takes long and runs as a task.
 //!
 //! `cargo run --example tasks --features serve,tasks -- --addr 127.0.0.1:8000`
 //!
-//! Clients that can ask about tasks get a handle at once. All others wait for the report.
+//! Clients that support tasks get a handle immediately. All others wait for the report.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ mod common;
 
 #[derive(Deserialize, JsonSchema)]
 struct Report {
-    /// How many pages it has.
+    /// The number of pages.
     pages: u32,
 }
 
@@ -26,8 +26,8 @@ struct Signature {
     name: String,
 }
 
-/// An ordinary handler. As a task, its progress becomes the status, and its question waits until
-/// somebody answers.
+/// An ordinary handler. In a task, its progress becomes the status of the task, and its question waits until
+/// the client sends an answer.
 async fn report(Report { pages }: Report, cx: CallContext) -> Result<String, ToolError> {
     for page in 1..=pages {
         cx.progress(page.into(), Some(pages.into()), &format!("writing page {page}")).await;

@@ -1,4 +1,4 @@
-//! A request in, a response out, without sockets, as in a serverless function.
+//! Handles one request without a server, as in a serverless function.
 //!
 //! `cargo run --example without_server`
 
@@ -17,7 +17,7 @@ struct Add {
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let tools =
         ToolRegistry::builder().tool("add", "Add two integers", async |Add { a, b }: Add| a + b).build()?;
-    // The platform has routed the request here, so any host is fine.
+    // The platform has routed the request, so any host is allowed.
     let manager = StatelessSessionManager::builder("function", "1.0.0").any_host().build()?;
 
     let message = r#"{"jsonrpc":"2.0","id":1,"method":"tools/call",

@@ -71,7 +71,7 @@ pub struct AsPart;
     label = "not an argument",
     note = "write `#[derive(serde::Deserialize, schemars::JsonSchema)]` above `{Self}`; `Valid<T>` also needs `impl \
             Validate for T`",
-    note = "a part of the call of your own type, which implements `FromCall`, is marked by `#[from_call]`"
+    note = "if `{Self}` implements `FromCall`, mark the parameter with `#[from_call]`"
 )]
 pub trait Argument<Marker> {}
 
@@ -83,7 +83,7 @@ impl<A: Never> Argument<NeverHolds> for A {}
     message = "`{Self}` cannot be an argument",
     label = "not an argument",
     note = "write `#[derive(serde::Deserialize)]` above `{Self}`",
-    note = "a part of the call of your own type, which implements `FromCall`, is marked by `#[from_call]`"
+    note = "if `{Self}` implements `FromCall`, mark the parameter with `#[from_call]`"
 )]
 pub trait Variable<Marker> {}
 

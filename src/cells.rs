@@ -1,4 +1,4 @@
-//! Values that each thread has to itself, so that what one thread writes slows no other down.
+//! Values for each thread, so that threads do not contend for the same memory.
 
 use std::cell::Cell;
 use std::mem::replace;
@@ -7,10 +7,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use std::thread::available_parallelism;
 
-/// The most cells; a thread beyond them shares one with another thread.
+/// The maximum number of cells; a thread beyond them shares one with another thread.
 const MOST: usize = 64;
 
-/// One value for each thread that runs at the same time, each on cache lines of its own.
+/// One value for each thread that runs at the same time, each on separate cache lines.
 ///
 /// Threads are numbered when they first use any cells. Where there are more of them than cores,
 /// some share a cell, so values must be safe to share.
@@ -46,8 +46,8 @@ impl<T: Default> Default for Cells<T> {
     }
 }
 
-/// A value that can be replaced while all threads use it. Each thread locks a cell of its own, and
-/// counts its users there.
+/// A value that can be replaced while all threads use it. Each thread locks its own cell, which has its own
+/// reference count.
 #[derive(Debug)]
 pub(crate) struct Replaceable<T>(Cells<RwLock<Arc<Padded<Arc<T>>>>>);
 
@@ -76,7 +76,7 @@ impl<T> Replaceable<T> {
     /// Replaces the value for all threads at once. Returns the one before.
     pub(crate) fn replace(&self, value: T) -> InUse<T> {
         let value = Arc::new(value);
-        // All are locked first, so that nobody gets the old value once somebody has the new one.
+        // All are locked first, so that no thread gets the old value after another has got the new one.
         let locked = self.0.iter().map(|cell| cell.write().unwrap_or_else(PoisonError::into_inner));
         let mut locked: Vec<_> = locked.collect();
         let replaced = locked.iter_mut().map(|cell| replace(&mut **cell, counted_apart(&value)));
@@ -87,7 +87,7 @@ impl<T> Replaceable<T> {
     }
 }
 
-/// Puts a count on cache lines of its own around a value.
+/// Wraps a value in a reference count on separate cache lines.
 fn counted_apart<T>(value: &Arc<T>) -> Arc<Padded<Arc<T>>> {
     Arc::new(Padded(Arc::clone(value)))
 }

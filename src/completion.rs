@@ -20,7 +20,7 @@ use crate::protocol::{OwnMeta, meta_setter};
 use crate::request::{Params, RareParams};
 use crate::settings::Settings;
 
-/// The most values that a completion may have (2026-07-28, Schema, `CompleteResult`).
+/// The maximum number of values of a completion (2026-07-28, Schema, `CompleteResult`).
 const MAX_VALUES: usize = 100;
 
 /// The value to complete: the arguments of a completer, which is a
@@ -50,7 +50,7 @@ const MAX_VALUES: usize = 100;
 pub struct Completing {
     /// The text that the user has typed so far.
     pub value: String,
-    /// The other arguments, as far as they are known.
+    /// The other arguments that are known so far.
     #[serde(default)]
     pub context: BTreeMap<String, String>,
 }
@@ -72,8 +72,8 @@ impl Completion {
     /// revision: `resultType`, and the server's name in `_meta`.
     ///
     /// # Errors
-    /// If the text is not a JSON object, is nested more than 128 levels deep, or if `completion` is
-    /// not an object.
+    /// Returns an error if the text is not a JSON object, is nested more than 128 levels deep, or if
+    /// `completion` is not an object.
     pub fn from_json(json: impl Into<String>) -> Result<Self, InvalidOutput> {
         let raw = RawOutput::read(json.into(), Main::Object("completion"), |_, _| {})?;
         Ok(Self { raw: Some(raw), ..Self::default() })
@@ -96,7 +96,7 @@ impl Completion {
         self
     }
 
-    /// Says that there are more suggestions than were given, if their number is not known.
+    /// Declares that there are more suggestions than were given, if their number is not known.
     #[must_use]
     pub fn has_more(mut self) -> Self {
         self.has_more = true;
@@ -144,7 +144,7 @@ pub struct CompletionRequest<'a> {
     pub completing: Completing,
     /// The head of the HTTP request.
     pub head: &'a http::request::Parts,
-    /// The revision of the protocol that the request speaks.
+    /// The revision of the protocol that the request uses.
     pub revision: crate::protocol::Revision,
     pub(crate) settings: Option<&'a Arc<Settings>>,
 }
@@ -217,7 +217,7 @@ impl OwnedCompletionRequest {
         }
 
         fn read<T: DeserializeOwned>(name: &str, param: Option<Raw<'_>>) -> Result<T, RpcError> {
-            let misfit = |fault: String| RpcError::invalid_params(format!("`{name}` does not fit: {fault}"));
+            let misfit = |fault: String| RpcError::invalid_params(format!("`{name}` is not valid: {fault}"));
             // `serde` would accept an array for a struct as well.
             let param = param.filter(|param| param.is_object());
             let param = param.ok_or_else(|| misfit("it must be an object".to_owned()))?;

@@ -25,22 +25,22 @@ const END: &str = "end";
 #[derive(Debug, Default)]
 pub(crate) struct Drain {
     is_closing: AtomicBool,
-    /// Whether the server is going to shut down, although it still serves.
+    /// Whether a shutdown was announced, although the server still serves.
     is_announced: AtomicBool,
-    /// Whether tasks that still run are to end at once.
+    /// Whether running tasks must end immediately.
     #[cfg(feature = "tasks")]
     gives_up: AtomicBool,
     /// Whether there were tasks.
     #[cfg(feature = "tasks")]
     has_tasks: AtomicBool,
     counts: Cells<Counts>,
-    /// Notified by all that end while the server shuts down.
+    /// Notified when something in flight ends while the server shuts down.
     ended: Notify,
     /// Notifies listening clients that the server shuts down.
     listeners: LocalBus,
 }
 
-/// How many have begun and ended on one thread. What begins on one may end on another.
+/// How many have started and ended on one thread. They may end on another thread than they started on.
 #[derive(Debug, Default)]
 struct Counts {
     begun: AtomicUsize,
@@ -119,12 +119,12 @@ impl Drain {
         self.in_flight()
     }
 
-    /// Notes that the server is going to shut down.
+    /// Announces that the server will shut down.
     pub(crate) fn announce(&self) {
         self.is_announced.store(true, Ordering::SeqCst);
     }
 
-    /// Whether the server is shutting down, or going to.
+    /// Returns whether the server is shutting down, or has announced it.
     pub(crate) fn is_announced(&self) -> bool {
         self.is_closing() || self.is_announced.load(Ordering::SeqCst)
     }
@@ -136,7 +136,7 @@ impl Drain {
         self.listeners.subscribe(END)
     }
 
-    /// Has tasks that still run end at once, because the process will.
+    /// Ends all running tasks, because the process is about to stop.
     #[cfg(feature = "tasks")]
     pub(crate) fn give_up(&self) {
         self.gives_up.store(true, Ordering::SeqCst);
@@ -154,9 +154,9 @@ impl Drain {
 
     /// Returns how many are in flight; never 0 while some are.
     ///
-    /// Both counts only grow. With the ended ones read first, equal sums mean that nothing was
-    /// in flight between the two readings. What is in flight is all that can begin more once
-    /// the server shuts down, so nothing will be.
+    /// Both counts only grow. The ended ones are read first, so equal sums mean that nothing was
+    /// in flight between the two readings. After the server has started to shut down, only work in flight
+    /// can start more work, so nothing will be in flight later.
     fn in_flight(&self) -> usize {
         let sum = |count: fn(&Counts) -> &AtomicUsize| {
             let counts = self.counts.iter().map(|counts| count(counts).load(Ordering::SeqCst));

@@ -5,7 +5,7 @@ use crate::error::ConfigError;
 /// Parses keys of 64 hexadecimal digits each, with commas between them; at least one.
 ///
 /// # Errors
-/// When one is something else. The error names `kind`, and does not repeat the text.
+/// Returns an error if one is something else. The error names `kind`, and does not repeat the text.
 pub(crate) fn parse(text: &str, kind: &'static str) -> Result<Vec<[u8; 32]>, ConfigError> {
     let keys: Option<_> = text.split(',').map(|key| parse_one(key.trim())).collect();
     keys.ok_or_else(|| ConfigError::keys(kind))

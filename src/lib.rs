@@ -50,7 +50,7 @@
 //! # Where to start
 //!
 //! - The [guides](guide/index.html): a first server; state, errors and rights; testing; asking the
-//!   user; authorization; deploying; observing; writing a registry; coming from `rmcp`.
+//!   user; tasks; authorization; deploying; observing; writing a registry; coming from `rmcp`.
 //! - [`Handler`](call::Handler) describes what a handler can take and return.
 //! - [`ToolRegistry`], [`PromptRegistry`] and [`ResourceRegistry`] hold handlers. A [`Catalog`]
 //!   joins registries, [`Filtered`](registry::Filtered) shows each caller a part of one, and
@@ -65,7 +65,7 @@
 //!
 //! # Logging
 //!
-//! Spans and events go to the subscriber of `tracing`. Each request has a span, and metrics an
+//! Each request has a span, and spans and events go to the subscriber of `tracing`. For metrics, set an
 //! [`Observer`](observe::Observer). The guide "Observing" (`guide::observing`) lists all events.
 //!
 //! | level | event |
@@ -78,8 +78,8 @@
 //! Each event of a call has its `kind` and `name`. If the client got a reference instead of a message,
 //! the event has that `reference`.
 //!
-//! At the levels `info`, `warn` and `error` there are no arguments, results, tokens, states, answers
-//! or messages for clients. There are the texts of errors that are not marked as safe to show, and of
+//! At the levels `info`, `warn` and `error`, events contain no arguments, results, tokens, states, answers
+//! or messages for clients. They contain the texts of errors that are not marked as safe to show, and of
 //! their sources. Names are written on one line and truncated at 256 bytes, errors at 4 KiB.
 //!
 //! # Features
@@ -101,15 +101,16 @@
 //! - `macros`: `#[tools]`, `#[prompts]` and `#[resources]` turn methods into handlers,
 //!   `#[derive(FromRef)]` makes the fields of a state available to them, and `#[debug_handler]`
 //!   makes the compiler say why a function is not a handler.
-//! - `otel`: fields from which `tracing-opentelemetry` takes the name, kind and status of spans, and
-//!   continuing the traces of other processes. The other attributes do not depend on it.
+//! - `otel`: fields from which `tracing-opentelemetry` takes the name, kind and status of spans, and a
+//!   trait to continue the traces of other processes. All other attributes do not depend on this feature.
 //! - `serve`: an HTTP/1.1 and HTTP/2 server with limits and graceful shutdown.
-//! - `tasks`: calls that outlive their request, as tasks that their clients ask about.
+//! - `tasks`: the tasks extension, in which calls outlive their request and clients ask for the result.
 //! - `templates`: resource templates.
 //! - `test-util`: an in-memory client for tests.
 //!
-//! The crate `mcp-stateless-upstream` has registries that live in other MCP servers. It only uses the
-//! public interface of this crate.
+//! The crate `mcp-stateless-upstream` has registries that are backed by other MCP servers, and
+//! `mcp-stateless-redis` stores the state that replicas share. Both only use the public interface of this
+//! crate.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 #[cfg(feature = "macros")]

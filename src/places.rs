@@ -27,7 +27,7 @@ struct Counts {
     by_caller: HashMap<Principal, usize>,
 }
 
-/// Why there is no place. The number is the bound that was reached.
+/// Why there is no free place. The number is the limit that was reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub(crate) enum Full {
     #[error("all {0} places are taken")]

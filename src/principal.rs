@@ -6,10 +6,11 @@ use std::sync::Arc;
 use http::request::Parts;
 
 /// A stable identifier of the caller, such as the subject of a token.
-/// Your authentication inserts it into the request's extensions. It binds the state of a call that
-/// asks, and the answers to its questions, to the caller, and gives each caller a share of bounded
-/// resources. Without it callers cannot be told apart: anyone who obtains a state or the id of a
-/// question can answer. A server that asks without a principal logs a warning once.
+///
+/// Your authentication inserts it into the request's extensions. Questions, their answers and tasks then
+/// belong to their caller, and each caller has its own share of limited resources. Without a principal,
+/// callers cannot be told apart: anyone who obtains a state, or the id of a question or a task, can use it.
+/// A server that asks without a principal logs a warning once.
 ///
 /// ```
 /// use mcp_stateless::Principal;

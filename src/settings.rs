@@ -22,7 +22,7 @@ pub(crate) struct Settings {
     /// The cache hint of `server/discover`.
     pub(crate) cache_hint: CacheHint,
     pub(crate) listeners: Places,
-    /// `None` if the host does not bound calls in flight.
+    /// `None` if the host does not limit calls in flight.
     pub(crate) calls: Option<Places>,
     pub(crate) drain: Arc<Drain>,
     pub(crate) observe: ObserveSettings,

@@ -1,9 +1,10 @@
-//! A server whose traces, metrics and logs can be seen: traces go to an OpenTelemetry collector over
-//! OTLP, metrics are at `/metrics` for Prometheus, and logs on standard error.
+//! A server with traces, metrics and logs. It sends traces to an OpenTelemetry collector over OTLP, serves
+//! metrics for Prometheus at `/metrics`, and writes logs to standard error.
 //!
-//! `cargo run --example observed --features otel,serve`, with a collector at
-//! `OTEL_EXPORTER_OTLP_ENDPOINT`, by default `http://localhost:4318`. `RUST_LOG` sets what is seen, by
-//! default `info`.
+//! `cargo run --example observed --features otel,serve`
+//!
+//! `OTEL_EXPORTER_OTLP_ENDPOINT` is the URL of the collector, by default `http://localhost:4318`. `RUST_LOG`
+//! filters spans and logs; the default is `info`.
 
 use std::sync::Arc;
 
@@ -27,7 +28,7 @@ mod common;
 mod metrics;
 mod traces;
 
-/// The span of the HTTP request, to which that of the MCP request is linked.
+/// Runs a request in a span, to which the span of the MCP request is linked.
 async fn trace(request: Request, next: Next) -> Response {
     let span = tracing::info_span!(
         "http.request",
@@ -68,7 +69,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         .route("/metrics", get(scrape))
         .with_state(metrics);
     serve(common::listen().await?, app).shutdown_on(signals).drain(&manager).await;
-    // Sends what has not been sent yet.
+    // Send the remaining spans.
     tokio::task::spawn_blocking(move || traces.shut_down()).await??;
     Ok(())
 }

@@ -15,10 +15,10 @@ use prometheus_client::registry::{Registry, Unit};
 
 pub(crate) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-/// Names and values. Only those that a request has.
+/// Names and values of labels.
 type Labels = Vec<(String, String)>;
 
-/// What is counted.
+/// The metrics of a server.
 pub(crate) struct Metrics {
     registry: Registry,
     durations: Family<Labels, Histogram, fn() -> Histogram>,
@@ -31,7 +31,7 @@ pub(crate) struct Metrics {
     ended_tasks: Family<Labels, Counter>,
 }
 
-/// Returns a name as Prometheus writes it.
+/// Converts a name to the form of Prometheus.
 fn name(name: &str) -> String {
     name.replace('.', "_")
 }
@@ -84,7 +84,7 @@ impl Metrics {
         metrics
     }
 
-    /// Writes all metrics as text.
+    /// Writes all metrics in the text format.
     pub(crate) fn encode(&self) -> Result<String, fmt::Error> {
         let mut buffer = String::new();
         text::encode(&mut buffer, &self.registry)?;
@@ -107,7 +107,7 @@ impl Observer for Metrics {
                 labels.push(label(names::OPERATION, names::EXECUTE_TOOL));
             }
             Some(Target::Prompt(prompt)) => labels.push(label(names::PROMPT, prompt)),
-            // There may be very many resources.
+            // URIs of resources are not labels, because there may be many.
             _ => {}
         }
         if let Some(error_type) = request.end.error_type() {
@@ -136,6 +136,7 @@ impl Observer for Metrics {
         self.parked.dec();
         self.questions.get_or_create(&vec![label(names::QUESTION, end.as_str())]).inc();
     }
+
     fn task_started(&self) {
         self.running_tasks.inc();
     }

@@ -1,4 +1,4 @@
-//! Traces by OTLP, and how they go on from one process to the next.
+//! Exporting traces over OTLP, and continuing them from one process to another.
 
 use std::error::Error;
 
@@ -21,32 +21,33 @@ use tracing::{Span, Subscriber};
 use tracing_opentelemetry::{OpenTelemetryLayer, OpenTelemetrySpanExt as _};
 use tracing_subscriber::registry::LookupSpan;
 
-/// The most bytes of a collector's answer.
+/// The maximum size of a collector's response, in bytes.
 const MAX_ANSWER: usize = 64 * 1024;
 
 /// Exports spans to a collector, in batches.
 pub(crate) struct Traces(SdkTracerProvider);
 
 impl Traces {
-    /// Begins to export. The endpoint is that of `OTEL_EXPORTER_OTLP_ENDPOINT`.
+    /// Starts to export to `OTEL_EXPORTER_OTLP_ENDPOINT`.
     pub(crate) fn export() -> Result<Self, Box<dyn Error>> {
         let exporter = SpanExporter::builder().with_http().with_http_client(OnTokio::new()).build()?;
         let resource = Resource::builder().with_service_name("observed").build();
         Ok(Self(SdkTracerProvider::builder().with_batch_exporter(exporter).with_resource(resource).build()))
     }
 
-    /// The layer that turns spans of `tracing` into spans of OpenTelemetry.
+    /// Returns the layer that converts spans of `tracing` to spans of OpenTelemetry.
     pub(crate) fn layer<S: Subscriber + for<'a> LookupSpan<'a>>(&self) -> OpenTelemetryLayer<S, Tracer> {
         tracing_opentelemetry::layer().with_tracer(self.0.tracer("mcp-stateless"))
     }
 
-    /// Sends what is left. Blocks.
+    /// Sends the remaining spans. Blocks.
     pub(crate) fn shut_down(&self) -> OTelSdkResult {
         self.0.shutdown()
     }
 }
 
-/// The HTTP client of the exporter, whose thread has no runtime: requests run on that of the server.
+/// The HTTP client of the exporter. The exporter's thread has no runtime, so requests run on that of the
+/// server.
 #[derive(Debug)]
 struct OnTokio {
     runtime: tokio::runtime::Handle,
@@ -73,7 +74,7 @@ impl HttpClient for OnTokio {
     }
 }
 
-/// Traces go on as W3C Trace Context and W3C Baggage say.
+/// Propagation with W3C Trace Context and W3C Baggage.
 pub(crate) struct W3c(TextMapCompositePropagator);
 
 impl Default for W3c {
@@ -85,12 +86,12 @@ impl Default for W3c {
 
 impl Propagation for W3c {
     fn continue_trace(&self, span: &Span, remote: &TraceContext) {
-        // The span of the HTTP request, which is current.
+        // The current span is that of the HTTP request.
         let http = Span::current().context();
         if http.span().span_context().is_valid() {
             span.add_link(http.span().span_context().clone());
         }
-        // Fails only without the layer.
+        // This only fails without the layer.
         let _ = span.set_parent(self.0.extract(&Carrier(remote)));
     }
 

@@ -7,7 +7,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use mcp_stateless::Principal;
 
-/// A user, as handlers receive it: an extension of the request.
+/// A user. Handlers receive it as an extension of the request.
 #[derive(Clone, Debug)]
 pub(crate) struct User {
     pub(crate) name: &'static str,
@@ -23,8 +23,8 @@ pub(crate) fn user(token: &str) -> Option<User> {
     }
 }
 
-/// Inserts the user and the principal, which the library uses for bounds and answers, or answers
-/// 401.
+/// Inserts the user, and the principal, which identifies the caller for limits and answers. Requests without
+/// a valid token get 401.
 pub(crate) async fn authenticate(mut request: Request, next: Next) -> Response {
     let header = request.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
     let Some(user) = header.and_then(|value| value.strip_prefix("Bearer ")).and_then(user) else {
@@ -35,7 +35,7 @@ pub(crate) async fn authenticate(mut request: Request, next: Next) -> Response {
     next.run(request).await
 }
 
-/// Whether a request comes from a maintainer: only maintainers see and call some of the tools.
+/// Returns whether a request comes from a maintainer. Only maintainers can see and call some of the tools.
 pub(crate) fn is_maintainer(head: &Parts) -> bool {
     head.extensions.get::<User>().is_some_and(|user| user.is_maintainer)
 }

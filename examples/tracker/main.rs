@@ -21,7 +21,7 @@ mod tracker;
 use crate::auth::authenticate;
 use crate::tracker::{Error, Tracker};
 
-/// All that the server offers, with a log line for each call.
+/// Returns the tools, prompts and resources, with a log line for each call.
 fn registry(tracker: Tracker) -> Result<impl Registry + Clone, RegistryError> {
     let tracker = Arc::new(tracker);
     let (tools, prompts) = (Tracker::tools(Arc::clone(&tracker)), Tracker::prompts(Arc::clone(&tracker)));
@@ -39,7 +39,7 @@ async fn log(call: CallInfo, next: Next) -> Result<Outcome, CallError> {
     outcome
 }
 
-/// Clients may read the errors of the domain. Others are masked, and logged in full.
+/// Clients can see the errors of the domain. All other errors are masked and logged.
 fn manager() -> Result<StatelessSessionManager, ConfigError> {
     StatelessSessionManager::builder("tracker", env!("CARGO_PKG_VERSION"))
         .instructions("Search before you create an issue.")

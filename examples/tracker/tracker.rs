@@ -33,7 +33,7 @@ struct Issue {
     comments: Vec<String>,
 }
 
-/// Why an operation failed. `manager` in `main.rs` decides what clients read of it.
+/// Why an operation failed. `manager` in `main.rs` decides what clients see.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
     #[error("There is no issue {0}")]
@@ -46,7 +46,7 @@ pub(crate) enum Error {
 
 type IssueResult = Result<Json<Issue>, Error>;
 
-/// The state that all handlers share. A real tracker holds a pool of database connections.
+/// The state that all handlers share. In a real tracker, this is a pool of database connections.
 pub(crate) struct Tracker {
     issues: Mutex<BTreeMap<u32, Issue>>,
     export_to: PathBuf,
@@ -65,7 +65,7 @@ impl Tracker {
         self.issues().get(&number).cloned().ok_or(Error::NotFound(number))
     }
 
-    /// Reporters change only their own issues.
+    /// Changes an issue. Reporters can only change their own issues.
     fn change(&self, user: &User, number: u32, change: impl FnOnce(&mut Issue)) -> IssueResult {
         let mut issues = self.issues();
         let issue = issues.get_mut(&number).ok_or(Error::NotFound(number))?;

@@ -1,6 +1,6 @@
 //! Invariants that must hold for everything that a peer can send.
 //!
-//! The requests are answered in memory, by a future that never has to wait.
+//! The requests are answered in memory, by a future that never has to wait, or on a clock of its own.
 
 mod asking;
 mod authorization;
@@ -33,24 +33,73 @@ pub use crate::uris::uris;
 
 /// Uses the lines before an empty one as headers, and the rest as the body.
 ///
-/// The reply must be valid in the protocol, and the same if the request is repeated. A body that is
-/// not valid JSON must be rejected.
+/// The reply must be valid in the protocol, and the same if the request is repeated, except for what is
+/// random. A body that is not valid JSON must be rejected. `TASKED` is replaced with the id of a task that
+/// waits for an answer; afterwards the task must be one still, and end when it is cancelled.
 pub fn request(data: &[u8]) {
+    let task = find(data, TASKED).map(|_| Server::shared().begin_task());
+    let data = about(data, task.as_deref().unwrap_or_default());
+    request_with(&data);
+    let Some(task) = &task else { return };
+    let status = Server::shared().get_task(task)["result"]["status"].take();
+    assert!(["input_required", "completed", "cancelled"].iter().any(|it| status == *it), "{status}");
+    Server::shared().end_task(task);
+}
+
+/// Stands for the id of a task.
+const TASKED: &[u8] = b"TASKED";
+
+/// Returns the data with the id of a task.
+fn about(data: &[u8], task: &str) -> Vec<u8> {
+    let mut data = data.to_vec();
+    while let Some(at) = find(&data, TASKED) {
+        data.splice(at..at + TASKED.len(), task.bytes());
+    }
+    data
+}
+
+fn request_with(data: &[u8]) {
+    let Some((reply, body)) = reply_to(data) else { return };
+    let is_random = settle(check(&reply, body));
+    let (again, _) = reply_to(data).expect("a request, as before");
+    assert_eq!(reply.status(), again.status());
+    if is_random {
+        settle(check(&again, body));
+    } else {
+        assert_eq!(reply.headers(), again.headers());
+        assert_eq!(reply.body(), again.body());
+    }
+}
+
+/// Sends a request, and returns the reply and the body of the request; `None` if it is not one.
+fn reply_to(data: &[u8]) -> Option<(Response<Vec<u8>>, &[u8])> {
     let (head, body) = split(data, b"\n\n").unwrap_or((b"", data));
-    let send = || {
-        let mut request = Request::post("/mcp").header("host", "localhost");
-        for line in head.split(|&byte| byte == b'\n') {
-            let Some((name, value)) = split(line, b":") else { continue };
-            request = request.header(name, value);
+    let mut request = Request::post("/mcp").header("host", "localhost");
+    for line in head.split(|&byte| byte == b'\n') {
+        let Some((name, value)) = split(line, b":") else { continue };
+        request = request.header(name, value);
+    }
+    // An HTTP server does not pass on invalid headers.
+    let request = request.body(Full::from(body.to_vec())).ok()?;
+    Some((Server::shared().send(request), body))
+}
+
+/// Ends the tasks that these messages tell of. Returns whether there is anything random in them.
+fn settle(messages: Vec<Message>) -> bool {
+    let mut is_random = false;
+    for message in messages {
+        let Some(Ok(result)) =
+            message.get("result").map(|result| serde_json::from_str::<Value>(result.get()))
+        else {
+            continue;
+        };
+        is_random |= result.get("requestState").is_some();
+        if result["resultType"] == "task" {
+            is_random = true;
+            Server::shared().end_task(result["taskId"].as_str().expect("an id"));
         }
-        // An HTTP server does not pass on invalid headers.
-        request.body(Full::from(body.to_vec())).ok().map(|request| Server::shared().send(request))
-    };
-    let Some(reply) = send() else { return };
-    check(&reply, body);
-    let again = send().expect("a request, as before");
-    assert_eq!((reply.status(), reply.headers()), (again.status(), again.headers()));
-    assert_eq!(reply.body(), again.body());
+    }
+    is_random
 }
 
 /// Uses the data as the arguments of a tool with one parameter of each kind of type. They must be
@@ -123,11 +172,13 @@ fn messages(json: &[u8]) -> Vec<Message> {
     }
 }
 
-fn check(reply: &Response<Vec<u8>>, body: &[u8]) {
+/// Checks a reply, and returns its messages.
+fn check(reply: &Response<Vec<u8>>, body: &[u8]) -> Vec<Message> {
     let status = reply.status();
     assert!(!reply.headers().contains_key("mcp-session-id"));
     if status == StatusCode::ACCEPTED {
-        return assert_eq!(reply.body(), b"");
+        assert_eq!(reply.body(), b"");
+        return Vec::new();
     }
     assert!([200, 400, 403, 404, 405, 406, 413, 415].contains(&status.as_u16()), "{status}");
     let messages: Vec<Message> = match reply.headers()["content-type"].as_bytes() {
@@ -147,10 +198,44 @@ fn check(reply: &Response<Vec<u8>>, body: &[u8]) {
     if status == StatusCode::OK {
         assert!(serde_json::from_slice::<&RawValue>(body).is_ok(), "served, but no JSON");
     }
+    messages
 }
 
 /// Splits at the first `separator`.
 fn split<'a>(bytes: &'a [u8], separator: &[u8]) -> Option<(&'a [u8], &'a [u8])> {
-    let at = bytes.windows(separator.len()).position(|window| window == separator)?;
+    let at = find(bytes, separator)?;
     Some((&bytes[..at], &bytes[at + separator.len()..]))
+}
+
+fn find(bytes: &[u8], wanted: &[u8]) -> Option<usize> {
+    bytes.windows(wanted.len()).position(|window| window == wanted)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use crate::server::Server;
+    use crate::{about, reply_to};
+
+    #[test]
+    fn seeds_about_tasks_are_served() {
+        for (seed, end) in [
+            ("task_get", r#""status":"input_required""#),
+            ("task_listen", r#""status":"input_required""#),
+            ("task_update", r#""resultType":"complete""#),
+            ("task_cancel", r#""resultType":"complete""#),
+            ("task", r#""resultType":"task""#),
+        ] {
+            let file = format!("{}/seeds/request/{seed}", env!("CARGO_MANIFEST_DIR"));
+            let task = Server::shared().begin_task();
+            let data = about(&fs::read(file).expect("a seed"), &task);
+            let (reply, _) = reply_to(&data).expect("a request");
+            let text = String::from_utf8_lossy(reply.body());
+            assert!(reply.status() == 200 && text.contains(end) && !text.contains("error"), "{seed}: {text}");
+            if seed == "task_update" {
+                assert_eq!(Server::shared().get_task(&task)["result"]["status"], "completed");
+            }
+        }
+    }
 }

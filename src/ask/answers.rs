@@ -15,7 +15,7 @@ use crate::protocol::Era;
 use crate::request::{Params, ValidRequest};
 use crate::settings::Settings;
 
-/// The most answers in a request, known and unknown. Each takes some memory besides its text.
+/// The maximum number of answers in a request, known and unknown. Each takes some memory besides its text.
 const MOST_ANSWERS: usize = 256;
 
 /// The answers in a request; most requests have none.
@@ -76,6 +76,11 @@ impl Answers {
         Ok(Self(Some(Box::new(Brought { state: state.unwrap_or_default(), now }))))
     }
 
+    /// Returns whether the request brings answers or a state.
+    pub(crate) fn are_there(&self) -> bool {
+        self.0.is_some()
+    }
+
     /// Answers and a state for a test.
     #[cfg(feature = "test-util")]
     pub(crate) fn given(
@@ -89,7 +94,7 @@ impl Answers {
         Self(Some(Box::new(Brought { state, now: now.collect() })))
     }
 
-    /// The answers and the state of a call that begins again as a task.
+    /// Creates the answers and the state of a restarted task.
     #[cfg(feature = "tasks")]
     pub(crate) fn of_task(answers: BTreeMap<String, Box<RawValue>>, returned: Option<Box<RawValue>>) -> Self {
         let state = AnswerState { returned, ..AnswerState::default() };

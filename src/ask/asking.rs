@@ -221,7 +221,7 @@ impl Asks {
         exchange: &Arc<Exchange>,
     ) -> Result<Required, RpcError> {
         if self.era == Era::Legacy {
-            let reason = "This asks the client in a way that only clients of 2026-07-28 understand";
+            let reason = "This returns questions, which only clients of 2026-07-28 support";
             return Err(RpcError::new(ErrorCode::INVALID_REQUEST, reason));
         }
         let cx = CallContext::new(Arc::clone(exchange));
@@ -245,8 +245,8 @@ impl Asks {
         Ok(Required { questions, state })
     }
 
-    /// Lets the handler go on as a task: its open questions become those of the task, and wait for
-    /// their answers where they are.
+    /// Lets the handler continue as a task. Its open questions become those of the task, and continue to
+    /// wait for their answers.
     #[cfg(feature = "tasks")]
     pub(crate) fn become_task(&self, link: &Arc<TaskLink>) {
         let (waits, call) = {
@@ -272,7 +272,7 @@ impl Asks {
         self.wish.settle(true);
     }
 
-    /// Returns whether the call may become a task, as far as the server decides that.
+    /// Returns whether the server allows the call to become a task.
     #[cfg(feature = "tasks")]
     pub(crate) fn may_become_task(&self) -> bool {
         self.era == Era::Modern && self.settings.tasks.is_some()
@@ -284,8 +284,7 @@ impl Asks {
         self.task.get()
     }
 
-    /// Returns the answers that a call which begins again needs besides those to its task: of the
-    /// rounds before it was a task.
+    /// Returns the answers of the rounds before the call became a task, which a restarted call needs as well.
     #[cfg(feature = "tasks")]
     pub(crate) fn answers(&self) -> &Answers {
         &self.answers

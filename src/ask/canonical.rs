@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 use crate::jsonrpc::Raw;
 use crate::jsonrpc::scan::{ScanFault, Scanner};
 
-/// The most objects and members that are sorted, which bounds the memory for a text. A text with
+/// The maximum number of objects and members that are sorted, which bounds the memory for a text. A text with
 /// more of them is hashed unchanged.
 const MOST_ITEMS: usize = 64 * 1024;
 

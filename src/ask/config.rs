@@ -116,10 +116,10 @@ impl AskBuilder {
             missing.push("`answer_bus`");
         }
         if !missing.is_empty() {
-            let missing = missing.join(" and no ");
+            let missing = missing.join(", ");
             tracing::warn!(
                 missing,
-                "calls that ask their clients can be answered in this process only: a setting is missing"
+                "questions to clients can only be answered in this process: a setting is missing"
             );
         }
         let sealer = self.sealer.unwrap_or_else(|| match StateKeys::random() {

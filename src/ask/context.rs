@@ -20,10 +20,10 @@ use crate::protocol::{ClientCapability, Era};
 /// and ask the same questions under the same keys in the same order. Questions that are awaited
 /// together, for example with `tokio::join!`, are sent together.
 ///
-/// In earlier revisions the handler waits where it is. The client must accept a stream, and its
+/// In earlier revisions the handler waits for the answer. The client must accept a stream, and its
 /// answer must reach this process or one that shares its [`ChangeBus`](crate::changes::ChangeBus).
 ///
-/// An answer is not an authorisation, because the client can make it up; see
+/// An answer is not an authorisation, because the client can invent it; see
 /// [`InputRequired`](crate::ask::InputRequired#an-answer-is-not-an-authorisation).
 ///
 /// # Questions beside other work
@@ -84,7 +84,7 @@ impl CallContext {
     }
 
     /// Asks the user to visit a page, for data that must not pass through the client. Returns when
-    /// the user has agreed to visit it; the host must find out itself what they did there.
+    /// the user has agreed to visit it. The answer does not tell what the user did there.
     pub async fn elicit_url(
         &self,
         key: &str,
@@ -131,8 +131,8 @@ impl CallContext {
         self.exchange().asks.ask(self, key, question).await
     }
 
-    /// For a handler that returns [`InputRequired`](crate::ask::InputRequired): the answers that this
-    /// request brings, by their keys, as the client sent them. It can make them up.
+    /// Returns the answers of this request by their keys, as the client sent them, for a handler that returns
+    /// [`InputRequired`](crate::ask::InputRequired). The client can invent them.
     pub fn answers(&self) -> std::collections::BTreeMap<String, Box<RawValue>> {
         self.exchange().asks.brought()
     }
@@ -148,7 +148,7 @@ impl CallContext {
             let fault = fault.trim_start_matches("Invalid arguments: ");
             match self.revision().era() {
                 Era::Modern => {
-                    let fault = format!("The answer to `{key}` does not fit: {fault}");
+                    let fault = format!("The answer to `{key}` is not valid: {fault}");
                     AskError::Rpc(RpcError::invalid_params(fault))
                 }
                 Era::Legacy => AskError::Misfit(fault.to_owned()),
@@ -156,17 +156,17 @@ impl CallContext {
         })
     }
 
-    /// Returns whether the client declares a capability. Requests of the legacy era do not say,
-    /// and the answer is `true`.
+    /// Returns whether the client declares a capability. Requests of the legacy era do not declare any, and
+    /// the result is `true`.
     pub fn supports(&self, capability: ClientCapability) -> bool {
         self.require(capability).is_ok()
     }
 
     /// Returns the answer under this key, if the request has one, for a handler that returns
-    /// [`InputRequired`](crate::ask::InputRequired). The client can make it up.
+    /// [`InputRequired`](crate::ask::InputRequired). The client can invent it.
     ///
     /// # Errors
-    /// `-32602` when the answer does not deserialise as `T`.
+    /// Returns the error `-32602` if the answer does not deserialise as `T`.
     pub fn answer<T: DeserializeOwned>(&self, key: &str) -> Result<Option<T>, RpcError> {
         let answer = self.exchange().asks.see(key);
         let answer = answer.map(|answer| self.read(key, answer.get())).transpose();
@@ -177,7 +177,7 @@ impl CallContext {
     }
 
     /// Returns the state of the previous round, for a handler that returns
-    /// [`InputRequired`](crate::ask::InputRequired); `None` without one, or when it does not
+    /// [`InputRequired`](crate::ask::InputRequired). Returns `None` if there is none, or if it does not
     /// deserialise as `T`.
     pub fn state<T: DeserializeOwned>(&self) -> Option<T> {
         self.exchange().asks.state().map(RawValue::get).and_then(|state| serde_json::from_str(state).ok())

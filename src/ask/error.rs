@@ -26,8 +26,8 @@ pub enum AskError {
     TimedOut(Duration),
     /// The call has ended, and cannot ask.
     Ended,
-    /// The request is answered with this error, such as a capability that the client did not
-    /// declare.
+    /// A JSON-RPC error, which becomes the reply, for example because the client did not declare a
+    /// capability.
     Rpc(RpcError),
 }
 
@@ -37,10 +37,10 @@ impl fmt::Display for AskError {
             Self::Declined => formatter.write_str("The user declined"),
             Self::Cancelled => formatter.write_str("The user cancelled"),
             Self::Refused(error) => write!(formatter, "The client refused the question: {error}"),
-            Self::Misfit(fault) => write!(formatter, "The client's answer does not fit: {fault}"),
+            Self::Misfit(fault) => write!(formatter, "The client's answer is not valid: {fault}"),
             Self::Unreachable(reason) => write!(formatter, "The client cannot be asked: {reason}"),
             Self::TimedOut(limit) => write!(formatter, "The client did not answer within {limit:?}"),
-            Self::Ended => formatter.write_str("The call is over"),
+            Self::Ended => formatter.write_str("The call has ended"),
             Self::Rpc(error) => error.fmt(formatter),
         }
     }

@@ -14,9 +14,9 @@ use crate::principal::Principal;
 /// Lets each state of a call be redeemed once, so that a client cannot send the same answers
 /// twice; see [`ManagerBuilder::answer_guard`](crate::manager::ManagerBuilder::answer_guard).
 ///
-/// Replicas must agree, so implement this over a store that they share and that decides
-/// atomically. The crate `mcp-stateless-redis` has one; this is the idea of it. A message bus does
-/// not suffice: it does not reply, so two replicas could both believe to be first. A single process
+/// Replicas must agree, so implement this with a shared store that decides atomically. The crate
+/// `mcp-stateless-redis` has an implementation; the example shows its principle. A message bus is not
+/// sufficient: it does not reply, so two replicas could both believe that they were first. A single process
 /// uses [`LocalAnswerGuard`].
 ///
 /// ```
@@ -43,8 +43,8 @@ pub trait AnswerGuard: Send + Sync + 'static {
     /// on any replica; the client then gets `-32602`.
     ///
     /// # Errors
-    /// When it cannot decide, for example because the store is unreachable. The error is logged,
-    /// the client gets 503 with `-32603` and `Retry-After`, and the handler is not called. If the
+    /// Returns an error if it cannot decide, for example because the store is unreachable. The error is
+    /// logged, the client gets 503 with `-32603` and `Retry-After`, and the handler is not called. If the
     /// state was redeemed nevertheless, a second try gets `-32602`.
     fn redeem<'a>(&'a self, redemption: &'a Redemption) -> Redeeming<'a>;
 }
@@ -77,8 +77,8 @@ impl Redemption {
         self.principal.as_ref()
     }
 
-    /// Returns how long the id must be remembered: until the state has expired, and a minute
-    /// longer because the clocks of replicas differ.
+    /// Returns how long the id must be stored: until the state has expired, and a minute longer because the
+    /// clocks of replicas differ.
     pub fn keep_for(&self) -> Duration {
         Duration::from_secs(self.forgotten_at().saturating_sub(now().as_secs()))
     }
@@ -90,10 +90,10 @@ impl Redemption {
 
 /// An [`AnswerGuard`] for a server of one process.
 ///
-/// It remembers each redeemed state until that has expired. By default it remembers 65,536 states
-/// of callers with a [`Principal`], at most an eighth of them for each caller, and as many again
-/// of callers without one. At a bound, further states are refused with 503 until others have
-/// expired. They are not redeemed, so the client may try again. A state takes about 200 bytes.
+/// It stores the id of each redeemed state until the state expires. By default it stores at most 65,536
+/// states of callers with a [`Principal`], of which each caller may have an eighth, and another 65,536 states
+/// of callers without a principal. When a limit is reached, further states are refused with 503 until others
+/// have expired. They are not redeemed, so the client may try again. A state takes about 200 bytes.
 #[derive(Debug)]
 pub struct LocalAnswerGuard {
     places: Places,
@@ -117,12 +117,12 @@ struct Entry {
 }
 
 impl LocalAnswerGuard {
-    /// Creates a guard that remembers 65,536 states.
+    /// Creates a guard that stores up to 65,536 states.
     pub fn new() -> Self {
         Self::with_capacity(65_536)
     }
 
-    /// Creates a guard that remembers this many states, at least one for each caller.
+    /// Creates a guard that stores up to this many states, at least one for each caller.
     pub fn with_capacity(states: usize) -> Self {
         Self { places: Places::new(states, (states / 8).max(1)), redeemed: Mutex::default() }
     }

@@ -12,18 +12,18 @@ use crate::jsonrpc::RpcError;
 /// Questions that a handler returns instead of a result. The client calls again with the answers
 /// (2026-07-28, Patterns, "Multi Round-Trip Requests").
 ///
-/// This is the low-level way to ask, in which the handler keeps the state of the call itself and
-/// which works only in 2026-07-28. `cx.elicit(…)` and its like are shorter, and work in both eras.
+/// This is the low-level way to ask. The handler manages the state of the call itself, and it only works
+/// in 2026-07-28. `cx.elicit(…)` and related methods are shorter, and work in both eras.
 ///
 /// # An answer is not an authorisation
 ///
-/// Answers come from the client, which may make them up: in its first call, for a question that it
-/// was not asked, or without showing the question to anyone. The state is sealed, so a handler can
-/// rely on it: it is what the handler set in an earlier round of the same call by the same caller.
-/// But the client may send it again with other answers, as often as it likes until it expires. So
-/// treat an answer like an argument, and check by other means whether the caller may do what it
-/// asks for. With an [`answer_guard`](crate::manager::ManagerBuilder::answer_guard) answers are
-/// accepted once, and only to questions that were sent with the state.
+/// Answers come from the client, which may invent them: in its first call, for a question that it was
+/// not asked, or without showing the question to anyone. The state is sealed, so a handler can rely on it:
+/// the handler set it in an earlier round of the same call by the same caller. However, until it expires,
+/// the client may send it again with other answers, any number of times. Treat an answer like an argument,
+/// and check by other means whether the caller may do what it asks for. With an
+/// [`answer_guard`](crate::manager::ManagerBuilder::answer_guard), answers are accepted once, and only to
+/// questions that were sent with the state.
 ///
 /// ```
 /// use mcp_stateless::ask::{ElicitResult, InputRequired, Question};
@@ -83,8 +83,8 @@ impl InputRequired {
         Ok((self.questions, state.map_err(|_| RpcError::internal())?))
     }
 
-    /// Sets the state that the handler gets when it is called again. It travels sealed, by way of
-    /// the client, together with the answers so far.
+    /// Sets the state that the handler gets when it is called again. It is sealed, and sent to the client
+    /// and back together with the answers so far.
     #[must_use]
     pub fn state(mut self, state: impl Into<Value>) -> Self {
         self.state = Some(state.into());

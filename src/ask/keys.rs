@@ -1,4 +1,4 @@
-//! Sealing the state of a call, which travels by way of the client.
+//! Sealing the state of a call, which the client stores between requests.
 
 use std::fmt;
 use std::str::FromStr;
@@ -13,27 +13,26 @@ const NONCE: usize = 24;
 
 /// Seals the state that a client carries from one request to the next, and opens it again.
 ///
-/// The state holds answers of users, so a sealed state must be unreadable; and handlers act on
-/// an opened state, so an altered one must not open. [`StateKeys`] does both with keys that the
-/// host holds. Implement this trait for keys that are kept elsewhere, such as in a key
-/// management service.
+/// The state contains answers of users, so a sealed state must be unreadable. Handlers rely on an opened
+/// state, so an altered one must not open. [`StateKeys`] ensures both with keys of the host. Implement this
+/// trait for keys that are stored elsewhere, such as in a key management service.
 pub trait Sealer: Send + Sync + 'static {
-    /// Seals `plain` so that it opens only together with `bound_to`. Returns `None` on
-    /// failure, which is logged and answered with `-32603`.
+    /// Seals `plain` so that it can only be opened together with `bound_to`. Returns `None` on failure,
+    /// which is logged and answered with `-32603`.
     fn seal(&self, plain: &[u8], bound_to: &[u8]) -> Option<Vec<u8>>;
 
-    /// Opens what was sealed together with `bound_to`; returns `None` for anything else.
+    /// Opens bytes that were sealed together with `bound_to`. Returns `None` for anything else.
     fn open(&self, sealed: &[u8], bound_to: &[u8]) -> Option<Vec<u8>>;
 }
 
-/// Keys that seal with XChaCha20-Poly1305, under a random nonce each time.
+/// Keys that seal with XChaCha20-Poly1305, with a random nonce each time.
 ///
 /// All replicas of a server need the same keys. To rotate them without losing a call, first
-/// let all replicas [`accept`](Self::accept) the new key; then make it the first key
-/// everywhere; and drop the old key once the states that it sealed have expired.
+/// let all replicas [`accept`](Self::accept) the new key. Then make it the first key everywhere. Remove the
+/// old key when the states and tasks that it sealed have expired.
 ///
-/// Keys can be parsed from text, such as an environment variable: each is 64 hexadecimal
-/// digits, with a comma between two keys. The first seals, the others are accepted.
+/// Keys can be parsed from text, such as an environment variable. Each key is 64 hexadecimal digits, and
+/// keys are separated by commas. The first key seals, and the others are accepted.
 ///
 /// ```
 /// use mcp_stateless::ask::StateKeys;
@@ -49,12 +48,12 @@ pub trait Sealer: Send + Sync + 'static {
 pub struct StateKeys(Vec<XChaCha20Poly1305>);
 
 impl StateKeys {
-    /// Seals and opens with this key: 32 random bytes.
+    /// Creates keys that seal and open with this key, which must be 32 random bytes.
     pub fn new(key: [u8; 32]) -> Self {
         Self(vec![cipher(key)])
     }
 
-    /// Also opens what was sealed with this key.
+    /// Also opens states that were sealed with this key.
     #[must_use]
     pub fn accept(mut self, key: [u8; 32]) -> Self {
         self.0.push(cipher(key));
@@ -73,7 +72,7 @@ impl FromStr for StateKeys {
     type Err = ConfigError;
 
     /// # Errors
-    /// When a key is not 64 hexadecimal digits. The error does not repeat the text.
+    /// Returns an error if a key is not 64 hexadecimal digits. The error does not contain the text.
     fn from_str(text: &str) -> Result<Self, ConfigError> {
         Ok(Self(hex_keys::parse(text, "state keys")?.into_iter().map(cipher).collect()))
     }

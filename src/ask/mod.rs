@@ -2,17 +2,16 @@
 //! (sampling) or its file system (roots).
 //!
 //! A handler asks in one line, `cx.elicit("key", "…").await?`, and is written once for both
-//! eras. In the modern era a question without an answer ends the request, as soon as the handler
-//! waits for nothing else. The reply is `input_required`, and its `requestState` holds the answers
-//! so far, sealed. The client calls again with the new answer, on any replica, and the handler
-//! runs again from its beginning; this time the answer is there (2026-07-28, Patterns, "Multi
-//! Round-Trip Requests"). In the legacy era the question goes out on the call's own stream, and
+//! eras. In the modern era, a question without an answer ends the request, as soon as the handler
+//! waits for nothing else. The reply is `input_required`, and its `requestState` contains the sealed answers
+//! so far. The client calls again with the new answer, on any replica, and the handler
+//! runs again from its beginning; this time it gets the answer (2026-07-28, Patterns, "Multi
+//! Round-Trip Requests"). In the legacy era, the question is sent on the call's stream, and
 //! the call waits for the answer, which arrives as a separate POST.
 //!
-//! An answer is not an authorisation. The client sends it and may make it up, before it was asked
-//! as well as after; a sealed state proves only which answers were sent earlier. An
-//! [`AnswerGuard`] ensures that answers belong to a question that was asked, and that each is
-//! taken once.
+//! An answer is not an authorisation. The client may invent it, even before it was asked. A sealed state
+//! only proves which answers were sent earlier. An [`AnswerGuard`] ensures that answers belong to a question
+//! that was asked, and that each is accepted once.
 
 mod answers;
 mod asking;

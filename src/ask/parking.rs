@@ -101,7 +101,7 @@ impl Parking {
         Some(AnswerDelivery { topic: id.topic(), message, is_ours: id.replica == self.replica.name })
     }
 
-    /// Sends an answer whose client gets no reply, and so cannot hear that nobody waits for it.
+    /// Sends an answer in a message that gets no reply, so the outcome cannot be reported.
     pub(crate) fn send(&self, answer: AnswerDelivery) {
         self.bus.publish(&answer.topic, answer.message);
     }
@@ -123,7 +123,7 @@ impl Parking {
         // Logged once, because anyone can make up such an id.
         if !self.replica.has_told.swap(true, Ordering::Relaxed) {
             tracing::warn!(
-                "an answer to another replica's question finds no call: replicas must share an `answer_bus`"
+                "no call waits for the answer to another replica's question: replicas must share an `answer_bus`"
             );
         }
         DeliveryOutcome::NotHere
@@ -144,10 +144,10 @@ impl Parking {
         let principal = Principal::of(&exchange.head);
         let _place = self.places.take(principal).map_err(|full| match full {
             Full::ForAll(_) => AskError::Unreachable(
-                "too many calls wait for answers (the server's `max_parked` setting decides)",
+                "too many calls wait for answers (the server's `max_parked` setting limits them)",
             ),
             Full::ForPrincipal(_) => AskError::Unreachable(
-                "too many calls wait for answers of this caller (the server's `max_parked_per_principal` setting decides)",
+                "too many calls wait for answers of this caller (the server's `max_parked_per_principal` setting limits them)",
             ),
         })?;
         let id = random_id().ok_or(AskError::Unreachable("the system has no random numbers"))?;

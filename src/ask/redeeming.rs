@@ -1,4 +1,4 @@
-//! Redeems the state that a request brings, before the request is served.
+//! Redeems the state of a request before the request is served.
 
 use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -38,7 +38,7 @@ pub(crate) async fn redeem(
 }
 
 async fn ask_guard(redemption: &Redemption, settings: &AskSettings) -> Result<(), RpcError> {
-    let unknown = || RpcError::unavailable("The answers cannot be taken now: try again later");
+    let unknown = || RpcError::unavailable("The answers cannot be accepted now: try again later");
     let Some(guard) = &settings.guard else { return Err(unknown()) };
     let mut redeeming = pin!(async { guard.redeem(redemption).await });
     let mut deadline = Deadline::new(LIMIT);

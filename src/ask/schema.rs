@@ -11,7 +11,7 @@ const FORMATS: [&str; 4] = ["email", "uri", "date", "date-time"];
 /// choices, which is what clients can show.
 ///
 /// # Errors
-/// If a field has another type. The error names it.
+/// Returns an error if a field has another type. The error names it.
 pub(super) fn form_of<T: JsonSchema>() -> Result<Value, String> {
     let settings = SchemaSettings::draft2020_12().with(|settings| {
         settings.inline_subschemas = true;

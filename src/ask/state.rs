@@ -106,9 +106,7 @@ impl AnswerState {
         let returned = self.returned.as_ref().map_or(0, |returned| returned.get().len());
         if returned < limit && !self.answers.is_empty() {
             tracing::warn!(size, limit, "a client's answers are larger than `max_state_size` allows");
-            return RpcError::invalid_params(
-                "The answers are larger than this server keeps from round to round",
-            );
+            return RpcError::invalid_params("The answers are larger than this server allows");
         }
         tracing::error!(size, limit, "the state of a call is larger than `max_state_size` allows");
         RpcError::internal()

@@ -6,15 +6,15 @@ use crate::protocol::error;
 
 /// Tasks (feature `tasks`).
 ///
-/// An ordinary handler runs as a task unchanged. A question waits where it was asked until
-/// `tasks/update` brings the answer, even in a `select!` or under a timeout; a question that is
-/// dropped is withdrawn. Progress becomes the status message, and log messages are not sent.
+/// An ordinary handler can run as a task without changes. A question waits until the client sends the
+/// answer with `tasks/update`, even in a `select!` or with a timeout. A question that is dropped is
+/// withdrawn. Progress becomes the status message, and log messages are not sent.
 impl CallContext {
-    /// Makes the call a task, and returns when the client has been told so. If the call is a task
-    /// already, it does nothing.
+    /// Makes the call a task, and returns when the client has been sent its handle. If the call is already
+    /// a task, this does nothing.
     ///
-    /// A handler that knows how much there is to do decides by itself whether the client should
-    /// wait, and asks before what it wants to know at once:
+    /// A handler that knows how much work there is can decide whether the client should wait. Questions
+    /// that the user should answer immediately have to be asked before:
     ///
     /// ```
     /// use mcp_stateless::{CallContext, ToolError};
@@ -32,10 +32,10 @@ impl CallContext {
     /// ```
     ///
     /// # Errors
-    /// `-32021` when the client cannot ask about tasks, which clients of earlier revisions never can;
-    /// `-32603` when the server serves no tasks or has no room for another one, or when the tool's
-    /// [mode](crate::task::TaskMode) is `Never`. Return the error with `?` if the call must be a task,
-    /// or go on and let the client wait.
+    /// Returns the error `-32021` if the client does not support tasks, as all clients of earlier revisions,
+    /// and `-32603` if the server has no tasks, if a limit of tasks is reached, or if the tool's
+    /// [mode](crate::task::TaskMode) is `Never`. Return the error with `?` if the call must be a task.
+    /// Otherwise continue, and the client waits for the result.
     pub async fn become_task(&self) -> Result<(), RpcError> {
         let asks = &self.exchange().asks;
         if asks.task().is_some() || asks.wish.is_granted() {

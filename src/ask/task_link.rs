@@ -1,4 +1,4 @@
-//! What the handler of a task reports and asks, and the answers that it gets.
+//! The connection between the handler of a task and its keeper: reports, questions and answers.
 
 use std::pin::Pin;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -11,11 +11,11 @@ use tokio::sync::Notify;
 
 use super::{AskError, Question};
 
-/// The most questions of a task, each of which stays known until the task ends.
+/// The maximum number of questions of a task. Each is stored until the task ends.
 const MOST_QUESTIONS: usize = 256;
 
-/// Connects the handler of a task with the keeper of the task, who stores what the handler reports
-/// and asks, and brings the answers.
+/// Connects the handler of a task with the keeper of the task, which stores the handler's reports and
+/// questions, and delivers the answers.
 #[derive(Default)]
 pub(crate) struct TaskLink {
     state: Mutex<LinkState>,
@@ -29,7 +29,7 @@ struct LinkState {
     /// A question's number is its index.
     questions: Vec<Asked>,
     is_closed: bool,
-    /// Whether questions stay open although nobody waits for them.
+    /// Whether questions stay open although the handler no longer waits for them.
     is_frozen: bool,
 }
 
@@ -37,10 +37,37 @@ struct Asked {
     question: TaskQuestion,
     answer: Option<Box<RawValue>>,
     is_open: bool,
-    /// Whether the handler has asked it in this run. A handler that another replica has begun again
-    /// asks the questions of the run before.
+    /// Whether it cannot be asked again, because the handler has asked it in this run, or because it was
+    /// withdrawn in a previous run. A restarted handler asks the questions of the previous run again.
     is_used: bool,
+    /// Whether the handler had its answer when it began.
+    is_known: bool,
     waker: Option<Waker>,
+}
+
+/// How a handler asks.
+#[derive(Clone, Copy, PartialEq)]
+enum Asking {
+    /// It waits for the answer where it is.
+    InPlace,
+    /// It has ended, and begins again with the answer.
+    Returned,
+}
+
+impl Asked {
+    fn new(question: TaskQuestion) -> Self {
+        Self { question, answer: None, is_open: false, is_used: false, is_known: false, waker: None }
+    }
+
+    /// Returns whether this is the question with the same key that a handler asks.
+    fn is_for(&self, asking: Asking, question: &TaskQuestion) -> bool {
+        let is_same = self.question.method == question.method && self.question.params == question.params;
+        match (asking, self.answer.is_some()) {
+            (Asking::InPlace, is_answered) => !self.is_used && (is_answered || is_same),
+            (Asking::Returned, true) => !self.is_known && is_same,
+            (Asking::Returned, false) => self.is_open && is_same,
+        }
+    }
 }
 
 /// A question of a task.
@@ -49,25 +76,43 @@ pub(crate) struct TaskQuestion {
     pub(crate) key: String,
     pub(crate) method: String,
     pub(crate) params: Map<String, Value>,
+    /// The key under which the handler that returned the question expects its answer, if it differs:
+    /// that of a question before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) returned_as: Option<String>,
 }
 
-/// What the keeper of a task stores.
+/// The state of a handler that the keeper stores.
 pub(crate) struct TaskReport {
     pub(crate) status: Option<String>,
     pub(crate) questions: Vec<TaskQuestion>,
-    /// The numbers of those without an answer, in ascending order.
+    /// The numbers of the questions without an answer, in ascending order.
     pub(crate) open: Vec<u32>,
 }
 
 impl TaskLink {
-    /// Creates the link of a task that another replica has run before.
-    pub(crate) fn resumed(questions: Vec<TaskQuestion>, answers: Vec<(u32, Box<RawValue>)>) -> Self {
-        let asked = |question| Asked { question, answer: None, is_open: false, is_used: false, waker: None };
-        let mut questions: Vec<_> = questions.into_iter().map(asked).collect();
+    /// Creates the link of a task that another replica has run before. The questions with the numbers
+    /// in `open` stay open until the handler comes to them, because their users may be about to answer.
+    pub(crate) fn resumed(
+        questions: Vec<TaskQuestion>,
+        open: &[u32],
+        answers: Vec<(u32, Box<RawValue>)>,
+    ) -> Self {
+        let mut questions: Vec<_> = questions.into_iter().map(Asked::new).collect();
+        for number in open {
+            if let Some(asked) = questions.get_mut(*number as usize) {
+                asked.is_open = true;
+            }
+        }
         for (number, answer) in answers {
             if let Some(asked) = questions.get_mut(number as usize) {
                 asked.answer = Some(answer);
+                asked.is_open = false;
+                asked.is_known = true;
             }
+        }
+        for asked in &mut questions {
+            asked.is_used = asked.answer.is_none() && !asked.is_open;
         }
         Self { state: Mutex::new(LinkState { questions, ..LinkState::default() }), changed: Notify::new() }
     }
@@ -80,32 +125,39 @@ impl TaskLink {
 
     /// Asks a question, and returns its number. No two questions of a task share a key.
     pub(crate) fn ask(&self, key: &str, question: Question) -> Result<u32, AskError> {
+        self.ask_by(Asking::InPlace, key, question)
+    }
+
+    /// Asks a question that the handler has returned, and returns its number. A handler that returns a
+    /// question although it knows the answer wants another one, which has another key for the client.
+    pub(crate) fn ask_returned(&self, key: &str, question: Question) -> Result<u32, AskError> {
+        self.ask_by(Asking::Returned, key, question)
+    }
+
+    fn ask_by(&self, asking: Asking, key: &str, question: Question) -> Result<u32, AskError> {
         let Question { method, params, .. } = question;
+        let mut question =
+            TaskQuestion { key: key.to_owned(), method: method.to_owned(), params, returned_as: None };
         let mut state = self.lock();
-        let mut question = TaskQuestion { key: key.to_owned(), method: method.to_owned(), params };
         let mut number = 1_u32;
         let at = loop {
             let Some(at) = state.questions.iter().position(|asked| asked.question.key == question.key) else {
                 break state.questions.len();
             };
-            let asked = &state.questions[at];
-            if !asked.is_used && (asked.answer.is_some() || asked.question == question) {
+            if state.questions[at].is_for(asking, &question) {
                 break at;
             }
             number += 1;
             question.key = format!("{key}#{number}");
+            if asking == Asking::Returned {
+                question.returned_as = Some(key.to_owned());
+            }
         };
         if at == state.questions.len() {
             if at == MOST_QUESTIONS {
                 return Err(AskError::Unreachable("a task asks no more than 256 questions"));
             }
-            state.questions.push(Asked {
-                question,
-                answer: None,
-                is_open: false,
-                is_used: false,
-                waker: None,
-            });
+            state.questions.push(Asked::new(question));
         }
         let asked = &mut state.questions[at];
         asked.is_used = true;
@@ -147,7 +199,7 @@ impl TaskLink {
         Poll::Pending
     }
 
-    /// Closes a question that nobody waits for any longer.
+    /// Closes a question that the handler no longer waits for.
     pub(super) fn withdraw(&self, number: u32) {
         let mut state = self.lock();
         if state.is_frozen {
@@ -159,7 +211,15 @@ impl TaskLink {
         }
     }
 
-    /// Brings an answer. The first one counts.
+    /// Withdraws the questions of a previous run that the handler has not reached in this one.
+    pub(crate) fn withdraw_unused(&self) {
+        for asked in self.lock().questions.iter_mut().filter(|asked| asked.is_open && !asked.is_used) {
+            asked.is_open = false;
+            asked.is_used = true;
+        }
+    }
+
+    /// Delivers an answer. Only the first one is used.
     pub(crate) fn fill(&self, number: u32, answer: Box<RawValue>) {
         let waker = {
             let mut state = self.lock();
@@ -176,19 +236,22 @@ impl TaskLink {
         }
     }
 
-    /// Returns the answers to all questions, by their keys.
+    /// Returns the answers to all questions, by the keys that the handler knows. Of several with one
+    /// key, the last counts.
     pub(crate) fn answers(&self) -> Vec<(String, Box<RawValue>)> {
-        let state = self.lock();
-        let answered = |asked: &Asked| Some((asked.question.key.clone(), asked.answer.clone()?));
-        state.questions.iter().filter_map(answered).collect()
+        let answered = |asked: &Asked| {
+            let TaskQuestion { key, returned_as, .. } = &asked.question;
+            Some((returned_as.as_ref().unwrap_or(key).clone(), asked.answer.clone()?))
+        };
+        self.lock().questions.iter().filter_map(answered).collect()
     }
 
-    /// Leaves questions open when the handler is dropped, because another replica goes on.
+    /// Leaves questions open when the handler is dropped, because another replica continues the task.
     pub(crate) fn freeze(&self) {
         self.lock().is_frozen = true;
     }
 
-    /// Lets questions wait again after the handler has ended: those that it has returned.
+    /// Opens the questions again that the handler has returned, after the handler has ended.
     pub(crate) fn reopen(&self) {
         self.lock().is_closed = false;
     }
@@ -266,6 +329,7 @@ impl Drop for AnswerToTask<'_> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
     use std::future::poll_fn;
     use std::task::Poll;
 
@@ -310,16 +374,48 @@ mod tests {
             link.ask("it", form(message)).expect("a number");
         }
         let questions = link.report().questions;
-        let again = TaskLink::resumed(questions.clone(), vec![(0, raw("1"))]);
-        assert!(again.report().open.is_empty(), "nothing is asked yet");
+        let again = TaskLink::resumed(questions.clone(), &[1], vec![(0, raw("1"))]);
+        assert_eq!(again.report().open, [1], "it can be answered all the time");
         let first = again.ask("it", form("Who?")).expect("a number");
         assert_eq!(again.answer(first).await.expect("the answer of before").get(), "1");
         assert_eq!(again.ask("it#2", form("Why?")).expect("a number"), 1);
         assert_eq!((again.report().questions, again.report().open), (questions.clone(), vec![1]));
 
         // Another question under the same key gets another key.
-        let other = TaskLink::resumed(questions, Vec::new());
+        let other = TaskLink::resumed(questions.clone(), &[0, 1], Vec::new());
         assert_eq!(other.ask("it", form("When?")).expect("a number"), 2);
         assert_eq!(other.report().questions[2].key, "it#3");
+
+        // One that was withdrawn is not opened again.
+        let other = TaskLink::resumed(questions, &[1], Vec::new());
+        assert_eq!(other.ask("it", form("Who?")).expect("a number"), 2);
+    }
+
+    #[tokio::test]
+    async fn a_handler_that_returns_a_question_again_gets_the_last_answer() {
+        let answers = |link: &TaskLink| {
+            let answers: BTreeMap<_, _> = link.answers().into_iter().collect();
+            answers.into_iter().map(|(key, answer)| format!("{key}: {}", answer.get())).collect::<Vec<_>>()
+        };
+        let link = TaskLink::default();
+        assert_eq!(link.ask_returned("it", form("Who?")).expect("a number"), 0);
+        link.fill(0, raw("1"));
+        // It has come while the handler ran.
+        assert_eq!(link.ask_returned("it", form("Who?")).expect("a number"), 0);
+        let again = TaskLink::resumed(link.report().questions, &[], vec![(0, raw("1"))]);
+        assert_eq!(again.ask_returned("it", form("Who?")).expect("a number"), 1);
+        assert_eq!((&*again.report().questions[1].key, again.report().open), ("it#2", vec![1]));
+        assert_eq!(answers(&again), ["it: 1"]);
+        again.fill(1, raw("2"));
+        assert_eq!(answers(&again), ["it: 2"]);
+
+        // The replica dies before there is an answer.
+        let questions = again.report().questions;
+        let third = TaskLink::resumed(questions.clone(), &[1], vec![(0, raw("1"))]);
+        assert_eq!(third.ask_returned("it", form("Who?")).expect("a number"), 1);
+        let third = TaskLink::resumed(questions, &[1], vec![(0, raw("1"))]);
+        assert_eq!(third.ask_returned("other", form("Why?")).expect("a number"), 2);
+        third.withdraw_unused();
+        assert_eq!(third.report().open, [2]);
     }
 }

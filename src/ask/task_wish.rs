@@ -16,16 +16,16 @@ pub(crate) struct TaskWish {
 struct WishState {
     /// Whether the call has become a task, once that is known.
     outcome: Option<bool>,
-    /// Those that wait for the outcome.
+    /// The wakers of handlers that wait for the outcome.
     handlers: Vec<Waker>,
-    /// The call, which makes it a task.
+    /// The waker of the call, which creates the task.
     call: Option<Waker>,
-    /// What the handler has reported last.
+    /// The handler's latest report.
     status: Option<String>,
 }
 
 impl TaskWish {
-    /// Wants the call to become a task. Ready when it has, or cannot.
+    /// Requests that the call becomes a task. Ready when it has become one, or cannot.
     pub(super) fn poll(&self, cx: &Context<'_>) -> Poll<bool> {
         let call = {
             let mut state = self.lock();
@@ -44,7 +44,7 @@ impl TaskWish {
         Poll::Pending
     }
 
-    /// Returns whether the handler wants it. If not, wakes the caller when it does.
+    /// Returns whether the handler has requested a task. If not, wakes the caller when it does.
     pub(crate) fn watch(&self, cx: &Context<'_>) -> bool {
         let mut state = self.lock();
         match &mut state.call {
@@ -54,12 +54,12 @@ impl TaskWish {
         self.is_wanted()
     }
 
-    /// Keeps what the handler reports, for the status of a task that the call may become.
+    /// Stores the handler's report as the status of the task that the call may become.
     pub(crate) fn note_status(&self, status: String) {
         self.lock().status = Some(status);
     }
 
-    /// Returns what the handler has reported last.
+    /// Returns the handler's latest report.
     pub(crate) fn status(&self) -> Option<String> {
         self.lock().status.clone()
     }
@@ -69,12 +69,12 @@ impl TaskWish {
         self.lock().outcome == Some(true)
     }
 
-    /// Returns whether the handler wants it.
+    /// Returns whether the handler has requested a task.
     pub(super) fn is_wanted(&self) -> bool {
         self.is_wanted.load(Ordering::SeqCst)
     }
 
-    /// Says whether the call has become a task. The first time counts.
+    /// Sets whether the call has become a task. Only the first call has an effect.
     pub(crate) fn settle(&self, outcome: bool) {
         let handlers = {
             let mut state = self.lock();

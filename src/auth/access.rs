@@ -66,7 +66,7 @@ impl Access {
         self.policy.grants(&self.token, scope)
     }
 
-    /// Requires scopes in the middle of a handler, where they depend on the data.
+    /// Requires scopes inside a handler, for scopes that depend on data that the handler has read.
     ///
     /// ```
     /// use mcp_stateless::ToolError;
@@ -106,7 +106,7 @@ impl Access {
         self.policy.lists_all()
     }
 
-    /// Completes when the token is no longer accepted: subscriptions end then.
+    /// Completes when the token is no longer accepted. Subscriptions end then.
     pub(crate) fn end(&self) -> TokenEnd {
         Box::pin(self.lifetime.clone().end(self.token.clone()))
     }

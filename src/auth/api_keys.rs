@@ -9,8 +9,8 @@ use super::digest::{Digest, sha256};
 use super::token::{PresentedToken, VerifiedToken};
 use super::verifier::{TokenError, TokenVerifier, Verification};
 
-/// API keys that the host issues itself, one for each caller. This is the simplest setup: it needs
-/// no authorization server. Clients send their key as a bearer token.
+/// API keys that the host issues itself. This is the simplest setup, because it needs no authorization
+/// server. Clients send their key as a bearer token.
 ///
 /// Only digests of the keys are stored. A presented key is compared with every digest in constant
 /// time, which suits up to a few hundred keys. A key should have at least 128 random bits. Keys do
@@ -33,17 +33,17 @@ pub struct ApiKeys {
 
 impl ApiKeys {
     /// Creates an empty set of keys. `issuer` becomes part of the callers'
-    /// [`Principal`](crate::Principal)s and tells them apart from those of an authorization server.
+    /// [`Principal`](crate::Principal)s, and distinguishes them from those of an authorization server.
     pub fn new(issuer: impl Into<Arc<str>>) -> Self {
         Self { issuer: issuer.into(), keys: Vec::new() }
     }
 
-    /// Adds a caller's key and the scopes that it grants.
-    pub fn key<S: Into<Box<str>>>(
+    /// Adds a caller's key and the scopes that it grants: `[]` if the server has none.
+    pub fn key<'s>(
         mut self,
         key: &str,
         caller: impl Into<Arc<str>>,
-        scopes: impl IntoIterator<Item = S>,
+        scopes: impl IntoIterator<Item = &'s str>,
     ) -> Self {
         let token = VerifiedToken::new(Arc::clone(&self.issuer), caller).scopes(scopes);
         self.keys.push((sha256(key.as_bytes()), token));

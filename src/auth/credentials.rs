@@ -22,7 +22,7 @@ impl Scheme {
 /// Why a request has no usable credentials.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum CredentialsFault {
-    /// There are none, or only some of an unsupported scheme.
+    /// There are no credentials, or only credentials of an unsupported scheme.
     Missing,
     Malformed(&'static str),
 }

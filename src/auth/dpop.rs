@@ -34,15 +34,15 @@ pub enum DpopPolicy {
     /// A bound token needs a proof with each request. Unbound tokens are accepted without one.
     #[default]
     WhenBound,
-    /// Only bound tokens are accepted, and the metadata says so.
+    /// Only bound tokens are accepted. The metadata tells clients about it.
     Required,
 }
 
-/// Checks proofs, and remembers them for as long as they could be replayed.
+/// Checks proofs, and stores them for as long as they could be replayed.
 #[derive(Debug)]
 pub(super) struct DpopChecker {
     replays: ReplayCache,
-    /// Set if each proof needs a nonce of the server.
+    /// Set if each proof must contain a nonce of the server.
     pub(super) nonces: Option<NonceKeys>,
 }
 
@@ -69,7 +69,7 @@ pub(super) enum DpopFault {
     Proof(&'static str),
     /// The proof is valid, but has no nonce that the server accepts.
     Nonce,
-    /// No more proofs can be remembered.
+    /// No more proofs can be stored.
     TooMany,
 }
 

@@ -18,7 +18,7 @@ use rustls::RootCertStore;
 
 use crate::deadline::within;
 
-/// The time limit of a request to an authorization server, and of waiting for its turn.
+/// The time limit of a request to an authorization server, and of waiting for other requests before it.
 pub(super) const TIME_LIMIT: Duration = Duration::from_secs(10);
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);
 /// The maximum size of a response, in bytes.
@@ -52,7 +52,8 @@ type AnyError = Box<dyn Error + Send + Sync>;
 /// ```
 pub trait HttpClient: Send + Sync + 'static {
     /// Sends a request and reads the whole response. Implementations must not follow redirects, and
-    /// must not read more than `max_body` bytes. The caller drops the future after its time limit.
+    /// must not read more than `max_body` bytes. The caller drops the future after its time limit. If a
+    /// client hangs up meanwhile, nothing polls the future until another request needs the answer.
     ///
     /// # Errors
     /// Returns an error if the request fails, or if the body is larger than `max_body`.
@@ -92,7 +93,7 @@ pub(super) enum FetchError {
     Malformed(&'static str),
 }
 
-/// Formats an error with its sources, which hold the reason of a failed connection.
+/// Formats an error with its sources, which contain the reason of a failed connection.
 fn chain(error: &(dyn Error + 'static)) -> String {
     let mut text = error.to_string();
     let mut next = error.source();

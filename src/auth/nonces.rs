@@ -25,16 +25,16 @@ const PURPOSE: &[u8] = b"mcp-stateless: nonces of proofs of possession";
 /// [`ResourceServer::dpop_nonces`](super::ResourceServer::dpop_nonces).
 ///
 /// A nonce consists of the current minute and a signature. Replicas do not store nonces, and accept
-/// those of all replicas with the same keys. A nonce is accepted for one to two minutes; the clocks of
-/// replicas may differ by a minute.
+/// those of all replicas that have the same keys. A nonce is accepted for one to two minutes. The clocks of
+/// replicas may differ by up to a minute.
 ///
 /// All replicas of a server need the same keys. To rotate them, first let all replicas
 /// [`accept`](Self::accept) the new key, then make it the first key everywhere, and remove the old key
 /// two minutes later.
 ///
-/// Keys can be parsed from text, such as an environment variable: each is 64 hexadecimal digits, with
-/// a comma between two keys. The first signs, the others are accepted. The text may be that of
-/// `StateKeys`: the keys are derived from it, so no key has two uses.
+/// Keys can be parsed from text, such as an environment variable. Each key is 64 hexadecimal digits, and
+/// keys are separated by commas. The first key signs, and the others are accepted. The text can be the same
+/// as that of `StateKeys`: the signing keys are derived from it, so no key is used for two purposes.
 ///
 /// ```
 /// use mcp_stateless::auth::NonceKeys;
@@ -50,7 +50,7 @@ const PURPOSE: &[u8] = b"mcp-stateless: nonces of proofs of possession";
 pub struct NonceKeys(Vec<hmac::Key>);
 
 impl NonceKeys {
-    /// Signs and accepts with this key: 32 random bytes.
+    /// Creates keys that sign and accept nonces with this key, which must be 32 random bytes.
     pub fn new(key: [u8; 32]) -> Self {
         Self(vec![derived(key)])
     }
@@ -94,11 +94,10 @@ pub(super) enum NonceAge {
     Last,
 }
 
-/// The nonce for a client's next request. It is among the extensions of a request whose nonce is about
-/// to expire.
+/// The nonce for a client's next request: an extension of a request whose nonce is about to expire.
 ///
-/// The services and layers of this crate add it to the response. A host that calls
-/// [`Authorize::check`](crate::manager::Authorize::check) copies it to the header `DPoP-Nonce` of the
+/// The services and layers of this crate send it with the response. A host that calls
+/// [`Authorize::check`](crate::manager::Authorize::check) should copy it to the `DPoP-Nonce` header of the
 /// response, which saves the client a round trip (RFC 9449, section 8.2).
 #[derive(Clone, Debug)]
 pub struct NextNonce(pub(super) HeaderValue);
@@ -114,7 +113,7 @@ impl FromStr for NonceKeys {
     type Err = ConfigError;
 
     /// # Errors
-    /// When a key is not 64 hexadecimal digits. The error does not repeat the text.
+    /// Returns an error if a key is not 64 hexadecimal digits. The error does not contain the text.
     fn from_str(text: &str) -> Result<Self, ConfigError> {
         Ok(Self(hex_keys::parse(text, "nonce keys")?.into_iter().map(derived).collect()))
     }

@@ -1,12 +1,16 @@
 //! The rules of a resource server.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
-use super::challenge::Challenge;
+use super::challenge::{Challenge, is_scope};
 use super::credentials::Scheme;
 use super::dpop::{ALGORITHMS, DpopPolicy};
 use super::insufficient::InsufficientScope;
 use super::token::VerifiedToken;
+
+/// The maximum length of all scopes in a challenge, in bytes: proxies pass on headers of a few KiB.
+const MAX_NAMED: usize = 4096;
 
 /// Which tools, prompts and resources a list includes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -23,11 +27,12 @@ pub enum ListedItems {
 /// always end then.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum CallsAtExpiry {
-    /// The call finishes, within its time limit. It was allowed when it began, and a client cannot
-    /// tell how far a cancelled call has come.
+    /// The call finishes within its time limit. It was allowed when it started, and a client could not
+    /// know what effects a cancelled call has had.
     #[default]
     Finish,
-    /// The call is cancelled, and its stream ends with an error. Meant for tools that stream for long.
+    /// The call is cancelled, and its stream ends with an error. Use this for tools that stream for a long
+    /// time.
     End,
 }
 
@@ -65,20 +70,24 @@ impl Policy {
     /// Returns the refusal of an operation that needs `scopes` in addition to those that every request
     /// needs. The challenge uses the scheme of the token.
     pub(super) fn insufficient(&self, token: &VerifiedToken, scopes: &[&str]) -> InsufficientScope {
-        let mut all: Vec<&str> = self.required.iter().map(|scope| &**scope).collect();
-        for scope in scopes {
-            if !all.contains(scope) {
-                all.push(scope);
-            }
-        }
-        let all = all.join(" ");
+        // Scopes may be made of arguments: many or long ones, and such that would add parameters to the
+        // challenge.
+        let (mut seen, mut room) = (HashSet::new(), MAX_NAMED);
+        let mut fits = |scope: &&str| {
+            let left = room.checked_sub(scope.len() + 1);
+            room = left.unwrap_or(room);
+            left.is_some()
+        };
+        let needed = self.required.iter().map(|scope| &**scope).chain(scopes.iter().copied());
+        let needed: Vec<&str> = needed.filter(|scope| seen.insert(*scope) && fits(scope)).collect();
+        let grantable: Vec<&str> = needed.iter().copied().filter(|scope| is_scope(scope)).collect();
         let scheme = if token.key_thumbprint().is_some() { Scheme::Dpop } else { Scheme::Bearer };
         let challenge = Challenge::new(scheme.as_str())
             .with("error", "insufficient_scope")
-            .with("scope", &all)
+            .with_some("scope", Some(&grantable.join(" ")))
             .with_some("resource_metadata", self.metadata_url.as_deref())
             .with("error_description", "The access token does not grant the scopes that this needs")
             .with_some("algs", (scheme == Scheme::Dpop).then_some(ALGORITHMS));
-        InsufficientScope::new(all.into(), challenge.into_value())
+        InsufficientScope::new(needed.join(" ").into(), challenge.into_value())
     }
 }

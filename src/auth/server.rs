@@ -157,9 +157,9 @@ impl ResourceServer {
     /// Requires a nonce of this server in each proof, so that a proof cannot be created in advance (RFC
     /// 9449, section 9). By default, proofs need no nonce.
     ///
-    /// A request whose proof has no nonce or an expired one gets 401 with `use_dpop_nonce` and a new
-    /// nonce, and the client repeats it. A client that keeps sending requests gets the next nonce before
-    /// its current one expires. All replicas need the same keys.
+    /// A request whose proof has no nonce or an expired nonce gets 401 with `use_dpop_nonce` and a new
+    /// nonce, and the client repeats the request. A client that sends requests regularly gets the next nonce
+    /// before the current one expires. All replicas need the same keys.
     ///
     /// ```
     /// # use mcp_stateless::auth::{ApiKeys, NonceKeys, ResourceServer};

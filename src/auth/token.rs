@@ -1,5 +1,6 @@
 //! Access tokens, before and after verification.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -186,9 +187,10 @@ impl VerifiedToken {
         self.0.expires_at.is_some_and(|end| end <= now)
     }
 
-    /// Whether both tokens grant the same to the same caller.
+    /// Returns whether both tokens grant the same scopes, in any order, to the same caller.
     pub(super) fn grants_as(&self, other: &Self) -> bool {
-        self.principal() == other.principal() && self.granted().eq(other.granted())
+        let scopes = |token: &Self| -> BTreeSet<Box<str>> { token.0.scopes.iter().cloned().collect() };
+        self.principal() == other.principal() && scopes(self) == scopes(other)
     }
 
     pub(super) fn recheck(&self) -> Option<Duration> {
@@ -200,7 +202,7 @@ impl VerifiedToken {
     }
 }
 
-/// What a token said, as it is kept with a task that outlives its request (feature `tasks`).
+/// The content of a token, as it is stored with a task that outlives its request (feature `tasks`).
 #[cfg(feature = "tasks")]
 #[derive(serde::Deserialize, serde::Serialize)]
 pub(crate) struct SavedToken {
@@ -215,7 +217,7 @@ pub(crate) struct SavedToken {
 
 #[cfg(feature = "tasks")]
 impl VerifiedToken {
-    /// Copies what the token says. It cannot be verified again.
+    /// Copies the content of the token. The copy cannot be verified again.
     pub(crate) fn save(&self) -> SavedToken {
         SavedToken {
             principal: self.principal().as_str().to_owned(),

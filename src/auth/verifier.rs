@@ -13,9 +13,9 @@ use super::token::{PresentedToken, VerifiedToken};
 ///
 /// [`JwtVerifier`](super::JwtVerifier), [`Introspection`](super::Introspection) and
 /// [`ApiKeys`](super::ApiKeys) implement it. Your own verifier must only accept tokens that were
-/// issued for [`PresentedToken::resource`] and have neither expired nor been revoked: a request is
+/// issued for [`PresentedToken::resource`] and have neither expired nor been revoked, because a request is
 /// served whenever it returns `Ok`. It is called for every request before the body is read, so it
-/// should cache. The cache must be bounded, because anybody can send tokens.
+/// should cache its results. The cache must be bounded, because anyone can send tokens.
 ///
 /// ```
 /// use mcp_stateless::auth::{PresentedToken, TokenError, TokenVerifier, VerifiedToken, Verification};
@@ -188,7 +188,7 @@ impl TokenError {
 }
 
 impl TokenError {
-    /// Whether a later attempt would fail as well.
+    /// Returns whether a later attempt would fail as well.
     pub(super) fn is_final(&self) -> bool {
         self.kind != TokenErrorKind::Unavailable
     }

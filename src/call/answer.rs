@@ -11,8 +11,8 @@ use crate::deadline::Deadline;
 use crate::jsonrpc::RpcError;
 use crate::places::Place;
 
-/// The answer of a [`Registry`](crate::Registry): ready now, or a future. A ready answer does not
-/// allocate.
+/// The answer of a [`Registry`](crate::Registry): a value that is ready, or a future. A ready answer does
+/// not allocate.
 #[must_use]
 pub struct Answer<'a, T>(AnswerKind<'a, T>);
 
@@ -99,7 +99,7 @@ impl<'a, T> Answer<'a, T> {
             }
             let Some(deadline) = &mut deadline else { return Poll::Pending };
             ready!(deadline.poll(cx));
-            tracing::error!(limit = ?deadline.length(), "a registry took longer than its limit");
+            tracing::error!(limit = ?deadline.length(), "a registry exceeded its time limit");
             Poll::Ready(Err(RpcError::internal()))
         })
         .await

@@ -94,13 +94,13 @@ impl CallContext {
     /// the value at which the work is done, if known. An empty `message` is left out.
     ///
     /// Progress must increase: values that do not, and values that are not finite, are not sent.
-    /// Waits while the client reads slowly. A report is sent as soon as the handler waits for
-    /// something. Reports of a handler that never waits may be sent together, for up to 5 ms; so one
-    /// that computes for a long time between its reports should
-    /// [yield](tokio::task::yield_now) after each.
+    /// Waits if the client reads slowly. A report is sent as soon as the handler waits for
+    /// something. If the handler never waits, reports may be delayed by up to 5 ms and sent together.
+    /// A handler that computes for a long time between its reports should
+    /// [yield](tokio::task::yield_now) after each report.
     ///
     /// In a task, the message becomes the task's status message instead, whether or not the client
-    /// asked for progress; without a message, the numbers do.
+    /// asked for progress. If it is empty, the status message consists of the numbers.
     pub async fn progress(&self, progress: f64, total: Option<f64>, message: &str) {
         #[cfg(feature = "tasks")]
         if let Some(task) = self.0.asks.task() {
@@ -187,13 +187,13 @@ impl CallContext {
         &self.0.head.headers
     }
 
-    /// Returns the extensions of the HTTP request, in which the host's middleware leaves what it
-    /// found out, such as the user.
+    /// Returns the extensions of the HTTP request, into which the host's middleware inserts values
+    /// such as the user.
     pub fn extensions(&self) -> &http::Extensions {
         &self.0.head.extensions
     }
 
-    /// Returns the revision of the protocol that the request speaks.
+    /// Returns the revision of the protocol that the request uses.
     pub fn revision(&self) -> Revision {
         self.0.revision
     }
@@ -214,7 +214,7 @@ impl CallContext {
     /// any, and always pass.
     ///
     /// # Errors
-    /// `-32021` when the client does not declare it; return it with `?`.
+    /// Returns the error `-32021` if the client does not declare it. Return it from the handler with `?`.
     pub fn require(&self, capability: ClientCapability) -> Result<(), RpcError> {
         let era = self.0.revision.era();
         let required = self
@@ -237,9 +237,9 @@ impl CallContext {
         self.meta("baggage")
     }
 
-    /// Returns the trace context of the current span, to send along with a request that the handler
-    /// makes. `None` unless the host set a propagation (`ManagerBuilder::propagation`, feature
-    /// `otel`) that knows the span. A proxy then passes on what the client sent:
+    /// Returns the trace context of the current span, which a handler sends with its requests to other
+    /// servers. Returns `None` unless the host has set a propagation (`ManagerBuilder::propagation`,
+    /// feature `otel`) that knows the span. Without one, a proxy should forward the client's trace context:
     /// [`traceparent`](Self::traceparent), [`tracestate`](Self::tracestate) and
     /// [`baggage`](Self::baggage).
     pub fn trace_context(&self) -> Option<TraceContext> {
@@ -250,20 +250,19 @@ impl CallContext {
         None
     }
 
-    /// Returns a member of the request's `_meta`; `None` without it, or when it does not
-    /// deserialise as `T`. Parses `_meta` each time.
+    /// Returns a member of the request's `_meta`, or `None` if it is missing or does not deserialise as `T`.
+    /// Parses `_meta` each time.
     pub fn meta<T: DeserializeOwned>(&self, key: &str) -> Option<T> {
         self.raw_meta(key, |value| serde_json::from_str(value.text()).ok())?
     }
 
-    /// Returns the JSON text of the request's `_meta`, an object, for a handler that passes it on;
-    /// `{}` without it.
+    /// Returns the JSON text of the request's `_meta`, an object, for a handler that forwards it. Returns
+    /// `{}` if the request has none.
     pub fn meta_json(&self) -> &str {
         &self.0.meta
     }
 
-    /// Returns the lowest level of the log messages that the client gets; `None` when it gets
-    /// none.
+    /// Returns the lowest level of the log messages that the client gets, or `None` if it gets none.
     pub fn log_level(&self) -> Option<LogLevel> {
         match self.0.log_from {
             LogFrom::Nothing => None,

@@ -104,14 +104,14 @@ pub enum CallError {
     #[cfg(feature = "ask")]
     InputRequired(Box<InputRequired>),
     /// Too many calls are in flight: HTTP 429 or 503. Created by the manager, if the host
-    /// [bounds](crate::manager::ManagerBuilder::max_calls) them.
+    /// [limits](crate::manager::ManagerBuilder::max_calls) them.
     TooManyCalls(TooManyCalls),
     /// The caller's token lacks a scope: HTTP 403.
     #[cfg(feature = "auth")]
     InsufficientScope(Box<InsufficientScope>),
 }
 
-/// The bound on calls in flight that was reached: the caller's own, or that of all callers.
+/// The limit of calls in flight that was reached: that of the caller, or that of all callers.
 #[derive(Clone, Copy, Debug)]
 pub struct TooManyCalls(pub(crate) Full);
 
@@ -135,7 +135,7 @@ impl CallError {
         #[cfg(feature = "ask")]
         let error = match error.downcast::<AskError>().map(|error| *error) {
             Ok(AskError::Rpc(error)) => return Self::Rpc(error),
-            // The others describe what the client did, so they are safe to show.
+            // All other errors describe what the client did, so they are safe to show.
             Ok(other) => return HandlerError::declared(other.to_string()).into(),
             Err(other) => other,
         };

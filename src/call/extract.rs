@@ -39,7 +39,7 @@ use crate::principal::Principal;
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be taken from a call whose state is `{S}`",
     label = "not a part of a call",
-    note = "parts of a call are `State<T>` (with the builder's state), `Extension<T>`, `Principal`, \
+    note = "parts of a call are `State<T>` (with the builder's state), `Extension<T>`, `Principal`, `Access`, \
             `CallContext` and `http::HeaderMap`; implement `FromCall<S>` for a part of your own",
     note = "`State<T>` takes the type of the state, or a part of it that implements `FromRef<{S}>`: write \
             `.with_state(state)` before the handler is added",
@@ -145,7 +145,7 @@ impl<S> FromCall<S> for Option<Principal> {
     }
 }
 
-/// Missing, it is a fault of the host, as a missing [`Extension`] is: the request has not passed a
+/// A missing access is a bug of the host, like a missing [`Extension`]: the request has not passed a
 /// [`ResourceServer`](crate::auth::ResourceServer).
 #[cfg(feature = "auth")]
 impl<S> FromCall<S> for Access {

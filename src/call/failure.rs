@@ -189,7 +189,7 @@ impl HandlerError {
             Cause::Misfit => tracing::debug!(%kind, name, "the arguments of a call are invalid"),
             Cause::Declared => {
                 tracing::info!(%kind, name, reference, "a handler failed with an error for its client");
-                // For the client alone: it may repeat what the client sent.
+                // At `debug`, because the message may repeat what the client sent.
                 tracing::debug!(%kind, name, reference, error = chain(&*self.error), "the error for the client");
             }
             Cause::TimedOut => {
@@ -252,7 +252,9 @@ pub(super) fn log_rpc(kind: CallKind, name: &str, error: &RpcError) {
 /// Logs a call whose caller lacks a scope.
 #[cfg(feature = "auth")]
 pub(super) fn log_refused(kind: CallKind, name: &str, missing: &crate::auth::InsufficientScope) {
-    tracing::debug!(%kind, name = &*line(name, MAX_NAME), missing = missing.to_string(), "a call was refused");
+    let missing = missing.to_string();
+    let (name, missing) = (&*line(name, MAX_NAME), &*line(&missing, MAX_LOGGED));
+    tracing::debug!(%kind, name, missing, "a call was refused");
 }
 
 /// Logs a result that reports an error.

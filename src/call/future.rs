@@ -45,7 +45,7 @@ pub struct CallFuture<T> {
     pub(crate) limit: Limit,
     /// Set if the work is detached: the drain that counts it if no manager does.
     pub(crate) detached: Option<Arc<Drain>>,
-    /// For the log.
+    /// The name in the log.
     pub(crate) name: Option<Arc<str>>,
     #[cfg(feature = "tasks")]
     pub(crate) task: TaskPolicy,
@@ -177,8 +177,8 @@ impl<T: Output> CallFuture<T> {
         self
     }
 
-    /// Says that the call may be repeated with the same arguments. If the replica that runs it as a
-    /// task dies, another one begins it again (feature `tasks`).
+    /// Declares that the call may be repeated with the same arguments. If the replica that runs it as a
+    /// task dies, another replica restarts it (feature `tasks`).
     #[cfg(feature = "tasks")]
     pub fn repeatable(mut self) -> Self {
         self.task.is_repeatable = true;
@@ -196,10 +196,9 @@ impl<T: Output> CallFuture<T> {
 
 /// Waits for the outcome. For registries that wrap others.
 ///
-/// The call's own time limit applies, and a detached call is spawned when it is first polled. Whether
-/// it runs as a task is for the outer future to say. The manager sees only the outer future: the manager's time limit applies to it, and dropping it
-/// cancels all inner work that is not detached. To pass the settings on, use
-/// [`wrap`](CallFuture::wrap).
+/// The call's own time limit applies, and a detached call is spawned when it is first polled. The manager
+/// only sees the outer future. Its time limit and its task mode apply, and dropping it cancels all inner work
+/// that is not detached. To keep the settings of the inner call, use [`wrap`](CallFuture::wrap).
 impl<T: Output> Future for CallFuture<T> {
     type Output = Result<T, CallError>;
 

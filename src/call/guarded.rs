@@ -4,6 +4,8 @@ use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
+#[cfg(feature = "tasks")]
+use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -35,15 +37,37 @@ pub(crate) struct GuardedCall<T: Output> {
     task: CallAsTask,
 }
 
-/// What matters once a call becomes a task.
+/// The data that is needed if a call becomes a task.
 #[cfg(feature = "tasks")]
 #[derive(Default)]
 struct CallAsTask {
     policy: TaskPolicy,
     /// Whether the call has set no time limit.
     has_default_limit: bool,
-    /// Ends the spawned work of a detached call.
-    detached: Option<tokio::task::AbortHandle>,
+    /// Shared by a detached call and its spawned work.
+    detached: Option<Arc<DetachedWork>>,
+    /// Whether this is the spawned work.
+    is_spawned: bool,
+}
+
+#[cfg(feature = "tasks")]
+impl CallAsTask {
+    /// Returns whether this is the work of a detached call that has become a task.
+    fn is_limited_elsewhere(&self) -> bool {
+        self.is_spawned && self.detached.as_ref().is_some_and(|work| work.is_task.load(Ordering::Relaxed))
+    }
+}
+
+/// What a detached call and its spawned work share.
+#[cfg(feature = "tasks")]
+#[derive(Default)]
+struct DetachedWork {
+    /// The time limit that the call has set, which the work keeps.
+    own_limit: Option<Duration>,
+    /// Ends the work.
+    abort: std::sync::OnceLock<tokio::task::AbortHandle>,
+    /// Whether the call has become a task, whose time limit replaces that of the work.
+    is_task: std::sync::atomic::AtomicBool,
 }
 
 /// The values that a call borrows when it is polled.
@@ -83,7 +107,7 @@ impl<T: Output> GuardedCall<T> {
             task: CallAsTask {
                 policy: future.task,
                 has_default_limit: !matches!(future.limit, Limit::At(_)),
-                detached: None,
+                ..CallAsTask::default()
             },
         }
     }
@@ -97,6 +121,9 @@ impl<T: Output> GuardedCall<T> {
     /// Returns the time limit that the call has set.
     #[cfg(feature = "tasks")]
     pub(crate) fn own_limit(&self) -> Option<Duration> {
+        if let Some(detached) = &self.task.detached {
+            return detached.own_limit;
+        }
         let limit = self.deadline.as_ref().map(Deadline::length);
         limit.filter(|_| !self.task.has_default_limit)
     }
@@ -114,24 +141,29 @@ impl<T: Output> GuardedCall<T> {
         }
     }
 
-    /// Moves the call out, to run on as a task. `limit` is its time limit, unless it has set one. It
-    /// is no longer detached: dropping it cancels the work.
+    /// Moves the call out, to continue as a task. `limit` is its time limit, unless it has set a shorter
+    /// one. It is no longer detached: dropping it cancels the work.
     #[cfg(feature = "tasks")]
     pub(crate) fn take(&mut self, limit: Duration) -> Self {
         let own = self.own_limit();
         let mut call = self.hold();
         call.detached = None;
-        if own.is_none() {
+        if own.is_none_or(|own| limit < own) {
             call.deadline = Some(Deadline::new(limit));
+            if let Some(detached) = &call.task.detached {
+                detached.is_task.store(true, Ordering::Relaxed);
+            }
         }
         call
     }
 
-    /// Cancels the work, also that of a call that was spawned because it is detached.
+    /// Cancels the work, including the spawned work of a detached call.
     #[cfg(feature = "tasks")]
     pub(crate) fn cancel(&mut self) {
-        if let Some(detached) = self.task.detached.take() {
-            detached.abort();
+        if let Some(detached) = self.task.detached.take()
+            && let Some(work) = detached.abort.get()
+        {
+            work.abort();
         }
         self.stop("");
     }
@@ -167,6 +199,8 @@ impl<T: Output> GuardedCall<T> {
         let serving = settings.map_or(own, |settings| &settings.drain).hold();
         let error_maps = settings.and_then(|settings| settings.error_maps.clone());
         let exchange = exchange.cloned();
+        #[cfg(feature = "tasks")]
+        let shared = Arc::new(DetachedWork { own_limit: self.own_limit(), ..DetachedWork::default() });
         let mut detached = Self {
             work: self.work.take(),
             deadline: self.deadline.take(),
@@ -175,9 +209,13 @@ impl<T: Output> GuardedCall<T> {
             #[cfg(feature = "ask")]
             idle: self.idle.take(),
             #[cfg(feature = "tasks")]
-            task: CallAsTask::default(),
+            task: CallAsTask {
+                detached: Some(Arc::clone(&shared)),
+                is_spawned: true,
+                ..CallAsTask::default()
+            },
         };
-        // That of the request, which the task may outlive.
+        // The span of the request, which the spawned work may outlive.
         let span = tracing::Span::current();
         let task = runtime.spawn(async move {
             let surroundings =
@@ -188,7 +226,8 @@ impl<T: Output> GuardedCall<T> {
         });
         #[cfg(feature = "tasks")]
         {
-            self.task.detached = Some(task.abort_handle());
+            let _ = shared.abort.set(task.abort_handle());
+            self.task.detached = Some(shared);
         }
         let work = async move { task.await.unwrap_or_else(|_| Err(RpcError::internal().into())) };
         self.work = Some(CallWork::Boxed(Box::pin(work)));
@@ -254,7 +293,13 @@ impl<T: Output> GuardedCall<T> {
         if polled.is_pending() {
             let Some(deadline) = &mut self.deadline else { return Poll::Pending };
             ready!(deadline.poll(cx));
-            polled = Poll::Ready(Err(stopped(deadline.length(), exchange)));
+            let limit = deadline.length();
+            #[cfg(feature = "tasks")]
+            if self.task.is_limited_elsewhere() {
+                self.deadline = None;
+                return Poll::Pending;
+            }
+            polled = Poll::Ready(Err(stopped(limit, exchange)));
         }
         if let Poll::Ready(outcome) = &mut polled
             && !matches!(outcome, Ok(output) if !output.is_error())

@@ -17,8 +17,8 @@ use crate::tool::ToolOutput;
 /// 1. the state itself, the `S` that was passed to `with_state`. So a method
 ///    `async fn search(self: Arc<Self>, query: Query)` is a handler if the state is an `Arc<Self>`;
 /// 2. up to four parts of the call: [`State`](crate::State),
-///    [`Extension`](crate::call::Extension), [`Principal`](crate::Principal), [`CallContext`],
-///    [`HeaderMap`](http::HeaderMap), or another type that implements [`FromCall`];
+///    [`Extension`](crate::call::Extension), [`Principal`](crate::Principal), `Access` (feature `auth`),
+///    [`CallContext`], [`HeaderMap`](http::HeaderMap), or another type that implements [`FromCall`];
 /// 3. the arguments of the call, as one type;
 /// 4. a [`CallContext`].
 ///

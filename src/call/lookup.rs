@@ -48,7 +48,7 @@ impl Lookup {
             CallError::Rpc(error) => error,
             other => {
                 let reason = other.to_string();
-                tracing::error!(kind = %T::KIND, reason, "a handler did what is only possible in a call");
+                tracing::error!(kind = %T::KIND, reason, "a list or completion returned an error that only calls can return");
                 RpcError::internal()
             }
         })

@@ -68,7 +68,7 @@ pub trait IntoOutput<T> {
     /// Converts the value into the result of the call.
     ///
     /// # Errors
-    /// When the call has no result: see [`CallError`].
+    /// Returns an error if the call has no result: see [`CallError`].
     fn into_output(self) -> Result<T, CallError>;
 }
 

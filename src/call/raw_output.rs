@@ -37,8 +37,8 @@ impl RawOutput {
     /// member may be missing, because some servers omit empty members.
     ///
     /// # Errors
-    /// If the text is not a JSON object or is nested too deeply, or if its main member is repeated or
-    /// has another type.
+    /// Returns an error if the text is not a JSON object or is nested too deeply, or if its main member is
+    /// repeated or has another type.
     pub(crate) fn read(
         json: String,
         main: Main,

@@ -165,7 +165,7 @@ impl<'a> Call<'a> {
         self.context()
     }
 
-    /// Requires that the client can ask about tasks, which clients of the legacy era cannot.
+    /// Requires that the client supports tasks, which clients of the legacy era do not.
     #[cfg(feature = "tasks")]
     pub(crate) fn require_tasks(&self) -> Result<(), RpcError> {
         error::require_tasks(self.revision.era(), self.meta.client_capabilities)

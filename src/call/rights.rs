@@ -113,7 +113,7 @@ impl Rights {
             && self.rules.iter().all(|rule| rule(&self.tags, head))
     }
 
-    /// Whether a caller sees it in lists.
+    /// Returns whether lists include the definition for a caller.
     pub(crate) fn list(&self, head: &Parts) -> bool {
         #[cfg(feature = "auth")]
         if !Access::of(head).is_some_and(Access::lists_all) && !self.scopes.are_granted(head) {
@@ -122,8 +122,8 @@ impl Rights {
         self.allow(head)
     }
 
-    /// Whether a caller may use it, as far as no call is needed to tell: complete its arguments,
-    /// say, or hear of its changes.
+    /// Returns whether a caller may use the definition other than by a call, for example to complete its
+    /// arguments or to be notified of its changes.
     pub(crate) fn permit(&self, head: &Parts) -> bool {
         #[cfg(feature = "auth")]
         if !self.scopes.are_granted(head) {
@@ -172,7 +172,7 @@ impl Rights {
         self.scopes.by_call = Some(Box::new(needed));
     }
 
-    /// Returns what is wrong with the scopes.
+    /// Checks the syntax of the scopes.
     #[cfg(feature = "auth")]
     pub(crate) fn check(&self) -> Result<(), String> {
         let wrong = self.scopes.always.iter().find(|scope| !crate::auth::is_scope(scope));
@@ -188,7 +188,7 @@ impl Rights {
 
 #[cfg(feature = "auth")]
 impl NeededScopes {
-    /// Whether a caller has all scopes that are known without a call.
+    /// Returns whether a caller has all scopes that do not depend on a call.
     fn are_granted(&self, head: &Parts) -> bool {
         self.always.is_empty()
             || Access::of(head).is_some_and(|access| self.always.iter().all(|scope| access.may(scope)))
@@ -198,14 +198,14 @@ impl NeededScopes {
 /// The setters of a definition whose rights are in the field `$($field).+`.
 macro_rules! rights_setters {
     ($($field:ident).+) => {
-        /// Makes it visible only to callers for whom `sees` returns `true`, given the head of their
-        /// HTTP request. For all others it does not exist: it is not listed, called or completed,
-        /// and its changes are not reported. Decide by what the host's middleware has put into the
+        /// Makes the definition visible only to callers for whom `sees` returns `true`, given the head of
+        /// their HTTP request. For all others it does not exist: it is not listed, called or completed, and
+        /// its changes are not reported. Decide by values that the host's middleware has inserted into the
         /// extensions, not by a header, which any client can send.
         ///
         /// `sees` runs for each call and each list, and must not block. A list with items that are
-        /// not visible to everyone is always private, because other callers may see other items. To
-        /// set a rule for a whole registry, see `visible_by_tags` of its builder, and
+        /// not visible to everyone is always private, because other callers may see other items; so
+        /// are the contents of such a resource. To set a rule for a whole registry, see `visible_by_tags` of its builder, and
         /// [`Filtered`](crate::registry::Filtered).
         pub fn visible_to(
             mut self,
@@ -222,11 +222,11 @@ macro_rules! rights_setters {
             self
         }
 
-        /// Adds a scope that the caller's access token must grant (feature `auth`). Without it the
-        /// call is answered by HTTP 403 and a challenge that names all scopes that it needs, before
-        /// the handler runs; and lists show it only where the
-        /// [`ResourceServer`](crate::auth::ResourceServer) says so. A request that has not passed
-        /// a resource server has no scopes.
+        /// Adds a scope that the caller's access token must grant (feature `auth`). Without the scope, a
+        /// call gets HTTP 403 and a challenge that names all scopes that it needs, and the handler does not
+        /// run. The [`ResourceServer`](crate::auth::ResourceServer) decides whether lists include the
+        /// definition for callers without the scope. A request that has not passed a resource server has no
+        /// scopes.
         ///
         /// An invalid scope (RFC 6749, section 3.3) is an error when the registry is built.
         #[cfg(feature = "auth")]
@@ -235,10 +235,10 @@ macro_rules! rights_setters {
             self
         }
 
-        /// Sets which scopes a call needs by its target and its arguments, besides those of
-        /// [`scope`](Self::scope) (feature `auth`). A second call replaces the first. Lists do not
-        /// know of them. It must not block, and must not take arguments that it cannot read for
-        /// harmless unless the handler cannot read them either.
+        /// Sets a function that returns the scopes that a call needs because of its target and its
+        /// arguments, in addition to those of [`scope`](Self::scope) (feature `auth`). A second call of this
+        /// setter replaces the first. These scopes do not affect lists. The function must not block. If it
+        /// cannot parse the arguments, it must demand a scope, unless the handler cannot parse them either.
         ///
         /// ```
         /// use mcp_stateless::Tool;

@@ -10,8 +10,8 @@ pub trait Validate {
     /// Validates the value.
     ///
     /// # Errors
-    /// When the value is not valid. A model reads the message, so it should say how to correct the
-    /// call.
+    /// Returns a message if the value is not valid. A model reads the message, so it should say how to
+    /// correct the call.
     fn validate(&self) -> Result<(), impl fmt::Display>;
 }
 

@@ -18,11 +18,10 @@ use crate::registry::guarded;
 
 /// Carries messages to all subscribers of a topic, on every replica of a server.
 ///
-/// A single process uses the [`LocalBus`](crate::changes::LocalBus). Replicas share a bus, where a
-/// topic is a channel and a message its payload: the one over Redis of the crate
-/// `mcp-stateless-redis`, or another. Messages are opaque. They may hold answers of users, so the
-/// channel must be as private as the requests. A lost message breaks nothing, but a call may wait
-/// until its timeout, and a client may miss a change.
+/// A single process uses the [`LocalBus`](crate::changes::LocalBus). Replicas need a shared bus, such as the
+/// one over Redis of the crate `mcp-stateless-redis`. There, a topic is a channel, and a message is its
+/// payload. Messages are opaque. They may contain answers of users, so the channel must be as private as the
+/// requests. If a message is lost, a call may wait until its timeout, or a client may miss a change.
 ///
 /// A bus whose connection can be lost creates its subscriptions with [`Subscription::connecting`],
 /// and calls [`BusSender::miss`] when messages may have been lost.
@@ -35,19 +34,19 @@ pub trait ChangeBus: Send + Sync + 'static {
     /// that is [closed](BusSender::is_closed).
     fn subscribe(&self, topic: &str) -> Subscription;
 
-    /// Sends a message to the one subscriber of `topic`, and returns how far it got. The answer of a
-    /// legacy client is sent this way, and its request is answered accordingly: with 202, with 400
-    /// if [nobody](Reach::Nobody) waits for it, or with 503 and `Retry-After` if the bus is
+    /// Sends a message to the only subscriber of `topic`, and returns whether it has arrived. Answers of
+    /// legacy clients are sent this way. The client's request gets 202, or 400 if
+    /// [no subscriber](Reach::Nobody) waits for the answer, or 503 with `Retry-After` if the bus is
     /// [unavailable](Reach::Unavailable).
     ///
-    /// By default this is [`publish`](Self::publish). Implement it for a bus that can confirm that a
-    /// message has arrived, within a few seconds.
+    /// By default this calls [`publish`](Self::publish). Implement it for a bus that can confirm within a
+    /// few seconds that a message has arrived.
     fn deliver<'a>(&'a self, topic: &'a str, message: Bytes) -> Delivering<'a> {
         Box::pin(ready(self.publish(topic, message)))
     }
 }
 
-/// The future of [`ChangeBus::deliver`]. It has ten seconds to complete; after that the bus counts as
+/// The future of [`ChangeBus::deliver`]. If it does not complete within ten seconds, the bus counts as
 /// [unavailable](Reach::Unavailable).
 pub type Delivering<'a> = Pin<Box<dyn Future<Output = Reach> + Send + 'a>>;
 
@@ -98,17 +97,17 @@ pub(crate) enum News {
 }
 
 impl Subscription {
-    /// Creates a subscription and the sender of its messages. Up to 64 messages are kept for a
-    /// slow subscriber, which is told when more were lost.
+    /// Creates a subscription and the sender of its messages. Up to 64 messages are buffered for a slow
+    /// subscriber, which is notified if messages were lost.
     pub fn new() -> (BusSender, Self) {
         Self::with(None, None)
     }
 
-    /// Creates a subscription whose messages arrive only once its sender is
-    /// [connected](BusSender::connected), because a server must be told of it first. Subscribers
-    /// wait for that, up to two seconds, before they rely on it: a stream of changes before it is
-    /// acknowledged, and a call before it asks its client. A stream of changes then begins without a
-    /// connection, and is told to look again when there is one; a question fails.
+    /// Creates a subscription that only receives messages after its sender is
+    /// [connected](BusSender::connected), for a bus that has to subscribe at a server first. Subscribers wait
+    /// for the connection for up to two seconds: a stream of changes before it is acknowledged, and a call
+    /// before it asks its client. Without a connection in this time, the question fails, and the stream
+    /// starts anyway; when the connection is established, it is notified as if everything had changed.
     pub fn connecting() -> (BusSender, Self) {
         let (connected, connecting) = oneshot::channel();
         Self::with(Some(connected), Some(connecting))
@@ -143,7 +142,7 @@ impl Subscription {
         self.missed.store(true, Ordering::Release);
     }
 
-    /// Whether a caller may hear of a change now. A panic in a permission allows nothing.
+    /// Returns whether a caller may be notified of a change now. If a permission panics, it may not.
     pub(crate) fn may_hear(&self, change: Change<'_>, head: &Parts) -> bool {
         self.permissions.iter().all(|permission| guarded(|| permission(change, head)).unwrap_or(false))
     }
@@ -196,14 +195,14 @@ impl BusSender {
         self.put(News::Message(message));
     }
 
-    /// Notes that messages may have been lost, for example because the connection to a server was.
-    /// The client of a stream of changes is told to look again at everything that it watches.
+    /// Notes that messages may have been lost, for example because the connection to a server was lost.
+    /// The client of a stream of changes is notified as if everything that it watches had changed.
     pub fn miss(&self) {
         self.put(News::Missed);
     }
 
-    /// Notes that messages arrive from now on. If the subscriber has not waited for that, or was
-    /// told so before, messages may have been lost in between: the same as [`miss`](Self::miss).
+    /// Notes that messages arrive from now on. If the subscriber did not wait for this, or was connected
+    /// before, messages may have been lost in between, so this has the effect of [`miss`](Self::miss).
     pub fn connected(&self) {
         // No code panics while it holds the lock.
         let first = self.connecting.lock().unwrap_or_else(PoisonError::into_inner).take();

@@ -48,7 +48,7 @@ impl<'a> Change<'a> {
     }
 }
 
-/// A channel on which a registry publishes changes, and from which listening clients hear of them
+/// A channel on which a registry publishes changes, and which notifies listening clients
 /// (2026-07-28, Patterns, "Subscriptions"). Clones share the channel.
 ///
 /// ```
@@ -69,7 +69,7 @@ struct Source {
     current: Option<Arc<Current>>,
 }
 
-/// Whether the caller of a request may hear of a change.
+/// Returns whether the caller of a request may be notified of a change.
 pub(super) type Permission = Arc<dyn Fn(Change<'_>, &Parts) -> bool + Send + Sync>;
 
 type Current = dyn Fn() -> Changes + Send + Sync;

@@ -7,14 +7,13 @@
 //! | [`testing`] | testing tools, prompts and resources in memory |
 //! | [`asking`] | asking the client's user in the middle of a call |
 //! | [`tasks`] | calls that take longer than a client wants to wait |
-//! | [`authorization`] | access tokens, scopes, challenges |
-//! | [`deploying`] | hosts, principals, CORS, replicas, shutting down, nginx, Kubernetes, serverless functions |
+//! | [`authorization`] | access tokens, scopes, proofs of possession |
+//! | [`deploying`] | hosts, callers, limits, replicas, shutdown, nginx, Kubernetes, serverless functions |
 //! | [`observing`] | spans, metrics, logs, OpenTelemetry |
 //! | [`registries`] | serving items from a database or another system |
 //! | [`from_rmcp`] | coming from the official SDK |
 //!
-//! The example `examples/tracker` combines all of it in one application, with tests.
-//!
+//! The example `examples/tracker` is a whole application with tests.
 
 #[doc = include_str!("first_server.md")]
 pub mod first_server {}

@@ -27,11 +27,14 @@ impl ErrorCode {
     /// There is no such resource, in revisions before 2026-07-28. Replies of 2026-07-28 have
     /// [`INVALID_PARAMS`](Self::INVALID_PARAMS) instead.
     pub const RESOURCE_NOT_FOUND: Self = Self(-32_002);
+    /// The user must visit a URL first, in 2025-11-25. Replies of 2026-07-28 have
+    /// [`INTERNAL_ERROR`](Self::INTERNAL_ERROR) instead: there, a call that needs this ends with a question.
+    pub const URL_ELICITATION_REQUIRED: Self = Self(-32_042);
     /// HTTP headers and body disagree (2026-07-28).
     pub const HEADER_MISMATCH: Self = Self(-32_020);
     /// The request needs a capability that the client did not declare (2026-07-28).
     pub const MISSING_CLIENT_CAPABILITY: Self = Self(-32_021);
-    /// The server does not speak the requested revision (2026-07-28).
+    /// The server does not support the requested revision (2026-07-28).
     pub const UNSUPPORTED_PROTOCOL_VERSION: Self = Self(-32_022);
 }
 
@@ -93,9 +96,9 @@ impl RpcError {
         Self::new(ErrorCode::INTERNAL_ERROR, "Internal error")
     }
 
-    /// Creates an error for something that the server needs and cannot reach now, such as a store
-    /// (`-32603`). The request has had no effect, and may be sent again: the reply has the status 503
-    /// and `Retry-After: 1`, unless it is a stream already or one of a batch.
+    /// Creates an error for a dependency of the server that is not available, such as a store (`-32603`).
+    /// The request must have had no effect, so that the client can send it again: the reply has the status
+    /// 503 and `Retry-After: 1`, unless it is already a stream or belongs to a batch.
     pub fn unavailable(message: impl Into<Cow<'static, str>>) -> Self {
         Self { is_temporary: true, ..Self::new(ErrorCode::INTERNAL_ERROR, message) }
     }
@@ -112,8 +115,8 @@ impl RpcError {
         self.code
     }
 
-    /// Returns whether the request may succeed when it is sent again, as [`unavailable`](Self::unavailable)
-    /// says.
+    /// Returns whether the error was created with [`unavailable`](Self::unavailable), so that the request
+    /// may succeed later.
     pub fn is_temporary(&self) -> bool {
         self.is_temporary
     }

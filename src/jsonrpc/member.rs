@@ -24,7 +24,7 @@ impl<'a> Raw<'a> {
     /// Returns a member of an object. `None` if there is no such member, or no object.
     ///
     /// # Errors
-    /// When the member is repeated: another parser might pick the other one.
+    /// Returns an error if the member is repeated: another parser might pick the other one.
     pub(crate) fn member(self, name: &str) -> Result<Option<Raw<'a>>, Repeated> {
         if !self.is_object() {
             return Ok(None);

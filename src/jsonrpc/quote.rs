@@ -11,7 +11,7 @@ const END: usize = 1024;
 /// buffer can be overwritten by copies of a fixed size.
 const STAGE: usize = 1024;
 
-/// The most that one block adds.
+/// The maximum that one block adds.
 const ROOM: usize = BLOCK * escape::LONGEST;
 
 /// Writes a JSON string.

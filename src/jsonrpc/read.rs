@@ -13,8 +13,8 @@ use super::scan::{Items, ScanFault, Scanner};
 /// Deserialises a value. If this succeeds, `serde_json` would return the same value.
 ///
 /// # Errors
-/// When the value is invalid, or of a type that only `serde_json` supports, such as a map whose keys
-/// are not strings. The error has no details: to get them, deserialise again with `serde_json`.
+/// Returns an error if the value is invalid, or of a type that only `serde_json` supports, such as a map
+/// whose keys are not strings. The error has no details: to get them, deserialise again with `serde_json`.
 pub(crate) fn json<'de, T: Deserialize<'de>>(text: &'de str) -> Result<T, Error> {
     let mut scanner = Scanner::new(text);
     let value = T::deserialize(Value(&mut scanner))?;

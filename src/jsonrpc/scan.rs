@@ -213,8 +213,8 @@ impl<'a> Scanner<'a> {
     /// Reads a string. Borrows unless it has escapes.
     ///
     /// # Errors
-    /// When the next value is not a string, or has a lone surrogate, which a Rust string cannot
-    /// represent.
+    /// Returns an error if the next value is not a string, or has a lone surrogate, which a Rust string
+    /// cannot represent.
     pub(crate) fn text(&mut self) -> Result<Cow<'a, str>, ScanFault> {
         if self.peek() != Some(b'"') {
             return Err(ScanFault::Unwanted);

@@ -9,7 +9,7 @@ use super::utf8::utf8;
 /// can be overwritten by copies of a fixed size, and checking UTF-8 is cheap for many bytes at once.
 const STAGE: usize = 1024;
 
-/// The most that one block adds: the block, or less and the character of an escape that ends in the
+/// The maximum that one block adds: the block, or less and the character of an escape that ends in the
 /// next block.
 const ROOM: usize = BLOCK + 4;
 

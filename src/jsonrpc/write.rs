@@ -121,8 +121,8 @@ pub(crate) fn display(buffer: &mut Vec<u8>, number: impl fmt::Display) {
 /// Writes any value as JSON.
 ///
 /// # Errors
-/// When the value cannot be written as JSON, such as a map whose keys are not strings. The buffer is
-/// then unchanged.
+/// Returns an error if the value cannot be written as JSON, such as a map whose keys are not strings. The
+/// buffer is then unchanged.
 pub(crate) fn json(buffer: &mut Vec<u8>, value: &impl Serialize) -> serde_json::Result<()> {
     let start = buffer.len();
     serde_json::to_writer(&mut *buffer, value).inspect_err(|_| buffer.truncate(start))

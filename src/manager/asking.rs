@@ -41,8 +41,8 @@ impl ManagerBuilder {
     /// guard does not make handlers idempotent. It does not prove who answers either; see
     /// [`InputRequired`](crate::ask::InputRequired).
     ///
-    /// The guards of all replicas must share their memory. A request with a state is parsed twice
-    /// and waits for the guard; other requests are not affected.
+    /// The guards of all replicas must share their storage. A request with a state is parsed twice
+    /// and waits for the guard. Other requests are not affected.
     pub fn answer_guard(mut self, guard: impl AnswerGuard) -> Self {
         self.ask.guard = Some(Arc::new(guard));
         self
@@ -58,10 +58,10 @@ impl ManagerBuilder {
         self
     }
 
-    /// Sets the bus that carries answers from the replica that receives them to the replica whose
+    /// Sets the bus that delivers answers from the replica that receives them to the replica whose
     /// call waits, in revisions before 2026-07-28. Without a bus, both must be the same process,
-    /// and a warning is logged: an answer that reaches another replica is refused with an error
-    /// that names this setting, and the call waits until its
+    /// and a warning is logged when the manager is built. An answer that reaches another replica is then
+    /// refused with an error that names this setting, and the call waits until its
     /// [`answer_timeout`](Self::answer_timeout).
     pub fn answer_bus(mut self, bus: Arc<dyn ChangeBus>) -> Self {
         self.ask.bus = Some(bus);
@@ -71,6 +71,8 @@ impl ManagerBuilder {
     /// Sets how many calls may wait for answers at the same time, in revisions before 2026-07-28;
     /// 1024 by default. Callers without a [`Principal`](crate::Principal) share a second limit of
     /// the same size. At the limit a question fails immediately, with an error that names this setting.
+    /// A handler that returns that error ends its call with a result that `isError`, and not with 503: it
+    /// has begun, and may have taken effect.
     pub fn max_parked(mut self, calls: usize) -> Self {
         self.ask.max_parked = calls;
         self
@@ -78,7 +80,7 @@ impl ManagerBuilder {
 
     /// Sets how many of these calls one [`Principal`](crate::Principal) may have; an eighth of
     /// [`max_parked`](Self::max_parked) by default, and at least one. Beyond it a question
-    /// fails immediately, with an error that names this setting.
+    /// fails immediately as well.
     pub fn max_parked_per_principal(mut self, calls: usize) -> Self {
         self.ask.max_parked_per_principal = Some(calls);
         self

@@ -33,7 +33,7 @@ const METADATA_CACHE: HeaderValue = HeaderValue::from_static("max-age=300");
 /// 4. Removes `Authorization`, adds a [`Principal`](crate::Principal) and an
 ///    [`Access`](crate::auth::Access) to the request's extensions, and passes the request on.
 ///
-/// The body is not read. Put [`Cors`](super::Cors) outside, because a preflight carries no token.
+/// The body is not read. Wrap the result in [`Cors`](super::Cors), because preflights have no token.
 #[derive(Clone, Debug)]
 pub struct Authorize {
     manager: StatelessSessionManager,

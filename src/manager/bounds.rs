@@ -1,4 +1,4 @@
-//! Bounds on what all clients of a manager, and each of them, can make it hold.
+//! Limits on the resources that each client, and all clients together, can use.
 
 use std::sync::Arc;
 
@@ -52,7 +52,7 @@ impl Bounds {
 }
 
 impl SharedBounds {
-    /// Returns those of another manager.
+    /// Returns the limits of another manager.
     pub(super) fn of(joined: &Settings) -> Self {
         Self {
             body_budget: Arc::clone(&joined.http.body_budget),

@@ -325,7 +325,7 @@ impl ManagerBuilder {
         self
     }
 
-    /// Sets how traces of other processes are continued; by default they are not.
+    /// Sets how the traces of other processes are continued. By default they are not continued.
     #[cfg(feature = "otel")]
     pub fn propagation(mut self, propagation: impl crate::observe::Propagation) -> Self {
         self.observe.propagation = Some(Arc::new(propagation));
@@ -364,8 +364,8 @@ impl ManagerBuilder {
     /// Builds the manager.
     ///
     /// # Errors
-    /// When a host or an origin cannot be parsed, or when tasks lie in a shared store and there are no
-    /// state keys.
+    /// Returns an error if a host or an origin cannot be parsed, or if tasks are in a shared store but
+    /// [`state_keys`](Self::state_keys) is not set.
     #[cfg_attr(not(feature = "tasks"), expect(unused_mut, reason = "nothing is declared by itself"))]
     pub fn build(mut self) -> Result<StatelessSessionManager, ConfigError> {
         if let Some(unreadable) = self.unreadable {

@@ -10,13 +10,12 @@ use crate::reply::with_status;
 /// Cross-origin resource sharing for an MCP endpoint. It allows the origins that the manager
 /// serves. Created by [`StatelessSessionManager::cors`](crate::StatelessSessionManager::cors).
 ///
-/// Place it outside the host's authentication, because a browser's preflight carries no
-/// credentials. It is a `tower_layer::Layer` (feature `tower`): in axum, add it after the
-/// authentication layer, so that it wraps that layer. `Cors::wrap` wraps any service. A host
-/// without services calls [`preflight`](Self::preflight) before everything else, and
+/// It must wrap the host's authentication, because preflights have no credentials. It is a
+/// `tower_layer::Layer` (feature `tower`): in axum, add it after the authentication layer. `Cors::wrap`
+/// wraps any service. A host without services calls [`preflight`](Self::preflight) first, and
 /// [`CorsGrant::apply`] on the response.
 ///
-/// Cookies are never allowed: a page sends its token itself, in `Authorization`.
+/// Cookies are never allowed. A page has to send its token in `Authorization`.
 #[derive(Clone, Debug)]
 pub struct Cors {
     manager: StatelessSessionManager,

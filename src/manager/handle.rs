@@ -21,7 +21,7 @@ use crate::reply::{Body, Dispatcher, PendingBody, Reply, respond, take_head};
 use crate::request::{Refusal, Rejection, Valid, agree, unread_id};
 use crate::settings::Settings;
 
-/// How much of the time for shutting down is left for storing that tasks have failed, at most.
+/// The maximum part of the time for shutting down that is reserved for marking tasks as failed.
 #[cfg(feature = "tasks")]
 const GIVING_UP: Duration = Duration::from_secs(5);
 
@@ -84,7 +84,7 @@ impl StatelessSessionManager {
     ///
     /// The response's body makes progress, and its tool's time limit applies, only while the server
     /// polls it. A server stops polling when its client does not read, so it must close such
-    /// connections, or their tools wait for ever. It must also limit the number of connections, the
+    /// connections, or their tools wait forever. It must also limit the number of connections, the
     /// time to send a head, and idle time, none of which this function can see. The module `serve`
     /// (feature `serve`) does all of this; `axum::serve` does none of it.
     pub fn handle<'r, B, R>(
@@ -134,9 +134,9 @@ impl StatelessSessionManager {
     /// A server should stop accepting connections before it calls this, and close the open ones
     /// afterwards, as the module `serve` does.
     ///
-    /// Tasks of tools that are idempotent or read-only are given back at once, for another replica to
-    /// take up, if replicas share their store. Others may finish. Those that have not finished a moment
-    /// before the deadline (a tenth of the time, at most five seconds) are marked as failed.
+    /// If replicas share a task store, tasks of tools that are idempotent or read-only are released
+    /// immediately, so that another replica can continue them. Other tasks may finish. Those that have not
+    /// finished shortly before the deadline (a tenth of the time, at most five seconds) are marked as failed.
     pub async fn shut_down(&self, deadline: Duration) -> usize {
         let drain = &self.settings.drain;
         #[cfg(feature = "tasks")]

@@ -1,4 +1,4 @@
-//! What a balancer or an orchestrator asks about a process.
+//! Health checks of load balancers and orchestrators.
 
 use http::{Response, StatusCode, header};
 
@@ -6,7 +6,7 @@ use super::handle::StatelessSessionManager;
 use crate::http::retry_after;
 use crate::reply::{Body, with_status};
 
-/// Answers to the probes of a balancer or an orchestrator. A host mounts them at paths of its choice:
+/// Health checks for load balancers and orchestrators. The host mounts them at paths of its choice:
 ///
 /// ```
 /// use axum::routing::get;
@@ -24,12 +24,12 @@ use crate::reply::{Body, with_status};
 /// # }
 /// ```
 ///
-/// Neither asks a store or another server: calls that need nothing of it go on while it is away, and
-/// no replica would serve them if all were taken out of the balancer at once.
+/// They do not depend on a store or another server. If a store fails, calls that do not need it are still
+/// served; a readiness that depended on the store would take all replicas out of service at once.
 impl StatelessSessionManager {
-    /// Answers whether new requests should be sent to this process: 200, or 503 once
-    /// [`announce_shut_down`](Self::announce_shut_down) or [`shut_down`](Self::shut_down) was called
-    /// on the manager or on one that it is joined with.
+    /// Returns the response to a readiness check: 200 if new requests may be sent to this process, and 503
+    /// after [`announce_shut_down`](Self::announce_shut_down) or [`shut_down`](Self::shut_down) was called
+    /// on this manager or on one that it is joined with.
     pub fn readiness(&self) -> Response<Body> {
         if !self.settings().drain.is_announced() {
             return text(StatusCode::OK, "ready\n");
@@ -39,15 +39,15 @@ impl StatelessSessionManager {
         response
     }
 
-    /// Answers that this process need not be restarted: 200 whenever it answers at all, also while
-    /// it shuts down.
+    /// Returns the response to a liveness check: always 200, even while the server shuts down. A process
+    /// that does not respond has to be restarted.
     pub fn liveness(&self) -> Response<Body> {
         text(StatusCode::OK, "alive\n")
     }
 
-    /// Makes [`readiness`](Self::readiness) answer 503, although requests are still served. A
-    /// balancer needs a moment to notice, and sends requests meanwhile, so call this before
-    /// [`shut_down`](Self::shut_down). `serve` does with its `announce_for`.
+    /// Makes [`readiness`](Self::readiness) return 503 while requests are still served. Call it some time
+    /// before [`shut_down`](Self::shut_down), because a load balancer needs time to notice, and sends
+    /// requests until then. `serve` calls it if `announce_for` is set.
     pub fn announce_shut_down(&self) {
         self.settings().drain.announce();
     }

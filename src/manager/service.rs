@@ -20,8 +20,9 @@ use crate::request::{Refusal, Rejection};
 ///
 /// In axum, mount it with `route_service` or `nest_service`. It is always ready, and never fails.
 /// Clones serve the same registry.
-/// A clone counts its references apart from the service that it was cloned from, so that
-/// connections, each of which a server gives a clone, do not slow each other down.
+///
+/// Each clone has its own reference count for its requests. Servers clone the service for each connection, so
+/// connections do not contend for one count.
 #[derive(Debug)]
 #[expect(clippy::redundant_allocation, reason = "the outer `Arc` is counted by one connection alone")]
 pub struct McpService<C>(Arc<Arc<Shared<C>>>);

@@ -1,4 +1,4 @@
-//! Tasks: their settings, and taking up those of replicas that have died.
+//! Settings for tasks, and the takeover of tasks from replicas that have died.
 
 use std::future::{Ready, ready};
 
@@ -12,8 +12,8 @@ use crate::task::{self, Tasks};
 
 /// Settings for tasks (feature `tasks`).
 impl ManagerBuilder {
-    /// Serves tasks (the extension `io.modelcontextprotocol/tasks`, beside 2026-07-28), and declares
-    /// the extension. See the module [`task`](crate::task).
+    /// Enables and declares the extension `io.modelcontextprotocol/tasks` of 2026-07-28. See the module
+    /// [`task`](crate::task).
     pub fn tasks(mut self, tasks: Tasks) -> Self {
         self.tasks = Some(tasks);
         self
@@ -22,8 +22,8 @@ impl ManagerBuilder {
 
 /// Tasks (feature `tasks`).
 impl StatelessSessionManager {
-    /// Takes up tasks with the tools of `registry`, until the server shuts down. Each replica that
-    /// [shares a store](Tasks::shared) has to run it, beside its server:
+    /// Takes over tasks with the tools of `registry`, until the server shuts down. Each replica that
+    /// [shares a store](Tasks::shared) must run it next to its server:
     ///
     /// ```
     /// use mcp_stateless::task::Tasks;
@@ -41,17 +41,17 @@ impl StatelessSessionManager {
     /// # }
     /// ```
     ///
-    /// Looks three times in each [`lease`](Tasks::lease) for tasks whose lease is over, because the
-    /// replica that ran them has died, or has shut down. The call of a tool that is idempotent or
-    /// read-only begins again, with the answers to its questions; any other task is marked as failed,
-    /// with a message that says why. It also begins calls again whose handler has returned
-    /// [`InputRequired`](crate::ask::InputRequired) within a task, once the answers are there, which a
-    /// server of one process needs it for as well.
+    /// Three times in each [`lease`](Tasks::lease), it looks for tasks whose lease has expired, because the
+    /// replica that ran them has died or was shut down. If the tool is idempotent or read-only, the call is
+    /// restarted with the answers to its questions. Any other task is marked as failed, with a message that
+    /// gives the reason. If a handler has returned [`InputRequired`](crate::ask::InputRequired) in a task,
+    /// its call is also restarted when the answers have arrived, so even a server with a single process may
+    /// need `run_tasks`.
     ///
-    /// A call that begins again has the headers of its request except credentials, its
-    /// [`Principal`](crate::Principal), and with the feature `auth` its
-    /// [`Access`](crate::auth::Access); its rights were checked before. What the host has put into the
-    /// extensions is not there: see [`run_tasks_with`](Self::run_tasks_with).
+    /// A restarted call has the headers of its request except credentials, its
+    /// [`Principal`](crate::Principal), and with the feature `auth` its [`Access`](crate::auth::Access). Its
+    /// rights are not checked again. It does not have the extensions that the host inserted; to restore
+    /// them, use [`run_tasks_with`](Self::run_tasks_with).
     pub async fn run_tasks<R: Registry>(&self, registry: R) {
         let registry = &registry;
         task::run_tasks(self.settings(), move |_: &mut Parts| -> Ready<Result<&R, Refusal>> {
@@ -60,9 +60,9 @@ impl StatelessSessionManager {
         .await;
     }
 
-    /// Takes up tasks with the registry that `choose` returns for the head of each call, as
-    /// [`handle_with`](Self::handle_with) does, and which may put into its extensions what handlers
-    /// want to find there. If it refuses, the task fails.
+    /// Takes over tasks with the registry that `choose` returns for the head of each call, as
+    /// [`handle_with`](Self::handle_with) does. `choose` may insert extensions into the head for handlers.
+    /// If it refuses, the task fails.
     pub async fn run_tasks_with<C, R, F>(&self, choose: C)
     where
         C: Fn(&mut Parts) -> F,

@@ -23,7 +23,7 @@ pub enum RequestEnd {
 }
 
 impl RequestEnd {
-    /// Returns a name: `success`, `input_required`, `tool_error`, `error` or `cancelled`.
+    /// Returns the name of the end: `success`, `input_required`, `tool_error`, `error` or `cancelled`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Success => "success",
@@ -37,8 +37,8 @@ impl RequestEnd {
     /// Returns the value of `error.type`: `tool_error`, `cancelled` or the code of the error. `None`
     /// if the request did not fail.
     ///
-    /// There are few values, whatever handlers and upstreams return: codes beyond those that
-    /// JSON-RPC reserves are `_OTHER`.
+    /// The number of values is bounded, whatever handlers and upstreams return: all codes outside of the
+    /// range that JSON-RPC reserves become `_OTHER`.
     pub fn error_type(self) -> Option<Cow<'static, str>> {
         match self {
             Self::Success | Self::InputRequired => None,

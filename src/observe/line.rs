@@ -1,4 +1,4 @@
-//! Texts of others in logs and spans.
+//! Untrusted text in logs and spans.
 
 use std::borrow::Cow;
 #[cfg(any(feature = "ask", feature = "auth"))]
@@ -8,10 +8,10 @@ use std::fmt;
 #[cfg(any(feature = "ask", feature = "auth"))]
 const MAX_ERROR: usize = 512;
 
-/// Returns a text on one line of at most `most` bytes, and a few more where it was cut.
+/// Returns a text on one line, truncated at about `most` bytes.
 ///
-/// What could begin another line, hide text or change its direction is escaped, so that a name or
-/// a header cannot forge a log.
+/// Characters that could start another line, hide text or change its direction are escaped, so that a name
+/// or a header cannot forge an event.
 pub(crate) fn line(text: &str, most: usize) -> Cow<'_, str> {
     if text.len() <= most && (is_printable_ascii(text) || !text.chars().any(misleads)) {
         return Cow::Borrowed(text);
@@ -27,7 +27,7 @@ pub(crate) fn line(text: &str, most: usize) -> Cow<'_, str> {
     Cow::Owned(line)
 }
 
-/// Returns what an error says, on one line of at most 512 bytes.
+/// Returns the message of an error on one line, truncated at about 512 bytes.
 #[cfg(any(feature = "ask", feature = "auth"))]
 pub(crate) fn error_line(error: &(impl fmt::Display + ?Sized)) -> String {
     line(&error.to_string(), MAX_ERROR).into_owned()
@@ -37,7 +37,8 @@ fn is_printable_ascii(text: &str) -> bool {
     text.bytes().all(|byte| matches!(byte, b' '..=b'~'))
 }
 
-/// Whether a character is a control, a line separator, invisible, or a change of direction.
+/// Returns whether a character is a control character, a line separator, invisible, or changes the
+/// direction of text.
 fn misleads(letter: char) -> bool {
     letter.is_control()
         || matches!(

@@ -1,8 +1,5 @@
-//! What happens in a server: one span for each request, an [`Observer`] for metrics, and how the
-//! traces of other processes are continued. The guide "Observing" (`guide::observing`) describes
-//! spans, metrics and logs.
-//!
-//! Independent of everything above: it sees requests, not the calls that serve them.
+//! Observation of a server: a span for each request, an [`Observer`] for metrics, and the propagation of
+//! traces between processes. The guide "Observing" (`guide::observing`) describes spans, metrics and logs.
 
 mod end;
 mod line;

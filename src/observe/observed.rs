@@ -1,4 +1,4 @@
-//! What is observed of one request: its span, and its times for the observer.
+//! The observation of one request: its span, and the data for the observer.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -21,14 +21,14 @@ use crate::protocol::method::{Method, NamedBy};
 use crate::protocol::{Era, Revision};
 use crate::request::ValidRequest;
 
-/// The level of the spans, in the one place where it must be a constant.
+/// The level of the spans. The macros of `tracing` need a constant.
 const LEVEL: tracing::Level = tracing::Level::INFO;
 
 /// The maximum length of a name, a URI or an id in a span, in bytes.
 const MAX_NAME: usize = 256;
 
-/// What is observed of a request that is served at once. It borrows what it needs: nothing is
-/// allocated, no count is written that other threads share, and only a span has to be dropped.
+/// The observation of a request whose reply is ready at once. It borrows everything, so it does not
+/// allocate or write to shared reference counts, and only the span has to be dropped.
 #[must_use]
 pub(crate) struct Observed<'s> {
     span: Span,
@@ -36,15 +36,15 @@ pub(crate) struct Observed<'s> {
     state: State,
 }
 
-/// A reference to what is observed of a request, if anything is.
+/// A reference to the observation of a request, if the request is observed.
 ///
-/// The functions that serve a request pass this on, so that nothing larger than a pointer moves. Only
-/// a reply that is not ready [takes](Self::take) what is observed with it.
+/// The functions that serve a request pass this type on, because it is only a pointer. A reply that is not
+/// ready [takes](Self::take) the observation.
 #[derive(Default)]
 pub(crate) struct ObservedRef<'o, 's>(Option<&'o mut Observed<'s>>);
 
-/// What is observed of a request whose reply is not ready. It ends when an end is noted, or else when
-/// it is dropped.
+/// The observation of a request whose reply is not ready. The request ends when an end is noted, or as
+/// cancelled when this is dropped.
 #[must_use]
 pub(crate) struct PendingObserved {
     span: Span,
@@ -54,10 +54,10 @@ pub(crate) struct PendingObserved {
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum State {
-    /// It has ended, or nobody observes it.
+    /// The request has ended, or is not observed.
     Over,
     Open,
-    /// It succeeds when its client leaves.
+    /// The request succeeds when its client disconnects.
     Listening,
 }
 
@@ -76,13 +76,13 @@ enum ObserverHandle<'s> {
 }
 
 impl<'s> Observed<'s> {
-    /// Returns whether somebody observes requests. Costs two loads and comparisons.
+    /// Returns whether requests are observed. Costs two loads and two comparisons.
     #[inline]
     pub(crate) fn is_wanted(settings: &ObserveSettings) -> bool {
         LEVEL <= LevelFilter::current() || settings.observer.is_some()
     }
 
-    /// Begins the span of a request, which may also be counted.
+    /// Starts the span of a request, which may also be counted.
     #[expect(clippy::inline_always, reason = "what it returns is large, and it is not inlined otherwise")]
     #[inline(always)]
     pub(crate) fn begin(
@@ -121,8 +121,8 @@ impl ObservedRef<'_, '_> {
         run()
     }
 
-    /// Notes that the request ends as `end` returns, unless its end is known already. `end` is not
-    /// called if nobody observes the request.
+    /// Notes the end of the request, which `end` returns, unless an end has been noted. `end` is not called
+    /// if the request is not observed.
     #[inline]
     pub(crate) fn note_with(&mut self, end: impl FnOnce() -> RequestEnd) {
         if let Some(Observed { span, counted, state }) = &mut self.0 {
@@ -130,7 +130,7 @@ impl ObservedRef<'_, '_> {
         }
     }
 
-    /// Notes that the request lasts until its client leaves.
+    /// Notes that the request lasts until its client disconnects.
     pub(crate) fn listens(&mut self) {
         if let Some(observed) = &mut self.0
             && observed.state == State::Open
@@ -139,7 +139,7 @@ impl ObservedRef<'_, '_> {
         }
     }
 
-    /// Moves what is observed into a reply that is not ready.
+    /// Moves the observation into a reply that is not ready.
     pub(crate) fn take(self) -> PendingObserved {
         let nothing = PendingObserved { span: Span::none(), counted: None, state: State::Over };
         self.0.map_or(nothing, |observed| PendingObserved {
@@ -162,12 +162,12 @@ impl PendingObserved {
         self.span.in_scope(run)
     }
 
-    /// Notes how the request ends, unless that is known already.
+    /// Notes the end of the request, unless an end has been noted.
     pub(crate) fn note(&mut self, end: RequestEnd) {
         note(&self.span, self.counted.as_ref(), &mut self.state, end);
     }
 
-    /// Serves the request again with `serve`, which may take it along.
+    /// Serves the request again with `serve`, which may take the observation.
     #[cfg(feature = "ask")]
     pub(crate) fn again<T>(&mut self, serve: impl FnOnce(ObservedRef<'_, '_>) -> T) -> T {
         let span = std::mem::replace(&mut self.span, Span::none());
@@ -206,11 +206,11 @@ fn continue_trace(propagation: &dyn Propagation, span: &Span, request: &ValidReq
     let remote = TraceContext::of_meta(&request.params.meta);
     let continued = || propagation.continue_trace(span, &remote);
     if !remote.is_empty() && catch_unwind(AssertUnwindSafe(continued)).is_err() {
-        tracing::error!("a propagation panicked");
+        tracing::error!("the propagation panicked");
     }
 }
 
-/// Records how a request ended that did not simply succeed.
+/// Records the end of a request in its span. Nothing is recorded if the request succeeded.
 #[cold]
 fn record(span: &Span, end: RequestEnd) {
     span.record(names::OUTCOME, end.as_str());
@@ -225,7 +225,7 @@ fn record(span: &Span, end: RequestEnd) {
 }
 
 impl<'s> Counted<'s> {
-    /// Begins to count a request. `is_known` says whether the registry has the target.
+    /// Starts to count a request. `is_known` returns whether the registry has the target.
     pub(crate) fn begin(
         request: &'s ValidRequest<'_>,
         is_known: bool,
@@ -260,7 +260,7 @@ impl<'s> Counted<'s> {
         let target = self.target.as_ref().map(|(named_by, name)| match (self.method, named_by) {
             (_, NamedBy::Uri) => Target::Resource(name),
             (Method::PromptsGet, _) => Target::Prompt(name),
-            // Ids of tasks are no targets: who knows one may be able to use the task.
+            // Ids of tasks are never known targets: anyone who knows an id may be able to use the task.
             _ => Target::Tool(name),
         });
         let ended = EndedRequest::new(self.method.as_str(), target, self.revision, end, self.start.elapsed());
@@ -268,8 +268,8 @@ impl<'s> Counted<'s> {
     }
 }
 
-/// Creates the span of a request, with everything that is known of it: a field that is recorded
-/// later costs as much as several now. Texts of clients are looked at when they are written.
+/// Creates the span of a request with all fields that are known. A field that is recorded later costs as
+/// much as several that are set now. Text from clients is only inspected if a subscriber writes it.
 #[inline]
 fn new_span(request: &ValidRequest<'_>) -> Span {
     macro_rules! request_span {
@@ -303,7 +303,7 @@ fn new_span(request: &ValidRequest<'_>) -> Span {
     macro_rules! span {
         ($($known:tt)*) => { request_span!($($known)*) };
     }
-    // Most requests are calls of tools, of which more is known. Every field has its price.
+    // Most requests are calls of tools, which have more fields. Every field has a cost.
     if request.method == Method::ToolsCall {
         return span!(
             { names::METHOD } = "tools/call",
@@ -319,7 +319,7 @@ fn new_span(request: &ValidRequest<'_>) -> Span {
     )
 }
 
-/// Returns the target of a request. Of a URI, parts that may be secret are left out.
+/// Returns the target of a request. The parts of a URI that may be secret are removed.
 fn target_of<'a>(request: &ValidRequest<'a>, named_by: NamedBy) -> Option<Cow<'a, str>> {
     let name = request.params.named(named_by)?.string()?;
     Some(if named_by == NamedBy::Uri { map(name, public_uri) } else { name })
@@ -332,11 +332,15 @@ fn map(text: Cow<'_, str>, change: impl Fn(&str) -> Cow<'_, str>) -> Cow<'_, str
     }
 }
 
-/// Writes a text of a client that a subscriber may put between others as it is: escaped and in
-/// quotes, unless it has only such characters as names, URIs and ids usually have.
+/// Writes text from a client, which a subscriber may print without escaping it. The text is quoted and
+/// escaped if it contains characters that are unusual in names, URIs and ids.
 fn write_text(formatter: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
-    let end = (0..=MAX_NAME).rev().find(|&end| text.is_char_boundary(end)).unwrap_or_default();
-    let (text, rest) = if text.len() > MAX_NAME { (&text[..end], "…") } else { (text, "") };
+    let (text, rest) = if text.len() <= MAX_NAME {
+        (text, "")
+    } else {
+        let end = (0..=MAX_NAME).rev().find(|&end| text.is_char_boundary(end)).unwrap_or_default();
+        (&text[..end], "…")
+    };
     let is_usual = |byte| matches!(byte, b'!' | b'#'..=b'<' | b'>'..=b'~');
     if !text.is_empty() && text.bytes().all(is_usual) {
         write!(formatter, "{text}{rest}")
@@ -345,7 +349,7 @@ fn write_text(formatter: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
     }
 }
 
-/// What a request names, as it is shown.
+/// Displays the target of a request.
 struct ShownTarget<'r, 'a>(&'r ValidRequest<'a>);
 
 impl fmt::Display for ShownTarget<'_, '_> {
@@ -355,7 +359,7 @@ impl fmt::Display for ShownTarget<'_, '_> {
     }
 }
 
-/// The id of a request, as it is shown: a string without its quotes.
+/// Displays the id of a request; a string is displayed without its quotes.
 struct ShownId<'r, 'a>(&'r ValidRequest<'a>);
 
 impl fmt::Display for ShownId<'_, '_> {
@@ -366,7 +370,7 @@ impl fmt::Display for ShownId<'_, '_> {
     }
 }
 
-/// The era of a request, as it is shown.
+/// Displays the era of a request.
 struct ShownEra<'r, 'a>(&'r ValidRequest<'a>);
 
 impl fmt::Display for ShownEra<'_, '_> {
@@ -378,7 +382,7 @@ impl fmt::Display for ShownEra<'_, '_> {
     }
 }
 
-/// The name of a span: the method, and the name of the tool or the prompt.
+/// Displays the name of a span: the method, and the name of the tool or the prompt.
 #[cfg(feature = "otel")]
 struct SpanName<'r, 'a>(&'r ValidRequest<'a>);
 
@@ -386,7 +390,7 @@ struct SpanName<'r, 'a>(&'r ValidRequest<'a>);
 impl fmt::Display for SpanName<'_, '_> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(self.0.method.as_str())?;
-        // URIs are too many for names.
+        // Names of spans must have few values, and there may be many URIs.
         let is_named = self.0.method.named_by() == Some(NamedBy::Name);
         match target_of(self.0, NamedBy::Name).filter(|_| is_named) {
             Some(name) => {

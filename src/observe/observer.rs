@@ -6,15 +6,15 @@ use std::time::Duration;
 use super::{RefusalKind, RequestEnd, Target};
 use crate::protocol::Revision;
 
-/// Receives what happens in a manager, for metrics. Set by
+/// Receives the events of a manager, for metrics. Set with
 /// [`ManagerBuilder::observer`](crate::manager::ManagerBuilder::observer).
 ///
-/// Every method does nothing unless it is implemented. The methods run on the thread that serves
-/// the request: they must be quick, and must not block. A panic is caught and logged.
+/// By default, each method does nothing. The methods are called on the thread that serves the request, so
+/// they must be fast and must not block. A panic is caught and logged.
 ///
-/// No value that a client can invent is passed on as a name: methods are those that the server
-/// knows, and tools those that the registry has. So each can be the label of a metric. The guide
-/// "Observing" has the names of the metrics, and `examples/observed` is an implementation.
+/// Clients cannot create new names: methods are those that the server knows, and tools and prompts are
+/// those that the registry has. They can therefore be labels of metrics. The guide "Observing" lists the
+/// names of the metrics, and `examples/observed` is an implementation.
 ///
 /// ```
 /// use std::sync::atomic::{AtomicU64, Ordering};
@@ -37,50 +37,51 @@ use crate::protocol::Revision;
 /// # Ok::<(), mcp_stateless::ConfigError>(())
 /// ```
 pub trait Observer: Send + Sync + 'static {
-    /// A valid request begins. It is in flight until [`request_ended`](Self::request_ended).
+    /// Called when a valid request starts. It is in flight until
+    /// [`request_ended`](Self::request_ended) is called.
     ///
-    /// Each request of a batch counts. Notifications and answers to questions do not.
+    /// Each request of a batch counts. Notifications and answers to questions do not count.
     fn request_started(&self, method: &'static str) {
         let _ = method;
     }
 
-    /// A request has ended: its reply is complete, or was given up. A
+    /// Called when a request has ended: its reply is complete or was cancelled. A
     /// [detached](crate::Tool::detached) call may still run.
     fn request_ended(&self, request: &EndedRequest<'_>) {
         let _ = request;
     }
 
-    /// A request was refused before it was served. Most refusals concern requests that were not
-    /// started; bounds on listeners and calls are checked after the start, so those requests also end
-    /// with an error.
+    /// Called when a request is refused. Most requests are refused before they start. The limits of
+    /// listeners and calls are checked later, so [`request_started`](Self::request_started) and
+    /// [`request_ended`](Self::request_ended) are also called for the requests that exceed them.
     fn request_refused(&self, refusal: RefusalKind) {
         let _ = refusal;
     }
 
-    /// The response of a request became a stream.
+    /// Called when the response to a request becomes a stream.
     fn stream_opened(&self, kind: StreamKind) {
         let _ = kind;
     }
 
-    /// A stream has ended.
+    /// Called when a stream has ended.
     fn stream_closed(&self, kind: StreamKind) {
         let _ = kind;
     }
 
-    /// A call of the legacy era waits for its client's answer to a question. Questions of the
-    /// modern era end their request, with [`RequestEnd::InputRequired`].
+    /// Called when a call of the legacy era starts to wait for its client's answer to a question. In the
+    /// modern era, a question ends its request with [`RequestEnd::InputRequired`] instead.
     fn question_parked(&self) {}
 
-    /// A parked question waits no more.
+    /// Called when a parked question no longer waits.
     fn question_ended(&self, end: QuestionEnd) {
         let _ = end;
     }
 
-    /// A task begins to run in this process: a call became a task, or was taken over from another
-    /// replica.
+    /// Called when this process starts to run a task: a call has become a task, or a task was taken over
+    /// from another replica.
     fn task_started(&self) {}
 
-    /// A task no longer runs in this process.
+    /// Called when this process stops running a task.
     fn task_ended(&self, end: TaskEnd) {
         let _ = end;
     }
@@ -90,18 +91,20 @@ pub trait Observer: Send + Sync + 'static {
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct EndedRequest<'a> {
-    /// The method: `tools/call`, or `_OTHER` for one that the server does not know.
+    /// The method, such as `tools/call`, or `_OTHER` if the server does not know it.
     pub method: &'static str,
-    /// What a call named. `None` for other requests, and unless [`Registry::has`] says yes: else
-    /// clients could invent names.
+    /// The tool, prompt or resource of a call. `None` for other requests, and if [`Registry::has`] does
+    /// not return [`Has::Yes`], because clients could otherwise create new names.
     ///
     /// [`Registry::has`]: crate::Registry::has
+    /// [`Has::Yes`]: crate::registry::Has::Yes
     pub target: Option<Target<'a>>,
     /// The revision of the protocol.
     pub revision: Revision,
-    /// How it ended.
+    /// How the request ended.
     pub end: RequestEnd,
-    /// How long it took, from when its body had been read. A stream counts until its end.
+    /// The time from when the body had been read until the reply was complete, which for a stream is its
+    /// end.
     pub duration: Duration,
 }
 
@@ -117,18 +120,18 @@ impl<'a> EndedRequest<'a> {
     }
 }
 
-/// What a stream carries.
+/// The kind of a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum StreamKind {
-    /// The notifications of a call, and its result.
+    /// The notifications and the result of a call.
     Call,
-    /// The changes that a client listens to.
+    /// The changes of a subscription (`subscriptions/listen`).
     Subscription,
 }
 
 impl StreamKind {
-    /// Returns a name: `call` or `subscription`.
+    /// Returns the name of the kind: `call` or `subscription`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Call => "call",
@@ -143,14 +146,14 @@ impl StreamKind {
 pub enum QuestionEnd {
     /// With an answer of the client, which may be an error.
     Answered,
-    /// Without one, in time.
+    /// Without an answer within the time limit.
     TimedOut,
-    /// The call ended before.
+    /// The call ended before the client answered.
     Abandoned,
 }
 
 impl QuestionEnd {
-    /// Returns a name: `answered`, `timed_out` or `abandoned`.
+    /// Returns the name of the end: `answered`, `timed_out` or `abandoned`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Answered => "answered",
@@ -160,22 +163,22 @@ impl QuestionEnd {
     }
 }
 
-/// How a task that ran in this process ended here.
+/// Why this process has stopped running a task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum TaskEnd {
-    /// With a result, which may report an error.
+    /// The task has a result, which may have `isError`.
     Completed,
-    /// With an error.
+    /// The task failed with a JSON-RPC error.
     Failed,
-    /// It was given back, for any replica to take up.
+    /// The task was released, so that any replica can continue it.
     Released,
-    /// It was cancelled or deleted, another replica has it, or this process ends.
+    /// The task was cancelled or deleted, another replica has taken it over, or this process stops.
     Gone,
 }
 
 impl TaskEnd {
-    /// Returns a name: `completed`, `failed`, `released` or `gone`.
+    /// Returns the name of the end: `completed`, `failed`, `released` or `gone`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Completed => "completed",

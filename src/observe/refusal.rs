@@ -9,54 +9,54 @@ use crate::request::Rejection;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum RefusalKind {
-    /// `Host` is not served.
+    /// `Host` is not allowed: 403.
     Host,
-    /// `Origin` is not served.
+    /// `Origin` is not allowed: 403.
     Origin,
-    /// The method of HTTP is not POST.
+    /// The HTTP method is not POST: 405.
     HttpMethod,
-    /// The path is another one.
+    /// The path is not served: 404.
     Path,
-    /// The client does not accept the type of the response.
+    /// `Accept` allows neither JSON nor event streams: 406.
     Accept,
-    /// The body is not JSON by its type.
+    /// `Content-Type` is not JSON: 415.
     ContentType,
-    /// The body is too large.
+    /// The body is too large: 413.
     BodyTooLarge,
-    /// The body did not arrive in time.
+    /// The body did not arrive in time: 408.
     BodyTimeout,
-    /// The body could not be read.
+    /// The body could not be read: 400.
     BodyBroken,
-    /// Too many bytes of bodies are waiting for the rest.
+    /// The limit of all bodies that are being read was reached: 503.
     TooManyBytes,
-    /// There is no place for another listener.
+    /// A limit of listeners was reached: 429 or 503.
     TooManyListeners,
-    /// The answer cannot be passed on, because the bus between replicas is not connected.
+    /// The answer cannot be delivered, because the bus between replicas is not connected: 503.
     AnswerBusUnavailable,
-    /// There is no place for another call.
+    /// A limit of calls was reached: 429 or 503.
     TooManyCalls,
-    /// The server is shutting down.
+    /// The server is shutting down: 503.
     ShuttingDown,
-    /// The body is not valid JSON.
+    /// The body is not valid JSON: 400.
     NotJson,
-    /// The body is not a valid request, or an answer that nobody waits for.
+    /// The body is not a valid request, or is an answer that no call waits for: 400.
     InvalidRequest,
-    /// The revision is not served.
+    /// The revision of the protocol is not supported: 400.
     UnsupportedVersion,
-    /// A header differs from the body.
+    /// A header differs from the body: 400.
     HeaderMismatch,
-    /// `_meta` is not valid.
+    /// `_meta` is not valid: 400.
     InvalidMeta,
     /// The caller did not authenticate: 401.
     Unauthorized,
-    /// The caller may not do this: 403, by the host or the resource server.
+    /// The caller lacks the right: 403 by the host or the resource server.
     Forbidden,
-    /// The host refused it for another reason, or the authorization server is down.
+    /// The host refused the request for another reason, or the authorization server is down.
     ByHost,
 }
 
 impl RefusalKind {
-    /// Returns a name in snake case: `host`, `body_too_large`.
+    /// Returns the name of the kind in snake case, such as `host` or `body_too_large`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Host => "host",

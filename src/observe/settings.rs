@@ -1,4 +1,4 @@
-//! Who observes a manager.
+//! The observers of a manager.
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -12,7 +12,7 @@ use crate::request::Rejection;
 /// The maximum length of a logged refusal, in bytes.
 const MAX_REFUSAL: usize = 512;
 
-/// Who observes a manager. By default only the `tracing` subscriber.
+/// The observers of a manager. By default there is only the subscriber of `tracing`.
 #[derive(Clone, Default)]
 pub(crate) struct ObserveSettings {
     pub(crate) observer: Option<Arc<dyn Observer>>,
@@ -21,7 +21,7 @@ pub(crate) struct ObserveSettings {
 }
 
 impl ObserveSettings {
-    /// Passes something on to the observer, if there is one.
+    /// Calls the observer, if there is one.
     #[inline]
     pub(crate) fn tell(&self, tell: impl FnOnce(&dyn Observer)) {
         if let Some(observer) = &self.observer {
@@ -42,10 +42,10 @@ impl ObserveSettings {
     }
 }
 
-/// Calls the host's observer, which may panic.
+/// Calls the host's observer, and catches panics.
 pub(super) fn tell_caught(observer: &dyn Observer, tell: impl FnOnce(&dyn Observer)) {
     if catch_unwind(AssertUnwindSafe(|| tell(observer))).is_err() {
-        tracing::error!("an observer panicked");
+        tracing::error!("the observer panicked");
     }
 }
 
@@ -72,7 +72,7 @@ impl<'a> ParkedQuestion<'a> {
         Self { settings, end: QuestionEnd::Abandoned }
     }
 
-    /// Records how the question ended; by default it is abandoned.
+    /// Sets how the question ended. Without this call, it counts as abandoned.
     pub(crate) fn end(mut self, end: QuestionEnd) {
         self.end = end;
     }

@@ -1,8 +1,8 @@
-//! What a call names.
+//! The target of a call.
 
 use std::borrow::Cow;
 
-/// What a call names. The text is on one line of at most 256 bytes.
+/// The target of a call. The text is on one line, truncated at about 256 bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Target<'a> {
@@ -10,12 +10,12 @@ pub enum Target<'a> {
     Tool(&'a str),
     /// The name of a prompt.
     Prompt(&'a str),
-    /// The URI of a resource, without user information, query and fragment. There may be many: do
-    /// not make it a label of a metric.
+    /// The URI of a resource, without user information, query and fragment. Do not use it as a label of a
+    /// metric, because there may be many.
     Resource(&'a str),
 }
 
-/// Removes what may be secret from a URI: user information, query and fragment.
+/// Removes the parts of a URI that may be secret: user information, query and fragment.
 pub(super) fn public_uri(uri: &str) -> Cow<'_, str> {
     let end = uri.find(['?', '#']).unwrap_or(uri.len());
     let uri = &uri[..end];

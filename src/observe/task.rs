@@ -1,4 +1,4 @@
-//! What is observed of a task.
+//! The observation of a task.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use tracing::Span;
 use super::settings::tell_caught;
 use super::{ObserveSettings, Observer, TaskEnd, names};
 
-/// What is observed of a task while it runs in this process.
+/// The observation of a task that runs in this process.
 pub(crate) struct ObservedTask {
     span: Span,
     observer: Option<Arc<dyn Observer>>,
@@ -15,7 +15,7 @@ pub(crate) struct ObservedTask {
 }
 
 impl ObservedTask {
-    /// Begins to observe a task of a tool. Its span follows from the current one, which ends earlier.
+    /// Starts to observe a task of a tool. Its span follows from the current span, which ends earlier.
     pub(crate) fn begin(tool: &str, settings: &ObserveSettings) -> Self {
         let span = tracing::info_span!(
             target: "mcp_stateless::task",
@@ -31,12 +31,12 @@ impl ObservedTask {
         Self { span, observer, end: TaskEnd::Gone }
     }
 
-    /// Returns the span, for work that is spawned.
+    /// Returns the span of the task.
     pub(crate) fn span(&self) -> Span {
         self.span.clone()
     }
 
-    /// Notes how the task ends.
+    /// Sets how the task ended. Without this call, it counts as gone.
     pub(crate) fn note(&mut self, end: TaskEnd) {
         self.end = end;
     }

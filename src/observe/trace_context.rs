@@ -3,17 +3,17 @@
 #[cfg(feature = "otel")]
 use crate::{jsonrpc::Raw, protocol::meta::Meta};
 
-/// The maximum lengths of the members, in bytes: those that W3C Trace Context and W3C Baggage ask
-/// implementations to support.
+/// The maximum lengths of the members in bytes, which are the minimum that W3C Trace Context and W3C
+/// Baggage require implementations to support.
 const MAX_TRACESTATE: usize = 512;
 const MAX_BAGGAGE: usize = 8192;
 
-/// Where a request belongs in traces of several processes: the members `traceparent`, `tracestate`
-/// and `baggage` of `_meta` (2026-07-28, Base Protocol, "OpenTelemetry trace context").
+/// The trace context of a request: the members `traceparent`, `tracestate` and `baggage` of `_meta`
+/// (2026-07-28, Base Protocol, "OpenTelemetry trace context"). OpenTelemetry calls this a carrier.
 ///
-/// It is what OpenTelemetry calls a carrier. Members that are not well-formed are absent: a
-/// `traceparent` that does not follow W3C Trace Context, texts with other than printable ASCII
-/// characters, and texts that are too long. The sender is not authenticated by it.
+/// Members that are not well-formed are absent: a `traceparent` that does not follow W3C Trace Context, a
+/// value with characters other than printable ASCII, a `tracestate` of more than 512 bytes, and a `baggage`
+/// of more than 8192 bytes. A trace context does not authenticate its sender.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TraceContext {
     /// In the order of [`KEYS`](Self::KEYS).
@@ -34,8 +34,8 @@ impl TraceContext {
         self.members[index_of(key)?].as_deref()
     }
 
-    /// Sets a member. Does nothing if the name is not one of [`KEYS`](Self::KEYS), or the value is
-    /// not well-formed.
+    /// Sets a member. Does nothing if the name is not one of [`KEYS`](Self::KEYS), or if the value is not
+    /// well-formed. Upper and lower case are equal in names.
     pub fn set(&mut self, key: &str, value: impl Into<String>) {
         let value = value.into();
         if let Some(index) = index_of(key)
@@ -45,7 +45,7 @@ impl TraceContext {
         }
     }
 
-    /// Returns whether there is no member.
+    /// Returns whether the context has no members.
     pub fn is_empty(&self) -> bool {
         self.members.iter().all(Option::is_none)
     }
@@ -85,8 +85,8 @@ fn is_text(value: &str, most: usize) -> bool {
     !value.is_empty() && value.len() <= most && value.bytes().all(|byte| matches!(byte, b' '..=b'~'))
 }
 
-/// Whether a text is a `traceparent` (W3C Trace Context, section 3.2): version, trace id, parent id
-/// and flags, in lower-case hexadecimal. Later versions may append to it.
+/// Returns whether a text is a valid `traceparent` (W3C Trace Context, section 3.2): version, trace id,
+/// parent id and flags, in lower-case hexadecimal digits. Later versions may append more.
 fn is_traceparent(value: &str) -> bool {
     let is_hex = |text: &str, digits: usize| {
         text.len() == digits && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))

@@ -250,7 +250,7 @@ fn arguments_of(schema: &schemars::Schema, declared: &[&str]) -> Vec<PromptArgum
     arguments
 }
 
-/// The most bytes of a prompt's name.
+/// The maximum number of bytes of a prompt's name.
 const MAX_NAME: usize = 256;
 
 /// A checked prompt, ready to be requested.

@@ -68,8 +68,8 @@ impl PromptOutput {
     /// `resultType`, and the server's name in `_meta`.
     ///
     /// # Errors
-    /// If the text is not a JSON object, is nested more than 128 levels deep, or if `messages` is
-    /// not an array.
+    /// Returns an error if the text is not a JSON object, is nested more than 128 levels deep, or if
+    /// `messages` is not an array.
     pub fn from_json(json: impl Into<String>) -> Result<Self, InvalidOutput> {
         let raw = RawOutput::read(json.into(), Main::Array("messages"), |_, _| {})?;
         Ok(Self { raw: Some(raw), ..Self::default() })

@@ -185,8 +185,7 @@ pub enum ClientCapability {
     SamplingContext,
     /// The client can ask its model, and let it use tools (`sampling.tools`).
     SamplingTools,
-    /// The client can ask about a task instead of waiting for a result (the extension
-    /// `io.modelcontextprotocol/tasks`).
+    /// The client supports tasks (the extension `io.modelcontextprotocol/tasks`).
     Tasks,
 }
 

@@ -23,13 +23,13 @@ pub(crate) fn require(
     Err(missing_capability(capability))
 }
 
-/// Requires that the client can ask about tasks, which clients of the legacy era cannot.
+/// Requires that the client supports tasks, which clients of the legacy era do not.
 #[cfg(feature = "tasks")]
 pub(crate) fn require_tasks(era: Era, declared: Option<Raw<'_>>) -> Result<(), RpcError> {
     declares_tasks(era, declared).then_some(()).ok_or_else(|| missing_capability(ClientCapability::Tasks))
 }
 
-/// Returns whether the client can ask about tasks.
+/// Returns whether the client supports tasks.
 #[cfg(feature = "tasks")]
 pub(crate) fn declares_tasks(era: Era, declared: Option<Raw<'_>>) -> bool {
     era == Era::Modern && declared.is_some_and(|declared| ClientCapability::Tasks.is_in(declared))

@@ -18,7 +18,7 @@ pub(crate) enum Method {
     ResourcesUnsubscribe,
     CompletionComplete,
     SubscriptionsListen,
-    /// One of the extension `io.modelcontextprotocol/tasks`.
+    /// A method of the extension `io.modelcontextprotocol/tasks`.
     #[cfg(feature = "tasks")]
     Tasks(TaskMethod),
     Unknown,

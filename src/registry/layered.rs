@@ -164,7 +164,7 @@ impl Outcome {
 
     fn into_output<T: Output>(self) -> Result<T, CallError> {
         self.output.downcast().map(|output| *output).map_err(|_| {
-            tracing::error!(kind = %T::KIND, "a middleware answered a call with a result of another kind");
+            tracing::error!(kind = %T::KIND, "a middleware returned a result of the wrong kind");
             RpcError::internal().into()
         })
     }

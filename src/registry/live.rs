@@ -28,7 +28,7 @@ use crate::tool::ToolOutput;
 /// }
 ///
 /// let live = Live::new(tools("Say hello")?, Changes::in_process());
-/// live.replace(tools("Greet the user")?); // clients hear that the list has changed
+/// live.replace(tools("Greet the user")?); // notifies clients that the list has changed
 /// # Ok::<(), RegistryError>(())
 /// ```
 pub struct Live<R> {

@@ -4,11 +4,11 @@ use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
 
-/// A map by names. They are the host's, so no client can make them collide, and a simple hash
-/// does.
+/// A map by names. The host chooses the names, so no client can cause collisions, and a simple hash
+/// suffices.
 pub(super) type ByName<T> = HashMap<Arc<str>, T, BuildHasherDefault<NameHasher>>;
 
-/// FNV-1a, which is quick for short texts.
+/// FNV-1a, which is fast for short texts.
 pub(super) struct NameHasher(u64);
 
 impl Default for NameHasher {

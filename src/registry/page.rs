@@ -30,9 +30,9 @@ pub struct Page {
 /// lacks.
 pub(crate) const MISSING: &str = "mcp-stateless/missing";
 pub(crate) const HIDDEN: &str = "mcp-stateless/hidden";
-/// The most entries that a list reports as hidden or missing.
+/// The maximum number of entries that a list reports as hidden or missing.
 pub(crate) const MOST_NOTES: usize = 100;
-/// The most characters of a reason.
+/// The maximum number of characters of a reason.
 pub(crate) const LONGEST_REASON: usize = 500;
 
 impl Page {
@@ -41,7 +41,7 @@ impl Page {
     /// are.
     ///
     /// # Errors
-    /// If a definition does not serialise.
+    /// Returns an error if a definition does not serialise.
     pub fn new(definitions: impl IntoIterator<Item = impl Serialize>) -> Result<Self, serde_json::Error> {
         let mut buffer = Vec::new();
         for definition in definitions {
@@ -57,7 +57,7 @@ impl Page {
     /// They are passed on unchanged.
     ///
     /// # Errors
-    /// If a definition is not a JSON object, or is nested more than 128 levels deep.
+    /// Returns an error if a definition is not a JSON object, or is nested more than 128 levels deep.
     pub fn from_json<'a>(definitions: impl IntoIterator<Item = &'a RawValue>) -> Result<Self, InvalidOutput> {
         let mut buffer = Vec::new();
         for definition in definitions {

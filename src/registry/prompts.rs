@@ -192,8 +192,9 @@ impl<S: Clone + Send + Sync + 'static> PromptRegistryBuilder<S> {
 
     /// Checks the prompts and builds the registry.
     ///
-    /// If a prompt's name is empty or taken, or its arguments are not valid. The error names the
-    /// prompt.
+    /// # Errors
+    /// Returns an error, which names the prompt, if a name is empty or used twice, or if arguments are not
+    /// valid.
     pub fn build(self) -> Result<PromptRegistry, RegistryError> {
         let compile = |mut prompt: Prompt| {
             prompt.rights.add_rule(self.rule.as_ref());

@@ -124,7 +124,7 @@ pub trait Registry: Send + Sync {
         Answer::ready(Err(unknown_reference(request.reference)))
     }
 
-    /// Returns where the registry publishes changes, if it declares that it changes.
+    /// Returns the channel on which the registry publishes changes, if it declares that it changes.
     fn changes(&self) -> Changes {
         Changes::none()
     }
@@ -164,7 +164,7 @@ pub struct ListRequest<'a> {
     pub cursor: Option<&'a str>,
     /// The head of the HTTP request.
     pub head: &'a Parts,
-    /// The revision of the protocol that the request speaks.
+    /// The revision of the protocol that the request uses.
     pub revision: Revision,
     /// `None` only while a catalog checks its parts before a manager exists.
     pub(crate) settings: Option<&'a Arc<Settings>>,

@@ -213,8 +213,9 @@ impl<S: Clone + Send + Sync + 'static> ToolRegistryBuilder<S> {
 
     /// Checks the tools and builds the registry.
     ///
-    /// If a tool's name is taken or not allowed, its schema is not an object, or its `x-mcp-header`
-    /// annotations break the rules. The error names the tool.
+    /// # Errors
+    /// Returns an error, which names the tool, if a name is used twice or not allowed, if a schema is not an
+    /// object, or if `x-mcp-header` annotations break the rules.
     pub fn build(self) -> Result<ToolRegistry, RegistryError> {
         let mut tools = Vec::with_capacity(self.tools.len());
         for mut tool in self.tools {

@@ -36,7 +36,7 @@ pub(super) fn deliver<'r>(
     PendingReply::Ready(SingleReply::refuse_with(Rejection::UnexpectedResponse, start, settings).into())
 }
 
-/// Sends an answer in a batch, which gets no reply.
+/// Delivers an answer in a batch, which gets no reply.
 pub(super) fn send(answer: ClientAnswer<'_>, head: &Parts, settings: &Settings) {
     #[cfg(feature = "ask")]
     if let Some(answer) = settings.ask.parking.read(answer, head) {

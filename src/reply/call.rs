@@ -7,7 +7,8 @@ use std::task::{Context, Poll};
 use http::request::Parts;
 
 #[cfg(feature = "tasks")]
-use super::call_as_task::AtStart;
+use super::call_origin::AtStart;
+use super::call_origin::CallOrigin;
 use super::draft::Draft;
 use super::message::SingleReply;
 use super::reply::Reply;
@@ -19,8 +20,6 @@ use crate::http::sse::event;
 use crate::jsonrpc::RpcError;
 use crate::observe::{ObservedRef, PendingObserved, RequestEnd};
 use crate::request::Rejection;
-#[cfg(feature = "tasks")]
-use crate::request::ValidRequest;
 use crate::settings::Settings;
 #[cfg(feature = "tasks")]
 use crate::task::TaskSeed;
@@ -34,7 +33,7 @@ pub(crate) struct PendingCall<T: Output> {
     /// `None` once the reply has been written.
     pub(super) draft: Option<Draft>,
     pub(super) observed: PendingObserved,
-    /// There while the call may become a task.
+    /// Present while the call may become a task.
     #[cfg(feature = "tasks")]
     pub(super) seed: Option<Box<TaskSeed>>,
     /// A call that is a task from its start, while it is not in the store yet. `call` is then empty.
@@ -43,16 +42,6 @@ pub(crate) struct PendingCall<T: Output> {
     /// Whether the call continues as a separate task.
     #[cfg(feature = "tasks")]
     pub(super) is_task: bool,
-}
-
-/// The request of a call, as long as its body is there.
-#[derive(Clone, Copy)]
-pub(crate) struct CallOrigin<'a> {
-    pub(crate) target: &'a str,
-    #[cfg(feature = "tasks")]
-    pub(crate) arguments: &'a str,
-    #[cfg(feature = "tasks")]
-    pub(crate) request: &'a ValidRequest<'a>,
 }
 
 impl<T: Output + WriteResult> PendingCall<T> {
@@ -78,7 +67,7 @@ impl<T: Output + WriteResult> PendingCall<T> {
             call = GuardedCall::start(|| start(&mut exchange, head), settings);
             #[cfg(feature = "tasks")]
             {
-                at_start = AtStart::of(&call, exchange.as_deref(), origin, head, settings);
+                at_start = origin.at_start(&call, exchange.as_deref(), head, settings);
             }
             #[cfg(feature = "tasks")]
             let is_called = matches!(at_start, AtStart::Call);
@@ -206,9 +195,8 @@ fn finish(leftovers: Leftovers, reply: SingleReply) -> Reply {
     Reply::Events(events)
 }
 
-/// Writes the reply for the outcome of a handler. Sets how the request ends, if the reply does not
-/// tell. The outcome is left
-/// in place, because moving a result is expensive.
+/// Writes the reply for the outcome of a handler. Sets `end` if the reply does not determine how the request
+/// ends. The outcome is left in place, because moving a result is expensive.
 fn write<T: Output + WriteResult>(
     draft: Draft,
     outcome: &mut Result<T, CallError>,
@@ -241,7 +229,7 @@ fn write<T: Output + WriteResult>(
             let questions =
                 exchange.map(|exchange| exchange.asks.required(std::mem::take(&mut **required), exchange));
             let questions = questions.unwrap_or_else(|| {
-                tracing::error!("a handler that takes no context asked the client");
+                tracing::error!("a handler without a context returned questions");
                 Err(RpcError::internal())
             });
             match questions {

@@ -7,9 +7,10 @@ use std::task::Context;
 use http::request::Parts;
 
 use super::answer;
-use super::call::{CallOrigin, PendingCall};
+use super::bounded::{ask_bounded, start_bounded, too_many_calls};
+use super::call::PendingCall;
+use super::call_origin::CallOrigin;
 use super::draft::Draft;
-use super::listen::{SubscriptionFilter, SubscriptionStream};
 use super::message::SingleReply;
 use super::pending::{PendingBody, PendingReply};
 use super::reply::Reply;
@@ -17,26 +18,23 @@ use super::reply::Reply;
 use super::unredeemed::UnredeemedCall;
 #[cfg(feature = "ask")]
 use crate::ask::AnswersError;
-use crate::call::{Call, CallError, CallFuture, Exchange, Output, Tags, TooManyCalls, WriteResult};
+use crate::call::{Call, CallFuture, Exchange, Output, Tags, WriteResult};
 use crate::completion::OwnedCompletionRequest;
-use crate::http::{Accepts, HttpFault};
-use crate::jsonrpc::write::{ReplyId, ReplyStart};
+use crate::http::Accepts;
 use crate::jsonrpc::{Raw, RpcError};
 use crate::observe::{Observed, ObservedRef};
-use crate::places::{Full, Places};
-use crate::principal::Principal;
 use crate::protocol::error::method_not_found;
 use crate::protocol::method::{Method, NamedBy};
 use crate::protocol::{Era, LogLevel, Offer, Revision, ServerCapabilities};
-use crate::registry::{Answer, ListRequest, Page, Registry, guarded};
-use crate::request::{InBatch, Params, Refused, Rejection, Valid, ValidRequest};
+use crate::registry::{Answer, ListRequest, Page, Registry};
+use crate::request::{InBatch, Params, Refused, Valid, ValidRequest};
+#[cfg(feature = "ask")]
+use crate::resource::ResourceOutput;
 use crate::resource::uri;
 use crate::settings::Settings;
 
 /// The maximum length of a requested URI, in bytes. It bounds the cost of normalising it.
 pub(super) const MAX_URI: usize = 64 * 1024;
-/// The maximum length of a subscription's id, in bytes. Every message of the stream repeats it.
-const MAX_SUBSCRIPTION_ID: usize = 1024;
 
 /// Dispatches the requests of one body to a registry.
 pub(crate) struct Dispatcher<'r> {
@@ -118,8 +116,14 @@ impl<'r> Dispatcher<'r> {
                 begun.unwrap_or_else(PendingReply::Prompt)
             }
             (Method::ResourcesRead, _) if has.resources != Offer::Nothing => {
-                let begun =
-                    self.call(request, head, observed, NamedBy::Uri, cx, |call| registry.read_resource(call));
+                let read = |call: Call<'_>| {
+                    #[cfg(feature = "ask")]
+                    if call.answers.are_there() {
+                        return registry.read_resource(call).map(ResourceOutput::uncached);
+                    }
+                    registry.read_resource(call)
+                };
+                let begun = self.call(request, head, observed, NamedBy::Uri, cx, read);
                 begun.unwrap_or_else(PendingReply::Resource)
             }
             (Method::ToolsList, _) if has.tools != Offer::Nothing => {
@@ -142,32 +146,14 @@ impl<'r> Dispatcher<'r> {
                 list(request, head, observed, settings, r#"{"resourceTemplates":["#, list_templates)
             }
             (Method::CompletionComplete, _) if has.completions => {
-                let (params, draft) = (request.params.rare_params(), draft(request));
-                match OwnedCompletionRequest::read(params, take_head(head), request.revision, settings) {
-                    Ok(owned) => {
-                        let mut full = None;
-                        let asked = owned.borrow();
-                        let complete = || match &settings.calls {
-                            None => registry.complete(asked),
-                            Some(calls) => {
-                                ask_bounded(calls, asked.head, &mut full, || registry.complete(asked))
-                            }
-                        };
-                        let completing = observed.in_span(|| Answer::of(complete));
-                        if let Some(full) = full {
-                            return too_many_calls(full, draft, observed, settings);
-                        }
-                        PendingReply::of_answer(completing, draft, observed, settings, Draft::output)
-                    }
-                    Err(error) => PendingReply::ready(draft.error(&error), observed),
-                }
+                complete(request, head, observed, registry, settings)
             }
             (Method::SubscriptionsListen, Era::Modern) if has.can_change() || settings.has_tasks() => {
                 self.listen(request, head, observed)
             }
             #[cfg(feature = "tasks")]
             (Method::Tasks(method), Era::Modern) if settings.has_tasks() => {
-                super::tasks::request(method, request, head, draft(request), observed, settings)
+                super::tasks::request(method, request, head, Draft::of(request), observed, settings)
             }
             _ => PendingReply::ready(self.answer_at_once(request, has), observed),
         }
@@ -175,7 +161,7 @@ impl<'r> Dispatcher<'r> {
 
     /// Answers the methods that need nothing from the registry except its capabilities.
     fn answer_at_once(&self, request: &ValidRequest<'_>, has: ServerCapabilities) -> SingleReply {
-        let draft = draft(request);
+        let draft = Draft::of(request);
         match (request.method, request.era()) {
             (Method::Initialize, Era::Legacy) => {
                 draft.initialize(has, self.negotiate(request), self.settings)
@@ -211,7 +197,7 @@ impl<'r> Dispatcher<'r> {
         cx: &mut Context<'_>,
         start: impl FnOnce(Call<'_>) -> CallFuture<T>,
     ) -> Result<PendingReply<'r>, Box<PendingCall<T>>> {
-        let draft = draft(request);
+        let draft = Draft::of(request);
         let (written, arguments) = match call_params(request, named_by) {
             Ok(params) => params,
             Err(error) => return Ok(PendingReply::ready(draft.error(&error), observed)),
@@ -273,64 +259,6 @@ impl<'r> Dispatcher<'r> {
         begun.map(PendingReply::Ready)
     }
 
-    fn listen(
-        &self,
-        request: &ValidRequest<'_>,
-        head: &Parts,
-        mut observed: ObservedRef<'_, '_>,
-    ) -> PendingReply<'r> {
-        let draft = draft(request);
-        let id = ReplyId::Request(request.id);
-        let refuse = |rejection| SingleReply::refuse(rejection, id, self.settings);
-        if !self.accepts.takes_stream() {
-            return PendingReply::ready(refuse(HttpFault::NotAcceptable.into()), observed);
-        }
-        if request.id.as_json().len() > MAX_SUBSCRIPTION_ID {
-            let fault = "the `id` of a subscription must have at most 1024 bytes";
-            return PendingReply::ready(refuse(Rejection::InvalidRequest(fault)), observed);
-        }
-        let wanted = request.params.rare_params().notifications.map_or("null", Raw::text);
-        let honoured = |wanted: SubscriptionFilter| guarded(|| wanted.honoured(self.registry, head));
-        let wanted = match SubscriptionFilter::read(wanted).and_then(honoured) {
-            Ok(wanted) => wanted,
-            Err(error) => return PendingReply::ready(draft.error(&error), observed),
-        };
-        #[cfg(feature = "tasks")]
-        if wanted.has_tasks()
-            && self.settings.has_tasks()
-            && let Err(error) = super::tasks::require(request)
-        {
-            return PendingReply::ready(draft.error(&error), observed);
-        }
-        let place = match self.settings.listeners.take(Principal::of(head)) {
-            Ok(place) => place,
-            Err(full) => return PendingReply::ready(refuse(Rejection::TooManyListeners(full)), observed),
-        };
-        observed.listens();
-        let listener = self.settings.drain.listen(place);
-        let changes = self.registry.changes().subscribe();
-        let stream = SubscriptionStream::new(
-            wanted,
-            head.clone(),
-            request.id.as_json().to_owned(),
-            changes,
-            listener,
-            draft,
-            observed.take(),
-            Arc::clone(self.settings),
-        );
-        #[cfg(feature = "tasks")]
-        if stream.has_tasks() {
-            return PendingReply::Later(Box::pin(async move {
-                match stream.with_tasks().await {
-                    Ok(stream) => Reply::Subscription(Box::new(stream)),
-                    Err(reply) => reply.into(),
-                }
-            }));
-        }
-        PendingReply::Ready(Reply::Subscription(Box::new(stream)))
-    }
-
     /// Returns the revision for the result of `initialize`. The server does not store it: the
     /// client repeats it in a header of every request.
     fn negotiate(&self, request: &ValidRequest<'_>) -> Revision {
@@ -342,55 +270,6 @@ impl<'r> Dispatcher<'r> {
             .or(self.settings.revisions.newest_legacy())
             .unwrap_or(Revision::V2025_11_25)
     }
-}
-
-/// Starts the reply to a request.
-fn draft(request: &ValidRequest<'_>) -> Draft {
-    Draft { start: ReplyStart::new(ReplyId::Request(request.id)), era: request.era() }
-}
-
-/// Starts a call that holds a place until it ends, or refuses it. Not inlined, so that it costs nothing
-/// if calls are not bounded.
-#[cold]
-#[inline(never)]
-fn start_bounded<T: Output>(
-    calls: &Places,
-    call: Call<'_>,
-    start: impl FnOnce(Call<'_>) -> CallFuture<T>,
-) -> CallFuture<T> {
-    match calls.take(Principal::of(call.head)) {
-        Ok(place) => start(call).holding(place),
-        Err(full) => CallFuture::refused(CallError::TooManyCalls(TooManyCalls(full))),
-    }
-}
-
-/// Asks a registry, and holds a place until the answer is ready. Without a place, sets `full` instead.
-#[cold]
-#[inline(never)]
-fn ask_bounded<'r, T: 'r>(
-    calls: &Places,
-    head: &Parts,
-    full: &mut Option<Full>,
-    ask: impl FnOnce() -> Answer<'r, T>,
-) -> Answer<'r, T> {
-    match calls.take(Principal::of(head)) {
-        Ok(place) => ask().holding(place),
-        Err(error) => {
-            *full = Some(error);
-            Answer::ready(Err(RpcError::internal()))
-        }
-    }
-}
-
-#[cold]
-#[inline(never)]
-fn too_many_calls<'r>(
-    full: Full,
-    draft: Draft,
-    observed: ObservedRef<'_, '_>,
-    settings: &Settings,
-) -> PendingReply<'r> {
-    PendingReply::ready(draft.refuse(Rejection::TooManyCalls(full), settings), observed)
 }
 
 /// Takes the head, and leaves an empty one.
@@ -407,7 +286,7 @@ fn list<'r>(
     opening: &'static str,
     list: impl FnOnce(ListRequest<'_>) -> Answer<'r, Page>,
 ) -> PendingReply<'r> {
-    let draft = draft(request);
+    let draft = Draft::of(request);
     let cursor = Params::present(request.params.cursor);
     let text = cursor.map(Raw::string);
     let cursor = match &text {
@@ -431,6 +310,32 @@ fn list<'r>(
     PendingReply::of_answer(listing, draft, observed, settings, move |draft, page, settings| {
         draft.list(opening, page, settings)
     })
+}
+
+/// Starts a completion.
+fn complete<'r>(
+    request: &ValidRequest<'_>,
+    head: &mut Parts,
+    observed: ObservedRef<'_, '_>,
+    registry: &'r dyn Registry,
+    settings: &'r Arc<Settings>,
+) -> PendingReply<'r> {
+    let (params, draft) = (request.params.rare_params(), Draft::of(request));
+    let owned = match OwnedCompletionRequest::read(params, take_head(head), request.revision, settings) {
+        Ok(owned) => owned,
+        Err(error) => return PendingReply::ready(draft.error(&error), observed),
+    };
+    let mut full = None;
+    let asked = owned.borrow();
+    let ask = || match &settings.calls {
+        None => registry.complete(asked),
+        Some(calls) => ask_bounded(calls, asked.head, &mut full, || registry.complete(asked)),
+    };
+    let completing = observed.in_span(|| Answer::of(ask));
+    if let Some(full) = full {
+        return too_many_calls(full, draft, observed, settings);
+    }
+    PendingReply::of_answer(completing, draft, observed, settings, Draft::output)
 }
 
 /// Reads the target of a call, and the JSON of its arguments.

@@ -1,4 +1,4 @@
-//! Drafts of replies: what is kept of a request until its reply is written.
+//! Drafts of replies: the parts of a request that are stored until its reply is written.
 
 use http::StatusCode;
 #[cfg(feature = "auth")]
@@ -9,11 +9,11 @@ use super::message::{ResultMessage, SingleReply};
 use crate::auth::InsufficientScope;
 use crate::call::{ResultWriter, WriteResult};
 use crate::http::retry_after;
-use crate::jsonrpc::write::ReplyStart;
+use crate::jsonrpc::write::{ReplyId, ReplyStart};
 use crate::jsonrpc::{ErrorCode, RpcError};
 use crate::protocol::{Era, Revision, ServerCapabilities, meta};
 use crate::registry::Page;
-use crate::request::Rejection;
+use crate::request::{Rejection, ValidRequest};
 use crate::settings::Settings;
 #[cfg(feature = "tasks")]
 use crate::task::TaskFault;
@@ -22,6 +22,7 @@ use crate::task::TaskFault;
 fn code_of(error: &RpcError, era: Era) -> ErrorCode {
     match (error.code(), era) {
         (ErrorCode::RESOURCE_NOT_FOUND, Era::Modern) => ErrorCode::INVALID_PARAMS,
+        (ErrorCode::URL_ELICITATION_REQUIRED, Era::Modern) => ErrorCode::INTERNAL_ERROR,
         (code, _) => code,
     }
 }
@@ -53,6 +54,12 @@ pub(crate) struct Draft {
 }
 
 impl Draft {
+    /// Starts the reply to a request.
+    #[inline]
+    pub(super) fn of(request: &ValidRequest<'_>) -> Self {
+        Self { start: ReplyStart::new(ReplyId::Request(request.id)), era: request.era() }
+    }
+
     /// Writes an error reply.
     pub(crate) fn error(self, error: &RpcError) -> SingleReply {
         let code = code_of(error, self.era);
@@ -64,8 +71,8 @@ impl Draft {
         SingleReply::Error { status, code, message: self.start.error(error, code), headers }
     }
 
-    /// The reply to a call whose caller lacks a scope. The status and the challenge are lost where
-    /// the reply is a stream already, or one of a batch.
+    /// Writes the reply to a call whose caller lacks a scope. If the reply is already a stream, or belongs
+    /// to a batch, the status and the challenge are lost.
     #[cfg(feature = "auth")]
     pub(crate) fn forbidden(self, missing: &InsufficientScope) -> SingleReply {
         let error = RpcError::new(ErrorCode::INVALID_REQUEST, missing.to_string());
@@ -78,7 +85,7 @@ impl Draft {
         }
     }
 
-    /// The reply to a request that may succeed when it is sent again later.
+    /// Writes the reply to a request that may succeed later.
     #[cfg(feature = "tasks")]
     pub(crate) fn later(self, error: &RpcError, status: StatusCode) -> SingleReply {
         let headers = Box::new(retry_after("1"));
@@ -86,7 +93,7 @@ impl Draft {
         SingleReply::Error { status, code, message: self.start.error(error, code), headers }
     }
 
-    /// The reply to a request about a task that fails.
+    /// Writes the reply to a failed request about a task.
     #[cfg(feature = "tasks")]
     pub(crate) fn task_fault(self, fault: &TaskFault) -> SingleReply {
         let error = fault.to_error();

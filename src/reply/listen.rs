@@ -217,56 +217,22 @@ impl SubscriptionStream {
             return Poll::Ready(None);
         }
         let mut events = Vec::new();
-        if let Some(deadline) = &mut self.connecting {
-            // Changes that follow the acknowledgement must not be missed.
-            if self.changes.poll_connected(cx).is_pending() {
-                std::task::ready!(deadline.poll(cx));
-            }
-            self.connecting = None;
-            self.acknowledge(&mut events);
-        }
         let mut is_over = self.listener.end.poll_next(cx).is_ready();
         #[cfg(feature = "auth")]
         if let Some(end) = &mut self.token_end {
             is_over |= end.as_mut().poll(cx).is_ready();
         }
-        while events.len() <= MAX_FRAME
-            && let Poll::Ready(news) = self.changes.poll_next(cx)
-        {
-            // The bus has closed. End the stream: the client can subscribe again, perhaps on a
-            // replica whose bus still works.
-            let Some((from, news)) = news else {
-                is_over = true;
-                break;
-            };
-            let mut tell = |change| {
-                if self.changes.may_hear(from, change, &self.head) {
-                    tell(&mut events, &self.id, change);
-                }
-            };
-            match news {
-                News::Message(message) => match Change::from_message(&message) {
-                    Some(Change::Resource(uri)) => {
-                        let spellings = self.spellings.get(&*uri::canonical(uri)).into_iter().flatten();
-                        spellings.for_each(|uri| tell(Change::Resource(uri)));
-                    }
-                    Some(list) if self.wanted.has_list(list) => tell(list),
-                    _ => {}
-                },
-                // Any of them may be among the lost messages.
-                News::Missed => self.wanted.all().for_each(tell),
+        if let Some(deadline) = &mut self.connecting {
+            // Changes that follow the acknowledgement must not be missed.
+            if self.changes.poll_connected(cx).is_pending() && !is_over {
+                std::task::ready!(deadline.poll(cx));
             }
+            self.connecting = None;
+            self.acknowledge(&mut events);
         }
+        is_over |= self.add_changes(&mut events, cx);
         #[cfg(feature = "tasks")]
-        if let Some(tasks) = &mut self.tasks {
-            while events.len() <= MAX_FRAME
-                && let Poll::Ready(task) = tasks.poll_next(cx)
-            {
-                notify(&mut events, &self.id, "notifications/tasks", |buffer| {
-                    task.write_detailed(buffer);
-                });
-            }
-        }
+        self.add_tasks(&mut events, cx);
         if is_over && let Some(draft) = self.draft.take() {
             let message = draft.listened(&self.id, &self.settings).into_vec();
             self.observed.note(RequestEnd::Success);
@@ -285,6 +251,47 @@ impl SubscriptionStream {
             return Poll::Ready(Some(Bytes::from_static(KEEP_ALIVE)));
         }
         Poll::Pending
+    }
+
+    /// Adds the changes that have arrived, as far as they fit into the frame. Returns whether there will
+    /// be no more.
+    fn add_changes(&mut self, events: &mut Vec<u8>, cx: &mut Context<'_>) -> bool {
+        while events.len() <= MAX_FRAME
+            && let Poll::Ready(news) = self.changes.poll_next(cx)
+        {
+            // The bus has closed. End the stream: the client can subscribe again, perhaps on a
+            // replica whose bus still works.
+            let Some((from, news)) = news else { return true };
+            let mut tell = |change| {
+                if self.changes.may_hear(from, change, &self.head) {
+                    tell(events, &self.id, change);
+                }
+            };
+            match news {
+                News::Message(message) => match Change::from_message(&message) {
+                    Some(Change::Resource(uri)) => {
+                        let spellings = self.spellings.get(&*uri::canonical(uri)).into_iter().flatten();
+                        spellings.for_each(|uri| tell(Change::Resource(uri)));
+                    }
+                    Some(list) if self.wanted.has_list(list) => tell(list),
+                    _ => {}
+                },
+                // Any of them may be among the lost messages.
+                News::Missed => self.wanted.all().for_each(tell),
+            }
+        }
+        false
+    }
+
+    /// Adds the tasks that have changed, as far as they fit into the frame.
+    #[cfg(feature = "tasks")]
+    fn add_tasks(&mut self, events: &mut Vec<u8>, cx: &mut Context<'_>) {
+        let Some(tasks) = &mut self.tasks else { return };
+        while events.len() <= MAX_FRAME
+            && let Poll::Ready(task) = tasks.poll_next(cx)
+        {
+            notify(events, &self.id, "notifications/tasks", |buffer| task.write_detailed(buffer));
+        }
     }
 
     fn acknowledge(&self, events: &mut Vec<u8>) {

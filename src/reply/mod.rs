@@ -4,9 +4,11 @@
 
 mod answer;
 mod body;
+mod bounded;
 mod call;
 #[cfg(feature = "tasks")]
 mod call_as_task;
+mod call_origin;
 mod dispatch;
 mod draft;
 mod listen;
@@ -17,6 +19,7 @@ mod pending;
 mod reply;
 mod respond;
 mod stream;
+mod subscribe;
 #[cfg(feature = "tasks")]
 mod tasks;
 #[cfg(feature = "ask")]

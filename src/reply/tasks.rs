@@ -17,7 +17,7 @@ use crate::request::{Params, ValidRequest};
 use crate::settings::Settings;
 use crate::task::{Acknowledged, TaskFault, TaskRequest};
 
-/// Requires that the client declares that it can ask about tasks.
+/// Requires that the client declares that it supports tasks.
 pub(super) fn require(request: &ValidRequest<'_>) -> Result<(), RpcError> {
     error::require_tasks(request.era(), request.params.meta.client_capabilities)
 }

@@ -6,7 +6,7 @@
 //! 2. it is a JSON-RPC request or notification whose `params` is an object (`-32600`);
 //! 3. the era: modern if `_meta` names a version, or if the header names a modern one (then
 //!    `_meta` must name it too, `-32602`); otherwise legacy;
-//! 4. the version: header and body agree (`-32020`), and the server speaks it (`-32022`);
+//! 4. the version: header and body agree (`-32020`), and the server supports it (`-32022`);
 //! 5. `Mcp-Method` and `Mcp-Name` agree with the body (`-32020`);
 //! 6. `_meta` has its required members, and they have the right types (`-32602`).
 //!

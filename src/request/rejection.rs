@@ -40,7 +40,7 @@ pub(crate) enum Rejection {
     ResponseToAnotherReplica,
     #[cfg(feature = "ask")]
     #[error(
-        "The answer cannot be passed on now: the server's `answer_bus` is not connected. Send it again later"
+        "The answer cannot be delivered now: the server's `answer_bus` is not connected. Send it again later"
     )]
     AnswerBusUnavailable,
     #[error("Unsupported protocol version")]
@@ -83,7 +83,7 @@ impl Rejection {
     pub(crate) fn into_headers(self) -> HeaderMap {
         match self {
             Self::Http(fault) => fault.headers(),
-            // Another replica can serve it at once; and most calls end within moments.
+            // Another replica can serve it immediately, and most calls end within moments.
             Self::ShuttingDown | Self::TooManyCalls(_) => retry_after("1"),
             #[cfg(feature = "ask")]
             Self::AnswerBusUnavailable => retry_after("1"),

@@ -51,7 +51,7 @@ use crate::protocol::CacheHint;
 ///     .build()?;
 ///
 /// notes.write().expect("no writer panics").insert("today".into(), "Buy milk.".into());
-/// changes.publish(Change::Resources); // clients that listen hear of it
+/// changes.publish(Change::Resources); // notifies listening clients
 /// # Ok::<(), mcp_stateless::RegistryError>(())
 /// ```
 #[must_use]

@@ -34,7 +34,7 @@ pub struct Resource<S = ()> {
     handler: StatefulHandler<S, ResourceOutput>,
 }
 
-/// The most bytes of a name.
+/// The maximum length of a name, in bytes.
 const MAX_NAME: usize = 1024;
 
 /// The parts that resources and templates share.
@@ -212,13 +212,16 @@ pub(crate) struct Reader {
     mime_type: Option<String>,
     cache: CacheHint,
     pub(crate) rights: Rights,
+    /// Whether every caller may read it. Otherwise no shared cache may keep the contents.
+    is_public: bool,
     handler: BoundHandler<ResourceOutput>,
 }
 
 impl Reader {
     pub(super) fn new(about: About, handler: BoundHandler<ResourceOutput>) -> Self {
         let About { name, mime_type, cache, rights, .. } = about;
-        Self { name: name.into(), mime_type, cache, rights, handler }
+        let is_public = rights.are_public();
+        Self { name: name.into(), mime_type, cache, rights, is_public, handler }
     }
 
     pub(crate) fn read(&self, call: Call<'_>) -> CallFuture<ResourceOutput> {
@@ -231,9 +234,10 @@ impl Reader {
         let name = call.other_name(&self.name);
         // Copied, because the count of an `Arc` would be memory that all calls write to.
         let (uri, mime_type, cache) = (call.as_written().to_owned(), self.mime_type.clone(), self.cache);
+        let is_public = self.is_public;
         let mut future = (self.handler)(call).map(move |mut output| {
             output.complete(&uri, mime_type.as_deref(), cache);
-            output
+            if is_public { output } else { output.private() }
         });
         future.name = name;
         future

@@ -93,8 +93,8 @@ impl ResourceOutput {
     /// revision: `resultType`, the server's name in `_meta`, `ttlMs` and `cacheScope`.
     ///
     /// # Errors
-    /// If the text is not a JSON object, is nested more than 128 levels deep, or if `contents` is
-    /// not an array.
+    /// Returns an error if the text is not a JSON object, is nested more than 128 levels deep, or if
+    /// `contents` is not an array.
     pub fn from_json(json: impl Into<String>) -> Result<Self, InvalidOutput> {
         let (mut ttl, mut scope) = (None, None);
         let raw = RawOutput::read(json.into(), Main::Array("contents"), |key, value| match key {
@@ -134,6 +134,14 @@ impl ResourceOutput {
     /// Makes the result private, so that shared caches do not keep it.
     pub(crate) fn private(mut self) -> Self {
         self.cache = self.cache.map(CacheHint::for_caller);
+        self
+    }
+
+    /// Makes the result stale at once, because it depends on answers of the client (2026-07-28, Server,
+    /// "Caching").
+    #[cfg(feature = "ask")]
+    pub(crate) fn uncached(mut self) -> Self {
+        self.cache = Some(CacheHint::default());
         self
     }
 

@@ -6,7 +6,7 @@ use std::borrow::Cow;
 /// the WHATWG URL standard).
 const SCHEMES_WITH_HOST: [&str; 6] = ["file", "ftp", "http", "https", "ws", "wss"];
 
-/// The most bytes of a URI or a template that can be registered.
+/// The maximum number of bytes of a URI or a template that can be registered.
 const MAX_LENGTH: usize = 8 * 1024;
 
 /// Returns the canonical form of a URI, which all equivalent spellings share (RFC 3986, section

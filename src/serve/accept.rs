@@ -214,7 +214,11 @@ impl<S> Connections<S> {
         let unfinished_calls = closing.join_all().await.into_iter().sum();
         self.tasks.shutdown().await;
         if cut_connections + unfinished_calls > 0 {
-            tracing::warn!(cut_connections, unfinished_calls, "not everything ended in time");
+            tracing::warn!(
+                cut_connections,
+                unfinished_calls,
+                "connections or calls were cut off at the end of the drain timeout"
+            );
         }
         Ended { cut_connections, unfinished_calls }
     }

@@ -123,18 +123,17 @@ impl<L, S> Serve<L, S> {
     }
 
     /// Shuts `manager` down with the server
-    /// ([`shut_down`](StatelessSessionManager::shut_down)): streams of subscriptions end with
-    /// their result at once, new requests get 503, and the server waits for detached tools. Call
-    /// it once for each manager.
+    /// ([`shut_down`](StatelessSessionManager::shut_down)): subscriptions end immediately with
+    /// their result, new requests get 503, and the server waits for detached tools. Call this
+    /// once for each manager.
     pub fn drain(self, manager: &StatelessSessionManager) -> Self {
         let manager = manager.clone();
         self.drain_with(move || [manager])
     }
 
     /// Shuts down the managers that `managers` returns, as [`drain`](Self::drain) does. The
-    /// function is called when the server shuts down, before it
-    /// [announces](Self::announce_for) that; it is for servers that create managers while they
-    /// serve.
+    /// function is called when the signal arrives, before the time of
+    /// [`announce_for`](Self::announce_for). Use this for servers that create managers while they serve.
     pub fn drain_with<M>(mut self, managers: impl FnOnce() -> M + Send + 'static) -> Self
     where
         M: IntoIterator<Item = StatelessSessionManager>,
@@ -143,15 +142,14 @@ impl<L, S> Serve<L, S> {
         self
     }
 
-    /// Sets how long the server continues to accept and to serve after the signal to shut down, while
-    /// the [`readiness`](StatelessSessionManager::readiness) of its [drained](Self::drain) managers
-    /// says that it will end; not at all by default.
+    /// Sets how long the server continues to accept connections and to serve requests after the signal to
+    /// shut down, while the [`readiness`](StatelessSessionManager::readiness) of its
+    /// [drained](Self::drain) managers returns 503. By default, it stops immediately.
     ///
-    /// A balancer that checks the readiness needs some time to notice, and until then sends requests
-    /// that would be refused. Make it longer than the interval of the checks times the number of
-    /// failures that the balancer waits for; 5 to 10 s in Kubernetes, where this replaces a `preStop`
-    /// hook that sleeps. The platform must wait for it and for the
-    /// [`drain_timeout`](Self::drain_timeout) before it kills the process.
+    /// A load balancer that checks the readiness needs some time to notice, and sends requests until then.
+    /// Choose a time that is longer than the interval of its checks times the number of failures that it
+    /// tolerates: 5 to 10 s in Kubernetes, where this replaces a `preStop` hook that sleeps. The platform must
+    /// wait for this time and the [`drain_timeout`](Self::drain_timeout) before it kills the process.
     pub fn announce_for(mut self, time: Duration) -> Self {
         self.announce_for = time;
         self

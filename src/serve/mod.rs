@@ -39,11 +39,11 @@
 //! | listen to changes | streams, in all and of one caller | [`max_listeners`], [`max_listeners_per_principal`] | 1024, 128 |
 //! | call a tool that takes long | time | [`tool_time_limit`] | 5 min |
 //!
-//! The last three rows are settings of the manager, and hold for its requests alone: other
-//! routes of an application bound their own bodies. Behind a proxy, connections are the
-//! proxy's: choose [`max_streams`](Serve::max_streams) times its connections as the number of
-//! requests that this process should have in flight, and an
-//! [`idle_timeout`](Serve::idle_timeout) longer than the proxy's.
+//! The last three rows are settings of the manager, and only apply to its requests. Other routes of an
+//! application need their own limits. Behind a proxy, connections belong to the proxy:
+//! [`max_streams`](Serve::max_streams) times the number of its connections should be the number of
+//! requests that this process can have in flight, and the [`idle_timeout`](Serve::idle_timeout) should be
+//! longer than the proxy's.
 //!
 //! When no connection can be accepted, for example because the process is out of descriptors,
 //! the server keeps serving those it has and tries again. TLS, and HTTP/2 that TLS negotiates,
@@ -58,16 +58,16 @@
 //! 64 calls with 3 MiB each, over 32 connections to the example `hyper_server` with two
 //! workers:
 //!
-//! | environment | memory before, MB | at most | after | CPU, s |
+//! | environment | memory before, MB | maximum | after | CPU, s |
 //! |---|--:|--:|--:|--:|
-//! | as it is | 4 | 120 | 73 | 1.1 |
+//! | no setting | 4 | 120 | 73 | 1.1 |
 //! | `MALLOC_ARENA_MAX=2` | 4 | 116 | 48 | 1.1 |
 //! | `MALLOC_TRIM_THRESHOLD_=131072` | 4 | 84 | 9 | 1.8 |
 //! | `MALLOC_MMAP_THRESHOLD_=131072` | 4 | 79 | 12 | 1.8 |
 //!
-//! Either of the last two keeps glibc's thresholds where they are. It costs such calls 60 % more
-//! CPU time, for mappings that are made anew each time; they concern blocks of 128 KiB and more.
-//! What is kept otherwise is used again by the next flood.
+//! Each of the last two settings fixes glibc's thresholds. Calls with blocks of 128 KiB and more then take
+//! 60 % more CPU time, because memory is mapped again each time. With the other settings, the next flood
+//! reuses the memory that was kept.
 //!
 //! # Shutting down
 //!
@@ -75,7 +75,8 @@
 //! connections are closed, subscriptions end with their result, and requests in flight finish.
 //! Connections that are still open after the [`drain_timeout`](Serve::drain_timeout) are cut, so
 //! a client that is stuck does not keep the process alive. With
-//! [`announce_for`](Serve::announce_for), all of this begins only when balancers had the time to notice.
+//! [`announce_for`](Serve::announce_for), this starts some time after the signal, so that load balancers
+//! can notice.
 //!
 //! [`max_body_size`]: crate::manager::ManagerBuilder::max_body_size
 //! [`read_timeout`]: crate::manager::ManagerBuilder::read_timeout

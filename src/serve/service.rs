@@ -13,7 +13,7 @@ use pin_project_lite::pin_project;
 use super::activity::{Activity, InFlight};
 use super::stream::WriteProgress;
 
-/// The most bytes that a stream of HTTP/2 is given at once. Its peer must take that many within the
+/// The maximum number of bytes that a stream of HTTP/2 is given at once. Its peer must take them within the
 /// write timeout.
 const MAX_FRAME: usize = 16 * 1024;
 

@@ -6,11 +6,11 @@ use std::io;
 /// the SIGTERM that service managers and containers send. Systems other than Unix have only
 /// Ctrl-C, from the first poll on. Tested on Linux.
 ///
-/// Call it at the start of `main`: from then on neither signal ends the process by itself, and
-/// earlier signals do.
+/// Call it at the start of `main`. From then on, neither signal ends the process by itself; earlier signals
+/// do.
 ///
 /// # Errors
-/// When the operating system refuses the handlers.
+/// Returns an error if the operating system refuses the handlers.
 ///
 /// # Panics
 /// Outside a Tokio runtime whose I/O is enabled.

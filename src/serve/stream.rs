@@ -93,7 +93,7 @@ impl<F: Future<Output = ()>> Future for GuardedStream<F> {
         }
         let Some((_, deadline)) = this.stalled else { return Poll::Pending };
         std::task::ready!(deadline.poll(cx));
-        tracing::debug!(write_timeout = ?this.write_timeout, "a peer does not read its stream: it is reset");
+        tracing::debug!(write_timeout = ?this.write_timeout, "a peer does not read its stream; resetting it");
         Poll::Ready(())
     }
 }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::Poll;
 use std::time::Duration;
 
@@ -84,12 +84,12 @@ impl Tasks {
         }
     }
 
-    /// Turns a call into a task when it has not ended after this time, if its client can ask about
-    /// tasks and its tool's [mode](crate::task::TaskMode) allows it. By default no call becomes a
-    /// task only because it is slow.
+    /// Turns a call into a task when it has not ended after this time, if its client supports tasks and its
+    /// tool's [mode](crate::task::TaskMode) allows it. By default, no call becomes a task only because it is
+    /// slow.
     ///
-    /// The call continues where it is: nothing runs twice, and nothing is lost. If there is no room for
-    /// another task, or if the store is not available, the client waits as if there were no tasks.
+    /// The call is not interrupted or restarted. If a limit of tasks is reached, or if the store is not
+    /// available, the client waits for the result.
     pub fn slow_calls_after(mut self, time: Duration) -> Self {
         self.slow_after = Some(time);
         self
@@ -100,8 +100,7 @@ impl Tasks {
     /// [`tool_time_limit`](crate::manager::ManagerBuilder::tool_time_limit) does not apply to tasks,
     /// and neither does [`Tool::time_limit`](crate::Tool::time_limit) with `None`.
     ///
-    /// A [detached](crate::Tool::detached) tool that becomes a task because it is slow keeps the
-    /// limit of its call.
+    /// A call that begins again, because its replica has died, has the rest of that time.
     pub fn time_limit(mut self, limit: Duration) -> Self {
         self.time_limit = limit;
         self
@@ -175,6 +174,7 @@ impl Tasks {
                 .map_or_else(|| Places::new(self.max_running, each), |joined| joined.places.clone()),
             is_shared: self.is_shared,
             runners: AtomicUsize::new(0),
+            has_warned: AtomicBool::new(false),
             nudge: Notify::new(),
         })
     }
@@ -207,7 +207,9 @@ pub(crate) struct TaskSettings {
     pub(super) is_shared: bool,
     /// How often the host runs [`run_tasks`](crate::StatelessSessionManager::run_tasks).
     runners: AtomicUsize,
-    /// Tells them that there is a task to take up, even if the bus is away.
+    /// Whether it was logged that there are tasks and the host does not run it.
+    has_warned: AtomicBool,
+    /// Notifies the runners that there is a task to take over, even if the bus is unavailable.
     pub(super) nudge: Notify,
 }
 
@@ -250,6 +252,16 @@ impl TaskSettings {
     /// Returns whether this process takes over tasks.
     pub(super) fn takes_up(&self) -> bool {
         self.runners.load(Ordering::SeqCst) > 0
+    }
+
+    /// Notes that there is a task. If it can outlive this process, and this process takes up none,
+    /// says so once: with no replica that does, tasks of dead replicas are `working` until they expire.
+    pub(super) fn note_use(&self) {
+        if self.is_shared && !self.takes_up() && !self.has_warned.swap(true, Ordering::Relaxed) {
+            tracing::warn!(
+                "this process does not run `run_tasks`: tasks of replicas that die wait for one that does"
+            );
+        }
     }
 
     /// Counts as taking up tasks until it is dropped.

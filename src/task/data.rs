@@ -18,9 +18,9 @@ pub(super) struct TaskData {
     pub(super) id: String,
     /// The name of the tool, for the log.
     pub(super) tool: String,
-    /// Whether another replica may begin the call again.
+    /// Whether another replica may restart the call.
     pub(super) is_repeatable: bool,
-    /// How often the call was begun, except after questions that its handler had returned.
+    /// How often the call was started, not counting restarts after questions that its handler had returned.
     pub(super) runs: u32,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) status: Option<String>,
@@ -117,7 +117,7 @@ impl TaskView {
         write::key(buffer, "inputRequests");
         buffer.push(b'{');
         let open = self.record.open.iter().filter_map(|number| self.data.questions.get(*number as usize));
-        for TaskQuestion { key, method, params } in open {
+        for TaskQuestion { key, method, params, .. } in open {
             write::key(buffer, key);
             buffer.push(b'{');
             write::key(buffer, "method");

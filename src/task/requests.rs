@@ -14,7 +14,7 @@ use crate::jsonrpc::{ErrorCode, RpcError};
 use crate::principal::Principal;
 use crate::settings::Settings;
 
-/// How often a task may move on between reading and cancelling it.
+/// How often a task may change between reading and cancelling it.
 const MOST_TRIES: usize = 32;
 
 /// The longest id that is looked up, in bytes. Those of this crate have 32.
@@ -40,7 +40,7 @@ pub(crate) enum TaskFault {
 impl TaskRequest {
     /// A request about the task with this id, by the caller of `head`.
     pub(crate) fn new(id: &str, head: &Parts, settings: &Arc<Settings>) -> Self {
-        // An id that is too long is that of no task either.
+        // No task has an id that is too long.
         let id = if id.len() > MAX_ID { String::new() } else { id.to_owned() };
         Self { names: TaskNames::of(id, Principal::of(head), settings), settings: Arc::clone(settings) }
     }
@@ -120,7 +120,7 @@ impl TaskRequest {
             return Err(TaskFault::NotFound);
         }
         let Some(data) = open(Part::Data, key, *owner, &record.data, &self.settings) else {
-            tracing::error!("a task does not open: do all replicas have the same `state_keys`?");
+            tracing::error!("a task cannot be opened: do all replicas have the same `state_keys`?");
             return Err(TaskFault::NotFound);
         };
         Ok((record, data))

@@ -34,7 +34,7 @@ const MOST_FOREIGN: usize = 4096;
 /// How long the host's choice of a registry may take.
 const CHOICE_LIMIT: Duration = Duration::from_secs(10);
 
-/// Takes up tasks until the server shuts down.
+/// Takes over tasks until the server shuts down.
 pub(crate) async fn run_tasks<C, R, F>(settings: &Arc<Settings>, choose: C)
 where
     C: Fn(&mut Parts) -> F,
@@ -50,7 +50,7 @@ where
     let mut released = tasks.released();
     let mut resumer = Resumer { settings, tasks, choose, foreign: HashSet::new(), was_away: true };
     while !settings.drain.is_closing() {
-        if resumer.take_up().await == AT_ONCE {
+        if resumer.take_up().await {
             continue;
         }
         let mut pause = Deadline::new(tasks.lease / 3);
@@ -74,10 +74,10 @@ struct Resumer<'s, C> {
     settings: &'s Arc<Settings>,
     tasks: &'s TaskSettings,
     choose: C,
-    /// Tasks that are not this server's, or that it has no keys for.
+    /// Tasks of other servers, or that were sealed with other keys.
     foreign: HashSet<String>,
-    /// Whether the store was not available before. While it was away, leases have ended whose holders
-    /// live, and renew them within moments.
+    /// Whether the store was unavailable at the last search. Leases have then expired although their holders
+    /// are alive and are about to renew them, so one search is skipped.
     was_away: bool,
 }
 
@@ -87,49 +87,55 @@ where
     F: Future<Output = Result<R, Refusal>>,
     R: Registry,
 {
-    /// Takes up tasks whose lease is over. Returns how many there were.
-    async fn take_up(&mut self) -> usize {
+    /// Takes over tasks with expired leases. Returns whether there may be more.
+    async fn take_up(&mut self) -> bool {
         let tasks = self.tasks;
-        // Those that are left alone come first, because their leases ended first.
+        // The foreign tasks come first, because their leases expired first.
         let most = AT_ONCE + self.foreign.len();
         let expired = match tasks.step(|store| store.expired(most)).await {
-            Ok(_) if std::mem::take(&mut self.was_away) => return 0,
+            Ok(_) if std::mem::take(&mut self.was_away) => return false,
             Ok(expired) => expired,
             Err(error) => {
                 log_unavailable(&error);
                 self.was_away = true;
-                return 0;
+                return false;
             }
         };
-        let mut taken = 0;
+        let (is_full, mut gone) = (expired.len() == most, 0);
         for id in expired {
             if self.settings.drain.is_closing() || self.foreign.contains(&id) {
                 continue;
             }
             match self.take(&id).await {
-                Ok(is_taken) => taken += usize::from(is_taken),
+                Ok(is_taken) => gone += usize::from(is_taken),
                 // Another replica was faster, or the task has ended.
-                Err(TaskStoreError::NotFound | TaskStoreError::Conflict(_) | TaskStoreError::Leased) => {}
+                Err(TaskStoreError::NotFound | TaskStoreError::Conflict(_) | TaskStoreError::Leased) => {
+                    gone += 1;
+                }
                 Err(error) => log_unavailable(&error),
             }
         }
-        taken
+        is_full && gone > 0
     }
 
-    /// Takes up a task. Returns `false` if it stays where it is.
+    /// Takes over a task. Returns `false` if it is left to other replicas.
     async fn take(&mut self, id: &str) -> Result<bool, TaskStoreError> {
         let tasks = self.tasks;
         let record = tasks.step(|store| store.read(id)).await?;
-        let Some(data) = self.open::<TaskData>(Part::Data, &record, &record.data) else {
-            tracing::warn!("a task of another server, or sealed with keys that this one does not have");
+        if self.open::<TaskData>(Part::Data, &record, &record.data).is_none() {
+            tracing::warn!(
+                "a task cannot be opened: it belongs to another server, or was sealed with other keys"
+            );
             if self.foreign.len() == MOST_FOREIGN {
                 self.foreign.clear();
             }
             self.foreign.insert(id.to_owned());
             return Ok(false);
-        };
+        }
         let news = tasks.bus.subscribe(&topic(id));
         let TakenTask { record, call } = tasks.step(|store| store.take(id, tasks.lease)).await?;
+        // Its former replica may have moved it on since it was read.
+        let Some(data) = self.open::<TaskData>(Part::Data, &record, &record.data) else { return Ok(false) };
         if !data.is_repeatable && !data.begins_again {
             return self.fail(record, data, cannot_repeat()).await.map(|()| true);
         }
@@ -149,14 +155,17 @@ where
         let opened = answers.into_iter().filter_map(|TaskAnswer { question, answer }| {
             Some((question, self.open::<Box<RawValue>>(Part::Answer(question), &record, &answer)?))
         });
-        let link = Arc::new(TaskLink::resumed(data.questions.clone(), opened.collect()));
+        let link = Arc::new(TaskLink::resumed(data.questions.clone(), &record.open, opened.collect()));
         let mut head = call.head();
         let Some(registry) = self.choose(&mut head).await else {
             return self.fail(record, data, RpcError::internal()).await.map(|()| true);
         };
         if registry.has(Item::Tool(&call.target)) == Has::No {
-            // Perhaps that of a newer version, which other replicas have.
-            tracing::warn!(tool = data.tool, "a task whose tool this server does not have is left to others");
+            // It may belong to a newer version of the server, which other replicas run.
+            tracing::warn!(
+                tool = data.tool,
+                "a task is left to other replicas: this server does not have its tool"
+            );
             tasks.step(|store| store.release(id, record.token)).await?;
             return Ok(false);
         }
@@ -164,7 +173,7 @@ where
         let Some(mut begun) = call.begin(&registry, head, &link, data.returned.clone(), self.settings) else {
             return self.fail(record, data, RpcError::internal()).await.map(|()| true);
         };
-        tracing::info!(tool = data.tool, "the call of a task begins again");
+        tracing::info!(tool = data.tool, "the call of a task is restarted");
         let limit = self.time_left(&record);
         let work = work(begun.call.take(limit), begun.exchange, self.settings);
         let keeper = Keeper::new(record, data, link, place, news, self.settings, tasks);
@@ -197,19 +206,19 @@ where
                 let reason = refusal.to_string();
                 tracing::warn!(
                     reason = &*line(&reason, MAX_NAME),
-                    "the host refuses to begin the call of a task again"
+                    "the host refused to restart the call of a task"
                 );
                 None
             }
             None => {
-                tracing::error!("the host takes too long to choose the registry of a task");
+                tracing::error!("choosing the registry of a task took too long");
                 None
             }
         }
     }
 
-    /// Notes in the store that the call runs again. One that has waited for answers only must not be
-    /// repeated from here on, unless its tool allows that.
+    /// Records in the store that the call runs again. From here on, a call that has only waited for answers
+    /// must not be repeated either, unless its tool allows it.
     async fn begin_again(
         &self,
         record: TaskRecord,
@@ -218,8 +227,7 @@ where
         if !std::mem::take(&mut data.begins_again) {
             data.runs += 1;
         }
-        let open = record.open.clone();
-        let record = self.advance(record, &data, TaskState::Running, open).await?;
+        let record = self.advance(record, &data, TaskState::Running).await?;
         Ok((record, data))
     }
 
@@ -234,23 +242,33 @@ where
         data.status = Some(error.message().to_owned());
         data.outcome = error_json(&error);
         data.questions = Vec::new();
-        self.advance(record, &data, TaskState::Failed, Vec::new()).await.map(drop)
+        self.advance(record, &data, TaskState::Failed).await.map(drop)
     }
 
+    /// Moves a task on, and leaves its questions open.
     async fn advance(
         &self,
-        record: TaskRecord,
+        mut record: TaskRecord,
         data: &TaskData,
         state: TaskState,
-        open: Vec<u32>,
     ) -> Result<TaskRecord, TaskStoreError> {
-        let TaskRecord { id, owner, version, token, .. } = record;
-        let sealed = seal(Part::Data, &id, owner, data, self.settings);
+        let sealed = seal(Part::Data, &record.id, record.owner, data, self.settings);
         let data = sealed.ok_or_else(|| TaskStoreError::unavailable("it cannot be sealed"))?;
-        let step = TaskStep { version, token: Some(token), state, data, open, keep: None };
-        let record = self.tasks.step(|store| store.advance(&id, step)).await?;
-        self.tasks.publish(&record);
-        Ok(record)
+        loop {
+            let TaskRecord { id, version, token, open, .. } = record;
+            let step = TaskStep { version, token: Some(token), state, data: data.clone(), open, keep: None };
+            match self.tasks.step(|store| store.advance(&id, step)).await {
+                Ok(record) => {
+                    self.tasks.publish(&record);
+                    return Ok(record);
+                }
+                // An answer has come meanwhile, which the keeper brings to its question.
+                Err(TaskStoreError::Conflict(now)) if !now.state.is_final() && now.token == token => {
+                    record = *now;
+                }
+                Err(error) => return Err(error),
+            }
+        }
     }
 
     /// Returns how long the call may still run. The store's time is derived from the lease.
@@ -272,6 +290,7 @@ fn cannot_repeat() -> RpcError {
 }
 
 fn too_often(runs: u32) -> RpcError {
-    let message = format!("This call was begun {runs} times, and each time the server that ran it stopped");
+    let message =
+        format!("Every server that ran this call has stopped. It is not started again (runs: {runs})");
     RpcError::new(ErrorCode::INTERNAL_ERROR, message)
 }

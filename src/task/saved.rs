@@ -1,4 +1,4 @@
-//! The call of a task, as another replica can begin it again.
+//! The saved call of a task, which another replica can restart.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -21,8 +21,8 @@ use crate::registry::Registry;
 use crate::settings::Settings;
 use crate::tool::ToolOutput;
 
-/// Headers that carry what a caller proves itself with. They are not kept: the caller has been
-/// authenticated, and is kept as a principal.
+/// Headers with credentials. They are not stored: the caller has been authenticated, and is stored as a
+/// principal.
 const CREDENTIALS: [HeaderName; 4] =
     [header::AUTHORIZATION, header::COOKIE, header::PROXY_AUTHORIZATION, HeaderName::from_static("dpop")];
 
@@ -133,7 +133,7 @@ pub(super) struct SavedCall {
     state: Option<Box<RawValue>>,
 }
 
-/// A call that has begun again.
+/// A call that was restarted.
 pub(super) struct BegunCall {
     pub(super) call: GuardedCall<ToolOutput>,
     pub(super) exchange: Option<Arc<Exchange>>,
@@ -163,8 +163,7 @@ impl SavedCall {
         })
     }
 
-    /// Returns a head like that of the request, without credentials, and without what the host has put
-    /// into its extensions.
+    /// Returns a copy of the request's head, without credentials and without the host's extensions.
     pub(super) fn head(&self) -> Parts {
         let (mut head, ()) = http::Request::new(()).into_parts();
         head.method = http::Method::POST;
@@ -192,8 +191,8 @@ impl SavedCall {
         Some(Access::new(token.restore()).end())
     }
 
-    /// Begins the call again. `returned` is the state that the handler has set together with the
-    /// questions that it returned before, in the task.
+    /// Restarts the call. `returned` is the state that the handler has set together with the questions that
+    /// it returned before in the task.
     pub(super) fn begin(
         &self,
         registry: &dyn Registry,

@@ -8,6 +8,7 @@ use std::time::Duration;
 use http::StatusCode;
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
+use tokio::time::timeout;
 
 use super::config::TaskSettings;
 use super::data::{CreatedTask, TaskData, TaskView};
@@ -44,16 +45,15 @@ pub(crate) struct TaskSeed {
 }
 
 enum Stage {
-    /// Until the call has taken so long, or its handler wants it.
+    /// Until the call has taken long enough, or its handler requests it.
     Waiting(Option<Deadline>),
     /// Until the task is in the store.
-    Creating {
-        created: oneshot::Receiver<Result<TaskRecord, TaskStoreError>>,
-        data: TaskData,
-        place: Place,
-        news: Subscription,
-    },
+    Creating { created: oneshot::Receiver<Created>, data: TaskData, place: Place, news: Subscription },
 }
+
+/// What the store said, and what the call tells when it goes on as the task. If that is dropped, the
+/// call has ended otherwise.
+type Created = (Result<TaskRecord, TaskStoreError>, oneshot::Sender<()>);
 
 /// A task that is in the store, and does not run yet.
 pub(crate) struct NascentTask {
@@ -80,8 +80,7 @@ impl NoTask {
     /// Returns the error for a call that cannot run otherwise, and its HTTP status.
     pub(crate) fn to_error(&self) -> (RpcError, StatusCode) {
         let error = |message| RpcError::new(ErrorCode::INTERNAL_ERROR, message);
-        let of_caller =
-            "Too many tasks of this caller: the server's `max_running_per_principal` setting decides";
+        let of_caller = "Too many running tasks of this caller: the server's `max_running_per_principal` setting limits them";
         match self {
             Self::Full(Full::ForPrincipal(_)) => (error(of_caller), StatusCode::TOO_MANY_REQUESTS),
             Self::Full(Full::ForAll(_)) | Self::Store(TaskStoreError::Full) => {
@@ -97,9 +96,11 @@ impl NoTask {
     pub(crate) fn log(&self, tool: &str) {
         match self {
             Self::Full(full) => {
-                tracing::debug!(tool, reason = full.to_string(), "there is no place for a task");
+                tracing::debug!(tool, reason = full.to_string(), "too many tasks are running");
             }
-            Self::Store(error) => tracing::warn!(tool, error = chain(error), "a call does not become a task"),
+            Self::Store(error) => {
+                tracing::warn!(tool, error = chain(error), "a call could not become a task");
+            }
             Self::Sealing => {}
         }
     }
@@ -168,27 +169,30 @@ impl TaskSeed {
         }
         let Stage::Creating { created, .. } = &mut self.stage else { return Poll::Pending };
         let created = ready!(Pin::new(created).poll(cx));
-        let created = created.unwrap_or_else(|_| Err(TaskStoreError::unavailable("the runtime shuts down")));
         let Stage::Creating { data, place, mut news, .. } =
             std::mem::replace(&mut self.stage, Stage::Waiting(None))
         else {
             return Poll::Pending;
         };
+        let shut_down = || TaskStoreError::unavailable("the runtime shuts down");
+        let (created, claim) = created.map_err(|_| NoTask::Store(shut_down()))?;
+        let record = created.map_err(NoTask::Store)?;
+        if claim.send(()).is_err() {
+            let late = TaskStoreError::unavailable("the task was deleted, because its client does not read");
+            return Poll::Ready(Err(NoTask::Store(late)));
+        }
         // If it comes later, the keeper looks whether it has missed anything. Its client does not know the
         // task before.
         let _ = news.poll_connected(cx);
-        Poll::Ready(match created {
-            Ok(record) => Ok(NascentTask {
-                record,
-                data,
-                place,
-                news,
-                time_limit: self.time_limit(settings),
-                #[cfg(feature = "auth")]
-                token_end: self.token_end.take(),
-            }),
-            Err(error) => Err(NoTask::Store(error)),
-        })
+        Poll::Ready(Ok(NascentTask {
+            record,
+            data,
+            place,
+            news,
+            time_limit: self.time_limit(settings),
+            #[cfg(feature = "auth")]
+            token_end: self.token_end.take(),
+        }))
     }
 
     /// Creates the task in the store.
@@ -227,20 +231,20 @@ impl TaskSeed {
     }
 }
 
-/// Creates a task for a call that waits for it. If the call waits no longer, or nobody knows whether
-/// the task is there, deletes it.
-async fn create(
-    task: NewTask,
-    waiting: oneshot::Sender<Result<TaskRecord, TaskStoreError>>,
-    settings: Arc<Settings>,
-) {
+/// Creates a task for a call that waits for it. Deletes the task if the call has ended otherwise, or if it
+/// is not known whether the task was created.
+async fn create(task: NewTask, waiting: oneshot::Sender<Created>, settings: Arc<Settings>) {
     let Some(tasks) = &settings.tasks else { return };
     let id = task.id.clone();
     let created = tasks.step(|store| store.create(task)).await;
     let is_certain = !matches!(created, Err(TaskStoreError::Unavailable(_)));
     let is_there = created.is_ok();
-    let is_wanted = waiting.send(created).is_ok();
-    if (is_there && is_wanted) || (!is_there && is_certain) {
+    let (claim, claimed) = oneshot::channel();
+    // The value is dropped if nobody waits for it, or if nobody polls for it any more. A call whose client
+    // does not read its stream is not polled, and must not leave its lease to other replicas.
+    let _ = waiting.send((created, claim));
+    let is_claimed = async { timeout(tasks.lease / 3, claimed).await.is_ok_and(|claimed| claimed.is_ok()) };
+    if (!is_there && is_certain) || (is_there && is_claimed.await) {
         return;
     }
     // Before its lease is over and another replica takes it up.
@@ -267,6 +271,7 @@ impl NascentTask {
         let view = TaskView::new(self.record.clone(), self.data.clone(), tasks.poll_interval);
         let work = work(call.take(self.time_limit), exchange.cloned(), settings);
         tracing::debug!(tool = self.data.tool, "a call has become a task");
+        tasks.note_use();
         let keeper = Keeper::new(self.record, self.data, link, self.place, self.news, settings, tasks);
         #[cfg(feature = "auth")]
         let keeper = keeper.until(self.token_end);

@@ -41,8 +41,8 @@ use thiserror::Error;
 /// A replica that works on a task holds its lease, and renews it while it works. An expired lease can
 /// be taken by another replica, which gets the next, larger token. From then on, every step of the
 /// former holder with its old token fails with [`TaskStoreError::Leased`], so a replica that was
-/// presumed dead cannot write. Tokens decide, not time: a late holder may continue as long as nobody
-/// has taken the lease.
+/// presumed dead cannot write. Tokens decide, not time: a late holder may continue until another replica
+/// takes the lease.
 ///
 /// # Questions
 ///

@@ -15,7 +15,7 @@ use crate::changes::Subscription;
 use crate::deadline::Deadline;
 use crate::settings::Settings;
 
-/// After which time a task is read again that could not be read.
+/// The time after which a task that could not be read is read again.
 const RETRY: Duration = Duration::from_secs(1);
 
 /// The tasks of a subscription.
@@ -45,7 +45,7 @@ impl TaskWatch {
     /// Watches those of `ids` that are tasks of the caller. Each is read once.
     ///
     /// # Errors
-    /// When the store is not available.
+    /// Returns an error if the store is not available.
     pub(crate) async fn new(
         ids: BTreeSet<String>,
         head: &Parts,
@@ -69,7 +69,7 @@ impl TaskWatch {
         Ok((Self { tasks, look_again, retry: Deadline::new(RETRY), needs_retry: false }, honoured))
     }
 
-    /// Polls for the next task that has moved on.
+    /// Polls for the next task that has changed.
     pub(crate) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<TaskView> {
         if self.tasks.is_empty() {
             return Poll::Pending;
@@ -81,7 +81,6 @@ impl TaskWatch {
             let _ = self.look_again.poll(cx);
         }
         if self.needs_retry && self.retry.poll(cx).is_ready() {
-            self.retry.reset();
             self.needs_retry = false;
         }
         let mut at = 0;
@@ -96,6 +95,8 @@ impl TaskWatch {
                 Poll::Ready(Err(TaskFault::NotFound)) => drop(self.tasks.swap_remove(at)),
                 Poll::Ready(Err(_)) => {
                     self.needs_retry = true;
+                    self.retry.reset();
+                    // A deadline that was reset wakes only once it is polled.
                     let _ = self.retry.poll(cx);
                 }
                 Poll::Pending => at += 1,

@@ -24,7 +24,7 @@ pub(super) enum Ended {
     /// With the JSON of a result.
     Result(Box<RawValue>),
     Error(RpcError),
-    /// With questions that its handler returned. With the answers, it begins again.
+    /// With questions that its handler returned. When they are answered, the call is restarted.
     Asked(Box<InputRequired>),
     /// All questions that the handler returned have answers.
     Answered,

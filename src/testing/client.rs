@@ -14,9 +14,9 @@ use crate::protocol::{Era, LogLevel, Revision};
 use crate::registry::Registry;
 use crate::tool::MirroredParams;
 
-/// The most questions of the server in one call.
+/// The maximum number of questions of the server in one call.
 const MOST_ROUNDS: usize = 64;
-/// The most pages of a list.
+/// The maximum number of pages of a list.
 const MOST_PAGES: usize = 10_000;
 
 /// An in-memory client of one registry; see the [module](super).

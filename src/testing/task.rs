@@ -10,13 +10,13 @@ use super::reply::TestReply;
 use crate::protocol::TASKS_EXTENSION;
 use crate::registry::Registry;
 
-/// The most times that a task is asked about.
+/// The maximum number of requests about a task.
 const MOST_POLLS: usize = 100_000;
 
 /// Tasks (feature `tasks`).
 impl<R: Registry> TestClient<R> {
-    /// Declares that the client can ask about tasks. Calls may then be answered with the handle of a
-    /// task: see [`TestReply::task_id`].
+    /// Declares that the client supports tasks. Calls may then return the handle of a task; see
+    /// [`TestReply::task_id`].
     ///
     /// # Panics
     /// If the declared capabilities are not an object.
@@ -35,7 +35,7 @@ impl<R: Registry> TestClient<R> {
         self.request("tasks/get", json!({"taskId": id})).await.result().clone()
     }
 
-    /// Brings an answer to a question of a task (`tasks/update`).
+    /// Sends the answer to a question of a task (`tasks/update`).
     ///
     /// # Panics
     /// If the server answers with an error.
@@ -53,7 +53,7 @@ impl<R: Registry> TestClient<R> {
         self.request("tasks/cancel", json!({"taskId": id})).await.result();
     }
 
-    /// Asks about a task until it ends, as often as the server suggests, and answers its questions.
+    /// Polls a task until it ends, at the interval that the server suggests, and answers its questions.
     /// Returns its result or error as if it were the reply to its call.
     ///
     /// # Panics

@@ -224,8 +224,8 @@ impl<S> Tool<S> {
     }
 
     /// Marks the tool as idempotent: repeating a call with the same arguments has no further effect
-    /// (`idempotentHint`). If it runs as a task and its replica dies, another one begins the call
-    /// again; the same is true of tools that are read-only.
+    /// (`idempotentHint`). If a call runs as a task and its replica dies, another replica restarts it. The
+    /// same applies to tools that are read-only.
     pub fn idempotent(self) -> Self {
         self.hint(|hints| hints.idempotent_hint = Some(true))
     }

@@ -38,7 +38,7 @@ impl MirroredParams {
     /// Reads the annotations of the input schema of `tool`.
     ///
     /// # Errors
-    /// If an annotation breaks the specification's rules. The error names the tool and the
+    /// Returns an error if an annotation breaks the specification's rules. The error names the tool and the
     /// annotation.
     pub fn from_schema(tool: &str, schema: &Value) -> Result<Self, RegistryError> {
         Self::find(schema).map_err(|fault| RegistryError::new("tool", tool, fault))

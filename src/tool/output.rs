@@ -70,8 +70,8 @@ impl ToolOutput {
     /// added to it are ignored.
     ///
     /// # Errors
-    /// If the text is not a JSON object, is nested more than 128 levels deep, or if `content` is
-    /// not an array.
+    /// Returns an error if the text is not a JSON object, is nested more than 128 levels deep, or if
+    /// `content` is not an array.
     pub fn from_json(json: impl Into<String>) -> Result<Self, InvalidOutput> {
         let mut is_error = false;
         let raw = RawOutput::read(json.into(), Main::Array("content"), |key, value| {
@@ -121,7 +121,7 @@ impl ToolOutput {
     /// as text; [`Json`] does both.
     ///
     /// # Errors
-    /// If the value does not serialise, such as a map whose keys are not strings.
+    /// Returns an error if the value does not serialise, such as a map whose keys are not strings.
     pub fn with_structured(mut self, value: &impl Serialize) -> Result<Self, serde_json::Error> {
         self.structured = Some(serde_json::value::to_raw_value(value)?);
         Ok(self)
@@ -147,7 +147,7 @@ impl ToolOutput {
     /// Deserialises the structured content; `None` if there is none.
     ///
     /// # Errors
-    /// If it does not deserialise as `T`.
+    /// Returns an error if it does not deserialise as `T`.
     pub fn structured<T: DeserializeOwned>(&self) -> Option<Result<T, serde_json::Error>> {
         self.structured_json().map(serde_json::from_str)
     }

@@ -12,10 +12,10 @@ use crate::call::CallFuture;
 use crate::jsonrpc::RpcError;
 use crate::observe::line;
 
-/// The most faults that are reported for a value.
+/// The maximum number of faults that are reported for a value.
 const MAX_FAULTS: usize = 5;
 
-/// The most bytes that are reported for one fault.
+/// The maximum number of bytes that are reported for one fault.
 const MAX_TOLD: usize = 500;
 
 /// The parts of a call that are checked.
@@ -78,10 +78,10 @@ impl Checkers {
             match checker.misfit(&value) {
                 None => Ok(output),
                 Some(misfit) => {
-                    tracing::error!("the result of a tool does not fit its output schema");
+                    tracing::error!("the result of a tool does not match its output schema");
                     tracing::debug!(
                         misfit = &*line(&misfit, MAX_FAULTS * MAX_TOLD),
-                        "how the result of a tool does not fit"
+                        "why the result of a tool does not match its output schema"
                     );
                     Err(RpcError::internal().into())
                 }

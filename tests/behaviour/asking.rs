@@ -304,7 +304,7 @@ async fn a_task_that_asks_apart_from_its_call_is_told_that_the_call_is_over() {
     seen.probe.until(|_| seen.outcomes().len() == 1).await;
     assert_eq!(site.send(call(Era::Modern, "spawn_and_end")).await.tool_text(), "ended");
     seen.probe.until(|_| seen.outcomes().len() == 2).await;
-    assert_eq!(seen.outcomes(), ["The call is over"; 2]);
+    assert_eq!(seen.outcomes(), ["The call has ended"; 2]);
     tokio::time::sleep(Duration::from_millis(1)).await;
     assert_eq!(tasks(), before);
 }

@@ -207,12 +207,12 @@ async fn what_the_client_answers_instead_is_told_to_the_model() {
     let site = site(&Spy::default());
     for (member, value, words) in [
         ("error", json!({"code": -32601, "message": "No forms here"}), "No forms here"),
-        ("error", json!("no"), "does not fit"),
+        ("error", json!("no"), "is not valid"),
         ("result", json!({"action": "decline"}), "The user declined"),
         ("result", json!({"action": "cancel"}), "The user cancelled"),
-        ("result", json!({"action": "accept", "content": {"name": 7}}), "does not fit"),
-        ("result", json!(null), "does not fit"),
-        ("result", json!("Ada"), "does not fit"),
+        ("result", json!({"action": "accept", "content": {"name": 7}}), "is not valid"),
+        ("result", json!(null), "is not valid"),
+        ("result", json!("Ada"), "is not valid"),
     ] {
         for (method, key, target, _) in GREETERS {
             let mut wire = site.open(request(Era::Legacy, method, json!({key: target}))).await;
@@ -366,7 +366,7 @@ async fn a_task_that_asks_apart_from_its_call_ends_with_it() {
     assert!(start.elapsed() < Duration::from_secs(1), "it waited for {:?}", start.elapsed());
     assert_eq!(site.send(call(Era::Legacy, "spawn_and_end")).await.tool_text(), "ended");
     seen.probe.until(|_| seen.outcomes().len() == 2).await;
-    assert_eq!(seen.outcomes(), ["The call is over"; 2]);
+    assert_eq!(seen.outcomes(), ["The call has ended"; 2]);
     assert!(bus.is_idle());
 }
 

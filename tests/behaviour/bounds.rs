@@ -19,7 +19,7 @@ use tokio::task::JoinHandle;
 
 use crate::askers::{accept, askers, call, call_again};
 use crate::listening::listen;
-use crate::site::Site;
+use crate::site::{Site, joined};
 use crate::support::{Answer as Reply, Era, Post, Probe};
 
 #[derive(Deserialize, JsonSchema)]
@@ -71,12 +71,7 @@ fn catalog(probe: &Probe) -> Catalog {
     });
     let resources = ResourceRegistry::builder().register(Resource::new("memo:wait", "wait", wait(probe)));
     let prompts = PromptRegistry::builder().register(prompt);
-    Catalog::builder()
-        .add(tools.build().expect("valid tools"))
-        .add(prompts.build().expect("valid prompts"))
-        .add(resources.build().expect("valid resources"))
-        .build()
-        .expect("no collisions")
+    joined(tools.build(), prompts.build(), resources.build())
 }
 
 struct Bounded {

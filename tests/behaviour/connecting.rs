@@ -119,6 +119,19 @@ async fn a_listener_does_not_wait_for_ever_and_is_told_to_look_again_later() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_listener_that_still_waits_ends_at_once_when_the_server_shuts_down() {
+    let site = live(&Bus::new());
+    let start = Instant::now();
+    let mut wire = site.open(listen(&json!({"toolsListChanged": true}))).await;
+    let ended = async {
+        assert_eq!(wire.message().await["method"], "notifications/subscriptions/acknowledged");
+        assert_eq!(wire.message().await["result"]["resultType"], "complete");
+    };
+    tokio::join!(ended, site.manager.shut_down(Duration::ZERO));
+    assert_eq!(start.elapsed(), Duration::ZERO);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_question_waits_until_its_answer_can_arrive() {
     let bus = Bus::new();
     let site = asker(&bus);

@@ -15,7 +15,7 @@ use mcp_stateless::{
 use serde_json::{Value, json};
 
 use crate::log::Log;
-use crate::site::Site;
+use crate::site::{Site, joined};
 use crate::support::{Answer, Era, Post, Probe};
 
 /// An error like that of a library, whose message and source contain secrets.
@@ -66,12 +66,7 @@ fn catalog() -> Catalog {
         .resource("a:undeclared", "undeclared", async || Err::<String, _>(refused()))
         .resource("a:declared", "declared", async || Err::<String, _>(ToolError::new("no such issue")))
         .resource("a:internal", "internal", async || Err::<String, _>(ToolError::internal(refused())));
-    Catalog::builder()
-        .add(tools.build().expect("valid tools"))
-        .add(prompts.build().expect("valid prompts"))
-        .add(resources.build().expect("valid resources"))
-        .build()
-        .expect("no collisions")
+    joined(tools.build(), prompts.build(), resources.build())
 }
 
 const KINDS: [&str; 3] = ["tool", "prompt", "resource"];
@@ -486,12 +481,7 @@ fn tracker() -> Catalog {
         .tool("io", "", async || Err::<(), _>(std::io::Error::other("secret")))
         .tool("forbidden", "", async || Err::<(), _>(Forbidden))
         .tool("forbidden_by_mark", "", async || -> Result<(), ToolError> { Err(Forbidden)? });
-    Catalog::builder()
-        .add(tools.build().expect("valid tools"))
-        .add(prompts.build().expect("valid prompts"))
-        .add(resources.build().expect("valid resources"))
-        .build()
-        .expect("no collisions")
+    joined(tools.build(), prompts.build(), resources.build())
 }
 
 #[tokio::test]

@@ -16,6 +16,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use crate::log::Log;
+use crate::site::joined;
 
 struct Tracker {
     first: u64,
@@ -266,11 +267,7 @@ fn of_parts() -> Catalog {
         .with_state(app)
         .resource("a:first", "first", first)
         .register_template(ResourceTemplate::new("a:template/{id}", "by name", first).complete("id", names));
-    let catalog = Catalog::builder()
-        .add(tools.build().expect("valid tools"))
-        .add(prompts.build().expect("valid prompts"))
-        .add(resources.build().expect("valid resources"));
-    catalog.build().expect("no collisions")
+    joined(tools.build(), prompts.build(), resources.build())
 }
 
 #[tokio::test]
@@ -320,7 +317,7 @@ async fn a_completer_that_fails_is_logged_and_masked_like_a_call() {
         ("undeclared", "Internal error (reference "),
         ("declared", "not now"),
         ("panics", "Internal error (reference "),
-        ("asks", "The call is over"),
+        ("asks", "The call has ended"),
     ] {
         let log = Log::default();
         let logging = log.keep();

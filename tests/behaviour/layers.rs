@@ -19,6 +19,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use crate::log::Log;
+use crate::site::joined;
 
 fn catalog() -> Catalog {
     let slow = Tool::new("slow", "", std::future::pending::<()>).time_limit(Some(Duration::from_millis(5)));
@@ -29,11 +30,7 @@ fn catalog() -> Catalog {
         .register(slow);
     let prompts = PromptRegistry::builder().prompt("greet", "", async || "Greet.");
     let resources = ResourceRegistry::builder().resource("memo://today", "today", async || "Buy milk.");
-    let catalog = Catalog::builder()
-        .add(tools.build().expect("valid tools"))
-        .add(prompts.build().expect("valid prompts"))
-        .add(resources.build().expect("valid resources"));
-    catalog.build().expect("no collisions")
+    joined(tools.build(), prompts.build(), resources.build())
 }
 
 #[tokio::test]

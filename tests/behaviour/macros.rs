@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::{HeaderName, HeaderValue};
+use mcp_stateless::auth::{self, Access, VerifiedToken};
 use mcp_stateless::call::{CallError, Extension, FromCall, FromRef};
 use mcp_stateless::completion::Completing;
 use mcp_stateless::protocol::{CacheHint, ErrorCode, ResourceLink};
@@ -213,6 +214,30 @@ async fn tools_of_methods_take_self_parts_of_the_call_and_arguments() {
     assert_eq!((closed.text(), closed.progress.len()), ("ada closed crash".to_owned(), 1));
     assert_eq!(client.call("whoami", json!({})).await.text(), "ada true");
     assert_eq!(tracker().secret(), 4);
+}
+
+struct Tokens;
+
+#[tools]
+impl Tokens {
+    /// Greets the caller.
+    fn greet(access: Access, greeting: String) -> String {
+        format!("{greeting}, {}", access.token().subject())
+    }
+
+    /// Returns whether there is a token.
+    fn has_token(access: Option<auth::Access>) -> bool {
+        access.is_some()
+    }
+}
+
+#[tokio::test]
+async fn tools_of_methods_take_what_a_token_grants() {
+    let client = TestClient::new(Tokens::tools().build().expect("valid tools"));
+    assert_eq!(client.call("has_token", json!({})).await.text(), "false");
+    let client = client.token(VerifiedToken::new("https://login.example.com", "ada"));
+    assert_eq!(client.call("has_token", json!({})).await.text(), "true");
+    assert_eq!(client.call("greet", json!({"greeting": "Hello"})).await.text(), "Hello, ada");
 }
 
 #[tokio::test]

@@ -14,6 +14,8 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use crate::site::joined;
+
 const KEY: &str = "com.example/owner";
 
 #[derive(Deserialize, JsonSchema)]
@@ -56,11 +58,7 @@ fn catalog() -> Catalog {
     let resources = ResourceRegistry::builder()
         .register(Resource::new("a:1", "one", read).with_meta(KEY, 7))
         .register_template(ResourceTemplate::new("b:{id}", "b", async || "").with_meta(KEY, 8));
-    let catalog = Catalog::builder()
-        .add(tools.build().expect("valid tools"))
-        .add(prompts.build().expect("valid prompts"))
-        .add(resources.build().expect("valid resources"));
-    catalog.build().expect("no collisions")
+    joined(tools.build(), prompts.build(), resources.build())
 }
 
 #[tokio::test]

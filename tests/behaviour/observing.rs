@@ -267,7 +267,7 @@ async fn a_broken_observer_breaks_no_request() {
     assert_eq!(server.send(post).await.events().len(), 2);
     assert_eq!(server.send(Post::raw("{")).await.status, 400);
     drop(guard);
-    assert_eq!(log.text().matches("an observer panicked").count(), 4, "{}", log.text());
+    assert_eq!(log.text().matches("the observer panicked").count(), 4, "{}", log.text());
     assert!(!log.text().contains("secret"), "{}", log.text());
 }
 

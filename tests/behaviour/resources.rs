@@ -6,10 +6,11 @@ use std::time::Duration;
 use mcp_stateless::completion::Completing;
 use mcp_stateless::protocol::{CacheHint, RpcError};
 use mcp_stateless::resource::{ResourceContent, ResourceOutput, ResourceTemplate};
-use mcp_stateless::{Resource, ResourceRegistry, ToolRegistry};
+use mcp_stateless::{CallContext, Resource, ResourceRegistry, ToolError, ToolRegistry};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use crate::askers::{Name, accept, again, request};
 use crate::site::Site;
 use crate::support::{Era, Post};
 
@@ -138,6 +139,27 @@ async fn contents_carry_their_own_cache_hint_or_that_of_their_definition() {
     for page in [first, second] {
         assert_eq!(cache(&page), (Some(7000), Some("public")));
     }
+}
+
+#[tokio::test]
+async fn contents_that_depend_on_answers_or_rights_are_not_shared() {
+    let ask = async |cx: CallContext| -> Result<String, ToolError> {
+        Ok(cx.elicit::<Name>("name", "Your name?").await?.name)
+    };
+    let hint = CacheHint::public(Duration::from_secs(60));
+    let registry = ResourceRegistry::builder()
+        .register(Resource::new("memo:asks", "asks", ask).cache_hint(hint))
+        .register(Resource::new("memo:own", "own", async || "own").cache_hint(hint).visible_to(|_| true));
+    let site = Site::new(registry.build().expect("valid resources"));
+    assert_eq!(cache(&site.result(read(Era::Modern, "memo:own")).await), (Some(60_000), Some("private")));
+
+    let asks = || json!({"uri": "memo:asks"});
+    let required = site.result(request(Era::Modern, "resources/read", asks())).await;
+    assert_eq!(cache(&required), (None, None));
+    let answers = json!({"name": accept(&json!({"name": "Ada"}))});
+    let result = site.result(again("resources/read", asks(), &required, answers)).await;
+    assert_eq!(result["contents"][0]["text"], "Ada");
+    assert_eq!(cache(&result), (Some(0), Some("private")));
 }
 
 #[tokio::test]

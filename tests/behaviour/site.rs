@@ -1,8 +1,12 @@
 //! A server with any registry, and its streams, message by message.
 
+use std::time::Duration;
+
 use http::{HeaderMap, Response, StatusCode};
 use mcp_stateless::manager::{Body, ManagerBuilder};
-use mcp_stateless::{Registry, StatelessSessionManager};
+use mcp_stateless::{
+    Catalog, PromptRegistry, Registry, RegistryError, ResourceRegistry, StatelessSessionManager, ToolRegistry,
+};
 use serde_json::{Value, json};
 
 use crate::support::{Answer, Era, Post, next_frame};
@@ -62,6 +66,21 @@ impl<R: Registry> Site<R> {
     }
 }
 
+/// Joins registries that have been built.
+pub(crate) fn joined(
+    tools: Result<ToolRegistry, RegistryError>,
+    prompts: Result<PromptRegistry, RegistryError>,
+    resources: Result<ResourceRegistry, RegistryError>,
+) -> Catalog {
+    let catalog = Catalog::builder()
+        .add(tools.expect("valid tools"))
+        .add(prompts.expect("valid prompts"))
+        .add(resources.expect("valid resources"));
+    catalog.build().expect("no collisions")
+}
+
+const A_WEEK: Duration = Duration::from_secs(7 * 24 * 3600);
+
 /// A stream that is read incrementally.
 pub(crate) struct Wire {
     pub(crate) status: StatusCode,
@@ -116,8 +135,10 @@ impl Wire {
         Some(serde_json::from_str(&self.raw().await?).expect("JSON"))
     }
 
-    /// Returns the next message of a stream that has not ended.
+    /// Returns the next message of a stream that has not ended. With a paused clock, a message that never
+    /// comes is noticed at once, although the stream is kept alive.
     pub(crate) async fn message(&mut self) -> Value {
-        self.next().await.expect("a message")
+        let next = tokio::time::timeout(A_WEEK, self.next()).await;
+        next.expect("a message within a week").expect("a message")
     }
 }

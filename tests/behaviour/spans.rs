@@ -400,5 +400,5 @@ async fn a_broken_tracer_breaks_no_request() {
     let _guard = recorder.keep();
     let post = Post::call_with_meta(Era::Modern, "told", json!({}), json!({"traceparent": PARENT}));
     assert_eq!(site.send(post).await.tool_text(), OURS);
-    assert!(recorder.events().iter().any(|event| event.fields["message"] == "a propagation panicked"));
+    assert!(recorder.events().iter().any(|event| event.fields["message"] == "the propagation panicked"));
 }

@@ -2,8 +2,11 @@
 
 use http::StatusCode;
 use mcp_stateless as mcp;
+use mcp_stateless::ToolRegistry;
+use mcp_stateless::protocol::{ErrorCode, RpcError};
 use serde_json::{Value, json};
 
+use crate::site::Site;
 use crate::support::{ALL_VERSIONS, Era, MODERN, Post, Server};
 
 fn versions(answer: &Value) -> (&Value, &Value) {
@@ -25,6 +28,20 @@ async fn meta_makes_a_request_modern_and_a_header_alone_never_does() {
         .header("mcp-name", "something else");
     let legacy = server.send(post).await.json();
     assert!(legacy["result"].get("resultType").is_none(), "{legacy}");
+}
+
+#[tokio::test]
+async fn a_code_of_the_legacy_era_is_not_sent_in_the_modern_one() {
+    let visit = async || {
+        let code = ErrorCode::URL_ELICITATION_REQUIRED;
+        Err::<String, _>(RpcError::new(code, "Visit the page").with_data(json!({"elicitations": []})))
+    };
+    let site = Site::new(ToolRegistry::builder().tool("visit", "", visit).build().expect("valid tools"));
+    for (era, code) in [(Era::Modern, -32603), (Era::Legacy, -32042)] {
+        let answer = site.send(Post::call(era, "visit", json!({}))).await;
+        assert_eq!(answer.error(), (200, code));
+        assert_eq!(answer.json()["error"]["data"], json!({"elicitations": []}));
+    }
 }
 
 #[tokio::test]

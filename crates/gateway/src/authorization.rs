@@ -1,4 +1,4 @@
-//! Who may call: checks the tokens of requests in front of each endpoint.
+//! Authorization: checks the tokens of requests in front of each endpoint.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use mcp_stateless::{ConfigError, StatelessSessionManager};
 use crate::config::Auth;
 use crate::servers::Server;
 
-/// Where clients look for the metadata of a resource, before the path of the resource itself.
+/// The prefix of the metadata's path. The path of the resource follows it.
 pub(crate) const METADATA: &str = "/.well-known/oauth-protected-resource";
 
 /// Each endpoint is a separate OAuth resource: all servers at the public URL, and each server below it.
@@ -23,7 +23,7 @@ pub(crate) struct Authorization {
     all: Authorize,
     /// The names of the servers, in the order of the configuration.
     each: Vec<(String, Authorize)>,
-    /// Whether there is an authorization server to name in metadata.
+    /// Whether there is metadata, which needs an authorization server.
     pub(crate) has_metadata: bool,
 }
 
@@ -52,7 +52,7 @@ impl Authorization {
     /// without the token.
     ///
     /// # Errors
-    /// The response that refuses the request.
+    /// Returns the response that refuses the request.
     pub(crate) async fn check(
         &self,
         server: Option<usize>,
@@ -65,7 +65,7 @@ impl Authorization {
     /// Answers a request for the metadata of a resource.
     ///
     /// # Errors
-    /// If there is no such resource, and the request has a valid token.
+    /// Returns an error if there is no such resource, and the request has a valid token.
     pub(crate) async fn metadata(&self, request: Request) -> Result<Response<Body>, Request> {
         let resource = request.uri().path().strip_prefix(METADATA).unwrap_or_default();
         let name = resource.strip_prefix(&self.path).and_then(|rest| rest.strip_prefix('/'));

@@ -1,4 +1,4 @@
-//! Tells callers apart, so that no caller sees what another left in a server's session.
+//! The identification of callers, so that no caller sees the state of another in a server's session.
 
 use std::fmt::Write as _;
 use std::hash::{BuildHasher, Hasher, RandomState};
@@ -9,8 +9,8 @@ use mcp_stateless::Principal;
 /// The headers that identify clients.
 const CREDENTIALS: [&str; 4] = ["authorization", "api-key", "x-api-key", "x-litellm-api-key"];
 
-/// Tells callers apart: by a header that the user names, otherwise by their credentials. Callers
-/// that send neither share a session with each server.
+/// Identifies callers by a header that the user names, otherwise by their credentials. Callers that send
+/// neither share a session with each server.
 pub(crate) struct Callers {
     header: Option<HeaderName>,
     /// Random for each process, so that credentials cannot be found by their digests.
@@ -22,7 +22,7 @@ impl Callers {
         Self { header, keys: <[RandomState; 2]>::default() }
     }
 
-    /// Returns the caller of a request: a digest of what identifies it.
+    /// Returns the caller of a request: a digest of the headers that identify it.
     pub(crate) fn of(&self, headers: &HeaderMap) -> Option<Principal> {
         let chosen = self.header.iter().map(HeaderName::as_str).find(|name| headers.contains_key(*name));
         let names: Vec<&str> = match chosen {

@@ -17,7 +17,7 @@ pub struct Error(#[from] pub(crate) Kind);
 pub(crate) enum Kind {
     #[error(transparent)]
     Config(#[from] ConfigError),
-    #[error("no server is left")]
+    #[error("no server is left; the warnings say why")]
     NoServers,
     #[error(transparent)]
     Collision(#[from] Collision),
@@ -27,8 +27,10 @@ pub(crate) enum Kind {
     Catalog(#[from] RegistryError),
     #[error("cannot generate a random key: {0}")]
     Random(#[from] getrandom::Error),
-    #[error("cannot listen on {address}: {source}")]
+    #[error("cannot listen on {address}: {source}; choose another HOST:PORT with --addr")]
     Listen { address: String, source: io::Error },
+    #[error("cannot tell the address of the gateway: {0}")]
+    Address(io::Error),
     #[error("cannot wait for signals: {0}")]
     Signals(io::Error),
 }

@@ -1,11 +1,12 @@
 //! Routes paths to servers.
 
 use std::future::ready;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, Once, PoisonError};
 use std::time::Duration;
 
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, Response, StatusCode};
+use axum::http::header::{HOST, ORIGIN};
+use axum::http::{HeaderMap, HeaderValue, Response, StatusCode};
 use axum::routing::any;
 use mcp_stateless::manager::{Body, Refusal};
 use mcp_stateless::{Catalog, Registry, RegistryError, StatelessSessionManager};
@@ -35,16 +36,22 @@ pub(crate) struct Gateway {
     choices: Mutex<Vec<(Vec<usize>, Catalog)>>,
     managers: Managers,
     callers: Callers,
-    /// There if callers need a token.
+    /// Present if callers need a token.
     authorization: Option<Authorization>,
+    /// Done once a refused host or origin was logged.
+    refused: Once,
 }
 
 /// The registry and the manager for a request.
 type Chosen = (Identity, Result<Arc<dyn Registry>, Refusal>);
 
 impl Gateway {
-    pub(crate) fn new(servers: &[Arc<Server>], options: &Options, settings: &Settings) -> Result<Self, Kind> {
-        let managers = Managers::new(options, settings)?;
+    pub(crate) fn new(
+        servers: &[Arc<Server>],
+        options: &Options,
+        settings: &Settings,
+        managers: Managers,
+    ) -> Result<Self, Kind> {
         let authorize = |auth| Authorization::new(auth, servers, managers.first());
         Ok(Self {
             servers: servers.to_vec(),
@@ -53,10 +60,12 @@ impl Gateway {
             authorization: settings.auth.as_ref().map(authorize).transpose()?,
             managers,
             callers: Callers::new(options.caller_header.clone()),
+            refused: Once::new(),
         })
     }
 
-    /// Each path may end with a slash.
+    /// Each path may end with a slash. Web pages of the origins that are served may call, so that
+    /// clients within a browser work.
     pub(crate) fn router(self: &Arc<Self>) -> axum::Router {
         let paths = ["", "/", "/{server}", "/{server}/"].map(|path| format!("{ROOT}{path}"));
         let answer =
@@ -71,7 +80,7 @@ impl Gateway {
                 routes = routes.route(&format!("{METADATA}{path}"), any(tell));
             }
         }
-        routes.with_state(Arc::clone(self))
+        routes.layer(self.managers.first().cors()).with_state(Arc::clone(self))
     }
 
     /// Returns the manager that shuts down all others.
@@ -90,14 +99,33 @@ impl Gateway {
             request.extensions_mut().insert(caller);
         }
         let (identity, registry) = self.choose(request.uri().path(), request.headers()).await;
+        let named = [HOST, ORIGIN].map(|name| request.headers().get(name).cloned());
         match self.managers.get(&identity) {
-            Ok(manager) => manager.handle_with(request, |_| ready(registry)).await,
+            Ok(manager) => {
+                let response = manager.handle_with(request, |_| ready(registry)).await;
+                if response.status() == StatusCode::FORBIDDEN {
+                    self.explain_refusal(named);
+                }
+                response
+            }
             Err(error) => {
                 // All managers have the same settings as the first, which was valid.
                 tracing::error!(%error, "cannot create a manager");
                 empty(StatusCode::INTERNAL_SERVER_ERROR)
             }
         }
+    }
+
+    /// Says once which option admits a host or an origin that was refused. Anyone can send such
+    /// requests, so later ones are not logged.
+    fn explain_refusal(&self, [host, origin]: [Option<HeaderValue>; 2]) {
+        self.refused.call_once(|| {
+            tracing::warn!(
+                ?host,
+                ?origin,
+                "a request was refused for its Host or its Origin; --allow-host and --allow-origin accept others"
+            );
+        });
     }
 
     /// Answers a request for the metadata of an endpoint.

@@ -13,8 +13,9 @@ const WRONG: u8 = 2;
 #[tokio::main]
 async fn main() -> ExitCode {
     let options = Options::parse();
-    let filter =
-        EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn,mcp_gateway=info"));
+    // The report of a check has the reasons.
+    let usual = if options.check { "error" } else { "warn,mcp_gateway=info" };
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(usual));
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use mcp_stateless::ask::StateKeys;
 use mcp_stateless::changes::LocalBus;
 use mcp_stateless::manager::ManagerBuilder;
+use mcp_stateless::protocol::Icon;
 use mcp_stateless::{ConfigError, StatelessSessionManager};
 
 use crate::config::Settings;
@@ -20,16 +21,23 @@ const LOOPBACK: [&str; 3] = ["localhost", "127.0.0.1", "[::1]"];
 /// How many managers are cached. Clients of an evicted one are still served.
 const MOST: usize = 64;
 
-/// The least bytes that all bodies in flight may occupy, and how many of the largest they may be.
+/// The minimum of `max_bytes_in_flight`, and the minimum number of bodies of the largest size.
 const LEAST_IN_FLIGHT: usize = 64 << 20;
 const BODIES_IN_FLIGHT: usize = 16;
 
+/// The longest URI of an icon that is passed on. Images in `data:` URIs would be repeated in each
+/// modern result.
+const MAX_ICON: usize = 1024;
+
 /// How the gateway presents itself to a client.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Identity {
     name: String,
     version: String,
     title: Option<String>,
+    description: Option<String>,
+    website_url: Option<String>,
+    icons: Vec<Icon>,
     instructions: Option<String>,
 }
 
@@ -37,13 +45,14 @@ impl Identity {
     /// As the server itself, as if there were no gateway.
     pub(crate) fn of(server: &Server) -> Self {
         match server.about() {
-            None => {
-                Self { name: server.name.clone(), version: String::new(), title: None, instructions: None }
-            }
+            None => Self { name: server.name.clone(), ..Self::default() },
             Some(info) => Self {
                 name: info.name.clone(),
                 version: info.version.clone(),
                 title: info.title.clone(),
+                description: info.description.clone(),
+                website_url: info.website_url.clone(),
+                icons: info.icons.iter().filter(|icon| icon.src.len() <= MAX_ICON).cloned().collect(),
                 instructions: info.instructions.clone(),
             },
         }
@@ -63,8 +72,8 @@ impl Identity {
         Self {
             name: GATEWAY.to_owned(),
             version: VERSION.to_owned(),
-            title: None,
             instructions: (!guide.is_empty()).then(|| guide.join("\n\n")),
+            ..Self::default()
         }
     }
 }
@@ -74,6 +83,7 @@ impl Identity {
 pub(crate) struct Managers {
     first: StatelessSessionManager,
     hosts: Vec<String>,
+    origins: Vec<String>,
     max_body: usize,
     /// The oldest first.
     made: Mutex<Vec<(Identity, StatelessSessionManager)>>,
@@ -81,7 +91,8 @@ pub(crate) struct Managers {
 
 impl Managers {
     /// # Errors
-    /// If the system has no randomness, or the name of a host is not valid.
+    /// Returns an error if the system has no randomness, or the name of a host or an origin is not
+    /// valid.
     pub(crate) fn new(options: &Options, settings: &Settings) -> Result<Self, Kind> {
         // Calls wait for answers only in this process, so no other process needs the key.
         let mut key = [0; 32];
@@ -95,10 +106,11 @@ impl Managers {
         let each = settings.max_calls_per_caller;
         let builder = each.into_iter().fold(builder, ManagerBuilder::max_calls_per_principal);
         let (mut hosts, max_body) = (options.allowed_hosts.clone(), options.max_body);
-        // What clients write in their URLs, a proxy passes on in `Host`.
+        // A proxy may forward the host of the public URL in `Host`.
         hosts.extend(settings.auth.iter().filter_map(|auth| host_of(&auth.public_url)));
-        let first = with_settings(builder, &hosts, max_body).build()?;
-        Ok(Self { first, hosts, max_body, made: Mutex::default() })
+        let origins = options.allowed_origins.clone();
+        let first = with_settings(builder, &hosts, &origins, max_body).build()?;
+        Ok(Self { first, hosts, origins, max_body, made: Mutex::default() })
     }
 
     /// Returns the manager that all others are joined to.
@@ -120,15 +132,14 @@ impl Managers {
     }
 
     fn make(&self, identity: &Identity) -> Result<StatelessSessionManager, ConfigError> {
-        let mut builder =
-            StatelessSessionManager::builder(&identity.name, &identity.version).join(&self.first);
-        if let Some(title) = &identity.title {
-            builder = builder.title(title);
-        }
-        if let Some(instructions) = &identity.instructions {
-            builder = builder.instructions(instructions);
-        }
-        with_settings(builder, &self.hosts, self.max_body).build()
+        let Identity { name, version, title, description, website_url, icons, instructions } = identity;
+        let builder = StatelessSessionManager::builder(name, version).join(&self.first);
+        let builder = title.iter().fold(builder, ManagerBuilder::title);
+        let builder = description.iter().fold(builder, ManagerBuilder::description);
+        let builder = website_url.iter().fold(builder, ManagerBuilder::website_url);
+        let builder = instructions.iter().fold(builder, ManagerBuilder::instructions);
+        let builder = icons.iter().cloned().fold(builder, ManagerBuilder::icon);
+        with_settings(builder, &self.hosts, &self.origins, self.max_body).build()
     }
 }
 
@@ -139,8 +150,13 @@ fn host_of(url: &str) -> Option<String> {
 }
 
 /// Applies the settings that all managers share.
-fn with_settings(builder: ManagerBuilder, hosts: &[String], max_body: usize) -> ManagerBuilder {
-    let builder = builder.max_body_size(max_body);
+fn with_settings(
+    builder: ManagerBuilder,
+    hosts: &[String],
+    origins: &[String],
+    max_body: usize,
+) -> ManagerBuilder {
+    let builder = builder.max_body_size(max_body).allowed_origins(origins);
     if hosts.is_empty() {
         return builder;
     }

@@ -19,8 +19,8 @@ pub(crate) struct Collision {
 /// Returns the names of the served tools, as clients of all servers see them.
 ///
 /// # Errors
-/// If tools or prompts of two servers have the same name with their prefixes, which makes calls
-/// ambiguous.
+/// Returns an error if tools or prompts of two servers have the same name with their prefixes, which makes
+/// calls ambiguous.
 pub(crate) fn of_tools(servers: &[Arc<Server>], findings: &[Finding]) -> Result<Vec<String>, Collision> {
     let (mut tools, mut prompts) = (HashMap::new(), HashMap::new());
     let mut names = Vec::new();

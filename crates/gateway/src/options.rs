@@ -41,6 +41,11 @@ pub struct Options {
     #[arg(long = "allow-host", value_name = "NAME")]
     pub allowed_hosts: Vec<String>,
 
+    /// Serve web pages of this origin (the scheme, the host and the port of their URLs), in addition
+    /// to those of the accepted hosts; may be repeated
+    #[arg(long = "allow-origin", value_name = "ORIGIN")]
+    pub allowed_origins: Vec<String>,
+
     /// Identify callers by this header if it is sent. Set it in a proxy that clients cannot
     /// bypass
     #[arg(long, value_name = "NAME")]

@@ -14,7 +14,7 @@ use crate::text::shown;
 /// A server's information about itself, or the reason why it is down.
 pub(crate) type Finding = Result<UpstreamInfo, String>;
 
-/// The last column contains the reason why a server is down.
+/// The last column contains the reason why a server is down, or which lists it failed to return.
 const HEADINGS: [&str; 10] =
     ["server", "transport", "name", "version", "revision", "tools", "prompts", "resources", "templates", ""];
 
@@ -37,11 +37,21 @@ pub(crate) async fn ask_all(servers: &[Arc<Server>], limit: Duration) -> Vec<Fin
     findings
 }
 
-/// Formats an error with all its causes, each once, without the name of its server, which stands
-/// beside it.
+/// Formats an error with all its causes, each once, and with the member of the file that may help.
+/// Leaves out the name of its server, which stands beside it.
 fn causes(error: &UpstreamError, server: &str) -> String {
     let text = error.to_string();
     let mut text = text.strip_prefix(&format!("upstream {server:?} ")).unwrap_or(&text).to_owned();
+    match error {
+        UpstreamError::OpenTimeout { limit, said, .. } => {
+            let said = if said.is_empty() { String::new() } else { format!(": {said}") };
+            text = format!("did not open within {limit:?}, which \"startup_timeout_sec\" sets{said}");
+        }
+        UpstreamError::Open { reason, .. } if reason.contains("HTTP 401") => {
+            text.push_str("; its credentials belong in \"headers\"");
+        }
+        _ => {}
+    }
     let mut cause = error.source();
     while let Some(error) = cause {
         let more = error.to_string();
@@ -69,6 +79,7 @@ impl Table {
                     let tools = info.tools.iter().filter(|tool| server.tools.admit(tool)).count();
                     let others = [&info.prompts, &info.resources, &info.resource_templates].map(Vec::len);
                     row.extend([tools].into_iter().chain(others).map(|count| count.to_string()));
+                    row.push(shown(&info.failed_lists.join("; ")));
                 }
                 Err(reason) => {
                     row.push("down".to_owned());

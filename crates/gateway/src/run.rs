@@ -12,13 +12,14 @@ use tokio::task::JoinSet;
 use crate::config::{Config, Settings};
 use crate::error::{Error, Kind};
 use crate::gateway::Gateway;
+use crate::managers::Managers;
 use crate::names;
 use crate::options::Options;
 use crate::report::{self, Table};
 use crate::servers::Server;
 use crate::text::shown;
 
-/// Completes when the gateway is told to stop.
+/// Completes when the gateway receives a signal to stop.
 type Signals = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// How long the start waits for a server's answer. Slower servers are asked in the background.
@@ -29,9 +30,9 @@ const DRAIN_LIMIT: Duration = Duration::from_secs(10);
 /// How a run ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// The gateway was told to stop, or all checked servers are up.
+    /// The gateway got a signal to stop, or all checked servers are up.
     Success,
-    /// A checked server is down, or the gateway was told to stop before all had answered.
+    /// A checked server is down, or a signal to stop arrived before all had answered.
     Down,
 }
 
@@ -40,8 +41,8 @@ pub enum Outcome {
 /// warnings to standard error. Ends all children before it returns. Requires a Tokio runtime.
 ///
 /// # Errors
-/// If the configuration or an option cannot be used, if names of tools collide, or if the address
-/// cannot be bound.
+/// Returns an error if the configuration or an option cannot be used, if names of tools collide, or if the
+/// address cannot be bound.
 pub async fn run(options: Options) -> Result<Outcome, Error> {
     let signals = serve::signals().map_err(Kind::Signals)?;
     let config = Config::read(&options.config).map_err(Kind::from)?;
@@ -75,6 +76,9 @@ async fn work(
     servers: &[Arc<Server>],
     mut signals: Signals,
 ) -> Result<Outcome, Kind> {
+    // Before any server is started, so that what is wrong is told at once.
+    let managers = Managers::new(options, settings)?;
+    let listener = if options.check { None } else { Some(listen(&options.addr).await?) };
     // A check waits as long as each server's own limits allow.
     let limit = if options.check { Duration::MAX } else { START_LIMIT };
     let findings = tokio::select! {
@@ -83,20 +87,20 @@ async fn work(
     };
     print!("{}", Table::new(servers, &findings));
     let tools = names::of_tools(servers, &findings)?;
-    let is_all_up = findings.iter().all(Result::is_ok);
+    let is_all_up = findings.iter().all(|it| it.as_ref().is_ok_and(|info| info.failed_lists.is_empty()));
     for (server, finding) in servers.iter().zip(findings) {
         if let Ok(info) = finding {
             server.found(info);
         }
     }
-    let gateway = Arc::new(Gateway::new(servers, options, settings)?);
-    if options.check {
+    let gateway = Arc::new(Gateway::new(servers, options, settings, managers)?);
+    let Some(listener) = listener else {
         println!();
         for tool in &tools {
             println!("{}", shown(tool));
         }
         return Ok(if is_all_up { Outcome::Success } else { Outcome::Down });
-    }
+    };
     // They end with this function.
     let mut following = JoinSet::new();
     let is_up = Arc::new(Notify::new());
@@ -114,14 +118,18 @@ async fn work(
             }
         }
     });
-    serve_at(&options.addr, gateway, signals).await?;
+    serve_on(listener, gateway, signals).await?;
     Ok(Outcome::Success)
 }
 
-async fn serve_at(address: &str, gateway: Arc<Gateway>, signals: Signals) -> Result<(), Kind> {
+async fn listen(address: &str) -> Result<TcpListener, Kind> {
     let refused = |source| Kind::Listen { address: address.to_owned(), source };
-    let listener = TcpListener::bind(address).await.map_err(refused)?;
-    println!("listening on http://{}/mcp", listener.local_addr().map_err(refused)?);
+    TcpListener::bind(address).await.map_err(refused)
+}
+
+async fn serve_on(listener: TcpListener, gateway: Arc<Gateway>, signals: Signals) -> Result<(), Kind> {
+    let address = listener.local_addr().map_err(Kind::Address)?;
+    println!("listening on http://{address}/mcp");
     serve(listener, gateway.router())
         .shutdown_on(signals)
         .drain(gateway.manager())

@@ -11,7 +11,7 @@ use tokio::sync::Notify;
 use crate::config::{self, ToolRules, Transport};
 use crate::text::shown;
 
-/// How long a server that is down is left alone before the next attempt, at first and at most.
+/// The first and the longest pause before a server that is down is asked again.
 const FIRST_DELAY: Duration = Duration::from_secs(1);
 const LONGEST_DELAY: Duration = Duration::from_secs(60);
 /// How often to check whether a server was restarted.
@@ -39,6 +39,7 @@ impl Server {
             Some(limit) => builder.call_timeout(limit),
             None => builder,
         };
+        let builder = builder.client_info("mcp-gateway", env!("CARGO_PKG_VERSION"));
         let upstream = builder.name(name.as_str()).era(entry.era).build()?;
         let registry: Arc<dyn Registry> = if tools.are_empty() {
             Arc::new(upstream.clone())
@@ -52,7 +53,7 @@ impl Server {
         Ok(Self { name, transport, upstream, registry, tools, about: RwLock::default() })
     }
 
-    /// Returns what it last said about itself, if anything.
+    /// Returns the server's latest information about itself, if there is any.
     pub(crate) fn about(&self) -> Option<Arc<UpstreamInfo>> {
         self.about.read().unwrap_or_else(PoisonError::into_inner).clone()
     }

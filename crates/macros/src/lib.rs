@@ -92,10 +92,11 @@ use crate::kind::Kind;
 ///
 /// A parameter is either a part of the call, or an argument from the client, in any order. Parts are:
 ///
-/// - parameters whose type is written `CallContext`, `State<…>`, `Extension<…>`, `Principal`,
-///   `Option<Extension<…>>`, `Option<Principal>` or `HeaderMap`, with any path before it. The macro
-///   sees only how a type is written: a `State` without `<…>` is an argument, and an alias of
-///   `CallContext` with another name needs `#[from_call]`;
+/// - parameters whose type is written `CallContext`, `State<…>`, `Extension<…>`, `Principal`, `Access`,
+///   `HeaderMap`, `Option<Extension<…>>`, `Option<Principal>` or `Option<Access>`, with any path before it.
+///   The macro only sees how a type is written: a `State` without `<…>` is an argument, an alias of
+///   `CallContext` with another name needs `#[from_call]`, and the type of an argument must not have one of
+///   these names;
 /// - parameters with `#[from_call]`, whose type implements `FromCall`.
 ///
 /// A tool takes at most four parts.

@@ -86,8 +86,8 @@ fn name(pattern: &Pat, errors: &mut Errors) -> Option<Ident> {
         _ => {
             errors.at(
                 pattern,
-                "an argument needs a name, which clients give: write `name: Type`; a part of the call of your \
-                 own type is marked by `#[from_call]`",
+                "an argument needs a name, which clients give: write `name: Type`; mark a part of the call \
+                 of your own type with `#[from_call]`",
             );
             None
         }

@@ -1,8 +1,8 @@
-//! Tells parts of a call from arguments.
+//! Distinguishes parts of a call from arguments.
 
 use syn::{GenericArgument, PathArguments, PathSegment, Type};
 
-/// The most parts of a call that a handler takes.
+/// The maximum number of parts of a call that a handler takes.
 pub(crate) const MAX_PARTS: usize = 4;
 
 /// Whether a parameter of this type is a part of a call. A macro sees only how a type is written,
@@ -11,7 +11,7 @@ pub(crate) fn is_part(ty: &Type) -> bool {
     let Some(segment) = last_segment(ty) else { return false };
     let is_plain = segment.arguments.is_none();
     match segment.ident.to_string().as_str() {
-        "CallContext" | "HeaderMap" | "Principal" => is_plain,
+        "Access" | "CallContext" | "HeaderMap" | "Principal" => is_plain,
         "State" | "Extension" => !is_plain,
         "Option" => inner(segment).and_then(last_segment).is_some_and(is_optional_part),
         _ => false,
@@ -46,7 +46,7 @@ pub(crate) fn is_self(ty: &Type) -> bool {
 
 fn is_optional_part(segment: &PathSegment) -> bool {
     match segment.ident.to_string().as_str() {
-        "Principal" => segment.arguments.is_none(),
+        "Access" | "Principal" => segment.arguments.is_none(),
         "Extension" => !segment.arguments.is_none(),
         _ => false,
     }
@@ -89,6 +89,8 @@ mod tests {
             "Option<Extension<User>>",
             "Principal",
             "Option<Principal>",
+            "Access",
+            "Option<auth::Access>",
             "http::HeaderMap",
         ] {
             assert!(is_part(part), "{part}");

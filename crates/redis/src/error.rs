@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use redis::RedisError;
 
-/// Why Redis could not be used. The message is for the host: it may name hosts, but contains no
-/// password.
+/// An error of Redis or of its configuration. The message is not for clients: it may contain host names,
+/// but no passwords.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error(transparent)]
 pub struct Error(#[from] ErrorKind);
@@ -18,9 +18,9 @@ pub(crate) enum ErrorKind {
     Setting(&'static str),
     #[error("Redis is not reachable{}", because(.0.as_deref()))]
     Away(Option<Arc<str>>),
-    #[error("Redis did not do what it was asked: {0}")]
+    #[error("Redis refused a command: {0}")]
     Refused(#[source] RedisError),
-    #[error("Redis answered something that was not asked")]
+    #[error("Redis sent an unexpected response")]
     Nonsense,
 }
 
@@ -29,7 +29,7 @@ fn because(reason: Option<&str>) -> String {
 }
 
 impl Error {
-    /// Returns whether a later try may succeed, because Redis could not be reached.
+    /// Returns whether the operation may succeed later, because Redis could not be reached.
     pub fn is_temporary(&self) -> bool {
         matches!(self.0, ErrorKind::Away(_))
     }

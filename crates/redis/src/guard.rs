@@ -11,15 +11,15 @@ use crate::random::random;
 
 /// An [`AnswerGuard`] in Redis, created by [`Redis::answer_guard`](crate::Redis::answer_guard).
 ///
-/// A redeemed state is a key of about 150 bytes, which Redis deletes when the state has expired. Their
-/// number is bounded by the memory of Redis alone: set `maxmemory`, and leave `maxmemory-policy` at
-/// `noeviction`, because a state whose key was evicted could be redeemed again. States that Redis has
-/// no room for are refused with 503. Redis must persist its keys (`appendonly yes`), or the states that
-/// were redeemed before it was restarted could be redeemed again until they expire.
+/// For each redeemed state, Redis stores a key of about 150 bytes until the state expires. Only the memory
+/// of Redis limits the number of keys. Set `maxmemory`, and leave `maxmemory-policy` at `noeviction`,
+/// because a state whose key was evicted could be redeemed again. When Redis is full, answers are refused
+/// with 503. Redis must persist its keys (`appendonly yes`), otherwise states that were redeemed before a
+/// restart could be redeemed again until they expire.
 #[derive(Clone)]
 pub struct RedisAnswerGuard {
     link: Link,
-    /// Precedes the id of a state in its key.
+    /// The prefix of keys. The id of the state follows.
     prefix: String,
 }
 
@@ -29,7 +29,7 @@ impl RedisAnswerGuard {
     }
 
     async fn redeem_now(&self, redemption: &Redemption) -> Result<bool, Error> {
-        // A second try finds that the first one has succeeded by its mark.
+        // The mark tells a repeated attempt that the first one has succeeded.
         let mark = random::<16>()?.to_vec();
         let milliseconds = u64::try_from(redemption.keep_for().as_millis()).unwrap_or(u64::MAX);
         let mut command = redis::cmd("SET");

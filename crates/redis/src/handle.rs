@@ -1,4 +1,4 @@
-//! The handle from which all is created.
+//! The handle that creates the bus, the guard and the store.
 
 use std::fmt;
 
@@ -8,8 +8,8 @@ use crate::guard::RedisAnswerGuard;
 use crate::link::{Link, Request};
 use crate::tasks::RedisTaskStore;
 
-/// A handle to Redis, which all that is created from it shares: one connection for commands, and one
-/// for subscriptions. Created by [`Redis::builder`]. Clones are the same handle.
+/// A handle to Redis, created by [`Redis::builder`]. Everything that is created from it, and all its clones,
+/// share one connection for commands and one for subscriptions.
 #[derive(Clone)]
 pub struct Redis {
     link: Link,
@@ -24,34 +24,34 @@ impl Redis {
         Self { link, prefix, bus }
     }
 
-    /// Checks that Redis can be reached and used. A server need not wait for that when it starts: it
-    /// serves without Redis what needs none of it.
+    /// Checks that Redis can be reached and used. A server does not need to call this before it starts,
+    /// because calls that do not need Redis are served without it.
     ///
     /// # Errors
-    /// When Redis cannot be reached within the
-    /// [`command_timeout`](crate::RedisBuilder::command_timeout), does not accept the user, or is of a
-    /// version or kind that cannot be used.
+    /// Returns an error if Redis cannot be reached within the
+    /// [`command_timeout`](crate::RedisBuilder::command_timeout), if it refuses the user, or if its
+    /// version or role is not supported.
     pub async fn check(&self) -> Result<(), Error> {
         self.link.run(&Request::Command(redis::cmd("PING"))).await.map(drop)
     }
 
-    /// Returns the bus. All calls return the same one.
+    /// Returns the bus. All calls return the same bus.
     pub fn bus(&self) -> RedisBus {
         self.bus.clone()
     }
 
-    /// Creates a guard that accepts answers once, on all replicas.
+    /// Creates a guard that accepts each answer once on all replicas.
     pub fn answer_guard(&self) -> RedisAnswerGuard {
         RedisAnswerGuard::new(self.link.clone(), &self.prefix)
     }
 
-    /// Creates a store of tasks, with the default bounds.
+    /// Creates a task store with the default limits.
     pub fn task_store(&self) -> RedisTaskStore {
         RedisTaskStore::new(self.link.clone(), &self.prefix)
     }
 }
 
-/// Does not show the address.
+/// Omits the address.
 impl fmt::Debug for Redis {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.debug_struct("Redis").field("prefix", &self.prefix).finish_non_exhaustive()

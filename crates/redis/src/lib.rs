@@ -1,4 +1,5 @@
-//! What the replicas of an [`mcp_stateless`] server share, in Redis 7 or newer, or in Valkey.
+//! Stores the state that the replicas of an [`mcp_stateless`] server share in Redis 7 or newer, or in
+//! Valkey.
 //!
 //! ```
 //! use std::sync::Arc;
@@ -12,10 +13,11 @@
 //! let redis = Redis::builder("redis://tracker:secret@redis.internal/0").prefix("tracker").build()?;
 //! let manager = StatelessSessionManager::builder("tracker", "1.0.0")
 //!     .state_keys(keys) // the same on all replicas
-//!     .answer_bus(Arc::new(redis.bus())) // answers of legacy clients, by way of any replica
-//!     .answer_guard(redis.answer_guard()) // answers are accepted once
+//!     .answer_bus(Arc::new(redis.bus())) // answers of legacy clients can arrive at any replica
+//!     .answer_guard(redis.answer_guard()) // each answer is accepted once
 //!     .build()?;
-//! // Clients hear of changes on any replica: `Changes::over(Arc::new(redis.bus()), "tools")`.
+//! // To notify the clients of all replicas of changes: `Changes::over(Arc::new(redis.bus()), "tools")`.
+//! // To share tasks: `Tasks::shared(Arc::new(redis.task_store()), Arc::new(redis.bus()))`.
 //! # Ok(())
 //! # }
 //! ```
@@ -24,41 +26,48 @@
 //!
 //! | URL | what it means |
 //! |---|---|
-//! | `redis://user:password@host:port/database` | one server; every part but the host may be left out |
+//! | `redis://user:password@host:port/database` | one server; all parts except the host are optional |
 //! | `rediss://…` | the same with TLS |
-//! | `redis://host,host:port/…` | the first of several servers that can be used, such as the nodes of a Cluster |
-//! | `redis+sentinel://user:password@host,host:port/name/database` | the server that these sentinels call `name`; user and password are those of the server. `rediss+sentinel://` for TLS |
-//! | `unix:///path?db=…&user=…&pass=…` | one server, by a socket |
+//! | `redis://host,host:port/…` | several servers, such as the nodes of a Cluster; the first usable one is used |
+//! | `redis+sentinel://user:password@host,host:port/name/database` | the server that these sentinels call `name`; user and password are those of the server. With TLS: `rediss+sentinel://` |
+//! | `unix:///path?db=…&user=…&pass=…` | one server at a Unix socket |
 //!
-//! `valkey` may stand for `redis`. In URLs, characters such as `@` and `/` are written as `%40` and
-//! `%2F`.
+//! All schemes can also be written with `valkey` instead of `redis`. Percent-encode special characters in
+//! URLs, for example `@` as `%40` and `/` as `%2F`.
 //!
-//! **Sentinel**: when a replica is promoted, the next command finds it. Redis replicates
-//! asynchronously: what was written just before may be lost. Sentinels that need a password are not
-//! supported.
+//! **Sentinel**: when a replica is promoted, the next command uses the new server. Redis replicates
+//! asynchronously, so the last writes before a failover may be lost: a task that a client already knows, the
+//! end of a task (its call is then restarted if that is allowed, and otherwise marked as failed), an answer,
+//! or the fact that a state was redeemed. With `min-replicas-to-write 1`, a server that is cut off stops
+//! accepting writes sooner. For sentinels that require a password, set
+//! [`sentinel_user`](RedisBuilder::sentinel_user).
 //!
-//! **Cluster**: a server's keys lie on one node, because its steps span several keys, and this crate
-//! follows that node when it changes. Another prefix may lie on another node. With TLS, the nodes must
-//! announce names for which their certificates are valid (`cluster-preferred-endpoint-type hostname`).
+//! **Cluster**: all keys of a server are on one node, because its scripts use several keys. If their slot
+//! moves to another node, the connection follows. Servers with different prefixes may be on different
+//! nodes. With TLS, the nodes must announce host names that match their certificates
+//! (`cluster-preferred-endpoint-type hostname`).
 //!
-//! # When Redis is away
+//! # When Redis is unavailable
 //!
-//! Calls that need nothing of it are served. Others wait for it for up to the
-//! [`command_timeout`](RedisBuilder::command_timeout), and then get 503 with `Retry-After`, at once if
-//! it has been away for longer. Streams of changes stay open; as soon as Redis is back, their clients
-//! are told to look again at what they watch, because a change may have been missed.
+//! Calls that do not need Redis are served as usual. Other calls wait for up to the
+//! [`command_timeout`](RedisBuilder::command_timeout) and then get 503 with `Retry-After`; they do not wait
+//! if Redis has already been unavailable for longer. Subscriptions stay open. When Redis is back, their
+//! clients are notified as if everything that they watch had changed, because changes may have been lost.
 //!
-//! # What to configure in Redis
+//! # Configuration of Redis
 //!
-//! - `appendonly yes`, or its tasks and redeemed states end with its process. `appendfsync always` if
-//!   they must survive a crash of the machine as well.
-//! - `maxmemory` with `maxmemory-policy noeviction`: an evicted key would be a lost task, or a state
-//!   that can be redeemed again. Every key has an expiry, so nothing has to be evicted.
-//! - A user for each server, with the rights `~{prefix}:*`, `&{prefix}:*`, and `+@all -@dangerous
-//!   -@admin`. The braces are part of the names.
+//! - `appendonly yes`. Otherwise tasks and redeemed states are lost when Redis restarts. If they must also
+//!   survive a crash of the machine, set `appendfsync always`.
+//! - `maxmemory` with `maxmemory-policy noeviction`. An evicted key would be a lost task, or a state that
+//!   can be redeemed again. Every key has an expiry, so nothing has to be evicted.
+//! - Synchronised clocks, if one Redis server can replace another. Leases and expiries use the server's
+//!   time: a server whose clock is ahead by a lease gives tasks to other replicas while theirs still run.
+//!   Even then no task has two writers, but a call that must not be repeated is marked as failed.
+//! - A separate user for each server, with the permissions `~{prefix}:*`, `&{prefix}:*` and
+//!   `+@all -@dangerous -@admin`. The braces are part of the names.
 //!
-//! Messages and answers are in Redis as they are; tasks are sealed. It must be as private as the
-//! requests.
+//! Tasks are sealed. Changes and answers are sent through Redis unencrypted, so protect Redis as you
+//! protect the requests.
 
 mod builder;
 mod bus;

@@ -1,4 +1,4 @@
-//! The connection for commands, which is made anew whenever it is lost.
+//! The connection for commands, which reconnects whenever it is lost.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
@@ -15,31 +15,31 @@ use crate::error::{Error, ErrorKind};
 use crate::server::{self, Server};
 use crate::source::Source;
 
-/// How long to wait before the second attempt to connect, and at most between two attempts.
+/// The shortest and the longest pause between two attempts to connect.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(1));
-/// How long to wait before a command is sent again to a server that is busy.
+/// The pause before a command is sent again to a busy server.
 const BUSY_PAUSE: Duration = Duration::from_millis(100);
 
-/// How long to wait for Redis.
+/// Time limits.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limits {
-    /// For one connection, and for the response to one command.
+    /// For connecting, and for the response to one command.
     pub(crate) response: Duration,
-    /// For a command in all, with all its tries.
+    /// For a command, including all attempts.
     pub(crate) patience: Duration,
 }
 
-/// One connection to Redis that all share. Clones are the same link.
+/// The shared connection to Redis. Clones share the same connection.
 ///
-/// It connects when it is first used. When the connection is lost, a task connects anew until it
-/// succeeds or the link is dropped. Commands that come meanwhile wait for it, up to their limit; once
-/// Redis has been away for longer than that, they fail at once.
+/// It connects when it is first used. When the connection is lost, a task tries to reconnect until it
+/// succeeds or the link is dropped. Commands wait for the connection up to their time limit. If Redis has
+/// been unavailable for longer than that, they fail immediately.
 #[derive(Clone)]
 pub(crate) struct Link(Arc<Inner>);
 
 struct Inner {
     source: Source,
-    /// A key of the prefix, to find the node of a cluster that has it.
+    /// A key with the prefix, to find its node in a Cluster.
     key: String,
     limits: Limits,
     state: watch::Sender<State>,
@@ -48,9 +48,9 @@ struct Inner {
 
 #[derive(Clone)]
 enum State {
-    /// Not connected, and nobody has asked for a connection.
+    /// Not connected, and no connection was requested.
     Idle,
-    /// A task connects.
+    /// A task is connecting.
     Away {
         since: Instant,
         reason: Option<Arc<str>>,
@@ -63,20 +63,20 @@ enum State {
 pub(crate) struct Open {
     id: u64,
     connection: MultiplexedConnection,
-    /// The server that it leads to.
+    /// The server.
     pub(crate) server: Arc<ConnectionInfo>,
 }
 
-/// What to send.
+/// A request to Redis.
 pub(crate) enum Request<'a> {
     Command(Cmd),
     Script(ScriptInvocation<'a>),
 }
 
-/// What came back.
+/// A response of Redis.
 pub(crate) struct Response {
     pub(crate) value: Value,
-    /// Whether an earlier try may have done the same already.
+    /// Whether an earlier attempt may have taken effect.
     pub(crate) is_repeated: bool,
 }
 
@@ -90,8 +90,7 @@ impl Link {
         self.0.limits
     }
 
-    /// Sends a request, which must have the same effect when it is sent twice: it is sent again if
-    /// its response is lost.
+    /// Sends a request. If the response is lost, the request is sent again, so it must be idempotent.
     pub(crate) async fn run(&self, request: &Request<'_>) -> Result<Response, Error> {
         let Limits { response, patience } = self.0.limits;
         let deadline = Instant::now() + patience;
@@ -126,7 +125,8 @@ impl Link {
         }
     }
 
-    /// Waits for a connection until the deadline, but not if Redis has been away for long.
+    /// Waits for a connection until the deadline. Fails immediately if Redis has been unavailable for longer
+    /// than the time limit of a command.
     async fn open(&self, deadline: Instant) -> Result<Open, Error> {
         let mut states = self.0.state.subscribe();
         loop {
@@ -149,7 +149,7 @@ impl Link {
         }
     }
 
-    /// Waits for a connection, however long it takes.
+    /// Waits for a connection, without a time limit.
     pub(crate) async fn opened(&self) -> Result<Open, Error> {
         let mut states = self.0.state.subscribe();
         loop {
@@ -162,7 +162,7 @@ impl Link {
         }
     }
 
-    /// Waits until the link leads to another server.
+    /// Waits until the connection is to another server.
     pub(crate) async fn moved(&self, server: &ConnectionInfo) {
         let is_elsewhere =
             |state: &State| matches!(state, State::Open(open) if open.server.addr() != server.addr());
@@ -171,7 +171,7 @@ impl Link {
         let _ = states.wait_for(is_elsewhere).await;
     }
 
-    /// Notes that a connection was lost, and starts to connect anew.
+    /// Marks a connection as lost, and starts to reconnect.
     fn lose(&self, id: u64, error: &RedisError) {
         let was_open = self.0.state.send_if_modified(|state| {
             let is_it = matches!(state, State::Open(open) if open.id == id);
@@ -182,12 +182,12 @@ impl Link {
         });
         if was_open {
             tracing::warn!(%error, "the connection to Redis was lost");
-            // Where no task can be spawned, the next request says so.
+            // Outside of a runtime no task can be spawned, and the next request returns this error.
             let _ = self.connect();
         }
     }
 
-    /// Starts a task that connects, unless there is one or a connection.
+    /// Starts a task that connects, unless there is a connection or such a task.
     fn connect(&self) -> Result<(), Error> {
         let runtime = tokio::runtime::Handle::try_current()
             .map_err(|_| ErrorKind::Setting("Redis can be used within a Tokio runtime only"))?;
@@ -225,7 +225,7 @@ impl Attempt {
     }
 }
 
-/// If the task ends with its runtime, another one can start.
+/// If the task ends because its runtime was shut down, another one can start.
 impl Drop for Attempt {
     fn drop(&mut self) {
         if let Some(inner) = self.0.upgrade() {
@@ -262,15 +262,15 @@ impl Inner {
     }
 }
 
-/// What an error says about the connection.
+/// What an error means for the command and the connection.
 enum Fault {
-    /// The command may have been done, and the connection is of no use any more.
+    /// The command may have taken effect, and the connection is lost.
     Lost,
-    /// The command was not done, and another server must be found for it.
+    /// The command has had no effect, and must be sent to another server.
     Elsewhere,
-    /// The command was not done, and may be sent again soon.
+    /// The command has had no effect, and can soon be sent again.
     Busy,
-    /// The command will not be done.
+    /// The server has refused the command.
     Refused,
 }
 

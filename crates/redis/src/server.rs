@@ -1,4 +1,4 @@
-//! Finds the server that can be used, and connects to it.
+//! Finds a usable server, and connects to it.
 
 use std::time::Duration;
 
@@ -8,16 +8,16 @@ use tokio::time::timeout;
 
 use crate::source::{self, Source};
 
-/// How often the nodes of a cluster may send the link on.
+/// How many redirections between the nodes of a Cluster are followed.
 const MOST_MOVES: usize = 5;
 
-/// A connection to a server that takes writes to the keys of the prefix.
+/// A connection to a server that accepts writes to the keys of the prefix.
 pub(crate) struct Server {
     pub(crate) connection: MultiplexedConnection,
     pub(crate) info: ConnectionInfo,
 }
 
-/// Finds a server and connects to it. The error is the reason of the last server that was tried.
+/// Finds a server and connects to it. The error is the one of the last server that was tried.
 pub(crate) async fn find(source: &Source, key: &str, limit: Duration) -> Result<Server, String> {
     let mut reason = String::new();
     match source {
@@ -65,7 +65,7 @@ async fn enter(mut info: ConnectionInfo, key: &str, limit: Duration) -> Result<S
         let is_moved = error.kind() == ServerErrorKind::Moved.into();
         let to = error.redirect_node().filter(|_| is_moved).and_then(|(to, _)| source::host_and_port(to));
         let Some((host, port)) = to else { return Err(said(&info, &error)) };
-        // A node that does not know its address names none.
+        // A node that does not know its host name sends an empty one.
         let host = if host.is_empty() { host_of(&info) } else { host.to_owned() };
         info = source::moved(&info, &host, port);
     }
@@ -89,7 +89,7 @@ async fn connect(info: &ConnectionInfo, limit: Duration) -> Result<MultiplexedCo
     }
 }
 
-/// Checks that a server is of a kind that can be used.
+/// Checks that the version and the role of a server are supported.
 async fn check(info: &ConnectionInfo, connection: &mut MultiplexedConnection) -> Result<(), String> {
     let hello = redis::cmd("HELLO").query_async::<Value>(connection).await;
     let hello = hello.map_err(|error| said(info, &error))?;
@@ -108,7 +108,7 @@ async fn check(info: &ConnectionInfo, connection: &mut MultiplexedConnection) ->
     if version.split('.').next().and_then(|major| major.parse().ok()).is_none_or(|major: u32| major < 7) {
         return fault(&format!("this is Redis {version}, but 7 or newer is needed, or Valkey"));
     }
-    // In a cluster a replica sends the link on.
+    // A replica in a Cluster redirects commands, so it can be used.
     if field("role").as_deref() == Some("replica") && field("mode").as_deref() != Some("cluster") {
         return fault("this is a replica, which takes no writes");
     }

@@ -1,4 +1,4 @@
-//! Where Redis is: the addresses of a URL.
+//! The addresses of Redis, parsed from a URL.
 
 use redis::io::tcp::TcpSettings;
 use redis::{
@@ -7,9 +7,9 @@ use redis::{
 
 use crate::error::{Error, ErrorKind};
 
-/// Where to look for Redis.
+/// The addresses of Redis.
 pub(crate) enum Source {
-    /// Servers, of which the first that can be used is used.
+    /// Servers; the first usable one is used.
     Servers(Vec<ConnectionInfo>),
     /// Sentinels, which know the address of a server.
     Sentinels {
@@ -21,9 +21,20 @@ pub(crate) enum Source {
     },
 }
 
+/// A user of sentinels, and its password.
+pub(crate) struct SentinelUser {
+    pub(crate) name: String,
+    pub(crate) password: String,
+}
+
 impl Source {
-    /// Reads a URL. Certificates replace those of the system, and need a URL with TLS.
-    pub(crate) fn read(url: &str, certificates: Option<&TlsCertificates>) -> Result<Self, Error> {
+    /// Parses a URL. The certificates replace those of the system, and are only valid for a URL with TLS.
+    /// A user of sentinels is only valid for a URL with sentinels.
+    pub(crate) fn read(
+        url: &str,
+        certificates: Option<&TlsCertificates>,
+        sentinel_user: Option<&SentinelUser>,
+    ) -> Result<Self, Error> {
         let (scheme, rest) = url.split_once("://").ok_or_else(|| Error::url("it has no scheme"))?;
         let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
         let (authority, path) = rest.split_at(end);
@@ -34,6 +45,10 @@ impl Source {
         let connect = |url: &str| connection(url, certificates);
         let Some(scheme) = scheme.strip_suffix("+sentinel") else {
             let servers = hosts.split(',').map(|host| connect(&format!("{scheme}://{user}{host}{path}")));
+            if sentinel_user.is_some() {
+                let fault = "a user of sentinels needs a URL that begins with `redis+sentinel://`";
+                return Err(ErrorKind::Setting(fault).into());
+            }
             return Ok(Self::Servers(servers.collect::<Result<_, _>>()?));
         };
         let path = path.strip_prefix('/').unwrap_or_default();
@@ -46,9 +61,12 @@ impl Source {
         }
         let sentinels = hosts.split(',').map(|host| {
             let has_port = host.rsplit(']').next().is_some_and(|end| end.contains(':'));
-            connect(&format!("{scheme}://{host}{}", if has_port { "" } else { ":26379" }))
+            let info = connect(&format!("{scheme}://{host}{}", if has_port { "" } else { ":26379" }))?;
+            let Some(SentinelUser { name, password }) = sentinel_user else { return Ok(info) };
+            let settings = info.redis_settings().clone().set_username(name).set_password(password);
+            Ok(info.set_redis_settings(settings))
         });
-        let sentinels: Vec<_> = sentinels.collect::<Result<_, _>>()?;
+        let sentinels = sentinels.collect::<Result<_, Error>>()?;
         let first = hosts.split(',').next().unwrap_or_default();
         let server = Box::new(connect(&format!("{scheme}://{user}{first}{path}"))?);
         Ok(Self::Sentinels { sentinels, name: name.to_owned(), server })
@@ -69,7 +87,7 @@ fn connection(url: &str, certificates: Option<&TlsCertificates>) -> Result<Conne
             client.get_connection_info().clone()
         }
     };
-    // Commands are small, and must not wait for others to be sent with.
+    // Commands are small, and must not wait to be sent together with others.
     let tcp = TcpSettings::default().set_nodelay(true);
     let settings = info.redis_settings().clone().set_protocol(ProtocolVersion::RESP2);
     Ok(info.set_tcp_settings(tcp).set_redis_settings(settings))
@@ -94,22 +112,22 @@ pub(crate) fn host_and_port(text: &str) -> Option<(&str, u16)> {
     Some((host, port.parse().ok()?))
 }
 
-/// Makes sure that TLS has a cryptography. A host that has chosen one keeps it.
+/// Installs a cryptography provider for TLS, unless the host has installed one.
 pub(crate) fn prepare_tls(info: &ConnectionInfo) {
     let is_tls = matches!(info.addr(), ConnectionAddr::TcpTls { .. });
     if is_tls && rustls::crypto::CryptoProvider::get_default().is_none() {
-        // An error says that another thread has just chosen one.
+        // Fails if another thread has just installed one.
         let _ = rustls::crypto::ring::default_provider().install_default();
     }
 }
 
-/// Opens a client; it does not connect yet.
+/// Creates a client, which does not connect yet.
 pub(crate) fn client(info: &ConnectionInfo) -> RedisResult<Client> {
     prepare_tls(info);
     Client::open(info.clone())
 }
 
-/// Checks the text before the names of all keys and channels.
+/// Checks the prefix of the names of all keys and channels.
 pub(crate) fn check_prefix(prefix: &str) -> Result<(), Error> {
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._:-/".contains(&byte);
     if prefix.is_empty() || prefix.len() > 128 || !prefix.bytes().all(is_plain) {
@@ -123,10 +141,10 @@ pub(crate) fn check_prefix(prefix: &str) -> Result<(), Error> {
 mod tests {
     use redis::ConnectionAddr;
 
-    use super::{Source, check_prefix, host_and_port};
+    use super::{SentinelUser, Source, check_prefix, host_and_port};
 
     fn servers(url: &str) -> Vec<String> {
-        match Source::read(url, None) {
+        match Source::read(url, None, None) {
             Ok(Source::Servers(servers)) => servers.iter().map(|info| info.addr().to_string()).collect(),
             Ok(Source::Sentinels { sentinels, name, server }) => {
                 let database = server.redis_settings().db();
@@ -146,8 +164,27 @@ mod tests {
         assert_eq!(servers("redis://[::1]:7,[::2]"), ["::1:7", "::2:6379"]);
         let sentinels = ["a:26379", "b:7", "::1:26379", "main", "2", "u"];
         assert_eq!(servers("redis+sentinel://u:p@a,b:7,[::1]/main/2"), sentinels);
-        let Ok(Source::Servers(servers)) = Source::read("rediss://a", None) else { panic!("one server") };
+        let Ok(Source::Servers(servers)) = Source::read("rediss://a", None, None) else {
+            panic!("one server")
+        };
         assert!(matches!(servers[0].addr(), ConnectionAddr::TcpTls { insecure: false, .. }));
+    }
+
+    #[test]
+    fn sentinels_and_their_servers_have_separate_users() {
+        let user = SentinelUser { name: "watcher".to_owned(), password: "p".to_owned() };
+        let url = "redis+sentinel://u:q@a,b/main";
+        let Ok(Source::Sentinels { sentinels, server, .. }) = Source::read(url, None, Some(&user)) else {
+            panic!("sentinels")
+        };
+        for info in &sentinels {
+            let settings = info.redis_settings();
+            assert_eq!((settings.username(), settings.password()), (Some("watcher"), Some("p")));
+        }
+        let settings = server.redis_settings();
+        assert_eq!((settings.username(), settings.password()), (Some("u"), Some("q")));
+        let Err(error) = Source::read("redis://a", None, Some(&user)) else { panic!("no sentinels") };
+        assert!(error.to_string().contains("redis+sentinel://"), "{error}");
     }
 
     #[test]

@@ -10,10 +10,11 @@ use http::request::Parts;
 use http::{HeaderName, HeaderValue, Uri};
 use mcp_stateless::Principal;
 use mcp_stateless::protocol::Era;
+use serde_json::json;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::error::UpstreamError;
-use super::observe::UpstreamObserver;
+use super::observer::UpstreamObserver;
 use super::registry::Upstream;
 use super::settings::{Endpoint, Program, Settings, Target};
 use super::transport::{Connections, connections};
@@ -98,6 +99,7 @@ impl UpstreamBuilder {
             idle_timeout: Duration::from_secs(600),
             open_timeout: Duration::from_secs(30),
             call_timeout: None,
+            client_info: client_info(env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION")),
             observer: None,
         };
         Self { settings, fault: None }
@@ -196,7 +198,7 @@ impl UpstreamBuilder {
         self
     }
 
-    /// Always speaks this era with the upstream.
+    /// Always uses this era with the upstream.
     ///
     /// By default, the era of each client is used if the upstream supports it, so that clients can
     /// do everything they could do directly. Otherwise the other era is used, and questions are
@@ -208,7 +210,7 @@ impl UpstreamBuilder {
         self
     }
 
-    /// Sets how callers are told apart: calls with the same key share a session, and calls without
+    /// Sets how callers are distinguished: calls with the same key share a session, and calls without
     /// a key count as one caller, unless their forwarded headers differ. Defaults to the request's
     /// [`Principal`](mcp_stateless::Principal).
     ///
@@ -220,8 +222,8 @@ impl UpstreamBuilder {
         self
     }
 
-    /// Sets how many sessions or children may be open at the same time; 100 by default. At the
-    /// bound, the session that was idle the longest is closed.
+    /// Sets how many sessions or children may be open at the same time; 100 by default. When the limit is
+    /// reached, the session that was idle the longest is closed.
     pub fn max_sessions(mut self, sessions: usize) -> Self {
         self.settings.max_sessions = sessions;
         self
@@ -246,6 +248,13 @@ impl UpstreamBuilder {
         self
     }
 
+    /// Sets the name and the version that the upstream receives as those of its client. Defaults to
+    /// those of this crate.
+    pub fn client_info(mut self, name: &str, version: &str) -> Self {
+        self.settings.client_info = client_info(name, version);
+        self
+    }
+
     /// Sets an observer, for metrics; by default there is none.
     pub fn observer(mut self, observer: impl UpstreamObserver) -> Self {
         self.settings.observer = Some(Arc::new(observer));
@@ -255,7 +264,8 @@ impl UpstreamBuilder {
     /// Builds the upstream. Nothing is started or sent before the first call.
     ///
     /// # Errors
-    /// If a setting is not valid or does not apply to the transport. The error names the first one.
+    /// Returns an error if a setting is not valid or does not apply to the transport. The error names the
+    /// first one.
     pub fn build(self) -> Result<Upstream, UpstreamError> {
         let Self { mut settings, mut fault } = self;
         if settings.max_sessions == 0 {
@@ -307,10 +317,14 @@ fn is_reserved(name: &HeaderName) -> bool {
     of_message.contains(&name) || name.starts_with("mcp-")
 }
 
+fn client_info(name: &str, version: &str) -> String {
+    json!({"name": name, "version": version}).to_string()
+}
+
 fn connect(endpoint: &Endpoint) -> Result<Connections, String> {
     let uri: &Uri = &endpoint.uri;
     if !matches!(uri.scheme_str(), Some("http" | "https")) || uri.host().is_none() {
-        return Err("its URL must be one of http:// or https://".to_owned());
+        return Err("its URL is not a valid one of http:// or https://".to_owned());
     }
     connections(endpoint).map_err(|error| error.to_string())
 }

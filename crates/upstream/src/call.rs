@@ -1,12 +1,8 @@
 //! Calls that an upstream serves.
 
-use std::borrow::Cow;
-use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use futures_util::StreamExt;
-use futures_util::future::try_join_all;
 use futures_util::stream::FuturesUnordered;
 use http::HeaderMap;
 use mcp_stateless::ask::{AskError, InputRequired, Question};
@@ -14,9 +10,7 @@ use mcp_stateless::call::CallError;
 use mcp_stateless::observe::TraceContext;
 use mcp_stateless::protocol::{Era, ErrorCode, RpcError};
 use mcp_stateless::{CallContext, ToolError};
-use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
-use serde_json::{Map, Value};
+use serde_json::json;
 
 use super::client::{Request, Trace};
 use super::failure::{Failure, unavailable};
@@ -28,13 +22,9 @@ use super::meta;
 use super::parked::Parked;
 use super::pool::Pool;
 use super::question::Ask;
+use super::rounds::{Carried, Required, Round};
 use super::session::{Lease, PendingCall, Session};
 use super::settings::Key;
-
-/// The maximum number of rounds in which an upstream may ask questions in one call.
-const MOST_ROUNDS: u32 = 16;
-/// The pause before the next round if the upstream asked no question.
-const BETWEEN_ROUNDS: Duration = Duration::from_millis(200);
 
 /// The methods whose handlers get a [`CallContext`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,40 +73,6 @@ pub(super) struct UpstreamCall {
     pub(super) cx: CallContext,
 }
 
-/// The state that a client of the modern era sends back with its answers.
-#[derive(Debug, Deserialize, Serialize)]
-#[serde(rename_all = "camelCase")]
-enum Carried {
-    /// The id of a parked call, and the number of its question.
-    Parked { id: String, question: u32 },
-    /// The state of an upstream of the modern era, and the number of the round.
-    Round { state: Option<String>, round: u32 },
-}
-
-/// One round of a call to an upstream of the modern era.
-#[derive(Default)]
-struct Round {
-    number: u32,
-    answers: BTreeMap<String, Box<RawValue>>,
-    state: Option<String>,
-}
-
-/// An `InputRequiredResult`.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Required {
-    #[serde(default)]
-    input_requests: BTreeMap<String, InputRequest>,
-    request_state: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct InputRequest {
-    method: String,
-    #[serde(default)]
-    params: Option<Map<String, Value>>,
-}
-
 impl UpstreamCall {
     /// Makes the call and returns the text of the result.
     pub(super) async fn run(self) -> Result<String, ToolError> {
@@ -149,9 +105,10 @@ impl UpstreamCall {
                 outcome => outcome,
             };
             let text = outcome.map_err(|failure| self.failed(&failure))?;
-            match self.required(&text)? {
+            let upstream = &self.pool.settings.name;
+            match Required::read(&text, upstream)? {
                 None => return Ok(text),
-                Some(required) => round = self.next_round(required, round.number + 1).await?,
+                Some(required) => round = required.ask(&self.cx, round.number + 1, upstream).await?,
             }
         }
     }
@@ -163,7 +120,9 @@ impl UpstreamCall {
         let is_unknown = error.code() == ErrorCode::RESOURCE_NOT_FOUND
             || (error.code() == ErrorCode::INTERNAL_ERROR && error.message().starts_with("Unknown resource"));
         if self.method == Method::ReadResource && is_unknown {
-            return RpcError::resource_not_found(&self.target);
+            // The code and the data that clients of each era know, and the server's own message.
+            let known = RpcError::new(ErrorCode::RESOURCE_NOT_FOUND, error.message().to_owned());
+            return known.with_data(json!({"uri": self.target}));
         }
         error
     }
@@ -326,64 +285,6 @@ impl UpstreamCall {
             || unavailable(&self.pool.settings.name, "has too many calls that are waiting for answers");
         Err(required_by(id.ok_or_else(full)?, question, number).into())
     }
-
-    /// Returns what the upstream asks for, if this is not the final result.
-    fn required(&self, text: &str) -> Result<Option<Required>, RpcError> {
-        let name = &self.pool.settings.name;
-        // Results of the legacy era have no `resultType`. The key may contain escapes.
-        let may_have_kind =
-            [&b"resultType"[..], br"\u"].iter().any(|it| memchr::memmem::find(text.as_bytes(), it).is_some());
-        if text.starts_with('{') && !may_have_kind {
-            return Ok(None);
-        }
-        let mut kind = None;
-        let is_object = each_member(text, |name, value| {
-            if name == "resultType" {
-                // Ignored if it is not a string.
-                kind = serde_json::from_str::<Cow<'_, str>>(value.get()).ok();
-            }
-        });
-        is_object.ok_or_else(|| unavailable(name, "sent a response that is not a result"))?;
-        match kind.as_deref() {
-            None | Some("complete") => Ok(None),
-            Some("input_required") => {
-                let required = serde_json::from_str(text);
-                required.map(Some).map_err(|_| unavailable(name, "sent a malformed request for input"))
-            }
-            Some(_) => Err(unavailable(name, "sent an unknown type of result")),
-        }
-    }
-
-    /// Gets the client's answers to the questions of an upstream of the modern era.
-    async fn next_round(&self, required: Required, number: u32) -> Result<Round, ToolError> {
-        let name = &self.pool.settings.name;
-        if number > MOST_ROUNDS {
-            return Err(unavailable(name, "asked too many times").into());
-        }
-        let Required { input_requests, request_state: state } = required;
-        let mut questions = Vec::with_capacity(input_requests.len());
-        for (key, InputRequest { method, params }) in input_requests {
-            let question = Question::relay(&method, params.unwrap_or_default());
-            let question = question.ok_or_else(|| unavailable(name, "sent an unknown request for input"))?;
-            questions.push((key, question));
-        }
-        if self.cx.revision().era() == Era::Modern {
-            let mut by_hand = InputRequired::new().state(carried(&Carried::Round { state, round: number }));
-            for (key, question) in questions {
-                by_hand = by_hand.ask(key, question);
-            }
-            return Err(by_hand.into());
-        }
-        if questions.is_empty() {
-            tokio::time::sleep(BETWEEN_ROUNDS).await;
-        }
-        let answers = questions.into_iter().map(async |(key, question)| {
-            let answer = self.cx.ask_json(&key, question).await?;
-            Ok::<_, AskError>((key, answer))
-        });
-        let answers = try_join_all(answers).await?.into_iter().collect();
-        Ok(Round { number, answers, state })
-    }
 }
 
 /// Waits for the next of these to complete. Returns `None` if there are none.
@@ -397,13 +298,8 @@ fn question_key(number: u32) -> String {
 }
 
 fn required_by(id: String, question: Question, number: u32) -> InputRequired {
-    let state = carried(&Carried::Parked { id, question: number });
+    let state = Carried::Parked { id, question: number }.to_json();
     InputRequired::new().ask(question_key(number), question).state(state)
-}
-
-fn carried(carried: &Carried) -> Value {
-    // Strings and numbers always serialise.
-    serde_json::to_value(carried).unwrap_or_default()
 }
 
 /// Returns the error for an upstream whose question has no answer.

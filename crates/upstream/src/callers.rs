@@ -150,7 +150,7 @@ impl Callers {
     /// idle one that was not used for the longest time.
     ///
     /// # Errors
-    /// If all sessions are in use.
+    /// Returns an error if all sessions are in use.
     pub(super) fn make_room(&mut self) -> Result<Option<Arc<Session>>, Full> {
         if self.slots().filter(|slot| slot.takes_room()).count() < self.max_sessions {
             return Ok(None);

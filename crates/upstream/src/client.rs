@@ -87,10 +87,6 @@ pub(super) struct Client {
 pub(super) const CAPABILITIES: &str =
     r#"{"elicitation":{"form":{},"url":{}},"sampling":{"tools":{}},"roots":{}}"#;
 
-/// The JSON of this client's `clientInfo`.
-pub(super) const CLIENT_INFO: &str =
-    concat!(r#"{"name":""#, env!("CARGO_PKG_NAME"), r#"","version":""#, env!("CARGO_PKG_VERSION"), r#""}"#);
-
 impl Client {
     pub(super) fn new(
         connection: Arc<Connection>,
@@ -113,6 +109,11 @@ impl Client {
     /// Records the end of the session.
     pub(super) fn ended(&self) {
         drop(self.session.lock().unwrap_or_else(PoisonError::into_inner).take());
+    }
+
+    /// Returns the JSON of this client's `clientInfo`.
+    pub(super) fn info(&self) -> &str {
+        &self.settings.client_info
     }
 
     fn era(&self) -> Era {
@@ -151,7 +152,7 @@ impl Client {
             Pending { client: Arc::clone(self), id, inbox, exchange: None, left: Some(left), observed };
         let modern = [
             (meta::PROTOCOL_VERSION, MODERN_JSON),
-            (meta::CLIENT_INFO, CLIENT_INFO),
+            (meta::CLIENT_INFO, self.info()),
             (meta::CLIENT_CAPABILITIES, capabilities.as_deref().map_or(CAPABILITIES, RawValue::get)),
         ];
         let fixed: &[_] = if era == Era::Modern { &modern } else { &[] };
@@ -180,7 +181,7 @@ impl Client {
     /// Sends a notification.
     ///
     /// # Errors
-    /// If the upstream does not accept it.
+    /// Returns an error if the upstream does not accept it.
     pub(super) async fn notify(&self, method: &'static str) -> Result<(), Failure> {
         self.transport.notify(message::notification(method, None), &self.connection).await
     }
@@ -285,15 +286,13 @@ impl Drop for Pending {
 
 #[cfg(test)]
 mod tests {
-    use super::{CAPABILITIES, CLIENT_INFO, MODERN, MODERN_JSON};
+    use super::{CAPABILITIES, MODERN, MODERN_JSON};
 
     #[test]
     fn what_this_side_says_is_json() {
         assert_eq!(MODERN_JSON, format!("{:?}", MODERN.as_str()));
-        for text in [CAPABILITIES, CLIENT_INFO] {
-            let object: serde_json::Value = serde_json::from_str(text).expect(text);
-            assert!(object.is_object());
-            assert_eq!(object.to_string().len(), text.len(), "not compact");
-        }
+        let object: serde_json::Value = serde_json::from_str(CAPABILITIES).expect("JSON");
+        assert!(object.is_object());
+        assert_eq!(object.to_string().len(), CAPABILITIES.len(), "not compact");
     }
 }

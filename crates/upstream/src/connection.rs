@@ -296,6 +296,7 @@ impl Connection {
                     Outcome::Nothing => {
                         Err(Failure::failed("its response has neither a result nor an error"))
                     }
+                    Outcome::Invalid => Err(Failure::failed("its response is not valid JSON")),
                 };
                 self.settle(id, outcome, origin);
             }

@@ -28,19 +28,22 @@ pub enum UpstreamError {
         /// The label of the upstream.
         upstream: String,
         /// The cause: an HTTP status and the first line of the body, or how the child ended and the
-        /// last lines of its standard error.
+        /// last lines that it wrote to its standard error, or to its standard output besides messages.
         reason: String,
         /// The same for clients.
         words: String,
     },
     /// It did not open in time.
-    #[error("upstream {upstream:?} did not open within {limit:?}")]
+    #[error("upstream {upstream:?} did not open within {limit:?}{}", after(.said))]
     #[non_exhaustive]
     OpenTimeout {
         /// The label of the upstream.
         upstream: String,
         /// The limit.
         limit: Duration,
+        /// The last lines that a child wrote to its standard error, or to its standard output if they
+        /// are not messages. Empty if there are none.
+        said: String,
     },
     /// All sessions that may be open are in use.
     #[error("upstream {upstream:?} has no session left: all {limit} are in use")]
@@ -78,6 +81,11 @@ pub enum UpstreamError {
     },
 }
 
+/// Returns a child's last words, to append to an error.
+fn after(said: &str) -> String {
+    if said.is_empty() { String::new() } else { format!(": {said}") }
+}
+
 impl UpstreamError {
     pub(super) fn open(upstream: &str, cause: &Cause) -> Self {
         Self::Open {
@@ -95,7 +103,7 @@ impl UpstreamError {
                 unavailable(upstream, &format!("is not available: {words}"))
             }
             Self::Config { upstream, .. } => unavailable(upstream, "is not available: it is not set up well"),
-            Self::OpenTimeout { upstream, limit } => {
+            Self::OpenTimeout { upstream, limit, .. } => {
                 unavailable(upstream, &format!("is not available: it did not answer within {limit:?}"))
             }
             Self::ShutDown { upstream } => unavailable(upstream, "is not available: it is shut down"),

@@ -4,8 +4,8 @@ use std::borrow::Cow;
 
 use mcp_stateless::protocol::{ErrorCode, RpcError};
 
-/// The most characters that are shown of an upstream's text.
-const SHOWN: usize = 300;
+/// The maximum number of characters that are shown of an upstream's text.
+pub(super) const SHOWN: usize = 300;
 
 /// Why something failed.
 #[derive(Clone, Debug)]

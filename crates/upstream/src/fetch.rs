@@ -85,12 +85,14 @@ impl FetchedList {
     /// Adds a page.
     ///
     /// # Errors
-    /// If it cannot be parsed. The error says why.
+    /// Returns an error if it cannot be parsed. The error says why.
     fn add(&mut self, kind: ListKind, text: &str) -> Result<(), &'static str> {
         let result = members(text).ok_or("it is not an object")?;
         let definitions = result.get(kind.member()).ok_or("it has no list")?;
-        let definitions: Vec<Box<RawValue>> =
+        // Some servers write `null` for an empty list.
+        let definitions: Option<Vec<Box<RawValue>>> =
             serde_json::from_str(definitions.get()).map_err(|_| "its list is not an array")?;
+        let definitions = definitions.unwrap_or_default();
         self.size += definitions.iter().map(|definition| definition.get().len()).sum::<usize>();
         for definition in definitions {
             if kind == ListKind::Tools && needs_task(&definition) {
@@ -114,7 +116,9 @@ impl FetchedList {
             None | Some(CacheScope::Public) => Some(scope),
             Some(_) => Some(CacheScope::Private),
         };
-        self.next_cursor = string("nextCursor").filter(|cursor| cursor.len() <= MAX_CURSOR);
+        // Some servers write an empty cursor on the last page.
+        let next = string("nextCursor").filter(|cursor| (1..=MAX_CURSOR).contains(&cursor.len()));
+        self.next_cursor = next;
         if let Some(own) = result.get("_meta") {
             self.missing.extend(missing(own));
         }
@@ -164,7 +168,7 @@ impl FetchedList {
     /// Returns the list as one page.
     ///
     /// # Errors
-    /// If a definition is not an object, or is nested too deep.
+    /// Returns an error if a definition is not an object, or is nested too deep.
     pub(super) fn page(&self) -> Result<Page, Failure> {
         let page = Page::from_json(self.definitions.iter().map(|definition| &**definition))
             .map_err(|fault| Failure::failed(format!("its list cannot be read: {fault}")))?;
@@ -228,6 +232,10 @@ mod tests {
         assert_eq!(texts, [r#"{"name":"a","odd":1.0}"#, r#"{"name":"b"}"#, r#"{"name":"c"}"#]);
         assert_eq!(fetched.names(ListKind::Tools).len(), 3);
         assert!(FetchedList::default().add(ListKind::Tools, r#"{"resources":[]}"#).is_err());
+        for last in [r#"{"tools":null,"nextCursor":null}"#, r#"{"tools":[],"nextCursor":""}"#] {
+            assert_eq!(fetched.add(ListKind::Tools, last), Ok(()));
+            assert_eq!((fetched.next_cursor.as_deref(), fetched.definitions.len()), (None, 3), "{last}");
+        }
     }
 
     #[test]

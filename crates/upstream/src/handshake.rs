@@ -6,12 +6,12 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
-use mcp_stateless::protocol::{Era, ErrorCode, Revision};
+use mcp_stateless::protocol::{Era, ErrorCode, Icon, Revision};
 use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use tokio::time::{Instant, sleep_until, timeout};
 
-use super::client::{CAPABILITIES, CLIENT_INFO, Client, MODERN, Request};
+use super::client::{CAPABILITIES, Client, MODERN, Request};
 use super::failure::{Cause, Failure};
 use super::message::Params;
 use super::meta;
@@ -27,6 +27,9 @@ pub(super) struct About {
     pub(super) name: String,
     pub(super) version: String,
     pub(super) title: Option<String>,
+    pub(super) description: Option<String>,
+    pub(super) website_url: Option<String>,
+    pub(super) icons: Vec<Icon>,
     pub(super) revision: String,
     pub(super) capabilities: Value,
     pub(super) instructions: Option<String>,
@@ -42,13 +45,23 @@ pub(super) struct About {
 #[derive(Debug)]
 pub(super) struct Unopened {
     pub(super) cause: Cause,
-    /// Whether the upstream only lacks the era.
-    pub(super) lacks_era: bool,
+    pub(super) shows: Shows,
+}
+
+/// What a failed opening shows about the eras of the upstream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Shows {
+    Nothing,
+    /// It only lacks the first era.
+    LacksEra,
+    /// It ended after a request of the modern era, like servers that accept nothing before
+    /// `initialize`. Another attempt with `initialize` alone may succeed.
+    EndsOnModern,
 }
 
 impl From<Cause> for Unopened {
     fn from(cause: Cause) -> Self {
-        Self { cause, lacks_era: false }
+        Self { cause, shows: Shows::Nothing }
     }
 }
 
@@ -63,6 +76,12 @@ pub(super) struct Attempts {
     pub(super) may_be_modern: bool,
 }
 
+impl Attempts {
+    /// Tries the legacy era alone.
+    pub(super) const LEGACY: Self =
+        Self { first: Era::Legacy, second: None, is_probe: false, may_be_modern: false };
+}
+
 /// The answer to `initialize` or `server/discover`.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -72,20 +91,11 @@ struct Opened {
     supported_versions: Vec<String>,
     #[serde(default)]
     capabilities: Value,
-    server_info: Option<Software>,
+    #[serde(default)]
+    server_info: Value,
     instructions: Option<String>,
     #[serde(default, rename = "_meta")]
-    meta: Map<String, Value>,
-}
-
-#[derive(Default, Deserialize)]
-struct Software {
-    #[serde(default)]
-    name: String,
-    #[serde(default)]
-    version: String,
-    #[serde(default)]
-    title: Value,
+    meta: Value,
 }
 
 type Attempt = BoxFuture<'static, (Era, Result<About, Failure>)>;
@@ -98,10 +108,10 @@ type Attempt = BoxFuture<'static, (Era, Result<About, Failure>)>;
 /// supports it.
 ///
 /// # Errors
-/// If the upstream accepts neither, or the connection fails. Does not end before the upstream
-/// answers: the caller limits the time.
-pub(super) async fn open(client: &Arc<Client>, attempts: Attempts) -> Result<About, Unopened> {
-    let Attempts { first, mut second, is_probe, may_be_modern } = attempts;
+/// Returns an error if the upstream accepts neither, or the connection fails. Does not end before the
+/// upstream answers: the caller limits the time.
+pub(super) async fn open(client: &Arc<Client>, allowed: Attempts) -> Result<About, Unopened> {
+    let Attempts { first, mut second, is_probe, may_be_modern } = allowed;
     let prefers_modern = second.is_some() && may_be_modern;
     let mut attempts: FuturesUnordered<Attempt> = FuturesUnordered::new();
     attempts.push(attempt(client, first));
@@ -112,15 +122,21 @@ pub(super) async fn open(client: &Arc<Client>, attempts: Attempts) -> Result<Abo
             Some((era, outcome)) = attempts.next() => match outcome {
                 Ok(about) => break about,
                 Err(failure) => {
-                    let is_final = matches!(failure, Failure::Lost(_) | Failure::Unreachable(_));
+                    let has_ended = matches!(failure, Failure::Lost(_)) && !client.transport.is_http();
+                    let is_final = has_ended || matches!(failure, Failure::Unreachable(_));
                     failures.push((era, failure));
-                    if is_probe && second.is_some() && !is_final {
-                        let lacks_era = !failures.iter().any(|(_, failure)| may_pass(client, failure));
-                        return Err(Unopened { cause: cause(client, &failures).await, lacks_era });
+                    if is_final {
+                        let shows = if has_ended { shown_by_end(allowed, second) } else { Shows::Nothing };
+                        return Err(Unopened { cause: cause(client, &failures).await, shows });
                     }
-                    match second.take().filter(|_| !is_final) {
+                    if is_probe && second.is_some() {
+                        let lacks = !failures.iter().any(|(_, failure)| may_pass(client, failure));
+                        let shows = if lacks { Shows::LacksEra } else { Shows::Nothing };
+                        return Err(Unopened { cause: cause(client, &failures).await, shows });
+                    }
+                    match second.take() {
                         Some(second) => attempts.push(attempt(client, second)),
-                        None if attempts.is_empty() || is_final => return Err(cause(client, &failures).await.into()),
+                        None if attempts.is_empty() => return Err(cause(client, &failures).await.into()),
                         None => {}
                     }
                 }
@@ -144,6 +160,17 @@ pub(super) async fn open(client: &Arc<Client>, attempts: Attempts) -> Result<Abo
         client.notify("notifications/initialized").await.map_err(|failure| failure.cause())?;
     }
     Ok(about)
+}
+
+/// Returns what the end of a child during its opening shows. `left` is the era that was not tried.
+fn shown_by_end(allowed: Attempts, left: Option<Era>) -> Shows {
+    let Attempts { first, second, is_probe, .. } = allowed;
+    match (first, second) {
+        (Era::Modern, Some(_)) if is_probe => Shows::LacksEra,
+        (Era::Modern, Some(_)) => Shows::EndsOnModern,
+        (Era::Legacy, Some(_)) if left.is_none() && !is_probe => Shows::EndsOnModern,
+        _ => Shows::Nothing,
+    }
 }
 
 /// Whether a failed attempt does not show whether the era is supported.
@@ -175,7 +202,7 @@ fn attempt(client: &Arc<Client>, era: Era) -> Attempt {
                 let params = Params::new()
                     .with("protocolVersion", Revision::V2025_11_25.as_str())
                     .raw("capabilities", CAPABILITIES)
-                    .raw("clientInfo", CLIENT_INFO);
+                    .raw("clientInfo", client.info());
                 Request::new("initialize", params)
             }
         };
@@ -210,12 +237,16 @@ fn read(text: &str, era: Era) -> Result<About, Failure> {
             (revision, false)
         }
     };
-    let software = opened.meta.get(meta::SERVER_INFO).and_then(|it| Software::deserialize(it).ok());
-    let software = software.or(opened.server_info).unwrap_or_default();
+    let software = opened.meta.get(meta::SERVER_INFO).unwrap_or(&opened.server_info);
+    let said = |name: &str| software[name].as_str().map(str::to_owned);
+    let icons = software["icons"].as_array().into_iter().flatten();
     Ok(About {
-        name: software.name,
-        version: software.version,
-        title: software.title.as_str().map(str::to_owned),
+        name: said("name").unwrap_or_default(),
+        version: said("version").unwrap_or_default(),
+        title: said("title"),
+        description: said("description"),
+        website_url: said("websiteUrl"),
+        icons: icons.filter_map(|icon| Icon::deserialize(icon).ok()).collect(),
         revision,
         capabilities: if opened.capabilities.is_object() { opened.capabilities } else { json!({}) },
         instructions: opened.instructions,

@@ -1,5 +1,6 @@
 //! Information that an upstream gives about itself.
 
+use mcp_stateless::protocol::Icon;
 use serde_json::Value;
 
 /// Information about an upstream; see [`Upstream::probe`](super::Upstream::probe).
@@ -12,6 +13,12 @@ pub struct UpstreamInfo {
     pub version: String,
     /// Its display name.
     pub title: Option<String>,
+    /// Its description, to show to users.
+    pub description: Option<String>,
+    /// The URL of its web site.
+    pub website_url: Option<String>,
+    /// Its icons.
+    pub icons: Vec<Icon>,
     /// The name of the revision in use, such as `2025-11-25`.
     pub revision: String,
     /// The JSON of its `ServerCapabilities`.
@@ -26,6 +33,9 @@ pub struct UpstreamInfo {
     pub resources: Vec<String>,
     /// The patterns of its resource templates.
     pub resource_templates: Vec<String>,
+    /// The lists that it declares but failed to return, and the reasons, such as
+    /// `tools/list: the key is not valid`. May contain text from the upstream.
+    pub failed_lists: Vec<String>,
 }
 
 /// Counters of one upstream since it was built.

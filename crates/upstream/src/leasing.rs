@@ -16,12 +16,13 @@ use super::connection::{Closing, News};
 use super::eras::other;
 use super::error::UpstreamError;
 use super::failure::{Cause, shown};
-use super::handshake::{Attempts, Unopened};
+use super::handshake::{Attempts, Shows, Unopened};
 use super::kind::ListKind;
 use super::pool::{Pool, lock};
 use super::session::{Lease, Opening, Session};
 use super::settings::Key;
 use super::tasks::Aborting;
+use super::transport::LastWords;
 use super::watches::Watcher;
 
 /// The next step for a caller that needs a session.
@@ -116,6 +117,7 @@ impl Pool {
             headers: headers.clone(),
             attempts,
             failures,
+            words: Arc::default(),
         };
         let task = Aborting::spawn(async move {
             let outcome = opening.run().await;
@@ -241,22 +243,36 @@ struct OpeningTask {
     headers: HeaderMap,
     attempts: Attempts,
     failures: u32,
+    /// What a child writes besides its messages.
+    words: Arc<LastWords>,
 }
 
 impl OpeningTask {
     async fn run(self) -> Opened {
         let Some(pool) = self.pool.upgrade() else { return Ok(()) };
         let (limit, upstream) = (pool.settings.open_timeout, pool.name());
-        let opened = self.open(pool);
+        let first = self.open(pool, self.attempts);
+        let opened = async {
+            match first.await {
+                Err(Unopened { shows: Shows::EndsOnModern, cause }) => {
+                    match self.pool.upgrade().filter(|pool| !pool.settings.target.is_single()) {
+                        Some(pool) => self.open(pool, Attempts::LEGACY).await,
+                        None => Err(cause.into()),
+                    }
+                }
+                outcome => outcome,
+            }
+        };
         let outcome = match timeout(limit, opened).await {
-            Ok(opened) => opened.map_err(|Unopened { cause, lacks_era }| {
-                if lacks_era {
-                    Refused::Lacks
-                } else {
+            Ok(opened) => opened.map_err(|Unopened { cause, shows }| match shows {
+                Shows::LacksEra => Refused::Lacks,
+                Shows::Nothing | Shows::EndsOnModern => {
                     Refused::Error(UpstreamError::open(&upstream, &cause))
                 }
             }),
-            Err(_) => Err(Refused::Error(UpstreamError::OpenTimeout { upstream, limit })),
+            Err(_) => {
+                Err(Refused::Error(UpstreamError::OpenTimeout { upstream, limit, said: self.words.text() }))
+            }
         };
         match &outcome {
             Ok(session) => tracing::debug!(session = session.id, "opened a session with an upstream"),
@@ -265,7 +281,10 @@ impl OpeningTask {
                 // Clients see this. The rest may contain text of the upstream.
                 let reason = error.told();
                 tracing::warn!(reason = reason.message(), "opening a session with an upstream failed");
-                tracing::debug!(error = shown(&error.to_string()), "the error of opening a session");
+                tracing::debug!(
+                    error = shown(&error.to_string()),
+                    "why opening a session with an upstream failed"
+                );
             }
         }
         match self.pool.upgrade() {
@@ -283,7 +302,11 @@ impl OpeningTask {
     }
 
     /// Opens the session. The future does not keep the pool alive.
-    fn open(&self, pool: Arc<Pool>) -> impl Future<Output = Result<Arc<Session>, Unopened>> + Send + use<> {
+    fn open(
+        &self,
+        pool: Arc<Pool>,
+        attempts: Attempts,
+    ) -> impl Future<Output = Result<Arc<Session>, Unopened>> + Send + use<> {
         let id = pool.next_id.fetch_add(1, Ordering::Relaxed);
         let (key, weak) = (self.key.clone(), Weak::clone(&self.pool));
         let ended = move || {
@@ -295,7 +318,7 @@ impl OpeningTask {
         let (settings, connections) = (Arc::clone(&pool.settings), pool.connections.clone());
         let (counters, room) = (Arc::clone(&pool.counters), Arc::clone(&pool.room));
         let shut = pool.shut.subscribe();
-        let (headers, attempts) = (self.headers.clone(), self.attempts);
+        let (headers, words) = (self.headers.clone(), Arc::clone(&self.words));
         drop(pool);
         async move {
             let place = room.acquire_owned().await.map_err(|error| Cause::new(error.to_string()))?;
@@ -310,6 +333,7 @@ impl OpeningTask {
                 place,
                 headers,
                 attempts,
+                words,
             };
             opening.open(ended).await
         }

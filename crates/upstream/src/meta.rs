@@ -8,5 +8,5 @@ pub(crate) const SERVER_INFO: &str = "io.modelcontextprotocol/serverInfo";
 pub(crate) const PROGRESS_TOKEN: &str = "progressToken";
 /// The prefix of the protocol's members, except the progress token.
 pub(crate) const PREFIX: &str = "io.modelcontextprotocol/";
-/// Under which a page says what its list lacks, as `mcp_stateless::Page::with_missing` does.
+/// The member in which a page reports the missing parts of its list, as `Page::with_missing` does.
 pub(crate) const MISSING: &str = "mcp-stateless/missing";

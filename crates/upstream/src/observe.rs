@@ -1,14 +1,13 @@
-//! What is observed of an upstream: a span for each request, and an observer for metrics.
+//! The observation of an upstream: a span for each request, and calls of its observer.
 
 use std::borrow::Cow;
 #[cfg(feature = "otel")]
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::time::Duration;
 
 use mcp_stateless::observe::{Target, names};
-use mcp_stateless::protocol::{ErrorCode, Revision};
+use mcp_stateless::protocol::Revision;
 use tokio::time::Instant;
 use tracing::Span;
 use tracing::field::Empty;
@@ -16,134 +15,28 @@ use tracing::level_filters::LevelFilter;
 
 use super::failure::{Failure, shown};
 use super::message::each_member;
+use super::observer::{EndedUpstreamRequest, UpstreamEnd, UpstreamObserver};
 use super::settings::{Settings, Target as Place};
 
 const LEVEL: tracing::Level = tracing::Level::INFO;
 /// The longest name in a span, in bytes.
 const MAX_NAME: usize = 256;
 
-/// Receives what happens between a host and an upstream, for metrics. Set by
-/// [`UpstreamBuilder::observer`](super::UpstreamBuilder::observer).
-///
-/// Every method does nothing unless it is implemented. They must be quick, and must not block. A
-/// panic is caught and logged. Sessions and calls that are open are counted by
-/// [`Upstream::stats`](super::Upstream::stats), which a host reads when it is scraped.
-pub trait UpstreamObserver: Send + Sync + 'static {
-    /// A request has ended: its result has arrived, it failed, or it was abandoned.
-    fn request_ended(&self, request: &EndedUpstreamRequest<'_>) {
-        let _ = request;
-    }
-
-    /// A session was opened.
-    fn session_opened(&self, upstream: &str) {
-        let _ = upstream;
-    }
-
-    /// A session has ended.
-    fn session_ended(&self, upstream: &str, duration: Duration) {
-        let _ = (upstream, duration);
+/// Returns how a request with this outcome ended.
+fn end_of(outcome: &Result<String, Failure>, method: &str) -> UpstreamEnd {
+    match outcome {
+        Ok(text) if method == "tools/call" && is_error(text) => UpstreamEnd::ToolError,
+        Ok(_) => UpstreamEnd::Success,
+        Err(Failure::Rpc(error)) => UpstreamEnd::Error(error.code()),
+        Err(Failure::Forgotten) => UpstreamEnd::Forgotten,
+        Err(Failure::Lost(_)) => UpstreamEnd::Lost,
+        Err(Failure::Unreachable(_)) => UpstreamEnd::Unreachable,
+        Err(Failure::Failed(_)) => UpstreamEnd::Failed,
+        Err(Failure::Busy(_)) => UpstreamEnd::Busy,
     }
 }
 
-impl<O: UpstreamObserver + ?Sized> UpstreamObserver for Arc<O> {
-    fn request_ended(&self, request: &EndedUpstreamRequest<'_>) {
-        (**self).request_ended(request);
-    }
-
-    fn session_opened(&self, upstream: &str) {
-        (**self).session_opened(upstream);
-    }
-
-    fn session_ended(&self, upstream: &str, duration: Duration) {
-        (**self).session_ended(upstream, duration);
-    }
-}
-
-/// A request to an upstream that has ended.
-#[derive(Clone, Copy, Debug)]
-#[non_exhaustive]
-pub struct EndedUpstreamRequest<'a> {
-    /// The label of the upstream.
-    pub upstream: &'a str,
-    /// The method.
-    pub method: &'static str,
-    /// What a call named. `None` for other requests, and unless the upstream's lists have it: else
-    /// clients could invent names.
-    pub target: Option<Target<'a>>,
-    /// The name of the revision, or `_OTHER` for one that is not known here.
-    pub revision: &'static str,
-    /// How messages travel: `tcp` or `pipe`.
-    pub transport: &'static str,
-    /// How it ended.
-    pub end: UpstreamEnd,
-    /// How long it took, from when it was sent.
-    pub duration: Duration,
-}
-
-/// How a request to an upstream ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum UpstreamEnd {
-    /// With a result.
-    Success,
-    /// With a tool's result that has `isError`.
-    ToolError,
-    /// With a JSON-RPC error.
-    Error(ErrorCode),
-    /// The upstream did not know the session.
-    Forgotten,
-    /// The session or the answer was lost.
-    Lost,
-    /// The upstream could not be reached.
-    Unreachable,
-    /// The upstream refused the request, or its answer could not be read.
-    Failed,
-    /// The upstream could not serve the request at the time.
-    Busy,
-    /// The caller left.
-    Cancelled,
-}
-
-impl UpstreamEnd {
-    /// Returns the value of `error.type`; `None` if the request did not fail.
-    pub fn error_type(self) -> Option<Cow<'static, str>> {
-        Some(Cow::Borrowed(match self {
-            Self::Success => return None,
-            Self::ToolError => "tool_error",
-            Self::Error(ErrorCode(code @ -32_768..=-32_000)) => return Some(code.to_string().into()),
-            Self::Error(_) => names::OTHER,
-            Self::Forgotten => "forgotten",
-            Self::Lost => "lost",
-            Self::Unreachable => "unreachable",
-            Self::Failed => "failed",
-            Self::Busy => "busy",
-            Self::Cancelled => "cancelled",
-        }))
-    }
-
-    /// Returns the code of the JSON-RPC error, if there is one.
-    pub fn error_code(self) -> Option<ErrorCode> {
-        match self {
-            Self::Error(code) => Some(code),
-            _ => None,
-        }
-    }
-
-    fn of(outcome: &Result<String, Failure>, method: &str) -> Self {
-        match outcome {
-            Ok(text) if method == "tools/call" && is_error(text) => Self::ToolError,
-            Ok(_) => Self::Success,
-            Err(Failure::Rpc(error)) => Self::Error(error.code()),
-            Err(Failure::Forgotten) => Self::Forgotten,
-            Err(Failure::Lost(_)) => Self::Lost,
-            Err(Failure::Unreachable(_)) => Self::Unreachable,
-            Err(Failure::Failed(_)) => Self::Failed,
-            Err(Failure::Busy(_)) => Self::Busy,
-        }
-    }
-}
-
-/// Whether a result has `isError`. Most texts do not even mention it.
+/// Returns whether a result has `isError`. Most texts do not contain this name, and are not parsed.
 fn is_error(text: &str) -> bool {
     let mut is_error = false;
     if memchr::memmem::find(text.as_bytes(), b"\"isError\"").is_some() {
@@ -152,12 +45,12 @@ fn is_error(text: &str) -> bool {
     is_error
 }
 
-/// The facts about a request that are observed.
+/// The data of a request that is observed.
 #[derive(Clone, Copy)]
 pub(super) struct Observable<'a> {
     pub(super) id: i64,
     pub(super) method: &'static str,
-    /// What a call names, and whether the upstream's lists have it.
+    /// The target of a call, and whether the upstream's lists have it.
     pub(super) target: Option<(&'a str, bool)>,
     pub(super) revision: &'static str,
 }
@@ -169,13 +62,13 @@ impl Observable<'_> {
     }
 }
 
-/// Returns a name in one short line. The parts of URIs that may be secret are left out.
+/// Returns a name on one line of bounded length. The parts of a URI that may be secret are removed.
 fn fit(name: &str) -> Cow<'_, str> {
     let is_fit = name.len() <= MAX_NAME && name.bytes().all(|byte| matches!(byte, b'!'..=b'~'));
     if is_fit { Cow::Borrowed(name) } else { Cow::Owned(shown(name)) }
 }
 
-/// Cuts a URI off before what may be secret: user information, query or fragment.
+/// Removes the parts of a URI that may be secret: user information, query and fragment.
 fn public_uri(uri: &str) -> &str {
     let end = uri.find(['?', '#']).unwrap_or(uri.len());
     let authority = uri.find("://").map_or(end, |at| at + 3);
@@ -186,14 +79,14 @@ fn public_uri(uri: &str) -> &str {
     }
 }
 
-/// What is observed of a request, until it is dropped.
+/// The observation of a request. The request ends when this is dropped.
 pub(super) struct Observed(Option<Box<ObservedRequest>>);
 
 struct ObservedRequest {
     span: Span,
     settings: Arc<Settings>,
     method: &'static str,
-    /// Set if an observer is to be told.
+    /// Set if there is an observer.
     target: Option<Box<str>>,
     revision: &'static str,
     start: Instant,
@@ -213,7 +106,7 @@ impl Observed {
         let target = target.and_then(|_| request.named(request.method)).map(|name| name.into_owned().into());
         let Observable { method, revision, .. } = *request;
         let (settings, start) = (Arc::clone(settings), Instant::now());
-        // Nobody waits for the end of a subscription.
+        // The duration of a subscription means nothing.
         let is_subscription = method == "subscriptions/listen";
         let end = if is_subscription { UpstreamEnd::Success } else { UpstreamEnd::Cancelled };
         Self(Some(Box::new(ObservedRequest { span, settings, method, target, revision, start, end })))
@@ -227,10 +120,10 @@ impl Observed {
         }
     }
 
-    /// Ends it with the outcome.
+    /// Ends the request with its outcome.
     pub(super) fn end(&mut self, outcome: &Result<String, Failure>) {
         if let Some(mut observed) = self.0.take() {
-            observed.end = UpstreamEnd::of(outcome, observed.method);
+            observed.end = end_of(outcome, observed.method);
         }
     }
 }
@@ -341,7 +234,7 @@ fn port(settings: &Settings) -> Option<u16> {
     }
 }
 
-/// Returns the name of a revision, which may be anything that an upstream said.
+/// Returns the name of a known revision, or `_OTHER` for any other text from an upstream.
 pub(super) fn revision_of(name: &str) -> &'static str {
     Revision::from_name(name).map_or(names::OTHER, Revision::as_str)
 }
@@ -365,12 +258,12 @@ impl Drop for ObservedSession {
     }
 }
 
-/// Passes something on to the host's observer, which may panic.
+/// Calls the host's observer, and catches panics.
 fn tell(settings: &Settings, tell: impl FnOnce(&dyn UpstreamObserver, &str)) {
     if let Some(observer) = &settings.observer
         && catch_unwind(AssertUnwindSafe(|| tell(&**observer, &settings.name))).is_err()
     {
-        tracing::error!("an observer panicked");
+        tracing::error!("the observer panicked");
     }
 }
 

@@ -15,7 +15,7 @@ use super::outgoing::Outgoing;
 /// How many questions of one call, and of one session, may wait for their answers.
 const MOST_OF_CALL: usize = 16;
 const MOST_OF_SESSION: usize = 256;
-/// The most bytes of all waiting questions of a session.
+/// The maximum number of bytes of all waiting questions of a session.
 const MOST_BYTES: usize = 16 * 1024 * 1024;
 
 /// A question of the upstream. It is answered exactly once: if dropped, with an error that its call

@@ -20,7 +20,7 @@ use tokio::time::sleep;
 use super::call::{Method, UpstreamCall};
 use super::client::Request;
 use super::error::UpstreamError;
-use super::failure::Failure;
+use super::failure::{Failure, shown};
 use super::info::{UpstreamInfo, UpstreamStats};
 use super::kind::ListKind;
 use super::listing::failed;
@@ -79,12 +79,21 @@ impl Upstream {
     /// upstream says about itself.
     ///
     /// # Errors
-    /// If it cannot be opened, or does not answer its lists.
+    /// Returns an error if it cannot be opened. A list that it fails to return is empty, and one of the
+    /// [`failed_lists`](UpstreamInfo::failed_lists).
     pub async fn probe(&self) -> Result<UpstreamInfo, UpstreamError> {
         let (pool, key, headers) = (self.pool(), None, HeaderMap::new());
         let mut names = Vec::with_capacity(ListKind::ALL.len());
+        let mut failed_lists = Vec::new();
         for kind in ListKind::ALL {
-            names.push(pool.fetch(kind, &key, None, &headers).await?.names());
+            match pool.fetch(kind, &key, None, &headers).await {
+                Ok(list) => names.push(list.names()),
+                Err(UpstreamError::Refused { error, .. }) => {
+                    names.push(Vec::new());
+                    failed_lists.push(format!("{}: {}", kind.method(), shown(error.message())));
+                }
+                Err(error) => return Err(error),
+            }
         }
         let lease = pool.lease(&key, None, &headers).await?;
         let about = &lease.0.about;
@@ -94,6 +103,9 @@ impl Upstream {
             name: about.name.clone(),
             version: about.version.clone(),
             title: about.title.clone(),
+            description: about.description.clone(),
+            website_url: about.website_url.clone(),
+            icons: about.icons.clone(),
             revision: about.revision.clone(),
             capabilities: about.capabilities.clone(),
             instructions: about.instructions.clone(),
@@ -101,6 +113,7 @@ impl Upstream {
             prompts: next(),
             resources: next(),
             resource_templates: next(),
+            failed_lists,
         })
     }
 

@@ -21,7 +21,7 @@ use super::handshake::{self, About, Attempts, Unopened};
 use super::inbox::Next;
 use super::message::Params;
 use super::settings::{Settings, Target};
-use super::transport::{Connections, Transport, Work};
+use super::transport::{Connections, LastWords, Transport, Work};
 use super::watches::{Uris, Watches};
 
 /// The pause before listening is retried, and the longest one.
@@ -58,18 +58,20 @@ pub(super) struct Opening {
     /// The forwarded headers of the caller.
     pub(super) headers: HeaderMap,
     pub(super) attempts: Attempts,
+    /// Receives what a child writes besides its messages.
+    pub(super) words: Arc<LastWords>,
 }
 
 impl Opening {
     /// Opens the session. `ended` runs when it is over, in every case.
     ///
     /// # Errors
-    /// If it cannot be opened.
+    /// Returns an error if it cannot be opened.
     pub(super) async fn open(self, ended: impl FnOnce() + Send + 'static) -> Result<Arc<Session>, Unopened> {
         let (connection, ends) = Connection::new(Arc::clone(&self.settings.name), self.counters, self.news);
         let Ends { outgoing, abandoned } = ends;
         let (transport, work) = match (&self.settings.target, self.connections) {
-            (Target::Stdio(program), _) => Transport::child(program, outgoing, &connection)?,
+            (Target::Stdio(program), _) => Transport::child(program, outgoing, &connection, &self.words)?,
             (Target::Http(endpoint), Some(connections)) => {
                 Transport::http(endpoint, connections, self.headers, outgoing, &connection)
             }

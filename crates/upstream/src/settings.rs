@@ -11,24 +11,26 @@ use http::{HeaderMap, HeaderName, Uri};
 use mcp_stateless::protocol::Era;
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::observe::UpstreamObserver;
+use super::observer::UpstreamObserver;
 
-/// Tells callers apart: what it returns is the key of a caller's session.
+/// Distinguishes callers: returns the key of a caller's session.
 pub(super) type Credential = dyn Fn(&Parts) -> Option<String> + Send + Sync;
 
-/// Who calls, as far as sessions are concerned; `None` is everyone without a key.
+/// The key of a caller's session. All callers without a key share `None`.
 pub(super) type Key = Option<String>;
 
 pub(super) struct Settings {
     pub(super) name: Arc<str>,
     pub(super) target: Target,
-    /// The only era that is spoken with it.
+    /// The only era to use, if one is set.
     pub(super) era: Option<Era>,
     pub(super) credential: Box<Credential>,
     pub(super) max_sessions: usize,
     pub(super) idle_timeout: Duration,
     pub(super) open_timeout: Duration,
     pub(super) call_timeout: Option<Duration>,
+    /// The JSON of the `clientInfo` that the upstream receives.
+    pub(super) client_info: String,
     pub(super) observer: Option<Arc<dyn UpstreamObserver>>,
 }
 
@@ -38,12 +40,12 @@ pub(super) struct Program {
     pub(super) command: OsString,
     pub(super) args: Vec<OsString>,
     pub(super) env: Vec<(OsString, OsString)>,
-    /// The names of the host's variables that it gets.
+    /// The names of the variables that it inherits.
     pub(super) inherit: Vec<OsString>,
     pub(super) dir: Option<PathBuf>,
 }
 
-/// A pair of streams of the host's.
+/// A pair of streams that the host has passed.
 pub(super) type Streams = (Box<dyn AsyncRead + Send + Unpin>, Box<dyn AsyncWrite + Send + Unpin>);
 
 /// The location of an upstream.
@@ -58,7 +60,7 @@ pub(super) enum Target {
 
 /// The HTTP endpoint of an upstream.
 pub(super) struct Endpoint {
-    /// As the host wrote it.
+    /// The URL as the host wrote it.
     pub(super) url: String,
     pub(super) uri: Uri,
     /// The headers of every request.
@@ -107,9 +109,9 @@ impl Settings {
     }
 }
 
-/// The key of a caller's session. A caller with other rights than another one does not get
-/// that one's session, even if the host does not tell them apart: so headers that grant
-/// access are part of it, and where there is no credential all that are passed on.
+/// Returns the key of a caller's session. Callers with different rights must not share a session, even if
+/// the host does not distinguish them. The key therefore contains the headers that grant access, and all
+/// forwarded headers if there is no credential.
 fn session_key(credential: Option<&str>, forwarded: &HeaderMap) -> Key {
     let is_known = credential.is_some();
     let telling = forwarded.iter().filter(|(name, _)| !is_known || [AUTHORIZATION, COOKIE].contains(name));
@@ -118,7 +120,7 @@ fn session_key(credential: Option<&str>, forwarded: &HeaderMap) -> Key {
     if parts.is_empty() && !is_known {
         return None;
     }
-    // The quotes of `Debug` keep parts from running over into one another.
+    // The quotes of `Debug` separate the parts.
     Some(format!("{credential:?} {parts:?}"))
 }
 

@@ -11,7 +11,7 @@ use mcp_stateless::protocol::Era;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-/// The most resources that are watched for one caller, and the longest URI.
+/// The maximum number of resources that are watched for one caller, and the maximum length of a URI.
 const MOST: usize = 1024;
 const MAX_URI: usize = 8 * 1024;
 /// How long a resource is watched before its listener must arrive.

@@ -18,7 +18,7 @@ use super::message::SamplingMessage;
 pub struct SamplingRequest {
     /// The conversation so far.
     pub messages: Vec<SamplingMessage>,
-    /// The most tokens to generate.
+    /// The maximum number of tokens to generate.
     pub max_tokens: u32,
     /// The system prompt.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -48,7 +48,7 @@ pub struct SamplingRequest {
 }
 
 impl SamplingRequest {
-    /// Creates a request with a message from the user, and the most tokens to generate.
+    /// Creates a request with a message from the user, and the maximum number of tokens to generate.
     pub fn new(prompt: impl Into<String>, max_tokens: u32) -> Self {
         Self {
             messages: vec![SamplingMessage::user(prompt)],

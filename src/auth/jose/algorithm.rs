@@ -4,7 +4,7 @@ use std::fmt;
 
 /// An asymmetric signature algorithm (RFC 7518, section 3; RFC 8037).
 ///
-/// Algorithms with a shared secret, and `none`, do not exist here, so they cannot be allowed by
+/// There are no variants for `none` and for algorithms with a shared secret, so they cannot be allowed by
 /// mistake.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]

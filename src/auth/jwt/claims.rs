@@ -100,11 +100,17 @@ impl Claims {
         }
     }
 
+    /// Checks that a JWT is of this issuer.
+    pub(super) fn check_issuer(&self, issuer: &str) -> Result<(), TokenError> {
+        if self.iss.as_deref() == Some(issuer) {
+            return Ok(());
+        }
+        Err(TokenError::invalid("the issuer does not match"))
+    }
+
     /// Checks the claims of a JWT whose signature has been verified.
     pub(super) fn judge(&self, rules: &ClaimRules<'_>) -> Result<VerifiedToken, TokenError> {
-        if self.iss.as_deref() != Some(rules.issuer) {
-            return Err(TokenError::invalid("the issuer does not match"));
-        }
+        self.check_issuer(rules.issuer)?;
         if !self.is_for(rules) {
             return Err(TokenError::invalid("the token was not issued for this resource"));
         }

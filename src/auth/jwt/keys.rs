@@ -1,5 +1,6 @@
 //! The keys of an issuer: fixed, or fetched and cached.
 
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -39,9 +40,21 @@ pub(super) struct FetchRules {
 pub(super) struct FetchedKeys {
     pub(super) rules: FetchRules,
     known: Mutex<Option<Arc<Known>>>,
-    /// When the last fetch began. Held by the request that fetches.
-    last: tokio::sync::Mutex<Option<Instant>>,
+    /// Held by the request that fetches.
+    turn: tokio::sync::Mutex<Turn>,
 }
+
+/// What a request that fetches leaves to the next one.
+#[derive(Default)]
+struct Turn {
+    /// When the last fetch began, or failed.
+    last: Option<Instant>,
+    /// The fetch of a request that was dropped. The next request continues it, so a client that hangs up
+    /// keeps the keys from nobody.
+    unfinished: Option<Fetching>,
+}
+
+type Fetching = Pin<Box<dyn Future<Output = Result<KeySet, FetchError>> + Send>>;
 
 struct Known {
     keys: KeySet,
@@ -66,7 +79,7 @@ impl KeySource {
 
 impl FetchedKeys {
     pub(super) fn new(rules: FetchRules) -> Self {
-        Self { rules, known: Mutex::new(None), last: tokio::sync::Mutex::new(None) }
+        Self { rules, known: Mutex::new(None), turn: tokio::sync::Mutex::default() }
     }
 
     async fn find(
@@ -86,12 +99,13 @@ impl FetchedKeys {
         let (turn, pause) = if found.is_some() && is_usable {
             // If another request is fetching, use the known key. While the issuer is down, retry
             // less often, so that few requests wait for it.
-            match self.last.try_lock() {
+            match self.turn.try_lock() {
                 Ok(turn) => (turn, self.rules.retry_after.max(SOFT_RETRY)),
                 Err(_) => return Ok(found),
             }
         } else {
-            (self.last.lock().await, self.rules.retry_after)
+            let turn = within(TIME_LIMIT, self.turn.lock()).await;
+            (turn.ok_or_else(|| TokenError::unavailable(FetchError::TimedOut))?, self.rules.retry_after)
         };
         match self.refresh(turn, pause, issuer, known.as_deref()).await {
             Ok(fresh) => Ok(find(&fresh)),
@@ -111,7 +125,7 @@ impl FetchedKeys {
     /// `pause`.
     async fn refresh(
         &self,
-        mut last: tokio::sync::MutexGuard<'_, Option<Instant>>,
+        mut turn: tokio::sync::MutexGuard<'_, Turn>,
         pause: Duration,
         issuer: &str,
         seen: Option<&Known>,
@@ -122,30 +136,49 @@ impl FetchedKeys {
         {
             return Ok(known);
         }
-        if last.is_some_and(|last| last.elapsed() < pause) {
-            return Err(RefreshError::TooEarly);
-        }
-        // Set before the fetch, so that an attempt counts even if its request is cancelled.
-        *last = Some(Instant::now());
-        let fetched = within(TIME_LIMIT, self.fetch(issuer)).await;
-        let keys = fetched.unwrap_or(Err(FetchError::TimedOut)).inspect_err(|error| {
+        let Turn { last, unfinished } = &mut *turn;
+        let age = last.map_or(Duration::MAX, |last| last.elapsed());
+        let fetching = match unfinished.take_if(|_| age < TIME_LIMIT) {
+            Some(fetching) => fetching,
+            None if age < pause => return Err(RefreshError::TooEarly),
+            None => {
+                *last = Some(Instant::now());
+                self.rules.fetch(issuer)
+            }
+        };
+        // Polled in its place, where it stays if this request is dropped.
+        let fetched = unfinished.insert(fetching).await;
+        *unfinished = None;
+        let keys = fetched.inspect_err(|error| {
+            // Those who have waited meanwhile do not wait again.
+            *last = Some(Instant::now());
             tracing::warn!(issuer, error = error_line(error), "fetching the keys of an issuer failed");
         })?;
         let known = Arc::new(Known { keys, since: Instant::now() });
         *self.known.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&known));
         Ok(known)
     }
+}
 
-    async fn fetch(&self, issuer: &str) -> Result<KeySet, FetchError> {
-        let client = &*self.rules.client;
-        let url = match &self.rules.jwks_url {
-            Some(url) => url.clone(),
-            None => jwks_url(client, issuer).await?,
+impl FetchRules {
+    /// Fetches keys that can be used, within the time limit.
+    fn fetch(&self, issuer: &str) -> Fetching {
+        let (client, url, issuer) = (Arc::clone(&self.client), self.jwks_url.clone(), issuer.to_owned());
+        let fetched = async move {
+            let client = &*client;
+            let url = match url {
+                Some(url) => url,
+                None => jwks_url(client, &issuer).await?,
+            };
+            let keys = fetch(client, discovery::get(&url)?).await?;
+            let keys =
+                KeySet::parse(&keys).map_err(|_| FetchError::Malformed("the response is not a JWK set"))?;
+            if keys.is_empty() {
+                return Err(FetchError::Malformed("the JWK set has no usable key"));
+            }
+            Ok(keys)
         };
-        let keys = fetch(client, discovery::get(&url)?).await?;
-        let keys =
-            KeySet::parse(&keys).map_err(|_| FetchError::Malformed("the response is not a JWK set"))?;
-        if keys.is_empty() { Err(FetchError::Malformed("the JWK set has no usable key")) } else { Ok(keys) }
+        Box::pin(async move { within(TIME_LIMIT, fetched).await.unwrap_or(Err(FetchError::TimedOut)) })
     }
 }
 

@@ -189,11 +189,13 @@ impl JwtVerifier {
         if !is_access_token {
             return Err(TokenError::invalid("the type is not that of an access token"));
         }
+        let claims: Claims = jws.payload().map_err(TokenError::invalid)?;
+        // A token of another issuer, which another verifier may accept, does not wait for these keys.
+        claims.check_issuer(&self.issuer)?;
         let key = self.keys.find(&self.issuer, jws.header.kid.as_deref(), jws.algorithm).await?;
         if !key.verifies(jws.algorithm, jws.signed, &jws.signature) {
             return Err(TokenError::invalid("the signature is invalid"));
         }
-        let claims: Claims = jws.payload().map_err(TokenError::invalid)?;
         let rules = ClaimRules {
             issuer: &self.issuer,
             resource: presented.resource,

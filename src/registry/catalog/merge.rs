@@ -79,7 +79,7 @@ impl Shared {
                     }
                     continue;
                 }
-                // The part has no such list, and says so with an error.
+                // The part has no such list, which it reports as an error.
                 MergeState::Done(Err(error)) if error.code() == ErrorCode::METHOD_NOT_FOUND => {
                     merged.is_any_there = true;
                     continue;
@@ -244,7 +244,7 @@ impl<'s> Merged<'s> {
                 kind = self.kind.noun(),
                 shown = by,
                 hidden = name,
-                "two registries of the catalog have it"
+                "two registries of the catalog have the same item"
             );
         });
         self.hidden.push(json!({"name": name, "item": item, "by": by}));

@@ -31,7 +31,7 @@ const SEPARATOR: char = '-';
 /// The topic on which the catalog announces that a part's list has arrived.
 const TOPIC: &str = "catalog";
 
-/// The most duplicate names that are remembered as logged.
+/// The maximum number of duplicate names that are stored as logged.
 const MOST_SAID: usize = 1000;
 
 /// Several registries joined into one: tools, prompts and resources, the registries of several
@@ -58,11 +58,10 @@ const MOST_SAID: usize = 1000;
 /// the prefix, or the position starting at 1. If no list is available at all, the request waits up
 /// to 15 seconds and then fails.
 ///
-/// A missing list is requested again in a separate task on the Tokio runtime, which also takes over
-/// the slow request, at intervals of 1 to 30 seconds until it arrives. Listening clients are then
-/// told that the list has changed. There is at most one such task for each caller, and four for
-/// each list of a registry. A task ends with the catalog, or when it has not succeeded for a minute
-/// and no client listens.
+/// A missing list is requested again in a separate task on the Tokio runtime, at intervals of 1 to 30
+/// seconds until it arrives. The task also takes over the slow request. Listening clients are then notified
+/// that the list has changed. There is at most one such task for each caller, and four for each list of a
+/// registry. A task ends with the catalog, or when it has not succeeded for a minute and no client listens.
 ///
 /// The latest version of a list that was not ready at once is kept: for everyone if it may be
 /// [cached publicly](crate::protocol::CacheHint::public) or if callers [share their
@@ -122,7 +121,7 @@ impl fmt::Debug for Catalog {
 }
 
 impl Catalog {
-    /// Begins an empty catalog.
+    /// Creates a builder without registries.
     pub fn builder() -> CatalogBuilder {
         CatalogBuilder::default()
     }
@@ -155,10 +154,10 @@ impl CatalogBuilder {
     /// Builds the catalog.
     ///
     /// # Errors
-    /// If two registries have tools or prompts of the same name or resources of the same URI, or if
-    /// the pages of a list form a cycle. Only lists that are ready at once are checked, and of each
-    /// list only the first 1000 pages. Of duplicates that appear later, the first registry's item
-    /// is listed and called.
+    /// Returns an error if two registries have tools or prompts of the same name or resources of the same
+    /// URI, or if the pages of a list form a cycle. Only lists that are ready at once are checked, and of
+    /// each list only the first 1000 pages. Of duplicates that appear later, the first registry's item is
+    /// listed and called.
     pub fn build(self) -> Result<Catalog, RegistryError> {
         for kind in ItemKind::ALL {
             let mut taken = HashSet::new();
@@ -170,7 +169,7 @@ impl CatalogBuilder {
                     return Err(RegistryError::new(
                         kind.noun(),
                         twin,
-                        "two registries of the catalog have it",
+                        "two registries of the catalog have the same item",
                     ));
                 }
                 taken.extend(own);

@@ -74,7 +74,7 @@ impl Part {
     /// Returns the names in a list, as far as they are known at once.
     ///
     /// # Errors
-    /// If its pages form a cycle.
+    /// Returns an error if its pages form a cycle.
     pub(super) fn names_now(&self, kind: ItemKind) -> Result<HashSet<String>, RegistryError> {
         let (head, ()) = http::Request::new(()).into_parts();
         let mut names = HashSet::new();
@@ -106,7 +106,7 @@ impl Part {
             part = self.name,
             kind = kind.noun(),
             pages = MOST_PAGES,
-            "a list is too long: names after these pages are not compared with those of others"
+            "a list is too long: names after these pages are not checked for duplicates"
         );
         Ok(names)
     }

@@ -152,7 +152,9 @@ impl<S: Clone + Send + Sync + 'static> ResourceRegistryBuilder<S> {
 
     /// Checks the resources and templates, and builds the registry.
     ///
-    /// If the URI of a resource or template is taken or not valid. The error names it.
+    /// # Errors
+    /// Returns an error, which names the URI, if the URI of a resource or template is used twice or not
+    /// valid.
     pub fn build(self) -> Result<ResourceRegistry, RegistryError> {
         let rule = self.rule.as_ref();
         let compile = |mut resource: Resource| {

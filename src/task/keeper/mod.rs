@@ -1,4 +1,4 @@
-//! Keeps a task that runs in this process: stores what its handler reports and asks, brings the
+//! Keeps a task that runs in this process: stores the reports and questions of its handler, delivers the
 //! answers, renews the lease, and stores the end.
 
 mod steps;
@@ -27,11 +27,11 @@ use crate::observe::ObservedTask;
 use crate::places::Place;
 use crate::settings::Settings;
 
-/// How often a status message is stored, at most.
+/// The minimum interval between two stored status messages.
 const STATUS_EVERY: Duration = Duration::from_secs(1);
-/// After which time a step is taken again when the store was not available.
+/// The time after which a step is repeated if the store was not available.
 const RETRY: Duration = Duration::from_secs(1);
-/// How long the work that is cancelled may take to stop, before its lease is given back.
+/// How long cancelled work may take to stop before its lease is released.
 const STOPPING: Duration = Duration::from_secs(1);
 /// Ten years in milliseconds: more than any task is kept.
 const FAR: u64 = 10 * 365 * 86_400_000;
@@ -43,9 +43,9 @@ pub(super) struct Keeper {
     record: TaskRecord,
     data: TaskData,
     link: Arc<TaskLink>,
-    /// Says when another replica has moved the task on.
+    /// Notifies when another replica has changed the task.
     news: Subscription,
-    /// Says when the server shuts down.
+    /// Notifies when the server shuts down.
     ending: Subscription,
     is_closing: bool,
     /// When the lease is to be renewed.
@@ -66,11 +66,11 @@ pub(super) struct Keeper {
 /// What a keeper reacts to.
 enum Event {
     Ended(Ended),
-    /// The handler has reported or asked something.
+    /// The handler has reported progress or asked a question.
     Reported,
     /// A report is to be stored.
     Store,
-    /// The lease is to be renewed, or there are news.
+    /// The lease is to be renewed, or another replica has changed the task.
     Renew,
     Closing,
     GivingUp,
@@ -168,7 +168,7 @@ impl Keeper {
                 }
             };
             if let Err(why) = outcome {
-                tracing::info!(tool = self.data.tool, why, "a task is no longer this process's");
+                tracing::info!(tool = self.data.tool, why, "a task no longer belongs to this process");
                 return stop(work).await;
             }
         }
@@ -236,7 +236,7 @@ impl Keeper {
         if !tasks.takes_up() {
             tracing::error!(
                 tool = self.data.tool,
-                "a task returned questions: only a server that runs `run_tasks` can begin it again"
+                "a task returned questions: only a server that calls `run_tasks` can restart it"
             );
             return Err(RpcError::internal());
         }
@@ -246,15 +246,20 @@ impl Keeper {
         for (key, question) in questions {
             let number = self
                 .link
-                .ask(&key, question)
+                .ask_returned(&key, question)
                 .map_err(|error| RpcError::new(ErrorCode::INTERNAL_ERROR, error.to_string()))?;
             numbers.push(number);
         }
+        self.link.withdraw_unused();
         self.data.returned = returned;
         self.data.begins_again = true;
         self.store_at = Some(Instant::now());
-        let link = Arc::clone(&self.link);
+        let (link, pause) = (Arc::clone(&self.link), tasks.poll_interval);
         Ok(Box::pin(async move {
+            if numbers.is_empty() {
+                // When a client would call again that has got such a result.
+                tokio::time::sleep(pause).await;
+            }
             for number in numbers {
                 if link.answer(number).await.is_err() {
                     std::future::pending::<()>().await;

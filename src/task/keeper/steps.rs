@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
 use tokio::time::Instant;
 
 use super::{Keeper, RETRY};
@@ -14,12 +13,12 @@ use crate::task::seal::{Part, open, seal};
 use crate::task::work::Ended;
 use crate::task::{TaskAnswer, TaskRecord, TaskState, TaskStep, TaskStoreError};
 
-/// After which time a step is taken again when the store had no room.
+/// The time after which a step is repeated if the store had no room.
 const WHEN_FULL: Duration = Duration::from_secs(30);
 
 /// Why a step was not taken.
 enum Trouble {
-    /// The task is no longer this keeper's.
+    /// The task no longer belongs to this keeper.
     Gone(&'static str),
     /// The store has no room for it.
     Full,
@@ -39,7 +38,10 @@ impl Keeper {
                 Ok(())
             }
             Err(Trouble::Full) => {
-                tracing::error!(tool = self.data.tool, "the task store has no room for what a task reports");
+                tracing::error!(
+                    tool = self.data.tool,
+                    "the task store has no room for the progress of a task"
+                );
                 self.store_at = Some(Instant::now() + WHEN_FULL);
                 Ok(())
             }
@@ -60,9 +62,11 @@ impl Keeper {
         }
     }
 
-    /// Takes over what the store knows, and brings the answers that have come.
+    /// Takes over the record of the store, and delivers the answers that have arrived.
     async fn absorb(&mut self, record: TaskRecord, tasks: &TaskSettings) -> Result<(), &'static str> {
-        let is_answered = self.record.open.iter().any(|number| !record.open.contains(number));
+        // What the handler waits for decides: this process may not know that a question has reached the
+        // store. A question that is not there yet costs a look in vain.
+        let is_answered = self.link.open().iter().any(|number| !record.open.contains(number));
         if is_answered {
             let answers = match tasks.step(|store| store.answers(&record.id)).await {
                 Ok(answers) => answers,
@@ -79,7 +83,7 @@ impl Keeper {
                 if let Some(json) = opened {
                     self.link.fill(question, json);
                 } else {
-                    tracing::error!("an answer to a task does not open");
+                    tracing::error!("an answer to a task could not be opened");
                 }
             }
         }
@@ -102,13 +106,18 @@ impl Keeper {
                 return Err(Trouble::Later);
             };
             let (id, version, token) = (id.clone(), *version, Some(*token));
-            let step = TaskStep { version, token, state, data: data.clone(), open, keep: None };
+            let step = TaskStep { version, token, state, data, open, keep: None };
             match tasks.step(|store| store.advance(&id, step)).await {
                 Ok(record) => {
                     tasks.publish(&record);
                     return self.absorb(record, tasks).await.map_err(Trouble::Gone);
                 }
-                Err(TaskStoreError::Conflict(now)) if is_same(&now, state, &data) => return Ok(()),
+                // An earlier try has succeeded: nobody else has this token.
+                Err(TaskStoreError::Conflict(now))
+                    if state.is_final() && now.state == state && now.token == self.record.token =>
+                {
+                    return Ok(());
+                }
                 // Answers have come meanwhile.
                 Err(TaskStoreError::Conflict(now))
                     if !now.state.is_final() && now.token == self.record.token =>
@@ -142,12 +151,12 @@ impl Keeper {
                     return;
                 }
                 Err(Trouble::Gone(why)) => {
-                    tracing::debug!(tool = self.data.tool, why, "the end of a task is not stored");
+                    tracing::debug!(tool = self.data.tool, why, "the end of a task was not stored");
                     return;
                 }
                 Err(Trouble::Full) if state == TaskState::Completed => {
                     tracing::error!(tool = self.data.tool, "the task store has no room for a result");
-                    let message = "The result is larger than the server keeps";
+                    let message = "The result is larger than the server can store";
                     state = self.set_outcome(Ended::Error(RpcError::new(ErrorCode::INTERNAL_ERROR, message)));
                 }
                 Err(Trouble::Full | Trouble::Later)
@@ -184,9 +193,9 @@ impl Keeper {
         }
     }
 
-    /// Gives the lease back, for any replica to take up the task.
+    /// Releases the lease, so that any replica can continue the task.
     pub(super) async fn hand_over(mut self, tasks: &TaskSettings) {
-        // A run that its replica ends by itself does not count. If this step is lost, it does.
+        // A run that ends with a handover does not count toward `max_runs`. If this step is lost, it counts.
         if !self.data.begins_again {
             self.data.runs = self.data.runs.saturating_sub(1);
         }
@@ -194,19 +203,14 @@ impl Keeper {
         let TaskRecord { id, token, .. } = &self.record;
         if let Err(error) = tasks.step(|store| store.release(id, *token)).await {
             let error = error_line(&error);
-            tracing::debug!(tool = self.data.tool, error, "the lease of a task is not given back");
+            tracing::debug!(tool = self.data.tool, error, "the lease of a task was not released");
         }
         self.observed.note(TaskEnd::Released);
         tasks.announce_released();
     }
 }
 
-/// Whether a task is as a step that was taken again has left it.
-fn is_same(now: &TaskRecord, state: TaskState, data: &Bytes) -> bool {
-    state.is_final() && now.state == state && now.data == data
-}
-
-/// Says why a task is no longer this process's.
+/// Returns why a task no longer belongs to this process.
 fn gone(error: &TaskStoreError) -> &'static str {
     match error {
         TaskStoreError::Conflict(now) if now.state == TaskState::Cancelled => "it was cancelled",

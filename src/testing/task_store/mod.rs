@@ -12,9 +12,8 @@
 //! # }
 //! ```
 //!
-//! The tests create tasks with random ids, and delete them or let them expire within a few seconds. So
-//! they can run against a store that others use, except that [`TaskStore::expired`] returns the tasks
-//! of all.
+//! The tests create tasks with random ids, and delete them or let them expire within a few seconds. They can
+//! run against a store that is in use, but [`TaskStore::expired`] also returns the tasks of others.
 
 mod leases;
 mod model;
@@ -35,7 +34,7 @@ use crate::task::{NewTask, TaskRecord, TaskState, TaskStep, TaskStore, TaskStore
 /// store uses that clock.
 ///
 /// # Panics
-/// When the store breaks the contract, with a message that says where.
+/// Panics if the store breaks the contract, with a message that says where.
 pub async fn check(store: Arc<dyn TaskStore>) {
     steps::check(&store).await;
     questions::check(&store).await;
@@ -50,7 +49,7 @@ pub async fn check(store: Arc<dyn TaskStore>) {
 /// calls.
 ///
 /// # Panics
-/// When the store differs from the model, with the seed and the calls so far.
+/// Panics if the store differs from the model, with the seed and the calls so far.
 pub async fn check_random(store: Arc<dyn TaskStore>, seed: u64, steps: usize) {
     random::check(&store, seed, steps).await;
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use mcp_stateless::auth::JwtVerifier;
+use mcp_stateless::auth::{JwtVerifier, TokenVerifier as _};
 use serde_json::json;
 use tokio::time::advance;
 
@@ -85,7 +85,27 @@ async fn keys_are_fetched_once_however_many_need_them() {
 async fn a_client_that_leaves_while_keys_are_fetched_holds_up_nobody() {
     let issuer = Issuer::new();
     let server = Protected::new(&issuer);
+    let gate = issuer.hold();
+    leave(&server, &issuer).await;
+    issuer.let_go();
+    gate.notify_waiters();
+    assert_eq!(server.status(&issuer.token(|_| {})).await, 200);
+    assert_eq!(issuer.requests(), ["/.well-known/oauth-authorization-server", "/jwks"], "it is continued");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_fetch_that_was_left_for_long_is_begun_anew() {
+    let issuer = Issuer::new();
+    let server = Protected::new(&issuer);
     let _gate = issuer.hold();
+    leave(&server, &issuer).await;
+    issuer.let_go();
+    advance(seconds(10)).await;
+    assert_eq!(server.status(&issuer.token(|_| {})).await, 200);
+}
+
+/// Sends a request, and hangs up while the keys are fetched.
+async fn leave(server: &Protected, issuer: &Issuer) {
     let leaving = tokio::spawn({
         let (server, token) = (server.clone(), issuer.token(|_| {}));
         async move { server.status(&token).await }
@@ -95,11 +115,6 @@ async fn a_client_that_leaves_while_keys_are_fetched_holds_up_nobody() {
     }
     leaving.abort();
     assert!(leaving.await.is_err());
-    issuer.let_go();
-    // The attempt counts, so the next one is made later.
-    assert_eq!(server.status(&issuer.token(|_| {})).await, 503);
-    advance(seconds(10)).await;
-    assert_eq!(server.status(&issuer.token(|_| {})).await, 200);
 }
 
 #[tokio::test(start_paused = true)]
@@ -142,8 +157,29 @@ async fn an_issuer_that_does_not_answer_is_given_up() {
     let server = Protected::new(&issuer);
     let _gate = issuer.hold();
     let start = tokio::time::Instant::now();
-    assert_eq!(server.status(&issuer.token(|_| {})).await, 503);
-    assert_eq!(start.elapsed(), seconds(10));
+    let calls = (0..50).map(|number| {
+        let token = issuer.token(|claims| claims["sub"] = format!("u{number}").into());
+        let server = server.clone();
+        tokio::spawn(async move { server.status(&token).await })
+    });
+    for call in calls.collect::<Vec<_>>() {
+        assert_eq!(call.await.expect("no panic"), 503);
+    }
+    assert_eq!(start.elapsed(), seconds(10), "all wait for the same attempt");
+    assert_eq!(issuer.requests().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_issuer_that_is_down_keeps_out_no_token_of_another() {
+    let (down, other) = (Issuer::new(), Issuer::new());
+    down.go_down(true);
+    let issuer = "https://other.example.com";
+    let keys = json!({"keys": other.published()}).to_string();
+    let both = down.verifier().or(JwtVerifier::with_keys(issuer, &keys).expect("keys"));
+    let server = Protected::with(&other, both, |server| server);
+    assert_eq!(server.status(&other.token(|claims| claims["iss"] = issuer.into())).await, 200);
+    assert!(down.requests().is_empty(), "its keys are not needed");
+    assert_eq!(server.status(&down.token(|_| {})).await, 503);
 }
 
 #[tokio::test(start_paused = true)]

@@ -102,11 +102,8 @@ async fn an_issuer_that_is_down_makes_no_token_invalid() {
 #[tokio::test]
 async fn an_api_key_is_one_callers_and_no_authorization_server_is_named() {
     let issuer = Issuer::new();
-    let keys = ApiKeys::new("keys").key("first-key", "builder", ["tickets:write"]).key(
-        "second-key",
-        "reader",
-        [""; 0],
-    );
+    let keys =
+        ApiKeys::new("keys").key("first-key", "builder", ["tickets:write"]).key("second-key", "reader", []);
     let server = Protected::with(&issuer, keys.clone(), |server| server);
     assert_eq!(server.call("close", "first-key").await.tool_text(), "closed");
     assert!(server.call("whoami", "second-key").await.tool_text().contains("keys reader"));
@@ -123,7 +120,7 @@ async fn an_api_key_is_one_callers_and_no_authorization_server_is_named() {
 #[tokio::test]
 async fn verifiers_stand_beside_each_other() {
     let issuer = Issuer::new();
-    let both = issuer.verifier().or(ApiKeys::new("keys").key("a-key", "builder", [""; 0]));
+    let both = issuer.verifier().or(ApiKeys::new("keys").key("a-key", "builder", []));
     assert_eq!(both.issuers(), [ISSUER]);
     let server = Protected::with(&issuer, both, |server| server);
     assert_eq!((server.status("a-key").await, server.status(&issuer.token(|_| {})).await), (200, 200));

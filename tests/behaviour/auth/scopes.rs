@@ -1,6 +1,6 @@
 //! Scopes of tools, prompts, resources and templates.
 
-use mcp_stateless::auth::{Access, InsufficientScope, ListedItems};
+use mcp_stateless::auth::{Access, ListedItems, VerifiedToken};
 use mcp_stateless::call::Call;
 use mcp_stateless::registry::Registry;
 use mcp_stateless::resource::ResourceTemplate;
@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 
 use super::issuer::Issuer;
 use super::server::{METADATA_URL, Protected, bearer, challenges};
+use crate::site::joined;
 use crate::support::{Answer, Era, Post, Probe};
 
 #[derive(Deserialize, JsonSchema)]
@@ -70,11 +71,7 @@ fn catalog(probe: &Probe) -> Catalog {
                 .complete("id", suggest)
                 .scope("tickets:write"),
         );
-    let catalog = Catalog::builder()
-        .add(tools.build().expect("valid tools"))
-        .add(prompts.build().expect("valid prompts"))
-        .add(resources.build().expect("valid resources"));
-    catalog.build().expect("no collisions")
+    joined(tools.build(), prompts.build(), resources.build())
 }
 
 /// A server with a catalog, and tokens with any scopes.
@@ -168,6 +165,17 @@ async fn arguments_decide_which_scopes_are_needed_beside_those_of_the_definition
     assert_eq!(answer.tool_text(), "inbox to archive");
     // Malformed arguments: neither the scope function nor the handler can read them.
     assert!(site.call("files", "move", json!({"from": 1})).await.json()["result"]["isError"] == true);
+}
+
+#[tokio::test]
+async fn a_scope_that_is_made_of_arguments_adds_nothing_else_to_the_challenge() {
+    let site = Site::new(ListedItems::Granted);
+    let elsewhere = "a\", resource_metadata=\"https://evil.example/metadata";
+    for from in [elsewhere, "a b", "a\\", "a\nb", "é", &"a".repeat(10_000)] {
+        let answer = site.call("", "move", json!({"from": from, "to": "archive"})).await;
+        assert_eq!(answer.error(), (403, -32600));
+        assert_eq!(challenges(&answer), [challenge("files archive:write")]);
+    }
 }
 
 #[tokio::test]
@@ -321,10 +329,9 @@ async fn macros_set_scopes() {
 
 #[test]
 fn the_error_of_a_missing_scope_names_them() {
-    fn is_error<E: std::error::Error>(_: &E) {}
-    let check = |missing: InsufficientScope| {
-        is_error(&missing);
-        assert!(missing.to_string().contains("late:one late:two"));
-    };
-    let _ = check;
+    let access = Access::new(VerifiedToken::new("https://login.example", "ada").scopes(["late:one"]));
+    assert!(access.require(["late:one"]).is_ok());
+    let missing: &dyn std::error::Error =
+        &access.require(["late:one", "late:two"]).expect_err("one is missing");
+    assert!(missing.to_string().contains("late:one late:two"), "{missing}");
 }

@@ -166,7 +166,7 @@ async fn a_call_that_has_begun_comes_to_its_end_or_ends_with_its_token() {
 fn asking() -> (Issuer, Guarded<Catalog>, String, String) {
     let issuer = Issuer::new();
     // The caller of the API key has the same subject at another issuer.
-    let verifier = issuer.verifier().or(ApiKeys::new("keys").key("key-of-ada", "ada", [""; 0]));
+    let verifier = issuer.verifier().or(ApiKeys::new("keys").key("key-of-ada", "ada", []));
     let server = Guarded::new(&issuer, verifier, askers().0);
     let (ada, bob) = (issuer.token(|_| {}), issuer.token(|claims| claims["sub"] = "bob".into()));
     (issuer, server, ada, bob)
@@ -271,10 +271,22 @@ async fn a_subscription_ends_when_the_token_that_opened_it_comes_to_grant_someth
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_subscription_lasts_while_its_token_grants_the_same_in_another_order() {
+    let issuer = Issuer::new();
+    let (registry, _changes) = live();
+    let server = Guarded::new(&issuer, introspection(&issuer), registry);
+    let grant = |scope| json!({"active": true, "sub": "ada", "aud": RESOURCE, "scope": scope});
+    issuer.say_of("opaque", grant("read write"));
+    let mut wire = listener(&server, "opaque").await;
+    issuer.say_of("opaque", grant("write read"));
+    assert!(timeout(Duration::from_secs(1000), wire.next()).await.is_err());
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_subscription_of_a_key_that_does_not_expire_lasts() {
     let issuer = Issuer::new();
     let (registry, changes) = live();
-    let server = Guarded::new(&issuer, ApiKeys::new("keys").key("a-key", "ada", [""; 0]), registry);
+    let server = Guarded::new(&issuer, ApiKeys::new("keys").key("a-key", "ada", []), registry);
     let mut wire = listener(&server, "a-key").await;
     assert!(timeout(Duration::from_secs(100_000), wire.next()).await.is_err());
     changes.publish(Change::Tools);

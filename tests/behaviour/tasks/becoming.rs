@@ -5,6 +5,7 @@ use std::time::Duration;
 use mcp_stateless::protocol::ErrorCode;
 use mcp_stateless::task::TaskMode;
 use mcp_stateless::testing::{self, TestClient};
+use mcp_stateless::{Tool, ToolRegistry};
 use serde_json::json;
 
 use super::{Fleet, alone, status};
@@ -45,6 +46,39 @@ async fn a_slow_call_goes_on_as_a_task_and_nothing_runs_twice() {
     assert_eq!((fleet.probe.running(), fleet.probe.finished()), (0, 3));
     let without = TestClient::with_manager(replica.manager, replica.tools);
     assert_eq!(without.call("slow", json!({"seconds": 100})).await.text(), "after 100 s");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slow_call_of_a_detached_tool_has_the_time_of_a_task() {
+    let set = |tasks: mcp_stateless::task::Tasks| tasks.slow_calls_after(Duration::from_secs(10));
+    let replica = Fleet::new().replica_with(set, |builder| builder);
+    let tool = |name: &str| {
+        let slow = async |super::Seconds { seconds }: super::Seconds| {
+            tokio::time::sleep(Duration::from_secs(seconds)).await;
+        };
+        Tool::new(name, "", slow).detached()
+    };
+    let tools = ToolRegistry::builder()
+        .register(tool("usual"))
+        .register(tool("brief").time_limit(Some(Duration::from_secs(60))))
+        .register(tool("long").time_limit(Some(Duration::from_secs(7200))))
+        .build()
+        .expect("valid");
+    let client = TestClient::with_manager(replica.manager.clone(), tools.clone()).tasks();
+    // The limit of calls is five minutes, and that of tasks is an hour. Limits of tools go before.
+    for (tool, seconds, kept, is_stopped) in [
+        ("usual", 3000, 7_200_000, false),
+        ("usual", 4000, 7_200_000, true),
+        ("brief", 100, 3_660_000, true),
+        ("long", 7000, 10_800_000, false),
+    ] {
+        let reply = client.call(tool, json!({"seconds": seconds})).await;
+        assert_eq!(reply.result()["ttlMs"], kept, "{tool}");
+        let done = client.finish_task(reply.task_id()).await;
+        assert_eq!(done.is_error(), is_stopped, "{tool} for {seconds} s: {}", done.message);
+    }
+    let without = TestClient::with_manager(replica.manager, tools);
+    assert!(without.call("usual", json!({"seconds": 400})).await.is_error(), "no task");
 }
 
 #[tokio::test(start_paused = true)]

@@ -152,7 +152,7 @@ async fn a_result_that_the_store_has_no_room_for_is_an_error() {
     let client = TestClient::with_manager(fleet.replica().manager, tools).tasks();
     let reply = client.call("big", json!({})).await;
     let reply = client.finish_task(reply.task_id()).await;
-    assert_eq!(reply.error(), (ErrorCode::INTERNAL_ERROR, "The result is larger than the server keeps"));
+    assert_eq!(reply.error(), (ErrorCode::INTERNAL_ERROR, "The result is larger than the server can store"));
 }
 
 #[tokio::test(start_paused = true)]

@@ -151,3 +151,35 @@ async fn a_listener_outlives_that_the_store_is_away() {
     store.set_down(false);
     assert_eq!(next(&mut wire).await["status"], "completed");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_is_slow_to_fail_is_asked_again_soon() {
+    let fleet = Fleet::new();
+    let doomed = fleet.doomed();
+    let (cut_off, other) = (site(doomed.replica), site(fleet.replica()));
+    let created = other.result(post("tools/call", json!({"name": "confirm", "arguments": {}}))).await;
+    let id = created["taskId"].as_str().expect("an id");
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let mut wire = listen(&cut_off, &[id]).await;
+    wire.message().await;
+    assert_eq!(next(&mut wire).await["status"], "input_required");
+    doomed.way.set_patience(Duration::from_secs(3));
+    doomed.way.set_down(true);
+    let answers = json!({"confirm": {"action": "accept", "content": {"really": true}}});
+    other.result(post("tasks/update", json!({"taskId": id, "inputResponses": answers}))).await;
+    let heard = async {
+        let mut task = next(&mut wire).await;
+        while task["status"] == "working" {
+            task = next(&mut wire).await;
+        }
+        task
+    };
+    let (task, took) = tokio::join!(async { (heard.await, tokio::time::Instant::now()) }, async {
+        tokio::time::sleep(Duration::from_secs(17)).await;
+        doomed.way.set_down(false);
+        tokio::time::Instant::now()
+    });
+    assert_eq!(task.0["status"], "completed");
+    let took = task.1 - took;
+    assert!(took <= Duration::from_secs(5), "{took:?}");
+}

@@ -6,9 +6,11 @@ mod ending;
 mod flaky;
 mod handing_over;
 mod listening;
+pub(crate) mod logged;
 mod observed;
 mod owners;
 mod questions;
+mod races;
 mod resuming;
 mod store;
 mod wire;
@@ -146,6 +148,19 @@ fn tools(probe: &Probe) -> ToolRegistry {
             }
         }
     };
+    let prepared = {
+        let probe = probe.clone();
+        move |Seconds { seconds }: Seconds, cx: CallContext| {
+            let probe = probe.clone();
+            async move {
+                let _running = probe.run();
+                cx.progress(1.0, None, "preparing").await;
+                tokio::time::sleep(Duration::from_secs(seconds)).await;
+                let Name { name } = cx.elicit("name", "Who?").await?;
+                Ok::<_, ToolError>(format!("Hello, {name}"))
+            }
+        }
+    };
     let named = |name: &str, mode: TaskMode| {
         Tool::new(name, "Take some time", slow(probe.clone())).task_mode(mode).time_limit(None)
     };
@@ -159,8 +174,10 @@ fn tools(probe: &Probe) -> ToolRegistry {
         .register(preferred(Tool::new("report", "Report progress", report)))
         .register(preferred(Tool::new("confirm", "Ask once", confirm).idempotent()))
         .register(preferred(Tool::new("both", "Ask twice at once", both)))
-        .register(preferred(Tool::new("patient", "Ask until there is an answer", patient)))
+        .register(preferred(Tool::new("prepared", "Ask after some time", prepared).idempotent()))
+        .register(preferred(Tool::new("patient", "Ask until there is an answer", patient).idempotent()))
         .register(preferred(Tool::new("returned", "Return a question", returned)))
+        .register(preferred(Tool::new("insist", "Return a question until the answer is Ada", insist)))
         .register(preferred(Tool::new("fail", "Fail", fail)))
         .register(preferred(Tool::new("refuse", "Fail with a JSON-RPC error", refuse)))
         .register(preferred(Tool::new("panic", "Panic", async || -> String { panic!("a secret") })))
@@ -209,6 +226,16 @@ async fn returned(cx: CallContext) -> Result<String, ToolError> {
     };
     let name = answer.content.unwrap_or_default()["name"].clone();
     Ok(format!("{name}, {:?}", cx.state::<String>()))
+}
+
+async fn insist(cx: CallContext) -> Result<String, ToolError> {
+    use mcp_stateless::ask::{ElicitResult, InputRequired, Question};
+    tokio::task::yield_now().await;
+    let answer = cx.answer::<ElicitResult>("name")?;
+    if answer.and_then(|answer| answer.content).is_some_and(|content| content["name"] == "Ada") {
+        return Ok("It is Ada".to_owned());
+    }
+    Err(InputRequired::new().ask("name", Question::form_of::<Name>("Who?")).into())
 }
 
 async fn fail() -> Result<(), ToolError> {

@@ -56,3 +56,43 @@ async fn a_task_has_a_span_that_outlives_that_of_its_call() {
     let at_work = events.iter().find(|event| event.fields["message"] == "at work").expect("an event");
     assert_eq!(at_work.span, Some(task.id));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_task_whose_end_is_stored_although_the_store_says_nothing_counts_as_ended() {
+    let store = super::flaky::Flaky::new();
+    let (fleet, notes) = (Fleet::with_store(store.clone()), Notes::default());
+    let replica = fleet.replica_with(|tasks| tasks, |builder| builder.observer(notes.clone()));
+    let client = replica.client();
+    let reply = client.call("required", json!({"seconds": 5})).await;
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    store.lose(1);
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    assert_eq!(client.finish_task(reply.task_id()).await.text(), "after 5 s");
+    notes.until("task completed\n").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_process_that_shares_its_tasks_and_takes_up_none_says_so_once() {
+    let recorder = Recorder::default();
+    let _guard = recorder.keep();
+    let told = || {
+        let is_it = |event: &&crate::recorder::EventRecord| event.fields["message"].contains("does not run");
+        recorder.events().iter().filter(is_it).count()
+    };
+    let fleet = Fleet::new();
+    let alone = mcp_stateless::StatelessSessionManager::builder("single", "0.0.1");
+    let alone = alone.tasks(mcp_stateless::task::Tasks::in_process()).build().expect("valid settings");
+    let alone = super::Replica { manager: alone, tools: super::tools(&fleet.probe) };
+    let runs = fleet.replica();
+    runs.run_tasks();
+    tokio::task::yield_now().await;
+    for replica in [&alone, &runs] {
+        replica.client().call("required", json!({"seconds": 5})).await.task_id();
+    }
+    assert_eq!(told(), 0);
+    let only_serves = fleet.replica();
+    for _ in 0..2 {
+        only_serves.client().call("required", json!({"seconds": 5})).await.task_id();
+    }
+    assert_eq!(told(), 1);
+}

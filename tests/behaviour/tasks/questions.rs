@@ -124,3 +124,42 @@ async fn a_handler_that_returns_its_questions_begins_again_with_the_answers() {
     let done = client.finish_task(reply.task_id()).await;
     assert_eq!((done.text().as_str(), done.questions), (r#""Ada", Some("asked")"#, 1));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_question_that_is_returned_again_is_asked_again_under_another_key() {
+    let fleet = Fleet::new();
+    let replica = fleet.replica();
+    replica.run_tasks();
+    let client = replica.client();
+    let id = client.call("insist", json!({})).await.task_id().to_owned();
+    assert_eq!(keys(&client, &id).await, ["name"]);
+    client.answer_task(&id, "name", accept(&json!({"name": "Eve"}))).await;
+    assert_eq!(keys(&client, &id).await, ["name#2"]);
+    // That of the first question has been used.
+    client.answer_task(&id, "name", accept(&json!({"name": "Ada"}))).await;
+    assert_eq!(keys(&client, &id).await, ["name#2"]);
+    client.answer_task(&id, "name#2", accept(&json!({"name": "Ada"}))).await;
+    assert_eq!(client.finish_task(&id).await.text(), "It is Ada");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_handler_that_returns_no_questions_begins_again_when_a_client_would_call_again() {
+    use std::sync::atomic::{AtomicU32, Ordering};
+    static CALLS: AtomicU32 = AtomicU32::new(0);
+    let later = async || -> Result<&'static str, mcp_stateless::ToolError> {
+        if CALLS.fetch_add(1, Ordering::SeqCst) < 10 {
+            return Err(mcp_stateless::ask::InputRequired::new().state("not yet").into());
+        }
+        Ok("ready")
+    };
+    let later =
+        mcp_stateless::Tool::new("later", "", later).task_mode(mcp_stateless::task::TaskMode::Required);
+    let tools = mcp_stateless::ToolRegistry::builder().register(later).build().expect("valid");
+    let replica = super::Replica { tools, ..alone(|tasks| tasks) };
+    replica.run_tasks();
+    let client = replica.client();
+    let begun = tokio::time::Instant::now();
+    let id = client.call("later", json!({})).await.task_id().to_owned();
+    assert_eq!(client.finish_task(&id).await.text(), "ready");
+    assert!(begun.elapsed() >= Duration::from_secs(10), "once in each poll interval");
+}

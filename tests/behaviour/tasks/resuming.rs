@@ -123,7 +123,7 @@ async fn a_call_that_ends_its_replica_each_time_does_not_end_all() {
     let last = fleet.replica();
     last.run_tasks();
     let reply = last.client().finish_task(&id).await;
-    assert!(reply.error().1.contains("begun 5 times"), "{:?}", reply.message);
+    assert!(reply.error().1.contains("(runs: 5)"), "{:?}", reply.message);
     assert_eq!(fleet.probe.running(), 0);
 }
 
@@ -134,7 +134,7 @@ async fn a_host_says_how_often_a_call_is_begun() {
     let last = fleet.replica_with(|tasks| tasks.max_runs(1), |builder| builder);
     last.run_tasks();
     let reply = last.client().finish_task(&id).await;
-    assert!(reply.error().1.contains("begun 1 times"), "{:?}", reply.message);
+    assert!(reply.error().1.contains("(runs: 1)"), "{:?}", reply.message);
 }
 
 #[tokio::test(start_paused = true)]
@@ -248,4 +248,96 @@ async fn a_task_whose_tool_a_replica_does_not_have_is_left_to_others() {
     let newer = fleet.replica();
     newer.run_tasks();
     assert_eq!(newer.client().finish_task(&id).await.text(), "after 10 s");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_question_stays_open_until_the_handler_that_begins_again_asks_it() {
+    let fleet = Fleet::new();
+    let doomed = fleet.doomed();
+    let client = doomed.replica.client();
+    let id = client.call("prepared", json!({"seconds": 20})).await.task_id().to_owned();
+    while status(&client.task(&id).await).0 == "working" {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+    doomed.way.set_down(true);
+    let second = fleet.replica();
+    second.run_tasks();
+    fleet.probe.until(|probe| probe.running() == 1).await;
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    // Its user may take the time to answer.
+    let task = second.client().task(&id).await;
+    assert_eq!(status(&task).0, "input_required", "the handler is not there again yet");
+    let answer = json!({"action": "accept", "content": {"name": "Ada"}});
+    second.client().answer_task(&id, "name", answer).await;
+    let done = second.client().finish_task(&id).await;
+    assert_eq!((done.text().as_str(), done.questions), ("Hello, Ada", 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_question_that_was_withdrawn_is_not_opened_again() {
+    let fleet = Fleet::new();
+    let doomed = fleet.doomed();
+    let client = doomed.replica.client();
+    let id = client.call("patient", json!({})).await.task_id().to_owned();
+    tokio::time::sleep(Duration::from_secs(61)).await;
+    let asked = client.task(&id).await["inputRequests"].clone();
+    assert!(asked["name#2"].is_object() && asked.get("name").is_none(), "{asked}");
+    doomed.way.set_down(true);
+    let second = fleet.replica();
+    second.run_tasks();
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    let client = second.client();
+    assert_eq!(client.task(&id).await["inputRequests"], asked);
+    let answer = json!({"action": "accept", "content": {"name": "Ada"}});
+    client.answer_task(&id, "name#2", answer).await;
+    assert_eq!(client.finish_task(&id).await.text(), "Ada at attempt 1");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_begins_again_has_the_rest_of_the_time_of_its_task() {
+    let fleet = Fleet::new();
+    let set = |tasks: mcp_stateless::task::Tasks| tasks.keep_results_for(Duration::from_secs(60));
+    let tools = || {
+        let slow = async || tokio::time::sleep(Duration::from_secs(6000)).await;
+        let slow = Tool::new("slow", "", slow).task_mode(TaskMode::Required).idempotent();
+        let slow = slow.time_limit(Some(Duration::from_secs(7200)));
+        ToolRegistry::builder().register(slow).build().expect("valid")
+    };
+    let way = super::flaky::Flaky::over(Arc::clone(&fleet.store));
+    let first = Fleet { store: way.clone(), ..fleet.clone() }.replica_with(set, |builder| builder);
+    let first = TestClient::with_manager(first.manager, tools()).tasks();
+    let begun = tokio::time::Instant::now();
+    let id = first.call("slow", json!({})).await.task_id().to_owned();
+    tokio::time::sleep(Duration::from_secs(5000)).await;
+    way.set_down(true);
+    let second = fleet.replica_with(set, |builder| builder);
+    let second = super::Replica { tools: tools(), ..second };
+    second.run_tasks();
+    let stopped = second.client().finish_task(&id).await;
+    assert!(stopped.is_error() && stopped.text().contains("longer than its limit"), "{}", stopped.text());
+    let took = begun.elapsed().as_secs();
+    assert!((7190..7210).contains(&took), "{took} s");
+}
+
+#[tokio::test(start_paused = true)]
+async fn all_tasks_of_a_replica_are_taken_up_at_once() {
+    let fleet = Fleet::new();
+    let doomed = fleet.doomed();
+    let other = Tool::new("other", "", async || std::future::pending::<()>().await);
+    let other = other.task_mode(TaskMode::Required).idempotent();
+    let other = ToolRegistry::builder().register(other).build().expect("valid");
+    let newer = TestClient::with_manager(doomed.replica.manager.clone(), other).tasks();
+    let client = doomed.replica.client();
+    for number in 0..300 {
+        if number % 50 == 0 {
+            // Some have to stay where they are.
+            newer.call("other", json!({})).await.task_id();
+        }
+        client.call("idempotent", json!({"seconds": 1000})).await.task_id();
+    }
+    doomed.way.set_down(true);
+    fleet.replica().run_tasks();
+    let died = tokio::time::Instant::now();
+    fleet.probe.until(|probe| probe.running() == 300).await;
+    assert!(died.elapsed() <= Duration::from_secs(31), "{:?}", died.elapsed());
 }

@@ -15,9 +15,8 @@ const EXTENSION: &str = "io.modelcontextprotocol/tasks";
 /// A request of a client that declares the extension.
 pub(super) fn post(method: &str, mut params: Value) -> Post {
     let id = params["taskId"].as_str().map(str::to_owned);
-    params["_meta"] = json!({"io.modelcontextprotocol/clientCapabilities": {
-        "elicitation": {}, "roots": {}, "extensions": {EXTENSION: {}},
-    }});
+    params["_meta"]["io.modelcontextprotocol/clientCapabilities"] =
+        json!({"elicitation": {}, "roots": {}, "extensions": {EXTENSION: {}}});
     let post = Post::modern(method, params);
     match id {
         Some(id) => post.header("mcp-name", &id),

@@ -9,7 +9,7 @@
 //! | `includeTools`, `enabledTools`, `enabled_tools`, `allowed_tools`, `tools` | the only tools that are served | Gemini CLI; Codex; LiteLLM; GitHub Copilot, where `*` is all |
 //! | `tool_timeout_sec`, `startup_timeout_sec`, `startup_timeout_ms` | limits of a call and of opening | Codex |
 //! | `timeout` | the limit of a call | see [`Unit`] |
-//! | `era` | `legacy` or `modern`: the era that is spoken with the server | |
+//! | `era` | `legacy` or `modern`: the era to use with the server | |
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -80,7 +80,12 @@ impl Entry {
         if let Some(field) = take(&mut fields, "timeout") {
             match unit.seconds(field.number()?) {
                 Some(scale) => call_timeout = call_timeout.or(Some(seconds(&field, scale)?)),
-                None => warn(&field, "ignored: it may be in seconds or in milliseconds"),
+                None => {
+                    warn(
+                        &field,
+                        "ignored: it may be in seconds or in milliseconds; use \"tool_timeout_sec\"",
+                    );
+                }
             }
         }
         let era = take_as(&mut fields, "era", era)?;
@@ -115,7 +120,11 @@ impl Transport {
                 })
             }
             [address] => {
-                check_kinds(&kinds, "url", &["http", "streamable-http", "streamableHttp"])?;
+                check_kinds(
+                    &kinds,
+                    "url",
+                    &["http", "streamable-http", "streamable_http", "streamableHttp"],
+                )?;
                 let url = address.string(variable)?;
                 if !url.starts_with("http://") && !url.starts_with("https://") {
                     return Err(address.fault(Fault::Scheme));

@@ -68,7 +68,7 @@ pub(crate) enum Fault {
     TwoTransports(String),
     #[error("the transport \"sse\" is not supported; use the server's Streamable HTTP address")]
     Sse,
-    #[error("{given:?} cannot be combined with a {with:?}")]
+    #[error("{given:?} cannot be combined with a {with:?}; leave it out")]
     TransportType { given: String, with: &'static str },
     #[error("must begin with http:// or https://")]
     Scheme,
@@ -104,7 +104,7 @@ pub(crate) enum Fault {
     Key,
     #[error("is the key of another caller")]
     SameKey,
-    #[error("the variable {0} is not set and has no default")]
+    #[error("the variable {0} is not set and has no default; set it, or write ${{{0}:-DEFAULT}}")]
     Unset(String),
     #[error("{0:?} is not one of ${{NAME}}, ${{NAME:-default}} and ${{env:NAME}}")]
     Reference(String),

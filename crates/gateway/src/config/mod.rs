@@ -70,7 +70,7 @@ impl Config {
     /// Reads a file, with the variables of this process's environment.
     ///
     /// # Errors
-    /// If the file cannot be read, is not valid JSON, or has no server that can be used.
+    /// Returns an error if the file cannot be read, is not valid JSON, or has no server that can be used.
     pub fn read(path: &Path) -> Result<Self, ConfigError> {
         let text =
             fs::read_to_string(path).map_err(|source| ErrorKind::Read { path: path.to_owned(), source })?;
@@ -81,13 +81,14 @@ impl Config {
     /// a variable.
     ///
     /// # Errors
-    /// If the text is not valid JSON, or has no server that can be used.
+    /// Returns an error if the text is not valid JSON, or has no server that can be used.
     pub fn parse(
         file: &str,
         text: &str,
         variable: impl Fn(&str) -> Option<String>,
     ) -> Result<Self, ConfigError> {
-        let file = File { name: file, text };
+        // Some editors write a byte order mark.
+        let file = File { name: file, text: text.strip_prefix('\u{feff}').unwrap_or(text) };
         let value = file.parse()?;
         let whole = Field::whole(file, &value);
         let mut fields = whole.object()?;
@@ -225,6 +226,12 @@ mod tests {
         let Transport::Http { url, headers } = &config.servers[1].entry.transport else { panic!("not HTTP") };
         assert_eq!(url, "https://h/mcp");
         assert_eq!(headers, &BTreeMap::from([("X".to_owned(), "y".to_owned())]));
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_skipped() {
+        let text = format!("\u{feff}{}", server(r#""command": "c", "args": 1"#));
+        left_out(&text, "2:26: mcpServers.one.args: must be a list");
     }
 
     #[test]

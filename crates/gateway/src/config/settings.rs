@@ -31,7 +31,7 @@ use super::field::{Field, take, take_as};
 
 /// The issuer in the principals of callers with API keys.
 const KEYS: &str = "mcp-gateway";
-/// The fewest characters of a key: 128 random bits in base64 have 22.
+/// The minimum length of a key in characters: 128 random bits in base64 have 22.
 const SHORTEST_KEY: usize = 22;
 
 /// The settings of the gateway.
@@ -142,7 +142,7 @@ fn api_keys(field: &Field<'_>, scopes: &[String], variable: &Variable<'_>) -> Re
     if seen.is_empty() { Err(field.fault(Fault::NoKeys)) } else { Ok(keys) }
 }
 
-/// Reads a bound.
+/// Reads a limit.
 fn count(field: &Field<'_>) -> Result<usize, ConfigError> {
     let number = field.number()?;
     let is_count = (1.0..=f64::from(u32::MAX)).contains(&number) && number.fract() == 0.0;

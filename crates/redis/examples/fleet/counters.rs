@@ -1,4 +1,4 @@
-//! Counters, which the replicas share: what this server is about.
+//! Counters that the replicas share.
 
 use std::time::Duration;
 
@@ -9,12 +9,12 @@ use redis::AsyncConnectionConfig;
 use redis::aio::MultiplexedConnection;
 use tokio::sync::Mutex;
 
-/// How long Redis may take to answer.
+/// The time limit of a command.
 const LIMIT: Duration = Duration::from_secs(2);
-/// How long a counter is kept that nobody counts, in seconds.
+/// How long an unused counter is kept, in seconds.
 const KEPT: u64 = 600;
 
-/// Named counters in Redis. Who counts publishes a change on all replicas.
+/// Named counters in Redis. Each increment is published as a change to all replicas.
 pub(crate) struct Counters {
     client: redis::Client,
     connection: Mutex<Option<MultiplexedConnection>>,
@@ -35,7 +35,7 @@ impl Counters {
         Ok(std::sync::Arc::new(Self { client, connection: Mutex::default(), changes }))
     }
 
-    /// Adds one, and returns the sum.
+    /// Increments a counter, and returns its value.
     pub(crate) async fn count(&self, name: &str) -> Result<u64, ToolError> {
         let mut pipe = redis::pipe();
         pipe.atomic().incr(key(name), 1).expire(key(name), KEPT.cast_signed()).ignore();
@@ -58,7 +58,7 @@ impl Counters {
         self.client.get_multiplexed_async_connection_with_config(&config).await
     }
 
-    /// Runs commands on a connection that is made anew after an error.
+    /// Runs commands, and reconnects after an error.
     async fn run<T: redis::FromRedisValue>(&self, pipe: &redis::Pipeline) -> Result<T, ToolError> {
         let away = |error: redis::RedisError| {
             tracing::warn!(%error, "a counter cannot be reached");

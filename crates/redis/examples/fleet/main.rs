@@ -1,4 +1,5 @@
-//! A server whose replicas serve as one, behind nginx and with Redis. Each may end at any moment.
+//! A server with replicas that share their state in Redis. Any replica serves any request, and each of them
+//! may stop at any time. With Redis at port 6379, start a replica:
 //!
 //! ```sh
 //! export REDIS_URL=redis://127.0.0.1:6379
@@ -6,15 +7,26 @@
 //! cargo run -p mcp-stateless-redis --example fleet -- --addr 127.0.0.1:8001
 //! ```
 //!
-//! and others on other ports. `nginx.conf` beside this file is what stands in front. The caller is the
-//! token of `Authorization`, which a real server would verify.
+//! Start another at port 8002, and nginx in front of both with the `nginx.conf` beside this file:
 //!
-//! `LEASE_SECONDS` is how soon the tasks of a replica that has died are taken up, `KEEP_SECONDS` how
-//! long results are kept, and `ANNOUNCE_SECONDS` how long a replica goes on after the signal to end,
-//! for balancers that check whether it is ready. nginx does not: its configuration says so before.
+//! ```sh
+//! mkdir -p fleet/temp && cp crates/redis/examples/fleet/nginx.conf fleet/
+//! echo 'server 127.0.0.1:8001 max_fails=0; server 127.0.0.1:8002 max_fails=0;' > fleet/replicas.conf
+//! echo 'listen 127.0.0.1:8000;' > fleet/listen.conf
+//! nginx -p fleet -c nginx.conf -e nginx.log
+//! ```
+//!
+//! The token in `Authorization` identifies the caller; a real server would verify it. To stop nginx, add
+//! `-s quit` to its command.
+//!
+//! Optional environment variables, in seconds:
+//!
+//! - `LEASE_SECONDS`: when a replica dies, another one takes over its tasks after this time.
+//! - `KEEP_SECONDS`: how long the results of tasks are kept.
+//! - `ANNOUNCE_SECONDS`: how long a replica continues to serve after SIGTERM, while `/ready` returns 503.
 
 mod counters;
-/// What the official conformance suite looks for.
+/// The tools that the official conformance suite expects.
 #[path = "../../../../examples/everything/tasks.rs"]
 mod suite;
 mod tools;
@@ -36,7 +48,7 @@ use tokio::net::TcpListener;
 
 use crate::counters::Counters;
 
-/// Makes the token the caller.
+/// Identifies the caller by the token.
 async fn authenticate(mut request: Request, next: Next) -> Response {
     let token = request.headers().get("authorization").and_then(|value| value.to_str().ok());
     if let Some(token) = token.and_then(|token| token.strip_prefix("Bearer ")) {
@@ -67,7 +79,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         .lease(seconds("LEASE_SECONDS", 30))
         .time_limit(Duration::from_secs(300))
         .keep_results_for(seconds("KEEP_SECONDS", 300))
-        .max_runs(20) // its replicas die all the time, and not because of its tools
+        .max_runs(20) // in the tests, replicas are killed all the time
         .poll_interval(Duration::from_millis(200));
     let manager = StatelessSessionManager::builder("fleet", env!("CARGO_PKG_VERSION"))
         .state_keys(keys)
@@ -90,13 +102,13 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let listener = TcpListener::bind(&address).await?;
     println!("listening on http://{}/mcp", listener.local_addr()?);
     let ended = serve(listener, app)
-        .idle_timeout(Duration::from_secs(120)) // longer than that of nginx
+        .idle_timeout(Duration::from_secs(120)) // longer than the timeout of nginx
         .announce_for(seconds("ANNOUNCE_SECONDS", 0))
         .drain_timeout(Duration::from_secs(20))
         .shutdown_on(signals)
         .drain(&manager)
         .await;
-    println!("connections that were cut: {}", ended.cut_connections);
+    println!("connections that were cut off: {}", ended.cut_connections);
     Ok(())
 }
 

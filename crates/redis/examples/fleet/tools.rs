@@ -26,7 +26,7 @@ struct Pause {
 
 #[derive(Deserialize, JsonSchema)]
 struct Counter {
-    /// The counter's name: letters and digits.
+    /// The name of the counter, which consists of letters and digits.
     name: String,
 }
 
@@ -39,7 +39,7 @@ struct Work {
 
 #[derive(Deserialize, JsonSchema)]
 struct Booking {
-    /// The counter that counts how often this booking was made: letters and digits.
+    /// The name of the counter for this booking, which consists of letters and digits.
     name: String,
     /// How long it takes.
     milliseconds: u64,
@@ -60,7 +60,7 @@ struct Sure {
     sure: bool,
 }
 
-/// Takes a while, and tells how far it is.
+/// Waits, and reports its progress.
 async fn pause(Pause { milliseconds }: Pause, cx: CallContext) -> &'static str {
     for step in 1..=4_u32 {
         tokio::time::sleep(Duration::from_millis(milliseconds / 4)).await;
@@ -69,14 +69,14 @@ async fn pause(Pause { milliseconds }: Pause, cx: CallContext) -> &'static str {
     "rested"
 }
 
-/// Asks twice.
+/// Asks the user twice.
 async fn order(Dish { dish }: Dish, cx: CallContext) -> Result<String, ToolError> {
     let Guests { guests } = cx.elicit("guests", "For how many?").await?;
     let Sure { sure } = cx.elicit("sure", format!("Order {dish} for {guests}?")).await?;
     Ok(if sure { format!("Ordered {dish} for {guests}.") } else { "Nothing ordered.".to_owned() })
 }
 
-/// Squares a number, slowly. It may be begun again.
+/// Squares a number slowly. May be restarted.
 async fn square(Work { number, milliseconds }: Work, cx: CallContext) -> u64 {
     for step in 1..=4_u32 {
         cx.progress(step.into(), Some(4.0), &format!("in process {}", std::process::id())).await;
@@ -85,7 +85,7 @@ async fn square(Work { number, milliseconds }: Work, cx: CallContext) -> u64 {
     number.wrapping_mul(number)
 }
 
-/// Squares a number if the user is sure, half before and half after the question.
+/// Squares a number if the user agrees. Half of the time passes before the question, half after it.
 async fn square_if_sure(Work { number, milliseconds }: Work, cx: CallContext) -> Result<String, ToolError> {
     let half = Duration::from_millis(milliseconds / 2);
     tokio::time::sleep(half).await;
@@ -94,7 +94,7 @@ async fn square_if_sure(Work { number, milliseconds }: Work, cx: CallContext) ->
     Ok(if sure { number.wrapping_mul(number).to_string() } else { "left alone".to_owned() })
 }
 
-/// Does what must not be done twice, and so is not begun again.
+/// Makes a booking, which must not be repeated, so its task is not restarted.
 async fn book(counters: Arc<Counters>, Booking { name, milliseconds }: Booking) -> Result<String, ToolError> {
     check(&name)?;
     let times = counters.count(&name).await?;

@@ -2,10 +2,11 @@
 
 use bytes::Bytes;
 
-/// Identifies a process, which delivers its own messages to its own subscribers itself.
+/// Identifies a process. A process ignores its own messages from Redis, because it has delivered them to
+/// its subscribers directly.
 pub(super) type Origin = [u8; 8];
 
-/// What a payload says.
+/// The content of a payload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Frame<'a> {
     Message(&'a [u8]),
@@ -25,7 +26,7 @@ impl<'a> Frame<'a> {
         [&[kind], &origin[..], message].concat().into()
     }
 
-    /// Returns `None` for what a newer version of this crate has sent.
+    /// Parses a payload. Returns `None` if a newer version of this crate has sent it.
     pub(super) fn read(payload: &'a [u8]) -> Option<(Origin, Self)> {
         let (&kind, rest) = payload.split_first()?;
         let (origin, message) = rest.split_first_chunk()?;

@@ -1,4 +1,4 @@
-//! The task that listens.
+//! The task that listens to the channels.
 
 use std::collections::HashSet;
 use std::future::pending;
@@ -20,9 +20,9 @@ use super::topics::{Difference, Topics};
 use crate::link::Request;
 use crate::source;
 
-/// How long to wait before the second attempt to listen, and at most between two attempts.
+/// The shortest and the longest pause between two attempts to subscribe.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(1));
-/// How often a connection is checked on which nothing has to happen.
+/// How often an idle connection is checked.
 const CHECK_INTERVAL: Duration = Duration::from_secs(5);
 
 /// Receives the messages of this process's topics.
@@ -31,7 +31,7 @@ pub(super) struct Listener {
     pub(super) topics: Arc<Topics>,
 }
 
-/// A change of what a connection has subscribed to, under way.
+/// A change of the subscriptions of a connection, in progress.
 type Change = Pin<Box<dyn Future<Output = Result<Difference, String>> + Send>>;
 type Check = Pin<Box<dyn Future<Output = Result<(), String>> + Send>>;
 
@@ -110,7 +110,7 @@ impl Listener {
                                 self.topics.connected(&topic);
                                 subscribed.insert(topic);
                             }
-                            // The channel of all replicas has no subscribers of its own.
+                            // The channel of all replicas is not a topic with subscribers.
                             subscribed.remove("");
                         }
                     }
@@ -131,7 +131,7 @@ impl Listener {
     fn receive(&self, message: &Msg) {
         let Some(topic) = self.channels.topic(message.get_channel_name()) else { return };
         match Frame::read(message.get_payload_bytes()) {
-            // Own messages have been delivered when they were published.
+            // Messages of this process were delivered when they were published.
             Some((origin, _)) if origin == self.channels.origin => {}
             Some((_, Frame::Message(message))) => {
                 self.topics.send(topic, &Bytes::copy_from_slice(message));
@@ -141,7 +141,7 @@ impl Listener {
         }
     }
 
-    /// Subscribes and unsubscribes. Topics go one by one, because a reply belongs to one topic.
+    /// Subscribes and unsubscribes, with one command for each topic, because each reply is for one topic.
     fn change(&self, sink: &PubSubSink, difference: Difference) -> Change {
         let limit = self.channels.link.limits().response;
         let channels = self.channels.clone();
@@ -158,7 +158,7 @@ impl Listener {
             });
             let changing = async {
                 try_join_all(subscribing).await?;
-                // A channel that could not be left does no harm.
+                // A failed unsubscription does no harm.
                 join_all(unsubscribing).await;
                 Ok(())
             };
@@ -184,7 +184,7 @@ async fn within<T>(limit: Duration, work: impl Future<Output = Result<T, RedisEr
     }
 }
 
-/// Waits for the work, if there is any.
+/// Waits for the work, or forever if there is none.
 async fn maybe<T>(work: &mut Option<Pin<Box<dyn Future<Output = T> + Send>>>) -> T {
     match work {
         Some(work) => work.as_mut().await,

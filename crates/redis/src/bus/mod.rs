@@ -22,27 +22,27 @@ use self::publisher::{Channels, Outbox, Reached};
 use self::topics::Topics;
 use crate::link::Link;
 
-/// For how long a message is delivered again that nobody has received: its subscriber may be about to
-/// subscribe, or to connect again.
+/// How long the delivery of a message without a receiver is repeated. Its receiver may be about to
+/// subscribe or to reconnect.
 const SETTLING: Duration = Duration::from_secs(1);
-/// How long to wait before the second try; the wait doubles.
+/// The pause before the second attempt. The pause doubles with each attempt.
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
 
 /// A [`ChangeBus`] over the channels of Redis, created by [`Redis::bus`](crate::Redis::bus). Clones
-/// are the same bus.
+/// share the same bus.
 ///
-/// Subscribers of the process that publishes get a message at once and without Redis; those of other
-/// replicas get it through a channel. While Redis is away, changes wait, up to 1,024 of them or
-/// 16 MiB, for the command timeout. What is lost then is made up for: as soon as Redis is back,
-/// everyone who may have missed a change is told to look again.
+/// Subscribers in the publishing process get a message immediately and without Redis. Subscribers in other
+/// replicas get it through a channel. While Redis is unavailable, up to 1,024 changes or 16 MiB wait for
+/// at most the command timeout. If changes are lost, every subscriber that may have missed one is notified
+/// when Redis is back.
 ///
-/// An answer of a legacy client that is received on another replica than its question was sent from
-/// is confirmed by Redis. It is refused with 503 while Redis is away, and with 400 if no replica
-/// waits for it, after a second.
+/// If the answer of a legacy client arrives at a replica other than the one that asked, Redis confirms that
+/// it was delivered. The answer is refused with 503 while Redis is unavailable, and with 400 if no replica
+/// has received it within a second.
 ///
-/// The bus runs two tasks, one to publish and one to listen, from its first use until its last clone
-/// and its last subscription are dropped. It must be used within a Tokio runtime; elsewhere it
-/// reaches subscribers of the same process alone.
+/// The bus spawns two Tokio tasks, one that publishes and one that listens. They run from its first use
+/// until the last clone and the last subscription are dropped. Outside of a Tokio runtime, the bus only
+/// reaches subscribers of the same process.
 #[derive(Clone)]
 pub struct RedisBus(Arc<Inner>);
 
@@ -87,7 +87,7 @@ impl Inner {
         }
     }
 
-    /// Starts to listen, unless the task runs already.
+    /// Starts the listening task, unless it is running.
     fn listen(&self) {
         let Ok(runtime) = Handle::try_current() else { return };
         // No code panics while it holds the lock.

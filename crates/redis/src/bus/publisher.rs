@@ -13,25 +13,26 @@ use super::frame::{Frame, Origin};
 use crate::error::{Error, ErrorKind};
 use crate::link::{Link, Request};
 
-/// How many messages may wait to be published, and how many bytes.
+/// The maximum number of messages, and of their bytes, that may wait to be published.
 const MOST_MESSAGES: usize = 1024;
 const MOST_BYTES: usize = 16 * 1024 * 1024;
-/// How many messages are sent before the response to the first is there.
+/// How many messages are sent without waiting for the response to the first.
 const AT_ONCE: usize = 64;
-/// How many topics are remembered whose messages were lost.
+/// The maximum number of topics with lost messages that are stored. If there are more, all subscribers are
+/// notified.
 const MOST_LOST: usize = 1024;
 
 /// Publishes over the link.
 #[derive(Clone)]
 pub(super) struct Channels {
     pub(super) link: Link,
-    /// Precedes a topic in the name of its channel. By itself it is the channel of all replicas.
+    /// The prefix of the names of channels. The prefix itself is the channel of all replicas.
     pub(super) prefix: Arc<str>,
     pub(super) origin: Origin,
 }
 
 impl Channels {
-    /// Returns how many subscribers a message has reached.
+    /// Publishes a message. Returns whether it has reached a subscriber.
     pub(super) async fn publish(&self, topic: &str, frame: &[u8]) -> Result<Reached, Error> {
         let mut command = redis::cmd("PUBLISH");
         command.arg(self.channel(topic)).arg(frame);
@@ -66,11 +67,11 @@ pub(super) struct Outbox {
 #[derive(Default)]
 struct Room {
     bytes: AtomicUsize,
-    /// Whether messages were lost because there was none.
+    /// Set when messages were lost because there was no room.
     is_exceeded: AtomicBool,
 }
 
-/// A message that waits.
+/// A message that waits to be published.
 struct Waiting {
     topic: Box<str>,
     frame: Bytes,
@@ -84,14 +85,16 @@ impl Drop for Waiting {
 }
 
 impl Outbox {
-    /// Creates an outbox, and the task that empties it, which ends with the outbox.
+    /// Creates an outbox, and the future of the task that publishes its messages. The task ends when the
+    /// outbox is dropped.
     pub(super) fn new(channels: Channels) -> (Self, impl Future<Output = ()> + Send + 'static) {
         let (sender, receiver) = mpsc::channel(MOST_MESSAGES);
         let room = Arc::<Room>::default();
         (Self { sender, room: Arc::clone(&room) }, publish(channels, receiver, room))
     }
 
-    /// Adds a message. If there is no room for it, all replicas will be told that messages were lost.
+    /// Adds a message. If there is no room, the message is dropped, and all replicas are notified later that
+    /// messages were lost.
     pub(super) fn add(&self, topic: &str, frame: Bytes) {
         let length = frame.len();
         let before = self.room.bytes.fetch_add(length, Ordering::Relaxed);
@@ -101,7 +104,7 @@ impl Outbox {
         }
     }
 
-    /// Returns whether the task has ended, with its runtime.
+    /// Returns whether the task has ended, because its runtime was shut down.
     pub(super) fn is_closed(&self) -> bool {
         self.sender.is_closed()
     }
@@ -128,20 +131,20 @@ async fn publish(channels: Channels, mut outbox: mpsc::Receiver<Waiting>, room: 
         let sent = join_all(sent).await;
         for (waiting, sent) in batch.drain(..).zip(sent) {
             if let Err(error) = sent {
-                tracing::warn!(%error, "a change could not be published; listeners will be told to look again");
+                tracing::warn!(%error, "a change could not be published; its listeners will be notified later");
                 lost.add(&waiting.topic);
             }
         }
-        // What found no room came while others waited, so the task comes by here afterwards.
+        // Messages are only dropped while others wait, so this code always runs afterwards.
         lost.all |= room.is_exceeded.swap(false, Ordering::AcqRel);
     }
 }
 
-/// Topics whose messages were lost. Their subscribers are told so when Redis is back.
+/// Topics with lost messages. Their subscribers are notified when Redis is back.
 #[derive(Default)]
 struct Lost {
     topics: HashSet<Box<str>>,
-    /// Whether there are too many to remember.
+    /// Set if there are too many topics to store.
     all: bool,
 }
 
@@ -164,7 +167,7 @@ impl Lost {
 
     async fn tell(&mut self, channels: &Channels) {
         let missed = Frame::Missed.write(channels.origin);
-        // What Redis refuses will not be taken later either.
+        // A message that Redis refuses is not sent again.
         let is_done =
             |told: Result<Reached, Error>| told.map_or_else(|error| !error.is_temporary(), |_| true);
         if self.all && is_done(channels.publish("", &missed).await) {

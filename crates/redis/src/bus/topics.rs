@@ -52,7 +52,7 @@ struct Topic {
     is_connected: bool,
 }
 
-/// Which topics a connection has to subscribe to, and which not any more.
+/// The topics that a connection has to subscribe to, and to unsubscribe from.
 #[derive(Default)]
 pub(super) struct Difference {
     pub(super) missing: Vec<Box<str>>,
@@ -66,7 +66,7 @@ impl Difference {
 }
 
 impl Topics {
-    /// Adds a subscriber. Returns its number among those of the process.
+    /// Adds a subscriber. Returns its number, which is unique in the process.
     pub(super) fn add(&self, name: &str, sender: BusSender) -> u64 {
         let mut inner = self.lock();
         let id = inner.next;
@@ -99,7 +99,7 @@ impl Topics {
 
     /// Sends a message to the subscribers of a topic. Returns whether there are any.
     pub(super) fn send(&self, topic: &str, message: &Bytes) -> bool {
-        // Not under the lock, because a subscriber that is woken may subscribe again.
+        // Sent without holding the lock, because a subscriber that is woken may subscribe again.
         let senders = self.senders_of(topic);
         for sender in &senders {
             sender.send(message.clone());

@@ -1,4 +1,4 @@
-//! What the scripts return.
+//! The replies of the scripts.
 
 use std::fmt::Write as _;
 
@@ -22,8 +22,8 @@ impl Reply {
         Ok(Self { outcome: outcome.ok_or_else(nonsense)?, values })
     }
 
-    /// Turns the outcome into an error, unless it is a success. The values of a conflict are the record
-    /// of the task with this id.
+    /// Returns an error unless the script has succeeded. The values of a conflict are the current record of
+    /// the task with this id.
     pub(super) fn success(mut self, id: &str) -> Result<Self, TaskStoreError> {
         match &*self.outcome {
             "ok" => Ok(self),
@@ -44,7 +44,7 @@ impl Reply {
         self.values.next().flatten().map(Bytes::from).ok_or_else(nonsense)
     }
 
-    /// Reads questions and answers, which take turns.
+    /// Reads questions and answers, which alternate.
     pub(super) fn answers(mut self) -> Result<Vec<TaskAnswer>, TaskStoreError> {
         let mut answers = Vec::with_capacity(self.values.len() / 2);
         while let Some(question) = self.values.next() {
@@ -59,7 +59,7 @@ impl Reply {
 pub(super) const FIELDS: [&str; 10] =
     ["owner", "state", "version", "token", "leased", "created", "updated", "expires", "open", "data"];
 
-/// Reads the values of [`FIELDS`]; `None` if they are not those of a task.
+/// Reads the values of [`FIELDS`]. Returns `None` if they are not those of a task.
 pub(super) fn record(id: &str, values: &mut impl Iterator<Item = Option<Vec<u8>>>) -> Option<TaskRecord> {
     let mut next = || values.next().flatten();
     Some(TaskRecord {

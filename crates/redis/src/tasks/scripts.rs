@@ -1,19 +1,19 @@
-//! The steps of tasks, as scripts that run in Redis, each of them at once.
+//! The operations on tasks, as Lua scripts that Redis runs atomically.
 //!
-//! A task is a hash with an expiry. Three kinds of sorted sets index them: the leases of running
-//! tasks, by the end of each; and, to bound them, the tasks of all callers, known or not, and of each
-//! owner, by their expiry. A task that expires stays in the sets until somebody comes across it there;
-//! the sets expire with the last of their tasks.
+//! A task is a hash with an expiry. Three kinds of sorted sets index the tasks. One has the leases of
+//! running tasks, ordered by the end of the lease. The others limit the number of tasks, and are ordered by
+//! expiry: the tasks of all callers with or without a principal, and the tasks of each owner. An expired
+//! task stays in the sets until a script finds it there. The sets expire with the last of their tasks.
 //!
-//! The names of some keys are known only when the task has been read. They have the same hash tag as
-//! the keys that the scripts are given, so they are on the same node of a Cluster.
+//! The names of some keys are only known after the task has been read. They have the same hash tag as
+//! the keys in `KEYS`, so they are on the same node of a Cluster.
 
 use std::sync::LazyLock;
 
 use redis::Script;
 
-/// What the scripts of one task share. `KEYS`: the hash of the task; the set of leases; the start of
-/// the names of the other sets. `ARGV[1]`: the id.
+/// The common part of the scripts for one task. `KEYS`: the hash of the task; the set of leases; the
+/// prefix of the names of the other sets. `ARGV[1]`: the id.
 const OF_TASK: &str = r"
 local task, leases, sets, id = KEYS[1], KEYS[2], KEYS[3], ARGV[1]
 
@@ -116,8 +116,8 @@ local function change(at)
 end
 ";
 
-/// `ARGV`: id, owner, call, data, lease, keep, the most bytes of a task, and the most tasks in each of
-/// the owner's sets.
+/// `ARGV`: id, owner, call, data, lease, keep, the maximum size of a task, and the maximum number of tasks
+/// in each of the owner's sets.
 const CREATE: &str = r"
 local owner, call, data = ARGV[2], ARGV[3], ARGV[4]
 if get('state') then
@@ -140,7 +140,7 @@ lease_until(text(at + ARGV[5]))
 return reply_and_expire()
 ";
 
-/// `ARGV`: id, token or nothing, version, state, data, open questions, keep or nothing, the most bytes.
+/// `ARGV`: id, token or nothing, version, state, data, open questions, keep or nothing, the maximum size.
 const ADVANCE: &str = r"
 local state, data, keep_for = ARGV[4], ARGV[5], ARGV[7]
 local refused = refusal(ARGV[2])
@@ -178,7 +178,7 @@ end
 return reply_and_expire()
 ";
 
-/// `ARGV`: id, the most bytes, and questions and answers by turns.
+/// `ARGV`: id, the maximum size, and alternating questions and answers.
 const ANSWER: &str = r"
 if not get('state') then
   return {'not found'}
@@ -223,7 +223,7 @@ end
 return answers
 ";
 
-/// `ARGV`: id, lease, and a mark by which the same caller is recognised when it tries again.
+/// `ARGV`: id, lease, and a mark that identifies the caller if it repeats the script.
 const TAKE: &str = r"
 local refused = refusal()
 if refused then
@@ -269,7 +269,7 @@ end
 return {'ok'}
 ";
 
-/// `KEYS`: the set of leases; the start of the names of tasks. `ARGV`: how many.
+/// `KEYS`: the set of leases; the prefix of the names of tasks. `ARGV`: the maximum number.
 const EXPIRED: &str = r"
 local leases, tasks, most = KEYS[1], KEYS[2], tonumber(ARGV[1])
 local time = redis.call('TIME')

@@ -13,20 +13,20 @@ use super::scripts;
 use crate::link::{Link, Request, Response};
 use crate::random::random;
 
-/// The longest duration that is stored, in milliseconds: about a hundred years. Times remain exact in
-/// the numbers of Redis's scripts.
+/// The longest duration that is stored, in milliseconds: about a hundred years. The scripts calculate with
+/// floating-point numbers, which represent such times exactly.
 const MOST_MILLISECONDS: u128 = 100 * 365 * 24 * 3600 * 1000;
 
 /// A [`TaskStore`] in Redis, created by [`Redis::task_store`](crate::Redis::task_store).
 ///
-/// By default it keeps 65,536 tasks of callers with a [`Principal`](mcp_stateless::Principal), at most
-/// an eighth of them for each caller, and as many again of callers without one; and 4 MiB for each task:
-/// its call, what is told of it, and the answers to its questions. At a bound, a task is refused until
-/// others have expired.
+/// By default, it stores at most 65,536 tasks of callers with a [`Principal`](mcp_stateless::Principal), of
+/// which each caller may have an eighth, and another 65,536 tasks of callers without a principal. Each task
+/// may take 4 MiB for its call, its status or result, and the answers to its questions. When a limit is
+/// reached, new tasks are refused until others have expired.
 ///
-/// Each step is a script, so it happens as a whole or not at all, and is sent again if its response is
-/// lost, without happening twice. Tasks survive what Redis is [configured](crate#what-to-configure-in-redis)
-/// to survive.
+/// Each operation is a script, so it has its whole effect or none. If its response is lost, it is sent
+/// again, and does not take effect twice. The [configuration](crate#configuration-of-redis) of Redis
+/// decides which failures tasks survive.
 #[derive(Clone)]
 pub struct RedisTaskStore {
     link: Link,
@@ -36,7 +36,7 @@ pub struct RedisTaskStore {
     most_bytes: usize,
 }
 
-/// The names of keys, and what they begin with.
+/// The names and prefixes of keys.
 #[derive(Clone)]
 struct Names {
     task: String,
@@ -51,22 +51,23 @@ impl RedisTaskStore {
         Self { link, names, most: 65_536, most_each: None, most_bytes: 4 * 1024 * 1024 }
     }
 
-    /// Sets how many tasks may be kept of callers with a principal, and as many again of others.
+    /// Sets the maximum number of stored tasks of all callers with a principal, and separately of all
+    /// callers without one.
     #[must_use]
     pub fn max_tasks(mut self, tasks: usize) -> Self {
         self.most = tasks;
         self
     }
 
-    /// Sets how many tasks may be kept of one caller; an eighth of [`max_tasks`](Self::max_tasks) by
-    /// default, and at least one.
+    /// Sets the maximum number of stored tasks of one caller. The default is an eighth of
+    /// [`max_tasks`](Self::max_tasks), and at least one.
     #[must_use]
     pub fn max_tasks_per_principal(mut self, tasks: usize) -> Self {
         self.most_each = Some(tasks);
         self
     }
 
-    /// Sets how many bytes a task may take, sealed.
+    /// Sets the maximum size of a task in bytes, after sealing.
     #[must_use]
     pub fn max_task_size(mut self, bytes: usize) -> Self {
         self.most_bytes = bytes;
@@ -102,7 +103,7 @@ impl RedisTaskStore {
         let Response { value, is_repeated } = self.send(Request::Script(create)).await?;
         let created = Reply::read(value)?.success(&task.id).and_then(|mut reply| reply.record(&task.id));
         match created {
-            // The first try has created it.
+            // The first attempt has created the task.
             Err(TaskStoreError::Conflict(record))
                 if is_repeated && record.version == 1 && record.token == 1 && record.data == task.data =>
             {
@@ -131,7 +132,7 @@ impl RedisTaskStore {
         advance.arg(self.most_bytes);
         let Response { value, is_repeated } = self.send(Request::Script(advance)).await?;
         match Reply::read(value)?.success(id).and_then(|mut reply| reply.record(id)) {
-            // The first try has moved it on.
+            // The first attempt has changed the task.
             Err(TaskStoreError::Conflict(record))
                 if is_repeated
                     && record.version == step.version.saturating_add(1)
@@ -222,7 +223,7 @@ impl TaskStore for RedisTaskStore {
 }
 
 fn milliseconds(duration: Duration) -> u64 {
-    // The minimum fits.
+    // The maximum fits into 64 bits.
     u64::try_from(duration.as_millis().min(MOST_MILLISECONDS)).unwrap_or_default()
 }
 

@@ -20,7 +20,7 @@ async fn no_caller_sees_answers_cancels_or_hears_of_the_tasks_of_another_on_any_
     assert_eq!(nobody["code"], -32602);
 
     let yes = json!({"sure": {"action": "accept", "content": {"sure": true}}});
-    // As many as there are replicas, and more.
+    // More than there are replicas, so that each is asked.
     for _ in 0..6 {
         for (method, params) in [
             ("tasks/get", json!({"taskId": id})),

@@ -1,4 +1,4 @@
-//! A client that follows the protocol: it sends again what was lost or postponed.
+//! A client that repeats requests that were lost or refused with 503.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -10,17 +10,20 @@ use hyper::{Request, StatusCode};
 use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
+use tokio::sync::mpsc;
+use tokio::task::AbortHandle;
 use tokio::time::timeout;
 
+use crate::processes::REPLICA_HEADER;
 use crate::report::Report;
 
 pub(crate) const MODERN: &str = "2026-07-28";
 const LEGACY: &str = "2025-11-25";
 const TASKS: &str = "io.modelcontextprotocol/tasks";
 
-/// How long a part of a response may take to come. Streams have a comment every 15 s.
+/// The longest pause between two parts of a response. Streams have a comment every 15 s.
 const LIMIT: Duration = Duration::from_secs(30);
-/// How often a request is sent, at most.
+/// The maximum number of attempts for a request.
 const MOST_TRIES: usize = 40;
 
 /// A client of one caller.
@@ -31,19 +34,34 @@ pub(crate) struct Client {
     report: Report,
 }
 
-/// Why a try has failed.
+/// Why an attempt has failed.
 #[derive(Debug)]
 pub(crate) enum Failure {
-    /// It was sent and lost.
-    Lost(String),
-    /// It was not done, and may be sent again.
+    /// The request was sent, and got no response.
+    Lost(Loss),
+    /// The request was refused, and may be sent again.
     Postponed(String),
+}
+
+/// A request that was lost.
+#[derive(Debug)]
+pub(crate) struct Loss {
+    pub(crate) at: Instant,
+    /// The port of the replica that had it, as far as nginx says so.
+    pub(crate) replica: Option<u16>,
+    pub(crate) why: String,
+}
+
+impl Failure {
+    fn lost(replica: Option<u16>, why: impl Into<String>) -> Self {
+        Self::Lost(Loss { at: Instant::now(), replica, why: why.into() })
+    }
 }
 
 /// A message to send.
 #[derive(Clone)]
 pub(crate) struct Message {
-    /// What it is for, in the report.
+    /// The purpose of the message, for the report.
     what: &'static str,
     body: String,
     headers: Vec<(&'static str, String)>,
@@ -94,7 +112,7 @@ impl Client {
     /// Opens the response to a message, on a connection that is used for nothing else.
     pub(crate) async fn open(&self, message: &Message) -> Result<Stream, Failure> {
         self.report.request(message.what);
-        let lost = |error: &dyn std::fmt::Debug| Failure::Lost(format!("{error:?}"));
+        let lost = |error: &dyn std::fmt::Debug| Failure::lost(None, format!("{error:?}"));
         let exchange = async {
             let socket = TcpStream::connect(("127.0.0.1", self.port)).await.map_err(|error| lost(&error))?;
             let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(socket))
@@ -114,23 +132,25 @@ impl Client {
             sender.send_request(request).await.map_err(|error| lost(&error))
         };
         let response =
-            timeout(LIMIT, exchange).await.map_err(|_| Failure::Lost("no head in time".to_owned()))??;
+            timeout(LIMIT, exchange).await.map_err(|_| Failure::lost(None, "no head in time"))??;
         let status = response.status();
         let is_invited = response.headers().contains_key("retry-after");
-        let mut stream =
-            Stream { status, body: response.into_body(), text: String::new(), messages: VecDeque::new() };
+        let replica = replica(&response);
+        let mut stream = Stream::read(status, replica, response.into_body());
         match status {
             StatusCode::SERVICE_UNAVAILABLE if is_invited => {
                 let said = stream.next().await.ok().flatten().unwrap_or_default();
                 Err(Failure::Postponed(said.to_string()))
             }
-            // Of nginx, whose request was sent and lost.
-            StatusCode::BAD_GATEWAY | StatusCode::GATEWAY_TIMEOUT => Err(Failure::Lost(status.to_string())),
+            // From nginx: the request was sent to a replica and lost.
+            StatusCode::BAD_GATEWAY | StatusCode::GATEWAY_TIMEOUT => {
+                Err(Failure::lost(replica, status.to_string()))
+            }
             _ => Ok(stream),
         }
     }
 
-    /// Sends a message and reads the one that ends its response, once.
+    /// Sends a message once, and returns the last message of the response.
     pub(crate) async fn once(&self, message: &Message) -> Result<Value, Failure> {
         let mut stream = self.open(message).await?;
         loop {
@@ -138,17 +158,17 @@ impl Client {
                 Some(message) if message.get("method").is_some() => {}
                 Some(message) => return settled(message),
                 None if stream.status == StatusCode::ACCEPTED => return Ok(Value::Null),
-                None => return Err(Failure::Lost("the response ends early".to_owned())),
+                None => return Err(stream.lost("the response ends early")),
             }
         }
     }
 
-    /// Sends a message until it has an answer.
+    /// Sends a message until it gets an answer.
     pub(crate) async fn send(&self, message: &Message) -> Value {
         self.persist(message.what, async || self.once(message).await).await
     }
 
-    /// Tries something until it succeeds, and notes every failure.
+    /// Repeats an operation until it succeeds, and records every failure.
     pub(crate) async fn persist<T>(
         &self,
         what: &'static str,
@@ -167,7 +187,7 @@ impl Client {
                     self.note(what, since, &failure);
                 }
             }
-            // Long enough after a death for nginx to know it, and soon enough if Redis is away.
+            // The first pause is long enough for nginx to notice a dead replica.
             tokio::time::sleep(Duration::from_millis(if tries == 1 { 100 } else { 500 })).await;
         }
         self.report.fault(&format!("{what} never succeeds"));
@@ -176,13 +196,19 @@ impl Client {
 
     pub(crate) fn note(&self, what: &str, since: Instant, failure: &Failure) {
         match failure {
-            Failure::Lost(why) => self.report.lost(what, since, why),
+            Failure::Lost(loss) => self.report.lost(what, since, loss),
             Failure::Postponed(why) => self.report.postponed(what, since, why),
         }
     }
 }
 
-/// An error of the server within a stream invites to try again, without a status.
+/// Returns the port of the last replica that had the request.
+fn replica(response: &hyper::Response<Incoming>) -> Option<u16> {
+    let addresses = response.headers().get(REPLICA_HEADER)?.to_str().ok()?;
+    addresses.rsplit(':').next()?.parse().ok()
+}
+
+/// Treats an internal error inside a stream, which has no status, like a 503.
 pub(crate) fn settled(message: Value) -> Result<Value, Failure> {
     if message["error"]["code"] == -32603 {
         Err(Failure::Postponed(message.to_string()))
@@ -191,36 +217,89 @@ pub(crate) fn settled(message: Value) -> Result<Value, Failure> {
     }
 }
 
-/// A response, of one message or several.
+/// A response, of one message or several. It is read as it comes, so that the time of a loss is known.
 pub(crate) struct Stream {
     pub(crate) status: StatusCode,
-    body: Incoming,
-    text: String,
-    messages: VecDeque<Value>,
+    /// The port of the replica that sends it.
+    replica: Option<u16>,
+    messages: mpsc::UnboundedReceiver<Result<Value, Failure>>,
+    /// Messages that came while nothing but a loss was waited for.
+    early: VecDeque<Value>,
+    reader: AbortHandle,
 }
 
 impl Stream {
+    fn read(status: StatusCode, replica: Option<u16>, body: Incoming) -> Self {
+        let (sender, messages) = mpsc::unbounded_channel();
+        let reader = async move {
+            if let Err(why) = read(body, &sender).await {
+                // Nobody may wait for it.
+                let _ = sender.send(Err(Failure::lost(replica, why)));
+            }
+        };
+        let reader = tokio::spawn(reader).abort_handle();
+        Self { status, replica, messages, early: VecDeque::new(), reader }
+    }
+
+    /// Says that it has ended, and should not have.
+    pub(crate) fn lost(&self, why: impl Into<String>) -> Failure {
+        Failure::lost(self.replica, why)
+    }
+
     /// Waits for the next message; `None` at the end.
     pub(crate) async fn next(&mut self) -> Result<Option<Value>, Failure> {
+        match self.early.pop_front() {
+            Some(message) => Ok(Some(message)),
+            None => self.messages.recv().await.transpose(),
+        }
+    }
+
+    /// Returns whether there are more messages.
+    pub(crate) fn goes_on(&self) -> bool {
+        !self.early.is_empty()
+    }
+
+    /// Waits until it is lost, and for ever if it is not.
+    pub(crate) async fn breaks(&mut self) -> Failure {
         loop {
-            if let Some(message) = self.messages.pop_front() {
-                return Ok(Some(message));
-            }
-            let frame = timeout(LIMIT, self.body.frame()).await;
-            let Some(frame) = frame.map_err(|_| Failure::Lost("a stream is silent".to_owned()))? else {
-                // One message that is no event.
-                let text = std::mem::take(&mut self.text);
-                return Ok(serde_json::from_str(&text).ok());
-            };
-            let frame = frame.map_err(|error| Failure::Lost(format!("{error:?}")))?;
-            let data = frame.into_data().unwrap_or_default();
-            self.text += &String::from_utf8_lossy(&data);
-            while let Some(end) = self.text.find("\n\n") {
-                let rest = self.text.split_off(end + 2);
-                let event = std::mem::replace(&mut self.text, rest);
-                let message = event.strip_prefix("data: ").and_then(|text| serde_json::from_str(text).ok());
-                self.messages.extend(message);
+            match self.messages.recv().await {
+                Some(Ok(message)) => self.early.push_back(message),
+                Some(Err(failure)) => return failure,
+                None => std::future::pending().await,
             }
         }
     }
+}
+
+/// The connection is closed with it.
+impl Drop for Stream {
+    fn drop(&mut self) {
+        self.reader.abort();
+    }
+}
+
+/// Passes on the messages of a body. The error says why it cannot be read to its end.
+async fn read(
+    mut body: Incoming,
+    messages: &mpsc::UnboundedSender<Result<Value, Failure>>,
+) -> Result<(), String> {
+    let mut text = String::new();
+    let pass_on = |text: &str| {
+        if let Ok(message) = serde_json::from_str(text) {
+            // Nobody may wait for it.
+            let _ = messages.send(Ok(message));
+        }
+    };
+    while let Some(frame) = timeout(LIMIT, body.frame()).await.map_err(|_| "a stream is silent")? {
+        let data = frame.map_err(|error| format!("{error:?}"))?.into_data().unwrap_or_default();
+        text += &String::from_utf8_lossy(&data);
+        while let Some(end) = text.find("\n\n") {
+            let rest = text.split_off(end + 2);
+            let event = std::mem::replace(&mut text, rest);
+            pass_on(event.strip_prefix("data: ").unwrap_or_default());
+        }
+    }
+    // One message that is no event.
+    pass_on(&text);
+    Ok(())
 }

@@ -1,8 +1,8 @@
-//! What the guide to deploying shows.
+//! The configuration in the guide to deploying.
 
 use std::fs;
 
-/// The text of the guide is part of another package, so it repeats the configuration.
+/// The guide belongs to another package, so it contains a copy of the configuration.
 #[test]
 fn the_guide_shows_the_configuration_with_which_the_fleet_is_tested() {
     let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");

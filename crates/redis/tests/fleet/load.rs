@@ -1,4 +1,4 @@
-//! What clients do all the time, and what they require of it.
+//! The clients that run during a test, and their assertions.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use tokio::sync::Mutex;
 
-use crate::client::{Client, Failure, Message, settled};
+use crate::client::{Client, Failure, Message, Stream, settled};
 
-/// Whether the clients are to go on.
+/// Whether the clients should continue.
 #[derive(Clone, Default)]
 pub(crate) struct Goes(Arc<AtomicBool>);
 
@@ -24,10 +24,10 @@ impl Goes {
     }
 }
 
-/// How long clients wait between two requests.
+/// The pause of a client between two requests.
 const PACE: Duration = Duration::from_millis(10);
 
-/// Adds, in both eras.
+/// Calls a tool, in both eras.
 pub(crate) async fn add(client: Client, goes: Goes) {
     let mut number = 0;
     while goes.on() {
@@ -44,7 +44,7 @@ pub(crate) async fn add(client: Client, goes: Goes) {
     }
 }
 
-/// Waits for calls that take a while and stream their progress.
+/// Calls a tool that takes a while and streams its progress.
 pub(crate) async fn pause(client: Client, goes: Goes) {
     while goes.on() {
         let params = json!({"name": "pause", "arguments": {"milliseconds": 200}});
@@ -64,7 +64,7 @@ fn answer_to(message: &str) -> Value {
     json!({"action": "accept", "content": content})
 }
 
-/// Is asked, in 2026-07-28: each round may reach another replica.
+/// Calls a tool that asks, in 2026-07-28. Each round may reach another replica.
 pub(crate) async fn order(client: Client, goes: Goes) {
     while goes.on() {
         client
@@ -73,10 +73,6 @@ pub(crate) async fn order(client: Client, goes: Goes) {
                 loop {
                     let answer = client.once(&Message::modern("order", "tools/call", params.clone())).await?;
                     let result = &answer["result"];
-                    if answer["error"]["code"] == -32602 {
-                        // The state was redeemed by a request that was lost: the client starts again.
-                        return Err(Failure::Lost(answer.to_string()));
-                    }
                     if result["resultType"] != "input_required" {
                         require(&client, &answer, "Ordered soup for 4.");
                         return Ok(());
@@ -94,17 +90,23 @@ pub(crate) async fn order(client: Client, goes: Goes) {
     }
 }
 
-/// Is asked, in the legacy era: the answer may reach another replica than the one whose call waits.
+/// Calls a tool that asks, in the legacy era. The answer may reach another replica than the call.
 pub(crate) async fn order_legacy(client: Client, goes: Goes) {
     let call = Message::legacy_call("order, legacy", "order", &json!({"dish": "soup"}));
     while goes.on() {
         client
             .persist("order, legacy", async || {
                 let mut stream = client.open(&call).await?;
+                let mut is_refused = false;
                 loop {
                     let Some(message) = stream.next().await? else {
-                        return Err(Failure::Lost("the stream ends early".to_owned()));
+                        return Err(stream.lost("the stream ends early"));
                     };
+                    if is_refused {
+                        client
+                            .report()
+                            .fault(&format!("an answer is refused, and its call lives: {message}"));
+                    }
                     if message["method"] != "elicitation/create" {
                         let message = settled(message)?;
                         require(&client, &message, "Ordered soup for 4.");
@@ -113,9 +115,11 @@ pub(crate) async fn order_legacy(client: Client, goes: Goes) {
                     let result = answer_to(message["params"]["message"].as_str().unwrap_or_default());
                     let answer = json!({"jsonrpc": "2.0", "id": message["id"], "result": result});
                     let answer = Message::legacy("answer, legacy", &answer);
-                    let accepted = client.send(&answer).await;
-                    // Or nobody waits for it any more: the call is lost as well, or has its answer.
-                    if !accepted.is_null() && accepted["error"]["code"] != -32600 {
+                    let (accepted, losses) = bring(&client, &answer, &mut stream).await?;
+                    if accepted["error"]["code"] == -32600 {
+                        // No call waits for it: an attempt that was lost has reached the call, or the call is lost.
+                        is_refused = losses == 0;
+                    } else if !accepted.is_null() {
                         client.report().fault(&format!("an answer got {accepted}"));
                     }
                 }
@@ -125,13 +129,46 @@ pub(crate) async fn order_legacy(client: Client, goes: Goes) {
     }
 }
 
-/// The sums of counters: what they are, and when they became so.
+/// Sends an answer until it is accepted, or until the stream of its call shows that it has arrived. Also
+/// returns how often it was lost.
+///
+/// An answer for which no call waits is in flight for a second, in which its replica looks for the call, and
+/// may be lost with one replica after another. So a client does not continue longer than necessary.
+async fn bring(client: &Client, answer: &Message, stream: &mut Stream) -> Result<(Value, usize), Failure> {
+    let (start, mut losses) = (Instant::now(), 0);
+    loop {
+        let since = Instant::now();
+        let sent = tokio::select! {
+            sent = client.once(answer) => sent,
+            failure = stream.breaks() => return Err(failure),
+        };
+        match sent {
+            Ok(accepted) => {
+                client.report().succeeded("answer, legacy", losses, start.elapsed());
+                return Ok((accepted, losses));
+            }
+            Err(failure) => {
+                losses += usize::from(matches!(failure, Failure::Lost(_)));
+                client.note("answer, legacy", since, &failure);
+            }
+        }
+        tokio::select! {
+            () = tokio::time::sleep(Duration::from_millis(100)) => {}
+            failure = stream.breaks() => return Err(failure),
+        }
+        if stream.goes_on() {
+            return Ok((Value::Null, losses));
+        }
+    }
+}
+
+/// The values of the counters, and when they have changed.
 #[derive(Clone, Default)]
 pub(crate) struct Sums(Arc<Mutex<BTreeMap<String, (u64, Instant)>>>);
 
 pub(crate) const COUNTERS: [&str; 3] = ["apples", "pears", "plums"];
 
-/// Counts, by which resources change.
+/// Increments counters, which changes resources.
 pub(crate) async fn count(client: Client, sums: Sums, goes: Goes) {
     for number in 0.. {
         if !goes.on() {
@@ -154,11 +191,11 @@ pub(crate) async fn count(client: Client, sums: Sums, goes: Goes) {
     }
 }
 
-/// How long after a change a listener may not know of it: the subscription may have to be made again,
-/// and Redis may be away.
+/// The time within which a listener must be notified of a change: it may have to subscribe again, and
+/// Redis may be unavailable.
 const HEARD_WITHIN: Duration = Duration::from_secs(20);
 
-/// Listens to counters, and reads those that have changed, but never looks by itself.
+/// Subscribes to counters, and reads a counter only when it is notified of a change.
 pub(crate) async fn listen(client: Client, sums: Sums, goes: Goes) {
     let uris: Vec<_> = COUNTERS.iter().map(|name| format!("counter://{name}")).collect();
     let wanted = json!({"notifications": {"resourceSubscriptions": uris}});
@@ -174,9 +211,9 @@ pub(crate) async fn listen(client: Client, sums: Sums, goes: Goes) {
                     check(&client, &sums, &known).await;
                     continue;
                 };
-                let Some(message) = next? else { return Err(Failure::Lost("it ends".to_owned())) };
+                let Some(message) = next? else { return Err(stream.lost("it ends")) };
                 let changed = match message["method"].as_str() {
-                    // Whatever changed before was not heard.
+                    // Changes before the subscription were not reported, so read all counters.
                     Some("notifications/subscriptions/acknowledged") => uris.clone(),
                     Some("notifications/resources/updated") => {
                         vec![message["params"]["uri"].as_str().unwrap_or_default().to_owned()]

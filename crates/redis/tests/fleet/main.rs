@@ -1,11 +1,14 @@
-//! A fleet under attack: three replicas as processes behind nginx, and a real Redis.
+//! Tests of a fleet: three replica processes behind nginx, and Redis.
+//!
+//! By default the tests take seconds. The long form takes two minutes, runs 200 tasks, pauses Redis for ten
+//! seconds, and prints its figures:
 //!
 //! ```sh
 //! FLEET=long cargo test -p mcp-stateless-redis --test fleet -- --nocapture
 //! ```
 //!
-//! runs the long form: two minutes, 200 tasks, and Redis paused for ten seconds; and prints its
-//! figures. Without `FLEET=long` it is the same in little.
+//! A request may only be lost if its replica, which nginx names in the response, was killed while it was in
+//! flight. When it is sent again, it is a new request, which may be lost with another replica.
 
 mod callers;
 mod client;

@@ -1,4 +1,4 @@
-//! Replicas are killed all the time, and Redis is restarted and paused in the midst of it.
+//! Replicas are killed again and again, while Redis is killed, restarted and paused.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -16,11 +16,11 @@ use crate::processes::{Fleet, Times};
 use crate::report::Report;
 use crate::tasks;
 
-/// How large a run is.
+/// The scale of a run.
 struct Scale {
     seconds: u64,
     tasks: u64,
-    /// How long Redis hangs.
+    /// How long Redis is paused, in seconds.
     pause: u64,
 }
 
@@ -34,7 +34,7 @@ impl Scale {
     }
 }
 
-/// How many tasks a client has under way.
+/// How many tasks run at the same time.
 const TASKS_AT_ONCE: usize = 8;
 
 #[tokio::test]
@@ -43,7 +43,7 @@ async fn a_fleet_outlives_its_replicas_and_its_redis() {
 }
 
 async fn outlive(scale: Scale) {
-    // Installed before anything is timed.
+    // Install the clients before the time starts.
     let _ = (setup::python_1(), setup::python_2(), setup::node());
     let mut fleet = Fleet::start("outliving", Times { lease: 1, announce: 0 }).await;
     let report = Report::new();
@@ -62,7 +62,7 @@ async fn outlive(scale: Scale) {
     let mut workers = JoinSet::new();
     for _ in 0..TASKS_AT_ONCE {
         let (client, next, most) = (client("ada"), Arc::clone(&next), scale.tasks);
-        // The last begin when there is time for them to end.
+        // The last tasks start early enough to end in time.
         let begun = Instant::now();
         let pace = Duration::from_secs(scale.seconds) * 8 / 10 / u32::try_from(most).expect("few");
         workers.spawn_local(async move {
@@ -91,15 +91,15 @@ async fn outlive(scale: Scale) {
     assert!(report.kills() as u64 >= scale.seconds / 2, "{report}");
 }
 
-/// Kills a replica each second, which starts again a second later, and troubles Redis.
+/// Kills a replica each second and starts it again a second later. Kills, restarts and pauses Redis.
 async fn trouble(fleet: &mut Fleet, report: &Report, scale: &Scale) {
     let start = Instant::now();
     let mut dead: Option<usize> = None;
-    // When what happens to Redis, in parts of the time.
+    // The times at which Redis fails, as parts of the whole run.
     let at = |part: u64| Duration::from_secs(scale.seconds) * u32::try_from(part).expect("small") / 10;
     let mut events = [(at(2), "killed"), (at(4), "restarted"), (at(6), "paused")].into_iter().peekable();
     let mut seconds = interval(Duration::from_secs(1));
-    // What Redis has taken is not made up for.
+    // Time that was spent with Redis is not made up for.
     seconds.set_missed_tick_behavior(MissedTickBehavior::Delay);
     for turn in 0.. {
         seconds.tick().await;
@@ -110,7 +110,8 @@ async fn trouble(fleet: &mut Fleet, report: &Report, scale: &Scale) {
             fleet.replicas[dead].start().await;
         }
         let victim = turn % fleet.replicas.len();
-        report.killing(fleet.replicas[victim].process());
+        let replica = &fleet.replicas[victim];
+        report.killing(replica.process(), replica.port);
         fleet.replicas[victim].kill().await;
         report.killed();
         dead = Some(victim);
@@ -139,8 +140,8 @@ async fn trouble(fleet: &mut Fleet, report: &Report, scale: &Scale) {
     }
 }
 
-/// Requires that every key in Redis has an expiry, and that nobody waits for changes and answers. (A
-/// task whose creation was lost may still wait for an answer that never comes, until it expires.)
+/// Asserts that every key in Redis has an expiry, and that no replica is subscribed to changes and answers.
+/// (A task whose id was lost with its response may still wait for an answer, until it expires.)
 async fn nothing_is_left_that_does_not_expire(fleet: &Fleet) {
     let client = redis::Client::open(fleet.redis.url()).expect("a URL");
     let mut connection = client.get_multiplexed_async_connection().await.expect("a connection");
@@ -162,8 +163,7 @@ async fn nothing_is_left_that_does_not_expire(fleet: &Fleet) {
     .await;
 }
 
-/// Starts published clients of both eras, which are to call for so many seconds. Returns what they
-/// report.
+/// Starts published clients of both eras, which send calls for this time. Returns their report.
 fn published(url: &str, seconds: u64) -> tokio::task::JoinHandle<String> {
     let url = url.to_owned();
     tokio::spawn(async move {

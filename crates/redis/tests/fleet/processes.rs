@@ -14,10 +14,13 @@ use tokio::sync::{Mutex, MutexGuard};
 const CONFIGURATION: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/fleet/nginx.conf");
 const KEYS: &str = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
 
-/// Only bounds how long nginx can hold up a test.
+/// The header in which nginx names the replicas that got a request, the last one last.
+pub(crate) const REPLICA_HEADER: &str = "replica";
+
+/// The pause between two checks of nginx.
 const PAUSE: Duration = Duration::from_millis(10);
 
-/// A replica of the example, which may run or not.
+/// A replica of the example, which may be stopped.
 pub(crate) struct Replica {
     pub(crate) port: u16,
     server: Option<ExampleServer>,
@@ -32,16 +35,16 @@ struct Settings {
     times: Times,
 }
 
-/// Times in seconds.
+/// The settings of replicas, in seconds.
 #[derive(Clone, Copy)]
 pub(crate) struct Times {
-    /// After which a replica counts as dead.
+    /// The time after which a silent replica counts as dead.
     pub(crate) lease: u64,
-    /// For which a replica that is to end goes on.
+    /// The time for which a replica continues to serve after the signal.
     pub(crate) announce: u64,
 }
 
-/// For which the results of tasks are kept.
+/// The time for which results of tasks are kept, in seconds.
 const KEPT: u64 = 60;
 
 impl Replica {
@@ -77,7 +80,7 @@ impl Replica {
         self.server.take().expect("it runs").ends_by("KILL").await;
     }
 
-    /// Asks the process to end, and waits until it has.
+    /// Sends SIGTERM to the process, and waits until it has ended.
     pub(crate) async fn stop(&mut self) {
         let ended = self.server.take().expect("it runs").ends_by("TERM").await;
         assert!(ended.success(), "a replica ends with {ended}");
@@ -96,11 +99,14 @@ impl Nginx {
         let port = free_port();
         fs::create_dir_all(directory.join("temp")).expect("a directory");
         fs::copy(CONFIGURATION, directory.join("nginx.conf")).expect("the configuration");
-        fs::write(directory.join("listen.conf"), format!("listen 127.0.0.1:{port};\n")).expect("a file");
+        // Responses say which replica had their requests.
+        let listen =
+            format!("listen 127.0.0.1:{port};\nadd_header {REPLICA_HEADER} $upstream_addr always;\n");
+        fs::write(directory.join("listen.conf"), listen).expect("a file");
         write_replicas(directory, replicas);
         let mut command = Command::new(program("nginx"));
         command.arg("-p").arg(directory).arg("-c").arg(directory.join("nginx.conf"));
-        // The directory may belong to the administrator.
+        // As root, nginx would drop its privileges, and could not read the directory.
         command.args(["-e", "nginx.log", "-g", "daemon off; user root;"]);
         let log = File::create(directory.join("start.log")).expect("a log");
         command.stdin(Stdio::null()).stderr(Stdio::from(log)).kill_on_drop(true);
@@ -112,7 +118,7 @@ impl Nginx {
         Self { port, directory: directory.to_owned(), process }
     }
 
-    /// Sends requests to these replicas from now on. Returns when no worker uses others for new ones.
+    /// Sends new requests only to these replicas. Returns when all workers use the new configuration.
     pub(crate) async fn balance(&self, replicas: &[u16]) {
         write_replicas(&self.directory, replicas);
         let before = self.workers();
@@ -143,7 +149,7 @@ impl Nginx {
     }
 }
 
-/// Workers outlive a process that is killed, so it is asked to end.
+/// nginx gets SIGTERM, because its workers would outlive a master process that is killed.
 impl Drop for Nginx {
     fn drop(&mut self) {
         let Some(id) = self.process.id() else { return };
@@ -160,7 +166,7 @@ fn write_replicas(directory: &Path, replicas: &[u16]) {
     fs::write(directory.join("replicas.conf"), lines.join("\n")).expect("a file");
 }
 
-/// One fleet at a time: they share the processors, and judge by the clock.
+/// Only one fleet runs at a time, because the tests depend on the clock and share the processors.
 static ONE_AT_A_TIME: Mutex<()> = Mutex::const_new(());
 
 /// Three replicas behind nginx, and Redis.
@@ -173,7 +179,7 @@ pub(crate) struct Fleet {
 }
 
 impl Fleet {
-    /// Starts a fleet. `name` differs from those of other tests.
+    /// Starts a fleet. `name` must be unique among the tests.
     pub(crate) async fn start(name: &str, times: Times) -> Self {
         let turn = ONE_AT_A_TIME.lock().await;
         let directory = Directory::new(&format!("fleet-{name}"));
@@ -197,7 +203,7 @@ impl Fleet {
         self.replicas.iter().map(|replica| replica.port).collect()
     }
 
-    /// Returns the ends of what replicas and nginx have logged.
+    /// Returns the ends of the logs of the replicas and of nginx.
     pub(crate) fn log(&self) -> String {
         let end = |name: &str| {
             let text = fs::read_to_string(self.directory.path().join(name)).unwrap_or_default();

@@ -5,31 +5,35 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
-/// What has happened, shared by all clients.
+use crate::client::Loss;
+
+/// The figures of a run, which all clients share.
 #[derive(Clone)]
 pub(crate) struct Report(Arc<Mutex<Figures>>);
 
 struct Figures {
     start: Instant,
-    /// Requests, each try counted, by what they were for.
+    /// The number of requests, including repeated ones, by purpose.
     requests: BTreeMap<&'static str, usize>,
     /// When replicas were killed.
     kills: Vec<Kill>,
-    /// When Redis was away, from and to.
+    /// The times at which Redis became unavailable and available.
     absences: Vec<(Instant, Option<Instant>)>,
-    /// Requests that were lost because their replica was killed.
+    /// The number of requests that were lost because their replica was killed.
     lost: usize,
-    /// Requests that were answered with 503 and an invitation to try again.
+    /// The longest time from the death of a replica until a client noticed the loss.
+    longest_until_lost: Duration,
+    /// The number of requests that got 503 with `Retry-After`.
     postponed: usize,
-    /// What should not have happened.
+    /// Unexpected events.
     faults: Vec<String>,
-    /// How often one request was lost, at most, by what it was for.
-    most_losses: BTreeMap<&'static str, usize>,
-    /// How long one request has taken with all its tries, and what it was for.
+    /// The number of requests that were lost this many times in a row, by that number and their purpose.
+    losses: BTreeMap<(usize, &'static str), usize>,
+    /// The longest time of one request including all attempts, and its purpose.
     longest: (Duration, &'static str),
-    /// How often a task was seen to go on with another replica.
+    /// How often a task was continued by another replica.
     moved: usize,
-    /// How long after the death of its replica a task was seen to go on with another one.
+    /// The times between the death of a replica and the takeover of its task by another one.
     taken_over: Vec<Duration>,
     tasks: BTreeMap<&'static str, usize>,
     changes: usize,
@@ -38,13 +42,24 @@ struct Figures {
 
 struct Kill {
     process: u32,
+    port: u16,
     start: Instant,
     dead: Option<Instant>,
 }
 
-/// How much longer than the killing itself requests fail that were under way.
-const SLACK: Duration = Duration::from_millis(100);
-/// How much longer than Redis is away requests may be refused.
+impl Kill {
+    /// Returns whether a request that was in flight since then was lost with this replica.
+    fn explains(&self, since: Instant, loss: &Loss) -> bool {
+        let is_near = |dead: Instant| dead + UNNOTICED >= since && dead + NOTICED >= loss.at;
+        loss.replica == Some(self.port) && self.start <= loss.at && self.dead.is_none_or(is_near)
+    }
+}
+
+/// For how long nginx may send requests to a dead replica, on an old connection.
+const UNNOTICED: Duration = Duration::from_millis(100);
+/// For how long after a replica's death a client may notice that a request is lost.
+const NOTICED: Duration = Duration::from_millis(250);
+/// For how long after Redis is back requests may still be refused.
 const RECOVERY: Duration = Duration::from_secs(3);
 
 impl Report {
@@ -55,9 +70,10 @@ impl Report {
             kills: Vec::new(),
             absences: Vec::new(),
             lost: 0,
+            longest_until_lost: Duration::ZERO,
             postponed: 0,
             faults: Vec::new(),
-            most_losses: BTreeMap::new(),
+            losses: BTreeMap::new(),
             longest: (Duration::ZERO, "none"),
             moved: 0,
             taken_over: Vec::new(),
@@ -75,8 +91,8 @@ impl Report {
         *self.lock().requests.entry(what).or_default() += 1;
     }
 
-    pub(crate) fn killing(&self, process: u32) {
-        self.lock().kills.push(Kill { process, start: Instant::now(), dead: None });
+    pub(crate) fn killing(&self, process: u32, port: u16) {
+        self.lock().kills.push(Kill { process, port, start: Instant::now(), dead: None });
     }
 
     pub(crate) fn killed(&self) {
@@ -95,20 +111,28 @@ impl Report {
         }
     }
 
-    /// Notes that a request was lost, which only those may be whose replica was killed meanwhile.
-    pub(crate) fn lost(&self, what: &str, since: Instant, why: &str) {
+    /// Records that a request was lost, which is only allowed together with its replica.
+    pub(crate) fn lost(&self, what: &str, since: Instant, loss: &Loss) {
         let mut figures = self.lock();
-        let is_explained =
-            figures.kills.iter().any(|kill| kill.dead.is_none_or(|dead| dead + SLACK >= since));
-        if is_explained {
-            figures.lost += 1;
-        } else {
-            let at = figures.start.elapsed();
-            figures.faults.push(format!("{at:?}: {what} was lost, and no replica was killed: {why}"));
-        }
+        let Some(kill) = figures.kills.iter().find(|kill| kill.explains(since, loss)) else {
+            let at = |time: Instant| time.duration_since(figures.start);
+            let kills = figures.kills.iter().filter(|kill| loss.replica == Some(kill.port));
+            let kills: Vec<_> = kills.map(|kill| at(kill.start)).collect();
+            let fault = format!(
+                "{what} was lost from {:?} to {:?}, and not with its replica, which was killed at {kills:?}: {}",
+                at(since),
+                at(loss.at),
+                loss.why,
+            );
+            figures.faults.push(fault);
+            return;
+        };
+        let after = kill.dead.map(|dead| loss.at.saturating_duration_since(dead)).unwrap_or_default();
+        figures.lost += 1;
+        figures.longest_until_lost = figures.longest_until_lost.max(after);
     }
 
-    /// Notes that a request was invited to try again, which only happens while Redis is away.
+    /// Records that a request got 503, which is only allowed while Redis is unavailable.
     pub(crate) fn postponed(&self, what: &str, since: Instant, why: &str) {
         let mut figures = self.lock();
         let is_explained = figures
@@ -129,15 +153,16 @@ impl Report {
         figures.faults.push(format!("{at:?}: {fault}"));
     }
 
-    /// Notes that a request has succeeded after so many losses, and how long that took.
+    /// Records that a request has succeeded, after how many losses and how much time.
     pub(crate) fn succeeded(&self, what: &'static str, losses: usize, took: Duration) {
         let mut figures = self.lock();
-        let most = figures.most_losses.entry(what).or_default();
-        *most = losses.max(*most);
+        if losses > 0 {
+            *figures.losses.entry((losses, what)).or_default() += 1;
+        }
         figures.longest = figures.longest.max((took, what));
     }
 
-    /// Notes that a task goes on with another replica than this process.
+    /// Records that another replica than this process has continued a task.
     pub(crate) fn moved(&self, from: &str) {
         let mut figures = self.lock();
         figures.moved += 1;
@@ -160,7 +185,7 @@ impl Report {
         self.lock().tasks.values().sum()
     }
 
-    /// Returns how often a task was seen to go on with another replica.
+    /// Returns how often a task was continued by another replica.
     pub(crate) fn moves(&self) -> usize {
         self.lock().moved
     }
@@ -179,7 +204,7 @@ impl Report {
         self.lock().kills.len()
     }
 
-    /// Requires that nothing has happened that should not have.
+    /// Asserts that nothing unexpected has happened.
     pub(crate) fn assert_faultless(&self, log: impl FnOnce() -> String) {
         let figures = self.lock();
         let faults = &figures.faults;
@@ -212,12 +237,18 @@ impl fmt::Display for Figures {
         for (what, count) in &self.requests {
             line(formatter, &format!("· {what}"), count.to_string())?;
         }
-        line(formatter, "lost with their replica, and sent again", self.lost.to_string())?;
+        line(formatter, "lost with the replica that had them, and sent again", self.lost.to_string())?;
+        let (once, more): (Vec<_>, Vec<_>) = self.losses.iter().partition(|((times, _), _)| *times == 1);
+        let once: usize = once.into_iter().map(|(_, count)| count).sum();
+        line(formatter, "· succeeded when sent once more", once.to_string())?;
+        for ((times, what), count) in more {
+            let name = format!("· succeeded when sent {times} times more ({what})");
+            line(formatter, &name, count.to_string())?;
+        }
+        let longest = format!("{:.3}", self.longest_until_lost.as_secs_f64());
+        line(formatter, "· noticed after the death of their replica, at most, s", longest)?;
         line(formatter, "refused while Redis was away, and sent again", self.postponed.to_string())?;
         line(formatter, "failed otherwise", self.faults.len().to_string())?;
-        if let Some((what, losses)) = self.most_losses.iter().max_by_key(|(_, losses)| **losses) {
-            line(formatter, &format!("most losses of one request ({what})"), losses.to_string())?;
-        }
         let (longest, what) = self.longest;
         let longest = format!("{:.1}", longest.as_secs_f64());
         line(formatter, &format!("longest request with all its tries, s ({what})"), longest)?;

@@ -1,4 +1,4 @@
-//! A new version is rolled out.
+//! A rolling restart of all replicas.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use crate::processes::{Fleet, Times};
 use crate::report::Report;
 use crate::tasks::{self, End};
 
-/// Longer than the test: tasks are handed over, not found.
+/// Longer than the test, so that tasks can only continue elsewhere if they are handed over.
 const LEASE: u64 = 60;
 
 #[tokio::test]
@@ -33,7 +33,7 @@ async fn restart_all() {
         clients.spawn_local(load::listen(client(caller), sums.clone(), goes.clone()));
     }
     clients.spawn_local(load::count(client("ada"), sums.clone(), goes.clone()));
-    // They last, so that some are under way whenever a replica ends.
+    // Long enough that some tasks are running whenever a replica stops.
     let mut workers = JoinSet::new();
     for number in 0..16_u32 {
         let client = client("ada");
@@ -47,8 +47,8 @@ async fn restart_all() {
     }
     let ports = fleet.ports();
     for at in 0..ports.len() {
-        // First nginx is told, then the replica, which goes on for a moment: workers of nginx that end
-        // have accepted connections whose requests are still to come.
+        // nginx first, then the replica, which continues to serve for a moment: old workers of nginx have
+        // accepted connections whose requests have not arrived yet.
         let others: Vec<_> = ports.iter().copied().filter(|port| *port != ports[at]).collect();
         fleet.nginx.balance(&others).await;
         fleet.replicas[at].stop().await;
@@ -62,7 +62,7 @@ async fn restart_all() {
     println!("{report}");
     report.assert_faultless(|| fleet.log());
     assert_eq!(report.retried(), 0, "{report}");
-    // Before their lease was over.
+    // All tasks ended before a lease could expire.
     assert!(report.seconds() < LEASE, "{report}");
     assert!(report.moves() > 0, "no task was handed over: {report}");
 }

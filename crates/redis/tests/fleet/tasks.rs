@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::client::{Client, Message};
 
-/// How long a task may take in all, however often its replica dies.
+/// The time limit of a task, however often its replica dies.
 const LIMIT: Duration = Duration::from_secs(120);
 const POLL_INTERVAL: Duration = Duration::from_millis(200);
 
@@ -16,9 +16,8 @@ pub(crate) enum End {
     Failed(String),
 }
 
-/// Calls a tool whose calls are tasks, answers its questions, and returns how the task has ended. The
-/// id is that of the task. The arguments may differ between tries: a try that was lost may have created
-/// a task of its own, which nobody knows.
+/// Calls a tool that runs as a task, answers its questions, and returns how the task has ended. The
+/// arguments may differ between attempts, because a lost attempt may have created another task.
 pub(crate) async fn run(
     client: &Client,
     tool: &'static str,
@@ -40,7 +39,7 @@ pub(crate) async fn run(
     (id, end)
 }
 
-/// Asks about a task until it has ended.
+/// Polls a task until it has ended.
 async fn finish(client: &Client, id: &str) -> End {
     let start = Instant::now();
     let mut seen: Option<String> = None;
@@ -60,7 +59,7 @@ async fn finish(client: &Client, id: &str) -> End {
                 client.send(&Message::modern("answer a task", "tasks/update", params)).await;
             }
             Some("working") => {
-                // The replica that works on it tells its name.
+                // The status contains the process id of the replica that runs the task.
                 if let Some(process) = task["statusMessage"].as_str() {
                     if let Some(former) = seen.take().filter(|former| former != process) {
                         client.report().moved(&former);
@@ -82,7 +81,7 @@ pub(crate) async fn get(client: &Client, id: &str) -> Value {
     client.send(&Message::modern("ask about a task", "tasks/get", json!({"taskId": id}))).await
 }
 
-/// Requires that a task has the same end whoever is asked how often.
+/// Asserts that every replica returns the same result of a task.
 async fn require_same(client: &Client, id: &str, result: &Value) {
     for _ in 0..3 {
         let answer = get(client, id).await;
@@ -92,7 +91,7 @@ async fn require_same(client: &Client, id: &str, result: &Value) {
     }
 }
 
-/// Runs the task of this number: some square, some ask before, and some must not run twice.
+/// Runs one task. Depending on the number, it squares, asks before it squares, or must not run twice.
 pub(crate) async fn one(client: &Client, number: u64) {
     let milliseconds = 200 + number % 7 * 200;
     let tool = match number % 4 {
@@ -118,8 +117,8 @@ pub(crate) async fn one(client: &Client, number: u64) {
             });
         }
         (_, End::Failed(why)) if tool == "book" => {
-            // Never silence: the replica has died, and the call must not begin again; or the counter was
-            // in a Redis that was away.
+            // The message gives the reason: the replica has died and the call must not be repeated, or
+            // Redis, which has the counter, was unavailable.
             let is_alone = why.contains("The counters cannot be reached now");
             if !why.contains("has stopped") && !is_alone {
                 client.report().fault(&format!("{tool} {number} failed without a reason: {why}"));

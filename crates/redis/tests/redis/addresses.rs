@@ -3,6 +3,9 @@
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use test_support::services::RedisServer;
 
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::TcpListener;
+
 use crate::changes::{listener, updated};
 use crate::replica::{Replica, command, quick};
 use crate::tasks::keeps_its_contract;
@@ -88,4 +91,58 @@ async fn the_first_server_that_can_be_used_is_used() {
     redis.check().await.expect("a server");
     first.kill().await;
     redis.check().await.expect("another server");
+}
+
+/// A server that says that it has a version, and that all is well. Returns its port.
+async fn of_version(version: &'static str) -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let port = listener.local_addr().expect("an address").port();
+    tokio::spawn(async move {
+        while let Ok((socket, _)) = listener.accept().await {
+            tokio::spawn(async move {
+                let mut socket = BufReader::new(socket);
+                while let Some(words) = command_in(&mut socket).await {
+                    let reply = match &*words[0].to_uppercase() {
+                        "HELLO" => format!("*2\r\n$7\r\nversion\r\n${}\r\n{version}\r\n", version.len()),
+                        "EXISTS" => ":0\r\n".to_owned(),
+                        _ => "+OK\r\n".to_owned(),
+                    };
+                    socket.write_all(reply.as_bytes()).await.expect("the client is there");
+                }
+            });
+        }
+    });
+    port
+}
+
+/// Reads a command: an array of strings.
+async fn command_in(socket: &mut BufReader<tokio::net::TcpStream>) -> Option<Vec<String>> {
+    let length = async |socket: &mut BufReader<_>, kind: char| {
+        let mut line = String::new();
+        socket.read_line(&mut line).await.ok()?;
+        line.trim_end().strip_prefix(kind)?.parse::<usize>().ok()
+    };
+    let mut words = Vec::new();
+    for _ in 0..length(socket, '*').await? {
+        let mut word = vec![0; length(socket, '$').await? + 2];
+        socket.read_exact(&mut word).await.ok()?;
+        words.push(String::from_utf8_lossy(&word[..word.len() - 2]).into_owned());
+    }
+    Some(words)
+}
+
+#[tokio::test]
+async fn a_server_that_is_too_old_is_refused_with_its_version() {
+    for (version, is_used) in
+        [("6.2.14", false), ("", false), ("unknown", false), ("7.0.0", true), ("8.1.1", true), ("10.0", true)]
+    {
+        let port = of_version(version).await;
+        let redis = quick(format!("redis://127.0.0.1:{port}")).build().expect("valid settings");
+        let checked = redis.check().await;
+        assert_eq!(checked.is_ok(), is_used, "{version}: {checked:?}");
+        if let Err(error) = checked {
+            let expected = format!("this is Redis {version}, but 7 or newer is needed");
+            assert!(error.to_string().contains(&expected), "{error}");
+        }
+    }
 }

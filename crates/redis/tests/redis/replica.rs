@@ -23,7 +23,7 @@ use tokio::time::timeout;
 
 const MODERN: &str = "2026-07-28";
 
-/// Only bounds how long a message that never comes can hold up a test.
+/// The time limit for a message, so that a failing test ends.
 pub(crate) const HANG: Duration = Duration::from_secs(30);
 
 #[derive(Deserialize, JsonSchema)]
@@ -88,7 +88,7 @@ impl Replica {
             .accept(json!({"name": "Ada"}))
     }
 
-    /// Waits until Redis is noticed to be back.
+    /// Waits until the replica has noticed that Redis is back.
     pub(crate) async fn is_back(&self) {
         wait::until("Redis is back", async || self.redis.check().await.is_ok()).await;
     }
@@ -98,8 +98,8 @@ impl Replica {
         self.post(message, &[("mcp-protocol-version", "2025-11-25")]).await
     }
 
-    /// Calls the tool that asks for a name, in 2026-07-28: for the first time, or with the state of a
-    /// round before and the name of Ada.
+    /// Calls the tool that asks for a name, in 2026-07-28: for the first time, or with the state of the
+    /// previous round and the name Ada.
     pub(crate) async fn greet(&self, state: Option<&Value>) -> Reply {
         let mut params = json!({"name": "greet", "arguments": {}, "_meta": {
             "io.modelcontextprotocol/protocolVersion": MODERN,
@@ -174,7 +174,7 @@ impl Reply {
         while self.messages.is_empty() {
             let frame = timeout(HANG, self.body.frame()).await.expect("a frame in time");
             let Some(frame) = frame else {
-                // One message that is no event.
+                // A single message, not an event stream.
                 let text = std::mem::take(&mut self.text);
                 return serde_json::from_str(&text).ok();
             };

@@ -20,13 +20,18 @@ struct Sentinel {
 
 impl Sentinel {
     async fn start(watched: u16) -> Self {
+        Self::start_with(watched, "").await
+    }
+
+    /// Starts one with more lines in its configuration.
+    async fn start_with(watched: u16, more: &str) -> Self {
         let port = free_port();
         let directory = Directory::new(&format!("sentinel-{port}"));
         let file = directory.path().join("sentinel.conf");
         let configuration = format!(
             "port {port}\nbind 127.0.0.1\ndir {}\n\
              sentinel monitor main 127.0.0.1 {watched} 1\n\
-             sentinel down-after-milliseconds main 500\nsentinel failover-timeout main 2000\n",
+             sentinel down-after-milliseconds main 500\nsentinel failover-timeout main 2000\n{more}",
             directory.path().display(),
         );
         std::fs::write(&file, configuration).expect("a file");
@@ -98,5 +103,22 @@ async fn what_is_no_server_for_writes_is_refused_with_the_reason() {
     ] {
         let error = quick(url).build().expect("valid settings").check().await.expect_err(reason);
         assert!(error.to_string().contains(reason), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn sentinels_may_have_another_password_than_their_server() {
+    let main = RedisServer::start_with(&["--requirepass", "of-server"]).await;
+    let more = "requirepass of-sentinel\nsentinel auth-pass main of-server\n";
+    let sentinel = Sentinel::start_with(main.port(), more).await;
+    let url = format!("redis+sentinel://:of-server@127.0.0.1:{}/main", sentinel.port);
+    let redis = quick(&*url).sentinel_user("default", "of-sentinel").build().expect("valid settings");
+    redis.check().await.expect("it is there");
+    for wrong in [quick(&*url), quick(&*url).sentinel_user("default", "of-server")] {
+        let shown = format!("{wrong:?}");
+        let error = wrong.build().expect("valid settings").check().await.expect_err("it is refused");
+        for text in [shown, format!("{error:?} {error}")] {
+            assert!(!text.contains("of-server") && !text.contains("of-sentinel"), "{text}");
+        }
     }
 }

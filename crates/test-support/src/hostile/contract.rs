@@ -29,7 +29,7 @@ struct ErrorObject {
 /// Checks an answer to a request whose `id` is `id`, as written in its body.
 ///
 /// # Errors
-/// If the answer breaks a rule. The error names it.
+/// Returns an error if the answer breaks a rule. The error names it.
 pub fn judge(response: &Response, id: Option<&str>) -> Result<Code, String> {
     judge_kind(response, id).map_err(|fault| {
         let mut text = response.text();

@@ -55,6 +55,17 @@ impl Process {
         Some(pages * rustix::param::page_size() / 1024)
     }
 
+    /// Returns how often the queue of connections to be accepted was full, of any server on this machine.
+    /// The kernel then drops packets of a client, which sends them again a second later.
+    pub fn overflows(self) -> u64 {
+        let table = self.read("net/netstat").unwrap_or_default();
+        let mut rows = table.lines().filter_map(|row| row.strip_prefix("TcpExt:"));
+        let mut row = || rows.next().unwrap_or_default().split_whitespace();
+        let (names, values) = (row(), row());
+        let overflows = names.zip(values).find(|(name, _)| *name == "ListenOverflows");
+        overflows.and_then(|(_, count)| count.parse().ok()).unwrap_or_default()
+    }
+
     /// Whether it holds a connection to this port of a client.
     pub fn holds(self, client: u16) -> bool {
         self.clients().is_some_and(|clients| clients.contains(&client))
@@ -81,7 +92,7 @@ impl Process {
     /// Waits until it holds no more than in `calm`.
     ///
     /// # Errors
-    /// If it keeps resources. The error names them.
+    /// Returns an error if it keeps resources. The error names them.
     pub async fn recovers(self, calm: Usage) -> Result<Usage, String> {
         let deadline = Instant::now() + RECOVERY;
         loop {

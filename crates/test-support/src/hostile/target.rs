@@ -24,7 +24,7 @@ use crate::{
     setup,
 };
 
-/// The most findings that a test reports.
+/// The maximum number of findings that a test reports.
 const MAX_FINDINGS: usize = 40;
 
 /// A tool, and the arguments that carry a text.

@@ -10,7 +10,7 @@ use tokio::{
 
 /// Only detects hangs.
 pub const LIMIT: Duration = Duration::from_secs(45);
-/// The most headers of a response.
+/// The maximum number of headers of a response.
 const MAX_HEADERS: usize = 64;
 
 /// Why there is no response.

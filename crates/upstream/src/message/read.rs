@@ -29,6 +29,8 @@ pub(crate) enum Outcome<'a> {
     Error(&'a RawValue),
     /// Neither a result nor an error.
     Nothing,
+    /// Something that is not valid JSON, such as `NaN`.
+    Invalid,
 }
 
 #[derive(Deserialize)]
@@ -68,7 +70,8 @@ impl<'a> Incoming<'a> {
         let envelope = text.starts_with('{').then(|| serde_json::from_str::<Envelope<'_>>(text));
         let Some(Ok(Envelope { id, method, params, result, error })) = envelope else {
             tracing::debug!("an upstream sent something that is not a JSON-RPC message");
-            return None;
+            let id = Some(answered(text)?);
+            return Some(Self::Response { id, outcome: Outcome::Invalid });
         };
         Some(match (id, method) {
             (Some(id), Some(method)) => Self::Request { id, method, params },
@@ -79,10 +82,53 @@ impl<'a> Incoming<'a> {
                     (None, Some(error)) => Outcome::Error(error),
                     (None, None) => Outcome::Nothing,
                 };
-                // Some servers turn a numeric id into a string.
-                Self::Response { id: id.and_then(|id| id.get().trim_matches('"').parse().ok()), outcome }
+                Self::Response { id: id.and_then(own_id), outcome }
             }
         })
+    }
+}
+
+/// Returns the id of a request of this client. Some servers turn it into a string.
+fn own_id(id: &RawValue) -> Option<i64> {
+    id.get().trim_matches('"').parse().ok()
+}
+
+/// Returns the id of the request that a text answers, if the text is a response up to where it stops
+/// being JSON. Without it the request would wait for its time limit.
+fn answered(text: &str) -> Option<i64> {
+    let (mut id, mut ids, mut is_response) = (None, 0, true);
+    // Fails, after the members before the fault.
+    let _ = each_member(text, |name, value| match name {
+        "id" => (id, ids) = (own_id(value), ids + 1),
+        "method" => is_response = false,
+        _ => {}
+    });
+    id.filter(|_| is_response && ids == 1)
+}
+
+/// A string in which lone surrogates become `U+FFFD`. Programs that cut UTF-16 texts send them, and
+/// other clients accept them.
+#[derive(Default)]
+struct LossyText(String);
+
+impl<'de> Deserialize<'de> for LossyText {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Bytes;
+
+        impl Visitor<'_> for Bytes {
+            type Value = LossyText;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("a string")
+            }
+
+            fn visit_bytes<E>(self, bytes: &[u8]) -> Result<LossyText, E> {
+                Ok(LossyText(String::from_utf8_lossy(bytes).into_owned()))
+            }
+        }
+
+        // `serde_json` checks surrogates only in strings.
+        deserializer.deserialize_bytes(Bytes)
     }
 }
 
@@ -91,12 +137,12 @@ pub(crate) fn error(text: &str) -> RpcError {
     #[derive(Deserialize)]
     struct Error<'a> {
         code: i64,
-        #[serde(default)]
-        message: String,
+        message: Option<LossyText>,
         #[serde(borrow)]
         data: Option<&'a RawValue>,
     }
     let Ok(Error { code, message, data }) = serde_json::from_str(text) else { return RpcError::internal() };
+    let LossyText(message) = message.unwrap_or_default();
     // Some servers send 0, which is not a JSON-RPC code, for any failure.
     let code = if code == 0 { ErrorCode::INTERNAL_ERROR } else { ErrorCode(code) };
     let error = RpcError::new(code, message);
@@ -187,11 +233,11 @@ pub(crate) fn progress(params: &RawValue) -> Option<(i64, Progress)> {
         token: &'a RawValue,
         progress: f64,
         total: Option<f64>,
-        message: Option<String>,
+        message: Option<LossyText>,
     }
     let Params { token, progress, total, message } = serde_json::from_str(params.get()).ok()?;
-    let token = token.get().trim_matches('"').parse().ok()?;
-    Some((token, Progress { value: progress, total, message: message.unwrap_or_default() }))
+    let LossyText(message) = message.unwrap_or_default();
+    Some((own_id(token)?, Progress { value: progress, total, message }))
 }
 
 pub(crate) fn log(params: &RawValue) -> Option<LogMessage> {
@@ -249,6 +295,16 @@ mod tests {
     }
 
     #[test]
+    fn a_response_that_is_not_json_is_matched_to_its_request_if_its_id_comes_first() {
+        let text = r#"{"jsonrpc":"2.0","id":7,"result":{"a":NaN}}"#;
+        let messages: Vec<_> = Incoming::read(text).collect();
+        assert!(matches!(messages[..], [Incoming::Response { id: Some(7), outcome: Outcome::Invalid }]));
+        for text in [r#"{"result":{"a":NaN},"id":7}"#, r#"{"id":7,"method":"x","params":{"a":NaN}}"#] {
+            assert!(Incoming::read(text).next().is_none(), "{text}");
+        }
+    }
+
+    #[test]
     fn an_error_keeps_its_code_its_message_and_its_data() {
         let error = |text| {
             let error = error(text);
@@ -256,6 +312,10 @@ mod tests {
         };
         let text = r#"{"code":-99999999999,"message":"no","data":{"b":[1]}}"#;
         assert_eq!(error(text), (-99_999_999_999, "no".to_owned(), Some(r#"{"b":[1]}"#.to_owned())));
+        assert_eq!(
+            error(r#"{"code":-1,"message":"cut \ud83d"}"#),
+            (-1, "cut \u{fffd}\u{fffd}\u{fffd}".to_owned(), None)
+        );
         let internal = ErrorCode::INTERNAL_ERROR.0;
         assert_eq!(error(r#"{"code":0,"message":"m"}"#), (internal, "m".to_owned(), None));
     }

@@ -1,22 +1,16 @@
-//! A child process and its descendants: start, standard error, end.
+//! A child process and its descendants: start and end.
 
-use std::collections::VecDeque;
 use std::io;
+use std::path::Path;
 use std::process::{ExitStatus, Stdio};
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::io::BufReader;
 use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
 use tokio::time::timeout;
 
-use super::lines::{Excess, Line, read_line};
-use crate::failure::shown;
+use crate::failure::Cause;
 use crate::settings::Program;
 
-/// The number of bytes of a line of standard error that are kept, and the number of lines.
-const MOST_OF_LINE: usize = 1024;
-const LAST_LINES: usize = 5;
 /// How long a child may take to end after its input was closed, and after SIGTERM.
 const GRACE: Duration = Duration::from_secs(2);
 const TERM_GRACE: Duration = Duration::from_millis(500);
@@ -66,8 +60,42 @@ pub(super) struct RunningChild {
 /// Starts a program in its own process group.
 ///
 /// # Errors
-/// If the system cannot start it.
-pub(super) fn start(program: &Program) -> io::Result<(RunningChild, Streams)> {
+/// Returns an error if the system cannot start it. The cause names what is missing.
+pub(super) fn start(program: &Program) -> Result<(RunningChild, Streams), Cause> {
+    spawn(program).map_err(|error| refused(program, &error))
+}
+
+/// Returns why a program cannot be started. The system's error does not tell a missing program from
+/// a missing directory.
+fn refused(program: &Program, error: &io::Error) -> Cause {
+    let command = program.command.to_string_lossy();
+    match &program.dir {
+        Some(dir) if !dir.is_dir() => {
+            Cause::new("it cannot be started: its working directory does not exist")
+                .detail(dir.display().to_string())
+        }
+        _ if error.kind() == io::ErrorKind::NotFound && Path::new(&program.command).is_file() => {
+            Cause::new("it cannot be started: the interpreter of its program is missing")
+                .detail(format!("{command:?}"))
+        }
+        _ if error.kind() == io::ErrorKind::NotFound => {
+            let hint = match &*command {
+                text if text.starts_with('~') => "; ~ is not expanded",
+                text if text.contains(' ') => {
+                    "; arguments are passed separately, not as a part of the command"
+                }
+                _ => "",
+            };
+            Cause::new("it cannot be started: there is no such program").detail(format!("{command:?}{hint}"))
+        }
+        _ => {
+            let detail = format!("{command:?}: {error}");
+            Cause::new(format!("it cannot be started: {}", error.kind())).detail(detail)
+        }
+    }
+}
+
+fn spawn(program: &Program) -> io::Result<(RunningChild, Streams)> {
     let mut command = Command::new(&program.command);
     command.args(&program.args).env_clear();
     let inherited = std::env::vars_os()
@@ -199,46 +227,6 @@ impl Group {
     fn terminate(&self) {}
 
     fn kill(&mut self) {}
-}
-
-/// The latest lines of a child's standard error.
-#[derive(Default)]
-pub(super) struct LastWords(Mutex<VecDeque<String>>);
-
-impl LastWords {
-    /// Logs a child's standard error line by line to its end, and keeps the latest lines. A child
-    /// whose standard error is not read blocks when the pipe is full.
-    pub(super) async fn read(&self, errors: ChildStderr, upstream: &str) {
-        let mut errors = BufReader::new(errors);
-        let mut line = Vec::new();
-        while let Ok(Line::Whole) = read_line(&mut errors, &mut line, MOST_OF_LINE, Excess::Drop).await {
-            let text = String::from_utf8_lossy(&line);
-            let text = text.trim_end();
-            tracing::debug!(upstream, line = shown(text), "a child wrote to its standard error");
-            if !text.is_empty() {
-                let mut lines = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-                if lines.len() == LAST_LINES {
-                    lines.pop_front();
-                }
-                lines.push_back(text.to_owned());
-            }
-        }
-    }
-
-    /// Returns the last lines, joined.
-    pub(super) fn text(&self) -> String {
-        let lines = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        // Starts at the end, which is the most informative, and keeps what fits.
-        let mut text = String::new();
-        for line in lines.iter().rev() {
-            let candidate = if text.is_empty() { line.clone() } else { format!("{line} | {text}") };
-            if candidate.chars().count() > 280 && !text.is_empty() {
-                break;
-            }
-            text = candidate;
-        }
-        text
-    }
 }
 
 #[cfg(test)]

@@ -65,7 +65,7 @@ impl Connections {
     /// response.
     ///
     /// # Errors
-    /// If the origin cannot be reached or the connection breaks.
+    /// Returns an error if the origin cannot be reached or the connection breaks.
     pub(super) async fn request(
         &self,
         origin: &Uri,
@@ -192,7 +192,8 @@ impl Drop for ResponseBody {
 /// Creates the connection pool of one upstream, which all its sessions share. Does not connect.
 ///
 /// # Errors
-/// If a certificate cannot be read, or if the URL uses `https` and there is no root certificate.
+/// Returns an error if a certificate cannot be read, or if the URL uses `https` and there is no root
+/// certificate.
 pub(crate) fn connections(endpoint: &Endpoint) -> io::Result<Connections> {
     let mut http = HttpConnector::new();
     http.enforce_http(false);

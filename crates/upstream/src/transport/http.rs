@@ -315,7 +315,7 @@ impl Events {
     /// Returns the next event, or `None` if the stream ends or breaks.
     ///
     /// # Errors
-    /// If an event is too large.
+    /// Returns an error if an event is too large.
     pub(super) async fn next(&mut self) -> Result<Option<Event>, Cause> {
         loop {
             if let Some(event) = self.decoder.next() {

@@ -42,7 +42,7 @@ impl Requests {
     /// Queues a request for the writer.
     ///
     /// # Errors
-    /// If the upstream does not read its input.
+    /// Returns an error if the upstream does not read its input.
     pub(super) async fn send(&self, id: i64, request: Message) -> Result<(), Failure> {
         let request = match self.0.try_send((id, request)) {
             Ok(()) => return Ok(()),
@@ -152,21 +152,26 @@ impl Batch {
     }
 }
 
-/// Reads messages until the end, and returns its cause.
-pub(super) async fn read(input: impl AsyncRead + Unpin, connection: &Arc<Connection>) -> Cause {
+/// Reads messages until the end, and returns its cause. `stray` gets the lines that cannot be
+/// messages.
+pub(super) async fn read(
+    input: impl AsyncRead + Unpin,
+    connection: &Arc<Connection>,
+    stray: impl Fn(&[u8]),
+) -> Cause {
     let mut input = BufReader::with_capacity(64 * 1024, input);
     let mut line = Vec::new();
     loop {
         // Complete lines are read directly from the buffer.
         let mut rest = input.buffer();
         while let Some(end) = memchr::memchr(b'\n', rest) {
-            receive(&rest[..end], connection);
+            receive(&rest[..end], connection, &stray);
             rest = &rest[end + 1..];
         }
         let used = input.buffer().len() - rest.len();
         input.consume(used);
         match read_line(&mut input, &mut line, MAX_MESSAGE, Excess::Refuse).await {
-            Ok(Line::Whole) => receive(&line, connection),
+            Ok(Line::Whole) => receive(&line, connection, &stray),
             Ok(Line::End) => return Cause::new("it closed its output"),
             Err(error) => return Cause::new(format!("its output cannot be read: {error}")),
         }
@@ -176,11 +181,15 @@ pub(super) async fn read(input: impl AsyncRead + Unpin, connection: &Arc<Connect
     }
 }
 
-fn receive(line: &[u8], connection: &Connection) {
-    match std::str::from_utf8(line) {
-        Ok(text) if text.trim().is_empty() => {}
-        Ok(text) => connection.receive(text),
-        Err(_) => tracing::debug!(upstream = %connection.upstream, "a message is not valid UTF-8"),
+fn receive(line: &[u8], connection: &Connection, stray: &impl Fn(&[u8])) {
+    match line.trim_ascii_start().first() {
+        None => {}
+        Some(b'{' | b'[') => match std::str::from_utf8(line) {
+            Ok(text) => connection.receive(text),
+            // Better than a request that waits for its time limit.
+            Err(_) => connection.receive(&String::from_utf8_lossy(line)),
+        },
+        Some(_) => stray(line),
     }
 }
 

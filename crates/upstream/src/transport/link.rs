@@ -36,7 +36,7 @@ impl<T: Read + Write + Unpin + 'static> Link<T> {
     /// Starts HTTP/1.1 on a stream.
     ///
     /// # Errors
-    /// If the connection breaks.
+    /// Returns an error if the connection breaks.
     pub(super) async fn new(stream: T) -> hyper::Result<Self> {
         let (sender, connection) = http1::handshake(stream).await?;
         let gate = Arc::new(Gate::default());
@@ -49,7 +49,7 @@ impl<T: Read + Write + Unpin + 'static> Link<T> {
     /// Sends a request and waits for the head of the response.
     ///
     /// # Errors
-    /// If the connection breaks. The error contains the request if none of it was sent.
+    /// Returns an error if the connection breaks. The error contains the request if none of it was sent.
     pub(super) async fn send(
         &mut self,
         request: Request<Outgoing>,

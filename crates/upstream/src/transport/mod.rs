@@ -10,6 +10,7 @@ mod link;
 mod parcel;
 mod sse;
 mod stdio;
+mod words;
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -23,6 +24,7 @@ pub(super) use self::exchange::Exchange;
 use self::http::Http;
 use self::lines::Requests;
 pub(super) use self::parcel::Parcel;
+pub(super) use self::words::LastWords;
 use super::connection::Connection;
 use super::failure::{Cause, Failure};
 use super::message::Message;
@@ -38,20 +40,19 @@ pub(super) enum Transport {
 }
 
 impl Transport {
-    /// Starts a child process.
+    /// Starts a child process, which leaves its other texts in `words`.
     ///
     /// # Errors
-    /// If the process cannot be started.
+    /// Returns an error if the process cannot be started.
     pub(super) fn child(
         program: &Program,
         others: mpsc::Receiver<Message>,
         connection: &Arc<Connection>,
+        words: &Arc<LastWords>,
     ) -> Result<(Self, Work), Cause> {
-        let (child, streams) = child::start(program).map_err(|error| {
-            Cause::new(format!("it cannot be started: {}", error.kind())).detail(error.to_string())
-        })?;
+        let (child, streams) = child::start(program)?;
         let (requests, to_write) = Requests::new(others);
-        let work = stdio::attend_child(child, streams, to_write, Arc::clone(connection));
+        let work = stdio::attend_child(child, streams, to_write, Arc::clone(connection), Arc::clone(words));
         Ok((Self::Lines(requests), Box::pin(work)))
     }
 
@@ -87,7 +88,7 @@ impl Transport {
     /// including failures of the request's stream.
     ///
     /// # Errors
-    /// If the request cannot be sent.
+    /// Returns an error if the request cannot be sent.
     pub(super) async fn send(&self, parcel: Parcel) -> Result<Option<Exchange>, Failure> {
         match self {
             Self::Lines(requests) => requests.send(parcel.id, parcel.text).await.map(|()| None),
@@ -98,7 +99,7 @@ impl Transport {
     /// Sends a notification, before any later request.
     ///
     /// # Errors
-    /// If the upstream does not accept it.
+    /// Returns an error if the upstream does not accept it.
     pub(super) async fn notify(&self, message: Message, connection: &Connection) -> Result<(), Failure> {
         match self {
             Self::Http(http) => http.notify(message).await,

@@ -46,7 +46,7 @@ impl Decoder {
     }
 
     /// # Errors
-    /// If an event is larger than allowed.
+    /// Returns an error if an event is larger than allowed.
     pub(super) fn push(&mut self, mut bytes: &[u8]) -> io::Result<()> {
         while !bytes.is_empty() {
             if std::mem::take(&mut self.after_return) && bytes[0] == b'\n' {

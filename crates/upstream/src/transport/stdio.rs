@@ -9,8 +9,9 @@ use futures_util::future::{Fuse, FusedFuture};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Instant, sleep, timeout};
 
-use super::child::{LastWords, RunningChild, Streams};
+use super::child::{RunningChild, Streams};
 use super::lines::{self, ToWrite};
+use super::words::LastWords;
 use crate::connection::{Closing, Connection};
 use crate::failure::Cause;
 
@@ -35,7 +36,7 @@ pub(super) async fn attend_streams(
         Cause::new(NO_INPUT)
     };
     let cause = tokio::select! {
-        cause = lines::read(input, &connection) => {
+        cause = lines::read(input, &connection, |_| {}) => {
             tracing::warn!(upstream = %connection.upstream, cause = &*cause.words, "an upstream has ended");
             cause
         }
@@ -51,12 +52,13 @@ pub(super) async fn attend_child(
     streams: Streams,
     to_write: ToWrite,
     connection: Arc<Connection>,
+    words: Arc<LastWords>,
 ) {
     let Streams { input, output, errors } = streams;
-    let words = LastWords::default();
+    let stray = |line: &[u8]| words.stray(line, &connection.upstream);
     let (mut errors, mut read) = (
         pin!(words.read(errors, &connection.upstream).fuse()),
-        pin!(lines::read(output, &connection).fuse()),
+        pin!(lines::read(output, &connection, stray).fuse()),
     );
     let mut written = Box::pin(lines::write(input, to_write).fuse());
     let mut last_answers = pin!(sleep(LAST_ANSWERS));
@@ -92,7 +94,7 @@ pub(super) async fn attend_child(
         let cause = cause.detail(words.text());
         if !connection.is_closing() {
             tracing::warn!(upstream = %connection.upstream, cause = &*cause.words, "an upstream has ended");
-            tracing::debug!(upstream = %connection.upstream, last_words = cause.detail, "what an upstream wrote last");
+            tracing::debug!(upstream = %connection.upstream, last_words = cause.detail, "the last output of an upstream");
         }
         connection.end(&cause);
         child.kill().await;

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use super::cast::{Member, python, python_2};
 use super::gateway::{Era, Gateway, Params, text};
+use super::wire::Wire;
 
 /// All items of the well-behaved upstream.
 async fn everything(gateway: &Gateway) {
@@ -31,6 +32,7 @@ async fn everything(gateway: &Gateway) {
         let missing = client.ask("resources/read", Params(json!({"uri": "math://nothing"}))).await;
         let code = if era == Era::Modern { -32_602 } else { -32_002 };
         assert_eq!(missing["error"]["code"], code, "{missing}");
+        assert_eq!(missing["error"]["message"], "Unknown resource: math://nothing");
         let kind = if era == Era::Modern { json!("complete") } else { Value::Null };
         assert_eq!(prompt["result"]["resultType"], kind);
     }
@@ -104,4 +106,21 @@ async fn each_client_has_its_own_era_spoken_unless_the_host_fixes_one() {
     assert_eq!(revisions(member.upstream()).await, [modern; 3]);
     assert_eq!(revisions(member.upstream().era(mcp_stateless::protocol::Era::Modern)).await, [modern; 3]);
     assert_eq!(revisions(member.upstream().era(mcp_stateless::protocol::Era::Legacy)).await, [legacy; 3]);
+}
+
+#[tokio::test]
+async fn an_upstream_is_told_the_name_of_its_client() {
+    for (era, method, place) in [
+        (Era::Legacy, "initialize", "/params/clientInfo"),
+        (Era::Modern, "server/discover", "/params/_meta/io.modelcontextprotocol~1clientInfo"),
+    ] {
+        let (upstream, mut wire) = Wire::new();
+        let gateway = Gateway::new(upstream.client_info("proxy", "2.0"));
+        let client = gateway.client(era, "ada");
+        let opening = tokio::select! {
+            answer = client.call("any", json!({})) => panic!("{answer}"),
+            opening = wire.wait_for(method) => opening,
+        };
+        assert_eq!(opening.pointer(place), Some(&json!({"name": "proxy", "version": "2.0"})), "{opening}");
+    }
 }

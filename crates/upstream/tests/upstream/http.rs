@@ -221,6 +221,19 @@ async fn a_stream_that_ends_without_the_result_fails_its_call_alone() {
 }
 
 #[tokio::test]
+async fn a_server_that_does_not_answer_server_discover_is_opened_with_initialize() {
+    for answer in [": nothing\n\n", "data: {\"jsonrpc\": \"2.0\"}\n\n"] {
+        let server = Server::start(move |asked| match asked.method() {
+            "server/discover" => stream(answer),
+            _ => asked.usual(),
+        })
+        .await;
+        let gateway = Gateway::new(server.upstream("/mcp"));
+        assert_eq!(gateway.client(Era::Modern, "ada").tool("any", json!({})).await, "ok", "{answer}");
+    }
+}
+
+#[tokio::test]
 async fn in_the_modern_era_closing_the_stream_is_the_cancellation() {
     let (sender, mut closed) = tokio::sync::mpsc::channel::<()>(1);
     let sender = Mutex::new(Some(sender));

@@ -10,7 +10,7 @@ use hyper_util::{client::legacy::Client, rt::TokioExecutor};
 use serde_json::{Value, json};
 use test_support::{
     server::{self, ExampleServer, free_port},
-    upstreams as cast,
+    setup, upstreams as cast,
     wait::{LIMIT, until},
 };
 use tokio::{process::Command, time::timeout};
@@ -233,8 +233,54 @@ async fn bodies_are_as_large_as_the_option_allows() {
     }
 }
 
-/// A child whose tool `env` returns the names of its variables, and whose tool `task` can only be
-/// called as a task.
+#[tokio::test]
+async fn clients_within_a_web_page_are_served_if_its_origin_is() {
+    let quickstart = ExampleServer::start("quickstart").await;
+    let config = Config::of(&json!({ "one": cast::http(&quickstart) }));
+    let mut command = config.command();
+    command.args(["--addr", "127.0.0.1:0", "--allow-origin", "https://app.example.com"]);
+    command.env("RUST_LOG", "off");
+    let gateway = ExampleServer::run(command).await;
+    let client = Client::builder(TokioExecutor::new()).build_http();
+    for (origin, is_served) in
+        [("http://localhost:6274", true), ("https://app.example.com", true), ("https://example.com", false)]
+    {
+        let preflight = Request::options(gateway.url())
+            .header("origin", origin)
+            .header("access-control-request-method", "POST")
+            .header("access-control-request-headers", "content-type,mcp-protocol-version")
+            .body(Full::<Bytes>::default());
+        let preflight = client.request(preflight.expect("a request")).await.expect("an answer");
+        assert_eq!(preflight.status().is_success(), is_served, "{origin}");
+        let message = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/list"});
+        let answer = open(gateway.url(), &[("origin", origin)], &message).await;
+        let allowed = answer.headers().get("access-control-allow-origin").and_then(|it| it.to_str().ok());
+        assert_eq!(answer.status().is_success(), is_served, "{origin}");
+        assert_eq!(allowed, is_served.then_some(origin));
+    }
+}
+
+#[tokio::test]
+async fn a_refused_host_is_logged_with_the_option_that_accepts_it() {
+    let quickstart = ExampleServer::start("quickstart").await;
+    let config = Config::of(&json!({ "one": cast::http(&quickstart) }));
+    let path = setup::scratch().join(format!("refused-{}", std::process::id()));
+    let mut command = config.command();
+    command.args(["--addr", "127.0.0.1:0"]).stderr(std::fs::File::create(&path).expect("a file"));
+    let gateway = ExampleServer::run(command).await;
+    for host in ["mcp.example.com", "other.example.com"] {
+        let message = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/list"});
+        assert_eq!(open(gateway.url(), &[("host", host)], &message).await.status(), 403);
+    }
+    gateway.ends_by("TERM").await;
+    let log = std::fs::read_to_string(&path).expect("a log");
+    std::fs::remove_file(&path).expect("removed");
+    let explained: Vec<_> = log.lines().filter(|line| line.contains("--allow-host")).collect();
+    assert!(matches!(explained[..], [line] if line.contains("mcp.example.com")), "{log}");
+}
+
+/// A child whose tool `env` returns the names of its variables, whose tool `meta` returns the `_meta`
+/// of its call, and whose tool `task` can only be called as a task.
 const ENVIRONMENT: &str = "
 import json, os, sys
 for line in sys.stdin:
@@ -245,13 +291,23 @@ for line in sys.stdin:
         'initialize': {
             'protocolVersion': '2025-11-25',
             'capabilities': {'tools': {}},
-            'serverInfo': {'name': 'environment', 'title': 'The Environment', 'version': '1'},
+            'serverInfo': {
+                'name': 'environment', 'title': 'The Environment', 'version': '1',
+                'description': 'What a child sees', 'websiteUrl': 'https://example.com',
+                'icons': [
+                    {'src': 'https://example.com/icon.png', 'mimeType': 'image/png', 'sizes': ['48x48']},
+                    # Would be repeated in each modern result.
+                    {'src': 'data:image/png;base64,' + 'A' * 100000},
+                ],
+            },
         },
         'tools/list': {'tools': [
             {'name': 'env', 'inputSchema': {'type': 'object'}},
+            {'name': 'meta', 'inputSchema': {'type': 'object'}},
             {'name': 'task', 'inputSchema': {'type': 'object'}, 'execution': {'taskSupport': 'required'}},
         ]},
-        'tools/call': {'content': [{'type': 'text', 'text': ' '.join(os.environ)}]},
+        'tools/call': {'content': [{'type': 'text', 'text': json.dumps(request['params'].get('_meta'))
+            if request['params'].get('name') == 'meta' else ' '.join(os.environ)}]},
     }.get(request['method'])
     answer = {'jsonrpc': '2.0', 'id': request['id']}
     if result is None:
@@ -286,18 +342,54 @@ async fn a_server_alone_presents_itself_as_it_does_without_a_gateway() {
     let gateway = gateway(json!({ "child": child })).await;
     let params = json!({"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "c", "version": "1"}});
     let (_, answer) = post(&format!("{}/child", gateway.url()), &[], "initialize", params).await;
-    let expected = json!({"name": "environment", "title": "The Environment", "version": "1"});
+    let expected = json!({
+        "name": "environment",
+        "title": "The Environment",
+        "version": "1",
+        "description": "What a child sees",
+        "websiteUrl": "https://example.com",
+        "icons": [{"src": "https://example.com/icon.png", "mimeType": "image/png", "sizes": ["48x48"]}],
+    });
     assert_eq!(answer["result"]["serverInfo"], expected);
+}
+
+#[tokio::test]
+async fn the_trace_of_a_client_reaches_the_server() {
+    let child = json!({ "command": "python3", "args": ["-c", ENVIRONMENT], "era": "legacy" });
+    let gateway = gateway(json!({ "child": child })).await;
+    let trace = json!({
+        "traceparent": "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+        "tracestate": "rojo=1",
+        "baggage": "user=ada",
+    });
+    let mut modern = trace.clone();
+    modern["io.modelcontextprotocol/protocolVersion"] = json!(VERSION);
+    modern["io.modelcontextprotocol/clientCapabilities"] = json!({});
+    let tool = |path: &str| if path.is_empty() { "child-meta" } else { "meta" };
+    for path in ["", "/child"] {
+        let headers =
+            [("mcp-protocol-version", VERSION), ("mcp-method", "tools/call"), ("mcp-name", tool(path))];
+        for (meta, headers) in [(&trace, &[][..]), (&modern, &headers)] {
+            let params = json!({"name": tool(path), "_meta": meta});
+            let (_, answer) = post(&format!("{}{path}", gateway.url()), headers, "tools/call", params).await;
+            let text = answer["result"]["content"][0]["text"].as_str();
+            let text = text.unwrap_or_else(|| panic!("no text: {answer}"));
+            let mut seen: Value = serde_json::from_str(text).expect("JSON");
+            // The gateway's own.
+            seen.as_object_mut().expect("an object").remove("progressToken");
+            assert_eq!(seen, trace, "{path}");
+        }
+    }
 }
 
 #[tokio::test]
 async fn tools_that_can_be_called_as_tasks_alone_are_neither_listed_nor_called() {
     let child = json!({ "command": "python3", "args": ["-c", ENVIRONMENT], "era": "legacy" });
     let gateway = gateway(json!({ "child": child })).await;
-    assert_eq!(tools(gateway.url(), &[]).await, ["child-env"]);
+    assert_eq!(tools(gateway.url(), &[]).await, ["child-env", "child-meta"]);
     assert!(call(gateway.url(), &[], "child-task").await.contains("Unknown tool"));
     let count = &line(gateway.said().iter().map(String::as_str), "child")[5];
-    assert_eq!(*count, "1", "what is not served is not counted");
+    assert_eq!(*count, "2", "what is not served is not counted");
 }
 
 async fn quickstart_at(port: u16) -> ExampleServer {

@@ -1,7 +1,7 @@
 //! Messages about the configuration and the servers.
 
 use serde_json::{Value, json};
-use test_support::{rmcp_client, script, server::ExampleServer, upstreams as cast};
+use test_support::{rmcp_client, script, server::ExampleServer, setup, upstreams as cast};
 
 use super::support::{Config, connect, gateway, line, number, program};
 
@@ -64,6 +64,58 @@ async fn check_fails_when_a_server_is_down_and_tells_why() {
 }
 
 #[tokio::test]
+async fn check_tells_what_is_missing_to_start_a_server() {
+    let shell = |script: &str| json!({ "command": "sh", "args": ["-c", script] });
+    let mut old = shell("echo 'listening on port 3000' >&2; exec sleep 1000");
+    old["startup_timeout_sec"] = json!(1);
+    let checked = Config::of(&json!({
+        "key": shell("echo 'Error: API_KEY is not set' >&2; exit 1"),
+        "usage": shell("echo 'usage: server DIRECTORY'; exit 2"),
+        "typo": { "command": "npxx", "args": ["-y", "files-server"] },
+        "line": { "command": "npx -y files-server" },
+        "place": { "command": "sh", "cwd": "/no/such/directory" },
+        "old": old,
+    }))
+    .check()
+    .await;
+    let said = script::said(&checked);
+    assert_eq!(checked.status.code(), Some(1), "{said}");
+    for (server, reason) in [
+        ("key", "cannot be opened: it ended with exit status: 1: Error: API_KEY is not set"),
+        ("usage", "cannot be opened: it ended with exit status: 2: usage: server DIRECTORY"),
+        ("typo", r#"cannot be opened: it cannot be started: there is no such program: "npxx""#),
+        ("line", "\"npx -y files-server\"; arguments are passed separately, not as a part of the command"),
+        ("place", "its working directory does not exist: /no/such/directory"),
+        ("old", "did not open within 1s, which \"startup_timeout_sec\" sets: listening on port 3000"),
+    ] {
+        let words = line(said.lines(), server).join(" ");
+        assert!(words.contains(" down ") && words.ends_with(reason), "{server}: {said}");
+    }
+}
+
+/// Has a tool, but cannot list its prompts.
+const FAILS_TO_LIST: &str = "
+import json, sys
+about = {'protocolVersion': '2025-11-25', 'capabilities': {'tools': {}, 'prompts': {}}, 'serverInfo': {'name': 's', 'version': '1'}}
+for line in sys.stdin:
+    request = json.loads(line)
+    said = {'initialize': {'result': about}, 'tools/list': {'result': {'tools': [{'name': 'a', 'inputSchema': {}}]}}}
+    said = said.get(request['method'], {'error': {'code': -32603, 'message': 'the key is not valid'}})
+    if 'id' in request:
+        print(json.dumps({'jsonrpc': '2.0', 'id': request['id'], **said}), flush=True)
+";
+
+#[tokio::test]
+async fn a_server_that_fails_to_return_a_list_is_up_and_check_tells_so() {
+    let servers = json!({ "one": { "command": "python3", "args": ["-c", FAILS_TO_LIST] } });
+    let checked = Config::of(&servers).check().await;
+    let said = script::said(&checked);
+    assert_eq!(checked.status.code(), Some(1), "{said}");
+    let words = line(said.lines(), "one").join(" ");
+    assert_eq!(words, "one stdio s 1 2025-11-25 1 0 0 0 prompts/list: the key is not valid", "{said}");
+}
+
+#[tokio::test]
 async fn a_wrong_configuration_is_explained() {
     let far = json!({ "url": "http://127.0.0.1:1/mcp" });
     for (text, reason) in [
@@ -92,6 +144,27 @@ async fn a_wrong_configuration_is_explained() {
         })
         .await;
         assert_eq!(run.status.code(), Some(2), "{arguments:?}: {}", script::said(&run));
+    }
+}
+
+#[tokio::test]
+async fn what_is_wrong_with_the_options_is_told_before_any_server_is_started() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let taken = taken.local_addr().expect("an address").to_string();
+    let started = setup::scratch().join(format!("started-{}", std::process::id()));
+    let starts = json!({ "command": "sh", "args": ["-c", "touch \"$0\"; sleep 1000", started] });
+    let config = Config::of(&json!({ "one": starts }));
+    for (arguments, reason) in [
+        (["--addr", taken.as_str()], "choose another HOST:PORT with --addr"),
+        (["--allow-host", "a b"], "is neither a host"),
+    ] {
+        let mut command = config.command();
+        command.args(arguments);
+        let run = script::run(command).await;
+        let said = String::from_utf8_lossy(&run.stderr);
+        assert_eq!(run.status.code(), Some(2), "{said}");
+        assert!(said.contains(reason), "{said}");
+        assert!(!started.exists(), "{arguments:?}");
     }
 }
 
