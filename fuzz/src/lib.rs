@@ -42,7 +42,10 @@ pub fn request(data: &[u8]) {
     request_with(&data);
     let Some(task) = &task else { return };
     let status = Server::shared().get_task(task)["result"]["status"].take();
-    assert!(["input_required", "completed", "cancelled"].iter().any(|it| status == *it), "{status}");
+    assert!(
+        ["input_required", "completed", "failed", "cancelled"].iter().any(|it| status == *it),
+        "{status}"
+    );
     Server::shared().end_task(task);
 }
 
