@@ -77,7 +77,9 @@ pub(crate) fn run(url: Option<&str>, times: &Times, cores: Cores) -> io::Result<
         }
     }
     println!();
-    commands.iter().for_each(|line| println!("{line}"));
+    for line in commands {
+        println!("{line}");
+    }
     Ok(())
 }
 
