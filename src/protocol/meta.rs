@@ -45,7 +45,11 @@ impl<'a> Meta<'a> {
 
     /// Returns the object as JSON text, for use after the body has been dropped.
     pub(crate) fn to_json(&self) -> String {
-        let mut buffer = vec![b'{'];
+        // The quotes, the colon and the comma of each member, and the braces.
+        let length =
+            self.members().map(|(name, value)| name.len() + value.text().len() + 4).sum::<usize>() + 2;
+        let mut buffer = Vec::with_capacity(length);
+        buffer.push(b'{');
         for (name, value) in self.members() {
             write::key(&mut buffer, name);
             buffer.extend_from_slice(value.text().as_bytes());

@@ -87,6 +87,6 @@ impl CallOrigin<'_> {
         // The exchange owns the head.
         let head = exchange.map_or(head, |exchange| &exchange.head);
         let (meta, revision) = (&request.params.meta, request.revision);
-        TaskSeed::of(call, &SeedParts { target, arguments, meta, revision, head }, settings)
+        TaskSeed::of(call, &SeedParts { target, arguments, meta, revision, head }, exchange, settings)
     }
 }

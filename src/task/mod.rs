@@ -36,7 +36,8 @@ pub(crate) use data::Acknowledged;
 pub use local::LocalTaskStore;
 pub(crate) use requests::{TaskFault, TaskRequest};
 pub(crate) use resume::run_tasks;
-pub(crate) use seed::{NoTask, SeedParts, TaskSeed};
+pub(crate) use saved::SeedParts;
+pub(crate) use seed::{NoTask, TaskSeed};
 pub use store::{
     NewTask, StoreFuture, TakenTask, TaskAnswer, TaskRecord, TaskState, TaskStep, TaskStore, TaskStoreError,
 };

@@ -14,7 +14,7 @@ use super::config::{TaskSettings, log_unavailable};
 use super::data::{TaskData, error_json};
 use super::keeper::Keeper;
 use super::saved::SavedCall;
-use super::seal::{Part, open, seal};
+use super::seal::{Part, open, seal, topic};
 use super::work::work;
 use super::{TakenTask, TaskAnswer, TaskRecord, TaskState, TaskStep, TaskStoreError};
 use crate::ask::TaskLink;
@@ -132,6 +132,7 @@ where
             self.foreign.insert(id.to_owned());
             return Ok(false);
         }
+        let news = tasks.bus.subscribe(&topic(id));
         let TakenTask { record, call } = tasks.step(|store| store.take(id, tasks.lease)).await?;
         // Its former replica may have moved it on since it was read.
         let Some(data) = self.open::<TaskData>(Part::Data, &record, &record.data) else { return Ok(false) };
@@ -175,7 +176,7 @@ where
         tracing::info!(tool = data.tool, "the call of a task is restarted");
         let limit = self.time_left(&record);
         let work = work(begun.call.take(limit), begun.exchange, self.settings);
-        let keeper = Keeper::new(record, data, link, place, self.settings, tasks);
+        let keeper = Keeper::new(record, data, link, place, news, self.settings, tasks);
         #[cfg(feature = "auth")]
         let keeper = keeper.until(call.token_end());
         keeper.spawn(work);

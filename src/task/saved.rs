@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use http::request::Parts;
+use http::uri::PathAndQuery;
 use http::{HeaderName, HeaderValue, header};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -25,7 +26,88 @@ use crate::tool::ToolOutput;
 const CREDENTIALS: [HeaderName; 4] =
     [header::AUTHORIZATION, header::COOKIE, header::PROXY_AUTHORIZATION, HeaderName::from_static("dpop")];
 
-/// The parts of a call, which borrow nothing from its body.
+/// A call whose request is still there.
+pub(crate) struct SeedParts<'a> {
+    pub(crate) target: &'a str,
+    pub(crate) arguments: &'a str,
+    pub(crate) meta: &'a Meta<'a>,
+    pub(crate) revision: Revision,
+    pub(crate) head: &'a Parts,
+}
+
+/// What is copied of a call that may become a task. Most calls end before, so as little as possible is
+/// done here. It shares no memory with the request, whose buffers may be large.
+pub(super) struct KeptCall {
+    target: String,
+    arguments: String,
+    /// `None` if the exchange of the call has it.
+    request: Option<KeptRequest>,
+}
+
+struct KeptRequest {
+    revision: Revision,
+    /// The JSON of `_meta`.
+    meta: String,
+    /// The URI, and a line for each header, with a colon after its name.
+    head: String,
+    principal: Option<Principal>,
+    #[cfg(feature = "auth")]
+    access: Option<Access>,
+}
+
+impl KeptCall {
+    /// Keeps a call, and its request if no exchange does.
+    pub(super) fn new(parts: &SeedParts<'_>, exchange: Option<&Exchange>) -> Self {
+        let SeedParts { target, arguments, meta, revision, head } = *parts;
+        let request = exchange.is_none().then(|| KeptRequest::new(revision, meta.to_json(), head));
+        Self { target: target.to_owned(), arguments: arguments.to_owned(), request }
+    }
+
+    /// Returns the call as it is stored. `None` if a part is not what it was checked to be.
+    pub(super) fn save(&mut self, exchange: Option<&Exchange>) -> Option<SavedCall> {
+        let of_exchange =
+            |exchange: &Exchange| KeptRequest::new(exchange.revision, exchange.meta.clone(), &exchange.head);
+        let request = self.request.take().or_else(|| exchange.map(of_exchange))?;
+        let answers = exchange.map(|exchange| exchange.asks.answers());
+        SavedCall::new(&self.target, &self.arguments, request, answers)
+    }
+}
+
+impl KeptRequest {
+    fn new(revision: Revision, meta: String, head: &Parts) -> Self {
+        Self {
+            revision,
+            meta,
+            head: lines(head),
+            principal: Principal::of(head).cloned(),
+            #[cfg(feature = "auth")]
+            access: Access::of(head).cloned(),
+        }
+    }
+}
+
+/// Writes the URI and the headers of a request in lines, without credentials and without values that
+/// are not text.
+fn lines(head: &Parts) -> String {
+    let kept = || head.headers.iter().filter(|(name, _)| !CREDENTIALS.contains(name));
+    let path = head.uri.path_and_query().map(PathAndQuery::as_str).unwrap_or_default();
+    let length = kept().map(|(name, value)| name.as_str().len() + value.len() + 2).sum::<usize>();
+    let mut lines = String::with_capacity(path.len() + length);
+    match head.uri.authority() {
+        None => lines.push_str(path),
+        // The URI of a request in HTTP/2 has all parts.
+        Some(_) => lines.push_str(&head.uri.to_string()),
+    }
+    for (name, value) in kept() {
+        // Neither has a line break in it.
+        if let Ok(value) = value.to_str() {
+            lines.extend(["\n", name.as_str(), ":", value]);
+        }
+    }
+    lines
+}
+
+/// What a call is made of, without a body to borrow from.
 #[derive(Deserialize, Serialize)]
 pub(super) struct SavedCall {
     pub(super) target: String,
@@ -58,37 +140,27 @@ pub(super) struct BegunCall {
 }
 
 impl SavedCall {
-    /// Copies the needed parts of a request. Returns `None` if a part cannot be parsed.
-    pub(super) fn new(
-        target: &str,
-        arguments: &str,
-        meta: &Meta<'_>,
-        revision: Revision,
-        head: &Parts,
-    ) -> Option<Self> {
-        let kept = head.headers.iter().filter(|(name, _)| !CREDENTIALS.contains(name));
-        let text = |value: &HeaderValue| value.to_str().ok().map(str::to_owned);
+    /// Copies what is needed of a call. `None` if a part is not what it was checked to be.
+    fn new(target: &str, arguments: &str, request: KeptRequest, answers: Option<&Answers>) -> Option<Self> {
+        let mut lines = request.head.split('\n');
+        let uri = lines.next()?.to_owned();
+        let header =
+            |line: &str| line.split_once(':').map(|(name, value)| (name.to_owned(), value.to_owned()));
         Some(Self {
             target: target.to_owned(),
             arguments: raw(arguments.as_bytes().to_vec())?,
-            meta: raw(meta.to_json().into_bytes())?,
-            revision: revision.as_str().to_owned(),
-            uri: head.uri.to_string(),
-            headers: kept.filter_map(|(name, value)| Some((name.to_string(), text(value)?))).collect(),
-            principal: Principal::of(head).map(|principal| principal.as_str().to_owned()),
+            meta: raw(request.meta.into_bytes())?,
+            revision: request.revision.as_str().to_owned(),
+            uri,
+            headers: lines.filter_map(header).collect(),
+            principal: request.principal.map(|principal| principal.as_str().to_owned()),
             #[cfg(feature = "auth")]
-            token: Access::of(head).map(|access| access.token().save()),
+            token: request.access.as_ref().map(|access| access.token().save()),
             #[cfg(feature = "auth")]
-            ends_with_token: Access::of(head).is_some_and(Access::ends_calls),
-            answers: BTreeMap::new(),
-            state: None,
+            ends_with_token: request.access.as_ref().is_some_and(Access::ends_calls),
+            answers: answers.map(Answers::all).unwrap_or_default(),
+            state: answers.and_then(Answers::state).map(RawValue::to_owned),
         })
-    }
-
-    /// Adds the answers of the rounds before.
-    pub(super) fn add_answers(&mut self, answers: &Answers) {
-        self.answers = answers.all();
-        self.state = answers.state().map(RawValue::to_owned);
     }
 
     /// Returns a copy of the request's head, without credentials and without the host's extensions.

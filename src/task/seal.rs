@@ -1,7 +1,5 @@
 //! The names and the sealed parts of a task.
 
-use std::fmt::Write as _;
-
 use bytes::Bytes;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -46,11 +44,10 @@ impl TaskNames {
     pub(super) fn of(id: String, caller: Option<&Principal>, settings: &Settings) -> Self {
         let server = settings.ask.server();
         let owner = caller.map(|caller| digest(["task owner", server, caller.as_str()]));
-        let mut key = String::with_capacity(64);
-        for byte in digest(["task id", server, &id]) {
-            // Writing to a string cannot fail.
-            let _ = write!(key, "{byte:02x}");
-        }
+        let digits = |byte: u8| {
+            [byte >> 4, byte & 15].map(|digit| char::from(b"0123456789abcdef"[usize::from(digit)]))
+        };
+        let key = digest(["task id", server, &id]).into_iter().flat_map(digits).collect();
         Self { id, key, owner }
     }
 }
@@ -97,12 +94,14 @@ fn bound_to(part: Part, key: &str, owner: Option<[u8; 32]>, settings: &Settings)
         Part::Data => (1, 0),
         Part::Answer(number) => (2, number),
     };
+    let server = settings.ask.server();
+    let mut bytes = Vec::with_capacity(64 + server.len() + key.len());
     // Not the start of anything that a client carries: that begins with its own version.
-    let mut bytes = b"task".to_vec();
+    bytes.extend_from_slice(b"task");
     bytes.extend_from_slice(&[VERSION, kind, u8::from(owner.is_some())]);
     bytes.extend_from_slice(&number.to_le_bytes());
     bytes.extend_from_slice(&owner.unwrap_or_default());
-    for text in [settings.ask.server(), key] {
+    for text in [server, key] {
         bytes.extend_from_slice(&(text.len() as u64).to_le_bytes());
         bytes.extend_from_slice(text.as_bytes());
     }

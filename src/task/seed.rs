@@ -6,7 +6,6 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use http::StatusCode;
-use http::request::Parts;
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
@@ -14,8 +13,8 @@ use tokio::time::timeout;
 use super::config::TaskSettings;
 use super::data::{CreatedTask, TaskData, TaskView};
 use super::keeper::Keeper;
-use super::saved::SavedCall;
-use super::seal::{Part, TaskNames, seal};
+use super::saved::{KeptCall, SeedParts};
+use super::seal::{Part, TaskNames, seal, topic};
 use super::work::work;
 use super::{NewTask, TaskRecord, TaskStoreError};
 use crate::ask::TaskLink;
@@ -24,18 +23,18 @@ use crate::auth::{Access, TokenEnd};
 use crate::call::{
     CallKind, Exchange, GuardedCall, MAX_NAME, Output, TaskMode, TaskPolicy, WriteResult, chain,
 };
+use crate::changes::Subscription;
 use crate::deadline::Deadline;
 use crate::jsonrpc::{ErrorCode, RpcError};
 use crate::observe::line;
 use crate::places::{Full, Place};
 use crate::principal::Principal;
-use crate::protocol::meta::Meta;
-use crate::protocol::{Revision, error};
+use crate::protocol::error;
 use crate::settings::Settings;
 
 /// A call that may become a task, and what it needs then.
 pub(crate) struct TaskSeed {
-    saved: SavedCall,
+    kept: KeptCall,
     policy: TaskPolicy,
     /// The time limit of the call itself.
     own_limit: Option<Duration>,
@@ -49,18 +48,19 @@ enum Stage {
     /// Until the call has taken long enough, or its handler requests it.
     Waiting(Option<Deadline>),
     /// Until the task is in the store.
-    Creating { created: oneshot::Receiver<Created>, data: TaskData, place: Place },
+    Creating { created: oneshot::Receiver<Created>, data: Box<TaskData>, place: Place, news: Subscription },
 }
 
-/// What the store said, and what the call tells when it goes on as the task. If that is dropped, the
-/// call has ended otherwise.
+/// The result of the store, and the sender by which the call confirms that it continues as the task. If that
+/// is dropped, the call has ended otherwise.
 type Created = (Result<TaskRecord, TaskStoreError>, oneshot::Sender<()>);
 
-/// A task that is in the store, and does not run yet.
+/// A task that is in the store and does not run yet.
 pub(crate) struct NascentTask {
     record: TaskRecord,
     data: TaskData,
     place: Place,
+    news: Subscription,
     time_limit: Duration,
     #[cfg(feature = "auth")]
     token_end: Option<TokenEnd>,
@@ -106,41 +106,35 @@ impl NoTask {
     }
 }
 
-/// What a seed is made of.
-pub(crate) struct SeedParts<'a> {
-    pub(crate) target: &'a str,
-    pub(crate) arguments: &'a str,
-    pub(crate) meta: &'a Meta<'a>,
-    pub(crate) revision: Revision,
-    pub(crate) head: &'a Parts,
-}
-
 impl TaskSeed {
     /// Returns the seed of a call, if it may become a task.
     pub(crate) fn of<T: Output>(
         call: &GuardedCall<T>,
         parts: &SeedParts<'_>,
+        exchange: Option<&Exchange>,
         settings: &Settings,
     ) -> Option<Box<Self>> {
         let tasks = settings.tasks.as_ref()?;
         let policy = call.task_policy();
         let declared = parts.meta.client_capabilities;
+        // Only a handler with an exchange can wish to become a task.
+        let can_become = policy.starts_as_task() || tasks.slow_after.is_some() || exchange.is_some();
         if T::KIND != CallKind::Tool
             || policy.mode == TaskMode::Never
+            || !can_become
             || !error::declares_tasks(parts.revision.era(), declared)
             || Handle::try_current().is_err()
         {
             return None;
         }
-        let SeedParts { target, arguments, meta, revision, head } = *parts;
         Some(Box::new(Self {
-            saved: SavedCall::new(target, arguments, meta, revision, head)?,
+            kept: KeptCall::new(parts, exchange),
             policy,
             own_limit: call.own_limit(),
-            tool: line(call.name(target), MAX_NAME).into_owned(),
+            tool: line(call.name(parts.target), MAX_NAME).into_owned(),
             stage: Stage::Waiting(tasks.slow_after.map(Deadline::new)),
             #[cfg(feature = "auth")]
-            token_end: Access::of(head).and_then(Access::end_of_calls),
+            token_end: Access::of(parts.head).and_then(Access::end_of_calls),
         }))
     }
 
@@ -175,7 +169,8 @@ impl TaskSeed {
         }
         let Stage::Creating { created, .. } = &mut self.stage else { return Poll::Pending };
         let created = ready!(Pin::new(created).poll(cx));
-        let Stage::Creating { data, place, .. } = std::mem::replace(&mut self.stage, Stage::Waiting(None))
+        let Stage::Creating { data, place, mut news, .. } =
+            std::mem::replace(&mut self.stage, Stage::Waiting(None))
         else {
             return Poll::Pending;
         };
@@ -186,10 +181,13 @@ impl TaskSeed {
             let late = TaskStoreError::unavailable("the task was deleted, because its client does not read");
             return Poll::Ready(Err(NoTask::Store(late)));
         }
+        // If it connects later, the keeper looks for missed changes. The client does not know the task before.
+        let _ = news.poll_connected(cx);
         Poll::Ready(Ok(NascentTask {
             record,
-            data,
+            data: *data,
             place,
+            news,
             time_limit: self.time_limit(settings),
             #[cfg(feature = "auth")]
             token_end: self.token_end.take(),
@@ -199,26 +197,31 @@ impl TaskSeed {
     /// Creates the task in the store.
     fn create(&mut self, exchange: Option<&Exchange>, settings: &Arc<Settings>) -> Result<Stage, NoTask> {
         let Some(tasks) = &settings.tasks else { return Err(NoTask::Sealing) };
-        let owner = self.saved.principal.as_deref().map(Principal::new);
+        let saved = self.kept.save(exchange).ok_or_else(|| {
+            tracing::error!("a call could not be stored");
+            NoTask::Sealing
+        })?;
+        let owner = saved.principal.as_deref().map(Principal::new);
         let place = tasks.places.take(owner.as_ref()).map_err(NoTask::Full)?;
         let TaskNames { id, key, owner } = TaskNames::new(owner.as_ref(), settings).ok_or(NoTask::Sealing)?;
-        let mut data = TaskData::new(id, &self.tool, self.policy.is_repeatable);
+        let mut data = Box::new(TaskData::new(id, &self.tool, self.policy.is_repeatable));
         if let Some(exchange) = exchange {
-            self.saved.add_answers(exchange.asks.answers());
             data.status = exchange.asks.wish.status();
         }
         let task = NewTask {
-            call: seal(Part::Call, &key, owner, &self.saved, settings).ok_or(NoTask::Sealing)?,
-            data: seal(Part::Data, &key, owner, &data, settings).ok_or(NoTask::Sealing)?,
+            call: seal(Part::Call, &key, owner, &saved, settings).ok_or(NoTask::Sealing)?,
+            data: seal(Part::Data, &key, owner, &*data, settings).ok_or(NoTask::Sealing)?,
             id: key,
             owner,
             lease: tasks.lease,
             keep: self.time_limit(settings).saturating_add(tasks.keep_for),
         };
+        // Subscribes while the task is created, so that neither waits for the other.
+        let news = tasks.bus.subscribe(&topic(&task.id));
         let (sender, created) = oneshot::channel();
-        // Spawned, so that a task whose client hangs up meanwhile is deleted again.
+        // Spawned, so that the task is deleted again if its client disconnects meanwhile.
         tokio::spawn(create(task, sender, Arc::clone(settings)));
-        Ok(Stage::Creating { created, data, place })
+        Ok(Stage::Creating { created, data, place, news })
     }
 
     fn time_limit(&self, settings: &Settings) -> Duration {
@@ -268,7 +271,7 @@ impl NascentTask {
         let work = work(call.take(self.time_limit), exchange.cloned(), settings);
         tracing::debug!(tool = self.data.tool, "a call has become a task");
         tasks.note_use();
-        let keeper = Keeper::new(self.record, self.data, link, self.place, settings, tasks);
+        let keeper = Keeper::new(self.record, self.data, link, self.place, self.news, settings, tasks);
         #[cfg(feature = "auth")]
         let keeper = keeper.until(self.token_end);
         keeper.spawn(work);

@@ -6,7 +6,27 @@ pub(super) fn iso_8601(millis: u64) -> String {
     let (days, second) = (seconds / 86_400, seconds % 86_400);
     let (year, month, day) = date(days);
     let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
-    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{millis:03}Z")
+    let mut text = String::with_capacity(24);
+    for (number, digits, end) in [
+        (year, if year > 9999 { year.ilog10() + 1 } else { 4 }, '-'),
+        (month, 2, '-'),
+        (day, 2, 'T'),
+        (hour, 2, ':'),
+        (minute, 2, ':'),
+        (second, 2, '.'),
+        (millis, 3, 'Z'),
+    ] {
+        // By hand, because formatting takes ten times as long, and each reply about a task has two times.
+        text.extend((0..digits).rev().map(|place| digit(number, place)));
+        text.push(end);
+    }
+    text
+}
+
+/// Returns the digit of a number at a place, counted from its end.
+fn digit(number: u64, place: u32) -> char {
+    let digit = number / 10_u64.pow(place) % 10;
+    u32::try_from(digit).ok().and_then(|digit| char::from_digit(digit, 10)).unwrap_or_default()
 }
 
 /// Returns the year, month and day of a day since 1970, in the Gregorian calendar.
@@ -35,6 +55,7 @@ mod tests {
             (951_782_400_000, "2000-02-29T00:00:00.000Z"),
             (951_868_800_000, "2000-03-01T00:00:00.000Z"),
             (1_785_229_500_250, "2026-07-28T09:05:00.250Z"),
+            (253_402_300_800_000, "10000-01-01T00:00:00.000Z"),
             (4_107_542_400_000, "2100-03-01T00:00:00.000Z"),
         ] {
             assert_eq!(iso_8601(millis), expected);

@@ -104,6 +104,16 @@ async fn every_message_carries_the_id_of_the_request_byte_for_byte() {
 }
 
 #[tokio::test]
+async fn an_id_that_every_message_repeats_has_at_most_a_kibibyte() {
+    let site = Site::new(live());
+    for (length, status) in [(1024, 200), (1025, 400)] {
+        let id = format!(r#""id":"{}""#, "x".repeat(length - 2));
+        let wire = site.open(listen(&everything()).edit(r#""id":1"#, &id)).await;
+        assert_eq!(wire.status, status, "{length}");
+    }
+}
+
+#[tokio::test]
 async fn a_listener_hears_what_it_asked_for_and_nothing_else() {
     let site = Site::new(live());
     let mut wires = Vec::new();

@@ -342,11 +342,11 @@ async fn no_secret_is_logged_at_a_default_level() {
     // Tasks were begun, taken up and given up.
     for happened in [
         "a call has become a task",
-        "the call of a task begins again",
+        "the call of a task is restarted",
         "the task of a replica that has stopped is marked as failed",
         "the task store has no room for a result",
         "the task store is not available",
-        "a task is no longer this process's",
+        "a task no longer belongs to this process",
     ] {
         assert!(events.iter().any(|event| event.fields["message"] == happened), "{happened}");
     }

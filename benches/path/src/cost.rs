@@ -37,8 +37,15 @@ const OBSERVED: &[&str] = if IS_ALONE { &["add_legacy", "add_modern"] } else { &
 const MOST_OBSERVED: u64 = 103;
 
 /// The most instructions that a call takes which does not become a task where it could, in percent of one on a
-/// manager without tasks.
-const MOST_WITH_TASKS: u64 = 101;
+/// manager without tasks: nothing more, unless the tool waits. Then the call may become slow, and the parts of its
+/// request that a task needs are copied if its client can ask about tasks.
+fn most_with_tasks(name: &str) -> u64 {
+    match name {
+        "later_modern" => 104,
+        "later_declared" => 135,
+        _ => 101,
+    }
+}
 
 impl Cost {
     fn parts(self) -> [u64; 3] {
@@ -108,7 +115,7 @@ pub(crate) fn check() -> Result<ExitCode, Failure> {
     }
     for &name in path::BESIDE_TASKS {
         let variants = [Variant::WithoutTasks, Variant::WithTasks];
-        is_fine &= is_within(&costs, name, variants, MOST_WITH_TASKS, "tasks");
+        is_fine &= is_within(&costs, name, variants, most_with_tasks(name), "tasks");
     }
     if is_fine {
         return Ok(ExitCode::SUCCESS);

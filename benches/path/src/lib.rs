@@ -71,8 +71,11 @@ pub const NAMES: &[&str] = &[
 ];
 
 /// The workloads that are measured on a manager without tasks and on one with tasks.
-pub const BESIDE_TASKS: &[&str] =
-    if cfg!(feature = "tasks") { &["add_legacy", "add_modern", "add_declared"] } else { &[] };
+pub const BESIDE_TASKS: &[&str] = if cfg!(feature = "tasks") {
+    &["add_legacy", "add_modern", "add_declared", "later_modern", "later_declared"]
+} else {
+    &[]
+};
 
 impl Workload {
     /// Creates the workload with this name.
@@ -90,14 +93,16 @@ impl Workload {
     pub fn variant(name: &'static str, variant: Variant) -> Self {
         let call = |name: &str, arguments: Value| json!({"name": name, "arguments": arguments});
         let add = || call("add", json!({"a": 10, "b": 20}));
+        let later = || call("add_later", json!({"a": 10, "b": 20}));
+        let asks_about_tasks = || json!({"extensions": {"io.modelcontextprotocol/tasks": {}}});
         let (request, expected) = match name {
             "add_legacy" => (legacy("tools/call", &add()), r#""text":"30""#),
             "add_modern" => (modern("tools/call", add()), r#""text":"30""#),
             // The client can ask about tasks.
-            "add_declared" => {
-                let capabilities = json!({"extensions": {"io.modelcontextprotocol/tasks": {}}});
-                (by_client("tools/call", add(), &capabilities), r#""text":"30""#)
-            }
+            "add_declared" => (by_client("tools/call", add(), &asks_about_tasks()), r#""text":"30""#),
+            // The tool waits before it answers.
+            "later_modern" => (modern("tools/call", later()), r#""text":"30""#),
+            "later_declared" => (by_client("tools/call", later(), &asks_about_tasks()), r#""text":"30""#),
             // The same calls with a token whose signature was checked before.
             #[cfg(feature = "auth")]
             "token_legacy" => (with_token(legacy("tools/call", &add())), r#""text":"30""#),
@@ -207,7 +212,11 @@ fn run<F: Future>(future: F) -> F::Output {
 fn tools(more: usize) -> ToolRegistry {
     let mut tools = ToolRegistry::builder()
         .tool("add", "Add two integers", async |Add { a, b }: Add| a + b)
-        .tool("echo", "Repeat a text", async |Echo { text }: Echo| text);
+        .tool("echo", "Repeat a text", async |Echo { text }: Echo| text)
+        .tool("add_later", "Add two integers", async |Add { a, b }: Add| {
+            tokio::task::yield_now().await;
+            a + b
+        });
     if more == 0 {
         tools =
             tools.tool("countdown", "Count down", async |Countdown { from }: Countdown, cx: CallContext| {

@@ -56,8 +56,8 @@ pub(crate) fn on_hyper(server: Server, request: &[u8]) -> Result<Cost, Failure> 
     })
 }
 
-/// Measures the difference between few and many requests, so that the setup does not count. `run`
-/// runs the program under valgrind with the given options, and returns valgrind's output.
+/// Measures the difference between few and many requests, so that the setup does not count, rounded because
+/// the setup may vary by an allocation. `run` runs the program under valgrind with the given options, and returns valgrind's output.
 fn per_request(run: impl Fn(&[&str], u64) -> Result<String, Failure>) -> Result<Cost, Failure> {
     let count = |times| -> Result<[u64; 3], Failure> {
         let events = numbers_after(&run(CALLGRIND, times)?, "Collected : ")?;
@@ -69,7 +69,7 @@ fn per_request(run: impl Fn(&[&str], u64) -> Result<String, Failure>) -> Result<
     };
     let (few, many) = (count(FEW)?, count(MANY)?);
     let [instructions, locks, allocations] =
-        std::array::from_fn(|index| (many[index] - few[index]) / (MANY - FEW));
+        std::array::from_fn(|index| (many[index] - few[index] + (MANY - FEW) / 2) / (MANY - FEW));
     Ok(Cost { instructions, allocations, locks })
 }
 

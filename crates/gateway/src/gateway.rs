@@ -19,6 +19,7 @@ use crate::managers::{Identity, Managers};
 use crate::options::Options;
 use crate::plain::Plain;
 use crate::servers::Server;
+use crate::text::shown;
 
 const ROOT: &str = "/mcp";
 /// Selects servers by name, separated by commas, like the proxy of `LiteLLM`.
@@ -116,14 +117,16 @@ impl Gateway {
         }
     }
 
-    /// Says once which option admits a host or an origin that was refused. Anyone can send such
+    /// Logs once which options accept a host or an origin that was refused. Anyone can send such
     /// requests, so later ones are not logged.
     fn explain_refusal(&self, [host, origin]: [Option<HeaderValue>; 2]) {
         self.refused.call_once(|| {
+            let text = |value: HeaderValue| shown(&String::from_utf8_lossy(value.as_bytes())).chars().take(256).collect();
+            let [host, origin]: [Option<String>; 2] = [host.map(text), origin.map(text)];
             tracing::warn!(
-                ?host,
-                ?origin,
-                "a request was refused for its Host or its Origin; --allow-host and --allow-origin accept others"
+                host,
+                origin,
+                "a request was refused because of its Host or Origin; --allow-host and --allow-origin accept others"
             );
         });
     }

@@ -16,7 +16,6 @@ use tracing::Instrument as _;
 use super::TaskRecord;
 use super::config::TaskSettings;
 use super::data::TaskData;
-use super::seal::topic;
 use super::work::{Ended, Work};
 use crate::ask::{InputRequired, TaskLink};
 #[cfg(feature = "auth")]
@@ -82,17 +81,20 @@ enum Event {
 }
 
 impl Keeper {
+    /// Keeps a task. `news` was subscribed to before the task was created or taken, so that no change is
+    /// missed.
     pub(super) fn new(
         record: TaskRecord,
         data: TaskData,
         link: Arc<TaskLink>,
         place: Place,
+        news: Subscription,
         settings: &Arc<Settings>,
         tasks: &TaskSettings,
     ) -> Self {
         let now = Instant::now();
         Self {
-            news: tasks.bus.subscribe(&topic(&record.id)),
+            news,
             ending: settings.drain.watch(),
             is_closing: false,
             // At once, because an answer may have come before the subscription.

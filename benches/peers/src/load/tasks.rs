@@ -106,12 +106,11 @@ impl Caller {
         self.is_created = false;
         self.called = Instant::now();
         self.connection.set_request(requests.call);
-        self.connection.keep_reply();
-        self.connection.send()
+        self.send()
     }
 
-    fn ask(&mut self) -> io::Result<()> {
-        self.connection.keep_reply();
+    fn send(&mut self) -> io::Result<()> {
+        self.connection.keep_other_reply();
         self.connection.send()
     }
 
@@ -130,11 +129,11 @@ impl Caller {
             run.created.push(latency);
             let id = member(&reply, b"\"taskId\":\"")?;
             self.connection.set_request(&(requests.get)(id));
-            return self.ask();
+            return self.send();
         }
         run.gets += 1;
         match status {
-            "working" => self.ask(),
+            "working" => self.send(),
             "completed" if memmem::find(&reply, requests.result.as_bytes()).is_some() => {
                 run.completed.push(nanoseconds_since(self.called));
                 self.call(requests)

@@ -14,7 +14,7 @@ use serde_json::value::RawValue;
 use crate::catalogue::{self, SERVER_NAME, SERVER_VERSION, ToolSet};
 
 /// So short that as many tasks expire as are created.
-const KEEP: Duration = Duration::from_millis(250);
+const KEEP: Duration = Duration::from_secs(1);
 /// Longer than a measurement.
 const LONG: Duration = Duration::from_secs(600);
 

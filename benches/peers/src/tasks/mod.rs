@@ -77,7 +77,9 @@ pub(crate) fn run(url: Option<&str>, times: &Times, cores: Cores) -> io::Result<
         }
     }
     println!();
-    commands.iter().for_each(|line| println!("{line}"));
+    for line in commands {
+        println!("{line}");
+    }
     Ok(())
 }
 
@@ -169,7 +171,7 @@ fn measure_tasks(
     let call = request::call("add_task");
     let mut load = TaskLoad::connect(server.addr(), requests(&call), callers)?;
     // Until as many tasks expire as are created.
-    load.run(times.warm_up.max(Duration::from_secs(1)))?;
+    load.run(times.warm_up.max(Duration::from_millis(2100)))?;
     let meter = Meter::start(server, redis)?;
     let run = load.run(times.window)?;
     let tasks = run.completed.len();

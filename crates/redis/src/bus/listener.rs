@@ -47,6 +47,8 @@ impl Listener {
     async fn listen(&self) {
         let (first, last) = PAUSES;
         let (mut pause, mut reported) = (first, String::new());
+        // Another listener may have ended with its runtime.
+        self.topics.disconnected();
         loop {
             let Ok(open) = self.channels.link.opened().await else { return };
             let reason = match self.connect(&open.server).await {

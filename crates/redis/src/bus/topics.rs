@@ -7,6 +7,9 @@ use bytes::Bytes;
 use mcp_stateless::changes::BusSender;
 use tokio::sync::Notify;
 
+/// How many changed topics are remembered before all are compared.
+const MOST_STALE: usize = 1024;
+
 /// The subscribers of this process. Topics without subscribers are removed.
 #[derive(Default)]
 pub(super) struct Topics {
@@ -19,6 +22,27 @@ pub(super) struct Topics {
 struct Inner {
     by_name: HashMap<Box<str>, Topic>,
     next: u64,
+    stale: Stale,
+}
+
+/// The topics that may differ from what the connection has subscribed to.
+#[derive(Default)]
+enum Stale {
+    /// Any of them, because the connection is new, or there is none.
+    #[default]
+    Any,
+    Some(HashSet<Box<str>>),
+}
+
+impl Stale {
+    fn add(&mut self, topic: &str) {
+        match self {
+            Self::Some(topics) if topics.len() < MOST_STALE => {
+                topics.insert(topic.into());
+            }
+            stale => *stale = Self::Any,
+        }
+    }
 }
 
 #[derive(Default)]
@@ -43,18 +67,19 @@ impl Difference {
 
 impl Topics {
     /// Adds a subscriber. Returns its number, which is unique in the process.
-    pub(super) fn add(&self, topic: &str, sender: BusSender) -> u64 {
+    pub(super) fn add(&self, name: &str, sender: BusSender) -> u64 {
         let mut inner = self.lock();
         let id = inner.next;
         inner.next += 1;
-        let topic = inner.by_name.entry(topic.into()).or_default();
+        let topic = inner.by_name.entry(name.into()).or_default();
         if topic.is_connected {
             sender.connected();
         }
         let is_first = topic.senders.is_empty();
         topic.senders.push((id, sender));
-        drop(inner);
         if is_first {
+            inner.stale.add(name);
+            drop(inner);
             self.changed.notify_one();
         }
         id
@@ -66,6 +91,7 @@ impl Topics {
         entry.senders.retain(|(other, _)| *other != id);
         if entry.senders.is_empty() {
             inner.by_name.remove(topic);
+            inner.stale.add(topic);
             drop(inner);
             self.changed.notify_one();
         }
@@ -106,17 +132,31 @@ impl Topics {
 
     /// Notes that the connection was lost.
     pub(super) fn disconnected(&self) {
-        for topic in self.lock().by_name.values_mut() {
+        let mut inner = self.lock();
+        inner.stale = Stale::Any;
+        for topic in inner.by_name.values_mut() {
             topic.is_connected = false;
         }
     }
 
-    /// Compares the topics that have subscribers with those that a connection has.
+    /// Compares the topics that have subscribers with those that a connection has: only those that have
+    /// changed since the last time, because there may be thousands.
     pub(super) fn compare(&self, subscribed: &HashSet<Box<str>>) -> Difference {
-        let inner = self.lock();
-        let missing = inner.by_name.keys().filter(|topic| !subscribed.contains(*topic));
-        let surplus = subscribed.iter().filter(|topic| !inner.by_name.contains_key(*topic));
-        Difference { missing: missing.cloned().collect(), surplus: surplus.cloned().collect() }
+        let mut inner = self.lock();
+        match std::mem::replace(&mut inner.stale, Stale::Some(HashSet::new())) {
+            Stale::Any => {
+                let missing = inner.by_name.keys().filter(|topic| !subscribed.contains(*topic));
+                let surplus = subscribed.iter().filter(|topic| !inner.by_name.contains_key(*topic));
+                Difference { missing: missing.cloned().collect(), surplus: surplus.cloned().collect() }
+            }
+            Stale::Some(topics) => {
+                let is_wanted = |topic: &str| inner.by_name.contains_key(topic);
+                let changed =
+                    topics.into_iter().filter(|topic| is_wanted(topic) != subscribed.contains(topic));
+                let (missing, surplus) = changed.partition(|topic| is_wanted(topic));
+                Difference { missing, surplus }
+            }
+        }
     }
 
     fn senders_of(&self, topic: &str) -> Vec<BusSender> {
@@ -133,5 +173,66 @@ impl Topics {
 impl Topic {
     fn senders(&self) -> impl Iterator<Item = BusSender> {
         self.senders.iter().map(|(_, sender)| sender.clone())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use mcp_stateless::changes::Subscription;
+
+    use super::{Difference, MOST_STALE, Topics};
+
+    /// A connection that follows every difference.
+    #[derive(Default)]
+    struct Connection(HashSet<Box<str>>);
+
+    impl Connection {
+        fn follow(&mut self, topics: &Topics) -> (usize, usize) {
+            let Difference { missing, surplus } = topics.compare(&self.0);
+            let count = (missing.len(), surplus.len());
+            for topic in surplus {
+                assert!(self.0.remove(&topic));
+            }
+            for topic in missing {
+                assert!(self.0.insert(topic));
+            }
+            count
+        }
+    }
+
+    #[test]
+    fn a_connection_is_told_once_of_each_topic_that_comes_or_goes() {
+        let (topics, mut connection) = (Topics::default(), Connection::default());
+        let add = |topic: &str| topics.add(topic, Subscription::new().0);
+        let (first, _) = (add("a"), add("b"));
+        assert_eq!(connection.follow(&topics), (2, 0));
+        assert_eq!(connection.follow(&topics), (0, 0));
+        // One that comes and goes in between, one that goes and comes, and a second subscriber.
+        let between = add("c");
+        topics.remove("c", between);
+        topics.remove("a", first);
+        let (second, third) = (add("a"), add("a"));
+        assert_eq!(connection.follow(&topics), (0, 0));
+        topics.remove("a", second);
+        assert_eq!(connection.follow(&topics), (0, 0));
+        topics.remove("a", third);
+        assert_eq!(connection.follow(&topics), (0, 1));
+    }
+
+    #[test]
+    fn a_new_connection_and_one_that_has_fallen_behind_are_told_of_all_topics() {
+        let (topics, mut connection) = (Topics::default(), Connection::default());
+        let add = |topic: &str| topics.add(topic, Subscription::new().0);
+        let first = add("first");
+        assert_eq!(connection.follow(&topics), (1, 0));
+        for topic in 0..=MOST_STALE {
+            add(&topic.to_string());
+        }
+        topics.remove("first", first);
+        assert_eq!(connection.follow(&topics), (MOST_STALE + 1, 1));
+        topics.disconnected();
+        assert_eq!(Connection::default().follow(&topics), (MOST_STALE + 1, 0));
     }
 }

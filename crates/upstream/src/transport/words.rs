@@ -43,7 +43,7 @@ impl LastWords {
         tracing::debug!(
             upstream,
             line = shown(&text),
-            "a child wrote other text than messages to its output"
+            "a child wrote text that is not a message to its standard output"
         );
         self.keep(&text);
     }

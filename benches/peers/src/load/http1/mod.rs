@@ -37,11 +37,17 @@ impl Connection {
         }
     }
 
-    /// Replaces the request, whose replies may have another length.
+    /// Replaces the request.
     #[cfg(feature = "tasks")]
     pub(super) fn set_request(&mut self, request: &Request) {
         self.request = request.http1();
+    }
+
+    /// Keeps the next reply, which may have another length than those before.
+    #[cfg(feature = "tasks")]
+    pub(super) fn keep_other_reply(&mut self) {
         self.uniform = Uniform::default();
+        self.keep_reply();
     }
 
     pub(super) fn keep_reply(&mut self) {

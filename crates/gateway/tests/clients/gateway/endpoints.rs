@@ -291,6 +291,7 @@ for line in sys.stdin:
         'initialize': {
             'protocolVersion': '2025-11-25',
             'capabilities': {'tools': {}},
+            'instructions': 'For ' + request.get('params', {}).get('clientInfo', {}).get('name', '?'),
             'serverInfo': {
                 'name': 'environment', 'title': 'The Environment', 'version': '1',
                 'description': 'What a child sees', 'websiteUrl': 'https://example.com',
@@ -351,6 +352,7 @@ async fn a_server_alone_presents_itself_as_it_does_without_a_gateway() {
         "icons": [{"src": "https://example.com/icon.png", "mimeType": "image/png", "sizes": ["48x48"]}],
     });
     assert_eq!(answer["result"]["serverInfo"], expected);
+    assert_eq!(answer["result"]["instructions"], "For mcp-gateway");
 }
 
 #[tokio::test]
