@@ -48,7 +48,7 @@ enum Stage {
     /// Until the call has taken long enough, or its handler requests it.
     Waiting(Option<Deadline>),
     /// Until the task is in the store.
-    Creating { created: oneshot::Receiver<Created>, data: TaskData, place: Place, news: Subscription },
+    Creating { created: oneshot::Receiver<Created>, data: Box<TaskData>, place: Place, news: Subscription },
 }
 
 /// What the store said, and what the call tells when it goes on as the task. If that is dropped, the
@@ -186,7 +186,7 @@ impl TaskSeed {
         let _ = news.poll_connected(cx);
         Poll::Ready(Ok(NascentTask {
             record,
-            data,
+            data: *data,
             place,
             news,
             time_limit: self.time_limit(settings),
@@ -222,7 +222,7 @@ impl TaskSeed {
         let (sender, created) = oneshot::channel();
         // Spawned, so that a task whose client hangs up meanwhile is deleted again.
         tokio::spawn(create(task, sender, Arc::clone(settings)));
-        Ok(Stage::Creating { created, data, place, news })
+        Ok(Stage::Creating { created, data: Box::new(data), place, news })
     }
 
     fn time_limit(&self, settings: &Settings) -> Duration {

@@ -150,10 +150,10 @@ impl Topics {
                 Difference { missing: missing.cloned().collect(), surplus: surplus.cloned().collect() }
             }
             Stale::Some(topics) => {
-                let is_wanted = |topic: &Box<str>| inner.by_name.contains_key(topic);
+                let is_wanted = |topic: &str| inner.by_name.contains_key(topic);
                 let changed =
                     topics.into_iter().filter(|topic| is_wanted(topic) != subscribed.contains(topic));
-                let (missing, surplus) = changed.partition(is_wanted);
+                let (missing, surplus) = changed.partition(|topic| is_wanted(topic));
                 Difference { missing, surplus }
             }
         }
