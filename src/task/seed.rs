@@ -51,11 +51,11 @@ enum Stage {
     Creating { created: oneshot::Receiver<Created>, data: Box<TaskData>, place: Place, news: Subscription },
 }
 
-/// What the store said, and what the call tells when it goes on as the task. If that is dropped, the
-/// call has ended otherwise.
+/// The result of the store, and the sender by which the call confirms that it continues as the task. If that
+/// is dropped, the call has ended otherwise.
 type Created = (Result<TaskRecord, TaskStoreError>, oneshot::Sender<()>);
 
-/// A task that is in the store, and does not run yet.
+/// A task that is in the store and does not run yet.
 pub(crate) struct NascentTask {
     record: TaskRecord,
     data: TaskData,
@@ -181,8 +181,7 @@ impl TaskSeed {
             let late = TaskStoreError::unavailable("the task was deleted, because its client does not read");
             return Poll::Ready(Err(NoTask::Store(late)));
         }
-        // If it comes later, the keeper looks whether it has missed anything. Its client does not know the
-        // task before.
+        // If it connects later, the keeper looks for missed changes. The client does not know the task before.
         let _ = news.poll_connected(cx);
         Poll::Ready(Ok(NascentTask {
             record,
@@ -205,22 +204,22 @@ impl TaskSeed {
         let owner = saved.principal.as_deref().map(Principal::new);
         let place = tasks.places.take(owner.as_ref()).map_err(NoTask::Full)?;
         let TaskNames { id, key, owner } = TaskNames::new(owner.as_ref(), settings).ok_or(NoTask::Sealing)?;
-        let mut data = TaskData::new(id, &self.tool, self.policy.is_repeatable);
+        let mut data = Box::new(TaskData::new(id, &self.tool, self.policy.is_repeatable));
         if let Some(exchange) = exchange {
             data.status = exchange.asks.wish.status();
         }
         let task = NewTask {
             call: seal(Part::Call, &key, owner, &saved, settings).ok_or(NoTask::Sealing)?,
-            data: seal(Part::Data, &key, owner, &data, settings).ok_or(NoTask::Sealing)?,
+            data: seal(Part::Data, &key, owner, &*data, settings).ok_or(NoTask::Sealing)?,
             id: key,
             owner,
             lease: tasks.lease,
             keep: self.time_limit(settings).saturating_add(tasks.keep_for),
         };
-        // Together with the creation, so that it is connected by then.
+        // Subscribes while the task is created, so that neither waits for the other.
         let news = tasks.bus.subscribe(&topic(&task.id));
         let (sender, created) = oneshot::channel();
-        // Spawned, so that a task whose client hangs up meanwhile is deleted again.
+        // Spawned, so that the task is deleted again if its client disconnects meanwhile.
         tokio::spawn(create(task, sender, Arc::clone(settings)));
         Ok(Stage::Creating { created, data: Box::new(data), place, news })
     }

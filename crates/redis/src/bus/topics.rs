@@ -192,8 +192,12 @@ mod tests {
         fn follow(&mut self, topics: &Topics) -> (usize, usize) {
             let Difference { missing, surplus } = topics.compare(&self.0);
             let count = (missing.len(), surplus.len());
-            surplus.iter().for_each(|topic| assert!(self.0.remove(topic)));
-            missing.into_iter().for_each(|topic| assert!(self.0.insert(topic)));
+            for topic in surplus {
+                assert!(self.0.remove(&topic));
+            }
+            for topic in missing {
+                assert!(self.0.insert(topic));
+            }
             count
         }
     }
