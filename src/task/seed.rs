@@ -221,7 +221,7 @@ impl TaskSeed {
         let (sender, created) = oneshot::channel();
         // Spawned, so that the task is deleted again if its client disconnects meanwhile.
         tokio::spawn(create(task, sender, Arc::clone(settings)));
-        Ok(Stage::Creating { created, data: Box::new(data), place, news })
+        Ok(Stage::Creating { created, data, place, news })
     }
 
     fn time_limit(&self, settings: &Settings) -> Duration {
