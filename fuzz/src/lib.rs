@@ -1,6 +1,6 @@
 //! Invariants that must hold for everything that a peer can send.
 //!
-//! The requests are answered in memory, by a future that never has to wait, or on a clock of its own.
+//! The requests are answered in memory, by a future that never has to wait, or on a simulated clock.
 
 mod asking;
 mod authorization;

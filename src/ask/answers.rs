@@ -76,7 +76,7 @@ impl Answers {
         Ok(Self(Some(Box::new(Brought { state: state.unwrap_or_default(), now }))))
     }
 
-    /// Returns whether the request brings answers or a state.
+    /// Returns whether the request contains answers or a state.
     pub(crate) fn are_there(&self) -> bool {
         self.0.is_some()
     }

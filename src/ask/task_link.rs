@@ -48,7 +48,7 @@ struct Asked {
 /// How a handler asks.
 #[derive(Clone, Copy, PartialEq)]
 enum Asking {
-    /// It waits for the answer where it is.
+    /// It waits for the answer in place.
     InPlace,
     /// It has ended, and begins again with the answer.
     Returned,
@@ -400,7 +400,7 @@ mod tests {
         let link = TaskLink::default();
         assert_eq!(link.ask_returned("it", form("Who?")).expect("a number"), 0);
         link.fill(0, raw("1"));
-        // It has come while the handler ran.
+        // It arrived while the handler ran.
         assert_eq!(link.ask_returned("it", form("Who?")).expect("a number"), 0);
         let again = TaskLink::resumed(link.report().questions, &[], vec![(0, raw("1"))]);
         assert_eq!(again.ask_returned("it", form("Who?")).expect("a number"), 1);
@@ -409,7 +409,7 @@ mod tests {
         again.fill(1, raw("2"));
         assert_eq!(answers(&again), ["it: 2"]);
 
-        // The replica dies before there is an answer.
+        // The replica dies before the answer arrives.
         let questions = again.report().questions;
         let third = TaskLink::resumed(questions.clone(), &[1], vec![(0, raw("1"))]);
         assert_eq!(third.ask_returned("it", form("Who?")).expect("a number"), 1);

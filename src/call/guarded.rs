@@ -58,7 +58,7 @@ impl CallAsTask {
     }
 }
 
-/// What a detached call and its spawned work share.
+/// The state that a detached call and its spawned work share.
 #[cfg(feature = "tasks")]
 #[derive(Default)]
 struct DetachedWork {

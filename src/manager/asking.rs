@@ -71,7 +71,7 @@ impl ManagerBuilder {
     /// Sets how many calls may wait for answers at the same time, in revisions before 2026-07-28;
     /// 1024 by default. Callers without a [`Principal`](crate::Principal) share a second limit of
     /// the same size. At the limit a question fails immediately, with an error that names this setting.
-    /// A handler that returns that error ends its call with a result that `isError`, and not with 503: it
+    /// A handler that returns this error ends its call with a result that `isError`, and not with 503: it
     /// has begun, and may have taken effect.
     pub fn max_parked(mut self, calls: usize) -> Self {
         self.ask.max_parked = calls;

@@ -254,7 +254,7 @@ impl TaskSettings {
         self.runners.load(Ordering::SeqCst) > 0
     }
 
-    /// Notes that there is a task. If it can outlive this process, and this process takes up none,
+    /// Records that there is a task. If it can outlive this process, and this process takes over none,
     /// says so once: with no replica that does, tasks of dead replicas are `working` until they expire.
     pub(super) fn note_use(&self) {
         if self.is_shared && !self.takes_up() && !self.has_warned.swap(true, Ordering::Relaxed) {

@@ -134,7 +134,7 @@ where
         }
         let news = tasks.bus.subscribe(&topic(id));
         let TakenTask { record, call } = tasks.step(|store| store.take(id, tasks.lease)).await?;
-        // Its former replica may have moved it on since it was read.
+        // Its former replica may have changed it since it was read.
         let Some(data) = self.open::<TaskData>(Part::Data, &record, &record.data) else { return Ok(false) };
         if !data.is_repeatable && !data.begins_again {
             return self.fail(record, data, cannot_repeat()).await.map(|()| true);
@@ -245,7 +245,7 @@ where
         self.advance(record, &data, TaskState::Failed).await.map(drop)
     }
 
-    /// Moves a task on, and leaves its questions open.
+    /// Advances a task, and leaves its questions open.
     async fn advance(
         &self,
         mut record: TaskRecord,
@@ -262,7 +262,7 @@ where
                     self.tasks.publish(&record);
                     return Ok(record);
                 }
-                // An answer has come meanwhile, which the keeper brings to its question.
+                // An answer has arrived meanwhile. The keeper delivers it.
                 Err(TaskStoreError::Conflict(now)) if !now.state.is_final() && now.token == token => {
                     record = *now;
                 }

@@ -26,7 +26,7 @@ use crate::tool::ToolOutput;
 const CREDENTIALS: [HeaderName; 4] =
     [header::AUTHORIZATION, header::COOKIE, header::PROXY_AUTHORIZATION, HeaderName::from_static("dpop")];
 
-/// A call whose request is still there.
+/// A call whose request is still available.
 pub(crate) struct SeedParts<'a> {
     pub(crate) target: &'a str,
     pub(crate) arguments: &'a str,
@@ -86,7 +86,7 @@ impl KeptRequest {
     }
 }
 
-/// Writes the URI and the headers of a request in lines, without credentials and without values that
+/// Writes the URI and the headers of a request as lines, without credentials and without values that
 /// are not text.
 fn lines(head: &Parts) -> String {
     let kept = || head.headers.iter().filter(|(name, _)| !CREDENTIALS.contains(name));

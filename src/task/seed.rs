@@ -181,7 +181,7 @@ impl TaskSeed {
             let late = TaskStoreError::unavailable("the task was deleted, because its client does not read");
             return Poll::Ready(Err(NoTask::Store(late)));
         }
-        // If it connects later, the keeper looks for missed changes. The client does not know the task before.
+        // If it connects later, the keeper checks for missed changes. The client does not know the task yet.
         let _ = news.poll_connected(cx);
         Poll::Ready(Ok(NascentTask {
             record,

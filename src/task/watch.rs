@@ -77,7 +77,7 @@ impl TaskWatch {
         if self.look_again.poll(cx).is_ready() {
             self.look_again.reset();
             self.tasks.iter_mut().for_each(|task| task.is_stale = true);
-            // A deadline that was reset wakes only once it is polled.
+            // A deadline that was reset must be polled before it can wake anything.
             let _ = self.look_again.poll(cx);
         }
         if self.needs_retry && self.retry.poll(cx).is_ready() {
@@ -96,7 +96,7 @@ impl TaskWatch {
                 Poll::Ready(Err(_)) => {
                     self.needs_retry = true;
                     self.retry.reset();
-                    // A deadline that was reset wakes only once it is polled.
+                    // A deadline that was reset must be polled before it can wake anything.
                     let _ = self.retry.poll(cx);
                 }
                 Poll::Pending => at += 1,

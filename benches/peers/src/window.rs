@@ -1,4 +1,4 @@
-//! What a window of load has cost a process.
+//! The CPU time that a process used in a window of load.
 
 use std::{io, time::Duration};
 

@@ -76,7 +76,7 @@ async fn work(
     servers: &[Arc<Server>],
     mut signals: Signals,
 ) -> Result<Outcome, Kind> {
-    // Before any server is started, so that what is wrong is told at once.
+    // Before any server is started, so that errors are reported immediately.
     let managers = Managers::new(options, settings)?;
     let listener = if options.check { None } else { Some(listen(&options.addr).await?) };
     // A check waits as long as each server's own limits allow.

@@ -248,7 +248,7 @@ impl UpstreamBuilder {
         self
     }
 
-    /// Sets the name and the version that the upstream receives as those of its client. Defaults to
+    /// Sets the client name and version that the upstream receives. Defaults to
     /// those of this crate.
     pub fn client_info(mut self, name: &str, version: &str) -> Self {
         self.settings.client_info = client_info(name, version);

@@ -81,7 +81,7 @@ pub enum UpstreamError {
     },
 }
 
-/// Returns a child's last words, to append to an error.
+/// Returns the last output of a child, to append to an error.
 fn after(said: &str) -> String {
     if said.is_empty() { String::new() } else { format!(": {said}") }
 }

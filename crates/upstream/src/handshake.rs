@@ -48,7 +48,7 @@ pub(super) struct Unopened {
     pub(super) shows: Shows,
 }
 
-/// What a failed opening shows about the eras of the upstream.
+/// The conclusion from a failed opening about the eras of the upstream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Shows {
     Nothing,

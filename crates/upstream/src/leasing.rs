@@ -243,7 +243,7 @@ struct OpeningTask {
     headers: HeaderMap,
     attempts: Attempts,
     failures: u32,
-    /// What a child writes besides its messages.
+    /// The output of a child besides its messages.
     words: Arc<LastWords>,
 }
 

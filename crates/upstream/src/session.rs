@@ -58,7 +58,7 @@ pub(super) struct Opening {
     /// The forwarded headers of the caller.
     pub(super) headers: HeaderMap,
     pub(super) attempts: Attempts,
-    /// Receives what a child writes besides its messages.
+    /// Receives the output of a child besides its messages.
     pub(super) words: Arc<LastWords>,
 }
 

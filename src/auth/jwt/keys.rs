@@ -44,13 +44,13 @@ pub(super) struct FetchedKeys {
     turn: tokio::sync::Mutex<Turn>,
 }
 
-/// What a request that fetches leaves to the next one.
+/// The state that a request that fetches leaves to the next one.
 #[derive(Default)]
 struct Turn {
     /// When the last fetch began, or failed.
     last: Option<Instant>,
-    /// The fetch of a request that was dropped. The next request continues it, so a client that hangs up
-    /// keeps the keys from nobody.
+    /// The fetch of a request that was dropped. The next request continues it, so a client that
+    /// disconnects does not delay others.
     unfinished: Option<Fetching>,
 }
 
@@ -150,7 +150,7 @@ impl FetchedKeys {
         let fetched = unfinished.insert(fetching).await;
         *unfinished = None;
         let keys = fetched.inspect_err(|error| {
-            // Those who have waited meanwhile do not wait again.
+            // Requests that have waited meanwhile do not wait again.
             *last = Some(Instant::now());
             tracing::warn!(issuer, error = error_line(error), "fetching the keys of an issuer failed");
         })?;

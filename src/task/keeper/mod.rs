@@ -257,7 +257,7 @@ impl Keeper {
         let (link, pause) = (Arc::clone(&self.link), tasks.poll_interval);
         Ok(Box::pin(async move {
             if numbers.is_empty() {
-                // When a client would call again that has got such a result.
+                // The time after which a client would call again with such a result.
                 tokio::time::sleep(pause).await;
             }
             for number in numbers {

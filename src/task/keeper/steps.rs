@@ -64,8 +64,8 @@ impl Keeper {
 
     /// Takes over the record of the store, and delivers the answers that have arrived.
     async fn absorb(&mut self, record: TaskRecord, tasks: &TaskSettings) -> Result<(), &'static str> {
-        // What the handler waits for decides: this process may not know that a question has reached the
-        // store. A question that is not there yet costs a look in vain.
+        // Compares with the questions that the handler waits for, because this process may not know that a
+        // question has reached the store. If one has not, the store is read for nothing.
         let is_answered = self.link.open().iter().any(|number| !record.open.contains(number));
         if is_answered {
             let answers = match tasks.step(|store| store.answers(&record.id)).await {
@@ -112,7 +112,7 @@ impl Keeper {
                     tasks.publish(&record);
                     return self.absorb(record, tasks).await.map_err(Trouble::Gone);
                 }
-                // An earlier try has succeeded: nobody else has this token.
+                // An earlier attempt has succeeded: no one else has this token.
                 Err(TaskStoreError::Conflict(now))
                     if state.is_final() && now.state == state && now.token == self.record.token =>
                 {

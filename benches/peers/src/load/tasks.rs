@@ -52,7 +52,7 @@ struct Caller {
     connection: Connection,
     /// When the call was sent.
     called: Instant,
-    /// Whether the task is there.
+    /// Whether the task exists.
     is_created: bool,
     latencies: Vec<u32>,
 }

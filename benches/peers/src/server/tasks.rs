@@ -46,7 +46,7 @@ pub(super) async fn service(
         .build()?;
     let (store, bus): (Arc<dyn TaskStore>, Arc<dyn ChangeBus>) = match redis {
         Some(url) => {
-            // The tasks of an earlier server are not taken up.
+            // The tasks of an earlier server are not taken over.
             let redis = Redis::builder(url).prefix(format!("peers-{}", std::process::id())).build()?;
             redis.check().await?;
             (Arc::new(redis.task_store()), Arc::new(redis.bus()))

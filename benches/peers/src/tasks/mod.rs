@@ -210,7 +210,7 @@ fn has_status(server: &Server, request: &Request, status: &str) -> io::Result<bo
     }
 }
 
-/// Says which commands Redis gets for each task.
+/// Prints the commands that Redis gets for each task.
 #[expect(clippy::cast_precision_loss)]
 fn count_commands(redis: &mut Redis, callers: usize, times: &Times, cores: Cores) -> io::Result<String> {
     let server = start(Some(redis), cores)?;
@@ -241,7 +241,7 @@ impl<'a> Meter<'a> {
         Ok(Self { server, redis, before: Spent::until_now(server.pid())?, redis_before })
     }
 
-    /// Returns what each of `count` things has taken, of the server and of Redis.
+    /// Returns the CPU time per item, of the server and of Redis.
     #[expect(clippy::cast_precision_loss)]
     fn each_of(self, count: usize) -> io::Result<(Cpu, f64)> {
         let cpu = Spent::until_now(self.server.pid())?.each_since(&self.before, count as f64);

@@ -112,7 +112,7 @@ fn fault(error: impl Into<redis::RedisError>) -> io::Error {
 }
 
 impl Process {
-    /// Starts a server that keeps what it has been told, as the crate for Redis recommends.
+    /// Starts a server that persists its data, as the crate for Redis recommends.
     fn start(port: u16, cores: Cores) -> io::Result<Self> {
         let directory = std::env::temp_dir().join(format!("peers-redis-{}-{port}", std::process::id()));
         fs::create_dir(&directory)?;

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use mcp_stateless::changes::BusSender;
 use tokio::sync::Notify;
 
-/// How many changed topics are remembered before all are compared.
+/// The maximum number of remembered changed topics. Beyond it, all topics are compared.
 const MOST_STALE: usize = 1024;
 
 /// The subscribers of this process. Topics without subscribers are removed.

@@ -145,7 +145,7 @@ impl Caller {
             }
             let (is_fresh, overflows) = (kept.is_none(), self.process.overflows());
             match call(self.example, self.address, &mut kept, record.calls).await {
-                // The kernel, not the server, let this one wait for a second or longer.
+                // The kernel, not the server, delayed this one by a second or more.
                 Ok(_) if is_fresh && self.process.overflows() > overflows => {}
                 Ok(time) => times.push(time),
                 Err(failure) => record.failures.push(failure),

@@ -1,4 +1,4 @@
-//! The texts that a child writes besides its messages.
+//! The output of a child besides its messages.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
@@ -55,7 +55,7 @@ impl LastWords {
         let line = line.trim_end();
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let Kept { lines, error } = &mut *kept;
-        // A program that is started twice says the same twice.
+        // A program that is started twice writes the same text twice.
         if lines.iter().any(|other| other == line) {
             return;
         }
