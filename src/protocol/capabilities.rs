@@ -203,16 +203,26 @@ impl ClientCapability {
         }
     }
 
-    /// Returns the name of the capability, and that of its part.
-    fn names(self) -> (&'static str, Option<&'static str>) {
-        match self.as_str().split_once('.') {
-            Some((whole, part)) => (whole, Some(part)),
-            None => (self.as_str(), None),
+    /// Returns the two parts of [`as_str`](Self::as_str). Splitting it would cost more than the rest of
+    /// [`is_in`](Self::is_in).
+    const fn names(self) -> (&'static str, Option<&'static str>) {
+        match self {
+            Self::Elicitation => ("elicitation", None),
+            Self::ElicitationUrl => ("elicitation", Some("url")),
+            Self::Roots => ("roots", None),
+            Self::Sampling => ("sampling", None),
+            Self::SamplingContext => ("sampling", Some("context")),
+            Self::SamplingTools => ("sampling", Some("tools")),
+            Self::Tasks => ("extensions", Some("io.modelcontextprotocol/tasks")),
         }
     }
 
     /// Returns whether `declared`, the JSON of a `ClientCapabilities`, contains it.
     pub(crate) fn is_in(self, declared: Raw<'_>) -> bool {
+        // Most clients declare little: `{}` is shorter than any name.
+        if declared.text().len() < self.as_str().len() {
+            return false;
+        }
         let (whole, part) = self.names();
         let object = |of: Raw<'_>, name| matches!(of.member(name), Ok(Some(it)) if it.is_object());
         let Ok(Some(settings)) = declared.member(whole) else { return false };
@@ -230,6 +240,24 @@ impl ClientCapability {
         match self.names() {
             (whole, Some(part)) => serde_json::json!({whole: {part: {}}}),
             (whole, None) => serde_json::json!({whole: {}}),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::ClientCapability::{
+        Elicitation, ElicitationUrl, Roots, Sampling, SamplingContext, SamplingTools, Tasks,
+    };
+
+    #[test]
+    fn a_name_consists_of_its_parts() {
+        for capability in
+            [Elicitation, ElicitationUrl, Roots, Sampling, SamplingContext, SamplingTools, Tasks]
+        {
+            let (whole, part) = capability.names();
+            let joined = part.map_or(whole.to_owned(), |part| format!("{whole}.{part}"));
+            assert_eq!(joined, capability.as_str());
         }
     }
 }
