@@ -239,14 +239,14 @@ async fn create(task: NewTask, waiting: oneshot::Sender<Created>, settings: Arc<
     let is_certain = !matches!(created, Err(TaskStoreError::Unavailable(_)));
     let is_there = created.is_ok();
     let (claim, claimed) = oneshot::channel();
-    // The value is dropped if nobody waits for it, or if nobody polls for it any more. A call whose client
-    // does not read its stream is not polled, and must not leave its lease to other replicas.
+    // If the call has ended, this drops the claim. If the client does not read its stream, the call is not
+    // polled and claims nothing, and other replicas must not get the lease of its task.
     let _ = waiting.send((created, claim));
     let is_claimed = async { timeout(tasks.lease / 3, claimed).await.is_ok_and(|claimed| claimed.is_ok()) };
     if (!is_there && is_certain) || (is_there && is_claimed.await) {
         return;
     }
-    // Before its lease is over and another replica takes it up.
+    // Before its lease expires and another replica takes it over.
     let mut pause = Duration::from_millis(100);
     while pause < tasks.lease && tasks.step(|store| store.delete(&id)).await.is_err() {
         tokio::time::sleep(pause).await;

@@ -7,10 +7,11 @@ use std::time::Duration;
 use http::request::Parts;
 use mcp_stateless::manager::Refusal;
 use mcp_stateless::task::TaskStore as _;
-use mcp_stateless::testing::TestClient;
+use mcp_stateless::testing::{TestClient, TestReply};
 use mcp_stateless::{Tool, ToolRegistry};
 use serde_json::{Value, json};
 use tokio::sync::{Notify, Semaphore};
+use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use super::flaky::Flaky;
@@ -62,7 +63,15 @@ impl Creating {
         Self { store, client, gate, end }
     }
 
-    /// Requires that there is no task that another replica would take up.
+    /// Calls the tool, and waits until the store is creating its task.
+    async fn call(&self) -> JoinHandle<TestReply> {
+        let client = self.client.clone();
+        let call = tokio::spawn(async move { client.call("brief", json!({})).await });
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        call
+    }
+
+    /// Requires that there is no task that another replica would take over.
     async fn leaves_no_task(&self) {
         tokio::time::sleep(Duration::from_secs(60)).await;
         assert_eq!(self.store.expired(64).await.expect("available"), Vec::<String>::new());
@@ -72,9 +81,7 @@ impl Creating {
 #[tokio::test(start_paused = true)]
 async fn a_call_that_ends_just_as_its_task_is_created_leaves_no_task() {
     let creating = Creating::new();
-    let client = creating.client.clone();
-    let call = tokio::spawn(async move { client.call("brief", json!({})).await });
-    tokio::time::sleep(Duration::from_secs(2)).await;
+    let call = creating.call().await;
     // The store is told first, and neither is polled in between.
     creating.gate.add_permits(1);
     creating.end.notify_one();
@@ -85,9 +92,7 @@ async fn a_call_that_ends_just_as_its_task_is_created_leaves_no_task() {
 #[tokio::test(start_paused = true)]
 async fn a_client_that_hangs_up_just_as_its_task_is_created_leaves_no_task() {
     let creating = Creating::new();
-    let client = creating.client.clone();
-    let call = tokio::spawn(async move { client.call("brief", json!({})).await });
-    tokio::time::sleep(Duration::from_secs(2)).await;
+    let call = creating.call().await;
     creating.gate.add_permits(1);
     call.abort();
     creating.leaves_no_task().await;

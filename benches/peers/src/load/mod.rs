@@ -180,13 +180,7 @@ impl Load {
                     Until::Replies(..) => return Err(silent()),
                 }
             }
-            if now - heard > SILENCE {
-                return Err(silent());
-            }
-            self.poll.poll(&mut self.events, Some(Duration::ZERO))?;
-            if !self.events.is_empty() {
-                heard = now;
-            }
+            poll_once(&mut self.poll, &mut self.events, &mut heard, now)?;
             for event in &self.events {
                 let connection = &mut self.connections[event.token().0];
                 let count = connection.advance(&mut self.buffer, event.is_readable(), &mut run.latencies)?;
@@ -203,6 +197,18 @@ impl Load {
 /// Returns the elapsed time in nanoseconds, at most four seconds.
 fn nanoseconds_since(sent: Instant) -> u32 {
     u32::try_from(sent.elapsed().as_nanos()).unwrap_or(u32::MAX)
+}
+
+/// Gets the events that have occurred. An error if there has been none since `heard` for too long.
+fn poll_once(poll: &mut Poll, events: &mut Events, heard: &mut Instant, now: Instant) -> io::Result<()> {
+    if now - *heard > SILENCE {
+        return Err(silent());
+    }
+    poll.poll(events, Some(Duration::ZERO))?;
+    if !events.is_empty() {
+        *heard = now;
+    }
+    Ok(())
 }
 
 fn silent() -> io::Error {

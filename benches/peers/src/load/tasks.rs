@@ -11,8 +11,8 @@ use memchr::memmem;
 use mio::{Events, Interest, Poll, Token};
 
 use super::{
-    BUFFER, SILENCE, connection::Socket, http1::Connection, nanoseconds_since, reply::malformed,
-    request::Request, silent,
+    BUFFER, connection::Socket, http1::Connection, nanoseconds_since, poll_once, reply::malformed,
+    request::Request,
 };
 
 /// The requests of a caller.
@@ -86,13 +86,7 @@ impl<'a> TaskLoad<'a> {
             if run.elapsed >= length {
                 return Ok(run);
             }
-            if now - heard > SILENCE {
-                return Err(silent());
-            }
-            self.poll.poll(&mut self.events, Some(Duration::ZERO))?;
-            if !self.events.is_empty() {
-                heard = now;
-            }
+            poll_once(&mut self.poll, &mut self.events, &mut heard, now)?;
             for event in &self.events {
                 let caller = &mut self.callers[event.token().0];
                 caller.advance(event.is_readable(), &mut self.buffer, self.requests, &mut run)?;
