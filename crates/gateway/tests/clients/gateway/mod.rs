@@ -3,6 +3,7 @@
 mod authorization;
 mod clients;
 mod endpoints;
+mod passing;
 mod running;
 mod starting;
 pub(crate) mod support;
